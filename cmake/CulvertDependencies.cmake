@@ -1,0 +1,31 @@
+# Third-party libraries. Which layer may use which is said in src/CMakeLists.txt and held by tools/check_layers.py.
+
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(OpenSSL 3.0 REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(nlohmann_json 3.11 REQUIRED)
+find_package(Boost 1.74 REQUIRED)
+pkg_check_modules(tomlplusplus REQUIRED IMPORTED_TARGET tomlplusplus)
+pkg_check_modules(libnl REQUIRED IMPORTED_TARGET libnl-3.0 libnl-route-3.0)
+
+# Intel ipsec-mb is an accelerator, not a need: without it all bulk cryptography is OpenSSL's.
+find_path(IPSEC_MB_INCLUDE_DIR intel-ipsec-mb.h)
+find_library(IPSEC_MB_LIBRARY IPSec_MB)
+add_library(culvert_ipsec_mb INTERFACE)
+if(IPSEC_MB_INCLUDE_DIR AND IPSEC_MB_LIBRARY)
+  target_include_directories(culvert_ipsec_mb SYSTEM INTERFACE "${IPSEC_MB_INCLUDE_DIR}")
+  target_link_libraries(culvert_ipsec_mb INTERFACE "${IPSEC_MB_LIBRARY}")
+  target_compile_definitions(culvert_ipsec_mb INTERFACE HAVE_IPSEC_MB=1)
+  message(STATUS "ipsec-mb: ${IPSEC_MB_LIBRARY}")
+else()
+  target_compile_definitions(culvert_ipsec_mb INTERFACE HAVE_IPSEC_MB=0)
+  message(STATUS "ipsec-mb: not found, OpenSSL does the bulk cryptography")
+endif()
+
+if(CULVERT_TESTS)
+  find_package(GTest REQUIRED)
+endif()
+find_package(benchmark QUIET)

@@ -1,0 +1,84 @@
+# culvert_layer, culvert_executable, culvert_test, culvert_fuzzer: the only ways a target is made.
+
+set(CULVERT_EMPTY_SOURCE "${CMAKE_BINARY_DIR}/generated/empty.cpp")
+if(NOT EXISTS "${CULVERT_EMPTY_SOURCE}")
+  file(WRITE "${CULVERT_EMPTY_SOURCE}" "// Stands in for a layer that has headers only.\n")
+endif()
+
+# culvert_layer(<name> [DIR <folder under src>] [DEPS <layers>...] [LIBS <third-party>...])
+#
+# All *.cpp of the folder become the static library culvert_<name>; all *_test.cpp become one GoogleTest binary <name>_test.
+# main.cpp is left to culvert_executable. DEPS are layers and public, LIBS are private to the layer and its tests.
+function(culvert_layer name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "DIR" "DEPS;LIBS")
+  if(NOT arg_DIR)
+    set(arg_DIR "${name}")
+  endif()
+  set(dir "${CMAKE_SOURCE_DIR}/src/${arg_DIR}")
+  file(GLOB_RECURSE all CONFIGURE_DEPENDS "${dir}/*.cpp")
+  set(tests ${all})
+  list(FILTER tests INCLUDE REGEX "_test\\.cpp$")
+  set(sources ${all})
+  list(FILTER sources EXCLUDE REGEX "(_test|/main)\\.cpp$")
+  if(NOT sources)
+    set(sources "${CULVERT_EMPTY_SOURCE}")
+  endif()
+  list(TRANSFORM arg_DEPS PREPEND culvert_)
+
+  add_library(culvert_${name} STATIC ${sources})
+  target_link_libraries(culvert_${name} PUBLIC culvert_options fmt::fmt ${arg_DEPS} PRIVATE ${arg_LIBS})
+
+  if(tests AND CULVERT_TESTS)
+    culvert_test(${name}_test SOURCES ${tests} DEPS ${name} LIBS ${arg_LIBS} LABELS unit)
+  endif()
+endfunction()
+
+# culvert_executable(<name> <layer> [LIBS <third-party>...]): src/<layer>/main.cpp, once it exists.
+function(culvert_executable name layer)
+  cmake_parse_arguments(PARSE_ARGV 2 arg "" "" "LIBS")
+  file(GLOB main CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/src/${layer}/main.cpp")
+  if(NOT main)
+    return()
+  endif()
+  add_executable(${name} ${main})
+  target_link_libraries(${name} PRIVATE culvert_${layer} ${arg_LIBS})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
+  install(TARGETS ${name})
+endfunction()
+
+# culvert_test(<name> SOURCES <files>... [DEPS <layers>...] [LIBS <third-party>...] [LABELS <label>...] [TIMEOUT <s>]
+#              [ARGS <arguments of the binary>...])
+#
+# One GoogleTest binary, one ctest entry. It runs in the root of the checkout; case results go to test-results/<name>.json.
+function(culvert_test name)
+  if(NOT CULVERT_TESTS)
+    return()
+  endif()
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "SOURCES;DEPS;LIBS;LABELS;ARGS")
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 300)
+  endif()
+  list(TRANSFORM arg_DEPS PREPEND culvert_)
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE culvert_options ${arg_DEPS} ${arg_LIBS} nlohmann_json::nlohmann_json GTest::gtest_main GTest::gmock)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
+  add_test(NAME ${name}
+    COMMAND ${name} --gtest_brief=1 "--gtest_output=json:${CMAKE_BINARY_DIR}/test-results/${name}.json" ${arg_ARGS}
+    WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}")
+endfunction()
+
+# culvert_fuzzer(<name> SOURCES <files>... [DEPS <layers>...]): a libFuzzer target, built in the preset `fuzz` only.
+#
+# Its corpora are ${CULVERT_VECTORS}/fuzz-corpora/<name> and tests/fuzz/corpus/<name>; `./dev fuzz` runs all of them.
+function(culvert_fuzzer name)
+  if(NOT CULVERT_FUZZ)
+    return()
+  endif()
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;DEPS")
+  list(TRANSFORM arg_DEPS PREPEND culvert_)
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE culvert_options ${arg_DEPS})
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/fuzzers")
+endfunction()
