@@ -5,12 +5,20 @@ if(NOT EXISTS "${CULVERT_EMPTY_SOURCE}")
   file(WRITE "${CULVERT_EMPTY_SOURCE}" "// Stands in for a layer that has headers only.\n")
 endif()
 
-# culvert_layer(<name> [DIR <folder under src>] [DEPS <layers>...] [LIBS <third-party>...])
+# culvert_layer(<name> [BOOST] [DIR <folder under src>] [DEPS <layers>...] [LIBS <third-party>...])
 #
 # All *.cpp of the folder become the static library culvert_<name>; all *_test.cpp become one GoogleTest binary <name>_test.
 # main.cpp is left to culvert_executable. DEPS are layers and public, LIBS are private to the layer and its tests.
+# BOOST: the layer uses Boost.Asio/Beast, JSON and spdlog, precompiled.
 function(culvert_layer name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "DIR" "DEPS;LIBS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "BOOST" "DIR" "DEPS;LIBS")
+  set(pch std)
+  set(test_kind)
+  if(arg_BOOST)
+    set(pch boost)
+    set(test_kind BOOST)
+    list(APPEND arg_LIBS culvert_boost)
+  endif()
   if(NOT arg_DIR)
     set(arg_DIR "${name}")
   endif()
@@ -27,9 +35,10 @@ function(culvert_layer name)
 
   add_library(culvert_${name} STATIC ${sources})
   target_link_libraries(culvert_${name} PUBLIC culvert_options fmt::fmt ${arg_DEPS} PRIVATE ${arg_LIBS})
+  culvert_pch(culvert_${name} ${pch})
 
   if(tests AND CULVERT_TESTS)
-    culvert_test(${name}_test SOURCES ${tests} DEPS ${name} LIBS ${arg_LIBS} LABELS unit)
+    culvert_test(${name}_test ${test_kind} SOURCES ${tests} DEPS ${name} LIBS ${arg_LIBS} LABELS unit)
   endif()
 endfunction()
 
@@ -41,12 +50,13 @@ function(culvert_executable name layer)
     return()
   endif()
   add_executable(${name} ${main})
-  target_link_libraries(${name} PRIVATE culvert_${layer} ${arg_LIBS})
+  target_link_libraries(${name} PRIVATE culvert_${layer} culvert_boost ${arg_LIBS})
+  culvert_pch(${name} boost)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
   install(TARGETS ${name})
 endfunction()
 
-# culvert_test(<name> SOURCES <files>... [DEPS <layers>...] [LIBS <third-party>...] [LABELS <label>...] [TIMEOUT <s>]
+# culvert_test(<name> [BOOST] SOURCES <files>... [DEPS <layers>...] [LIBS <third-party>...] [LABELS <label>...] [TIMEOUT <s>]
 #              [ARGS <arguments of the binary>...])
 #
 # One GoogleTest binary, one ctest entry. It runs in the root of the checkout; case results go to test-results/<name>.json.
@@ -54,13 +64,19 @@ function(culvert_test name)
   if(NOT CULVERT_TESTS)
     return()
   endif()
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "SOURCES;DEPS;LIBS;LABELS;ARGS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "BOOST" "TIMEOUT" "SOURCES;DEPS;LIBS;LABELS;ARGS")
+  set(pch test)
+  if(arg_BOOST)
+    set(pch boost_test)
+    list(APPEND arg_LIBS culvert_boost)
+  endif()
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 300)
   endif()
   list(TRANSFORM arg_DEPS PREPEND culvert_)
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE culvert_options ${arg_DEPS} ${arg_LIBS} nlohmann_json::nlohmann_json GTest::gtest_main GTest::gmock)
+  culvert_pch(${name} ${pch})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
   add_test(NAME ${name}
     COMMAND ${name} --gtest_brief=1 "--gtest_output=json:${CMAKE_BINARY_DIR}/test-results/${name}.json" ${arg_ARGS}
