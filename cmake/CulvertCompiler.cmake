@@ -68,6 +68,11 @@ if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
   if(CULVERT_LLD)
     target_link_options(culvert_options INTERFACE "--ld-path=${CULVERT_LLD}")
   endif()
+else()
+  find_program(CULVERT_MOLD mold)
+  if(CULVERT_MOLD)
+    target_link_options(culvert_options INTERFACE -fuse-ld=mold)
+  endif()
 endif()
 
 # ccache. base_dir makes paths inside the checkout relative, so that all worktrees of one repository share the results.
