@@ -1,0 +1,31 @@
+// Time as the pure layers see it: a value handed in, never read from a clock. The daemon feeds the monotonic clock, the simulator
+// a virtual one.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+
+namespace culvert {
+
+using Duration = std::chrono::nanoseconds;
+
+/// Names the time line of Instant. It has no now(): whoever needs the time is given it.
+struct GivenClock {
+  using rep = Duration::rep;
+  using period = Duration::period;
+  using duration = Duration;
+  static constexpr bool is_steady = true;
+};
+
+/// A point on a monotonic time line with an arbitrary origin, in nanoseconds.
+using Instant = std::chrono::time_point<GivenClock, Duration>;
+
+/// The earlier of two optional instants; an absent one never comes.
+[[nodiscard]] constexpr std::optional<Instant> earliest(std::optional<Instant> a, std::optional<Instant> b) {
+  if (!a) return b;
+  if (!b) return a;
+  return *a < *b ? a : b;
+}
+
+}  // namespace culvert
