@@ -1,0 +1,61 @@
+// ConnectionConfig: one configured tunnel as all layers see it: who the peer is (RFC 4301's PAD entry), what to offer, what to protect.
+// The shared secret is deliberately not in it; it stays with whoever computes AUTH.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/time.hpp"
+#include "model/child_sa.hpp"
+#include "model/identity.hpp"
+#include "model/proposal.hpp"
+#include "model/traffic_selector.hpp"
+#include "net/address.hpp"
+
+namespace culvert::model {
+
+/// Where a setting was written; for error messages.
+struct SourcePlace {
+  std::string file;
+  unsigned line = 0;
+  [[nodiscard]] std::string to_string() const;  // "alice.toml:12"
+};
+
+/// When a tunnel comes up: at once and again whenever it is lost; with the first packet; only by `culvert up`.
+enum class StartMode : std::uint8_t { automatic, on_demand, manual };
+
+/// How ESP shall travel: udp always when the peer takes it (the default), esp = protocol 50 unless there is a NAT.
+enum class EncapsulationPolicy : std::uint8_t { udp, esp };
+
+struct ConnectionConfig {
+  ConnectionId id;
+  std::string name;
+  SourcePlace place;
+
+  /// The peer's address, or nothing: any peer that authenticates as `remote_id` (responder only). `peer_name` is what the user wrote.
+  std::string peer_name;
+  std::optional<net::IpAddress> peer;
+  std::optional<net::IpAddress> local_address;
+  std::uint16_t peer_port = 500;
+  std::optional<Identity> local_id;   // default: the local address of the path
+  std::optional<Identity> remote_id;  // default: the peer's address
+
+  std::vector<Proposal> ike_proposals;
+  std::vector<Proposal> esp_proposals;
+  TrafficSelectors local;
+  TrafficSelectors remote;
+  Mode mode = Mode::tunnel;
+  EncapsulationPolicy encapsulation = EncapsulationPolicy::udp;
+  StartMode start = StartMode::automatic;
+
+  Duration ike_lifetime = std::chrono::hours(4);
+  Lifetime child_lifetime{.time = std::chrono::hours(1)};  // hard; the soft bound is `rekey_margin` before
+  double rekey_margin = 0.1;  // rekey at (1 - margin - jitter) of each bound; jitter below margin/2, so that two sides seldom collide
+  Duration liveness_interval = std::chrono::seconds(30);   // of silence before an empty INFORMATIONAL; 0 = never
+  Duration nat_keepalive_interval = std::chrono::seconds(20);  // RFC 3948 4
+  std::uint32_t replay_window = 1024;
+  std::optional<std::uint16_t> inner_mtu;  // default: derived from the path
+};
+
+}  // namespace culvert::model

@@ -1,0 +1,99 @@
+// Proposals: what a side offers in an SA payload (RFC 7296 3.3) and how the other chooses (RFC 7296 2.7 and 3.3.6).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "base/result.hpp"
+#include "crypto/key_exchange.hpp"
+#include "crypto/packet_cipher.hpp"
+#include "crypto/prf.hpp"
+#include "model/iana/encryption_id.hpp"
+#include "model/iana/esn_id.hpp"
+#include "model/iana/integrity_id.hpp"
+#include "model/iana/key_exchange_method.hpp"
+#include "model/iana/prf_id.hpp"
+#include "model/iana/protocol_id.hpp"
+#include "model/iana/transform_type.hpp"
+
+namespace culvert::model {
+
+/// One transform of a proposal. `key_bits` is the Key Length attribute, 0 when absent.
+struct Transform {
+  TransformType type = TransformType::encryption;
+  std::uint16_t id = 0;
+  std::uint16_t key_bits = 0;
+  /// The peer sent an attribute we do not know: such a transform is never chosen (RFC 7296 3.3.6).
+  bool unknown_attribute = false;
+  friend bool operator==(const Transform&, const Transform&) = default;
+};
+
+/// One proposal: a protocol and, per transform type, the alternatives. On the wire it also has a number and an SPI.
+struct Proposal {
+  std::uint8_t number = 1;
+  ProtocolId protocol = ProtocolId::esp;
+  Bytes spi;  // 0, 4 or 8 octets
+  std::vector<Transform> transforms;
+  friend bool operator==(const Proposal&, const Proposal&) = default;
+};
+
+/// The chosen algorithms of an IKE SA.
+struct IkeSuite {
+  EncryptionId encryption = EncryptionId::aes_gcm_16;
+  std::uint16_t key_bits = 256;
+  PrfId prf = PrfId::hmac_sha2_256;
+  IntegrityId integrity = IntegrityId::none;
+  KeyExchangeMethod key_exchange = KeyExchangeMethod::curve25519;
+  friend bool operator==(const IkeSuite&, const IkeSuite&) = default;
+};
+
+/// The chosen algorithms of a Child SA. `key_exchange` is NONE when there is no perfect forward secrecy (and in IKE_AUTH).
+struct EspSuite {
+  EncryptionId encryption = EncryptionId::aes_gcm_16;
+  std::uint16_t key_bits = 128;
+  IntegrityId integrity = IntegrityId::none;
+  EsnId esn = EsnId::esn;
+  KeyExchangeMethod key_exchange = KeyExchangeMethod::none;
+  friend bool operator==(const EspSuite&, const EspSuite&) = default;
+};
+
+/// The proposal that the user's text names: "aes256gcm16-prfsha256-x25519" (IKE) or "aes128gcm16-esn-noesn", "aes256-sha256-x25519" (ESP).
+/// Several transforms of one type are alternatives. The error is a sentence that names the word at fault and the words allowed there.
+[[nodiscard]] Result<Proposal, std::string> parse_proposal(ProtocolId protocol, std::string_view text);
+/// The same short words, "aes256gcm16-prfsha256-x25519"; foreign numbers as "encr-99".
+[[nodiscard]] std::string to_string(const Proposal& proposal);
+[[nodiscard]] std::string to_string(const IkeSuite& suite);
+[[nodiscard]] std::string to_string(const EspSuite& suite);
+
+/// What is offered and accepted when the user names nothing: AEADs first, then AES-CBC with SHA-2 for peers without them.
+[[nodiscard]] std::vector<Proposal> default_ike_proposals();
+[[nodiscard]] std::vector<Proposal> default_esp_proposals();
+
+/// The offered proposal to answer with: the first of ours that one of the peer's matches, reduced to one transform per type, with the
+/// offered number and SPI. RFC 7296 3.3.6: whole proposals only, never a mixture. With `prefer_method` the key exchange of that method wins
+/// where allowed (the KE payload is already there); `ignore_key_exchange` for IKE_AUTH, where Child SAs carry none (RFC 7296 1.2).
+struct ChosenProposal {
+  Proposal proposal;
+  IkeSuite ike;  // of the two only the one for the proposal's protocol is meaningful
+  EspSuite esp;
+};
+struct SelectionOptions {
+  KeyExchangeMethod prefer_method = KeyExchangeMethod::none;
+  bool ignore_key_exchange = false;
+};
+[[nodiscard]] std::optional<ChosenProposal> select_proposal(const std::vector<Proposal>& offered, const std::vector<Proposal>& acceptable,
+                                                            const SelectionOptions& options = {});
+/// The initiator's check of an answer (RFC 7296 2.7, 3.3.1): exactly one proposal, one transform per type that we offered, all of them among ours.
+[[nodiscard]] std::optional<ChosenProposal> accept_answer(const std::vector<Proposal>& answer, const std::vector<Proposal>& offered,
+                                                          const SelectionOptions& options = {});
+
+/// From negotiated numbers to what the crypto layer runs; nothing where it has no such algorithm.
+[[nodiscard]] std::optional<crypto::PacketSuite> packet_suite(EncryptionId encryption, std::uint16_t key_bits, IntegrityId integrity);
+[[nodiscard]] std::optional<crypto::HashId> prf_hash(PrfId prf);
+[[nodiscard]] std::optional<crypto::KeyExchangeId> key_exchange_id(KeyExchangeMethod method);
+
+}  // namespace culvert::model

@@ -1,0 +1,47 @@
+// TrafficSelector: which packets an SA may carry (RFC 7296 2.9 and 3.13, RFC 4301 4.4.1.1), and the set operations of narrowing.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "net/address.hpp"
+
+namespace culvert::model {
+
+/// One rectangle of addresses, protocol and ports. Protocol 0 is ANY. For ICMP and ICMPv6 a port is type << 8 | code.
+struct TrafficSelector {
+  net::AddressRange addresses;
+  std::uint8_t protocol = 0;
+  std::uint16_t start_port = 0;
+  std::uint16_t end_port = 0xffff;
+
+  [[nodiscard]] static TrafficSelector of(const net::Prefix& prefix) { return {net::AddressRange::of(prefix)}; }
+  [[nodiscard]] static TrafficSelector of(const net::AddressRange& range) { return {range}; }
+  [[nodiscard]] static TrafficSelector all(net::Family family) { return {net::AddressRange::all(family)}; }
+  /// OPAQUE (RFC 7296 3.13.1): start 65535, end 0: packets whose ports cannot be seen.
+  [[nodiscard]] bool is_opaque() const { return start_port == 0xffff && end_port == 0; }
+  [[nodiscard]] bool any_port() const { return start_port == 0 && end_port == 0xffff; }
+  /// `ports_visible` false (a later fragment, a protocol without ports) matches only selectors for any port or OPAQUE.
+  [[nodiscard]] bool matches(const net::IpAddress& address, std::uint8_t packet_protocol, bool ports_visible, std::uint16_t port) const;
+  [[nodiscard]] bool contains(const TrafficSelector& other) const;
+  [[nodiscard]] std::optional<TrafficSelector> intersection(const TrafficSelector& other) const;
+  /// "10.0.0.0/8", "10.0.0.1-10.0.0.9[tcp/80-90]", "2001:db8::/32[udp]", "0.0.0.0/0[icmp/8-0]".
+  [[nodiscard]] std::string to_string() const;
+  /// The same form; protocol by name (tcp, udp, icmp, icmpv6, sctp, gre, ...) or number.
+  [[nodiscard]] static std::optional<TrafficSelector> parse(std::string_view text);
+  friend auto operator<=>(const TrafficSelector&, const TrafficSelector&) = default;
+};
+
+using TrafficSelectors = std::vector<TrafficSelector>;
+
+/// What of `proposed` the `policy` allows, in the order of `proposed`, without selectors contained in others; empty when nothing.
+/// RFC 7296 2.9: the responder narrows to the intersection. At most `limit` selectors come back.
+[[nodiscard]] TrafficSelectors narrow(const TrafficSelectors& proposed, const TrafficSelectors& policy, std::size_t limit = 64);
+/// True when every selector of `inner` lies within one of `outer`.
+[[nodiscard]] bool is_subset(const TrafficSelectors& inner, const TrafficSelectors& outer);
+[[nodiscard]] std::string to_string(const TrafficSelectors& selectors);
+
+}  // namespace culvert::model
