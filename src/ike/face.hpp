@@ -1,0 +1,277 @@
+// The face of the IKE core, the same for every version: bytes, commands, completions and time go in; datagrams, events and requests
+// come out. No socket, clock or thread; the caller owns all three (DESIGN section 3).
+//
+// The contract of one turn: call one handle_* function, then drain poll_event(), then poll_request(), then poll_transmit(), then ask
+// poll_timeout(). Events come first because an SA must be installed before the message that lets the peer use it leaves.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "base/secret.hpp"
+#include "base/strong_id.hpp"
+#include "base/time.hpp"
+#include "model/child_sa.hpp"
+#include "model/connection.hpp"
+#include "model/iana/notify_type.hpp"
+#include "model/ids.hpp"
+#include "net/address.hpp"
+
+namespace culvert::ike {
+
+/// Names an outstanding request; never reused.
+using RequestToken = StrongId<struct RequestTokenTag, std::uint64_t>;
+
+// ---------------------------------------------------------------- commands: what control asks of IKE
+
+/// Adds a connection, or replaces the one with the same id. Running SAs keep their negotiated parameters.
+struct ConfigureConnection {
+  model::ConnectionConfig config;
+};
+/// Forgets a connection; its IKE SAs are deleted with a DELETE to the peer.
+struct RemoveConnection {
+  model::ConnectionId connection;
+};
+/// Brings a connection up as initiator. `path` tells the local and remote addresses to use (ports: the IKE port, or the NAT-T port to
+/// begin there). Nothing happens when it is up already or on its way.
+struct Initiate {
+  model::ConnectionId connection;
+  net::Path path;
+};
+/// Deletes all IKE SAs of the connection, and an attempt that is under way.
+struct Terminate {
+  model::ConnectionId connection;
+};
+struct RekeyIkeSa {
+  model::IkeSaId ike_sa;
+};
+struct RekeyChildSa {
+  model::ChildSaId child;
+};
+/// Deletes one Child SA pair with a DELETE to the peer.
+struct DeleteChildSa {
+  model::ChildSaId child;
+};
+/// Sends an empty INFORMATIONAL now (RFC 7296 2.4), unless a request is outstanding already.
+struct CheckLiveness {
+  model::IkeSaId ike_sa;
+};
+/// The data plane received authenticated traffic of this Child SA: proof that the peer is alive (RFC 7296 2.4).
+struct PeerAlive {
+  model::ChildSaId child;
+};
+/// The data plane saw authenticated ESP from a new outer address (RFC 7296 2.23): IKE follows if the peer is behind a NAT.
+struct PeerMoved {
+  model::ChildSaId child;
+  net::Endpoint remote;
+};
+/// Ends everything: DELETE to every peer, once, without waiting for the answer.
+struct Shutdown {};
+
+using Command = std::variant<ConfigureConnection, RemoveConnection, Initiate, Terminate, RekeyIkeSa, RekeyChildSa, DeleteChildSa,
+                             CheckLiveness, PeerAlive, PeerMoved, Shutdown>;
+
+// ---------------------------------------------------------------- events: what IKE tells control
+
+struct IkeSaEstablished {
+  model::IkeSaId ike_sa;
+  model::ConnectionId connection;
+  model::Role role = model::Role::initiator;
+  model::IkeSpi spi_i;
+  model::IkeSpi spi_r;
+  net::Path path;
+  model::Identity local_id;
+  model::Identity remote_id;
+  model::IkeSuite suite;
+  bool local_behind_nat = false;
+  bool remote_behind_nat = false;
+  /// The IKE SA whose Child SAs this one inherits, for a rekey (RFC 7296 2.18).
+  std::optional<model::IkeSaId> replaces;
+};
+
+enum class CloseReason : std::uint8_t {
+  local_request,     // Terminate, RemoveConnection, Shutdown
+  peer_deleted,      // the peer sent DELETE
+  rekeyed,           // its successor took over
+  peer_dead,         // retransmissions without an answer
+  superseded,        // INITIAL_CONTACT, or the duplicate of a simultaneous set-up
+  protocol_error,    // the peer broke the protocol after establishment
+  lifetime_expired,  // no rekey came about in time
+  negotiation_failed // the successor state never came to be
+};
+[[nodiscard]] std::string_view name_of(CloseReason reason);
+
+/// All Child SAs of it are gone too (each with its own ChildSaRemoved before this).
+struct IkeSaClosed {
+  model::IkeSaId ike_sa;
+  model::ConnectionId connection;
+  CloseReason reason = CloseReason::local_request;
+};
+
+/// Why a negotiation failed, in a form that `culvert why` can turn into advice.
+enum class FailureKind : std::uint8_t {
+  no_answer,                // the peer never answered
+  no_proposal_chosen,       // no common algorithms
+  authentication_failed,    // wrong secret or identity, as seen by us or told by the peer
+  traffic_selectors,        // TS_UNACCEPTABLE
+  unknown_peer,             // as responder: no connection matches the addresses or the identity
+  peer_refused,             // another error notification of the peer
+  protocol_error,           // the peer's message was invalid
+  local_error               // crypto or resources of our own
+};
+[[nodiscard]] std::string_view name_of(FailureKind kind);
+
+struct NegotiationFailed {
+  /// Absent when, as responder, no connection could be matched.
+  std::optional<model::ConnectionId> connection;
+  net::Path path;
+  model::Role role = model::Role::initiator;
+  FailureKind kind = FailureKind::no_answer;
+  std::optional<model::NotifyType> notify;  // what was sent or received
+  /// One sentence with what was offered and what is accepted, addresses, identities; safe to print (peer text is escaped).
+  std::string detail;
+  /// True when only a Child SA failed and the IKE SA lives.
+  bool child_only = false;
+};
+
+/// A new Child SA pair, to be installed before the next transmit. Holds keys: move it on, never copy.
+struct ChildSaEstablished {
+  model::ChildSaParams params;
+};
+/// The peer has surely switched: outbound traffic may use this pair (see ChildSaParams::hold_outbound).
+struct ChildSaUseOutbound {
+  model::ChildSaId child;
+};
+struct ChildSaRemoved {
+  model::ChildSaId child;
+  model::ConnectionId connection;
+  CloseReason reason = CloseReason::local_request;
+  /// How long inbound packets that are still under way shall be accepted (RFC 7296 2.8); zero for none.
+  Duration linger{};
+};
+/// The path of an IKE SA and of all its Child SAs changed (move to port 4500, NAT rebinding).
+struct PathChanged {
+  model::IkeSaId ike_sa;
+  net::Path path;
+};
+/// The Child SA moved to the successor of its IKE SA (RFC 7296 2.18).
+struct ChildSaMoved {
+  model::ChildSaId child;
+  model::IkeSaId ike_sa;
+};
+/// A step worth a line in `culvert log`: "sent IKE_SA_INIT request", "peer answered with COOKIE", ... Safe to print.
+struct Progress {
+  std::optional<model::ConnectionId> connection;
+  std::optional<model::IkeSaId> ike_sa;
+  std::string text;
+};
+/// IKE SA keys for a decoder; only when key export was switched on at construction.
+struct KeysExported {
+  model::IkeSpi spi_i;
+  model::IkeSpi spi_r;
+  model::IkeSuite suite;
+  SecretBytes sk_ei, sk_er, sk_ai, sk_ar;
+};
+
+using Event = std::variant<IkeSaEstablished, IkeSaClosed, NegotiationFailed, ChildSaEstablished, ChildSaUseOutbound, ChildSaRemoved,
+                           PathChanged, ChildSaMoved, Progress, KeysExported>;
+
+// ---------------------------------------------------------------- requests: slow or secret work that leaves the core
+
+/// Compute prf(prf(secret, "Key Pad for IKEv2"), octets) with the secret of the connection (RFC 7296 2.15).
+struct SharedKeyMacRequest {
+  RequestToken token;
+  model::ConnectionId connection;
+  model::PrfId prf = model::PrfId::hmac_sha2_256;
+  Bytes octets;
+};
+using Request = std::variant<SharedKeyMacRequest>;
+
+/// The answer to a request. Absent MAC: there is no secret for that connection.
+struct SharedKeyMacResult {
+  std::optional<SecretBytes> mac;
+};
+using Completion = std::variant<SharedKeyMacResult>;
+
+// ---------------------------------------------------------------- datagrams
+
+/// One IKE message to send, from the local to the remote endpoint of the path. The non-ESP marker (RFC 3948 2.2) is not included: who
+/// sends from the NAT-T port puts it in front.
+struct Transmit {
+  net::Path path;
+  Bytes message;
+};
+
+/// Why a datagram was dropped without an answer or effect; each is counted.
+enum class DatagramDrop : std::uint8_t {
+  malformed,            // not a well-formed IKE message
+  unsupported_version,  // answered with INVALID_MAJOR_VERSION where the RFC allows it
+  unknown_ike_sa,       // no such SPI
+  bad_integrity,        // the ICV was wrong
+  old_message_id,       // outside the window
+  unexpected,           // well-formed but not allowed now
+  half_open_limit,      // too many half-open IKE SAs (cookie demanded or dropped)
+  no_connection,        // no configured connection for these addresses
+  count_
+};
+[[nodiscard]] std::string_view name_of(DatagramDrop reason);
+
+/// Where IKE gets inbound ESP SPIs from: the data plane chooses them, for their bits carry the slot.
+class SpiAllocator {
+ public:
+  virtual ~SpiAllocator() = default;
+  /// Nothing when no SPI is free.
+  [[nodiscard]] virtual std::optional<model::Spi> allocate() = 0;
+  /// Gives back an SPI that never came into an installed SA.
+  virtual void release(model::Spi spi) = 0;
+};
+
+/// Limits and switches of the whole endpoint.
+struct EndpointSettings {
+  std::uint16_t ike_port = 500;
+  std::uint16_t nat_port = 4500;
+  /// Half-open IKE SAs as responder from which on cookies are demanded (RFC 7296 2.6), and the bound on all of them.
+  std::size_t cookie_threshold = 64;
+  std::size_t half_open_limit = 1024;
+  Duration half_open_timeout = std::chrono::seconds(30);
+  /// Retransmission of requests (RFC 7296 2.4): first wait, factor, number of sends in all (about 60 s with these).
+  Duration retransmit_first = std::chrono::milliseconds(500);
+  double retransmit_factor = 1.8;
+  unsigned retransmit_tries = 8;
+  bool export_keys = false;
+};
+
+/// What `culvert status` shows of the endpoint itself.
+struct EndpointCounters {
+  std::uint64_t datagrams_in = 0;
+  std::uint64_t datagrams_out = 0;
+  std::uint64_t retransmissions = 0;
+  std::uint64_t half_open = 0;
+  std::array<std::uint64_t, static_cast<std::size_t>(DatagramDrop::count_)> dropped{};
+};
+
+/// The core itself. IkeEndpoint of ike/v2 implements it.
+class Endpoint {
+ public:
+  virtual ~Endpoint() = default;
+  /// One received IKE message (without non-ESP marker). Total: any bytes are allowed.
+  virtual void handle_datagram(const net::Path& path, ByteView message, Instant now) = 0;
+  virtual void handle_timeout(Instant now) = 0;
+  virtual void handle_command(Command command, Instant now) = 0;
+  virtual void handle_completion(RequestToken token, Completion completion, Instant now) = 0;
+
+  [[nodiscard]] virtual std::optional<Event> poll_event() = 0;
+  [[nodiscard]] virtual std::optional<Request> poll_request() = 0;
+  [[nodiscard]] virtual std::optional<Transmit> poll_transmit() = 0;
+  /// When handle_timeout wants to be called next; may change with every handle_* call.
+  [[nodiscard]] virtual std::optional<Instant> poll_timeout() const = 0;
+  [[nodiscard]] virtual EndpointCounters counters() const = 0;
+};
+
+}  // namespace culvert::ike

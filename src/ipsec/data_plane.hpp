@@ -1,0 +1,110 @@
+// DataPlane: what the control plane may ask of whatever carries packets, be it our userspace engine or, later, the kernel's XFRM.
+// All calls come from one thread (the control thread) and take effect in order; none waits for packets.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/result.hpp"
+#include "base/time.hpp"
+#include "model/child_sa.hpp"
+#include "model/ids.hpp"
+#include "model/traffic_selector.hpp"
+#include "net/packet.hpp"
+
+namespace culvert::ipsec {
+
+/// Names a rule of the SPD; stable while the rule stands, and what an Acquire or a Child SA refers to.
+using PolicyId = StrongId<struct PolicyIdTag, std::uint32_t>;
+
+enum class PolicyAction : std::uint8_t { protect, bypass, discard };
+
+/// One SPD rule (RFC 4301 4.4.1). The list is ordered: the first rule that matches decides. It stands for both directions: outbound
+/// packets go from `local` to `remote`, inbound ones the other way.
+struct Policy {
+  PolicyId id;
+  PolicyAction action = PolicyAction::discard;
+  model::TrafficSelectors local;
+  model::TrafficSelectors remote;
+  /// For protect: the connection whose Child SAs may carry the traffic.
+  model::ConnectionId connection;
+};
+
+/// The traffic counters of one SA pair.
+struct SaCounters {
+  std::uint64_t inbound_packets = 0;
+  std::uint64_t inbound_bytes = 0;  // of inner packets
+  std::uint64_t outbound_packets = 0;
+  std::uint64_t outbound_bytes = 0;
+  std::uint64_t outbound_sequence = 0;  // the last one sent
+  std::uint64_t replay_drops = 0;
+  std::uint64_t integrity_drops = 0;
+};
+
+// Events of the data plane, drained by the control thread.
+
+/// A packet matched a protect rule without an SA (RFC 4301 5.1). It waits in a bounded queue. Repeated at most once a second per rule.
+struct Acquire {
+  PolicyId policy;
+  model::ConnectionId connection;
+  net::PacketInfo packet;
+};
+/// A soft or hard bound in bytes or packets was reached, or the sequence numbers run out (RFC 4303 3.3.3). Time bounds are control's.
+struct SaExpired {
+  model::ChildSaId child;
+  bool hard = false;
+};
+/// Authenticated traffic came in during the last interval (at most one event a second and SA).
+struct InboundActivity {
+  model::ChildSaId child;
+};
+/// Authenticated ESP came from another outer address than the SA's path (RFC 7296 2.23).
+struct PeerMovedSeen {
+  model::ChildSaId child;
+  net::Endpoint remote;
+};
+/// ESP with an SPI that we do not have, from this address (rate-limited). A hint, not authenticated.
+struct UnknownSpi {
+  model::Spi spi;
+  net::Path path;
+};
+using DataPlaneEvent = std::variant<Acquire, SaExpired, InboundActivity, PeerMovedSeen, UnknownSpi>;
+
+enum class DataPlaneError : std::uint8_t {
+  unsupported_suite,  // no backend has the algorithm
+  no_free_spi,        // all slots in use
+  unknown_sa,
+  overloaded          // the command queue to the workers is full
+};
+[[nodiscard]] const char* to_string(DataPlaneError error);
+
+class DataPlane {
+ public:
+  virtual ~DataPlane() = default;
+
+  /// Reserves an inbound SPI. Released by `release_spi`, or by `remove` of the SA installed with it.
+  [[nodiscard]] virtual Result<model::Spi, DataPlaneError> allocate_spi() = 0;
+  virtual void release_spi(model::Spi spi) = 0;
+
+  /// Installs both directions of a pair, or nothing. From then on inbound packets are taken; outbound ones use it unless
+  /// `hold_outbound`, and packets that waited for it leave. With `replaces`, outbound traffic moves over from that pair.
+  [[nodiscard]] virtual Result<void, DataPlaneError> install(model::ChildSaParams params) = 0;
+  /// Ends `hold_outbound`.
+  virtual void use_outbound(model::ChildSaId child) = 0;
+  /// Stops the outbound direction at once and the inbound one after `linger`. Unknown ids are ignored.
+  virtual void remove(model::ChildSaId child, Duration linger) = 0;
+  /// Moves a pair to a new outer path.
+  virtual void update_path(model::ChildSaId child, const net::Path& path, model::Encapsulation encapsulation) = 0;
+  /// Replaces the whole SPD at once.
+  virtual void set_policies(std::vector<Policy> policies) = 0;
+
+  [[nodiscard]] virtual std::optional<SaCounters> counters(model::ChildSaId child) const = 0;
+  /// Dropped packets by reason name, for status and metrics; reasons that never occurred may be left out.
+  [[nodiscard]] virtual std::vector<std::pair<std::string, std::uint64_t>> drop_counters() const = 0;
+  [[nodiscard]] virtual std::optional<DataPlaneEvent> poll_event() = 0;
+};
+
+}  // namespace culvert::ipsec
