@@ -1,0 +1,44 @@
+"""What the two cannot agree on: refused with the reason, nothing half-made left, and well once it is mended."""
+
+import re
+
+from rig.case import case
+from rig.shell import Failed, check
+
+
+def refuse(setup, role, reason, wrong):
+    pair = setup.pair(start=False)
+    good = pair.sut.tunnels
+    pair.sut.tunnels = [t.but(**wrong) for t in good]
+    pair.start()
+    text = None
+    try:
+        (pair.sut if role == "initiator" else pair.peer).up()
+    except Failed as refusal:
+        text = str(refusal)
+    check(text is not None, "the tunnel came up although it must not")
+    check(re.search(reason, text + pair.sut.log(), re.I), f"our end does not say why (looked for '{reason}')")
+    # A child that cannot be agreed on leaves the IKE SA that carried the talk; nothing else may stay.
+    check(not pair.sut.state().children, "our end has a child SA")
+    check(not pair.peer.state().children, "the peer has a child SA")
+    pair.sut.down_quietly()
+    pair.peer.down_quietly()
+    pair.sut.tunnels = good
+    pair.sut.reload()
+    (pair.sut if role == "initiator" else pair.peer).up()
+    pair.wait_up()
+    pair.prove()
+
+
+def add(name, about, reason, wrong):
+    for role in ("initiator", "responder"):
+        @case(f"{name}-{role}", f"{about}, we are the {role}")
+        def _(setup, role=role):
+            refuse(setup, role, reason, wrong)
+
+
+add("wrong-psk", "the secrets differ", r"AUTHENTICATION_FAILED|MAC mismatched", {"secret": "not the same secret"})
+add("no-common-ike", "no IKE proposal in common", r"NO_PROPOSAL_CHOSEN|proposals? unacceptable|no acceptable proposal", {"ike": "aes128-sha256-ecp384"})
+add("no-common-esp", "no ESP proposal in common", r"NO_PROPOSAL_CHOSEN|proposals? unacceptable|no acceptable proposal", {"esp": "aes128-sha512"})
+add("no-common-selectors", "the protected networks do not overlap", r"TS_UNACCEPTABLE|traffic selectors .*unacceptable",
+    {"local_ts": ("10.8.0.0/16",)})

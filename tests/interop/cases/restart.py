@@ -1,0 +1,38 @@
+"""A daemon ends, by SIGTERM or by SIGKILL, and is started again: traffic is back by itself within 5 s of the start."""
+
+import signal
+import time
+
+from rig import traffic
+from rig.case import case
+from rig.shell import check
+
+BOUND = 5.0
+KINDS = {"term": signal.SIGTERM, "kill": signal.SIGKILL}
+
+
+def restart(setup, pair, who, sig):
+    pair.wait_up(8)
+    pair.prove()
+    daemon = pair.sut if who == "us" else pair.peer
+    daemon.kill(sig)
+    begin = time.monotonic()
+    daemon.start()
+    traffic.wait_for_traffic(pair.lab, "a", seconds=15)
+    took = time.monotonic() - begin
+    setup.note(f"traffic back {took:.2f} s after the start")
+    check(took < BOUND, f"traffic came back only {took:.1f} s after the start")
+    time.sleep(0.5)
+    pair.wait_up()
+    pair.prove()
+
+
+def add(who, word):
+    @case(f"restart-{who}-{word}", f"{'our daemon' if who == 'us' else 'the peer'} gets {KINDS[word].name} and is started again")
+    def _(setup):
+        restart(setup, setup.pair(start=True, **{"sut": {"start": "auto"}, "peer": {"start": "auto"}}), who, KINDS[word])
+
+
+for _who in ("us", "peer"):
+    for _word in KINDS:
+        add(_who, _word)

@@ -1,0 +1,78 @@
+"""Running commands, waiting for conditions, and the two ways a case can end early."""
+
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+os.environ["PATH"] += ":/usr/sbin:/sbin"
+
+
+class Failed(Exception):
+    """What the case checks does not hold."""
+
+
+class Skipped(Exception):
+    """The machine lacks something that the case needs; the text says what."""
+
+
+def check(condition, message):
+    if not condition:
+        raise Failed(message)
+
+
+def need_tool(name, package):
+    if not shutil.which(name):
+        raise Skipped(f"{name} is not installed (Debian package {package})")
+
+
+def run(*argv, ok=(0,), timeout=30, stdin=None):
+    """Runs a command and returns its standard output; any other exit status than `ok` is a failure."""
+    p = subprocess.run([str(a) for a in argv], input=stdin, capture_output=True, text=True, timeout=timeout, check=False)
+    if ok is not None and p.returncode not in ok:
+        raise Failed(f"{' '.join(str(a) for a in argv)}: exit {p.returncode}: {(p.stderr or p.stdout).strip()[-600:]}")
+    return p.stdout
+
+
+def wait_until(condition, seconds, what, interval=0.05):
+    """Polls until the condition is true; returns its value."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() >= end:
+            raise Failed(f"after {seconds} s still not: {what}")
+        time.sleep(interval)
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_PR_SET_PDEATHSIG = 1
+
+
+def _die_with_parent():
+    # A runner that is killed outright must not leave daemons behind.
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def spawn(argv, output, stdout=None):
+    """Starts a process that ends with this one; what it prints goes to the file `output`."""
+    with open(output, "ab") as f:
+        return subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=stdout or f, stderr=f,
+                                preexec_fn=_die_with_parent)
+
+
+def end(process, sig=signal.SIGTERM, seconds=5):
+    """Ends a process we started; SIGKILL when it does not go. Returns whether it went by itself."""
+    if process.poll() is not None:
+        return True
+    process.send_signal(sig)
+    try:
+        process.wait(seconds)
+        return True
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return False

@@ -1,0 +1,195 @@
+"""strongSwan as a peer: charon in a namespace of the lab, steered by swanctl.
+
+The host's kernel may have no ESP, so the data path is libipsec: tunnel mode, ESP in UDP. The plugins are listed here,
+so no file under /etc decides what is tested.
+"""
+
+import os
+import re
+import signal
+
+from . import shell
+from .shell import Failed, Skipped, check, run, wait_until
+from .tunnel import ChildSa, Peer, State
+
+CHARON = "/usr/lib/ipsec/charon"
+PLUGINS = "random nonce openssl kdf pem pkcs1 pkcs8 socket-default kernel-libipsec kernel-netlink vici updown"
+
+
+class StrongSwan(Peer):
+    kind = "strongswan"
+
+    def __init__(self, lab, side, tunnels):
+        super().__init__(lab, side, tunnels)
+        if not os.path.exists(CHARON):
+            raise Skipped("strongSwan is not installed (Debian package strongswan-charon)")
+        if not os.path.exists("/usr/lib/ipsec/plugins/libstrongswan-kernel-libipsec.so"):
+            raise Skipped("strongSwan has no kernel-libipsec plugin (Debian package libcharon-extra-plugins)")
+        shell.need_tool("swanctl", "strongswan-swanctl")
+        self.dir = lab.path(f"strongswan-{side}")
+        os.makedirs(self.dir + "/swanctl", exist_ok=True)
+
+    # ------------------------------------------------------------------ life
+    def start(self):
+        with open(self.dir + "/strongswan.conf", "w", encoding="ascii") as f:
+            f.write(DAEMON_CONF.replace("@DIR@", self.dir).replace("@PLUGINS@", PLUGINS))
+        # `ip netns exec` gives the process its own mounts; a private /run keeps the pid files of several charons apart.
+        self.process = self.lab.spawn(
+            self.side, "sh", "-c", 'mount -t tmpfs tmpfs /run && exec env "STRONGSWAN_CONF=$0" "$1"',
+            self.dir + "/strongswan.conf", CHARON, output=self.dir + "/out")
+        wait_until(lambda: self._swanctl("--stats", ok=None), 10, "charon answers", 0.02)
+        self.reload()
+
+    def reload(self):
+        with open(self.dir + "/swanctl/swanctl.conf", "w", encoding="ascii") as f:
+            f.write("connections {\n" + "".join(_connection(t) for t in self.tunnels) + "}\nsecrets {\n")
+            for t in self.tunnels:
+                f.write(f'  ike-{t.name} {{\n    id-1 = {t.local_id}\n    id-2 = {t.remote_id}\n    secret = "{t.secret}"\n  }}\n')
+            f.write("}\n")
+        self._swanctl("--load-all")
+
+    def kill(self, sig):
+        self.process.send_signal(sig)
+        self.process.wait(10)
+
+    def stop(self):
+        check(shell.end(self.process, signal.SIGTERM, 5), "charon did not end on SIGTERM")
+
+    # --------------------------------------------------------------- command
+    def _swanctl(self, *args, ok=(0,)):
+        return run("env", f"SWANCTL_DIR={self.dir}/swanctl", f"STRONGSWAN_CONF={self.dir}/strongswan.conf",
+                   "swanctl", *args, ok=ok)
+
+    def up(self, name="net"):
+        self._swanctl("--initiate", "--child", name, "--timeout", "15")
+
+    def down(self, name="net"):
+        self._swanctl("--terminate", "--ike", name, "--timeout", "10")
+
+    def down_child(self, name="net"):
+        self._swanctl("--terminate", "--child", name, "--timeout", "10")
+
+    def rekey_child(self, name="net"):
+        self._swanctl("--rekey", "--child", name)
+
+    def rekey_ike(self, name="net"):
+        self._swanctl("--rekey", "--ike", name)
+
+    def state(self, name="net"):
+        ike, children = [], []
+        for sa in _parse_raw(self._swanctl("--list-sas", "--raw", ok=None)):
+            if name not in sa:
+                continue
+            sa = sa[name]
+            if sa["state"] == "ESTABLISHED":
+                ike.append(sa["initiator-spi"])
+            for child in sa["child-sas"].values():
+                if child["state"] == "INSTALLED":
+                    children.append(ChildSa(child["spi-in"], child["spi-out"],
+                                            int(child["packets-in"]), int(child["packets-out"])))
+        return State(tuple(ike), tuple(children))
+
+    def log(self):
+        text = ""
+        for name in ("log", "out"):
+            if os.path.exists(f"{self.dir}/{name}"):
+                with open(f"{self.dir}/{name}", encoding="utf-8", errors="replace") as f:
+                    text += "".join(line for line in f if "vici client" not in line)
+        return text
+
+
+def _connection(t):
+    start = {"manual": "none", "auto": "start", "on-demand": "trap"}[t.start]
+    # Room between the rekey time and the hard limit: the tenth that is the default is nothing with lifetimes of seconds.
+    ike = f"rekey_time = {t.ike_lifetime}s\n    rand_time = 0s\n    over_time = 30s\n" if t.ike_lifetime else ""
+    child = f"rekey_time = {t.child_lifetime}s\n        rand_time = 0s\n        life_time = {t.child_lifetime + 30}s\n" \
+        if t.child_lifetime else ""
+    liveness = f"dpd_delay = {t.liveness}s\n" if t.liveness else ""
+    return f"""  {t.name} {{
+    version = 2
+    mobike = {'yes' if t.mobike else 'no'}
+    local_addrs = {t.local}
+    remote_addrs = {t.remote}
+    proposals = {t.ike}
+    {ike}{liveness}
+    local {{
+      auth = psk
+      id = {t.local_id}
+    }}
+    remote {{
+      auth = psk
+      id = {t.remote_id}
+    }}
+    children {{
+      {t.name} {{
+        mode = tunnel
+        esp_proposals = {t.esp}
+        local_ts = {','.join(t.local_ts)}
+        remote_ts = {','.join(t.remote_ts)}
+        {child}start_action = {start}
+        dpd_action = {'restart' if t.start == 'auto' else 'clear'}
+      }}
+    }}
+  }}
+"""
+
+
+DAEMON_CONF = """charon {
+  load = @PLUGINS@
+  install_virtual_ip = no
+  retransmit_tries = 3
+  retransmit_timeout = 1.0
+  retransmit_base = 1.5
+  filelog {
+    log {
+      path = @DIR@/log
+      flush_line = yes
+      time_format = %H:%M:%S
+      time_add_ms = yes
+      default = 1
+      ike = 2
+      cfg = 2
+    }
+  }
+  plugins {
+    kernel-libipsec {
+      allow_peer_ts = yes
+    }
+    vici {
+      socket = unix://@DIR@/vici
+    }
+  }
+}
+swanctl {
+  load = pem pkcs1 pkcs8 openssl random
+  socket = unix://@DIR@/vici
+}
+"""
+
+
+def _parse_raw(text):
+    """The dictionaries in the output of `swanctl --raw`: NAME {key=value section {...} list [a b]}."""
+    for line in text.splitlines():
+        body = re.match(r"list-sa event (\{.*\})\s*$", line)
+        if body:
+            tokens = re.findall(r"[{}\[\]]|[^\s{}\[\]=]+=?|=", body[1])
+            yield _section(tokens, 1)[0]
+
+
+def _section(tokens, at):
+    result = {}
+    while tokens[at] != "}":
+        key, at = tokens[at], at + 1
+        if key.endswith("="):
+            if tokens[at].endswith("=") or tokens[at] == "}":
+                result[key[:-1]] = ""
+            elif tokens[at] == "[":
+                end = tokens.index("]", at)
+                result[key[:-1]], at = tokens[at + 1:end], end + 1
+            else:
+                result[key[:-1]], at = tokens[at], at + 1
+        elif tokens[at] == "{":
+            result[key], at = _section(tokens, at + 1)
+        else:
+            raise Failed(f"swanctl --raw: unexpected '{key}'")
+    return result, at + 1

@@ -1,0 +1,90 @@
+"""One end of a tunnel, in words that every peer driver can turn into its own configuration."""
+
+from dataclasses import dataclass, field, replace
+
+from .shell import Failed
+
+
+@dataclass(frozen=True)
+class TunnelSpec:
+    local: str  # outer addresses
+    remote: str
+    local_ts: tuple
+    remote_ts: tuple
+    name: str = "net"
+    local_id: str = "alice.example"
+    remote_id: str = "bob.example"
+    secret: str = "a secret for the interop tests"
+    ike: str = "aes256gcm16-prfsha256-x25519"
+    esp: str = "aes256gcm16"
+    start: str = "manual"  # manual | auto | on-demand
+    encapsulation: str = ""  # "" leaves the choice to the daemon; udp | esp
+    ike_lifetime: int = 0  # seconds until it is rekeyed; 0: the daemon's default
+    child_lifetime: int = 0
+    liveness: int = 0
+    mobike: bool = True  # strongSwan only: with it, a peer does not simply follow the other end's new address
+
+    def but(self, **changes):
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True)
+class ChildSa:
+    """A pair of ESP SAs as one end counts them."""
+
+    spi_in: str
+    spi_out: str
+    packets_in: int
+    packets_out: int
+
+
+@dataclass(frozen=True)
+class State:
+    """What one end says about its SAs."""
+
+    ike: tuple = field(default_factory=tuple)  # initiator SPIs of the established IKE SAs
+    children: tuple = field(default_factory=tuple)
+
+    @property
+    def up(self):
+        return bool(self.ike and self.children)
+
+    def packets_since(self, before):
+        """How many packets the inbound, and the outbound, SAs of now counted since `before`: the smaller of the two."""
+        known = {c.spi_in: c for c in before.children}
+        none = ChildSa("", "", 0, 0)
+        return min(sum(c.packets_in - known.get(c.spi_in, none).packets_in for c in self.children),
+                   sum(c.packets_out - known.get(c.spi_in, none).packets_out for c in self.children))
+
+
+class Peer:
+    """An IKE daemon in one namespace of a lab. Drivers: rig.culvert, rig.strongswan.
+
+    start() and stop() run the daemon, restart-safe: a second start() uses the same files. `tunnels` may be changed
+    before start() or made effective with reload().
+    """
+
+    kind = "?"
+
+    def __init__(self, lab, side, tunnels):
+        self.lab, self.side, self.tunnels = lab, side, list(tunnels)
+        self.process = None
+
+    def start(self): raise NotImplementedError
+    def kill(self, sig): raise NotImplementedError
+    def stop(self): raise NotImplementedError
+    def reload(self): raise NotImplementedError
+    def up(self, name="net"): raise NotImplementedError
+    def down(self, name="net"): raise NotImplementedError
+    def down_child(self, name="net"): raise NotImplementedError
+    def rekey_child(self, name="net"): raise NotImplementedError
+    def rekey_ike(self, name="net"): raise NotImplementedError
+    def state(self, name="net"): raise NotImplementedError
+    def log(self): raise NotImplementedError
+
+    def down_quietly(self, name="net"):
+        """Takes down what may or may not be up."""
+        try:
+            self.down(name)
+        except Failed:
+            pass
