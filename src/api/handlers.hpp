@@ -1,0 +1,35 @@
+// Handlers: what a daemon must be able to do for the control protocol. Server calls it, the daemon implements it.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "api/schema.hpp"
+#include "base/result.hpp"
+
+namespace culvert::api {
+
+/// All calls come from the thread that runs the server's io_context, one at a time, and answer without waiting: `up` begins, and whoever
+/// wants to know how it went asks `tunnel` again. Names are what the client sent: any text of 1 to 255 octets without control characters.
+class Handlers {
+ public:
+  virtual ~Handlers() = default;
+
+  [[nodiscard]] virtual Result<Status, Error> status() = 0;
+  /// no_such_tunnel where there is none of that name; so for all that follow.
+  [[nodiscard]] virtual Result<TunnelStatus, Error> tunnel(const std::string& name) = 0;
+  [[nodiscard]] virtual Result<TunnelList, Error> list() = 0;
+  /// Begins an attempt; when the tunnel is up or connecting already, nothing happens. Answers with the state after that.
+  [[nodiscard]] virtual Result<TunnelStatus, Error> up(const std::string& name) = 0;
+  /// Ends the tunnel, or the attempt that is under way. An automatic tunnel stays down until `up` or a restart.
+  [[nodiscard]] virtual Result<TunnelStatus, Error> down(const std::string& name) = 0;
+  /// conflict when the tunnel is not up.
+  [[nodiscard]] virtual Result<RekeyResult, Error> rekey(const std::string& name, const RekeyRequest& request) = 0;
+  /// Reads the configuration again; config_invalid with the problems when it is not whole, and then nothing changed.
+  [[nodiscard]] virtual Result<ApplyResult, Error> apply(const ApplyRequest& request) = 0;
+};
+
+/// The usual error of the calls above.
+[[nodiscard]] Error no_such_tunnel(const std::string& name);
+
+}  // namespace culvert::api

@@ -1,0 +1,229 @@
+// The control protocol's vocabulary: plain structs, one per JSON object. json.hpp gives each its JSON form, with the member names as keys.
+//
+// Conventions: times of day are milliseconds since 1970-01-01 UTC; durations are whole seconds; SPIs are "0x" and hex digits; addresses,
+// selectors and algorithms are the text that the rest of Culvert prints. A reader ignores members it does not know, and takes the default
+// for one that is missing.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace culvert::api {
+
+/// The number in the path, "/v1/status". Raised only by a change that an older reader cannot live with.
+inline constexpr unsigned kApiVersion = 1;
+
+/// Why a request failed. `code` is for programs and decides the HTTP status.
+enum class ErrorCode : std::uint8_t {
+  bad_request,       // 400: malformed request
+  no_such_tunnel,    // 404
+  not_found,         // 404: no such path or SA
+  method_not_allowed,// 405
+  conflict,          // 409: not possible in the present state
+  too_large,         // 413
+  config_invalid,    // 422: `problems` says what
+  overloaded,        // 503: too many connections
+  internal           // 500
+};
+
+/// One thing wrong in the configuration: config::Problem as JSON.
+struct Problem {
+  std::string severity = "error";  // or "warning"
+  std::string file;
+  unsigned line = 0;
+  unsigned column = 0;
+  std::string field;
+  std::string message;
+  std::string hint;
+  friend bool operator==(const Problem&, const Problem&) = default;
+};
+
+struct Error {
+  ErrorCode code = ErrorCode::internal;
+  std::string message;  // what went wrong, one sentence
+  std::string hint;     // the way out; may be empty
+  std::string field;    // the parameter or setting at fault; may be empty
+  std::vector<Problem> problems;
+  friend bool operator==(const Error&, const Error&) = default;
+};
+
+/// Traffic of one Child SA pair, inner packets.
+struct Counters {
+  std::uint64_t inbound_packets = 0;
+  std::uint64_t inbound_bytes = 0;
+  std::uint64_t outbound_packets = 0;
+  std::uint64_t outbound_bytes = 0;
+  std::uint64_t outbound_sequence = 0;
+  std::uint64_t replay_drops = 0;
+  std::uint64_t integrity_drops = 0;
+  friend bool operator==(const Counters&, const Counters&) = default;
+};
+
+struct ChildSa {
+  std::uint64_t id = 0;
+  std::string spi_inbound;
+  std::string spi_outbound;
+  std::string suite;          // "aes128gcm16-esn"
+  std::string mode;           // "tunnel"
+  std::string encapsulation;  // "udp" or "esp"
+  std::vector<std::string> local;   // traffic selectors after narrowing
+  std::vector<std::string> remote;
+  std::uint64_t age = 0;
+  std::optional<std::uint64_t> rekey_in;
+  std::optional<std::uint64_t> expires_in;
+  Counters counters;
+  friend bool operator==(const ChildSa&, const ChildSa&) = default;
+};
+
+struct IkeSa {
+  std::uint64_t id = 0;
+  std::string role;  // "initiator" or "responder"
+  std::string spi_i;
+  std::string spi_r;
+  std::string local;   // "192.0.2.1:4500"
+  std::string remote;
+  std::string local_id;
+  std::string remote_id;
+  std::string suite;
+  bool local_behind_nat = false;
+  bool remote_behind_nat = false;
+  std::uint64_t age = 0;
+  std::optional<std::uint64_t> rekey_in;
+  std::vector<ChildSa> children;
+  friend bool operator==(const IkeSa&, const IkeSa&) = default;
+};
+
+/// down: not wanted up. waiting: comes up with the first packet or the peer's first message. connecting: an attempt is under way.
+/// up: at least one Child SA carries traffic. retrying: the last attempt failed, the next is planned. closing: DELETE is under way.
+enum class TunnelState : std::uint8_t { down, waiting, connecting, up, retrying, closing };
+[[nodiscard]] std::string_view name_of(TunnelState state);
+
+/// Why an attempt failed, as the daemon's diagnosis.
+struct Failure {
+  std::uint64_t attempt = 0;  // TunnelStatus::attempts at the time
+  std::int64_t time = 0;
+  std::string kind;     // ike::FailureKind by name, or a word of the daemon's own ("dns", "config")
+  std::string message;
+  std::string hint;
+  friend bool operator==(const Failure&, const Failure&) = default;
+};
+
+struct TunnelStatus {
+  std::string name;
+  TunnelState state = TunnelState::down;
+  std::string start;  // "auto", "on-demand", "manual"
+  std::string peer;   // as configured
+  std::vector<std::string> local;
+  std::vector<std::string> remote;
+  std::string place;  // "office.toml:3"
+  /// The last step of the attempt under way, for a person: "sent IKE_SA_INIT request"; may be empty.
+  std::string progress;
+  /// Attempts begun so far, by us or the peer. `up` answers with the number of the attempt it began or joined: when `last_failure`
+  /// has that number or a higher one, that attempt failed.
+  std::uint64_t attempts = 0;
+  std::optional<Failure> last_failure;
+  std::optional<std::uint64_t> retry_in;
+  std::vector<IkeSa> ike_sas;
+  friend bool operator==(const TunnelStatus&, const TunnelStatus&) = default;
+};
+
+struct DaemonStatus {
+  std::string version;
+  std::uint64_t pid = 0;
+  std::uint64_t uptime = 0;
+  std::string config;  // the path given with --config
+  std::string tun;
+  std::uint16_t ike_port = 0;
+  std::uint16_t nat_port = 0;
+  std::string export_keys;  // the folder; empty: off
+  friend bool operator==(const DaemonStatus&, const DaemonStatus&) = default;
+};
+
+/// GET /v1/status[?tunnel=NAME]
+struct Status {
+  DaemonStatus daemon;
+  std::vector<TunnelStatus> tunnels;
+  std::map<std::string, std::uint64_t> ike_counters;  // datagrams_in, datagrams_out, retransmissions, half_open
+  std::map<std::string, std::uint64_t> ike_drops;     // by reason, without zeros
+  std::map<std::string, std::uint64_t> packet_drops;  // by reason, without zeros
+  friend bool operator==(const Status&, const Status&) = default;
+};
+
+/// GET /v1/tunnels
+struct TunnelSummary {
+  std::string name;
+  TunnelState state = TunnelState::down;
+  std::string start;
+  std::string peer;
+  std::vector<std::string> local;
+  std::vector<std::string> remote;
+  std::string place;
+  friend bool operator==(const TunnelSummary&, const TunnelSummary&) = default;
+};
+struct TunnelList {
+  std::vector<TunnelSummary> tunnels;
+  friend bool operator==(const TunnelList&, const TunnelList&) = default;
+};
+
+/// POST /v1/tunnels/NAME/rekey {"what": "ike" | "child" | "all"}
+enum class RekeyWhat : std::uint8_t { ike, child, all };
+struct RekeyRequest {
+  RekeyWhat what = RekeyWhat::child;
+  friend bool operator==(const RekeyRequest&, const RekeyRequest&) = default;
+};
+/// How many rekeys were begun.
+struct RekeyResult {
+  std::uint64_t ike_sas = 0;
+  std::uint64_t child_sas = 0;
+  friend bool operator==(const RekeyResult&, const RekeyResult&) = default;
+};
+
+/// POST /v1/apply {"dry_run": true}
+struct ApplyRequest {
+  bool dry_run = false;
+  friend bool operator==(const ApplyRequest&, const ApplyRequest&) = default;
+};
+struct TunnelChange {
+  std::string name;
+  std::vector<std::string> changes;  // "peer: 192.0.2.1 -> 192.0.2.9"
+  bool restarts = true;
+  friend bool operator==(const TunnelChange&, const TunnelChange&) = default;
+};
+struct ApplyResult {
+  bool applied = false;
+  std::vector<std::string> added;
+  std::vector<std::string> removed;
+  std::vector<TunnelChange> changed;
+  std::vector<std::string> unchanged;
+  bool policies_changed = false;
+  std::vector<std::string> daemon;  // changes of [daemon]
+  bool daemon_restart_needed = false;
+  std::vector<Problem> warnings;
+  friend bool operator==(const ApplyResult&, const ApplyResult&) = default;
+};
+
+enum class LogLevel : std::uint8_t { debug, info, warning, error };
+[[nodiscard]] std::string_view name_of(LogLevel level);
+
+struct LogEntry {
+  std::uint64_t sequence = 0;  // counts from 1, without gaps
+  std::int64_t time = 0;
+  LogLevel level = LogLevel::info;
+  std::string tunnel;  // empty: the daemon as a whole
+  std::string text;
+  friend bool operator==(const LogEntry&, const LogEntry&) = default;
+};
+/// GET /v1/log?after=SEQUENCE&limit=N&tunnel=NAME&wait=SECONDS. Without `after`: the newest `limit` entries. With `wait` the answer comes
+/// when there is an entry or the time is over.
+struct LogPage {
+  std::vector<LogEntry> entries;
+  std::uint64_t next = 0;  // to be given as `after` next time
+  std::uint64_t lost = 0;  // entries after `after` that the ring no longer had
+  friend bool operator==(const LogPage&, const LogPage&) = default;
+};
+
+}  // namespace culvert::api

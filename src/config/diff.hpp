@@ -1,0 +1,37 @@
+// diff: what `culvert apply` would change, in words.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "config/config.hpp"
+
+namespace culvert::config {
+
+/// One changed tunnel. Each line reads "peer: 192.0.2.1 -> 192.0.2.9"; of a secret only that it changed.
+struct TunnelChange {
+  std::string name;
+  std::vector<std::string> changes;
+  /// False when running SAs may stay as they are (only how the tunnel starts or how long its next SAs live changed).
+  bool restarts = true;
+  friend bool operator==(const TunnelChange&, const TunnelChange&) = default;
+};
+
+struct Diff {
+  std::vector<std::string> added;
+  std::vector<std::string> removed;
+  std::vector<TunnelChange> changed;
+  std::vector<std::string> unchanged;
+  bool policies_changed = false;
+  /// Changes of [daemon]; those other than log_level take effect with a restart of culvertd only.
+  std::vector<std::string> daemon;
+  bool daemon_restart_needed = false;
+  [[nodiscard]] bool empty() const {
+    return added.empty() && removed.empty() && changed.empty() && !policies_changed && daemon.empty();
+  }
+};
+
+/// Tunnels are matched by name, each list is in the order of `wanted` (`removed`: of `running`).
+[[nodiscard]] Diff diff(const Config& running, const Config& wanted);
+
+}  // namespace culvert::config
