@@ -69,7 +69,7 @@ struct EspSuite {
 [[nodiscard]] std::string to_string(const IkeSuite& suite);
 [[nodiscard]] std::string to_string(const EspSuite& suite);
 
-/// What is offered and accepted when the user names nothing: AEADs first, then AES-CBC with SHA-2 for peers without them.
+/// What is offered and accepted when the user names nothing, numbered from 1: AEADs first, then AES-CBC with SHA-2 for peers without them.
 [[nodiscard]] std::vector<Proposal> default_ike_proposals();
 [[nodiscard]] std::vector<Proposal> default_esp_proposals();
 

@@ -28,7 +28,7 @@ struct TrafficSelector {
   [[nodiscard]] bool matches(const net::IpAddress& address, std::uint8_t packet_protocol, bool ports_visible, std::uint16_t port) const;
   [[nodiscard]] bool contains(const TrafficSelector& other) const;
   [[nodiscard]] std::optional<TrafficSelector> intersection(const TrafficSelector& other) const;
-  /// "10.0.0.0/8", "10.0.0.1-10.0.0.9[tcp/80-90]", "2001:db8::/32[udp]", "0.0.0.0/0[icmp/8-0]".
+  /// "10.0.0.0/8", "10.0.0.1-10.0.0.9[tcp/80-90]", "2001:db8::/32[udp]"; ICMP by type and code: "0.0.0.0/0[icmp/8]", "[icmp/3.4]".
   [[nodiscard]] std::string to_string() const;
   /// The same form; protocol by name (tcp, udp, icmp, icmpv6, sctp, gre, ...) or number.
   [[nodiscard]] static std::optional<TrafficSelector> parse(std::string_view text);

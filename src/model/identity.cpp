@@ -1,0 +1,49 @@
+#include "model/identity.hpp"
+
+#include <algorithm>
+
+#include "base/text.hpp"
+
+namespace culvert::model {
+
+Identity Identity::of(const net::IpAddress& address) {
+  return {address.is_v4() ? IdentificationType::ipv4_addr : IdentificationType::ipv6_addr, to_bytes(address.bytes())};
+}
+
+Identity Identity::parse(std::string_view text) {
+  if (const auto address = net::IpAddress::parse(text)) return of(*address);
+  constexpr std::string_view kKeyId = "keyid:";
+  if (text.starts_with(kKeyId)) {
+    const std::string_view value = text.substr(kKeyId.size());
+    if (value.starts_with("0x")) {
+      if (auto octets = from_hex(value.substr(2))) return {IdentificationType::key_id, std::move(*octets)};
+    }
+    return {IdentificationType::key_id, to_bytes(as_bytes(value))};
+  }
+  if (text.starts_with('@')) return {IdentificationType::fqdn, to_bytes(as_bytes(text.substr(1)))};
+  const bool mail = text.find('@') != std::string_view::npos;
+  return {mail ? IdentificationType::rfc822_addr : IdentificationType::fqdn, to_bytes(as_bytes(text))};
+}
+
+std::string Identity::to_string() const {
+  const std::string_view text(reinterpret_cast<const char*>(data.data()), data.size());
+  switch (type) {
+    case IdentificationType::ipv4_addr:
+    case IdentificationType::ipv6_addr: {
+      const auto address = net::IpAddress::from_bytes(data);
+      const bool right_family = address && address->is_v4() == (type == IdentificationType::ipv4_addr);
+      return right_family ? address->to_string() : "malformed address 0x" + to_hex(data);
+    }
+    case IdentificationType::fqdn:
+    case IdentificationType::rfc822_addr:
+      return escaped(text);
+    case IdentificationType::key_id: {
+      const bool printable = !text.empty() && std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7f; });
+      return printable ? "keyid:" + escaped(text) : "keyid:0x" + to_hex(ByteView(data).first(std::min<std::size_t>(data.size(), 64)));
+    }
+    default:
+      return std::string(name_of(type)) + ":0x" + to_hex(ByteView(data).first(std::min<std::size_t>(data.size(), 64)));
+  }
+}
+
+}  // namespace culvert::model

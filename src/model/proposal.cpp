@@ -1,0 +1,201 @@
+// Proposals to and from the user's words, and what is offered by default. The choosing stands in proposal_selection.cpp.
+#include "model/proposal.hpp"
+
+#include <algorithm>
+#include <initializer_list>
+
+#include <fmt/format.h>
+
+#include "model/suite_words.hpp"
+
+namespace culvert::model {
+namespace {
+
+bool has(const Proposal& proposal, TransformType type) {
+  return std::ranges::any_of(proposal.transforms, [&](const Transform& t) { return t.type == type; });
+}
+
+bool is_aead(const Transform& transform) {
+  const auto id = static_cast<EncryptionId>(transform.id);
+  return transform.type == TransformType::encryption && (id == EncryptionId::aes_gcm_16 || id == EncryptionId::chacha20_poly1305);
+}
+
+// RFC 4868 2.1.2 and RFC 7296 2.13: where the user names only an integrity algorithm, the PRF is of the same hash.
+std::optional<PrfId> prf_like(std::uint16_t integrity) {
+  switch (static_cast<IntegrityId>(integrity)) {
+    case IntegrityId::hmac_sha2_256_128: return PrfId::hmac_sha2_256;
+    case IntegrityId::hmac_sha2_384_192: return PrfId::hmac_sha2_384;
+    case IntegrityId::hmac_sha2_512_256: return PrfId::hmac_sha2_512;
+    default: return std::nullopt;
+  }
+}
+
+void add_implied_prfs(Proposal& proposal) {
+  const std::vector<Transform> named = proposal.transforms;
+  for (const Transform& transform : named) {
+    if (transform.type != TransformType::integrity) continue;
+    if (const auto prf = prf_like(transform.id)) {
+      proposal.transforms.push_back({TransformType::prf, static_cast<std::uint16_t>(*prf)});
+    }
+  }
+}
+
+// A sentence when the transforms do not make a whole proposal, nothing when they do.
+std::optional<std::string> incomplete(const Proposal& proposal, std::string_view text) {
+  const ProtocolId protocol = proposal.protocol;
+  const auto missing = [&](std::string_view what, TransformType type) {
+    return fmt::format("\"{}\" names no {}; add one of: {}", text, what, allowed_words(protocol, type));
+  };
+  if (!has(proposal, TransformType::encryption)) return missing("encryption algorithm", TransformType::encryption);
+  const bool any_aead = std::ranges::any_of(proposal.transforms, is_aead);
+  const bool any_plain = std::ranges::any_of(
+      proposal.transforms, [](const Transform& t) { return t.type == TransformType::encryption && !is_aead(t); });
+  // RFC 7296 3.3: combined-mode ciphers and others must be offered in separate proposals.
+  if (any_aead && any_plain) {
+    return fmt::format("\"{}\" mixes a combined-mode cipher (GCM, ChaCha20-Poly1305) with another one; write them as two suites", text);
+  }
+  if (any_aead && has(proposal, TransformType::integrity)) {
+    return fmt::format(
+        "\"{}\" names an integrity algorithm beside a combined-mode cipher, which has its own; remove it{}", text,
+        protocol == ProtocolId::ike ? " (for the PRF write prfsha256, prfsha384 or prfsha512)" : "");
+  }
+  if (!any_aead && !has(proposal, TransformType::integrity)) return missing("integrity algorithm", TransformType::integrity);
+  if (protocol == ProtocolId::ike) {
+    if (!has(proposal, TransformType::prf)) return missing("PRF", TransformType::prf);
+    if (!has(proposal, TransformType::key_exchange)) return missing("key exchange", TransformType::key_exchange);
+  }
+  return std::nullopt;
+}
+
+std::vector<Proposal> must_parse(ProtocolId protocol, std::initializer_list<std::string_view> texts) {
+  std::vector<Proposal> proposals;
+  for (const std::string_view text : texts) {
+    proposals.push_back(parse_proposal(protocol, text).value());
+    proposals.back().number = static_cast<std::uint8_t>(proposals.size());
+  }
+  return proposals;
+}
+
+}  // namespace
+
+Result<Proposal, std::string> parse_proposal(ProtocolId protocol, std::string_view text) {
+  Proposal proposal;
+  proposal.protocol = protocol;
+  std::size_t start = 0;
+  while (start <= text.size()) {
+    const std::size_t dash = std::min(text.find('-', start), text.size());
+    const std::string_view word = text.substr(start, dash - start);
+    const auto transform = transform_of(protocol, word);
+    if (!transform) {
+      return err(fmt::format("\"{}\" in \"{}\" is not an algorithm that {} can use; encryption: {}; integrity: {}; {}key exchange: {}", word,
+                             text, protocol == ProtocolId::ike ? "IKE" : "ESP", allowed_words(protocol, TransformType::encryption),
+                             allowed_words(protocol, TransformType::integrity),
+                             protocol == ProtocolId::ike ? "PRF: " + allowed_words(protocol, TransformType::prf) + "; "
+                                                         : "sequence numbers: esn noesn; ",
+                             allowed_words(protocol, TransformType::key_exchange)));
+    }
+    if (std::ranges::find(proposal.transforms, *transform) != proposal.transforms.end()) {
+      return err(fmt::format("\"{}\" stands twice in \"{}\"", word, text));
+    }
+    proposal.transforms.push_back(*transform);
+    start = dash + 1;
+  }
+  if (protocol == ProtocolId::ike && !has(proposal, TransformType::prf)) add_implied_prfs(proposal);
+  if (protocol == ProtocolId::esp && !has(proposal, TransformType::esn)) {
+    // RFC 7296 3.3.2: the ESN transform is part of every ESP proposal; both are taken unless the user chose.
+    proposal.transforms.push_back({TransformType::esn, static_cast<std::uint16_t>(EsnId::esn)});
+    proposal.transforms.push_back({TransformType::esn, static_cast<std::uint16_t>(EsnId::no_esn)});
+  }
+  if (auto problem = incomplete(proposal, text)) return err(std::move(*problem));
+  return proposal;
+}
+
+std::string to_string(const Proposal& proposal) {
+  std::string text;
+  for (const Transform& transform : proposal.transforms) {
+    if (!text.empty()) text += '-';
+    text += word_of(transform);
+  }
+  return text.empty() ? "nothing" : text;
+}
+
+std::string to_string(const IkeSuite& suite) {
+  std::string text = word_of({TransformType::encryption, static_cast<std::uint16_t>(suite.encryption), suite.key_bits});
+  if (suite.integrity != IntegrityId::none) {
+    text += '-' + word_of({TransformType::integrity, static_cast<std::uint16_t>(suite.integrity)});
+  }
+  text += '-' + word_of({TransformType::prf, static_cast<std::uint16_t>(suite.prf)});
+  return text + '-' + word_of({TransformType::key_exchange, static_cast<std::uint16_t>(suite.key_exchange)});
+}
+
+std::string to_string(const EspSuite& suite) {
+  std::string text = word_of({TransformType::encryption, static_cast<std::uint16_t>(suite.encryption), suite.key_bits});
+  if (suite.integrity != IntegrityId::none) {
+    text += '-' + word_of({TransformType::integrity, static_cast<std::uint16_t>(suite.integrity)});
+  }
+  text += '-' + word_of({TransformType::esn, static_cast<std::uint16_t>(suite.esn)});
+  if (suite.key_exchange != KeyExchangeMethod::none) {
+    text += '-' + word_of({TransformType::key_exchange, static_cast<std::uint16_t>(suite.key_exchange)});
+  }
+  return text;
+}
+
+std::vector<Proposal> default_ike_proposals() {
+  // RFC 8247: AEADs, SHA-2 PRFs, groups of at least 128 bits first; AES-CBC and MODP-2048 for peers that have nothing newer.
+  return must_parse(
+      ProtocolId::ike,
+      {"aes256gcm16-aes128gcm16-chacha20poly1305-prfsha256-prfsha384-prfsha512-x25519-ecp256-ecp384-modp3072-modp2048",
+       "aes256-aes128-sha256-sha384-sha512-prfsha256-prfsha384-prfsha512-x25519-ecp256-ecp384-modp3072-modp2048"});
+}
+
+std::vector<Proposal> default_esp_proposals() {
+  // RFC 8221: AES-GCM and ChaCha20-Poly1305, then AES-CBC with SHA-2. Perfect forward secrecy is offered and not demanded, since many
+  // peers rekey without it by default.
+  return must_parse(ProtocolId::esp,
+                    {"aes128gcm16-aes256gcm16-chacha20poly1305-x25519-ecp256-ecp384-modp3072-modp2048-nopfs-esn-noesn",
+                     "aes256-aes128-sha256-sha512-x25519-ecp256-ecp384-modp3072-modp2048-nopfs-esn-noesn"});
+}
+
+std::optional<crypto::PacketSuite> packet_suite(EncryptionId encryption, std::uint16_t key_bits, IntegrityId integrity) {
+  crypto::PacketSuite suite;
+  suite.key_bits = key_bits;
+  switch (encryption) {
+    case EncryptionId::null: suite.cipher = crypto::CipherId::null; suite.key_bits = 0; break;
+    case EncryptionId::aes_cbc: suite.cipher = crypto::CipherId::aes_cbc; break;
+    case EncryptionId::aes_gcm_16: suite.cipher = crypto::CipherId::aes_gcm_16; break;
+    case EncryptionId::chacha20_poly1305: suite.cipher = crypto::CipherId::chacha20_poly1305; suite.key_bits = 256; break;
+    default: return std::nullopt;
+  }
+  switch (integrity) {
+    case IntegrityId::none: suite.integrity = crypto::IntegrityId::none; break;
+    case IntegrityId::hmac_sha2_256_128: suite.integrity = crypto::IntegrityId::hmac_sha2_256_128; break;
+    case IntegrityId::hmac_sha2_384_192: suite.integrity = crypto::IntegrityId::hmac_sha2_384_192; break;
+    case IntegrityId::hmac_sha2_512_256: suite.integrity = crypto::IntegrityId::hmac_sha2_512_256; break;
+    default: return std::nullopt;
+  }
+  // RFC 4303 3.2: never encryption alone, never nothing at all.
+  if (suite.is_aead() != (suite.integrity == crypto::IntegrityId::none)) return std::nullopt;
+  return suite;
+}
+
+std::optional<crypto::HashId> prf_hash(PrfId prf) {
+  switch (prf) {
+    case PrfId::hmac_sha2_256: return crypto::HashId::sha2_256;
+    case PrfId::hmac_sha2_384: return crypto::HashId::sha2_384;
+    case PrfId::hmac_sha2_512: return crypto::HashId::sha2_512;
+    default: return std::nullopt;
+  }
+}
+
+std::optional<crypto::KeyExchangeId> key_exchange_id(KeyExchangeMethod method) {
+  switch (method) {
+    case KeyExchangeMethod::curve25519: return crypto::KeyExchangeId::x25519;
+    case KeyExchangeMethod::ecp_256: return crypto::KeyExchangeId::ecp_256;
+    case KeyExchangeMethod::ecp_384: return crypto::KeyExchangeId::ecp_384;
+    case KeyExchangeMethod::modp_2048: return crypto::KeyExchangeId::modp_2048;
+    case KeyExchangeMethod::modp_3072: return crypto::KeyExchangeId::modp_3072;
+    default: return std::nullopt;
+  }
+}
+
+}  // namespace culvert::model

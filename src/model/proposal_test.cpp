@@ -1,0 +1,117 @@
+#include "model/proposal.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace culvert::model {
+namespace {
+
+Proposal ike(std::string_view text) { return parse_proposal(ProtocolId::ike, text).value(); }
+Proposal esp(std::string_view text) { return parse_proposal(ProtocolId::esp, text).value(); }
+
+TEST(ParseProposal, WordsBecomeTransforms) {
+  EXPECT_EQ(to_string(ike("aes256gcm16-prfsha384-x25519")), "aes256gcm16-prfsha384-x25519");
+  EXPECT_EQ(to_string(ike("aes256-sha256-modp2048")), "aes256-sha256-modp2048-prfsha256") << "the PRF follows the integrity algorithm";
+  EXPECT_EQ(to_string(esp("aes128gcm16")), "aes128gcm16-esn-noesn");
+  EXPECT_EQ(to_string(esp("null-sha256-noesn")), "null-sha256-noesn");
+}
+
+TEST(ParseProposal, ErrorsNameTheWordAndTheWayOut) {
+  const auto error = [](ProtocolId protocol, std::string_view text) {
+    const auto result = parse_proposal(protocol, text);
+    EXPECT_FALSE(result) << text;
+    return result ? std::string() : result.error();
+  };
+  EXPECT_NE(error(ProtocolId::ike, "aes256gcm16-prfsha256-x2551").find("\"x2551\""), std::string::npos);
+  EXPECT_NE(error(ProtocolId::ike, "aes256gcm16-x25519").find("names no PRF"), std::string::npos);
+  EXPECT_NE(error(ProtocolId::esp, "aes256").find("names no integrity"), std::string::npos);
+  EXPECT_NE(error(ProtocolId::esp, "aes256gcm16-sha256").find("remove it"), std::string::npos);
+  EXPECT_NE(error(ProtocolId::esp, "aes256gcm16-aes256-sha256").find("two suites"), std::string::npos);
+  EXPECT_NE(error(ProtocolId::ike, "null-sha256-x25519").find("\"null\""), std::string::npos) << "IKE must encrypt";
+  EXPECT_NE(error(ProtocolId::esp, "aes256gcm16-aes256gcm16").find("twice"), std::string::npos);
+  error(ProtocolId::esp, "");
+  error(ProtocolId::esp, "aes256gcm16-");
+}
+
+TEST(SelectProposal, OursDecideTheOrderTheirsTheSet) {
+  const auto chosen = select_proposal({ike("aes128-sha256-x25519"), ike("aes128gcm16-aes256gcm16-prfsha256-ecp256-x25519")},
+                                      {ike("aes256gcm16-aes128gcm16-prfsha256-x25519-ecp256"), ike("aes128-sha256-x25519")});
+  ASSERT_TRUE(chosen);
+  EXPECT_EQ(to_string(chosen->ike), "aes256gcm16-prfsha256-x25519");
+}
+
+TEST(SelectProposal, TheKeyExchangeAlreadySentIsPreferred) {
+  const auto chosen = select_proposal({ike("aes256gcm16-prfsha256-ecp256-x25519")}, {ike("aes256gcm16-prfsha256-x25519-ecp256")},
+                                      {.prefer_method = KeyExchangeMethod::ecp_256});
+  ASSERT_TRUE(chosen);
+  EXPECT_EQ(chosen->ike.key_exchange, KeyExchangeMethod::ecp_256);
+}
+
+TEST(SelectProposal, NeverMixesTwoProposals) {  // RFC 7296 3.3.6
+  EXPECT_FALSE(select_proposal({ike("aes128-sha256-x25519"), ike("aes256-sha512-ecp256")}, {ike("aes128-sha512-x25519")}));
+}
+
+TEST(SelectProposal, UnknownTransformTypesAndAttributesAreNeverChosen) {  // RFC 7296 3.3.6
+  auto offered = ike("aes256gcm16-prfsha256-x25519");
+  offered.transforms.push_back({static_cast<TransformType>(77), 1});
+  EXPECT_FALSE(select_proposal({offered}, default_ike_proposals()));
+  offered = ike("aes256gcm16-prfsha256-x25519");
+  offered.transforms[0].unknown_attribute = true;
+  EXPECT_FALSE(select_proposal({offered}, default_ike_proposals()));
+}
+
+TEST(SelectProposal, KeyLengthMustAgree) {
+  EXPECT_FALSE(select_proposal({esp("aes256gcm16")}, {esp("aes128gcm16")}));
+}
+
+TEST(SelectProposal, InIkeAuthTheKeyExchangeIsIgnored) {  // RFC 7296 1.2
+  const auto chosen = select_proposal({esp("aes128gcm16-noesn")}, {esp("aes128gcm16-x25519")}, {.ignore_key_exchange = true});
+  ASSERT_TRUE(chosen);
+  EXPECT_EQ(chosen->esp.key_exchange, KeyExchangeMethod::none);
+  EXPECT_FALSE(select_proposal({esp("aes128gcm16-noesn")}, {esp("aes128gcm16-x25519")})) << "a rekey demands it";
+  EXPECT_TRUE(select_proposal({esp("aes128gcm16-noesn")}, {esp("aes128gcm16-x25519-nopfs")}));
+}
+
+TEST(SelectProposal, AMissingEsnTransformMeansThirtyTwoBits) {
+  auto offered = esp("aes128gcm16");
+  std::erase_if(offered.transforms, [](const Transform& t) { return t.type == TransformType::esn; });
+  const auto chosen = select_proposal({offered}, default_esp_proposals());
+  ASSERT_TRUE(chosen);
+  EXPECT_EQ(chosen->esp.esn, EsnId::no_esn);
+  EXPECT_EQ(chosen->proposal.transforms.size(), 1u) << "only what was offered is answered";
+}
+
+TEST(AcceptAnswer, OnlyOneWholeProposalOfOurs) {
+  const std::vector<Proposal> offered = {ike("aes256gcm16-aes128gcm16-prfsha256-x25519-ecp256")};
+  const auto answer = ike("aes128gcm16-prfsha256-ecp256");
+  const auto accepted = accept_answer({answer}, offered);
+  ASSERT_TRUE(accepted);
+  EXPECT_EQ(accepted->ike.key_exchange, KeyExchangeMethod::ecp_256);
+  EXPECT_FALSE(accept_answer({answer, answer}, offered)) << "two proposals";
+  EXPECT_FALSE(accept_answer({}, offered));
+  EXPECT_FALSE(accept_answer({ike("aes192gcm16-prfsha256-ecp256")}, offered)) << "not offered";
+  EXPECT_FALSE(accept_answer({ike("aes128gcm16-aes256gcm16-prfsha256-ecp256")}, offered)) << "two transforms of one type";
+  auto other_number = answer;
+  other_number.number = 2;
+  EXPECT_FALSE(accept_answer({other_number}, offered));
+  auto missing = answer;
+  std::erase_if(missing.transforms, [](const Transform& t) { return t.type == TransformType::prf; });
+  EXPECT_FALSE(accept_answer({missing}, offered));
+}
+
+TEST(Defaults, EveryDefaultIsComplete) {
+  for (const Proposal& proposal : default_ike_proposals()) EXPECT_TRUE(select_proposal({proposal}, {proposal}));
+  for (const Proposal& proposal : default_esp_proposals()) EXPECT_TRUE(select_proposal({proposal}, {proposal}));
+  EXPECT_TRUE(select_proposal(default_ike_proposals(), default_ike_proposals()));
+}
+
+TEST(PacketSuite, RefusesNothingAtAll) {  // RFC 4303 3.2
+  EXPECT_FALSE(packet_suite(EncryptionId::null, 0, IntegrityId::none));
+  EXPECT_FALSE(packet_suite(EncryptionId::aes_cbc, 128, IntegrityId::none));
+  EXPECT_FALSE(packet_suite(EncryptionId::aes_gcm_16, 128, IntegrityId::hmac_sha2_256_128));
+  EXPECT_TRUE(packet_suite(EncryptionId::null, 0, IntegrityId::hmac_sha2_256_128));
+}
+
+}  // namespace
+}  // namespace culvert::model
