@@ -5,13 +5,14 @@ if(NOT EXISTS "${CULVERT_EMPTY_SOURCE}")
   file(WRITE "${CULVERT_EMPTY_SOURCE}" "// Stands in for a layer that has headers only.\n")
 endif()
 
-# culvert_layer(<name> [BOOST] [DIR <folder under src>] [DEPS <layers>...] [LIBS <third-party>...])
+# culvert_layer(<name> [BOOST] [FLAT] [DIR <folder under src>] [DEPS <layers>...] [LIBS <third-party>...])
 #
 # All *.cpp of the folder become the static library culvert_<name>; all *_test.cpp become one GoogleTest binary <name>_test.
 # main.cpp is left to culvert_executable. DEPS are layers and public, LIBS are private to the layer and its tests.
+# FLAT: without the folders below, which are layers of their own.
 # BOOST: the layer uses Boost.Asio/Beast, JSON and spdlog, precompiled.
 function(culvert_layer name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "BOOST" "DIR" "DEPS;LIBS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "BOOST;FLAT" "DIR" "DEPS;LIBS")
   set(pch std)
   set(test_kind)
   if(arg_BOOST)
@@ -23,7 +24,11 @@ function(culvert_layer name)
     set(arg_DIR "${name}")
   endif()
   set(dir "${CMAKE_SOURCE_DIR}/src/${arg_DIR}")
-  file(GLOB_RECURSE all CONFIGURE_DEPENDS "${dir}/*.cpp")
+  if(arg_FLAT)
+    file(GLOB all CONFIGURE_DEPENDS "${dir}/*.cpp")
+  else()
+    file(GLOB_RECURSE all CONFIGURE_DEPENDS "${dir}/*.cpp")
+  endif()
   set(tests ${all})
   list(FILTER tests INCLUDE REGEX "_test\\.cpp$")
   set(sources ${all})

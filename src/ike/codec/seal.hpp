@@ -1,0 +1,80 @@
+// The Encrypted payload (RFC 7296 3.14, RFC 5282): messages sealed and opened with the SK_e and SK_a of one direction.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <variant>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "base/random.hpp"
+#include "base/result.hpp"
+#include "crypto/packet_cipher.hpp"
+#include "ike/codec/message.hpp"
+#include "ike/codec/parse.hpp"
+
+namespace culvert::ike::codec {
+
+/// Seals the messages of one direction of an IKE SA.
+///
+/// Owns the AEAD's explicit IV, a counter that never repeats under the key (RFC 5282 3.1). A retransmission must
+/// therefore send the octets of the first time again, never seal anew (RFC 7296 2.1 demands the same).
+class MessageSealer {
+ public:
+  /// `sk_e` is key and salt, `sk_a` empty for the AEADs. `random` gives the CBC IVs and must outlive the sealer.
+  [[nodiscard]] static Result<MessageSealer, crypto::CryptoError> make(const crypto::PacketSuite& suite, ByteView sk_e,
+                                                                       ByteView sk_a, RandomSource& random);
+  /// The octets of the whole message, with all payloads of `message` inside one Encrypted payload.
+  [[nodiscard]] Bytes seal(const Message& message);
+  /// Octets that seal() would give for `message`.
+  [[nodiscard]] std::size_t sealed_size(const Message& message) const;
+
+ private:
+  MessageSealer(const crypto::PacketSuite& suite, std::unique_ptr<crypto::PacketCipher> cipher, RandomSource& random);
+  void write_iv(MutableByteView iv);
+
+  crypto::PacketSuite suite_;
+  crypto::SuiteSizes sizes_;
+  std::unique_ptr<crypto::PacketCipher> cipher_;
+  RandomSource* random_;
+  std::uint64_t next_iv_ = 0;
+};
+
+/// Why a sealed message gave no payloads.
+enum class OpenFault : std::uint8_t {
+  not_sealed,     // there is no Encrypted payload
+  wrong_length,   // the body is too short, or no whole number of cipher blocks
+  bad_integrity,  // the ICV is wrong
+  bad_padding,    // the pad length exceeds the plaintext
+  malformed       // authentic, but not a chain of payloads: INVALID_SYNTAX is the answer (RFC 7296 2.21.2)
+};
+[[nodiscard]] std::string_view name_of(OpenFault fault);
+
+struct OpenError {
+  OpenFault fault = OpenFault::not_sealed;
+  ParseError parse;  // for `malformed`; its offset counts from the start of the decrypted chain
+  [[nodiscard]] bool authentic() const { return fault == OpenFault::bad_padding || fault == OpenFault::malformed; }
+};
+
+/// Opens the messages of one direction of an IKE SA. Keeps no state but the key: replay is the message id's business
+/// (RFC 7296 2.2).
+class MessageOpener {
+ public:
+  [[nodiscard]] static Result<MessageOpener, crypto::CryptoError> make(const crypto::PacketSuite& suite, ByteView sk_e,
+                                                                       ByteView sk_a);
+
+  /// `datagram` is what `parsed` was made from. The message holds the header and the payloads from inside the Encrypted
+  /// payload only.
+  [[nodiscard]] Result<Message, OpenError> open(ByteView datagram, const ParsedMessage& parsed);
+  /// The decrypted chain of payloads before it is parsed, without padding.
+  [[nodiscard]] Result<Bytes, OpenFault> open_chain(ByteView datagram, const ParsedMessage& parsed);
+
+ private:
+  MessageOpener(const crypto::PacketSuite& suite, std::unique_ptr<crypto::PacketCipher> cipher);
+
+  crypto::PacketSuite suite_;
+  crypto::SuiteSizes sizes_;
+  std::unique_ptr<crypto::PacketCipher> cipher_;
+};
+
+}  // namespace culvert::ike::codec
