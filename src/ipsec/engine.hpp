@@ -1,0 +1,98 @@
+// Engine: the IPsec boundary of RFC 4301 in userspace, without any I/O. Inner packets in, ESP out, and the other way, in batches.
+//
+// One thread owns an engine and makes all calls; engines share nothing. Time comes as an argument and never runs backwards. The
+// outer IP header is the kernel's work (UDP and raw sockets): the engine makes and takes ESP packets and says what TOS the outer
+// header shall have. The kernel that forwarded a packet into TUN has decremented its TTL already (RFC 4301 5.1.2.1), and TUN's MTU makes
+// it answer "fragmentation needed" / "packet too big" to the inner source, so the engine does neither.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/random.hpp"
+#include "base/result.hpp"
+#include "base/time.hpp"
+#include "crypto/packet_cipher.hpp"
+#include "ipsec/data_plane.hpp"
+#include "ipsec/packet_io.hpp"
+#include "ipsec/spi_allocator.hpp"
+
+namespace culvert::ipsec {
+
+/// Whether the outer IPv4 header gets the DF bit (RFC 4301 8.1).
+enum class DontFragment : std::uint8_t { clear, copy, set };
+
+struct EngineOptions {
+  SpiLayout spi_layout;
+  crypto::Backend backend = crypto::Backend::automatic;
+  /// Bounds of one WireTrain: the kernel's UDP_SEGMENT takes 64 segments (128 from Linux 6.9 on) and 65,507 octets.
+  std::uint16_t max_train_segments = 64;
+  std::size_t max_train_bytes = 65507;
+  DontFragment dont_fragment = DontFragment::clear;
+  bool copy_dscp = true;  // else the outer DSCP is 0 (RFC 4301 5.1.2.1)
+  /// Merge inbound TCP segments of one flow into super-packets for a TUN that takes them.
+  bool coalesce = false;
+  std::size_t flow_cache_entries = 4096;
+  /// Packets that wait for an SA (RFC 4301 5.1: Acquire): per rule, and for all rules together.
+  std::size_t acquire_packets = 64;
+  std::size_t acquire_bytes = 512 * 1024;
+  std::size_t acquire_total_bytes = 8 * 1024 * 1024;
+  Duration acquire_age = std::chrono::seconds(10);
+};
+
+class Engine {
+ public:
+  using Options = EngineOptions;
+
+  /// `random` makes CBC's IVs and the seeds of tables; it must outlive the engine.
+  Engine(const Options& options, RandomSource& random);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // Packets.
+
+  /// Protects, bypasses or drops each packet (RFC 4301 5.1). Segments super-packets, completes partial checksums. Packets are sealed
+  /// in order; the order within a flow is the order of the trains. Bytes of the packets are used up, with head- and tailroom.
+  void outbound(std::span<const InnerPacket> packets, Instant now, OutboundSink& sink);
+
+  /// Takes ESP apart (RFC 4301 5.2). Bad packets are dropped, counted by reason and never answered.
+  void inbound(std::span<const WireInput> inputs, Instant now, InboundSink& sink);
+
+  /// Does what is due: drops waiting packets that got too old, ends lingering SAs, and sends packets whose SA has come. Call it at
+  /// `next_deadline` and after any of the commands below.
+  void handle_time(Instant now, OutboundSink& sink);
+  /// When `handle_time` wants to be called; in the past when at once. May change with every call into the engine.
+  [[nodiscard]] std::optional<Instant> next_deadline() const;
+
+  // Commands: what DataPlane asks for, on the engine's own thread.
+
+  /// As DataPlane::install. Every mode but tunnel is refused with `unsupported_suite`. The inbound SPI must come from a SpiAllocator with
+  /// this engine's layout.
+  [[nodiscard]] Result<void, DataPlaneError> install(model::ChildSaParams params, Instant now);
+  void use_outbound(model::ChildSaId child);
+  void remove(model::ChildSaId child, Duration linger, Instant now);
+  void update_path(model::ChildSaId child, const net::Path& path, model::Encapsulation encapsulation);
+  void set_policies(std::vector<Policy> policies);
+
+  [[nodiscard]] std::optional<SaCounters> counters(model::ChildSaId child) const;
+  /// The counters of every SA pair that stands, lingering ones included.
+  [[nodiscard]] std::vector<std::pair<model::ChildSaId, SaCounters>> all_counters() const;
+  [[nodiscard]] std::vector<std::pair<std::string, std::uint64_t>> drop_counters() const;
+  [[nodiscard]] std::optional<DataPlaneEvent> poll_event();
+  /// "ipsec-mb 1.3" or the like: the cipher library of an SA, for status; empty for an unknown one.
+  [[nodiscard]] std::string backend(model::ChildSaId child) const;
+  /// Inbound SPIs of pairs that are gone for good since the last call (after lingering); the SpiAllocator may have them back.
+  [[nodiscard]] std::vector<model::Spi> take_released_spis();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace culvert::ipsec
