@@ -7,7 +7,7 @@ from rig.shell import Failed, check
 
 
 def refuse(setup, role, reason, wrong):
-    pair = setup.pair(start=False)
+    pair = setup.pair(launch=False)
     good = pair.sut.tunnels
     pair.sut.tunnels = [t.but(**wrong) for t in good]
     pair.start()

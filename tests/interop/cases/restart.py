@@ -27,12 +27,16 @@ def restart(setup, pair, who, sig):
     pair.prove()
 
 
-def add(who, word):
-    @case(f"restart-{who}-{word}", f"{'our daemon' if who == 'us' else 'the peer'} gets {KINDS[word].name} and is started again")
+def add(who, word, peer_kind):
+    both = "-culvert" if peer_kind == "culvert" else ""
+
+    @case(f"restart{both}-{who}-{word}", f"{'our daemon' if who == 'us' else 'the peer'} gets {KINDS[word].name} and is started again"
+          + (", Culvert at both ends" if both else ""), only=("culvert",) if both else ())
     def _(setup):
-        restart(setup, setup.pair(start=True, **{"sut": {"start": "auto"}, "peer": {"start": "auto"}}), who, KINDS[word])
+        restart(setup, setup.pair(peer_kind=peer_kind, start="auto"), who, KINDS[word])
 
 
-for _who in ("us", "peer"):
-    for _word in KINDS:
-        add(_who, _word)
+for _kind in ("strongswan", "culvert"):
+    for _who in ("us", "peer"):
+        for _word in KINDS:
+            add(_who, _word, _kind)

@@ -38,7 +38,7 @@ for _role in ("initiator", "responder"):
 
 @case("defaults", "neither suites nor identities named on our side: what we offer by default is something strongSwan takes")
 def defaults(setup):
-    pair = setup.pair(start=False, sut={"ike": "", "esp": "", "local_id": "", "remote_id": ""},
+    pair = setup.pair(launch=False, sut={"ike": "", "esp": "", "local_id": "", "remote_id": ""},
                       peer={"ike": "default", "esp": "default", "local_id": "192.0.2.2", "remote_id": "192.0.2.1"})
     pair.start()
     initiate(pair, "initiator")

@@ -45,9 +45,10 @@ class Setup:
         self.daemons.append(made)
         return made
 
-    def pair(self, *args, start=True, **options):
+    def pair(self, *args, launch=True, **options):
+        """A Pair, with both daemons started unless `launch` is False."""
         made = Pair(self, *args, **options)
-        if start:
+        if launch:
             made.start()
         return made
 

@@ -1,6 +1,139 @@
-"""culvertd as a peer."""
-from .shell import Skipped
+"""culvertd as the daemon under test or as the peer, steered by the `culvert` command."""
+
+import json
+import os
+import signal
+
+from . import shell
+from .shell import Failed, Skipped, check, wait_until
+from .tunnel import ChildSa, Peer, State
+
+
 def driver(folder):
-    def make(lab, side, tunnels):
-        raise Skipped("culvertd is not built")
-    return make
+    """The class for the binaries in `folder`."""
+    class Built(Culvert):
+        binaries = os.path.abspath(folder)
+    return Built
+
+
+class Culvert(Peer):
+    kind = "culvert"
+    binaries = "."
+
+    def __init__(self, lab, side, tunnels):
+        super().__init__(lab, side, tunnels)
+        for name in ("culvertd", "culvert"):
+            if not os.path.exists(f"{self.binaries}/{name}"):
+                raise Skipped(f"{name} is not built: no {self.binaries}/{name} (./dev build)")
+        self.dir = lab.path(f"culvert-{side}")
+        os.makedirs(self.dir, exist_ok=True)
+        self.config, self.socket = self.dir + "/culvert.toml", self.dir + "/sock"
+        self.daemon = {"log_level": "debug"}  # the section [daemon]
+
+    # ------------------------------------------------------------------ life
+    def start(self):
+        self.write_config()
+        self.launch()
+        wait_until(self._answers, 10, "culvertd answers", 0.02)
+
+    def launch(self):
+        """Starts the daemon and does not wait for it."""
+        self.process = self.lab.spawn(self.side, f"{self.binaries}/culvertd", "--config", self.config,
+                                      "--socket", self.socket, output=self.dir + "/log")
+
+    def _answers(self):
+        check(self.process.poll() is None, f"culvertd ended with status {self.process.returncode}: {self.log()[-600:]}")
+        try:
+            self.command("status")
+            return True
+        except Failed:
+            return False
+
+    def write_config(self):
+        text = "[daemon]\n" + "".join(f"{k} = {_toml(v)}\n" for k, v in self.daemon.items())
+        with open(self.config, "w", encoding="utf-8") as f:
+            f.write(text + "".join(_section(t) for t in self.tunnels))
+        os.chmod(self.config, 0o600)
+
+    def reload(self):
+        self.write_config()
+        self.command("apply")
+
+    def kill(self, sig):
+        self.process.send_signal(sig)
+        self.process.wait(10)
+
+    def stop(self):
+        check(shell.end(self.process, signal.SIGTERM, 5), "culvertd did not end on SIGTERM")
+        check(self.process.returncode == 0, f"culvertd ended with status {self.process.returncode}: {self.log()[-600:]}")
+
+    # --------------------------------------------------------------- command
+    def command(self, *args, ok=(0,)):
+        return self.lab.exec(self.side, f"{self.binaries}/culvert", "--socket", self.socket, *args, ok=ok)
+
+    def status(self):
+        return json.loads(self.command("status", "--json"))
+
+    def tunnel(self, name="net"):
+        """The tunnel's part of the status."""
+        found = [t for t in self.status()["tunnels"] if t["name"] == name]
+        check(found, f"culvert status has no tunnel {name}")
+        return found[0]
+
+    def up(self, name="net"):
+        self.command("up", name)
+
+    def down(self, name="net"):
+        self.command("down", name)
+
+    def rekey_child(self, name="net"):
+        self.command("rekey", name)
+
+    def rekey_ike(self, name="net"):
+        self.command("rekey", name, "--ike")
+
+    def state(self, name="net"):
+        ike = self.tunnel(name)["ike_sas"]
+        children = [ChildSa(c["spi_inbound"], c["spi_outbound"],
+                            c["counters"]["inbound_packets"], c["counters"]["outbound_packets"])
+                    for sa in ike for c in sa["children"]]
+        return State(tuple(sa["spi_i"] for sa in ike), tuple(children))
+
+    def log(self):
+        if not os.path.exists(self.dir + "/log"):
+            return ""
+        with open(self.dir + "/log", encoding="utf-8", errors="replace") as f:
+            return f.read()
+
+
+def _toml(value):
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_toml(v) for v in value) + "]"
+    return json.dumps(value)  # strings, numbers and booleans are written alike
+
+
+def _hard(rekey_after):
+    # A lifetime is a hard limit here, and rekeying begins a tenth and some jitter before it.
+    return f"{rekey_after + max(1, round(rekey_after * 0.15))}s"
+
+
+def _section(t):
+    fields = {"peer": t.remote, "local_address": t.local, "secret": t.secret, "local": t.local_ts, "remote": t.remote_ts,
+              "start": t.start}
+    if t.local_id:
+        fields["local_id"] = t.local_id
+    if t.remote_id:
+        fields["remote_id"] = t.remote_id
+    if t.ike:
+        fields["ike"] = t.ike.split(",")
+    if t.esp:
+        fields["esp"] = t.esp.split(",")
+    if t.encapsulation:
+        fields["encapsulation"] = t.encapsulation
+    if t.ike_lifetime:
+        fields["ike_lifetime"] = _hard(t.ike_lifetime)
+    if t.child_lifetime:
+        fields["child_lifetime"] = _hard(t.child_lifetime)
+    if t.liveness:
+        fields["liveness"] = f"{t.liveness}s"
+    return f"\n[tunnel.{t.name}]\n" + "".join(f"{k} = {_toml(v)}\n" for k, v in fields.items())

@@ -19,7 +19,7 @@ import tempfile
 from . import shell
 from .shell import run, spawn
 
-PREFIX = "cvi"
+PREFIX, FOLDER = "cvi", "culvert-interop-"
 INNER = {"a": {4: "10.1.0.1", 6: "fd01::1"}, "b": {4: "10.2.0.1", 6: "fd02::1"}}
 SUBNET = {"a": {4: "10.1.0.0/16", 6: "fd01::/32"}, "b": {4: "10.2.0.0/16", 6: "fd02::/32"}}
 OUTER = {"a": {4: "192.0.2.1", 6: "2001:db8::1"}, "b": {4: "192.0.2.2", 6: "2001:db8::2"}}
@@ -33,7 +33,7 @@ class Lab:
         self.layout = layout
         Lab.made += 1
         self.prefix = f"{PREFIX}{os.getpid()}-{Lab.made}"
-        self.dir = tempfile.mkdtemp(prefix="culvert-interop-")
+        self.dir = tempfile.mkdtemp(prefix=f"{FOLDER}{os.getpid()}-")
         self.processes = []
         self.namespaces = []
 
@@ -143,8 +143,14 @@ def _remove(namespace):
 
 
 def sweep():
-    """Removes namespaces whose runner was killed before it could."""
+    """Removes what a runner that was killed outright could not."""
+    def orphan(pattern, name):
+        found = re.match(pattern, name)
+        return found and not os.path.exists(f"/proc/{found[1]}")
+
     for line in run("ip", "netns", "list", ok=None).splitlines():
-        found = re.match(PREFIX + r"(\d+)-\w+", line)
-        if found and not os.path.exists(f"/proc/{found[1]}"):
-            _remove(found[0])
+        if orphan(PREFIX + r"(\d+)-\w+", line):
+            _remove(line.split()[0])
+    for name in os.listdir(tempfile.gettempdir()):
+        if orphan(FOLDER + r"(\d+)-", name):
+            shutil.rmtree(os.path.join(tempfile.gettempdir(), name), ignore_errors=True)

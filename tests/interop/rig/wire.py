@@ -97,7 +97,7 @@ class Capture:
         for path in (self.file, messages):
             if os.path.exists(path):
                 os.unlink(path)
-        self.process = lab.spawn(side, "tcpdump", "-i", interface, "-s", snaplen, "-U", "-n", "-Z", "root",
+        self.process = lab.spawn(side, "tcpdump", "-i", interface, "-s", snaplen, "-U", "-n", "--immediate-mode", "-Z", "root",
                                  "-B", "16384", "-w", self.file, output=messages)
 
         def listening():

@@ -1,0 +1,88 @@
+"""Packets between protected networks never travel in the clear, whatever state the tunnel is in."""
+
+import signal
+import time
+
+from rig import traffic, wire
+from rig.case import case
+from rig.lab import INNER
+from rig.shell import check
+
+ONLY = ("culvert",)
+
+
+def nothing_clear(capture, minimum=0):
+    classes, others = capture.stop()
+    check(not classes[wire.OTHER], f"on the wire in the clear: {others}")
+    check(sum(classes.values()) >= minimum, "the capture saw nothing at all")
+
+
+@case("leak-rig", "without a tunnel the same pings do appear on the wire: the other leak cases are able to fail")
+def leak_rig(setup):
+    lab = setup.lab()
+    capture = wire.Capture(lab, "a")
+    for family in (4, 6):
+        check(traffic.ping(lab, "a", family, 3) == 3, "the namespaces do not reach each other")
+    classes, others = capture.stop()
+    check(classes[wire.OTHER] == 12, f"12 frames in the clear expected: {dict(classes)} {others}")
+
+
+@case("leak-down", "a configured tunnel that is down holds its packets back", only=ONLY)
+def leak_down(setup):
+    pair = setup.pair(inner=(4, 6), peer_kind="culvert")
+    capture = wire.Capture(pair.lab, "a")
+    for family in (4, 6):
+        check(traffic.ping(pair.lab, "a", family, 5, wait=0.2) == 0, "a ping came back without a tunnel")
+    nothing_clear(capture)
+    pair.sut.up()
+    pair.wait_up()
+    pair.prove()
+
+
+@case("leak-life", "from connecting over rekeys and a delete to the next set-up, with a ping stream all the time", only=ONLY)
+def leak_life(setup):
+    pair = setup.pair(peer_kind="culvert")
+    capture = wire.Capture(pair.lab, "a")
+    streams = [traffic.Stream(pair.lab, side) for side in ("a", "b")]
+    for _ in range(2):
+        pair.sut.up()
+        pair.wait_up()
+        pair.sut.rekey_child()
+        pair.peer.rekey_ike()
+        time.sleep(0.5)
+        pair.peer.down()
+        pair.wait_down()
+        time.sleep(0.2)
+    for stream in streams:
+        stream.finish()
+    nothing_clear(capture, 50)
+    pair.sut.up()
+    pair.wait_up()
+    pair.prove()
+
+
+def add_restart(word, sig):
+    @case(f"leak-restart-{word}", f"the other end's daemon gets {sig.name} and is started again, with a ping stream all the time",
+          only=ONLY)
+    def _(setup):
+        pair = setup.pair(peer_kind="culvert", start="auto")
+        pair.wait_up(8)
+        capture = wire.Capture(pair.lab, "a")
+        stream = traffic.Stream(pair.lab, "a")
+        time.sleep(0.3)
+        # Its host is silent too while the daemon is away, as one that only forwards for its networks would be: an answer in
+        # the clear from there would be that host's doing, not the tunnel's.
+        pair.lab.ip("b", "route", "add", "blackhole", INNER["a"][4] + "/32", "metric", "9999")
+        pair.peer.kill(sig)
+        time.sleep(0.7)
+        pair.peer.start()
+        traffic.wait_for_traffic(pair.lab, "a", seconds=8)
+        time.sleep(0.3)
+        stream.finish()
+        nothing_clear(capture, 50)
+        pair.wait_up()
+        pair.prove()
+
+
+for _word, _sig in (("term", signal.SIGTERM), ("kill", signal.SIGKILL)):
+    add_restart(_word, _sig)
