@@ -19,7 +19,6 @@ inline constexpr std::size_t kMaxPayloads = 128;
 inline constexpr std::size_t kMaxProposals = 64;
 inline constexpr std::size_t kMaxTransforms = 128;  // per proposal
 inline constexpr std::size_t kMaxTransformAttributes = 8;
-inline constexpr std::size_t kMaxSelectors = 255;
 inline constexpr std::size_t kMaxDeleteSpis = 1024;
 inline constexpr std::size_t kMaxConfigurationAttributes = 255;
 inline constexpr std::size_t kMinNonce = 16;

@@ -27,11 +27,11 @@ enum class ParseFault : std::uint8_t {
   too_many_attributes,
   bad_spi_size,  // the SPI's size does not fit the protocol
   too_many_spis,
+  bad_notify_length,    // a COOKIE outside 1 to 64 octets (RFC 7296 2.6), an INVALID_KE_PAYLOAD without a method (1.3)
   bad_nonce_length,     // RFC 7296 3.9: 16 to 256 octets
   empty_field,          // data that must not be empty is
   bad_identity_length,  // an address of the wrong size
   bad_selector,         // a selector's length, or a range whose end lies before its start
-  too_many_selectors,
 };
 [[nodiscard]] std::string_view name_of(ParseFault fault);
 

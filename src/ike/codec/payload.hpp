@@ -16,6 +16,7 @@
 #include "model/iana/notify_type.hpp"
 #include "model/iana/payload_type.hpp"
 #include "model/iana/protocol_id.hpp"
+#include "model/iana/traffic_selector_type.hpp"
 #include "model/identity.hpp"
 #include "model/ids.hpp"
 #include "model/proposal.hpp"

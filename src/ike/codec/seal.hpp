@@ -1,10 +1,10 @@
 // The Encrypted payload (RFC 7296 3.14, RFC 5282): messages sealed and opened with the SK_e and SK_a of one direction.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <variant>
-#include <vector>
+#include <string_view>
 
 #include "base/bytes.hpp"
 #include "base/random.hpp"
@@ -21,6 +21,7 @@ namespace culvert::ike::codec {
 /// therefore send the octets of the first time again, never seal anew (RFC 7296 2.1 demands the same).
 class MessageSealer {
  public:
+  /// `unsupported` for a suite without confidentiality or without integrity (RFC 7296 3.3.2 and 5: IKE must have both).
   /// `sk_e` is key and salt, `sk_a` empty for the AEADs. `random` gives the CBC IVs and must outlive the sealer.
   [[nodiscard]] static Result<MessageSealer, crypto::CryptoError> make(const crypto::PacketSuite& suite, ByteView sk_e,
                                                                        ByteView sk_a, RandomSource& random);
@@ -43,6 +44,7 @@ class MessageSealer {
 /// Why a sealed message gave no payloads.
 enum class OpenFault : std::uint8_t {
   not_sealed,     // there is no Encrypted payload
+  clear_prefix,   // more payloads in front of the Encrypted payload than the AEAD takes as additional data
   wrong_length,   // the body is too short, or no whole number of cipher blocks
   bad_integrity,  // the ICV is wrong
   bad_padding,    // the pad length exceeds the plaintext

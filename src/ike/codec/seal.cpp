@@ -1,0 +1,155 @@
+#include "ike/codec/seal.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "base/check.hpp"
+#include "ike/codec/serialize.hpp"
+
+namespace culvert::ike::codec {
+
+namespace {
+
+using crypto::CryptoError;
+using crypto::PacketCipher;
+using crypto::PacketJob;
+using crypto::PacketSuite;
+using crypto::SuiteSizes;
+using model::PayloadType;
+
+constexpr std::size_t kMaxAeadData = 64;
+
+Result<std::unique_ptr<PacketCipher>, CryptoError> make_cipher(const PacketSuite& suite, ByteView sk_e, ByteView sk_a) {
+  const bool secret = suite.cipher != crypto::CipherId::null;
+  const bool protected_ = suite.is_aead() || suite.integrity != crypto::IntegrityId::none;
+  if (!secret || !protected_) return err(CryptoError::unsupported);
+  return crypto::make_packet_cipher(suite, sk_e, sk_a);
+}
+
+/// Ciphertext comes in whole blocks with CBC only: RFC 5282 4 asks no padding of the AEADs, whatever ESP does.
+std::size_t block_of(const PacketSuite& suite, const SuiteSizes& sizes) { return suite.is_aead() ? 1 : sizes.block; }
+
+/// Payloads, padding and pad length octet.
+std::size_t padded_size(std::size_t chain, std::size_t block) { return (chain + block) / block * block; }
+
+}  // namespace
+
+MessageSealer::MessageSealer(const PacketSuite& suite, std::unique_ptr<PacketCipher> cipher, RandomSource& random)
+    : suite_(suite), sizes_(crypto::sizes_of(suite)), cipher_(std::move(cipher)), random_(&random) {}
+
+Result<MessageSealer, CryptoError> MessageSealer::make(const PacketSuite& suite, ByteView sk_e, ByteView sk_a,
+                                                       RandomSource& random) {
+  auto cipher = make_cipher(suite, sk_e, sk_a);
+  if (!cipher) return err(cipher.error());
+  return MessageSealer(suite, std::move(*cipher), random);
+}
+
+void MessageSealer::write_iv(MutableByteView iv) {
+  if (!suite_.is_aead()) {
+    // RFC 3602 3: unpredictable.
+    random_->fill(iv);
+    return;
+  }
+  // RFC 5282 3.1: never twice under one key.
+  CHECK(iv.size() == sizeof(next_iv_) && next_iv_ != std::numeric_limits<std::uint64_t>::max());
+  store_be64(iv.data(), next_iv_++);
+}
+
+std::size_t MessageSealer::sealed_size(const Message& message) const {
+  return kHeaderSize + kPayloadHeaderSize + sizes_.iv +
+         padded_size(serialize_payloads(message.payloads).size(), block_of(suite_, sizes_)) + sizes_.icv;
+}
+
+Bytes MessageSealer::seal(const Message& message) {
+  const Bytes chain = serialize_payloads(message.payloads);
+  const std::size_t padded = padded_size(chain.size(), block_of(suite_, sizes_));
+  const std::size_t sealed = kPayloadHeaderSize + sizes_.iv + padded + sizes_.icv;
+  CHECK(sealed <= 0xffff);
+
+  Bytes out =
+      serialize_header(message.header, PayloadType::encrypted, static_cast<std::uint32_t>(kHeaderSize + sealed));
+  out.resize(kHeaderSize + sealed);
+  std::uint8_t* const payload = out.data() + kHeaderSize;
+  payload[0] = static_cast<std::uint8_t>(first_type(message.payloads));
+  store_be16(payload + 2, static_cast<std::uint16_t>(sealed));
+  std::uint8_t* const iv = payload + kPayloadHeaderSize;
+  write_iv({iv, sizes_.iv});
+
+  std::uint8_t* const plain = iv + sizes_.iv;
+  std::ranges::copy(chain, plain);
+  plain[padded - 1] = static_cast<std::uint8_t>(padded - chain.size() - 1);
+
+  PacketJob job;
+  job.iv = iv;
+  // RFC 5282 5.1: from the IKE header to the Encrypted payload's generic header; the MAC of RFC 7296 3.14 begins there
+  // too.
+  job.aad = ByteView(out).first(kHeaderSize + kPayloadHeaderSize);
+  job.input = plain;
+  job.output = plain;
+  job.length = padded;
+  job.icv = plain + padded;
+  cipher_->seal({&job, 1});
+  CHECK(job.ok);
+  return out;
+}
+
+std::string_view name_of(OpenFault fault) {
+  switch (fault) {
+    case OpenFault::not_sealed: return "not encrypted";
+    case OpenFault::clear_prefix: return "too many payloads in the clear";
+    case OpenFault::wrong_length: return "wrong length of the Encrypted payload";
+    case OpenFault::bad_integrity: return "wrong integrity checksum";
+    case OpenFault::bad_padding: return "wrong padding";
+    case OpenFault::malformed: return "malformed payloads inside";
+  }
+  return "unknown";
+}
+
+MessageOpener::MessageOpener(const PacketSuite& suite, std::unique_ptr<PacketCipher> cipher)
+    : suite_(suite), sizes_(crypto::sizes_of(suite)), cipher_(std::move(cipher)) {}
+
+Result<MessageOpener, CryptoError> MessageOpener::make(const PacketSuite& suite, ByteView sk_e, ByteView sk_a) {
+  auto cipher = make_cipher(suite, sk_e, sk_a);
+  if (!cipher) return err(cipher.error());
+  return MessageOpener(suite, std::move(*cipher));
+}
+
+Result<Bytes, OpenFault> MessageOpener::open_chain(ByteView datagram, const ParsedMessage& parsed) {
+  if (!parsed.sealed) return err(OpenFault::not_sealed);
+  const std::size_t body_at = parsed.sealed->offset + kPayloadHeaderSize;
+  CHECK(body_at <= datagram.size());
+  if (suite_.is_aead() && body_at > kMaxAeadData) return err(OpenFault::clear_prefix);
+
+  const ByteView body = datagram.subspan(body_at);
+  if (body.size() < sizes_.iv + sizes_.icv) return err(OpenFault::wrong_length);
+  const std::size_t length = body.size() - sizes_.iv - sizes_.icv;
+  if (length == 0 || length % block_of(suite_, sizes_) != 0) return err(OpenFault::wrong_length);
+
+  Bytes work = to_bytes(body.subspan(sizes_.iv));
+  PacketJob job;
+  job.iv = body.data();
+  job.aad = datagram.first(body_at);
+  job.input = work.data();
+  job.output = work.data();
+  job.length = length;
+  job.icv = work.data() + length;
+  cipher_->open({&job, 1});
+  if (!job.ok) return err(OpenFault::bad_integrity);
+
+  // RFC 7296 3.14: any content and any amount of padding up to 255 octets is accepted.
+  const std::size_t padding = work[length - 1];
+  if (padding + 1 > length) return err(OpenFault::bad_padding);
+  work.resize(length - 1 - padding);
+  return work;
+}
+
+Result<Message, OpenError> MessageOpener::open(ByteView datagram, const ParsedMessage& parsed) {
+  const Result<Bytes, OpenFault> chain = open_chain(datagram, parsed);
+  if (!chain) return err(OpenError{chain.error(), {}});
+  Result<std::vector<Payload>, ParseError> payloads = parse_payloads(parsed.sealed->first_inner, *chain);
+  if (!payloads) return err(OpenError{OpenFault::malformed, payloads.error()});
+  return Message{parsed.header, std::move(*payloads)};
+}
+
+}  // namespace culvert::ike::codec

@@ -1,0 +1,115 @@
+#include "ike/v2/keys.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.hpp"
+
+namespace culvert::ike::v2 {
+
+namespace {
+
+/// Cuts key material into consecutive pieces.
+class KeyCutter {
+ public:
+  explicit KeyCutter(const SecretBytes& material) : rest_(material.view()) {}
+  [[nodiscard]] SecretBytes take(std::size_t size) {
+    CHECK(size <= rest_.size());
+    SecretBytes piece = SecretBytes::copy_of(rest_.first(size));
+    rest_ = rest_.subspan(size);
+    return piece;
+  }
+
+ private:
+  ByteView rest_;
+};
+
+/// The parts in one piece; a shared secret may be among them.
+SecretBytes joined(std::initializer_list<ByteView> parts) {
+  std::size_t total = 0;
+  for (const ByteView part : parts) total += part.size();
+  SecretBytes out(total);
+  auto at = out.mutable_view().begin();
+  for (const ByteView part : parts) at = std::ranges::copy(part, at).out;
+  return out;
+}
+
+Bytes spi_octets(model::IkeSpi spi_i, model::IkeSpi spi_r) {
+  ByteWriter out;
+  out.u64(spi_i.value());
+  out.u64(spi_r.value());
+  return out.take();
+}
+
+}  // namespace
+
+SecretBytes prf_plus(crypto::HashId prf, ByteView key, std::initializer_list<ByteView> seed, std::size_t length) {
+  // RFC 7296 2.13: T1 = prf(K, S | 0x01), Tn = prf(K, Tn-1 | S | n), n at most 255.
+  const std::size_t block = crypto::hash_size(prf);
+  CHECK(length <= 255 * block);
+  const SecretBytes seed_octets = joined(seed);
+
+  SecretBytes out(length);
+  SecretBytes last;
+  std::uint8_t counter = 0;
+  for (std::size_t at = 0; at < length; at += last.size()) {
+    ++counter;
+    last = crypto::hmac(prf, key, {last.view(), seed_octets.view(), ByteView(&counter, 1)});
+    const std::size_t taken = std::min(last.size(), length - at);
+    std::ranges::copy(last.view().first(taken), out.mutable_view().begin() + static_cast<std::ptrdiff_t>(at));
+  }
+  return out;
+}
+
+SecretBytes skeyseed_initial(crypto::HashId prf, ByteView nonce_i, ByteView nonce_r, ByteView shared_secret) {
+  const Bytes key = concat({nonce_i, nonce_r});
+  return crypto::hmac(prf, key, {shared_secret});
+}
+
+SecretBytes skeyseed_rekey(crypto::HashId old_prf, ByteView old_sk_d, ByteView shared_secret, ByteView nonce_i,
+                           ByteView nonce_r) {
+  return crypto::hmac(old_prf, old_sk_d, {shared_secret, nonce_i, nonce_r});
+}
+
+SkKeys derive_sk_keys(crypto::HashId prf, const crypto::PacketSuite& suite, ByteView skeyseed, ByteView nonce_i,
+                      ByteView nonce_r, model::IkeSpi spi_i, model::IkeSpi spi_r) {
+  const crypto::SuiteSizes sizes = crypto::sizes_of(suite);
+  // RFC 7296 2.14: SK_d and SK_p have the prf's preferred key length, for HMAC its output.
+  const std::size_t prf_key = crypto::hash_size(prf);
+  const std::size_t total = 3 * prf_key + 2 * sizes.integrity_key + 2 * sizes.encryption_key;
+  const Bytes spis = spi_octets(spi_i, spi_r);
+  const SecretBytes material = prf_plus(prf, skeyseed, {nonce_i, nonce_r, spis}, total);
+
+  KeyCutter cutter(material);
+  SkKeys keys;
+  keys.sk_d = cutter.take(prf_key);
+  keys.sk_ai = cutter.take(sizes.integrity_key);
+  keys.sk_ar = cutter.take(sizes.integrity_key);
+  keys.sk_ei = cutter.take(sizes.encryption_key);
+  keys.sk_er = cutter.take(sizes.encryption_key);
+  keys.sk_pi = cutter.take(prf_key);
+  keys.sk_pr = cutter.take(prf_key);
+  return keys;
+}
+
+ChildKeys derive_child_keys(crypto::HashId prf, const crypto::PacketSuite& suite, ByteView sk_d, ByteView shared_secret,
+                            ByteView nonce_i, ByteView nonce_r, model::Role role) {
+  const crypto::SuiteSizes sizes = crypto::sizes_of(suite);
+  const std::size_t total = 2 * (sizes.encryption_key + sizes.integrity_key);
+  const SecretBytes material = prf_plus(prf, sk_d, {shared_secret, nonce_i, nonce_r}, total);
+
+  // RFC 7296 2.17: all keys from initiator to responder first; of each direction encryption, then integrity.
+  KeyCutter cutter(material);
+  const auto take_direction = [&] {
+    model::SaKeys keys;
+    keys.encryption = cutter.take(sizes.encryption_key);
+    keys.integrity = cutter.take(sizes.integrity_key);
+    return keys;
+  };
+  model::SaKeys initiator_to_responder = take_direction();
+  model::SaKeys responder_to_initiator = take_direction();
+  if (role == model::Role::initiator) return {std::move(responder_to_initiator), std::move(initiator_to_responder)};
+  return {std::move(initiator_to_responder), std::move(responder_to_initiator)};
+}
+
+}  // namespace culvert::ike::v2
