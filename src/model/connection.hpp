@@ -45,6 +45,8 @@ struct ConnectionConfig {
   std::vector<Proposal> esp_proposals;
   TrafficSelectors local;
   TrafficSelectors remote;
+  /// Inner addresses of this host, with the length of their network, to be put on the TUN device while the daemon runs.
+  std::vector<net::Prefix> addresses;
   Mode mode = Mode::tunnel;
   EncapsulationPolicy encapsulation = EncapsulationPolicy::udp;
   StartMode start = StartMode::automatic;

@@ -1,0 +1,182 @@
+// What each event of IKE and of the data plane sets off. In the order of a tunnel's life: set-up, traffic, rekey, end.
+#include <fmt/format.h>
+
+#include "control/advice.hpp"
+#include "control/control_plane.hpp"
+
+namespace culvert::control {
+
+using Level = Notice::Level;
+
+// ---------------------------------------------------------------- set-up
+
+void ControlPlane::on(ike::Progress&& event, Instant) {
+  if (event.connection) {
+    if (Tunnel* tunnel = find(*event.connection); tunnel != nullptr && tunnel->attempt_running()) tunnel->progress = event.text;
+  }
+  notice(Level::debug, event.connection.value_or(model::ConnectionId()), std::move(event.text));
+}
+
+void ControlPlane::on(ike::IkeSaEstablished&& event, Instant now) {
+  Tunnel* tunnel = find(event.connection);
+  const bool rekeyed = event.replaces.has_value();
+  if (tunnel != nullptr && !rekeyed && event.role == model::Role::responder && !tunnel->attempt_running()) tunnel->peer_attempt();
+  notice(Level::info, event.connection,
+         fmt::format("IKE SA {} with {} ({}), {} -> {}, {}", rekeyed ? "rekeyed" : "established", event.remote_id.to_string(),
+                     event.role == model::Role::initiator ? "we began" : "the peer began", event.path.local.to_string(),
+                     event.path.remote.to_string(), model::to_string(event.suite)));
+  IkeSa sa{std::move(event), now, std::nullopt};
+  // RFC 3948 4: the side behind a NAT keeps its mapping open.
+  if (sa.sa.local_behind_nat && tunnel != nullptr && tunnel->config().nat_keepalive_interval > Duration::zero()) {
+    sa.keepalive_at = now + tunnel->config().nat_keepalive_interval;
+  }
+  const model::IkeSaId id = sa.sa.ike_sa;
+  ike_sas_.insert_or_assign(id, std::move(sa));
+}
+
+void ControlPlane::on(ike::ChildSaEstablished&& event, Instant now) {
+  model::ChildSaParams& params = event.params;
+  const model::ChildSaId id = params.id;
+  const model::ConnectionId connection = params.connection;
+  Child child{connection, params.ike_sa, {}, params.path};
+  child.view = ChildSaView{.id = id,
+                           .spi_inbound = params.spi_inbound,
+                           .spi_outbound = params.spi_outbound,
+                           .suite = params.suite,
+                           .mode = params.mode,
+                           .encapsulation = params.encapsulation,
+                           .local = params.local,
+                           .remote = params.remote,
+                           .established = now,
+                           .rekey_at = std::nullopt,
+                           .expires_at = std::nullopt,
+                           .counters = {}};
+  if (params.soft.time) child.view.rekey_at = now + *params.soft.time;
+  if (params.hard.time) child.view.expires_at = now + *params.hard.time;
+  if (settings_.export_keys) export_esp_keys(params);
+  const bool rekeyed = params.replaces.has_value();
+  const std::string text = fmt::format("Child SA {}: {} === {}, {}, SPI 0x{:08x} in, 0x{:08x} out", rekeyed ? "rekeyed" : "established",
+                                       model::to_string(params.local), model::to_string(params.remote), model::to_string(params.suite),
+                                       params.spi_inbound.value(), params.spi_outbound.value());
+  const auto installed = data_plane_.install(std::move(params));
+  if (!installed) {
+    const std::string problem = fmt::format("the data plane refused the Child SA: {}", to_string(installed.error()));
+    notice(Level::error, connection, problem);
+    if (Tunnel* tunnel = find(connection)) tunnel->failed(now, "local_error", problem, "This is a fault on this host.", random_);
+    ike_.handle_command(ike::DeleteChildSa{id}, now);
+    return;
+  }
+  children_.insert_or_assign(id, std::move(child));
+  notice(Level::info, connection, text);
+  if (Tunnel* tunnel = find(connection)) tunnel->child_up();
+}
+
+void ControlPlane::on(ike::NegotiationFailed&& event, Instant now) {
+  const auto level = event.kind == ike::FailureKind::unknown_peer ? Level::warning : Level::error;
+  Tunnel* tunnel = event.connection ? find(*event.connection) : nullptr;
+  const std::string text = fmt::format("{} failed with {}: {} ({})", event.child_only ? "Child SA set-up" : "IKE SA set-up",
+                                       event.path.remote.to_string(), event.detail, ike::name_of(event.kind));
+  if (tunnel == nullptr) {
+    notices_.push_back({level, "", text});
+    return;
+  }
+  std::string hint = advice(event, tunnel->config());
+  notice(level, tunnel->config().id, hint.empty() ? text : text + ". " + hint);
+  std::string kind(ike::name_of(event.kind));
+  if (event.role == model::Role::initiator) {
+    tunnel->failed(now, std::move(kind), std::move(event.detail), std::move(hint), random_);
+  } else {
+    tunnel->peer_attempt();
+    tunnel->peer_failed(now, std::move(kind), std::move(event.detail), std::move(hint));
+  }
+}
+
+void ControlPlane::on(ipsec::Acquire&& event, Instant now) {
+  Tunnel* tunnel = find(event.connection);
+  if (tunnel == nullptr) return;
+  notice(Level::debug, event.connection,
+         fmt::format("a packet {} -> {} waits for the tunnel", event.packet.source.to_string(), event.packet.destination.to_string()));
+  tunnel->acquire(now);
+}
+
+void ControlPlane::on(ike::KeysExported&& event, Instant) { requests_.emplace_back(ExportIkeKeys{std::move(event)}); }
+
+void ControlPlane::export_esp_keys(const model::ChildSaParams& params) {
+  const auto clone = [](const model::SaKeys& keys) { return model::SaKeys{keys.encryption.clone(), keys.integrity.clone()}; };
+  requests_.emplace_back(
+      ExportEspKeys{params.path, params.spi_inbound, params.spi_outbound, params.suite, clone(params.inbound), clone(params.outbound)});
+}
+
+// ---------------------------------------------------------------- life
+
+void ControlPlane::on(ipsec::InboundActivity&& event, Instant now) { ike_.handle_command(ike::PeerAlive{event.child}, now); }
+
+void ControlPlane::on(ipsec::PeerMovedSeen&& event, Instant now) {
+  ike_.handle_command(ike::PeerMoved{event.child, event.remote}, now);
+}
+
+void ControlPlane::on(ipsec::SaExpired&& event, Instant now) {
+  const auto child = children_.find(event.child);
+  if (child == children_.end()) return;
+  notice(Level::info, child->second.connection,
+         event.hard ? "Child SA reached its limit of bytes or packets" : "Child SA nears its limit of bytes or packets: rekeying");
+  if (event.hard) {
+    ike_.handle_command(ike::DeleteChildSa{event.child}, now);
+  } else {
+    ike_.handle_command(ike::RekeyChildSa{event.child}, now);
+  }
+}
+
+void ControlPlane::on(ipsec::UnknownSpi&& event, Instant) {
+  notices_.push_back({Level::debug, "",
+                      fmt::format("ESP from {} with the unknown SPI 0x{:08x}: an old SA of the peer's, or of our last run",
+                                  event.path.remote.to_string(), event.spi.value())});
+}
+
+void ControlPlane::on(ike::ChildSaUseOutbound&& event, Instant) { data_plane_.use_outbound(event.child); }
+
+void ControlPlane::on(ike::ChildSaMoved&& event, Instant) {
+  const auto child = children_.find(event.child);
+  if (child != children_.end()) child->second.ike_sa = event.ike_sa;
+}
+
+void ControlPlane::on(ike::PathChanged&& event, Instant) {
+  const auto sa = ike_sas_.find(event.ike_sa);
+  if (sa == ike_sas_.end()) return;
+  notice(Level::info, sa->second.sa.connection,
+         fmt::format("path is now {} -> {}", event.path.local.to_string(), event.path.remote.to_string()));
+  sa->second.sa.path = event.path;
+  for (auto& [id, child] : children_) {
+    if (child.ike_sa != event.ike_sa) continue;
+    net::Path path = event.path;
+    if (child.view.encapsulation == model::Encapsulation::esp) path.local.port = path.remote.port = 0;
+    child.path = path;
+    data_plane_.update_path(id, path, child.view.encapsulation);
+  }
+}
+
+// ---------------------------------------------------------------- end
+
+void ControlPlane::on(ike::ChildSaRemoved&& event, Instant now) {
+  data_plane_.remove(event.child, event.linger);
+  const auto child = children_.find(event.child);
+  if (child == children_.end()) return;
+  const model::ConnectionId connection = child->second.connection;
+  children_.erase(child);
+  if (event.reason != ike::CloseReason::rekeyed) {
+    notice(Level::info, connection, fmt::format("Child SA removed: {}", ike::name_of(event.reason)));
+  }
+  if (Tunnel* tunnel = find(connection)) tunnel->child_down(now, !has_child(connection));
+}
+
+void ControlPlane::on(ike::IkeSaClosed&& event, Instant now) {
+  ike_sas_.erase(event.ike_sa);
+  if (event.reason != ike::CloseReason::rekeyed) {
+    notice(event.reason == ike::CloseReason::peer_dead ? Level::warning : Level::info, event.connection,
+           fmt::format("IKE SA closed: {}", ike::name_of(event.reason)));
+  }
+  Tunnel* tunnel = find(event.connection);
+  if (tunnel != nullptr && !has_ike_sa(event.connection)) tunnel->all_gone(now);
+}
+
+}  // namespace culvert::control

@@ -1,0 +1,300 @@
+// Commands, timers and outputs of the control plane; what events do stands in control_events.cpp.
+#include "control/control_plane.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "control/network_wish.hpp"
+
+namespace culvert::control {
+
+ControlPlane::ControlPlane(const ControlSettings& settings, ike::Endpoint& ike, ipsec::DataPlane& data_plane, RandomSource& random)
+    : settings_(settings), ike_(ike), data_plane_(data_plane), random_(random) {}
+
+// ---------------------------------------------------------------- configuration
+
+void ControlPlane::apply(const config::Config& config, const config::Diff& diff, Instant now) {
+  for (const std::string& name : diff.removed) remove_tunnel(name, now);
+  for (const config::TunnelChange& change : diff.changed) {
+    const config::TunnelConfig* tunnel = config.find(change.name);
+    if (tunnel != nullptr) change_tunnel(*tunnel, change.restarts, now);
+  }
+  for (const std::string& name : diff.added) {
+    const config::TunnelConfig* tunnel = config.find(name);
+    if (tunnel != nullptr) add_tunnel(*tunnel, now);
+  }
+  // The rules stand before the first attempt, so that no packet leaves in clear between them.
+  send_rules(config);
+  settle(now);
+}
+
+void ControlPlane::add_tunnel(const config::TunnelConfig& tunnel, Instant now) {
+  model::ConnectionConfig connection = tunnel.connection;
+  connection.id = model::ConnectionId(++last_connection_);
+  const bool any_peer = tunnel.peer_kind == config::PeerKind::any;
+  const auto id = connection.id;
+  auto& added = tunnels_[id];
+  added = std::make_unique<Tunnel>(std::move(connection), any_peer ? std::string() : tunnel.connection.peer_name, !any_peer);
+  configure_ike(*added, now);
+  if (added->config().start == model::StartMode::automatic) added->want(true, now);
+}
+
+void ControlPlane::remove_tunnel(std::string_view name, Instant now) {
+  Tunnel* tunnel = find(name);
+  if (tunnel == nullptr) return;
+  const model::ConnectionId id = tunnel->config().id;
+  tunnel->want(false, now);
+  ike_.handle_command(ike::RemoveConnection{id}, now);
+  // Its SAs go while the tunnel is still known by name.
+  settle(now);
+  tunnels_.erase(id);
+}
+
+void ControlPlane::change_tunnel(const config::TunnelConfig& changed, bool restarts, Instant now) {
+  Tunnel* tunnel = find(changed.connection.name);
+  if (tunnel == nullptr) return;
+  if (restarts) {
+    remove_tunnel(changed.connection.name, now);
+    add_tunnel(changed, now);
+    return;
+  }
+  const model::ConnectionId id = tunnel->config().id;
+  tunnel->config() = changed.connection;
+  tunnel->config().id = id;
+  configure_ike(*tunnel, now);
+  if (tunnel->config().start == model::StartMode::automatic) tunnel->want(true, now);
+}
+
+void ControlPlane::configure_ike(const Tunnel& tunnel, Instant now) {
+  ike_.handle_command(ike::ConfigureConnection{tunnel.config()}, now);
+}
+
+void ControlPlane::send_rules(const config::Config& config) {
+  std::vector<const model::ConnectionConfig*> connections;
+  for (const auto& [id, tunnel] : tunnels_) connections.push_back(&tunnel->config());
+  data_plane_.set_policies(make_policies(config.policies, connections));
+  NetworkWish wish = make_network_wish(config.policies, connections);
+  if (network_ == wish) return;
+  network_ = wish;
+  requests_.emplace_back(SetNetwork{std::move(wish)});
+}
+
+// ---------------------------------------------------------------- the user's commands
+
+bool ControlPlane::up(std::string_view name, Instant now) {
+  Tunnel* tunnel = find(name);
+  if (tunnel == nullptr) return false;
+  tunnel->want(true, now);
+  settle(now);
+  return true;
+}
+
+bool ControlPlane::down(std::string_view name, Instant now) {
+  Tunnel* tunnel = find(name);
+  if (tunnel == nullptr) return false;
+  const bool something = has_ike_sa(tunnel->config().id);
+  tunnel->want(false, now);
+  if (something) tunnel->closing();
+  ike_.handle_command(ike::Terminate{tunnel->config().id}, now);
+  notice(Notice::Level::info, tunnel->config().id, "taken down on request; its traffic is dropped until `culvert up`");
+  settle(now);
+  return true;
+}
+
+std::optional<ControlPlane::RekeyCount> ControlPlane::rekey(std::string_view name, bool ike_sas, bool child_sas, Instant now) {
+  const Tunnel* tunnel = find(name);
+  if (tunnel == nullptr) return std::nullopt;
+  const model::ConnectionId id = tunnel->config().id;
+  RekeyCount count;
+  std::vector<ike::Command> commands;
+  for (const auto& [child_id, child] : children_) {
+    if (child_sas && child.connection == id) commands.emplace_back(ike::RekeyChildSa{child_id});
+  }
+  count.child_sas = commands.size();
+  for (const auto& [sa_id, sa] : ike_sas_) {
+    if (ike_sas && sa.sa.connection == id) commands.emplace_back(ike::RekeyIkeSa{sa_id});
+  }
+  count.ike_sas = commands.size() - count.child_sas;
+  for (ike::Command& command : commands) ike_.handle_command(std::move(command), now);
+  settle(now);
+  return count;
+}
+
+void ControlPlane::shutdown(Instant now) {
+  for (auto& [id, tunnel] : tunnels_) tunnel->want(false, now);
+  ike_.handle_command(ike::Shutdown{}, now);
+  settle(now);
+}
+
+// ---------------------------------------------------------------- inputs
+
+void ControlPlane::handle_datagram(const net::Path& path, ByteView message, Instant now) {
+  ike_.handle_datagram(path, message, now);
+  settle(now);
+}
+
+void ControlPlane::handle_timeout(Instant now) {
+  const auto ike_timeout = ike_.poll_timeout();
+  if (ike_timeout && *ike_timeout <= now) ike_.handle_timeout(now);
+  send_keepalives(now);
+  settle(now);
+}
+
+void ControlPlane::handle_data_plane(Instant now) { settle(now); }
+
+void ControlPlane::handle_path(model::ConnectionId connection, std::uint64_t attempt, const Result<net::Path, std::string>& path,
+                               Instant now) {
+  Tunnel* tunnel = find(connection);
+  if (tunnel == nullptr || !tunnel->is_current_attempt(attempt)) return;  // the tunnel changed its mind meanwhile
+  if (!path) {
+    notice(Notice::Level::error, connection, path.error());
+    tunnel->failed(now, "no_path", path.error(), "Check \"peer\" and \"local_address\", the host's routes and its DNS.", random_);
+    settle(now);
+    return;
+  }
+  // A name's address goes into the configuration too, so that IKE knows the peer when it calls us.
+  if (tunnel->config().peer != path->remote.address) {
+    tunnel->config().peer = path->remote.address;
+    configure_ike(*tunnel, now);
+  }
+  net::Path ports = *path;
+  ports.local.port = settings_.ike_port;
+  ports.remote.port = tunnel->config().peer_port;
+  ike_.handle_command(ike::Initiate{connection, ports}, now);
+  settle(now);
+}
+
+void ControlPlane::handle_completion(ike::RequestToken token, ike::Completion completion, Instant now) {
+  ike_.handle_completion(token, std::move(completion), now);
+  settle(now);
+}
+
+void ControlPlane::begin_due_attempts(Instant now) {
+  for (auto& [id, tunnel] : tunnels_) {
+    if (!tunnel->due(now)) continue;
+    const std::uint64_t attempt = tunnel->begin_attempt();
+    requests_.emplace_back(FindPath{id, attempt, tunnel->peer(), tunnel->config().local_address});
+  }
+}
+
+void ControlPlane::send_keepalives(Instant now) {
+  for (auto& [id, sa] : ike_sas_) {
+    if (!sa.keepalive_at || *sa.keepalive_at > now) continue;
+    requests_.emplace_back(SendKeepalive{sa.sa.path});
+    const Tunnel* tunnel = find(sa.sa.connection);
+    sa.keepalive_at.reset();
+    if (tunnel != nullptr) sa.keepalive_at = now + tunnel->config().nat_keepalive_interval;
+  }
+}
+
+void ControlPlane::settle(Instant now) {
+  bool more = true;
+  while (more) {
+    more = false;
+    while (auto event = ike_.poll_event()) {
+      more = true;
+      std::visit([&](auto&& one) { on(std::forward<decltype(one)>(one), now); }, std::move(*event));
+    }
+    while (auto event = data_plane_.poll_event()) {
+      more = true;
+      std::visit([&](auto&& one) { on(std::forward<decltype(one)>(one), now); }, std::move(*event));
+    }
+    begin_due_attempts(now);
+    while (auto request = ike_.poll_request()) {
+      std::visit([&](auto&& one) { requests_.emplace_back(std::forward<decltype(one)>(one)); }, std::move(*request));
+    }
+  }
+}
+
+// ---------------------------------------------------------------- outputs
+
+namespace {
+
+template <typename T>
+std::optional<T> take_front(std::deque<T>& queue) {
+  if (queue.empty()) return std::nullopt;
+  std::optional<T> front(std::move(queue.front()));
+  queue.pop_front();
+  return front;
+}
+
+}  // namespace
+
+std::optional<Request> ControlPlane::poll_request() { return take_front(requests_); }
+
+std::optional<Notice> ControlPlane::poll_notice() { return take_front(notices_); }
+
+std::optional<ike::Transmit> ControlPlane::poll_transmit() { return ike_.poll_transmit(); }
+
+std::optional<Instant> ControlPlane::poll_timeout() const {
+  std::optional<Instant> next = ike_.poll_timeout();
+  for (const auto& [id, tunnel] : tunnels_) {
+    if (!tunnel->attempt_running()) next = earliest(next, tunnel->retry_at());
+  }
+  for (const auto& [id, sa] : ike_sas_) next = earliest(next, sa.keepalive_at);
+  return next;
+}
+
+// ---------------------------------------------------------------- views and small helpers
+
+std::vector<TunnelView> ControlPlane::tunnels() const {
+  std::vector<TunnelView> views;
+  for (const auto& [id, tunnel] : tunnels_) views.push_back(view_of(*tunnel));
+  return views;
+}
+
+std::optional<TunnelView> ControlPlane::tunnel(std::string_view name) const {
+  for (const auto& [id, tunnel] : tunnels_) {
+    if (tunnel->config().name == name) return view_of(*tunnel);
+  }
+  return std::nullopt;
+}
+
+TunnelView ControlPlane::view_of(const Tunnel& tunnel) const {
+  TunnelView view;
+  view.name = tunnel.config().name;
+  view.state = tunnel.state();
+  view.progress = tunnel.progress;
+  view.attempts = tunnel.attempts();
+  view.last_failure = tunnel.last_failure();
+  view.retry_at = tunnel.attempt_running() ? std::nullopt : tunnel.retry_at();
+  for (const auto& [id, sa] : ike_sas_) {
+    if (sa.sa.connection != tunnel.config().id) continue;
+    IkeSaView& shown = view.ike_sas.emplace_back(IkeSaView{sa.sa, sa.established, {}});
+    for (const auto& [child_id, child] : children_) {
+      if (child.ike_sa != id) continue;
+      shown.children.push_back(child.view);
+      shown.children.back().counters = data_plane_.counters(child_id).value_or(ipsec::SaCounters{});
+    }
+  }
+  return view;
+}
+
+Tunnel* ControlPlane::find(std::string_view name) {
+  for (auto& [id, tunnel] : tunnels_) {
+    if (tunnel->config().name == name) return tunnel.get();
+  }
+  return nullptr;
+}
+
+Tunnel* ControlPlane::find(model::ConnectionId id) {
+  const auto found = tunnels_.find(id);
+  return found == tunnels_.end() ? nullptr : found->second.get();
+}
+
+bool ControlPlane::has_child(model::ConnectionId connection) const {
+  return std::ranges::any_of(children_, [&](const auto& entry) { return entry.second.connection == connection; });
+}
+
+bool ControlPlane::has_ike_sa(model::ConnectionId connection) const {
+  return std::ranges::any_of(ike_sas_, [&](const auto& entry) { return entry.second.sa.connection == connection; });
+}
+
+void ControlPlane::notice(Notice::Level level, model::ConnectionId connection, std::string text) {
+  const Tunnel* tunnel = find(connection);
+  notices_.push_back({level, tunnel == nullptr ? std::string() : tunnel->config().name, std::move(text)});
+}
+
+}  // namespace culvert::control

@@ -1,0 +1,140 @@
+// ControlPlane: where IKE and the data plane meet. It turns IKE's events into SAs and rules, the data plane's acquires and expiries into
+// IKE commands, and keeps each tunnel at what its configuration and its user want. Pure: time comes in, requests go out.
+//
+// A turn: one handle_* or command call; inside it everything settles (events of IKE reach the data plane before any message leaves).
+// Then the caller drains poll_request, poll_notice and poll_transmit and asks poll_timeout.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/random.hpp"
+#include "base/result.hpp"
+#include "base/time.hpp"
+#include "config/config.hpp"
+#include "config/diff.hpp"
+#include "control/outputs.hpp"
+#include "control/tunnel.hpp"
+#include "control/view.hpp"
+#include "ike/face.hpp"
+#include "ipsec/data_plane.hpp"
+
+namespace culvert::control {
+
+struct ControlSettings {
+  std::uint16_t ike_port = 500;
+  std::uint16_t nat_port = 4500;
+  bool export_keys = false;
+};
+
+class ControlPlane {
+ public:
+  /// All three must outlive the control plane. `ike` must have been made with the same ports and key export.
+  ControlPlane(const ControlSettings& settings, ike::Endpoint& ike, ipsec::DataPlane& data_plane, RandomSource& random);
+
+  // Commands.
+
+  /// Makes `config` what runs. `diff` is from what ran before (everything `added` the first time): unchanged tunnels are left alone.
+  void apply(const config::Config& config, const config::Diff& diff, Instant now);
+  /// False when there is no tunnel of that name; so for the others.
+  [[nodiscard]] bool up(std::string_view name, Instant now);
+  [[nodiscard]] bool down(std::string_view name, Instant now);
+  struct RekeyCount {
+    std::size_t ike_sas = 0;
+    std::size_t child_sas = 0;
+  };
+  /// Begins a rekey of all IKE SAs, or of all Child SAs, or of both; answers how many there are.
+  [[nodiscard]] std::optional<RekeyCount> rekey(std::string_view name, bool ike_sas, bool child_sas, Instant now);
+  /// Deletes everything at the peers; afterwards only poll_transmit matters.
+  void shutdown(Instant now);
+
+  // Inputs.
+
+  void handle_datagram(const net::Path& path, ByteView message, Instant now);
+  void handle_timeout(Instant now);
+  /// The data plane has events.
+  void handle_data_plane(Instant now);
+  /// Answers FindPath: the peer's address and the local one that reaches it (ports do not matter), or a sentence why there is none.
+  void handle_path(model::ConnectionId connection, std::uint64_t attempt, const Result<net::Path, std::string>& path, Instant now);
+  void handle_completion(ike::RequestToken token, ike::Completion completion, Instant now);
+
+  // Outputs.
+
+  [[nodiscard]] std::optional<Request> poll_request();
+  [[nodiscard]] std::optional<Notice> poll_notice();
+  [[nodiscard]] std::optional<ike::Transmit> poll_transmit();
+  [[nodiscard]] std::optional<Instant> poll_timeout() const;
+
+  // Views.
+
+  [[nodiscard]] std::vector<TunnelView> tunnels() const;
+  [[nodiscard]] std::optional<TunnelView> tunnel(std::string_view name) const;
+
+ private:
+  struct IkeSa {
+    ike::IkeSaEstablished sa;
+    Instant established;
+    std::optional<Instant> keepalive_at;
+  };
+  struct Child {
+    model::ConnectionId connection;
+    model::IkeSaId ike_sa;
+    ChildSaView view;
+    net::Path path;
+  };
+
+  // control_plane.cpp
+  void add_tunnel(const config::TunnelConfig& tunnel, Instant now);
+  void remove_tunnel(std::string_view name, Instant now);
+  void change_tunnel(const config::TunnelConfig& tunnel, bool restarts, Instant now);
+  void configure_ike(const Tunnel& tunnel, Instant now);
+  void send_rules(const config::Config& config);
+  void begin_due_attempts(Instant now);
+  void send_keepalives(Instant now);
+  /// Lets everything that a call set off take effect.
+  void settle(Instant now);
+  [[nodiscard]] Tunnel* find(std::string_view name);
+  [[nodiscard]] Tunnel* find(model::ConnectionId id);
+  [[nodiscard]] TunnelView view_of(const Tunnel& tunnel) const;
+  [[nodiscard]] bool has_child(model::ConnectionId connection) const;
+  [[nodiscard]] bool has_ike_sa(model::ConnectionId connection) const;
+  void notice(Notice::Level level, model::ConnectionId connection, std::string text);
+
+  // control_events.cpp
+  void on(ike::IkeSaEstablished&& event, Instant now);
+  void on(ike::IkeSaClosed&& event, Instant now);
+  void on(ike::NegotiationFailed&& event, Instant now);
+  void on(ike::ChildSaEstablished&& event, Instant now);
+  void on(ike::ChildSaUseOutbound&& event, Instant now);
+  void on(ike::ChildSaRemoved&& event, Instant now);
+  void on(ike::PathChanged&& event, Instant now);
+  void on(ike::ChildSaMoved&& event, Instant now);
+  void on(ike::Progress&& event, Instant now);
+  void on(ike::KeysExported&& event, Instant now);
+  void on(ipsec::Acquire&& event, Instant now);
+  void on(ipsec::SaExpired&& event, Instant now);
+  void on(ipsec::InboundActivity&& event, Instant now);
+  void on(ipsec::PeerMovedSeen&& event, Instant now);
+  void on(ipsec::UnknownSpi&& event, Instant now);
+  void export_esp_keys(const model::ChildSaParams& params);
+
+  ControlSettings settings_;
+  ike::Endpoint& ike_;
+  ipsec::DataPlane& data_plane_;
+  RandomSource& random_;
+  std::map<model::ConnectionId, std::unique_ptr<Tunnel>> tunnels_;  // in the order of their first appearance
+  std::uint32_t last_connection_ = 0;
+  std::map<model::IkeSaId, IkeSa> ike_sas_;
+  std::map<model::ChildSaId, Child> children_;
+  std::deque<Request> requests_;
+  std::deque<Notice> notices_;
+  std::optional<NetworkWish> network_;
+};
+
+}  // namespace culvert::control

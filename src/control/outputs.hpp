@@ -1,0 +1,75 @@
+// What the control plane asks of the daemon around it: slow, secret or privileged work, as values. Nothing here waits for an answer.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/secret.hpp"
+#include "base/time.hpp"
+#include "ike/face.hpp"
+#include "model/child_sa.hpp"
+#include "model/ids.hpp"
+#include "net/address.hpp"
+
+namespace culvert::control {
+
+/// Resolve `peer` (an address or a DNS name) and find the local address from which it is reached; answer with ControlPlane::handle_path.
+struct FindPath {
+  model::ConnectionId connection;
+  std::uint64_t attempt = 0;
+  std::string peer;
+  std::optional<net::IpAddress> local;  // configured: to be taken as it is
+};
+
+/// One route of the tunnels' routing table.
+struct RouteWish {
+  enum class Kind : std::uint8_t { tunnel, bypass };
+  net::Prefix destination;
+  Kind kind = Kind::tunnel;  // into TUN, or back to the routing that would be without us
+  friend auto operator<=>(const RouteWish&, const RouteWish&) = default;
+};
+
+/// What the host's network shall look like, whole: the daemon brings about the difference and takes it back at exit.
+struct NetworkWish {
+  std::vector<RouteWish> routes;                // sorted, without doubles
+  std::vector<net::Prefix> addresses;           // to be put on the TUN device
+  std::vector<net::AddressRange> inner_locals;  // a host address within these is the preferred source of the routes
+  std::uint16_t mtu = 0;                        // of the TUN device
+  friend bool operator==(const NetworkWish&, const NetworkWish&) = default;
+};
+struct SetNetwork {
+  NetworkWish wish;
+};
+
+/// Send the NAT-keepalive octet (RFC 3948 2.3) on this path.
+struct SendKeepalive {
+  net::Path path;
+};
+
+/// Keys for a protocol analyser, only when their export is switched on.
+struct ExportIkeKeys {
+  ike::KeysExported keys;
+};
+struct ExportEspKeys {
+  net::Path path;
+  model::Spi spi_inbound;
+  model::Spi spi_outbound;
+  model::EspSuite suite;
+  model::SaKeys inbound;
+  model::SaKeys outbound;
+};
+
+using Request = std::variant<FindPath, SetNetwork, SendKeepalive, ExportIkeKeys, ExportEspKeys, ike::SharedKeyMacRequest>;
+
+/// A line for the log. Text from peers is escaped already.
+struct Notice {
+  enum class Level : std::uint8_t { debug, info, warning, error };
+  Level level = Level::info;
+  std::string tunnel;  // empty: not about one
+  std::string text;
+};
+
+}  // namespace culvert::control

@@ -1,0 +1,105 @@
+#include "control/tunnel.hpp"
+
+#include <algorithm>
+
+namespace culvert::control {
+namespace {
+
+// A lost tunnel is tried again almost at once; one that cannot be had ever more rarely, up to a minute apart.
+constexpr Duration kFirstRetry = std::chrono::milliseconds(200);
+constexpr Duration kSecondRetry = std::chrono::seconds(1);
+constexpr Duration kLongestRetry = std::chrono::seconds(60);
+
+Duration retry_delay(unsigned failures_in_row, RandomSource& random) {
+  Duration delay = kSecondRetry;
+  for (unsigned i = 1; i < failures_in_row && delay < kLongestRetry; ++i) delay *= 2;
+  delay = std::min(delay, kLongestRetry);
+  // Up to a quarter less, so that many tunnels of one peer do not come all at once after its restart.
+  return delay - Duration(static_cast<Duration::rep>(random.below(static_cast<std::uint64_t>(delay.count() / 4))));
+}
+
+}  // namespace
+
+Tunnel::Tunnel(model::ConnectionConfig config, std::string peer, bool can_initiate)
+    : config_(std::move(config)), peer_(std::move(peer)), can_initiate_(can_initiate) {}
+
+TunnelState Tunnel::state() const {
+  if (closing_) return TunnelState::closing;
+  if (up_) return TunnelState::up;
+  if (attempt_running_) return TunnelState::connecting;
+  if (retry_at_) return TunnelState::retrying;
+  if (wanted_) return TunnelState::waiting;
+  return config_.start == model::StartMode::on_demand || !can_initiate_ ? TunnelState::waiting : TunnelState::down;
+}
+
+void Tunnel::want(bool up, Instant now) {
+  wanted_ = up;
+  was_up_ = false;
+  failures_in_row_ = 0;
+  not_before_.reset();
+  if (!up) {
+    retry_at_.reset();
+    attempt_running_ = false;
+    progress.clear();
+    return;
+  }
+  closing_ = false;
+  if (!up_ && !attempt_running_ && can_initiate_) plan(now);
+}
+
+void Tunnel::acquire(Instant now) {
+  const bool allowed = wanted_ || config_.start == model::StartMode::on_demand;
+  if (!allowed || up_ || attempt_running_ || retry_at_ || !can_initiate_) return;
+  plan(not_before_ ? std::max(now, *not_before_) : now);
+}
+
+std::uint64_t Tunnel::begin_attempt() {
+  retry_at_.reset();
+  attempt_running_ = true;
+  closing_ = false;
+  return ++attempts_;
+}
+
+void Tunnel::peer_failed(Instant now, std::string kind, std::string message, std::string hint) {
+  last_failure_ = Failure{attempts_, now, std::move(kind), std::move(message), std::move(hint)};
+}
+
+void Tunnel::failed(Instant now, std::string kind, std::string message, std::string hint, RandomSource& random) {
+  peer_failed(now, std::move(kind), std::move(message), std::move(hint));
+  attempt_running_ = false;
+  progress.clear();
+  ++failures_in_row_;
+  const Instant next = now + retry_delay(failures_in_row_, random);
+  not_before_ = next;
+  if (up_) return;
+  const bool again = wanted_ && (config_.start == model::StartMode::automatic || was_up_);
+  if (again && can_initiate_) {
+    plan(next);
+  } else if (config_.start == model::StartMode::manual) {
+    wanted_ = false;  // `culvert up` tries once
+  }
+}
+
+void Tunnel::child_up() {
+  up_ = true;
+  was_up_ = true;
+  closing_ = false;
+  attempt_running_ = false;
+  failures_in_row_ = 0;
+  retry_at_.reset();
+  not_before_.reset();
+  progress.clear();
+}
+
+void Tunnel::child_down(Instant now, bool last) {
+  if (!last) return;
+  up_ = false;
+  if (wanted_ && can_initiate_ && !attempt_running_ && config_.start != model::StartMode::on_demand) plan(now + kFirstRetry);
+}
+
+void Tunnel::all_gone(Instant now) {
+  closing_ = false;
+  child_down(now, true);
+}
+
+}  // namespace culvert::control

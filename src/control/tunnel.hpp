@@ -1,0 +1,71 @@
+// Tunnel: whether one connection shall be up, and when to try (again). It knows counts and instants only; ControlPlane does the rest.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/random.hpp"
+#include "base/time.hpp"
+#include "control/view.hpp"
+#include "model/connection.hpp"
+
+namespace culvert::control {
+
+class Tunnel {
+ public:
+  Tunnel(model::ConnectionConfig config, std::string peer, bool can_initiate);
+
+  [[nodiscard]] const model::ConnectionConfig& config() const { return config_; }
+  model::ConnectionConfig& config() { return config_; }
+  /// The peer as written: an address or a name; empty when any peer may come and we cannot initiate.
+  [[nodiscard]] const std::string& peer() const { return peer_; }
+  [[nodiscard]] bool can_initiate() const { return can_initiate_; }
+  [[nodiscard]] TunnelState state() const;
+  [[nodiscard]] std::uint64_t attempts() const { return attempts_; }
+  [[nodiscard]] std::optional<Instant> retry_at() const { return retry_at_; }
+  [[nodiscard]] const std::optional<Failure>& last_failure() const { return last_failure_; }
+  [[nodiscard]] bool attempt_running() const { return attempt_running_; }
+  [[nodiscard]] bool is_current_attempt(std::uint64_t attempt) const { return attempt_running_ && attempt == attempts_; }
+
+  std::string progress;
+
+  /// What configuration or `culvert up`/`down` want from now on.
+  void want(bool up, Instant now);
+  /// Traffic asks for the tunnel. Tells nothing; ask `due` afterwards.
+  void acquire(Instant now);
+  /// True when an attempt shall begin now; then call `begin_attempt`.
+  [[nodiscard]] bool due(Instant now) const { return retry_at_ && *retry_at_ <= now && !attempt_running_; }
+  std::uint64_t begin_attempt();
+  /// An attempt of the peer's: counted, so that its failure has a number.
+  void peer_attempt() { ++attempts_; }
+  void failed(Instant now, std::string kind, std::string message, std::string hint, RandomSource& random);
+  /// Records a failure that ends no attempt of ours (the peer's was refused).
+  void peer_failed(Instant now, std::string kind, std::string message, std::string hint);
+
+  void child_up();
+  /// A Child SA went; `last` when no other of the tunnel stands, `wished` when we ended it ourselves.
+  void child_down(Instant now, bool last);
+  void closing() { closing_ = true; }
+  /// Nothing of the tunnel stands any more.
+  void all_gone(Instant now);
+
+ private:
+  void plan(Instant at) { retry_at_ = at; }
+
+  model::ConnectionConfig config_;
+  std::string peer_;
+  bool can_initiate_;
+  bool wanted_ = false;
+  bool up_ = false;
+  bool was_up_ = false;  // since it is wanted
+  bool closing_ = false;
+  bool attempt_running_ = false;
+  unsigned failures_in_row_ = 0;
+  std::uint64_t attempts_ = 0;
+  std::optional<Instant> retry_at_;
+  std::optional<Instant> not_before_;  // of an attempt that traffic asks for
+  std::optional<Failure> last_failure_;
+};
+
+}  // namespace culvert::control

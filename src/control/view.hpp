@@ -1,0 +1,61 @@
+// What can be seen of the control plane from outside: copies, made when asked for.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/time.hpp"
+#include "ike/face.hpp"
+#include "ipsec/data_plane.hpp"
+#include "model/child_sa.hpp"
+#include "model/ids.hpp"
+
+namespace culvert::control {
+
+/// down: not wanted up. waiting: comes up with the first packet or the peer's first message. connecting: an attempt is under way.
+/// up: at least one Child SA stands. retrying: the last attempt failed, the next is planned. closing: DELETE is under way.
+enum class TunnelState : std::uint8_t { down, waiting, connecting, up, retrying, closing };
+
+struct Failure {
+  std::uint64_t attempt = 0;
+  Instant at;
+  std::string kind;     // ike::FailureKind by name, or "no_path"
+  std::string message;
+  std::string hint;     // the way out
+};
+
+struct ChildSaView {
+  model::ChildSaId id;
+  model::Spi spi_inbound;
+  model::Spi spi_outbound;
+  model::EspSuite suite;
+  model::Mode mode = model::Mode::tunnel;
+  model::Encapsulation encapsulation = model::Encapsulation::udp;
+  model::TrafficSelectors local;
+  model::TrafficSelectors remote;
+  Instant established;
+  std::optional<Instant> rekey_at;
+  std::optional<Instant> expires_at;
+  ipsec::SaCounters counters;
+};
+
+struct IkeSaView {
+  ike::IkeSaEstablished sa;
+  Instant established;
+  std::vector<ChildSaView> children;
+};
+
+struct TunnelView {
+  std::string name;
+  TunnelState state = TunnelState::down;
+  std::string progress;
+  std::uint64_t attempts = 0;
+  std::optional<Failure> last_failure;
+  std::optional<Instant> retry_at;
+  std::vector<IkeSaView> ike_sas;
+};
+
+}  // namespace culvert::control
