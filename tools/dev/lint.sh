@@ -16,6 +16,7 @@ lint() {
   python3 tools/check_layers.py || failed+=(layers)
   python3 tools/check_sizes.py || failed+=(sizes)
   python3 tools/check_words.py || failed+=(words)
+  if [ -e docs/rfc-map.md ]; then python3 tools/rfc_map.py --check || failed+=("RFC map"); fi
 
   say "shellcheck"
   shell_sources | xargs -r shellcheck -x || failed+=(shellcheck)
