@@ -19,8 +19,29 @@ enum class Family : std::uint8_t { v4, v6 };
 class IpAddress {
  public:
   constexpr IpAddress() = default;
-  [[nodiscard]] static IpAddress v4(std::array<std::uint8_t, 4> octets);
-  [[nodiscard]] static IpAddress v6(std::array<std::uint8_t, 16> octets);
+  [[nodiscard]] static constexpr IpAddress v4(std::array<std::uint8_t, 4> octets) {
+    IpAddress address;
+    for (std::size_t i = 0; i < octets.size(); ++i) address.octets_[i] = octets[i];
+    return address;
+  }
+  [[nodiscard]] static constexpr IpAddress v6(std::array<std::uint8_t, 16> octets) {
+    IpAddress address;
+    address.family_ = Family::v6;
+    address.octets_ = octets;
+    return address;
+  }
+  /// From memory that is known to hold 4 or 16 octets in network order: for packet headers whose length was checked
+  /// before.
+  [[nodiscard]] static IpAddress load(Family family, const std::uint8_t* octets) {
+    IpAddress address;
+    address.family_ = family;
+    if (family == Family::v4) {
+      __builtin_memcpy(address.octets_.data(), octets, 4);
+    } else {
+      __builtin_memcpy(address.octets_.data(), octets, 16);
+    }
+    return address;
+  }
   /// From 4 or 16 octets in network order; nothing for any other length.
   [[nodiscard]] static std::optional<IpAddress> from_bytes(ByteView octets);
   /// From text, "192.0.2.1" or "2001:db8::1" (no zone, no brackets, no prefix length).
@@ -56,7 +77,8 @@ struct Prefix {
 
   /// Clears the host bits; nothing when `length` exceeds the family's bits.
   [[nodiscard]] static std::optional<Prefix> make(const IpAddress& address, unsigned length);
-  /// "10.0.0.0/8", "2001:db8::/32", or a bare address (its full length). Host bits must be zero unless `allow_host_bits`.
+  /// "10.0.0.0/8", "2001:db8::/32", or a bare address (its full length). Host bits must be zero unless
+  /// `allow_host_bits`.
   [[nodiscard]] static std::optional<Prefix> parse(std::string_view text, bool allow_host_bits = false);
   [[nodiscard]] bool contains(const IpAddress& other) const;
   [[nodiscard]] IpAddress first() const { return address; }

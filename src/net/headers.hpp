@@ -13,6 +13,7 @@ enum class IpProtocol : std::uint8_t {
   ipv4 = 4,  // IP-in-IP, also ESP tunnel mode's next header
   tcp = 6,
   udp = 17,
+  dccp = 33,
   ipv6 = 41,
   routing = 43,
   fragment = 44,
@@ -22,7 +23,9 @@ enum class IpProtocol : std::uint8_t {
   icmpv6 = 58,
   no_next = 59,
   destination_options = 60,
+  sctp = 132,
   mobility = 135,
+  udp_lite = 136,
 };
 
 inline constexpr std::size_t kIpv4HeaderSize = 20;  // without options
