@@ -1,0 +1,117 @@
+#include "daemon/key_export.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+
+namespace culvert::daemon {
+namespace {
+
+// The names are Wireshark's own, to the letter; it refuses others.
+std::string ike_encryption_name(const model::IkeSuite& suite) {
+  switch (suite.encryption) {
+    case model::EncryptionId::aes_gcm_16: return fmt::format("AES-GCM-{} with 16 octet ICV [RFC5282]", suite.key_bits);
+    case model::EncryptionId::aes_cbc: return fmt::format("AES-CBC-{} [RFC3602]", suite.key_bits);
+    default: return {};
+  }
+}
+
+std::string ike_integrity_name(model::IntegrityId integrity) {
+  switch (integrity) {
+    case model::IntegrityId::none: return "NONE [RFC4306]";
+    case model::IntegrityId::hmac_sha2_256_128: return "HMAC_SHA2_256_128 [RFC4868]";
+    case model::IntegrityId::hmac_sha2_384_192: return "HMAC_SHA2_384_192 [RFC4868]";
+    case model::IntegrityId::hmac_sha2_512_256: return "HMAC_SHA2_512_256 [RFC4868]";
+    default: return {};
+  }
+}
+
+std::string_view esp_encryption_name(model::EncryptionId encryption) {
+  switch (encryption) {
+    case model::EncryptionId::aes_gcm_16: return "AES-GCM with 16 octet ICV [RFC4106]";
+    case model::EncryptionId::aes_cbc: return "AES-CBC [RFC3602]";
+    case model::EncryptionId::null: return "NULL";
+    default: return {};
+  }
+}
+
+std::string_view esp_integrity_name(model::IntegrityId integrity) {
+  switch (integrity) {
+    case model::IntegrityId::none: return "NULL";
+    case model::IntegrityId::hmac_sha2_256_128: return "HMAC-SHA-256-128 [RFC4868]";
+    case model::IntegrityId::hmac_sha2_384_192: return "HMAC-SHA-384-192 [RFC4868]";
+    case model::IntegrityId::hmac_sha2_512_256: return "HMAC-SHA-512-256 [RFC4868]";
+    default: return {};
+  }
+}
+
+std::string esp_line(const net::IpAddress& source, const net::IpAddress& destination, model::Spi spi, const model::EspSuite& suite,
+                     const model::SaKeys& keys) {
+  const auto hex = [](const SecretBytes& key) { return key.empty() ? std::string() : "0x" + to_hex(key.view()); };
+  return fmt::format("\"{}\",\"{}\",\"{}\",\"0x{:08x}\",\"{}\",\"{}\",\"{}\",\"{}\"\n", source.is_v4() ? "IPv4" : "IPv6", source.to_string(),
+                     destination.to_string(), spi.value(), esp_encryption_name(suite.encryption), hex(keys.encryption),
+                     esp_integrity_name(suite.integrity), hex(keys.integrity));
+}
+
+}  // namespace
+
+std::string ike_table_line(const ike::KeysExported& keys) {
+  const std::string encryption = ike_encryption_name(keys.suite);
+  const std::string integrity = ike_integrity_name(keys.suite.integrity);
+  if (encryption.empty() || integrity.empty()) return {};
+  return fmt::format("{:016x},{:016x},{},{},\"{}\",{},{},\"{}\"\n", keys.spi_i.value(), keys.spi_r.value(), to_hex(keys.sk_ei.view()),
+                     to_hex(keys.sk_er.view()), encryption, to_hex(keys.sk_ai.view()), to_hex(keys.sk_ar.view()), integrity);
+}
+
+std::string esp_table_lines(const control::ExportEspKeys& keys) {
+  if (esp_encryption_name(keys.suite.encryption).empty() || esp_integrity_name(keys.suite.integrity).empty()) return {};
+  const auto& ours = keys.path.local.address;
+  const auto& theirs = keys.path.remote.address;
+  return esp_line(theirs, ours, keys.spi_inbound, keys.suite, keys.inbound) +
+         esp_line(ours, theirs, keys.spi_outbound, keys.suite, keys.outbound);
+}
+
+Result<KeyExport, std::string> KeyExport::open(const std::filesystem::path& folder) {
+  std::error_code error;
+  const bool existed = std::filesystem::exists(folder, error);
+  std::filesystem::create_directories(folder, error);
+  if (error) return err(fmt::format("cannot make the folder {} for exported keys: {}", folder.string(), error.message()));
+  if (!existed) std::filesystem::permissions(folder, std::filesystem::perms::owner_all, error);
+  if (::access(folder.c_str(), W_OK) != 0) {
+    return err(fmt::format("cannot write exported keys into {}: {}", folder.string(), std::strerror(errno)));
+  }
+  return KeyExport(folder);
+}
+
+void KeyExport::add(const control::ExportIkeKeys& request) const {
+  append("ikev2_decryption_table", ike_table_line(request.keys));
+}
+
+void KeyExport::add(const control::ExportEspKeys& request) const { append("esp_sa", esp_table_lines(request)); }
+
+void KeyExport::append(const char* file, const std::string& line) const {
+  if (line.empty()) {
+    spdlog::warn("an SA's keys are not exported to {}: Wireshark has no name for its algorithms", file);
+    return;
+  }
+  const std::filesystem::path path = folder_ / file;
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0) {
+    spdlog::error("cannot export keys to {}: {}", path.string(), std::strerror(errno));
+    return;
+  }
+  std::string copy = line;
+  const ssize_t written = ::write(fd, copy.data(), copy.size());
+  if (written != static_cast<ssize_t>(copy.size())) spdlog::error("cannot export keys to {}: short write", path.string());
+  wipe({reinterpret_cast<std::uint8_t*>(copy.data()), copy.size()});
+  ::close(fd);
+}
+
+}  // namespace culvert::daemon

@@ -1,0 +1,78 @@
+#include "daemon/path_finder.hpp"
+
+#include <sys/socket.h>
+
+#include <boost/asio/post.hpp>
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "base/text.hpp"
+
+namespace culvert::daemon {
+namespace {
+
+namespace asio = boost::asio;
+using udp = asio::ip::udp;
+
+net::IpAddress from_asio(const asio::ip::address& address) {
+  if (address.is_v4()) return net::IpAddress::v4(address.to_v4().to_bytes());
+  return net::IpAddress::v6(address.to_v6().to_bytes());
+}
+
+asio::ip::address to_asio(const net::IpAddress& address) { return asio::ip::make_address(address.to_string()); }
+
+// The kernel's choice of source address for a destination: a connected UDP socket sends nothing by itself.
+Result<net::IpAddress, std::string> source_for(asio::io_context& io, const net::IpAddress& remote, std::uint32_t mark) {
+  boost::system::error_code error;
+  udp::socket socket(io);
+  socket.open(remote.is_v4() ? udp::v4() : udp::v6(), error);
+  if (error) return err(error.message());
+  if (mark != 0) ::setsockopt(socket.native_handle(), SOL_SOCKET, SO_MARK, &mark, sizeof mark);
+  socket.connect(udp::endpoint(to_asio(remote), 500), error);
+  if (error) return err(error.message());
+  const auto local = socket.local_endpoint(error);
+  if (error) return err(error.message());
+  return from_asio(local.address());
+}
+
+}  // namespace
+
+PathFinder::PathFinder(asio::io_context& io, std::uint32_t mark) : io_(io), resolver_(io), mark_(mark) {}
+
+Result<net::Path, std::string> PathFinder::path_to(const net::IpAddress& remote, const control::FindPath& request) const {
+  if (request.local) {
+    if (request.local->family() != remote.family()) {
+      return err(fmt::format("local_address {} and the peer {} are of different families", request.local->to_string(), remote.to_string()));
+    }
+    return net::Path{{*request.local, 0}, {remote, 0}};
+  }
+  const auto local = source_for(io_, remote, mark_);
+  if (!local) return err(fmt::format("no way to the peer {}: {}", remote.to_string(), local.error()));
+  return net::Path{{*local, 0}, {remote, 0}};
+}
+
+void PathFinder::find(const control::FindPath& request, Answer answer) {
+  if (const auto address = net::IpAddress::parse(request.peer)) {
+    asio::post(io_, [this, remote = *address, request, answer = std::move(answer)] { answer(path_to(remote, request)); });
+    return;
+  }
+  resolver_.async_resolve(request.peer, "", [this, request, answer = std::move(answer)](const boost::system::error_code& error,
+                                                                                       const udp::resolver::results_type& results) {
+    if (error == asio::error::operation_aborted) return;
+    const std::string name = escaped(request.peer);
+    if (error) return answer(err(fmt::format("the peer's name {} cannot be resolved: {}", name, error.message())));
+    std::string last = fmt::format("the peer's name {} has no address", name);
+    for (const auto& result : results) {
+      const auto path = path_to(from_asio(result.endpoint().address()), request);
+      if (path) return answer(path);
+      last = path.error();
+    }
+    answer(err(std::move(last)));
+  });
+}
+
+void PathFinder::cancel() { resolver_.cancel(); }
+
+}  // namespace culvert::daemon

@@ -1,0 +1,35 @@
+// PathFinder: where a peer is and from which of our addresses it is reached. DNS runs asynchronously; it never holds the loop up.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/udp.hpp>
+
+#include "base/result.hpp"
+#include "control/outputs.hpp"
+#include "net/address.hpp"
+
+namespace culvert::daemon {
+
+class PathFinder {
+ public:
+  using Answer = std::function<void(const Result<net::Path, std::string>&)>;
+
+  /// `mark` as on the daemon's sockets, so that the tunnels' own routes are not taken for the peer's.
+  PathFinder(boost::asio::io_context& io, std::uint32_t mark);
+  /// Calls `answer` later from the loop, with addresses of one family; the ports are 0. The error is a sentence that names the peer.
+  void find(const control::FindPath& request, Answer answer);
+  /// Gives up what is under way; answers that are still to come are not called.
+  void cancel();
+
+ private:
+  [[nodiscard]] Result<net::Path, std::string> path_to(const net::IpAddress& remote, const control::FindPath& request) const;
+
+  boost::asio::io_context& io_;
+  boost::asio::ip::udp::resolver resolver_;
+  std::uint32_t mark_;
+};
+
+}  // namespace culvert::daemon

@@ -1,0 +1,129 @@
+#include "daemon/status_view.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+namespace culvert::daemon {
+namespace {
+
+std::uint64_t seconds_until(Instant later, Instant now) {
+  if (later <= now) return 0;
+  return static_cast<std::uint64_t>(std::chrono::ceil<std::chrono::seconds>(later - now).count());
+}
+
+std::uint64_t seconds_since(Instant earlier, Instant now) {
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(0, std::chrono::floor<std::chrono::seconds>(now - earlier).count()));
+}
+
+std::int64_t time_of_day(Instant then, Instant now) {
+  const auto ago = std::chrono::duration_cast<std::chrono::milliseconds>(now - then);
+  const auto wall = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch());
+  return (wall - ago).count();
+}
+
+std::vector<std::string> texts(const model::TrafficSelectors& selectors) {
+  std::vector<std::string> list;
+  for (const model::TrafficSelector& selector : selectors) list.push_back(selector.to_string());
+  return list;
+}
+
+std::string_view mode_name(model::Mode mode) {
+  switch (mode) {
+    case model::Mode::tunnel: return "tunnel";
+    case model::Mode::transport: return "transport";
+    case model::Mode::beet: return "beet";
+  }
+  return "unknown";
+}
+
+api::TunnelState to_state(control::TunnelState state) {
+  switch (state) {
+    case control::TunnelState::down: return api::TunnelState::down;
+    case control::TunnelState::waiting: return api::TunnelState::waiting;
+    case control::TunnelState::connecting: return api::TunnelState::connecting;
+    case control::TunnelState::up: return api::TunnelState::up;
+    case control::TunnelState::retrying: return api::TunnelState::retrying;
+    case control::TunnelState::closing: return api::TunnelState::closing;
+  }
+  return api::TunnelState::down;
+}
+
+api::ChildSa to_child(const control::ChildSaView& view, Instant now) {
+  api::ChildSa child;
+  child.id = view.id.value();
+  child.spi_inbound = fmt::format("0x{:08x}", view.spi_inbound.value());
+  child.spi_outbound = fmt::format("0x{:08x}", view.spi_outbound.value());
+  child.suite = model::to_string(view.suite);
+  child.mode = mode_name(view.mode);
+  child.encapsulation = view.encapsulation == model::Encapsulation::udp ? "udp" : "esp";
+  child.local = texts(view.local);
+  child.remote = texts(view.remote);
+  child.age = seconds_since(view.established, now);
+  if (view.rekey_at) child.rekey_in = seconds_until(*view.rekey_at, now);
+  if (view.expires_at) child.expires_in = seconds_until(*view.expires_at, now);
+  child.counters = {.inbound_packets = view.counters.inbound_packets,
+                    .inbound_bytes = view.counters.inbound_bytes,
+                    .outbound_packets = view.counters.outbound_packets,
+                    .outbound_bytes = view.counters.outbound_bytes,
+                    .outbound_sequence = view.counters.outbound_sequence,
+                    .replay_drops = view.counters.replay_drops,
+                    .integrity_drops = view.counters.integrity_drops};
+  return child;
+}
+
+api::IkeSa to_ike_sa(const control::IkeSaView& view, Instant now) {
+  api::IkeSa sa;
+  sa.id = view.sa.ike_sa.value();
+  sa.role = view.sa.role == model::Role::initiator ? "initiator" : "responder";
+  sa.spi_i = fmt::format("0x{:016x}", view.sa.spi_i.value());
+  sa.spi_r = fmt::format("0x{:016x}", view.sa.spi_r.value());
+  sa.local = view.sa.path.local.to_string();
+  sa.remote = view.sa.path.remote.to_string();
+  sa.local_id = view.sa.local_id.to_string();
+  sa.remote_id = view.sa.remote_id.to_string();
+  sa.suite = model::to_string(view.sa.suite);
+  sa.local_behind_nat = view.sa.local_behind_nat;
+  sa.remote_behind_nat = view.sa.remote_behind_nat;
+  sa.age = seconds_since(view.established, now);
+  for (const control::ChildSaView& child : view.children) sa.children.push_back(to_child(child, now));
+  return sa;
+}
+
+}  // namespace
+
+std::string_view start_name(model::StartMode start) {
+  switch (start) {
+    case model::StartMode::automatic: return "auto";
+    case model::StartMode::on_demand: return "on-demand";
+    case model::StartMode::manual: return "manual";
+  }
+  return "unknown";
+}
+
+api::TunnelStatus to_status(const control::TunnelView& view, const model::ConnectionConfig& config, Instant now) {
+  api::TunnelStatus status;
+  status.name = view.name;
+  status.state = to_state(view.state);
+  status.start = start_name(config.start);
+  status.peer = config.peer_name;
+  status.local = texts(config.local);
+  status.remote = texts(config.remote);
+  status.place = config.place.to_string();
+  status.progress = view.progress;
+  status.attempts = view.attempts;
+  if (view.last_failure) {
+    status.last_failure = api::Failure{view.last_failure->attempt, time_of_day(view.last_failure->at, now), view.last_failure->kind,
+                                       view.last_failure->message, view.last_failure->hint};
+  }
+  if (view.retry_at) status.retry_in = seconds_until(*view.retry_at, now);
+  for (const control::IkeSaView& sa : view.ike_sas) status.ike_sas.push_back(to_ike_sa(sa, now));
+  return status;
+}
+
+api::TunnelSummary to_summary(const api::TunnelStatus& status) {
+  return {status.name, status.state, status.start, status.peer, status.local, status.remote, status.place};
+}
+
+}  // namespace culvert::daemon
