@@ -1,0 +1,66 @@
+// AcquireQueue: the first packets of a flow wait here while IKE makes their SA (RFC 4301 5.1). Bounded per rule, in all, and in time.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "base/time.hpp"
+#include "ipsec/data_plane.hpp"
+#include "ipsec/drop_reason.hpp"
+#include "ipsec/packet_io.hpp"
+
+namespace culvert::ipsec {
+
+struct AcquireBounds {
+  std::size_t packets = 64;  // per rule
+  std::size_t bytes = 512 * 1024;
+  std::size_t total_bytes = 8 * 1024 * 1024;
+  Duration age = std::chrono::seconds(10);
+};
+
+/// A copy of an inner packet with the head- and tailroom that the engine's face promises.
+class WaitingPacket {
+ public:
+  WaitingPacket(const InnerPacket& packet, Instant since);
+  [[nodiscard]] InnerPacket view();
+  [[nodiscard]] Instant since() const { return since_; }
+  [[nodiscard]] std::size_t size() const { return storage_.size(); }
+
+ private:
+  Bytes storage_;
+  Offload offload_;
+  Instant since_;
+};
+
+class AcquireQueue {
+ public:
+  explicit AcquireQueue(const AcquireBounds& bounds) : bounds_(bounds) {}
+
+  /// Copies the packet into its rule's queue. False when that would pass a bound.
+  [[nodiscard]] bool push(PolicyId policy, const InnerPacket& packet, Instant since);
+  /// Whether control should be told again of this rule; at most once a second. Marks it as told.
+  [[nodiscard]] bool should_ask(PolicyId policy, Instant now);
+
+  /// All that waits, rule by rule and in order within each.
+  [[nodiscard]] std::vector<WaitingPacket> take_all();
+  /// Drops what has waited too long; the number of packets dropped. Forgets rules that have not asked for a while.
+  std::size_t expire(Instant now);
+  [[nodiscard]] std::optional<Instant> next_expiry() const;
+  [[nodiscard]] bool empty() const { return total_bytes_ == 0; }
+
+ private:
+  struct Queue {
+    std::deque<WaitingPacket> packets;
+    std::size_t bytes = 0;
+    std::optional<Instant> asked;
+  };
+  AcquireBounds bounds_;
+  std::map<PolicyId, Queue> queues_;
+  std::size_t total_bytes_ = 0;
+};
+
+}  // namespace culvert::ipsec

@@ -1,0 +1,121 @@
+// DropReason: why a packet went no further. One list serves as counter label, log word and documentation (docs/drop-reasons.md).
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace culvert::ipsec {
+
+enum class DropReason : std::uint8_t {
+  // Outbound, in the order of the path.
+  inner_malformed,
+  offload_mismatch,
+  no_rule,
+  discard_rule,
+  bypass_unavailable,
+  acquire_overflow,
+  acquire_timeout,
+  too_long,
+  lifetime_reached,
+  sequence_exhausted,
+  // Inbound, in the order of the path.
+  keepalive,
+  esp_truncated,
+  spi_reserved,
+  spi_unknown,
+  esp_misaligned,
+  replayed,
+  replay_too_old,
+  lifetime_over,
+  bad_icv,
+  bad_padding,
+  dummy,
+  bad_next_header,
+  decapsulated_malformed,
+  selector_mismatch,
+  ecn_not_capable,
+};
+
+enum class DropDirection : std::uint8_t { outbound, inbound };
+
+struct DropReasonEntry {
+  DropReason reason;
+  DropDirection direction;
+  std::string_view name;  // the label: lower case, underscores, never changed once released
+  std::string_view text;  // one sentence: what happened
+};
+
+inline constexpr std::array kDropReasons = {
+    DropReasonEntry{DropReason::inner_malformed, DropDirection::outbound, "inner_malformed",
+                    "What the TUN device handed over is not a whole IP packet."},
+    DropReasonEntry{DropReason::offload_mismatch, DropDirection::outbound, "offload_mismatch",
+                    "The offload facts of a packet (segment size, checksum place) do not fit its headers."},
+    DropReasonEntry{DropReason::no_rule, DropDirection::outbound, "no_rule",
+                    "No rule of the SPD matches; RFC 4301 5.1 wants such packets discarded."},
+    DropReasonEntry{DropReason::discard_rule, DropDirection::outbound, "discard_rule",
+                    "A discard rule of the SPD matches."},
+    DropReasonEntry{DropReason::bypass_unavailable, DropDirection::outbound, "bypass_unavailable",
+                    "A bypass rule matches, but this data path has no way out in clear."},
+    DropReasonEntry{DropReason::acquire_overflow, DropDirection::outbound, "acquire_overflow",
+                    "The queue of packets that wait for an SA is full."},
+    DropReasonEntry{DropReason::acquire_timeout, DropDirection::outbound, "acquire_timeout",
+                    "The packet waited too long for an SA."},
+    DropReasonEntry{DropReason::too_long, DropDirection::outbound, "too_long",
+                    "With ESP around it the packet would exceed what one outer packet can carry."},
+    DropReasonEntry{DropReason::lifetime_reached, DropDirection::outbound, "lifetime_reached",
+                    "The SA has sent as many bytes or packets as its hard lifetime allows."},
+    DropReasonEntry{DropReason::sequence_exhausted, DropDirection::outbound, "sequence_exhausted",
+                    "The SA has used up its sequence numbers; they never wrap (RFC 4303 3.3.3)."},
+    DropReasonEntry{DropReason::keepalive, DropDirection::inbound, "keepalive",
+                    "A NAT keepalive, the single octet 0xff (RFC 3948 2.3). Harmless."},
+    DropReasonEntry{DropReason::esp_truncated, DropDirection::inbound, "esp_truncated",
+                    "Too short for the ESP header, IV, trailer and ICV of its SA."},
+    DropReasonEntry{DropReason::spi_reserved, DropDirection::inbound, "spi_reserved",
+                    "The SPI lies in 0 to 255, which no SA uses (RFC 4303 2.1)."},
+    DropReasonEntry{DropReason::spi_unknown, DropDirection::inbound, "spi_unknown",
+                    "No SA has this SPI: it was removed, never existed, or the peer kept it over our restart."},
+    DropReasonEntry{DropReason::esp_misaligned, DropDirection::inbound, "esp_misaligned",
+                    "The ciphertext is not a multiple of the cipher's block and of four octets."},
+    DropReasonEntry{DropReason::replayed, DropDirection::inbound, "replayed",
+                    "A packet with this sequence number was received before."},
+    DropReasonEntry{DropReason::replay_too_old, DropDirection::inbound, "replay_too_old",
+                    "The sequence number lies left of the replay window."},
+    DropReasonEntry{DropReason::lifetime_over, DropDirection::inbound, "lifetime_over",
+                    "The SA has received as many bytes or packets as its hard lifetime allows."},
+    DropReasonEntry{DropReason::bad_icv, DropDirection::inbound, "bad_icv",
+                    "The integrity check failed: forged, damaged, or the keys differ."},
+    DropReasonEntry{DropReason::bad_padding, DropDirection::inbound, "bad_padding",
+                    "The pad length exceeds the packet or the padding is not 1, 2, 3, ... (RFC 4303 2.4)."},
+    DropReasonEntry{DropReason::dummy, DropDirection::inbound, "dummy",
+                    "A dummy packet, next header 59 (RFC 4303 2.6). Harmless."},
+    DropReasonEntry{DropReason::bad_next_header, DropDirection::inbound, "bad_next_header",
+                    "The next header does not name an IP packet, as tunnel mode demands, or contradicts its version."},
+    DropReasonEntry{DropReason::decapsulated_malformed, DropDirection::inbound, "decapsulated_malformed",
+                    "The packet inside is not a whole IP packet."},
+    DropReasonEntry{DropReason::selector_mismatch, DropDirection::inbound, "selector_mismatch",
+                    "The packet inside is not one that this SA may carry (RFC 4301 5.2)."},
+    DropReasonEntry{DropReason::ecn_not_capable, DropDirection::inbound, "ecn_not_capable",
+                    "Congestion was marked on the outer header of a packet that is not ECN capable (RFC 6040 4.2)."},
+};
+
+[[nodiscard]] constexpr const DropReasonEntry& describe(DropReason reason) {
+  return kDropReasons[static_cast<std::size_t>(reason)];
+}
+
+/// The text of docs/drop-reasons.md.
+[[nodiscard]] std::string drop_reasons_markdown();
+
+/// How often each reason occurred. Plain numbers of one thread.
+class DropCounters {
+ public:
+  void count(DropReason reason, std::uint64_t packets = 1) { counts_[static_cast<std::size_t>(reason)] += packets; }
+  [[nodiscard]] std::uint64_t of(DropReason reason) const { return counts_[static_cast<std::size_t>(reason)]; }
+
+ private:
+  std::array<std::uint64_t, kDropReasons.size()> counts_{};
+};
+
+}  // namespace culvert::ipsec

@@ -1,0 +1,200 @@
+#include "ipsec/inbound_path.hpp"
+
+#include "ipsec/ecn.hpp"
+#include "ipsec/spd.hpp"
+#include "net/header_writer.hpp"
+#include "net/headers.hpp"
+#include "net/packet.hpp"
+
+namespace culvert::ipsec {
+namespace {
+
+constexpr std::uint8_t kKeepalive = 0xff;
+constexpr std::size_t kNonEspMarkerSize = 4;
+constexpr Duration kEventInterval = std::chrono::seconds(1);
+
+// True at most once per interval.
+bool due(std::optional<Instant>& last, Instant now) {
+  if (last && now - *last < kEventInterval) return false;
+  last = now;
+  return true;
+}
+
+// RFC 4303 2.4: the padding octets count 1, 2, 3, ...; a receiver should look.
+bool padding_is_right(ByteView padding) {
+  std::uint8_t wrong = 0;
+  for (std::size_t i = 0; i < padding.size(); ++i) wrong |= static_cast<std::uint8_t>(padding[i] ^ (i + 1));
+  return wrong == 0;
+}
+
+}  // namespace
+
+InboundPath::InboundPath(const EngineOptions& options, const Sad& sad, EventQueue& events, DropCounters& drops)
+    : options_(options), sad_(sad), events_(events), drops_(drops) {
+  delivery_.reserve(JobBatch<InboundSa>::kCapacity);
+}
+
+bool InboundPath::take_sending_changed() { return std::exchange(sending_changed_, false); }
+
+void InboundPath::run(std::span<const WireInput> inputs, Instant now, InboundSink& sink) {
+  for (const WireInput& input : inputs) {
+    const std::size_t step = input.segment_size == 0 ? input.bytes.size() : input.segment_size;
+    MutableByteView rest = input.bytes;
+    do {
+      const std::size_t length = std::min(step, rest.size());
+      sort(input, rest.first(length), now, sink);
+      rest = rest.subspan(length);
+    } while (!rest.empty());
+  }
+  finish_batch(now, sink);
+}
+
+// Stage 1: sort.
+void InboundPath::sort(const WireInput& input, MutableByteView segment, Instant now, InboundSink& sink) {
+  if (input.encapsulation == model::Encapsulation::udp) {
+    // RFC 3948 2.3, 4: a keepalive is one octet 0xff and never goes any further.
+    if (segment.size() == 1 && segment[0] == kKeepalive) return drops_.count(DropReason::keepalive);
+    // RFC 3948 2.2: four zero octets where an SPI would stand mark IKE.
+    if (segment.size() >= kNonEspMarkerSize && load_be32(segment.data()) == 0) {
+      return sink.ike_message(input.path, segment.subspan(kNonEspMarkerSize));
+    }
+  }
+  enqueue(input, segment, now, sink);
+}
+
+// Stages 2 and 3: find, check.
+void InboundPath::enqueue(const WireInput& input, MutableByteView packet, Instant now, InboundSink& sink) {
+  if (packet.size() < kEspHeaderSize) return drops_.count(DropReason::esp_truncated);
+  const std::uint32_t spi = load_be32(packet.data());
+  // RFC 4303 2.1: 0 to 255 are reserved.
+  if (spi <= 255) return drops_.count(DropReason::spi_reserved);
+  SaPair* const sa = sad_.find_inbound(spi);
+  if (sa == nullptr) {
+    // RFC 4301 5.2: no SA, no packet.
+    if (unknown_spi_hints_.allow(now)) events_.push(UnknownSpi{model::Spi{spi}, input.path});
+    return drops_.count(DropReason::spi_unknown);
+  }
+  InboundSa& in = sa->inbound;
+  const EspLayout& layout = in.layout;
+  const std::size_t frame = layout.head() + layout.icv;
+  if (packet.size() < frame + layout.alignment) return drops_.count(DropReason::esp_truncated);
+  const std::size_t text_length = packet.size() - frame;
+  // RFC 4303 2.4: the trailer ends on a 4-octet boundary and, where the cipher has blocks, on one of those.
+  if (text_length % layout.alignment != 0) return drops_.count(DropReason::esp_misaligned);
+
+  // RFC 4303 3.4.3: duplicates are refused before the work of opening them, by a window that is not touched yet.
+  const auto sequence = in.window.infer(load_be32(packet.data() + 4));
+  if (!sequence) return count_replay(*sa, ReplayWindow::Verdict::too_old);
+  const ReplayWindow::Verdict verdict = in.window.check(*sequence);
+  if (verdict != ReplayWindow::Verdict::fresh) return count_replay(*sa, verdict);
+
+  items_[batch_.size()] = {sa, &input, packet, *sequence};
+  batch_.add(in, packet.data(), text_length, *sequence);
+  if (batch_.full()) finish_batch(now, sink);
+}
+
+void InboundPath::count_replay(SaPair& sa, ReplayWindow::Verdict verdict) {
+  ++sa.inbound.replay_drops;
+  drops_.count(verdict == ReplayWindow::Verdict::replayed ? DropReason::replayed : DropReason::replay_too_old);
+}
+
+// Stages 4 to 8 for all that waits.
+void InboundPath::finish_batch(Instant now, InboundSink& sink) {
+  if (batch_.size() == 0) return;
+  batch_.open();
+  for (std::size_t i = 0; i < batch_.size(); ++i) {
+    const Item& item = items_[i];
+    if (!batch_.ok(i)) {
+      ++item.sa->inbound.integrity_drops;
+      drops_.count(DropReason::bad_icv);
+      continue;
+    }
+    if (!admit(item, now)) continue;
+    const auto inner = unwrap(item);
+    if (!inner) {
+      drops_.count(inner.error());
+      continue;
+    }
+    delivery_.push_back({*inner, {}});
+  }
+  batch_.clear();
+  if (!delivery_.empty()) sink.deliver(delivery_);
+  delivery_.clear();
+}
+
+// Stage 5: admit.
+bool InboundPath::admit(const Item& item, Instant now) {
+  InboundSa& in = item.sa->inbound;
+  const bool newest = item.sequence > in.window.top();
+  // RFC 4303 3.4.3: only after the ICV was right. An earlier packet of this batch may have been the same one.
+  const ReplayWindow::Verdict verdict = in.window.update(item.sequence);
+  if (verdict != ReplayWindow::Verdict::fresh) {
+    count_replay(*item.sa, verdict);
+    return false;
+  }
+  const std::size_t frame = in.layout.head() + in.layout.icv;
+  const bool admitted = in.meter.admit(1, item.packet.size() - frame);
+  if (in.meter.news() != ExpiryNews::none) tell_expiry(*item.sa);
+  if (!admitted) {
+    drops_.count(DropReason::lifetime_over);
+    return false;
+  }
+  note_traffic(item, newest, now);
+  return true;
+}
+
+void InboundPath::tell_expiry(SaPair& sa) {
+  UseMeter& meter = sa.inbound.meter;
+  if (events_.push(SaExpired{sa.params.id, meter.news() == ExpiryNews::hard})) meter.told();
+}
+
+void InboundPath::note_traffic(const Item& item, bool newest, Instant now) {
+  SaPair& sa = *item.sa;
+  if (due(sa.inbound.last_activity_event, now)) events_.push(InboundActivity{sa.params.id});
+  // RFC 7296 2.8: a packet on the new SA proves that the peer has it.
+  if (sa.held) {
+    sa.held = false;
+    sending_changed_ = true;
+  }
+  // RFC 7296 2.23: the peer behind a NAT may move; only its newest authenticated packet says where to.
+  const net::Endpoint& seen = item.input->path.remote;
+  const net::Endpoint& known = sa.params.path.remote;
+  const bool same_way = item.input->encapsulation == sa.params.encapsulation;
+  const bool moved = same_way ? seen != known : seen.address != known.address;
+  if (moved && newest && due(sa.inbound.last_moved_event, now)) events_.push(PeerMovedSeen{sa.params.id, seen});
+}
+
+// Stages 6 and 7: unwrap, match.
+Result<MutableByteView, DropReason> InboundPath::unwrap(const Item& item) {
+  const EspLayout& layout = item.sa->inbound.layout;
+  const MutableByteView text = item.packet.subspan(layout.head(), item.packet.size() - layout.head() - layout.icv);
+  const std::uint8_t pad_length = text[text.size() - 2];
+  const auto next_header = static_cast<net::IpProtocol>(text[text.size() - 1]);
+  if (std::size_t{pad_length} + kEspTrailerSize > text.size()) return err(DropReason::bad_padding);
+  const std::size_t length = text.size() - kEspTrailerSize - pad_length;
+  if (!padding_is_right(text.subspan(length, pad_length))) return err(DropReason::bad_padding);
+
+  // RFC 4303 2.6: next header 59 is a dummy packet, to be dropped without prejudice.
+  if (next_header == net::IpProtocol::no_next) return err(DropReason::dummy);
+  if (next_header != net::IpProtocol::ipv4 && next_header != net::IpProtocol::ipv6) {
+    return err(DropReason::bad_next_header);
+  }
+  const auto info = net::parse_packet(text.first(length));
+  if (!info) return err(DropReason::decapsulated_malformed);
+  if ((info->family == net::Family::v4) != (next_header == net::IpProtocol::ipv4)) {
+    return err(DropReason::bad_next_header);
+  }
+  // RFC 4303 2.7: what follows the inner packet's own length is traffic flow confidentiality padding.
+  const MutableByteView inner = text.first(info->total_length);
+
+  // RFC 4301 5.2: the packet must be one that this SA was negotiated for.
+  if (!selectors_match(item.sa->params.remote, item.sa->params.local, *info)) {
+    return err(DropReason::selector_mismatch);
+  }
+  const auto tos = decapsulated_tos(info->tos, item.input->tos);
+  if (!tos) return err(DropReason::ecn_not_capable);
+  if (*tos != info->tos) net::set_tos(inner, *tos);
+  return inner;
+}
+
+}  // namespace culvert::ipsec

@@ -1,0 +1,34 @@
+// IvPool: unpredictable IVs for CBC (RFC 3602 3), fetched from the random source many at a time.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+
+#include "base/random.hpp"
+
+namespace culvert::ipsec {
+
+class IvPool {
+ public:
+  static constexpr std::size_t kIvSize = 16;
+
+  explicit IvPool(RandomSource& random) : random_(random) {}
+
+  /// Writes the next 16 random octets; each is given out once.
+  void take(std::uint8_t* out) {
+    if (used_ == pool_.size()) {
+      random_.fill(pool_);
+      used_ = 0;
+    }
+    std::memcpy(out, pool_.data() + used_, kIvSize);
+    used_ += kIvSize;
+  }
+
+ private:
+  RandomSource& random_;
+  std::array<std::uint8_t, 128 * kIvSize> pool_{};
+  std::size_t used_ = 128 * kIvSize;
+};
+
+}  // namespace culvert::ipsec

@@ -1,0 +1,201 @@
+#include "ipsec/outbound_path.hpp"
+
+#include "base/check.hpp"
+#include "ipsec/ecn.hpp"
+#include "net/headers.hpp"
+
+namespace culvert::ipsec {
+
+OutboundPath::OutboundPath(const EngineOptions& options, const Spd& spd, const Sad& sad, EventQueue& events,
+                           DropCounters& drops, RandomSource& random)
+    : options_(options),
+      spd_(spd),
+      sad_(sad),
+      events_(events),
+      drops_(drops),
+      flows_(options.flow_cache_entries, random.u64()),
+      waiting_({options.acquire_packets, options.acquire_bytes, options.acquire_total_bytes, options.acquire_age}),
+      ivs_(random) {
+  CHECK(options.max_train_segments >= 1);
+  CHECK(options.max_train_bytes >= 1 && options.max_train_bytes <= 65535);
+  trains_.reserve(JobBatch<OutboundSa>::kCapacity);
+}
+
+void OutboundPath::run(std::span<const InnerPacket> packets, Instant now, OutboundSink& sink) {
+  if (retry_) send_waiting(now, sink);
+  for (const InnerPacket& packet : packets) process(packet, now, now, sink);
+  flush(sink);
+}
+
+void OutboundPath::handle_time(Instant now, OutboundSink& sink) {
+  drops_.count(DropReason::acquire_timeout, waiting_.expire(now));
+  if (retry_) send_waiting(now, sink);
+  flush(sink);
+}
+
+std::optional<Instant> OutboundPath::next_deadline() const {
+  if (retry_ && !waiting_.empty()) return Instant::min();
+  return waiting_.next_expiry();
+}
+
+// Stage 1: classify.
+void OutboundPath::process(const InnerPacket& packet, Instant now, Instant since, OutboundSink& sink) {
+  const auto info = net::parse_packet(packet.bytes);
+  if (!info) return drops_.count(DropReason::inner_malformed);
+  const Decision decision = decide(*info);
+  // RFC 4301 5.1: a packet that matches no rule is discarded.
+  if (decision.policy == nullptr) return drops_.count(DropReason::no_rule);
+  switch (decision.policy->action) {
+    case PolicyAction::discard: return drops_.count(DropReason::discard_rule);
+    case PolicyAction::bypass:
+      if (!sink.bypass(packet)) drops_.count(DropReason::bypass_unavailable);
+      return;
+    case PolicyAction::protect: break;
+  }
+  if (decision.sa == nullptr) return wait_for_sa(packet, *info, *decision.policy, now, since);
+  protect(packet, *info, *decision.sa, sink);
+}
+
+// Stage 2: decide.
+OutboundPath::Decision OutboundPath::decide(const net::PacketInfo& info) {
+  const FlowKey key = FlowKey::of(info);
+  if (const FlowCache::Entry* const entry = flows_.find(key)) return {entry->policy, entry->sa};
+  Decision decision{spd_.find_outbound(info), nullptr};
+  if (decision.policy != nullptr && decision.policy->action == PolicyAction::protect) {
+    decision.sa = sad_.find_outbound(decision.policy->connection, info);
+    if (decision.sa == nullptr) return decision;  // the way through the acquire queue is slow anyhow
+  }
+  flows_.insert(key, decision.policy, decision.sa);
+  return decision;
+}
+
+void OutboundPath::wait_for_sa(const InnerPacket& packet, const net::PacketInfo& info, const Policy& policy, Instant now,
+                               Instant since) {
+  if (waiting_.should_ask(policy.id, now)) events_.push(Acquire{policy.id, policy.connection, info});
+  if (!waiting_.push(policy.id, packet, since)) drops_.count(DropReason::acquire_overflow);
+}
+
+void OutboundPath::send_waiting(Instant now, OutboundSink& sink) {
+  retry_ = false;
+  for (WaitingPacket& packet : waiting_.take_all()) process(packet.view(), now, packet.since(), sink);
+}
+
+// Stages 3 to 5 for one inner packet.
+void OutboundPath::protect(const InnerPacket& packet, const net::PacketInfo& info, SaPair& sa, OutboundSink& sink) {
+  const auto plan = Segmenter::make(packet, info);
+  if (!plan) return drops_.count(plan.error());
+  const EspLayout& layout = sa.outbound.layout;
+  if (layout.sealed(plan->length(0)) > options_.max_train_bytes) return drops_.count(DropReason::too_long);
+  const auto first = take_numbers(sa, *plan);
+  if (!first) return;
+
+  const std::uint8_t tos = outer_tos(info.tos, options_.copy_dscp);
+  const bool dont_fragment = options_.dont_fragment == DontFragment::set ||
+                             (options_.dont_fragment == DontFragment::copy && info.dont_fragment);
+  const auto next_header =
+      static_cast<std::uint8_t>(info.family == net::Family::v4 ? net::IpProtocol::ipv4 : net::IpProtocol::ipv6);
+  for (std::uint32_t i = 0; i < plan->count(); ++i) {
+    const std::size_t length = layout.sealed(plan->length(i));
+    if (batch_.full() || region_used_ + length > region_.size()) flush(sink);
+    if (region_.empty()) {
+      region_ = sink.region();
+      CHECK(region_.size() >= kMinWireRegion);
+    }
+    std::uint8_t* const at = region_.data() + region_used_;
+    region_used_ += length;
+    frame(*plan, i, next_header, *first + i, sa, at);
+    add_to_train(sa, tos, dont_fragment, at, length);
+  }
+}
+
+// Stage 4: number. A super-packet goes as a whole or not at all.
+std::optional<std::uint64_t> OutboundPath::take_numbers(SaPair& sa, const Segmenter& plan) {
+  OutboundSa& out = sa.outbound;
+  if (!out.meter.admit(plan.count(), plan.total_length())) {
+    drops_.count(DropReason::lifetime_reached, plan.count());
+    tell_expiry(sa);
+    return std::nullopt;
+  }
+  const auto first = out.sequence.take(plan.count());
+  // RFC 4303 3.3.3: the counter must not cycle; a new SA is needed.
+  if (!first) {
+    drops_.count(DropReason::sequence_exhausted, plan.count());
+    out.meter.shut();
+  } else if (out.sequence.running_out()) {
+    out.meter.raise(ExpiryNews::soft);
+  }
+  if (out.meter.news() != ExpiryNews::none) tell_expiry(sa);
+  return first;
+}
+
+void OutboundPath::tell_expiry(SaPair& sa) {
+  UseMeter& meter = sa.outbound.meter;
+  // A closed SA no longer sends: its flows look for another or ask for one.
+  if (meter.closed()) flows_.invalidate();
+  if (meter.news() == ExpiryNews::none) return;
+  if (events_.push(SaExpired{sa.params.id, meter.news() == ExpiryNews::hard})) meter.told();
+}
+
+// Stage 5: frame.
+void OutboundPath::frame(const Segmenter& plan, std::uint32_t index, std::uint8_t next_header, std::uint64_t sequence,
+                         SaPair& sa, std::uint8_t* at) {
+  const EspLayout& layout = sa.outbound.layout;
+  store_be32(at, sa.outbound.spi);
+  store_be32(at + 4, static_cast<std::uint32_t>(sequence));
+  std::uint8_t* const iv = at + kEspHeaderSize;
+  if (layout.random_iv) {
+    ivs_.take(iv);
+  } else if (layout.iv != 0) {
+    store_be64(iv, sequence);
+  }
+  std::uint8_t* const inner = iv + layout.iv;
+  const std::size_t length = plan.length(index);
+  const std::size_t padded = layout.padded(length);
+  plan.write(index, inner);
+  // RFC 4303 2.4: padding octets count 1, 2, 3, ...
+  const std::size_t padding = padded - length - kEspTrailerSize;
+  std::uint8_t* const pad = inner + length;
+  for (std::size_t i = 0; i < padding; ++i) pad[i] = static_cast<std::uint8_t>(i + 1);
+  pad[padding] = static_cast<std::uint8_t>(padding);
+  pad[padding + 1] = next_header;
+
+  batch_.add(sa.outbound, at, padded, sequence);
+}
+
+// Part of stage 7. A shorter packet may only end a train, so it closes it.
+void OutboundPath::add_to_train(const SaPair& sa, std::uint8_t tos, bool dont_fragment, std::uint8_t* at,
+                                std::size_t length) {
+  if (train_open_) {
+    WireTrain& train = trains_.back();
+    if (train_sa_ == &sa && train.tos == tos && train.dont_fragment == dont_fragment && length <= train.segment_size &&
+        train.bytes.size() + length <= options_.max_train_bytes &&
+        train.bytes.size() < std::size_t{train.segment_size} * options_.max_train_segments) {
+      train.bytes = {train.bytes.data(), train.bytes.size() + length};
+      train_open_ = length == train.segment_size;
+      return;
+    }
+  }
+  trains_.push_back({.path = sa.params.path,
+                     .encapsulation = sa.params.encapsulation,
+                     .tos = tos,
+                     .dont_fragment = dont_fragment,
+                     .segment_size = static_cast<std::uint16_t>(length),
+                     .bytes = {at, length}});
+  train_sa_ = &sa;
+  train_open_ = true;
+}
+
+// Stages 6 and 7.
+void OutboundPath::flush(OutboundSink& sink) {
+  if (batch_.size() == 0) return;
+  batch_.seal();
+  sink.send(trains_);
+  batch_.clear();
+  trains_.clear();
+  train_sa_ = nullptr;
+  train_open_ = false;
+  region_ = {};
+  region_used_ = 0;
+}
+
+}  // namespace culvert::ipsec

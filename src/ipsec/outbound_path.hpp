@@ -1,0 +1,82 @@
+// OutboundPath: an inner packet's way into ESP (RFC 4301 5.1).
+//
+//   1 classify    read the headers
+//   2 decide      SPD verdict and SA, by the flow cache where it knows the flow
+//   3 segment     plan the packets that a super-packet stands for
+//   4 number      count against the lifetime, take the sequence numbers of all segments at once
+//   5 frame       ESP header, IV, inner packet and trailer straight into the send region
+//   6 seal        all framed packets, gathered by SA
+//   7 send        trains of equal packets
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "ipsec/acquire_queue.hpp"
+#include "ipsec/drop_reason.hpp"
+#include "ipsec/engine.hpp"
+#include "ipsec/event_queue.hpp"
+#include "ipsec/flow_cache.hpp"
+#include "ipsec/iv_pool.hpp"
+#include "ipsec/job_batch.hpp"
+#include "ipsec/packet_io.hpp"
+#include "ipsec/sad.hpp"
+#include "ipsec/segmenter.hpp"
+#include "ipsec/spd.hpp"
+
+namespace culvert::ipsec {
+
+class OutboundPath {
+ public:
+  OutboundPath(const EngineOptions& options, const Spd& spd, const Sad& sad, EventQueue& events, DropCounters& drops,
+               RandomSource& random);
+
+  void run(std::span<const InnerPacket> packets, Instant now, OutboundSink& sink);
+  /// After a command: packets that wait are tried again before any other.
+  void retry_waiting() { retry_ = true; }
+  /// The SPD or the set of sending SAs changed.
+  void invalidate_flows() { flows_.invalidate(); }
+  void handle_time(Instant now, OutboundSink& sink);
+  [[nodiscard]] std::optional<Instant> next_deadline() const;
+
+ private:
+  // Where a packet goes: a rule, and an SA when the rule is protect and one stands.
+  struct Decision {
+    const Policy* policy = nullptr;
+    SaPair* sa = nullptr;
+  };
+
+  void process(const InnerPacket& packet, Instant now, Instant since, OutboundSink& sink);
+  [[nodiscard]] Decision decide(const net::PacketInfo& info);
+  void protect(const InnerPacket& packet, const net::PacketInfo& info, SaPair& sa, OutboundSink& sink);
+  void wait_for_sa(const InnerPacket& packet, const net::PacketInfo& info, const Policy& policy, Instant now,
+                   Instant since);
+  [[nodiscard]] std::optional<std::uint64_t> take_numbers(SaPair& sa, const Segmenter& plan);
+  void frame(const Segmenter& plan, std::uint32_t index, std::uint8_t next_header, std::uint64_t sequence, SaPair& sa,
+             std::uint8_t* at);
+  void add_to_train(const SaPair& sa, std::uint8_t tos, bool dont_fragment, std::uint8_t* at, std::size_t length);
+  void flush(OutboundSink& sink);
+  void tell_expiry(SaPair& sa);
+  void send_waiting(Instant now, OutboundSink& sink);
+
+  const EngineOptions& options_;
+  const Spd& spd_;
+  const Sad& sad_;
+  EventQueue& events_;
+  DropCounters& drops_;
+  FlowCache flows_;
+  AcquireQueue waiting_;
+  IvPool ivs_;
+  bool retry_ = false;
+
+  // The region in use and what stands in it, framed but not yet sealed and sent.
+  MutableByteView region_;
+  std::size_t region_used_ = 0;
+  JobBatch<OutboundSa> batch_;
+  std::vector<WireTrain> trains_;
+  const SaPair* train_sa_ = nullptr;
+  bool train_open_ = false;
+};
+
+}  // namespace culvert::ipsec

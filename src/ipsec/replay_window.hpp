@@ -1,0 +1,99 @@
+// ReplayWindow: RFC 4303 3.4.3 and Appendix A2. The check stands apart from the update, because a packet that was not authenticated
+// must never move the window.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "base/check.hpp"
+
+namespace culvert::ipsec {
+
+/// Remembers which of the last `size` sequence numbers were received. A ring with exactly one bit per number: the bit of number n is
+/// n modulo size, and holds for n or, left of the window, for nothing.
+class ReplayWindow {
+ public:
+  enum class Verdict : std::uint8_t { fresh, replayed, too_old };
+
+  /// `size` is a power of two from 64 to 65,536, or 0: then nothing is ever a replay (RFC 4303 3.4.3 allows it for the receiver).
+  ReplayWindow(std::uint32_t size, bool extended) : size_(size), extended_(extended) {
+    CHECK(size == 0 || (size >= 64 && size <= 65536 && (size & (size - 1)) == 0));
+    if (size != 0) bits_ = std::make_unique<std::uint64_t[]>(size / 64);
+  }
+
+  /// The full sequence number that the 32 bits in the packet stand for; nothing when it would lie before number 0.
+  ///
+  /// RFC 4303 A2.2: the number is taken to lie in the window or to the right of it; which of the neighbouring 2^32-subspaces that
+  /// means follows from the window's edges.
+  [[nodiscard]] std::optional<std::uint64_t> infer(std::uint32_t low) const {
+    if (!extended_) return low;
+    const auto top_low = static_cast<std::uint32_t>(top_);
+    const auto top_high = static_cast<std::uint32_t>(top_ >> 32);
+    // Without a window the nearest number on either side is meant.
+    const std::uint32_t width = size_ != 0 ? size_ : 0x8000'0000U;
+    const std::uint32_t bottom_low = top_low - width + 1;  // modulo 2^32
+    std::uint32_t high = top_high;
+    if (top_low >= width - 1) {
+      if (low < bottom_low) {  // Case A: the window lies within one subspace, the packet in the next
+        if (top_high == 0xffff'ffffU) return std::nullopt;
+        ++high;
+      }
+    } else if (low >= bottom_low) {  // Case B: the window spans two subspaces, the packet is of the older one
+      if (top_high == 0) return std::nullopt;
+      --high;
+    }
+    return (std::uint64_t{high} << 32) | low;
+  }
+
+  [[nodiscard]] Verdict check(std::uint64_t sequence) const {
+    // RFC 4303 3.3.3: the first packet of an SA has number 1.
+    if (sequence == 0) return Verdict::too_old;
+    if (size_ == 0 || sequence > top_) return Verdict::fresh;
+    if (top_ - sequence >= size_) return Verdict::too_old;
+    return (word(sequence) & bit(sequence)) != 0 ? Verdict::replayed : Verdict::fresh;
+  }
+
+  /// Checks again and marks the number as received. Only after authentication. Between `check` and here other packets of the same batch
+  /// may have moved the window.
+  Verdict update(std::uint64_t sequence) {
+    const Verdict verdict = check(sequence);
+    if (verdict != Verdict::fresh) return verdict;
+    if (sequence > top_) {
+      if (size_ != 0 && sequence - top_ > 1) forget(top_ + 1, sequence);
+      top_ = sequence;
+    }
+    if (size_ != 0) word(sequence) |= bit(sequence);
+    return Verdict::fresh;
+  }
+
+  /// The highest number received, 0 before the first.
+  [[nodiscard]] std::uint64_t top() const { return top_; }
+  [[nodiscard]] std::uint32_t size() const { return size_; }
+
+ private:
+  [[nodiscard]] static std::uint64_t bit(std::uint64_t sequence) { return std::uint64_t{1} << (sequence & 63); }
+  [[nodiscard]] std::uint64_t& word(std::uint64_t sequence) const { return bits_[(sequence & (size_ - 1)) >> 6]; }
+
+  // Clears the bits of the numbers from `first` to `last`, which enter the window from the right.
+  void forget(std::uint64_t first, std::uint64_t last) {
+    if (last - first >= size_ - 1) {
+      for (std::uint32_t i = 0; i < size_ / 64; ++i) bits_[i] = 0;
+      return;
+    }
+    while (first <= last) {
+      const std::uint64_t end_of_word = first | 63;
+      const std::uint64_t mask_low = ~std::uint64_t{0} << (first & 63);
+      const std::uint64_t mask_high = end_of_word <= last ? ~std::uint64_t{0} : ~std::uint64_t{0} >> (63 - (last & 63));
+      word(first) &= ~(mask_low & mask_high);
+      first = end_of_word + 1;
+    }
+  }
+
+  std::uint64_t top_ = 0;
+  std::uint32_t size_;
+  bool extended_;
+  std::unique_ptr<std::uint64_t[]> bits_;
+};
+
+}  // namespace culvert::ipsec

@@ -1,0 +1,144 @@
+#include "ipsec/replay_window.hpp"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "base/random.hpp"
+
+namespace culvert::ipsec {
+namespace {
+
+using Verdict = ReplayWindow::Verdict;
+
+// The rule in its plainest form: a set of all numbers ever received.
+class PlainWindow {
+ public:
+  explicit PlainWindow(std::uint32_t size) : size_(size) {}
+
+  [[nodiscard]] Verdict check(std::uint64_t sequence) const {
+    if (sequence == 0) return Verdict::too_old;
+    if (sequence + size_ <= top_) return Verdict::too_old;
+    return seen_.contains(sequence) ? Verdict::replayed : Verdict::fresh;
+  }
+  void update(std::uint64_t sequence) {
+    seen_.insert(sequence);
+    top_ = std::max(top_, sequence);
+    while (!seen_.empty() && *seen_.begin() + size_ <= top_) seen_.erase(seen_.begin());
+  }
+  [[nodiscard]] std::uint64_t top() const { return top_; }
+  void jump_to(std::uint64_t top) { top_ = top; }
+
+ private:
+  std::uint64_t size_;
+  std::uint64_t top_ = 0;
+  std::set<std::uint64_t> seen_;
+};
+
+class ReplayWindowModel : public testing::TestWithParam<std::uint32_t> {};
+
+// RFC 4303 3.4.3, A2: the same verdicts as the plain model, at 64-bit numbers of every size, with jumps over the window's edges.
+TEST_P(ReplayWindowModel, AgreesWithPlainModel) {
+  const std::uint32_t size = GetParam();
+  SeededRandom random(size);
+  for (const std::uint64_t start : {0ULL, 0xffff'ff00ULL, 0x1'0000'0000ULL, 0x7'ffff'0000ULL}) {
+    ReplayWindow window(size, true);
+    PlainWindow plain(size);
+    std::uint64_t replayed = 0;
+    std::uint64_t too_old = 0;
+    if (start != 0) {
+      ASSERT_EQ(window.update(start), Verdict::fresh);
+      plain.update(start);
+    }
+    for (int step = 0; step < 60000; ++step) {
+      std::uint64_t sequence = 0;
+      const std::uint64_t top = plain.top();
+      switch (random.below(8)) {
+        case 0: sequence = top + 1; break;
+        case 1: sequence = top + 1 + random.below(3); break;
+        case 2: sequence = top + random.below(std::uint64_t{size} * 2); break;
+        case 3: sequence = top - std::min<std::uint64_t>(top, size - 1); break;  // the left edge
+        case 4: sequence = top - std::min<std::uint64_t>(top, size); break;      // just outside
+        default: sequence = top - std::min<std::uint64_t>(top, random.below(size + 2)); break;
+      }
+      const Verdict expected = plain.check(sequence);
+      ASSERT_EQ(window.check(sequence), expected) << "size " << size << " top " << top << " sequence " << sequence;
+      replayed += expected == Verdict::replayed;
+      too_old += expected == Verdict::too_old;
+      // A number in the window or ahead of it is found again from its low half.
+      if (expected != Verdict::too_old) {
+        const auto inferred = window.infer(static_cast<std::uint32_t>(sequence));
+        ASSERT_TRUE(inferred.has_value());
+        ASSERT_EQ(*inferred, sequence);
+      }
+      if (random.below(4) == 0) continue;  // as if the ICV had been wrong: nothing may change
+      ASSERT_EQ(window.update(sequence), expected);
+      if (expected == Verdict::fresh) plain.update(sequence);
+      ASSERT_EQ(window.top(), plain.top());
+    }
+    EXPECT_GT(replayed, 100U);
+    EXPECT_GT(too_old, 100U);
+  }
+}
+INSTANTIATE_TEST_SUITE_P(Sizes, ReplayWindowModel, testing::Values(64, 128, 256, 1024, 2048, 8192, 65536));
+
+// RFC 4303 A2.2, case A: the window [Tl-W+1, Tl] within one subspace.
+TEST(ReplayWindow, InfersTheNextSubspaceLeftOfTheWindow) {
+  ReplayWindow window(64, true);
+  ASSERT_EQ(window.update(0x1'0000'1000), Verdict::fresh);
+  EXPECT_EQ(window.infer(0x1000), 0x1'0000'1000U);
+  EXPECT_EQ(window.infer(0x0fc1), 0x1'0000'0fc1U);  // the left edge
+  EXPECT_EQ(window.infer(0x0fc0), 0x2'0000'0fc0U);  // one further left: taken for the next subspace
+  EXPECT_EQ(window.infer(0xffff'ffff), 0x1'ffff'ffffU);
+}
+
+// RFC 4303 A2.2, case B: the window spans two subspaces.
+TEST(ReplayWindow, InfersTheFormerSubspaceAcrossTheBorder) {
+  ReplayWindow window(64, true);
+  ASSERT_EQ(window.update(0x3'0000'000a), Verdict::fresh);
+  EXPECT_EQ(window.infer(0x0b), 0x3'0000'000bU);
+  EXPECT_EQ(window.infer(0xffff'fff0), 0x2'ffff'fff0U);
+  EXPECT_EQ(window.infer(0xffff'ffcb), 0x2'ffff'ffcbU);  // bottom = 10 - 63 modulo 2^32
+  EXPECT_EQ(window.infer(0xffff'ffca), 0x3'ffff'ffcaU);
+}
+
+TEST(ReplayWindow, NothingLiesBeforeTheFirstSubspace) {
+  ReplayWindow window(64, true);
+  ASSERT_EQ(window.update(5), Verdict::fresh);
+  EXPECT_FALSE(window.infer(0xffff'ffff).has_value());
+  EXPECT_EQ(window.infer(0xffff'ff00), 0xffff'ff00U);
+}
+
+TEST(ReplayWindow, NothingLiesBehindTheLastSubspace) {
+  ReplayWindow window(64, true);
+  ASSERT_EQ(window.update(0xffff'ffff'ffff'ff00), Verdict::fresh);
+  EXPECT_FALSE(window.infer(0x10).has_value());
+  EXPECT_EQ(window.infer(0xffff'ffff), 0xffff'ffff'ffff'ffffU);
+}
+
+TEST(ReplayWindow, ThirtyTwoBitNumbersAreTakenAsTheyStand) {
+  ReplayWindow window(64, false);
+  ASSERT_EQ(window.update(0xffff'fff0), Verdict::fresh);
+  EXPECT_EQ(window.infer(3), 3U);
+  EXPECT_EQ(window.check(3), Verdict::too_old);
+}
+
+// RFC 4303 3.3.3: numbering starts at 1.
+TEST(ReplayWindow, ZeroIsNeverANumber) {
+  ReplayWindow window(64, false);
+  EXPECT_EQ(window.check(0), Verdict::too_old);
+}
+
+TEST(ReplayWindow, SizeZeroSwitchesItOff) {
+  ReplayWindow window(0, true);
+  EXPECT_EQ(window.update(100), Verdict::fresh);
+  EXPECT_EQ(window.update(100), Verdict::fresh);
+  EXPECT_EQ(window.update(1), Verdict::fresh);
+  EXPECT_EQ(window.top(), 100U);
+  ASSERT_EQ(window.update(0x1'0000'0010), Verdict::fresh);
+  EXPECT_EQ(window.infer(0xffff'fff0), 0xffff'fff0U);
+  EXPECT_EQ(window.infer(0x11), 0x1'0000'0011U);
+}
+
+}  // namespace
+}  // namespace culvert::ipsec

@@ -1,0 +1,73 @@
+#include "ipsec/sa.hpp"
+
+#include <algorithm>
+
+#include "model/proposal.hpp"
+
+namespace culvert::ipsec {
+namespace {
+
+EspLayout layout_of(const crypto::PacketSuite& suite, model::EsnId esn) {
+  const crypto::SuiteSizes sizes = crypto::sizes_of(suite);
+  return {.iv = static_cast<std::uint16_t>(sizes.iv),
+          .icv = static_cast<std::uint16_t>(sizes.icv),
+          // RFC 4303 2.4: the trailer ends on a 4-octet boundary, whatever the cipher's block.
+          .alignment = static_cast<std::uint16_t>(std::max<std::size_t>(4, sizes.block)),
+          .aead = suite.is_aead(),
+          .random_iv = !suite.is_aead() && sizes.iv != 0,
+          .extended = esn == model::EsnId::esn};
+}
+
+UseBounds bounds_of(const model::Lifetime& soft, const model::Lifetime& hard) {
+  const auto bound = [](std::uint64_t value) { return value == 0 ? UseBounds::kNone : value; };
+  return {.soft_packets = bound(soft.packets),
+          .soft_bytes = bound(soft.bytes),
+          .hard_packets = bound(hard.packets),
+          .hard_bytes = bound(hard.bytes)};
+}
+
+bool keys_fit(const crypto::PacketSuite& suite, const model::SaKeys& keys) {
+  const crypto::SuiteSizes sizes = crypto::sizes_of(suite);
+  return keys.encryption.size() == sizes.encryption_key && keys.integrity.size() == sizes.integrity_key;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<SaPair>, DataPlaneError> SaPair::make(model::ChildSaParams params, crypto::Backend backend) {
+  const auto suite = model::packet_suite(params.suite.encryption, params.suite.key_bits, params.suite.integrity);
+  if (!suite || params.mode != model::Mode::tunnel) return err(DataPlaneError::unsupported_suite);
+  if (!keys_fit(*suite, params.inbound) || !keys_fit(*suite, params.outbound)) {
+    return err(DataPlaneError::unsupported_suite);
+  }
+  const auto cipher_for = [&](const model::SaKeys& keys) {
+    return crypto::make_packet_cipher(*suite, keys.encryption.view(), keys.integrity.view(), backend);
+  };
+  auto opener = cipher_for(params.inbound);
+  auto sealer = cipher_for(params.outbound);
+  if (!opener || !sealer) return err(DataPlaneError::unsupported_suite);
+  params.inbound = {};
+  params.outbound = {};
+
+  const EspLayout layout = layout_of(*suite, params.suite.esn);
+  const UseBounds bounds = bounds_of(params.soft, params.hard);
+  InboundSa inbound(std::move(*opener), layout, bounds, params.replay_window);
+  inbound.spi = params.spi_inbound.value();
+  OutboundSa outbound(std::move(*sealer), layout, bounds);
+  outbound.spi = params.spi_outbound.value();
+  const bool held = params.hold_outbound;
+  std::unique_ptr<SaPair> pair(new SaPair(std::move(params), std::move(inbound), std::move(outbound)));
+  pair->held = held;
+  return pair;
+}
+
+SaCounters SaPair::counters() const {
+  return {.inbound_packets = inbound.meter.packets(),
+          .inbound_bytes = inbound.meter.bytes(),
+          .outbound_packets = outbound.meter.packets(),
+          .outbound_bytes = outbound.meter.bytes(),
+          .outbound_sequence = outbound.sequence.last(),
+          .replay_drops = inbound.replay_drops,
+          .integrity_drops = inbound.integrity_drops};
+}
+
+}  // namespace culvert::ipsec

@@ -1,0 +1,82 @@
+#include "ipsec/sad.hpp"
+
+#include <algorithm>
+
+#include "ipsec/spd.hpp"
+
+namespace culvert::ipsec {
+
+Result<void, DataPlaneError> Sad::install(std::unique_ptr<SaPair> pair) {
+  const std::uint32_t spi = pair->params.spi_inbound.value();
+  const std::uint32_t slot = layout_.slot_of(pair->params.spi_inbound);
+  const model::ChildSaId id = pair->params.id;
+  if (spi <= 255 || pairs_.contains(id)) return err(DataPlaneError::no_free_spi);
+  if (slot < by_slot_.size() && by_slot_[slot].pair != nullptr) return err(DataPlaneError::no_free_spi);
+  if (slot >= by_slot_.size()) by_slot_.resize(slot + 1);
+  by_slot_[slot] = {spi, pair.get()};
+  by_connection_[pair->params.connection].push_back(pair.get());
+  pairs_.emplace(id, std::move(pair));
+  return {};
+}
+
+SaPair* Sad::find(model::ChildSaId child) const {
+  const auto found = pairs_.find(child);
+  return found == pairs_.end() ? nullptr : found->second.get();
+}
+
+SaPair* Sad::find_outbound(model::ConnectionId connection, const net::PacketInfo& packet) const {
+  const auto found = by_connection_.find(connection);
+  if (found == by_connection_.end()) return nullptr;
+  SaPair* held = nullptr;
+  const std::vector<SaPair*>& pairs = found->second;
+  for (auto pair = pairs.rbegin(); pair != pairs.rend(); ++pair) {
+    if (!(*pair)->sends()) continue;
+    if (!selectors_match((*pair)->params.local, (*pair)->params.remote, packet)) continue;
+    if (!(*pair)->held) return *pair;
+    if (held == nullptr) held = *pair;
+  }
+  return held;
+}
+
+void Sad::retire(model::ChildSaId child, Instant ends_at) {
+  SaPair* const pair = find(child);
+  if (pair == nullptr) return;
+  if (pair->ends_at) retired_.erase({*pair->ends_at, child});
+  pair->ends_at = ends_at;
+  retired_.emplace(ends_at, child);
+}
+
+void Sad::expire(Instant now, std::vector<model::Spi>& released) {
+  while (!retired_.empty() && retired_.begin()->first <= now) {
+    const model::ChildSaId child = retired_.begin()->second;
+    retired_.erase(retired_.begin());
+    released.push_back(find(child)->params.spi_inbound);
+    destroy(child);
+  }
+}
+
+std::optional<Instant> Sad::next_expiry() const {
+  if (retired_.empty()) return std::nullopt;
+  return retired_.begin()->first;
+}
+
+std::vector<const SaPair*> Sad::all() const {
+  std::vector<const SaPair*> pairs;
+  pairs.reserve(pairs_.size());
+  for (const auto& [id, pair] : pairs_) pairs.push_back(pair.get());
+  // Hash order would differ from run to run of the library; the ids do not.
+  std::sort(pairs.begin(), pairs.end(), [](const SaPair* a, const SaPair* b) { return a->params.id < b->params.id; });
+  return pairs;
+}
+
+void Sad::destroy(model::ChildSaId child) {
+  const auto found = pairs_.find(child);
+  SaPair* const pair = found->second.get();
+  by_slot_[layout_.slot_of(pair->params.spi_inbound)] = {};
+  const auto connection = by_connection_.find(pair->params.connection);
+  std::erase(connection->second, pair);
+  if (connection->second.empty()) by_connection_.erase(connection);
+  pairs_.erase(found);
+}
+
+}  // namespace culvert::ipsec

@@ -1,0 +1,59 @@
+// Sad: the Security Association Database (RFC 4301 4.4.2). Inbound SAs are found by the slot in their SPI, outbound ones by connection
+// and selectors.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <set>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "ipsec/sa.hpp"
+#include "ipsec/spi_allocator.hpp"
+#include "net/packet.hpp"
+
+namespace culvert::ipsec {
+
+class Sad {
+ public:
+  explicit Sad(const SpiLayout& layout) : layout_(layout) {}
+
+  /// Takes a pair in. `no_free_spi` when its inbound slot is taken or it comes twice; then nothing has changed.
+  [[nodiscard]] Result<void, DataPlaneError> install(std::unique_ptr<SaPair> pair);
+  /// The pair with this id, also while it lingers; null when there is none.
+  [[nodiscard]] SaPair* find(model::ChildSaId child) const;
+  /// The pair that a received SPI names, or null. One array access.
+  [[nodiscard]] SaPair* find_inbound(std::uint32_t spi) const {
+    const std::uint32_t slot = spi & (layout_.capacity() - 1);
+    if (slot >= by_slot_.size()) return nullptr;
+    const Slot& entry = by_slot_[slot];
+    return entry.spi == spi ? entry.pair : nullptr;
+  }
+  /// The newest pair of the connection that may send this packet. A held one only when there is no other: its predecessor is gone, so
+  /// waiting longer would only stop the traffic.
+  [[nodiscard]] SaPair* find_outbound(model::ConnectionId connection, const net::PacketInfo& packet) const;
+
+  /// Stops sending at once; receiving ends at `ends_at`. An unknown id changes nothing.
+  void retire(model::ChildSaId child, Instant ends_at);
+  /// Destroys retired pairs whose time has come; their inbound SPIs are added to `released`.
+  void expire(Instant now, std::vector<model::Spi>& released);
+  [[nodiscard]] std::optional<Instant> next_expiry() const;
+
+  [[nodiscard]] std::vector<const SaPair*> all() const;
+
+ private:
+  struct Slot {
+    std::uint32_t spi = 0;
+    SaPair* pair = nullptr;
+  };
+  void destroy(model::ChildSaId child);
+
+  SpiLayout layout_;
+  std::vector<Slot> by_slot_;
+  std::unordered_map<model::ChildSaId, std::unique_ptr<SaPair>> pairs_;
+  std::unordered_map<model::ConnectionId, std::vector<SaPair*>> by_connection_;  // oldest first
+  std::set<std::pair<Instant, model::ChildSaId>> retired_;
+};
+
+}  // namespace culvert::ipsec

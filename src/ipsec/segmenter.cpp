@@ -1,0 +1,130 @@
+#include "ipsec/segmenter.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/bytes.hpp"
+#include "net/checksum.hpp"
+#include "net/headers.hpp"
+
+namespace culvert::ipsec {
+namespace {
+
+using Segmentation = Offload::Segmentation;
+
+constexpr std::size_t kTcpSequenceAt = 4;
+constexpr std::size_t kTcpFlagsAt = 13;
+constexpr std::size_t kTcpChecksumAt = 16;
+constexpr std::size_t kUdpLengthAt = 4;
+constexpr std::size_t kUdpChecksumAt = 6;
+constexpr std::uint8_t kTcpFin = 0x01;
+constexpr std::uint8_t kTcpPush = 0x08;
+constexpr std::uint8_t kTcpCwr = 0x80;
+
+bool segmentation_fits(const Offload& offload, const net::PacketInfo& info, std::size_t size) {
+  if (offload.segment_size == 0 || info.is_fragment || info.total_length != size) return false;
+  const auto protocol = static_cast<net::IpProtocol>(info.protocol);
+  switch (offload.segmentation) {
+    case Segmentation::tcp4:
+      return info.family == net::Family::v4 && protocol == net::IpProtocol::tcp && info.payload_header_length != 0;
+    case Segmentation::tcp6:
+      return info.family == net::Family::v6 && protocol == net::IpProtocol::tcp && info.payload_header_length != 0;
+    case Segmentation::udp: return protocol == net::IpProtocol::udp && info.payload_header_length != 0;
+    case Segmentation::none: break;
+  }
+  return false;
+}
+
+// RFC 768, RFC 8200 8.1: a UDP checksum that comes out as zero is sent as all ones.
+std::uint16_t udp_checksum(std::uint16_t checksum) { return checksum == 0 ? 0xffff : checksum; }
+
+}  // namespace
+
+Result<Segmenter, DropReason> Segmenter::make(const InnerPacket& packet, const net::PacketInfo& info) {
+  Segmenter plan;
+  const Offload& offload = packet.offload;
+  plan.source_ = packet.bytes.data();
+  plan.payload_ = info.total_length;
+  plan.protocol_ = info.protocol;
+  plan.family_ = info.family;
+  if (offload.segmentation == Segmentation::none) {
+    if (!offload.checksum_partial) return plan;
+    const std::size_t field = std::size_t{offload.checksum_start} + offload.checksum_offset;
+    if (offload.checksum_start < info.header_length || field + 2 > info.total_length) {
+      return err(DropReason::offload_mismatch);
+    }
+    plan.kind_ = Kind::partial_checksum;
+    plan.transport_ = offload.checksum_start;
+    plan.checksum_at_ = static_cast<std::uint16_t>(field);
+    return plan;
+  }
+
+  if (!segmentation_fits(offload, info, packet.bytes.size())) return err(DropReason::offload_mismatch);
+  plan.kind_ = offload.segmentation == Segmentation::udp ? Kind::udp : Kind::tcp;
+  plan.transport_ = info.header_length;
+  plan.header_ = std::size_t{info.header_length} + info.payload_header_length;
+  plan.payload_ = info.total_length - plan.header_;
+  plan.step_ = offload.segment_size;
+  plan.count_ = std::max<std::uint32_t>(1, static_cast<std::uint32_t>((plan.payload_ + plan.step_ - 1) / plan.step_));
+  plan.checksum_at_ =
+      static_cast<std::uint16_t>(info.header_length + (plan.kind_ == Kind::udp ? kUdpChecksumAt : kTcpChecksumAt));
+  plan.pseudo_sum_ = net::pseudo_header_sum(info.source, info.destination, info.protocol, 0);
+  return plan;
+}
+
+std::size_t Segmenter::length(std::uint32_t index) const {
+  if (step_ == 0) return payload_;
+  return header_ + std::min(step_, payload_ - index * step_);
+}
+
+void Segmenter::write(std::uint32_t index, std::uint8_t* out) const {
+  const std::size_t size = length(index);
+  if (step_ == 0) {
+    std::memcpy(out, source_, size);
+    if (kind_ == Kind::partial_checksum) {
+      // The field already holds the pseudo header's sum and is summed with the rest.
+      std::uint16_t checksum = net::checksum_finish(net::checksum_add(0, {out + transport_, size - transport_}));
+      if (protocol_ == static_cast<std::uint8_t>(net::IpProtocol::udp)) checksum = udp_checksum(checksum);
+      store_be16(out + checksum_at_, checksum);
+    }
+    return;
+  }
+  std::memcpy(out, source_, header_);
+  std::memcpy(out + header_, source_ + header_ + index * step_, size - header_);
+  fix_ip(out, index, size);
+  fix_transport(out, index, size);
+}
+
+void Segmenter::fix_ip(std::uint8_t* out, std::uint32_t index, std::size_t length) const {
+  if (family_ == net::Family::v6) {
+    store_be16(out + 4, static_cast<std::uint16_t>(length - net::kIpv6HeaderSize));
+    return;
+  }
+  store_be16(out + 2, static_cast<std::uint16_t>(length));
+  store_be16(out + 4, static_cast<std::uint16_t>(load_be16(out + 4) + index));
+  store_be16(out + 10, 0);
+  const std::size_t header = std::size_t{out[0] & 0x0fU} * 4;
+  store_be16(out + 10, net::ipv4_header_checksum({out, header}));
+}
+
+void Segmenter::fix_transport(std::uint8_t* out, std::uint32_t index, std::size_t length) const {
+  std::uint8_t* const header = out + transport_;
+  const std::size_t transport_length = length - transport_;
+  const std::uint64_t pseudo = pseudo_sum_ + transport_length;
+  std::uint8_t* const checksum = out + checksum_at_;
+  store_be16(checksum, 0);
+  if (kind_ == Kind::udp) {
+    store_be16(header + kUdpLengthAt, static_cast<std::uint16_t>(transport_length));
+    store_be16(checksum, udp_checksum(net::checksum_finish(net::checksum_add(pseudo, {header, transport_length}))));
+    return;
+  }
+  store_be32(header + kTcpSequenceAt, load_be32(header + kTcpSequenceAt) + static_cast<std::uint32_t>(index * step_));
+  // CWR belongs to the first segment only (RFC 3168 6.1.2), PSH and FIN to the last.
+  std::uint8_t cleared = 0;
+  if (index != 0) cleared |= kTcpCwr;
+  if (index + 1 != count_) cleared |= kTcpFin | kTcpPush;
+  header[kTcpFlagsAt] = static_cast<std::uint8_t>(header[kTcpFlagsAt] & ~cleared);
+  store_be16(checksum, net::checksum_finish(net::checksum_add(pseudo, {header, transport_length})));
+}
+
+}  // namespace culvert::ipsec

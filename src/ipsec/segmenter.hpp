@@ -1,0 +1,48 @@
+// Segmenter: cuts a super-packet from TUN (TSO, USO) into the IP packets that it stands for, and completes partial checksums, so that
+// everything that goes into ESP is right by itself.
+#pragma once
+
+#include <cstdint>
+
+#include "base/result.hpp"
+#include "ipsec/drop_reason.hpp"
+#include "ipsec/packet_io.hpp"
+#include "net/packet.hpp"
+
+namespace culvert::ipsec {
+
+/// A view of one inner packet; valid as long as its bytes.
+class Segmenter {
+ public:
+  /// Checks the offload facts against the headers; virtio's header length is not believed. `offload_mismatch` when they do not fit.
+  [[nodiscard]] static Result<Segmenter, DropReason> make(const InnerPacket& packet, const net::PacketInfo& info);
+
+  /// How many packets come out: 1 or more.
+  [[nodiscard]] std::uint32_t count() const { return count_; }
+  /// Octets of packet `index`. All but the last are equal.
+  [[nodiscard]] std::size_t length(std::uint32_t index) const;
+  /// The octets of all packets together.
+  [[nodiscard]] std::size_t total_length() const { return std::size_t{count_} * header_ + payload_; }
+  /// Writes packet `index` to `out`, which has room for `length(index)` octets and does not overlap the source.
+  void write(std::uint32_t index, std::uint8_t* out) const;
+
+ private:
+  enum class Kind : std::uint8_t { plain, partial_checksum, tcp, udp };
+  Segmenter() = default;
+  void fix_ip(std::uint8_t* out, std::uint32_t index, std::size_t length) const;
+  void fix_transport(std::uint8_t* out, std::uint32_t index, std::size_t length) const;
+
+  const std::uint8_t* source_ = nullptr;
+  std::size_t header_ = 0;   // IP and transport header, repeated in each packet; 0 when nothing is cut
+  std::size_t payload_ = 0;  // octets behind it, of all packets
+  std::size_t step_ = 0;     // payload octets per packet
+  std::uint32_t count_ = 1;
+  std::uint16_t transport_ = 0;  // where the TCP or UDP header starts, or the checksum's range
+  std::uint16_t checksum_at_ = 0;
+  std::uint64_t pseudo_sum_ = 0;  // of the pseudo header with length 0
+  std::uint8_t protocol_ = 0;
+  net::Family family_ = net::Family::v4;
+  Kind kind_ = Kind::plain;
+};
+
+}  // namespace culvert::ipsec

@@ -1,0 +1,84 @@
+// How much of an SA is used up: lifetimes in packets and bytes (RFC 4301 4.4.2.1), and the sequence numbers (RFC 4303 3.3.3).
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+
+namespace culvert::ipsec {
+
+/// Bounds on one direction's use. A value is reached when the counter gets there; without a bound never.
+struct UseBounds {
+  static constexpr std::uint64_t kNone = std::numeric_limits<std::uint64_t>::max();
+  std::uint64_t soft_packets = kNone;
+  std::uint64_t soft_bytes = kNone;
+  std::uint64_t hard_packets = kNone;
+  std::uint64_t hard_bytes = kNone;
+};
+
+/// What the event of a reached bound still has to tell. Each is told once.
+enum class ExpiryNews : std::uint8_t { none, soft, hard };
+
+/// Counts one direction's packets and bytes against its bounds.
+class UseMeter {
+ public:
+  UseMeter(const UseBounds& bounds);
+
+  /// Room for `packets` more with `bytes` of inner packets in all? False when a hard bound would be passed; nothing is counted then, and
+  /// the direction stays closed.
+  [[nodiscard]] bool admit(std::uint64_t packets, std::uint64_t bytes) {
+    if (__builtin_expect(packets_ + packets > quiet_packets_ || bytes_ + bytes > quiet_bytes_, 0)) {
+      if (!admit_near_bound(packets, bytes)) return false;
+    }
+    packets_ += packets;
+    bytes_ += bytes;
+    return true;
+  }
+  /// Asks for a rekey although no bound was reached (the sequence numbers run out).
+  void raise(ExpiryNews level);
+  /// Admits nothing from now on, and says so.
+  void shut();
+
+  [[nodiscard]] bool closed() const { return closed_; }
+  [[nodiscard]] ExpiryNews news() const { return news_; }
+  void told() { news_ = ExpiryNews::none; }
+  [[nodiscard]] std::uint64_t packets() const { return packets_; }
+  [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
+
+ private:
+  [[nodiscard]] bool admit_near_bound(std::uint64_t packets, std::uint64_t bytes);
+
+  std::uint64_t packets_ = 0;
+  std::uint64_t bytes_ = 0;
+  std::uint64_t quiet_packets_;  // up to here nothing has to be looked at
+  std::uint64_t quiet_bytes_;
+  UseBounds bounds_;
+  ExpiryNews news_ = ExpiryNews::none;
+  ExpiryNews raised_ = ExpiryNews::none;
+  bool closed_ = false;
+};
+
+/// Hands out sequence numbers from 1 on, each once; the AEADs' IVs are the same numbers, so no IV repeats under one key (RFC 4106 3.1,
+/// RFC 7634 2).
+class SequenceCounter {
+ public:
+  explicit SequenceCounter(bool extended, std::uint64_t last_used = 0)
+      : last_(last_used), limit_(extended ? UseBounds::kNone : 0xffff'ffffU) {}
+
+  /// `count` numbers in a row: the first of them, or nothing when fewer are left. RFC 4303 3.3.3: they never cycle.
+  [[nodiscard]] std::optional<std::uint64_t> take(std::uint32_t count) {
+    if (limit_ - last_ < count) return std::nullopt;
+    const std::uint64_t first = last_ + 1;
+    last_ += count;
+    return first;
+  }
+  [[nodiscard]] std::uint64_t last() const { return last_; }
+  /// True once fifteen sixteenths are used: time for a rekey.
+  [[nodiscard]] bool running_out() const { return last_ > limit_ - limit_ / 16; }
+
+ private:
+  std::uint64_t last_;
+  std::uint64_t limit_;
+};
+
+}  // namespace culvert::ipsec

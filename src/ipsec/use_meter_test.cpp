@@ -1,0 +1,93 @@
+#include "ipsec/use_meter.hpp"
+
+#include <gtest/gtest.h>
+
+namespace culvert::ipsec {
+namespace {
+
+// RFC 4301 4.4.2.1: a soft bound asks once, a hard one ends the SA, and the packet that would pass it does not go.
+TEST(UseMeter, PacketBoundsAreToldOnceEach) {
+  UseMeter meter({.soft_packets = 3, .hard_packets = 5});
+  EXPECT_TRUE(meter.admit(2, 100));
+  EXPECT_EQ(meter.news(), ExpiryNews::none);
+  EXPECT_TRUE(meter.admit(1, 100));
+  EXPECT_EQ(meter.news(), ExpiryNews::soft);
+  meter.told();
+  EXPECT_TRUE(meter.admit(1, 100));
+  EXPECT_EQ(meter.news(), ExpiryNews::none);
+  EXPECT_FALSE(meter.admit(2, 100));
+  EXPECT_EQ(meter.news(), ExpiryNews::hard);
+  EXPECT_TRUE(meter.closed());
+  meter.told();
+  EXPECT_FALSE(meter.admit(1, 1));
+  EXPECT_EQ(meter.news(), ExpiryNews::none);
+  EXPECT_EQ(meter.packets(), 4U);
+  EXPECT_EQ(meter.bytes(), 300U);
+}
+
+TEST(UseMeter, HardBoundReachedExactlyClosesBehindThePacket) {
+  UseMeter meter({.hard_bytes = 1000});
+  EXPECT_TRUE(meter.admit(1, 999));
+  EXPECT_FALSE(meter.closed());
+  EXPECT_TRUE(meter.admit(1, 1));
+  EXPECT_TRUE(meter.closed());
+  EXPECT_EQ(meter.news(), ExpiryNews::hard);
+  EXPECT_FALSE(meter.admit(1, 1));
+}
+
+TEST(UseMeter, HardBoundBelowTheSoftOneStillEnds) {
+  UseMeter meter({.soft_packets = 10, .hard_packets = 2});
+  EXPECT_TRUE(meter.admit(1, 1));
+  EXPECT_TRUE(meter.admit(1, 1));
+  EXPECT_TRUE(meter.closed());
+}
+
+TEST(UseMeter, BytesAfterThePacketBoundWasTold) {
+  UseMeter meter({.soft_packets = 2, .soft_bytes = 1000, .hard_bytes = 2000});
+  EXPECT_TRUE(meter.admit(2, 10));
+  EXPECT_EQ(meter.news(), ExpiryNews::soft);
+  meter.told();
+  EXPECT_TRUE(meter.admit(1, 1500));
+  EXPECT_EQ(meter.news(), ExpiryNews::none);
+  EXPECT_FALSE(meter.admit(1, 1500));
+  EXPECT_EQ(meter.news(), ExpiryNews::hard);
+}
+
+TEST(UseMeter, WithoutBoundsNothingHappens) {
+  UseMeter meter(UseBounds{});
+  for (int i = 0; i < 1000; ++i) EXPECT_TRUE(meter.admit(64, 1'000'000'000'000));
+  EXPECT_EQ(meter.news(), ExpiryNews::none);
+}
+
+// RFC 4303 3.3.3: the first packet has number 1.
+TEST(SequenceCounter, CountsFromOneInRuns) {
+  SequenceCounter counter(true);
+  EXPECT_EQ(counter.take(1), 1U);
+  EXPECT_EQ(counter.take(64), 2U);
+  EXPECT_EQ(counter.take(1), 66U);
+  EXPECT_EQ(counter.last(), 66U);
+}
+
+// RFC 4303 3.3.3: neither 32-bit nor 64-bit numbers cycle.
+TEST(SequenceCounter, NeverCycles) {
+  SequenceCounter narrow(false, 0xffff'fff0);
+  EXPECT_TRUE(narrow.running_out());
+  EXPECT_FALSE(narrow.take(16).has_value());
+  EXPECT_EQ(narrow.take(15), 0xffff'fff1U);
+  EXPECT_FALSE(narrow.take(1).has_value());
+  EXPECT_EQ(narrow.last(), 0xffff'ffffU);
+
+  SequenceCounter wide(true, 0xffff'ffff'ffff'fffe);
+  EXPECT_EQ(wide.take(1), 0xffff'ffff'ffff'ffffU);
+  EXPECT_FALSE(wide.take(1).has_value());
+}
+
+TEST(SequenceCounter, AsksForARekeyInTime) {
+  SequenceCounter narrow(false, 0xefff'fff0);
+  EXPECT_FALSE(narrow.running_out());
+  ASSERT_TRUE(narrow.take(64).has_value());
+  EXPECT_TRUE(narrow.running_out());
+}
+
+}  // namespace
+}  // namespace culvert::ipsec
