@@ -1,0 +1,39 @@
+// Poller: waits for several descriptors (epoll, level-triggered). For the worker threads; the control thread has an
+// event loop of its own.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "base/time.hpp"
+#include "io/error.hpp"
+#include "io/file_descriptor.hpp"
+
+namespace culvert::io {
+
+class Poller {
+ public:
+  /// One descriptor that has something: `token` is what the caller gave to `add`.
+  struct Ready {
+    std::uint32_t token = 0;
+    bool failed = false;  // EPOLLERR or EPOLLHUP
+  };
+
+  [[nodiscard]] static Result<Poller, IoError> open();
+  /// Waits for `fd` to become readable.
+  [[nodiscard]] Result<void, IoError> add(int fd, std::uint32_t token);
+  void remove(int fd);
+  /// Blocks until something is ready or `timeout` has passed (rounded up to milliseconds; absent: no bound).
+  /// The answer stands until the next call; empty on a timeout or an interrupting signal.
+  [[nodiscard]] std::span<const Ready> wait(std::optional<Duration> timeout);
+
+ private:
+  static constexpr std::size_t kMaxReady = 16;
+  explicit Poller(FileDescriptor fd) : fd_(std::move(fd)) {}
+  FileDescriptor fd_;
+  std::array<Ready, kMaxReady> ready_{};
+};
+
+}  // namespace culvert::io

@@ -1,0 +1,158 @@
+#include "io/tun.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+namespace culvert::io {
+
+namespace {
+
+constexpr const char* kTunDevice = "/dev/net/tun";
+// Linux 6.2; Debian 12's headers do not have them. The kernel grants both or neither.
+constexpr unsigned kUso4 = 0x20;
+constexpr unsigned kUso6 = 0x40;
+
+Result<FileDescriptor, IoError> open_device() {
+  FileDescriptor fd(::open(kTunDevice, O_RDWR | O_NONBLOCK | O_CLOEXEC));
+  if (fd.valid()) return fd;
+  const int number = errno;
+  if (number == ENOENT || number == ENODEV || number == ENXIO) {
+    return err(
+        IoError{IoErrorCode::no_tun_device, number,
+                fmt::format("{} is missing: load the module (modprobe tun), or in a container pass the device in "
+                            "(--device {})",
+                            kTunDevice, kTunDevice)});
+  }
+  return err(system_error(fmt::format("cannot open {}", kTunDevice), number));
+}
+
+ifreq request_for(const std::string& name) {
+  ifreq request{};
+  std::memcpy(request.ifr_name, name.c_str(), std::min<std::size_t>(name.size(), IFNAMSIZ - 1));
+  return request;
+}
+
+IoError attach_error(const std::string& name, int number) {
+  if (number == EBUSY || ((number == EINVAL || number == EEXIST) && ::if_nametoindex(name.c_str()) != 0)) {
+    return {IoErrorCode::name_taken, number,
+            fmt::format("the interface name {} is taken: another culvertd or program has it; stop that one, or choose "
+                        "another name",
+                        name)};
+  }
+  return system_error(fmt::format("cannot make the TUN interface {}", name), number);
+}
+
+/// Asks for the most super-packets allowed, then for less and less.
+TunOffload negotiate_offload(int fd, TunOffload most) {
+  const unsigned checksum = TUN_F_CSUM;
+  const unsigned tcp = checksum | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+  if (most >= TunOffload::tcp_and_udp && ::ioctl(fd, TUNSETOFFLOAD, tcp | kUso4 | kUso6) == 0)
+    return TunOffload::tcp_and_udp;
+  if (most >= TunOffload::tcp && ::ioctl(fd, TUNSETOFFLOAD, tcp) == 0) return TunOffload::tcp;
+  if (most >= TunOffload::checksum && ::ioctl(fd, TUNSETOFFLOAD, checksum) == 0) return TunOffload::checksum;
+  (void)::ioctl(fd, TUNSETOFFLOAD, 0);
+  return TunOffload::none;
+}
+
+Result<void, IoError> interface_request(const std::string& name, unsigned long operation, ifreq& request,
+                                        const char* what) {
+  const FileDescriptor socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!socket.valid() || ::ioctl(socket.get(), operation, &request) < 0) {
+    return err(system_error(fmt::format("cannot {} of {}", what, name), errno));
+  }
+  return {};
+}
+
+Result<void, IoError> take_up(const std::string& name) {
+  ifreq request = request_for(name);
+  if (auto read = interface_request(name, SIOCGIFFLAGS, request, "read the flags"); !read) return read;
+  request.ifr_flags = static_cast<short>(request.ifr_flags | IFF_UP);
+  return interface_request(name, SIOCSIFFLAGS, request, "set the flags");
+}
+
+}  // namespace
+
+const char* name_of(TunOffload offload) {
+  switch (offload) {
+    case TunOffload::none: return "none";
+    case TunOffload::checksum: return "checksum";
+    case TunOffload::tcp: return "tcp";
+    case TunOffload::tcp_and_udp: return "tcp+udp";
+  }
+  return "?";
+}
+
+TunQueue::Read TunQueue::read(MutableByteView buffer) {
+  const std::size_t offset = with_header_ ? 0 : sizeof(VirtioNetHeader);
+  const ssize_t got = ::read(fd_.get(), buffer.data() + offset, buffer.size() - offset);
+  if (got < 0) return {{}, {}, errno == EINTR ? EAGAIN : errno};
+  Read read;
+  std::size_t size = static_cast<std::size_t>(got);
+  if (with_header_) {
+    if (size < sizeof read.header) return {{}, {}, EAGAIN};
+    std::memcpy(&read.header, buffer.data(), sizeof read.header);
+    size -= sizeof read.header;
+  }
+  read.packet = buffer.subspan(sizeof(VirtioNetHeader), size);
+  return read;
+}
+
+int TunQueue::write(const VirtioNetHeader& header, ByteView packet) {
+  VirtioNetHeader copy = header;
+  std::array<iovec, 2> parts{
+      {{&copy, sizeof copy}, {const_cast<std::uint8_t*>(packet.data()), packet.size()}}};  // NOLINT
+  for (;;) {
+    const ssize_t put =
+        with_header_ ? ::writev(fd_.get(), parts.data(), 2) : ::write(fd_.get(), packet.data(), packet.size());
+    if (put >= 0) return 0;
+    if (errno != EINTR) return errno;
+  }
+}
+
+Result<Tun, IoError> Tun::open(const TunOptions& options) {
+  if (options.name.empty() || options.name.size() >= IFNAMSIZ) {
+    return err(IoError{IoErrorCode::invalid, 0,
+                       fmt::format("an interface name has 1 to 15 characters: \"{}\"", options.name)});
+  }
+  Tun tun;
+  tun.name_ = options.name;
+  for (unsigned i = 0; i < std::max(options.queues, 1U); ++i) {
+    auto fd = open_device();
+    if (!fd) return err(std::move(fd.error()));
+    ifreq request = request_for(tun.name_);
+    const bool with_header = options.offload != TunOffload::none;
+    request.ifr_flags = static_cast<short>(IFF_TUN | IFF_NO_PI | (with_header ? IFF_VNET_HDR : 0) |
+                                           (options.queues > 1 ? IFF_MULTI_QUEUE : 0));
+    // An interface that is there before the first queue is not ours, not even a persistent TUN that the kernel would
+    // let us attach to.
+    if (i == 0 && ::if_nametoindex(tun.name_.c_str()) != 0) return err(attach_error(tun.name_, EBUSY));
+    if (::ioctl(fd->get(), TUNSETIFF, &request) < 0) return err(attach_error(tun.name_, errno));
+    tun.name_ = request.ifr_name;
+    tun.offload_ = negotiate_offload(fd->get(), options.offload);
+    tun.queues_.emplace_back(std::move(*fd), with_header);
+  }
+  tun.index_ = ::if_nametoindex(tun.name_.c_str());
+  if (auto set = tun.set_mtu(options.mtu); !set) return err(std::move(set.error()));
+  if (auto up = take_up(tun.name_); !up) return err(std::move(up.error()));
+  return tun;
+}
+
+Result<void, IoError> Tun::set_mtu(unsigned mtu) {
+  ifreq request = request_for(name_);
+  request.ifr_mtu = static_cast<int>(mtu);
+  return interface_request(name_, SIOCSIFMTU, request, "set the MTU");
+}
+
+}  // namespace culvert::io

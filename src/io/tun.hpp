@@ -1,0 +1,73 @@
+// Tun: the network interface whose packets this process reads and writes.
+//
+// With IFF_VNET_HDR the kernel hands over TCP and UDP super-packets and takes them back; where it cannot, plain packets
+// go both ways.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "io/error.hpp"
+#include "io/file_descriptor.hpp"
+#include "io/virtio_net.hpp"
+
+namespace culvert::io {
+
+/// What kinds of super-packets the kernel hands over, each including the ones before.
+enum class TunOffload : std::uint8_t { none, checksum, tcp, tcp_and_udp };
+[[nodiscard]] const char* name_of(TunOffload offload);
+
+struct TunOptions {
+  std::string name = "culvert0";  // 1 to 15 octets; with %d the kernel chooses the number
+  unsigned mtu = 1400;
+  /// The most to ask for; the kernel may grant less.
+  TunOffload offload = TunOffload::tcp_and_udp;
+  unsigned queues = 1;  // several: one per worker; the kernel spreads flows over them
+};
+
+/// One queue: what one worker reads and writes. Non-blocking.
+class TunQueue {
+ public:
+  struct Read {
+    MutableByteView packet;  // empty when nothing was read
+    VirtioNetHeader header;
+    int error = 0;  // 0 with a packet; EAGAIN when none waits; else the queue is broken (the interface was deleted)
+  };
+
+  TunQueue(FileDescriptor fd, bool with_header) : fd_(std::move(fd)), with_header_(with_header) {}
+  [[nodiscard]] int fd() const { return fd_.get(); }
+  /// One packet, from the IP header on, at `buffer[sizeof(VirtioNetHeader)]`. A packet longer than the buffer is cut,
+  /// so give 65,545 octets.
+  [[nodiscard]] Read read(MutableByteView buffer);
+  /// 0, or the errno of the refusal: EINVAL for a packet that is none, EIO while the interface is down, EAGAIN when it
+  /// is full.
+  [[nodiscard]] int write(const VirtioNetHeader& header, ByteView packet);
+
+ private:
+  FileDescriptor fd_;
+  bool with_header_;
+};
+
+class Tun {
+ public:
+  /// Makes the interface, sets its MTU and takes it up. It vanishes with the object, and with the process however that
+  /// ends.
+  [[nodiscard]] static Result<Tun, IoError> open(const TunOptions& options);
+
+  [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] unsigned index() const { return index_; }
+  [[nodiscard]] TunOffload offload() const { return offload_; }
+  [[nodiscard]] std::vector<TunQueue>& queues() { return queues_; }
+  [[nodiscard]] Result<void, IoError> set_mtu(unsigned mtu);
+
+ private:
+  Tun() = default;
+  std::string name_;
+  unsigned index_ = 0;
+  TunOffload offload_ = TunOffload::none;
+  std::vector<TunQueue> queues_;
+};
+
+}  // namespace culvert::io

@@ -1,0 +1,181 @@
+#include "io/tun.hpp"
+
+#include <array>
+
+#include <errno.h>
+#include <poll.h>
+
+#include <gtest/gtest.h>
+
+#include "io/datagram_socket.hpp"
+#include "io/testing/network_namespace.hpp"
+#include "net/checksum.hpp"
+
+namespace culvert::io {
+namespace {
+
+using net::IpAddress;
+using testing::shell;
+
+bool wait_readable(int fd) {
+  pollfd waiting{fd, POLLIN, 0};
+  return ::poll(&waiting, 1, 5000) == 1;
+}
+
+DatagramSocket udp_at(const char* address) {
+  UdpOptions options;
+  options.local = {*IpAddress::parse(address), 0};
+  auto socket = DatagramSocket::open_udp(options);
+  if (!socket) ADD_FAILURE() << socket.error().text;
+  return std::move(*socket);
+}
+
+/// The next IPv4 packet; the kernel's own IPv6 chatter is passed over.
+TunQueue::Read next_ipv4(TunQueue& queue, MutableByteView buffer) {
+  while (wait_readable(queue.fd())) {
+    auto read = queue.read(buffer);
+    if (read.error == 0 && read.packet[0] >> 4 == 4) return read;
+  }
+  return {};
+}
+
+/// An IPv4 UDP packet without a UDP checksum, which IPv4 allows.
+Bytes udp_packet(const net::Endpoint& from, const net::Endpoint& to, ByteView payload) {
+  ByteWriter out;
+  out.u16(0x4500);
+  out.u16(static_cast<std::uint16_t>(28 + payload.size()));
+  out.u32(0);
+  out.u16(0x4011);
+  out.u16(0);
+  out.bytes(from.address.bytes());
+  out.bytes(to.address.bytes());
+  out.patch_u16(10, net::ipv4_header_checksum(out.view().subspan(0, 20)));
+  out.u16(from.port);
+  out.u16(to.port);
+  out.u16(static_cast<std::uint16_t>(8 + payload.size()));
+  out.u16(0);
+  out.bytes(payload);
+  return out.take();
+}
+
+class TunPackets : public ::testing::TestWithParam<TunOffload> {};
+
+TEST_P(TunPackets, GoBothWays) {
+  auto ns = testing::NetworkNamespace::create();
+  if (!ns) GTEST_SKIP() << testing::kNeedsRoot;
+  ns->run([] {
+    auto tun = Tun::open({.name = "cvt0", .mtu = 1300, .offload = GetParam()});
+    ASSERT_TRUE(tun) << tun.error().text;
+    EXPECT_LE(tun->offload(), GetParam());
+    ASSERT_EQ(shell("ip addr add 10.77.0.1/24 dev cvt0").status, 0);
+    EXPECT_NE(shell("ip -o link show cvt0").output.find("mtu 1300"), std::string::npos);
+
+    auto socket = udp_at("10.77.0.1");
+    const net::Endpoint far{*IpAddress::parse("10.77.0.2"), 999};
+    const Bytes payload(50, 0x5a);
+    const std::array<ByteView, 1> parts{payload};
+    ASSERT_EQ(socket.send_one({socket.local(), far}, 0, parts), 0);
+    Bytes buffer(66000);
+    TunQueue& queue = tun->queues()[0];
+    const auto read = next_ipv4(queue, buffer);
+    ASSERT_EQ(read.packet.size(), 78U);
+    EXPECT_TRUE(equal(read.packet.subspan(28), payload));
+    EXPECT_EQ(read.header.gso_type, kVirtioGsoNone);
+
+    EXPECT_EQ(queue.write({}, udp_packet(far, socket.local(), payload)), 0);
+    ReceiveBuffers buffers(1);
+    ASSERT_TRUE(wait_readable(socket.fd()));
+    const auto outcome = socket.receive(buffers);
+    ASSERT_EQ(outcome.messages.size(), 1U);
+    EXPECT_EQ(outcome.messages[0].path.remote, far);
+    EXPECT_NE(queue.write({}, Bytes{0xff, 0xff}), 0) << "what is no packet is refused";
+  });
+}
+
+constexpr std::array<const char*, 4> kOffloadNames{"none", "checksum", "tcp", "tcp_and_udp"};
+INSTANTIATE_TEST_SUITE_P(Offloads, TunPackets,
+                         ::testing::Values(TunOffload::none, TunOffload::checksum, TunOffload::tcp,
+                                           TunOffload::tcp_and_udp),
+                         [](const auto& one) { return kOffloadNames[static_cast<std::size_t>(one.param)]; });
+
+TEST(Tun, HandsOverTrainsOfDatagramsWhole) {
+  auto ns = testing::NetworkNamespace::create();
+  if (!ns) GTEST_SKIP() << testing::kNeedsRoot;
+  ns->run([] {
+    auto tun = Tun::open({.name = "cvt0", .mtu = 1300});
+    ASSERT_TRUE(tun) << tun.error().text;
+    if (tun->offload() != TunOffload::tcp_and_udp) GTEST_SKIP() << "this kernel has no USO for TUN (Linux 6.2)";
+    ASSERT_EQ(shell("ip addr add 10.77.0.1/24 dev cvt0").status, 0);
+    auto socket = udp_at("10.77.0.1");
+    const Bytes payload(10 * 1000, 0x5a);
+    const OutgoingMessage message{{socket.local(), {*IpAddress::parse("10.77.0.2"), 999}}, 0, 1000, payload};
+    SendScratch scratch;
+    ASSERT_EQ(socket.send(std::span(&message, 1), scratch).datagrams, 10U);
+    Bytes buffer(66000);
+    const auto read = next_ipv4(tun->queues()[0], buffer);
+    EXPECT_EQ(read.packet.size(), 28 + payload.size());
+    EXPECT_EQ(read.header.gso_type, kVirtioGsoUdp);
+    EXPECT_EQ(read.header.gso_size, 1000);
+    EXPECT_NE(read.header.flags & kVirtioNeedsChecksum, 0);
+  });
+}
+
+TEST(Tun, ATakenNameIsRefusedByName) {
+  auto ns = testing::NetworkNamespace::create();
+  if (!ns) GTEST_SKIP() << testing::kNeedsRoot;
+  ns->run([] {
+    auto first = Tun::open({.name = "cvt0"});
+    ASSERT_TRUE(first) << first.error().text;
+    for (const char* name : {"cvt0", "lo"}) {
+      const auto second = Tun::open({.name = name});
+      ASSERT_FALSE(second);
+      EXPECT_EQ(second.error().code, IoErrorCode::name_taken);
+      EXPECT_NE(second.error().text.find(name), std::string::npos);
+    }
+  });
+}
+
+TEST(Tun, ABadNameOrMtuIsRefused) {
+  EXPECT_FALSE(Tun::open({.name = ""}));
+  EXPECT_FALSE(Tun::open({.name = "sixteen-letters!"}));
+  auto ns = testing::NetworkNamespace::create();
+  if (!ns) GTEST_SKIP() << testing::kNeedsRoot;
+  ns->run([] {
+    const auto tun = Tun::open({.name = "cvt0", .mtu = 20});
+    ASSERT_FALSE(tun);
+    EXPECT_NE(tun.error().text.find("MTU"), std::string::npos) << tun.error().text;
+    EXPECT_NE(shell("ip link show cvt0").status, 0) << "nothing half made is left";
+  });
+}
+
+TEST(Tun, SeveralQueuesShareOneInterface) {
+  auto ns = testing::NetworkNamespace::create();
+  if (!ns) GTEST_SKIP() << testing::kNeedsRoot;
+  ns->run([] {
+    auto tun = Tun::open({.name = "cvt%d", .queues = 3});
+    ASSERT_TRUE(tun) << tun.error().text;
+    EXPECT_EQ(tun->queues().size(), 3U);
+    EXPECT_EQ(tun->name(), "cvt0");
+  });
+}
+
+TEST(Tun, VanishesWithTheObjectAndTellsWhenItIsDeleted) {
+  auto ns = testing::NetworkNamespace::create();
+  if (!ns) GTEST_SKIP() << testing::kNeedsRoot;
+  ns->run([] {
+    {
+      auto tun = Tun::open({.name = "cvt0"});
+    }
+    EXPECT_NE(shell("ip link show cvt0").status, 0);
+    auto tun = Tun::open({.name = "cvt0"});
+    ASSERT_TRUE(tun);
+    ASSERT_EQ(shell("ip link del cvt0").status, 0);
+    Bytes buffer(2000);
+    const int error = tun->queues()[0].read(buffer).error;
+    EXPECT_NE(error, 0);
+    EXPECT_NE(error, EAGAIN);
+  });
+}
+
+}  // namespace
+}  // namespace culvert::io
