@@ -1,7 +1,10 @@
 #include "config/section.hpp"
 
 #include <algorithm>
+
 #include <fmt/format.h>
+
+#include "base/text.hpp"
 
 namespace culvert::config {
 namespace {
@@ -68,7 +71,7 @@ bool Section::printable(const toml::node& node, std::string_view key, const std:
     return false;
   }
   if (std::ranges::any_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; })) {
-    error(position_of(node), key, fmt::format("{} has control characters in it", quoted(text)), "take them out");
+    error(position_of(node), key, fmt::format("{} has control characters in it", in_quotes(text)), "take them out");
     return false;
   }
   return true;
@@ -102,7 +105,7 @@ std::optional<Duration> Section::duration(std::string_view key, Duration least, 
     shown = std::to_string(number->get());
     value = parse_duration(shown);
   } else if (const auto* written = found->as_string()) {
-    shown = quoted(written->get());
+    shown = in_quotes(written->get());
     value = parse_duration(written->get());
   } else {
     wrong_type(*found, key, "a time", allowed);
@@ -130,7 +133,7 @@ std::optional<std::uint64_t> Section::size(std::string_view key, std::uint64_t l
     shown = std::to_string(number->get());
     value = parse_size(shown);
   } else if (const auto* written = found->as_string()) {
-    shown = quoted(written->get());
+    shown = in_quotes(written->get());
     value = parse_size(written->get());
   } else {
     wrong_type(*found, key, "an amount of data", allowed);
@@ -179,7 +182,7 @@ std::optional<std::size_t> Section::choice_index(std::string_view key, std::span
   if (match != names.end()) return static_cast<std::size_t>(match - names.begin());
   std::string hint = fmt::format("write {}", one_of(names));
   if (const auto near = nearest(found->value, names)) hint = fmt::format("did you mean \"{}\"? {}", *near, hint);
-  error(found->position, key, fmt::format("{} is not known here", quoted(found->value)), std::move(hint));
+  error(found->position, key, fmt::format("{} is not known here", in_quotes(found->value)), std::move(hint));
   return std::nullopt;
 }
 
@@ -207,7 +210,7 @@ void Section::refuse_unknown(std::span<const FieldInfo> fields) {
     const auto near = nearest(key.str(), names);
     const auto& begin = key.source().begin;
     const Position at{file_, static_cast<unsigned>(begin.line), static_cast<unsigned>(begin.column)};
-    error(at, culvert::config::quoted(key.str()), "there is no such setting",
+    error(at, escaped(key.str(), 60), "there is no such setting",
           near ? fmt::format("did you mean \"{}\"?", *near) : fmt::format("allowed here: {}", one_of(names)));
   }
 }

@@ -166,7 +166,7 @@ std::optional<std::string_view> nearest(std::string_view word, std::span<const s
   return best;
 }
 
-std::string quoted(std::string_view text) { return '"' + escaped(text, 60) + '"'; }
+std::string in_quotes(std::string_view text) { return '"' + escaped(text, 60) + '"'; }
 
 std::string one_of(std::span<const std::string_view> words) {
   std::string out;

@@ -36,7 +36,7 @@ namespace culvert::config {
 [[nodiscard]] std::optional<std::string_view> nearest(std::string_view word, std::span<const std::string_view> candidates);
 
 /// `"text"`, escaped and cut for a message.
-[[nodiscard]] std::string quoted(std::string_view text);
+[[nodiscard]] std::string in_quotes(std::string_view text);
 /// "a, b or c".
 [[nodiscard]] std::string one_of(std::span<const std::string_view> words);
 

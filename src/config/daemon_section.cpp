@@ -1,0 +1,94 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "config/draft.hpp"
+
+namespace culvert::config {
+namespace {
+
+constexpr std::size_t kSocketPathLimit = 107;  // sun_path without its terminating zero
+constexpr std::size_t kInterfaceNameLimit = 15;
+constexpr std::int64_t kMostU32 = 0xffffffff;
+constexpr std::int64_t kLocalTable = 255;  // kept by the kernel
+
+constexpr std::pair<std::string_view, LogLevel> kLevels[] = {{"trace", LogLevel::trace},
+                                                             {"debug", LogLevel::debug},
+                                                             {"info", LogLevel::info},
+                                                             {"warning", LogLevel::warning},
+                                                             {"error", LogLevel::error}};
+
+void read_socket(Section& section, DaemonConfig& daemon) {
+  const auto path = section.text("socket");
+  if (!path) return;
+  if (!path->value.starts_with('/')) {
+    section.error(path->position, "socket", fmt::format("{} is not an absolute path", in_quotes(path->value)), "begin it with \"/\"");
+  } else if (path->value.size() > kSocketPathLimit) {
+    section.error(path->position, "socket",
+                  fmt::format("the path has {} octets; the system allows {} for a socket", path->value.size(), kSocketPathLimit),
+                  fmt::format("choose a shorter path, such as \"{}\"", kDefaultSocket));
+  } else {
+    daemon.socket = path->value;
+  }
+}
+
+void read_tun_name(Section& section, DaemonConfig& daemon) {
+  const auto name = section.text("tun_name");
+  if (!name) return;
+  const auto allowed = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.'; };
+  if (name->value.size() > kInterfaceNameLimit || !std::ranges::all_of(name->value, allowed) || name->value == "." ||
+      name->value == "..") {
+    section.error(name->position, "tun_name", fmt::format("{} cannot name a network interface", in_quotes(name->value)),
+                  fmt::format("write at most {} letters, digits, '-', '_' or '.'", kInterfaceNameLimit));
+    return;
+  }
+  daemon.tun_name = name->value;
+}
+
+void read_export_keys(Section& section, DaemonConfig& daemon) {
+  const auto folder = section.text("export_keys");
+  if (!folder) return;
+  if (!folder->value.starts_with('/')) {
+    section.error(folder->position, "export_keys", fmt::format("{} is not an absolute path", in_quotes(folder->value)),
+                  "begin it with \"/\"");
+    return;
+  }
+  daemon.export_keys = folder->value;
+  section.warning(folder->position, "export_keys",
+                  fmt::format("ALL SESSION KEYS ARE WRITTEN to {}: who reads them can decrypt the traffic", in_quotes(folder->value)),
+                  "take the setting out when you have seen what you wanted to see");
+}
+
+void read_ports(Section& section, DaemonConfig& daemon) {
+  if (const auto port = section.integer("ike_port", 1, 0xffff)) daemon.ike_port = static_cast<std::uint16_t>(*port);
+  if (const auto port = section.integer("nat_port", 1, 0xffff)) daemon.nat_port = static_cast<std::uint16_t>(*port);
+  if (daemon.ike_port == daemon.nat_port) {
+    const std::string_view key = section.has("nat_port") ? "nat_port" : "ike_port";
+    section.error(section.position_of(key), key, fmt::format("ike_port and nat_port are both {}", daemon.ike_port),
+                  "give them different numbers; 500 and 4500 are the standard ones");
+  }
+}
+
+}  // namespace
+
+DaemonConfig read_daemon(Section section) {
+  DaemonConfig daemon;
+  section.refuse_unknown(kDaemonFields);
+  if (const auto level = section.choice("log_level", kLevels)) daemon.log_level = *level;
+  read_socket(section, daemon);
+  read_tun_name(section, daemon);
+  read_ports(section, daemon);
+  read_export_keys(section, daemon);
+  if (const auto table = section.integer("routing_table", 1, kMostU32)) {
+    if (*table == kLocalTable) {
+      section.error(section.position_of("routing_table"), "routing_table", "table 255 is the kernel's own table of local addresses",
+                    "write 254 for the main table, or another number for a table of its own");
+    } else {
+      daemon.routing_table = static_cast<std::uint32_t>(*table);
+    }
+  }
+  if (const auto mark = section.integer("fwmark", 1, kMostU32)) daemon.fwmark = static_cast<std::uint32_t>(*mark);
+  return daemon;
+}
+
+}  // namespace culvert::config

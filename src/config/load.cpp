@@ -1,0 +1,248 @@
+#include "config/load.hpp"
+
+#include <algorithm>
+#include <fstream>
+
+#include <fmt/format.h>
+
+#include "base/text.hpp"
+#include "config/draft.hpp"
+#include "config/guard.hpp"
+
+namespace culvert::config {
+namespace {
+
+constexpr std::size_t kTunnelNameLimit = 63;
+constexpr std::size_t kFileCountLimit = 10'000;
+constexpr std::array<std::string_view, 3> kSections = {"daemon", "tunnel", "policy"};
+
+/// Reads one file's table into a draft, section by section.
+class FileReader {
+ public:
+  FileReader(const std::string& file, Draft& draft) : file_(file), draft_(draft) {}
+
+  void read(const toml::table& root) {
+    for (const auto& [key, node] : root) {
+      if (key.str() == "daemon") {
+        daemon(node);
+      } else if (key.str() == "tunnel") {
+        tunnels(node);
+      } else if (key.str() == "policy") {
+        policies(node);
+      } else {
+        unknown(key);
+      }
+    }
+  }
+
+ private:
+  [[nodiscard]] Position at(const toml::source_region& source) const {
+    return {file_, static_cast<unsigned>(source.begin.line), static_cast<unsigned>(source.begin.column)};
+  }
+
+  void complain(const Position& position, std::string field, std::string message, std::string hint) {
+    draft_.problems.push_back({Severity::error, position, std::move(field), std::move(message), std::move(hint)});
+  }
+
+  void unknown(const toml::key& key) {
+    const auto near = nearest(key.str(), kSections);
+    std::string hint = "allowed here: [daemon], [tunnel.NAME] and [[policy]]";
+    if (near) hint = fmt::format("did you mean \"{}\"? {}", *near, hint);
+    for (const FieldInfo& field : kTunnelFields) {
+      if (field.name == key.str()) hint = fmt::format("put a line [tunnel.NAME] above it: {} is a setting of a tunnel", field.name);
+    }
+    complain(at(key.source()), escaped(key.str(), 60), "there is no such section or setting", std::move(hint));
+  }
+
+  void daemon(const toml::node& node) {
+    const toml::table* table = node.as_table();
+    if (table == nullptr) {
+      return complain(at(node.source()), "daemon", fmt::format("a section is needed, {} was found", describe(node)), "write a line [daemon]");
+    }
+    if (draft_.daemon_position) {
+      return complain(at(node.source()), "daemon", fmt::format("there is a [daemon] at {} already", draft_.daemon_position->to_string()),
+                      "put all its settings into one file");
+    }
+    draft_.daemon_position = at(node.source());
+    draft_.daemon = read_daemon(Section(*table, "daemon", file_, draft_.problems));
+  }
+
+  void tunnels(const toml::node& node) {
+    const toml::table* table = node.as_table();
+    const std::string wanted = "write a line [tunnel.NAME] above each tunnel's settings";
+    if (table == nullptr) {
+      return complain(at(node.source()), "tunnel", fmt::format("sections are needed, {} was found", describe(node)), wanted);
+    }
+    // A table's own order is that of the names; the file's is that of the lines.
+    std::vector<std::pair<const toml::key*, const toml::node*>> sorted;
+    for (const auto& [key, value] : *table) sorted.emplace_back(&key, &value);
+    std::ranges::sort(sorted, {}, [](const auto& entry) {
+      const auto& begin = entry.second->source().begin;
+      return std::pair(begin.line, begin.column);
+    });
+    for (const auto& [key, value] : sorted) tunnel(*key, *value, wanted);
+  }
+
+  void tunnel(const toml::key& key, const toml::node& node, const std::string& wanted) {
+    const std::string name(key.str());
+    const std::string shown = fmt::format("tunnel.{}", escaped(name, 60));
+    const toml::table* table = node.as_table();
+    if (table == nullptr) {
+      return complain(at(key.source()), shown, fmt::format("a section is needed, {} was found", describe(node)), wanted);
+    }
+    const auto allowed = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.'; };
+    if (name.empty() || name.size() > kTunnelNameLimit || !std::ranges::all_of(name, allowed) || name.front() == '-' || name.front() == '.') {
+      complain(at(key.source()), shown, "this cannot name a tunnel",
+               fmt::format("use 1 to {} letters, digits, '-', '_' and '.', with a letter or digit first", kTunnelNameLimit));
+      return;
+    }
+    draft_.tunnels.push_back(read_tunnel(Section(*table, shown, file_, draft_.problems), name, draft_.problems));
+  }
+
+  void policies(const toml::node& node) {
+    const toml::array* list = node.as_array();
+    if (list == nullptr) {
+      return complain(at(node.source()), "policy", fmt::format("a list of sections is needed, {} was found", describe(node)),
+                      "write [[policy]] with two brackets");
+    }
+    std::size_t index = 0;
+    for (const toml::node& entry : *list) {
+      ++index;
+      if (const toml::table* table = entry.as_table()) {
+        draft_.policies.push_back(read_policy(Section(*table, fmt::format("policy[{}]", index), file_, draft_.problems)));
+      } else {
+        complain(at(entry.source()), fmt::format("policy[{}]", index), fmt::format("a section is needed, {} was found", describe(entry)),
+                 "write [[policy]] with two brackets");
+      }
+    }
+  }
+
+  const std::string& file_;
+  Draft& draft_;
+};
+
+void read_source(const SourceText& source, Draft& draft) {
+  if (auto problem = guard(source.text)) {
+    problem->position.file = source.file;
+    draft.problems.push_back(std::move(*problem));
+    return;
+  }
+  try {
+    const toml::table root = toml::parse(std::string_view(source.text), std::string_view(source.file));
+    FileReader(source.file, draft).read(root);
+  } catch (const toml::parse_error& error) {
+    const auto& begin = error.source().begin;
+    draft.problems.push_back({Severity::error,
+                              {source.file, static_cast<unsigned>(begin.line), static_cast<unsigned>(begin.column)},
+                              {},
+                              fmt::format("this is no TOML: {}", escaped(error.description(), 300)),
+                              "settings are NAME = VALUE, text stands in double quotes, lists in [ ], and each name stands once in a section"});
+  }
+}
+
+void sort_problems(Problems& problems, const std::vector<SourceText>& sources) {
+  const auto rank = [&](const Problem& problem) {
+    const auto found = std::ranges::find(sources, problem.position.file, &SourceText::file);
+    return std::tuple(found - sources.begin(), problem.position.line, problem.position.column);
+  };
+  std::ranges::stable_sort(problems, {}, rank);
+}
+
+Result<Config, Problems> finish(Draft draft, const std::vector<SourceText>& sources) {
+  check_across(draft);
+  sort_problems(draft.problems, sources);
+  if (std::ranges::any_of(draft.problems, [](const Problem& p) { return p.severity == Severity::error; })) return err(std::move(draft.problems));
+  Config config;
+  config.daemon = std::move(draft.daemon);
+  for (DraftTunnel& tunnel : draft.tunnels) config.tunnels.push_back(std::move(tunnel.config));
+  config.policies = std::move(draft.policies);
+  config.warnings = std::move(draft.problems);
+  for (const SourceText& source : sources) config.files.push_back(source.file);
+  return config;
+}
+
+Result<Config, Problems> read_all(const std::vector<SourceText>& sources, Problems before, bool judge_files) {
+  Draft draft;
+  draft.problems = std::move(before);
+  for (const SourceText& source : sources) {
+    const std::size_t tunnels_before = draft.tunnels.size();
+    read_source(source, draft);
+    const bool has_secret = std::any_of(draft.tunnels.begin() + static_cast<std::ptrdiff_t>(tunnels_before), draft.tunnels.end(),
+                                        [](const DraftTunnel& tunnel) { return tunnel.secret_in_file; });
+    if (!judge_files || !has_secret) continue;
+    if (auto verdict = judge_secret_file(source.file)) {
+      draft.problems.push_back({verdict->severity, {source.file}, {}, std::move(verdict->message), std::move(verdict->hint)});
+    }
+  }
+  return finish(std::move(draft), sources);
+}
+
+Problem file_problem(const std::filesystem::path& path, std::string message, std::string hint) {
+  return {Severity::error, {path.string()}, {}, std::move(message), std::move(hint)};
+}
+
+/// The file's text, at most one octet more than the guard lets through.
+Result<std::string, Problem> read_file(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) {
+    return err(file_problem(path, fmt::format("the file cannot be opened: {}", std::generic_category().message(errno)),
+                            "run as a user who may read it"));
+  }
+  std::string text(kFileLimit + 1, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (in.bad()) return err(file_problem(path, "the file cannot be read", "check the disk and the kind of the file"));
+  text.resize(static_cast<std::size_t>(in.gcount()));
+  return text;
+}
+
+Result<std::vector<std::filesystem::path>, Problem> list_files(const std::filesystem::path& path) {
+  std::error_code error;
+  const auto status = std::filesystem::status(path, error);
+  if (!std::filesystem::exists(status)) {
+    return err(file_problem(path, "there is no such file or folder", "write a configuration there, or name another path with --config PATH"));
+  }
+  if (!std::filesystem::is_directory(status)) {
+    if (std::filesystem::is_regular_file(status)) return std::vector{path};
+    return err(file_problem(path, "this is neither a file nor a folder", "name a *.toml file or a folder of them"));
+  }
+  std::vector<std::filesystem::path> files;
+  for (auto entry = std::filesystem::directory_iterator(path, error); !error && entry != std::filesystem::directory_iterator();
+       entry.increment(error)) {
+    const auto name = entry->path().filename().string();
+    if (name.ends_with(".toml") && !name.starts_with('.')) files.push_back(entry->path());
+    if (files.size() > kFileCountLimit) {
+      return err(file_problem(path, fmt::format("the folder has more than {} *.toml files", kFileCountLimit), "name another folder"));
+    }
+  }
+  if (error) return err(file_problem(path, fmt::format("the folder cannot be read: {}", error.message()), "run as a user who may read it"));
+  std::ranges::sort(files);
+  return files;
+}
+
+}  // namespace
+
+Result<Config, Problems> load(const std::filesystem::path& path) {
+  const auto files = list_files(path);
+  if (!files) return err(Problems{files.error()});
+  Problems problems;
+  if (files->empty()) {
+    problems.push_back({Severity::warning, {path.string()}, {}, "there is no *.toml file in this folder, so there is no tunnel",
+                        "put a file such as office.toml there; culvert.toml(5) has an example"});
+  }
+  std::vector<SourceText> sources;
+  for (const auto& file : *files) {
+    auto text = read_file(file);
+    if (text) {
+      sources.push_back({file.string(), std::move(*text)});
+    } else {
+      problems.push_back(text.error());
+    }
+  }
+  auto result = read_all(sources, std::move(problems), true);
+  for (SourceText& source : sources) wipe({reinterpret_cast<std::uint8_t*>(source.text.data()), source.text.size()});
+  return result;
+}
+
+Result<Config, Problems> load_texts(const std::vector<SourceText>& sources) { return read_all(sources, {}, false); }
+
+}  // namespace culvert::config

@@ -1,0 +1,275 @@
+#include <algorithm>
+#include <bit>
+
+#include <fmt/format.h>
+
+#include "base/text.hpp"
+#include "config/draft.hpp"
+
+namespace culvert::config {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr std::size_t kDnsNameLimit = 253;
+constexpr std::size_t kIdentityLimit = 255;
+constexpr std::int64_t kLeastMtuV4 = 576;    // RFC 791: what every host must take in
+constexpr std::int64_t kLeastMtuV6 = 1280;   // RFC 8200 5
+constexpr std::uint64_t kLeastBytes = 65536;
+constexpr std::int64_t kLeastPackets = 100;
+constexpr auto kYear = hours(24 * 365);
+
+constexpr std::pair<std::string_view, model::StartMode> kStarts[] = {
+    {"auto", model::StartMode::automatic}, {"on-demand", model::StartMode::on_demand}, {"manual", model::StartMode::manual}};
+constexpr std::pair<std::string_view, model::EncapsulationPolicy> kEncapsulations[] = {
+    {"auto", model::EncapsulationPolicy::udp}, {"udp", model::EncapsulationPolicy::udp}, {"esp", model::EncapsulationPolicy::esp}};
+constexpr std::pair<std::string_view, model::Mode> kModes[] = {{"tunnel", model::Mode::tunnel}};
+
+bool is_dns_name(std::string_view text) {
+  if (text.empty() || text.size() > kDnsNameLimit) return false;
+  if (text.ends_with('.')) text.remove_suffix(1);
+  bool letter = false;  // "300.1.2.3" is a mistyped address, not a name
+  std::size_t label = 0;
+  for (const char c : text) {
+    if (c == '.') {
+      if (label == 0 || label > 63) return false;
+      label = 0;
+      continue;
+    }
+    const bool alpha = std::isalpha(static_cast<unsigned char>(c)) != 0;
+    if (!alpha && std::isdigit(static_cast<unsigned char>(c)) == 0 && c != '-' && c != '_') return false;
+    letter = letter || alpha;
+    ++label;
+  }
+  return letter && label > 0 && label <= 63;
+}
+
+std::string_view family_name(net::Family family) { return family == net::Family::v4 ? "IPv4" : "IPv6"; }
+
+/// An address that one host can have; complains otherwise.
+bool is_host_address(Section& section, const Position& at, std::string_view key, const net::IpAddress& address) {
+  if (!address.is_unspecified() && !address.is_multicast()) return true;
+  section.error(at, key, fmt::format("{} is not the address of one host", address.to_string()),
+                address.is_unspecified() && key == "peer" ? "write \"any\" for a peer whose address is not known"
+                                                          : "write the host's own address");
+  return false;
+}
+
+void read_peer(Section& section, DraftTunnel& draft) {
+  TunnelConfig& tunnel = draft.config;
+  const std::string allowed = "write an address (192.0.2.1, 2001:db8::1), a DNS name (gw.example.net), or \"any\"";
+  if (!section.has("peer")) return section.missing("peer", allowed);
+  const auto written = section.text("peer");
+  if (!written) return;
+  draft.peer = written->position;
+  tunnel.connection.peer_name = written->value;
+  if (written->value == "any") {
+    tunnel.peer_kind = PeerKind::any;
+  } else if (const auto address = net::IpAddress::parse(written->value)) {
+    if (is_host_address(section, written->position, "peer", *address)) tunnel.connection.peer = *address;
+  } else if (is_dns_name(written->value)) {
+    tunnel.peer_kind = PeerKind::dns_name;
+  } else {
+    const bool port = net::Endpoint::parse(written->value).has_value();
+    section.error(written->position, "peer", fmt::format("{} is neither an address nor a DNS name", in_quotes(written->value)),
+                  port ? "write the port as peer_port = N" : allowed);
+  }
+}
+
+void read_local_address(Section& section, model::ConnectionConfig& connection) {
+  const auto written = section.text("local_address");
+  if (!written) return;
+  const auto address = net::IpAddress::parse(written->value);
+  if (!address) {
+    section.error(written->position, "local_address", fmt::format("{} is not an address", in_quotes(written->value)),
+                  "write one of this host's addresses (192.0.2.1, 2001:db8::1), or take the setting out");
+    return;
+  }
+  if (!is_host_address(section, written->position, "local_address", *address)) return;
+  if (connection.peer && connection.peer->family() != address->family()) {
+    section.error(written->position, "local_address",
+                  fmt::format("{} is {}, but the peer {} is {}", address->to_string(), family_name(address->family()),
+                              connection.peer->to_string(), family_name(connection.peer->family())),
+                  "use two addresses of one family");
+    return;
+  }
+  if (connection.peer == *address) {
+    section.error(written->position, "local_address", fmt::format("{} is the peer's address too", address->to_string()),
+                  "write this host's address here and the other host's as peer");
+    return;
+  }
+  connection.local_address = *address;
+}
+
+std::optional<model::Identity> read_identity(Section& section, std::string_view key) {
+  const auto written = section.text(key);
+  if (!written) return std::nullopt;
+  const std::string& text = written->value;
+  const std::string allowed = R"(write an address, a name (gw.example.net), a mail address (amy@example.net) or "keyid:TEXT")";
+  const bool key_id = text.starts_with("keyid:");
+  if (!key_id && text.find('=') != std::string::npos) {
+    section.error(written->position, key, fmt::format("{} looks like a distinguished name, which needs a certificate", in_quotes(text)), allowed);
+    return std::nullopt;
+  }
+  if (key_id && text.starts_with("keyid:0x") && !from_hex(std::string_view(text).substr(8))) {
+    section.error(written->position, key, fmt::format("{} has no even number of hexadecimal digits after 0x", in_quotes(text)), allowed);
+    return std::nullopt;
+  }
+  model::Identity identity = model::Identity::parse(text);
+  const bool blank = !key_id && text.find(' ') != std::string::npos;
+  if (blank || identity.data.empty() || identity.data.size() > kIdentityLimit) {
+    section.error(written->position, key,
+                  blank ? fmt::format("{} has a blank in it", in_quotes(text))
+                        : fmt::format("the identity has {} octets; 1 to {} are allowed", identity.data.size(), kIdentityLimit),
+                  allowed);
+    return std::nullopt;
+  }
+  return identity;
+}
+
+void read_start(Section& section, DraftTunnel& draft) {
+  TunnelConfig& tunnel = draft.config;
+  const auto start = section.choice("start", kStarts);
+  if (tunnel.peer_kind != PeerKind::any) {
+    if (start) tunnel.connection.start = *start;
+    return;
+  }
+  tunnel.connection.start = model::StartMode::manual;
+  if (start && *start != model::StartMode::manual) {
+    section.error(section.position_of("start"), "start", "a tunnel whose peer is \"any\" cannot begin by itself: the peer must",
+                  "take the setting out, or name the peer's address");
+  }
+  if (!section.has("remote_id")) {
+    section.missing("remote_id", "a peer without a known address is told by its identity: write remote_id = \"NAME\"");
+  }
+}
+
+void read_child_lifetime(Section& section, model::Lifetime& lifetime, Problems& problems) {
+  constexpr auto kLeast = seconds(5);
+  const toml::node* node = section.node("child_lifetime");
+  const toml::table* table = node == nullptr ? nullptr : node->as_table();
+  if (table == nullptr) {
+    if (const auto time = section.duration("child_lifetime", kLeast, kYear)) lifetime.time = *time;
+    return;
+  }
+  Section inner(*table, section.name() + ".child_lifetime", section.file(), problems);
+  inner.refuse_unknown(kLifetimeFields);
+  if (const auto time = inner.duration("time", kLeast, kYear)) lifetime.time = *time;
+  if (const auto bytes = inner.size("bytes", kLeastBytes)) lifetime.bytes = *bytes;
+  if (const auto packets = inner.integer("packets", kLeastPackets, std::int64_t{1} << 62)) {
+    lifetime.packets = static_cast<std::uint64_t>(*packets);
+  }
+}
+
+void read_rekey_margin(Section& section, double& margin) {
+  constexpr double kMost = 0.5;
+  const toml::node* node = section.node("rekey_margin");
+  if (node == nullptr) return;
+  std::optional<double> value;
+  std::string shown;
+  if (const auto* number = node->as_floating_point()) {
+    value = number->get();
+    shown = describe(*node);
+  } else if (const auto text = section.text("rekey_margin")) {
+    shown = in_quotes(text->value);
+    if (text->value.ends_with('%')) {
+      if (const auto percent = parse_decimal(std::string_view(text->value).substr(0, text->value.size() - 1)); percent && *percent <= 100) {
+        value = static_cast<double>(*percent) / 100;
+      }
+    }
+  } else {
+    return;
+  }
+  if (!value || !(*value > 0 && *value <= kMost)) {  // so written that NaN is refused
+    section.error(section.position_of("rekey_margin"), "rekey_margin", shown + " is not a margin", "write \"1%\" to \"50%\", or 0.01 to 0.5");
+    return;
+  }
+  margin = *value;
+}
+
+void read_replay_window(Section& section, std::uint32_t& window) {
+  const auto written = section.integer("replay_window", 0, 8192);
+  if (!written) return;
+  const auto value = static_cast<std::uint32_t>(*written);
+  const Position at = section.position_of("replay_window");
+  if (value == 0) {
+    section.warning(at, "replay_window", "0 switches the protection against replayed packets off", "use 1024 outside of tests");
+  } else if (value < 64 || !std::has_single_bit(value)) {
+    return section.error(at, "replay_window", fmt::format("{} packets cannot be the window", value),
+                         "write 64, 128, 256, 512, 1024, 2048, 4096 or 8192");
+  }
+  window = value;
+}
+
+void check_families(Section& section, const LocatedSelectors& mine, std::string_view key, const LocatedSelectors& other, std::string_view other_key) {
+  if (mine.selectors.empty() || other.selectors.empty()) return;
+  for (std::size_t i = 0; i < mine.selectors.size(); ++i) {
+    const net::Family family = mine.selectors[i].addresses.family();
+    if (std::ranges::any_of(other.selectors, [&](const auto& s) { return s.addresses.family() == family; })) continue;
+    section.error(mine.positions[i], key,
+                  fmt::format("{} is {}, but {} has no {} subnet: no packet could match", mine.selectors[i].to_string(), family_name(family),
+                              other_key, family_name(family)),
+                  fmt::format("add an {} subnet to {}, or take this one out", family_name(family), other_key));
+  }
+}
+
+void read_subnets(Section& section, DraftTunnel& draft) {
+  for (const std::string_view key : {"local", "remote"}) {
+    if (!section.has(key)) {
+      section.missing(key, key == "local" ? "write local = [\"10.1.0.0/16\"]: the subnets on this side"
+                                          : "write remote = [\"10.2.0.0/16\"]: the subnets behind the peer");
+    }
+  }
+  draft.local = read_selectors(section, "local");
+  draft.remote = read_selectors(section, "remote");
+  check_families(section, draft.local, "local", draft.remote, "remote");
+  check_families(section, draft.remote, "remote", draft.local, "local");
+  draft.config.connection.local = draft.local.selectors;
+  draft.config.connection.remote = draft.remote.selectors;
+}
+
+void read_mtu(Section& section, model::ConnectionConfig& connection) {
+  const auto has_v6 = [](const model::TrafficSelectors& selectors) {
+    return std::ranges::any_of(selectors, [](const auto& s) { return s.addresses.family() == net::Family::v6; });
+  };
+  const std::int64_t least = has_v6(connection.local) || has_v6(connection.remote) ? kLeastMtuV6 : kLeastMtuV4;
+  if (const auto mtu = section.integer("mtu", least, 65535)) connection.inner_mtu = static_cast<std::uint16_t>(*mtu);
+}
+
+}  // namespace
+
+DraftTunnel read_tunnel(Section section, std::string name, Problems& problems) {
+  DraftTunnel draft;
+  draft.header = section.position();
+  draft.peer = section.position();
+  model::ConnectionConfig& connection = draft.config.connection;
+  connection.name = std::move(name);
+  connection.place = {section.file(), section.position().line};
+
+  section.refuse_unknown(kTunnelFields);
+  read_peer(section, draft);
+  if (const auto port = section.integer("peer_port", 1, 0xffff)) connection.peer_port = static_cast<std::uint16_t>(*port);
+  read_local_address(section, connection);
+  connection.local_id = read_identity(section, "local_id");
+  connection.remote_id = read_identity(section, "remote_id");
+  draft.secret_in_file = section.has("secret");
+  draft.config.secret = read_secret(section);
+  read_subnets(section, draft);
+  read_start(section, draft);
+  connection.ike_proposals = read_proposals(section, "ike", model::ProtocolId::ike);
+  connection.esp_proposals = read_proposals(section, "esp", model::ProtocolId::esp);
+  if (const auto mode = section.choice("mode", kModes)) connection.mode = *mode;
+  if (const auto policy = section.choice("encapsulation", kEncapsulations)) connection.encapsulation = *policy;
+  if (const auto time = section.duration("ike_lifetime", seconds(10), kYear)) connection.ike_lifetime = *time;
+  read_child_lifetime(section, connection.child_lifetime, problems);
+  read_rekey_margin(section, connection.rekey_margin);
+  if (const auto time = section.duration("liveness", seconds(1), hours(24), "switches the check off")) connection.liveness_interval = *time;
+  if (const auto time = section.duration("keepalive", seconds(1), hours(1), "sends none")) connection.nat_keepalive_interval = *time;
+  read_replay_window(section, connection.replay_window);
+  read_mtu(section, connection);
+  return draft;
+}
+
+}  // namespace culvert::config
