@@ -56,7 +56,7 @@ THIRD_PARTY = [
 ]
 
 # Operating-system headers: only where the system is met. base asks for random bytes and page protection.
-SYSTEM_LAYERS = ["base", "io", "datapath", "api", "daemon", "cli"]
+SYSTEM_LAYERS = ["base", "config", "io", "datapath", "api", "daemon", "cli"]
 
 _C_HEADERS = "assert|ctype|errno|float|limits|math|setjmp|stdarg|stddef|stdint|stdio|stdlib|string|wchar"
 

@@ -9,8 +9,9 @@
 
 namespace culvert::api {
 
-/// All calls come from the thread that runs the server's io_context, one at a time, and answer without waiting: `up` begins, and whoever
-/// wants to know how it went asks `tunnel` again. Names are what the client sent: any text of 1 to 255 octets without control characters.
+/// All calls come from the thread that runs the server's io_context, one at a time, and answer without waiting: `up`
+/// begins, and whoever wants to know how it went asks `tunnel` again. Names are what the client sent: any text of 1 to
+/// 255 octets without control characters.
 class Handlers {
  public:
   virtual ~Handlers() = default;
@@ -19,7 +20,8 @@ class Handlers {
   /// no_such_tunnel where there is none of that name; so for all that follow.
   [[nodiscard]] virtual Result<TunnelStatus, Error> tunnel(const std::string& name) = 0;
   [[nodiscard]] virtual Result<TunnelList, Error> list() = 0;
-  /// Begins an attempt; when the tunnel is up or connecting already, nothing happens. Answers with the state after that.
+  /// Begins an attempt; when the tunnel is up or connecting already, nothing happens. Answers with the state after
+  /// that.
   [[nodiscard]] virtual Result<TunnelStatus, Error> up(const std::string& name) = 0;
   /// Ends the tunnel, or the attempt that is under way. An automatic tunnel stays down until `up` or a restart.
   [[nodiscard]] virtual Result<TunnelStatus, Error> down(const std::string& name) = 0;

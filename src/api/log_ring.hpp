@@ -19,15 +19,17 @@ class LogRing {
   /// Keeps the newest `capacity` entries (at least one).
   explicit LogRing(std::size_t capacity = 4096);
 
-  /// `text` is one line; control characters in it are escaped and it is cut after 2,000 octets. `time`: milliseconds since 1970.
+  /// `text` is one line; control characters in it are escaped and it is cut after 2,000 octets. `time`: milliseconds
+  /// since 1970.
   void append(std::int64_t time, LogLevel level, std::string_view tunnel, std::string_view text);
 
-  /// Entries with a sequence above `after`, oldest first, at most `limit`; without `after` the newest `limit`. `tunnel` not empty: only
-  /// that tunnel's. `next` moves on over entries that were not of the tunnel.
+  /// Entries with a sequence above `after`, oldest first, at most `limit`; without `after` the newest `limit`. `tunnel`
+  /// not empty: only that tunnel's. `next` moves on over entries that were not of the tunnel.
   [[nodiscard]] LogPage read(std::optional<std::uint64_t> after, std::size_t limit, std::string_view tunnel = {}) const;
 
-  /// Called after each append, from the appending thread, without the ring's lock held. It must return at once (post to a loop, say).
-  /// An empty function ends it; once this returns the old one is not running and will not be called again.
+  /// Called after each append, from the appending thread, without the ring's lock held. It must return at once (post to
+  /// a loop, say). An empty function ends it; once this returns the old one is not running and will not be called
+  /// again.
   void set_listener(std::function<void()> listener);
 
  private:

@@ -1,8 +1,9 @@
-// The control protocol's vocabulary: plain structs, one per JSON object. json.hpp gives each its JSON form, with the member names as keys.
+// The control protocol's vocabulary: plain structs, one per JSON object. json.hpp gives each its JSON form, with the
+// member names as keys.
 //
-// Conventions: times of day are milliseconds since 1970-01-01 UTC; durations are whole seconds; SPIs are "0x" and hex digits; addresses,
-// selectors and algorithms are the text that the rest of Culvert prints. A reader ignores members it does not know, and takes the default
-// for one that is missing.
+// Conventions: times of day are milliseconds since 1970-01-01 UTC; durations are whole seconds; SPIs are "0x" and hex
+// digits; addresses, selectors and algorithms are the text that the rest of Culvert prints. A reader ignores members it
+// does not know, and takes the default for one that is missing.
 #pragma once
 
 #include <cstdint>
@@ -19,15 +20,15 @@ inline constexpr unsigned kApiVersion = 1;
 
 /// Why a request failed. `code` is for programs and decides the HTTP status.
 enum class ErrorCode : std::uint8_t {
-  bad_request,       // 400: malformed request
-  no_such_tunnel,    // 404
-  not_found,         // 404: no such path or SA
-  method_not_allowed,// 405
-  conflict,          // 409: not possible in the present state
-  too_large,         // 413
-  config_invalid,    // 422: `problems` says what
-  overloaded,        // 503: too many connections
-  internal           // 500
+  bad_request,         // 400: malformed request
+  no_such_tunnel,      // 404
+  not_found,           // 404: no such path or SA
+  method_not_allowed,  // 405
+  conflict,            // 409: not possible in the present state
+  too_large,           // 413
+  config_invalid,      // 422: `problems` says what
+  overloaded,          // 503: too many connections
+  internal             // 500
 };
 
 /// One thing wrong in the configuration: config::Problem as JSON.
@@ -67,10 +68,10 @@ struct ChildSa {
   std::uint64_t id = 0;
   std::string spi_inbound;
   std::string spi_outbound;
-  std::string suite;          // "aes128gcm16-esn"
-  std::string mode;           // "tunnel"
-  std::string encapsulation;  // "udp" or "esp"
-  std::vector<std::string> local;   // traffic selectors after narrowing
+  std::string suite;               // "aes128gcm16-esn"
+  std::string mode;                // "tunnel"
+  std::string encapsulation;       // "udp" or "esp"
+  std::vector<std::string> local;  // traffic selectors after narrowing
   std::vector<std::string> remote;
   std::uint64_t age = 0;
   std::optional<std::uint64_t> rekey_in;
@@ -84,7 +85,7 @@ struct IkeSa {
   std::string role;  // "initiator" or "responder"
   std::string spi_i;
   std::string spi_r;
-  std::string local;   // "192.0.2.1:4500"
+  std::string local;  // "192.0.2.1:4500"
   std::string remote;
   std::string local_id;
   std::string remote_id;
@@ -97,8 +98,9 @@ struct IkeSa {
   friend bool operator==(const IkeSa&, const IkeSa&) = default;
 };
 
-/// down: not wanted up. waiting: comes up with the first packet or the peer's first message. connecting: an attempt is under way.
-/// up: at least one Child SA carries traffic. retrying: the last attempt failed, the next is planned. closing: DELETE is under way.
+/// down: not wanted up. waiting: comes up with the first packet or the peer's first message. connecting: an attempt is
+/// under way. up: at least one Child SA carries traffic. retrying: the last attempt failed, the next is planned.
+/// closing: DELETE is under way.
 enum class TunnelState : std::uint8_t { down, waiting, connecting, up, retrying, closing };
 [[nodiscard]] std::string_view name_of(TunnelState state);
 
@@ -106,7 +108,7 @@ enum class TunnelState : std::uint8_t { down, waiting, connecting, up, retrying,
 struct Failure {
   std::uint64_t attempt = 0;  // TunnelStatus::attempts at the time
   std::int64_t time = 0;
-  std::string kind;     // ike::FailureKind by name, or a word of the daemon's own ("dns", "config")
+  std::string kind;  // ike::FailureKind by name, or a word of the daemon's own ("dns", "config")
   std::string message;
   std::string hint;
   friend bool operator==(const Failure&, const Failure&) = default;
@@ -122,8 +124,8 @@ struct TunnelStatus {
   std::string place;  // "office.toml:3"
   /// The last step of the attempt under way, for a person: "sent IKE_SA_INIT request"; may be empty.
   std::string progress;
-  /// Attempts begun so far, by us or the peer. `up` answers with the number of the attempt it began or joined: when `last_failure`
-  /// has that number or a higher one, that attempt failed.
+  /// Attempts begun so far, by us or the peer. `up` answers with the number of the attempt it began or joined: when
+  /// `last_failure` has that number or a higher one, that attempt failed.
   std::uint64_t attempts = 0;
   std::optional<Failure> last_failure;
   std::optional<std::uint64_t> retry_in;
@@ -217,8 +219,8 @@ struct LogEntry {
   std::string text;
   friend bool operator==(const LogEntry&, const LogEntry&) = default;
 };
-/// GET /v1/log?after=SEQUENCE&limit=N&tunnel=NAME&wait=SECONDS. Without `after`: the newest `limit` entries. With `wait` the answer comes
-/// when there is an entry or the time is over.
+/// GET /v1/log?after=SEQUENCE&limit=N&tunnel=NAME&wait=SECONDS. Without `after`: the newest `limit` entries. With
+/// `wait` the answer comes when there is an entry or the time is over.
 struct LogPage {
   std::vector<LogEntry> entries;
   std::uint64_t next = 0;  // to be given as `after` next time

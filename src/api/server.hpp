@@ -1,4 +1,5 @@
-// Server: the control protocol over HTTP/1.1 on a Unix socket. Whoever may open the socket may do everything: mode 0660, root's group.
+// Server: the control protocol over HTTP/1.1 on a Unix socket. Whoever may open the socket may do everything: mode
+// 0660, root's group.
 #pragma once
 
 #include <chrono>
@@ -29,14 +30,17 @@ struct ServerLimits {
   std::size_t log_page = 1000;                    // entries in one answer
 };
 
-/// Serves until `close` or destruction. Runs on the io_context's one thread; construct and destroy it there (or while it does not run).
+/// Serves until `close` or destruction. Runs on the io_context's one thread; construct and destroy it there (or while
+/// it does not run).
 class Server {
  public:
-  /// Binds the socket. Replaces the file of a daemon that died; refuses where a live one answers, where the path is no socket, and where
-  /// it is too long for the system (107 octets). The error is a sentence that names the path and the way out.
-  /// `handlers` and `log` must outlive the server.
-  [[nodiscard]] static Result<std::unique_ptr<Server>, Error> listen(boost::asio::io_context& io, const std::filesystem::path& socket,
-                                                                    Handlers& handlers, LogRing& log, ServerLimits limits = {});
+  /// Binds the socket. Replaces the file of a daemon that died; refuses where a live one answers, where the path is no
+  /// socket, and where it is too long for the system (107 octets). The error is a sentence that names the path and the
+  /// way out. `handlers` and `log` must outlive the server.
+  [[nodiscard]] static Result<std::unique_ptr<Server>, Error> listen(boost::asio::io_context& io,
+                                                                     const std::filesystem::path& socket,
+                                                                     Handlers& handlers, LogRing& log,
+                                                                     ServerLimits limits = {});
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;

@@ -18,8 +18,8 @@ bool is_everything(const TrafficSelector& selector) {
   return selector.addresses == net::AddressRange::all(selector.addresses.family());
 }
 
-/// A local subnet that is also remote: packets between its hosts would go into the tunnel. Everything (0.0.0.0/0) on one side is the
-/// usual way to send all traffic through a gateway, and is meant.
+/// A local subnet that is also remote: packets between its hosts would go into the tunnel. Everything (0.0.0.0/0) on
+/// one side is the usual way to send all traffic through a gateway, and is meant.
 void check_sides(const DraftTunnel& tunnel, Problems& problems) {
   for (std::size_t i = 0; i < tunnel.remote.selectors.size(); ++i) {
     for (std::size_t j = 0; j < tunnel.local.selectors.size(); ++j) {
@@ -30,7 +30,8 @@ void check_sides(const DraftTunnel& tunnel, Problems& problems) {
       problems.push_back({Severity::error, tunnel.remote.positions[i], field_of(tunnel, "remote"),
                           fmt::format("{} overlaps the local subnet {} at {}", remote.to_string(), local.to_string(),
                                       tunnel.local.positions[j].to_string()),
-                          "the two sides need different subnets; cut ranges (\"10.0.0.0-10.0.255.255\") around the smaller one, or write "
+                          "the two sides need different subnets; cut ranges (\"10.0.0.0-10.0.255.255\") around the "
+                          "smaller one, or write "
                           "0.0.0.0/0 on one side to mean everything"});
     }
   }
@@ -45,13 +46,15 @@ void check_pair(const DraftTunnel& first, const DraftTunnel& second, Problems& p
       if (!a.intersection(b)) continue;
       const bool same_local = std::ranges::any_of(second.local.selectors, [&](const TrafficSelector& x) {
         return x.addresses.family() == a.addresses.family() &&
-               std::ranges::any_of(first.local.selectors, [&](const TrafficSelector& y) { return x.intersection(y).has_value(); });
+               std::ranges::any_of(first.local.selectors,
+                                   [&](const TrafficSelector& y) { return x.intersection(y).has_value(); });
       });
       if (!same_local) continue;
       problems.push_back({Severity::error, second.remote.positions[i], field_of(second, "remote"),
-                          fmt::format("{} overlaps {} of tunnel {} at {}", a.to_string(), b.to_string(), first.config.connection.name,
-                                      first.remote.positions[j].to_string()),
-                          "a packet can take one tunnel only: give each its own subnets, or its own protocols and ports (\"[tcp/443]\")"});
+                          fmt::format("{} overlaps {} of tunnel {} at {}", a.to_string(), b.to_string(),
+                                      first.config.connection.name, first.remote.positions[j].to_string()),
+                          "a packet can take one tunnel only: give each its own subnets, or its own protocols and "
+                          "ports (\"[tcp/443]\")"});
       return;  // one complaint for a pair of tunnels
     }
   }
@@ -61,7 +64,8 @@ bool duplicate_name(const DraftTunnel& first, const DraftTunnel& second, Problem
   const std::string& name = second.config.connection.name;
   if (first.config.connection.name != name) return false;
   problems.push_back({Severity::error, second.header, "tunnel." + name,
-                      fmt::format("the name is taken by the tunnel at {}", first.header.to_string()), "give one of the two another name"});
+                      fmt::format("the name is taken by the tunnel at {}", first.header.to_string()),
+                      "give one of the two another name"});
   return true;
 }
 
@@ -69,13 +73,15 @@ bool duplicate_name(const DraftTunnel& first, const DraftTunnel& second, Problem
 void check_secrets(const DraftTunnel& first, const DraftTunnel& second, Problems& problems) {
   const model::ConnectionConfig& a = first.config.connection;
   const model::ConnectionConfig& b = second.config.connection;
-  if (a.peer_name.empty() || a.peer_name != b.peer_name || a.peer_port != b.peer_port || a.local_address != b.local_address ||
-      a.local_id != b.local_id || a.remote_id != b.remote_id || first.config.secret.empty() || second.config.secret.empty()) {
+  if (a.peer_name.empty() || a.peer_name != b.peer_name || a.peer_port != b.peer_port ||
+      a.local_address != b.local_address || a.local_id != b.local_id || a.remote_id != b.remote_id ||
+      first.config.secret.empty() || second.config.secret.empty()) {
     return;
   }
   if (constant_time_equal(first.config.secret.view(), second.config.secret.view())) return;
   problems.push_back({Severity::error, second.peer, field_of(second, "peer"),
-                      fmt::format("the tunnel {} at {} has the same peer and identities, but another secret", a.name, first.header.to_string()),
+                      fmt::format("the tunnel {} at {} has the same peer and identities, but another secret", a.name,
+                                  first.header.to_string()),
                       "give both the same secret, or tell them apart by local_id or remote_id"});
 }
 

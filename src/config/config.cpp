@@ -34,7 +34,8 @@ std::optional<LogLevel> parse_log_level(std::string_view text) {
 std::string_view name_of(RuleAction action) { return action == RuleAction::bypass ? "bypass" : "discard"; }
 
 const TunnelConfig* Config::find(std::string_view name) const {
-  const auto found = std::ranges::find(tunnels, name, [](const TunnelConfig& tunnel) { return std::string_view(tunnel.connection.name); });
+  const auto found = std::ranges::find(
+      tunnels, name, [](const TunnelConfig& tunnel) { return std::string_view(tunnel.connection.name); });
   return found == tunnels.end() ? nullptr : &*found;
 }
 

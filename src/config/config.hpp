@@ -37,7 +37,8 @@ struct DaemonConfig {
   friend bool operator==(const DaemonConfig&, const DaemonConfig&) = default;
 };
 
-/// What the user wrote as `peer`: only `address` has ConnectionConfig::peer filled in; `dns_name` is to be resolved by the daemon.
+/// What the user wrote as `peer`: only `address` has ConnectionConfig::peer filled in; `dns_name` is to be resolved by
+/// the daemon.
 enum class PeerKind : std::uint8_t { address, dns_name, any };
 
 struct TunnelConfig {
@@ -54,7 +55,7 @@ enum class RuleAction : std::uint8_t { bypass, discard };
 /// One [[policy]]: an explicit rule, in front of the tunnels' rules, in the order written (files in sorted order).
 struct PolicyRule {
   RuleAction action = RuleAction::discard;
-  model::TrafficSelectors local;   // empty side in the file: all addresses of both families
+  model::TrafficSelectors local;  // empty side in the file: all addresses of both families
   model::TrafficSelectors remote;
   model::SourcePlace place;
   friend bool operator==(const PolicyRule& a, const PolicyRule& b) {

@@ -22,11 +22,13 @@ void read_socket(Section& section, DaemonConfig& daemon) {
   const auto path = section.text("socket");
   if (!path) return;
   if (!path->value.starts_with('/')) {
-    section.error(path->position, "socket", fmt::format("{} is not an absolute path", in_quotes(path->value)), "begin it with \"/\"");
+    section.error(path->position, "socket", fmt::format("{} is not an absolute path", in_quotes(path->value)),
+                  "begin it with \"/\"");
   } else if (path->value.size() > kSocketPathLimit) {
-    section.error(path->position, "socket",
-                  fmt::format("the path has {} octets; the system allows {} for a socket", path->value.size(), kSocketPathLimit),
-                  fmt::format("choose a shorter path, such as \"{}\"", kDefaultSocket));
+    section.error(
+        path->position, "socket",
+        fmt::format("the path has {} octets; the system allows {} for a socket", path->value.size(), kSocketPathLimit),
+        fmt::format("choose a shorter path, such as \"{}\"", kDefaultSocket));
   } else {
     daemon.socket = path->value;
   }
@@ -35,7 +37,9 @@ void read_socket(Section& section, DaemonConfig& daemon) {
 void read_tun_name(Section& section, DaemonConfig& daemon) {
   const auto name = section.text("tun_name");
   if (!name) return;
-  const auto allowed = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.'; };
+  const auto allowed = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.';
+  };
   if (name->value.size() > kInterfaceNameLimit || !std::ranges::all_of(name->value, allowed) || name->value == "." ||
       name->value == "..") {
     section.error(name->position, "tun_name", fmt::format("{} cannot name a network interface", in_quotes(name->value)),
@@ -55,7 +59,8 @@ void read_export_keys(Section& section, DaemonConfig& daemon) {
   }
   daemon.export_keys = folder->value;
   section.warning(folder->position, "export_keys",
-                  fmt::format("ALL SESSION KEYS ARE WRITTEN to {}: who reads them can decrypt the traffic", in_quotes(folder->value)),
+                  fmt::format("ALL SESSION KEYS ARE WRITTEN to {}: who reads them can decrypt the traffic",
+                              in_quotes(folder->value)),
                   "take the setting out when you have seen what you wanted to see");
 }
 
@@ -81,7 +86,8 @@ DaemonConfig read_daemon(Section section) {
   read_export_keys(section, daemon);
   if (const auto table = section.integer("routing_table", 1, kMostU32)) {
     if (*table == kLocalTable) {
-      section.error(section.position_of("routing_table"), "routing_table", "table 255 is the kernel's own table of local addresses",
+      section.error(section.position_of("routing_table"), "routing_table",
+                    "table 255 is the kernel's own table of local addresses",
                     "write 254 for the main table, or another number for a table of its own");
     } else {
       daemon.routing_table = static_cast<std::uint32_t>(*table);

@@ -18,7 +18,9 @@ std::string text_of(model::StartMode start) {
   return "unknown";
 }
 std::string text_of(const std::optional<net::IpAddress>& address) { return address ? address->to_string() : "none"; }
-std::string text_of(const std::optional<model::Identity>& identity) { return identity ? identity->to_string() : "default"; }
+std::string text_of(const std::optional<model::Identity>& identity) {
+  return identity ? identity->to_string() : "default";
+}
 std::string text_of(const std::vector<model::Proposal>& proposals) {
   std::string out;
   for (const model::Proposal& proposal : proposals) out += (out.empty() ? "" : ", ") + model::to_string(proposal);
@@ -37,7 +39,9 @@ std::string text_of(const model::TrafficSelectors& selectors) {
 }
 std::string text_of(Duration duration) { return duration_text(duration); }
 std::string text_of(const std::string& text) { return text; }
-std::string text_of(model::EncapsulationPolicy policy) { return policy == model::EncapsulationPolicy::udp ? "udp" : "esp"; }
+std::string text_of(model::EncapsulationPolicy policy) {
+  return policy == model::EncapsulationPolicy::udp ? "udp" : "esp";
+}
 std::string text_of(model::Mode mode) {
   return mode == model::Mode::tunnel ? "tunnel" : mode == model::Mode::transport ? "transport" : "beet";
 }
@@ -74,7 +78,9 @@ TunnelChange compare(const TunnelConfig& before, const TunnelConfig& after) {
   const model::ConnectionConfig& b = after.connection;
   Comparison comparison;
   bool restarts = false;
-  const auto hard = [&](std::string_view name, const auto& x, const auto& y) { restarts |= comparison.field(name, x, y); };
+  const auto hard = [&](std::string_view name, const auto& x, const auto& y) {
+    restarts |= comparison.field(name, x, y);
+  };
   const auto soft = [&](std::string_view name, const auto& x, const auto& y) { comparison.field(name, x, y); };
   hard("peer", a.peer_name, b.peer_name);
   hard("peer_port", a.peer_port, b.peer_port);
@@ -105,7 +111,9 @@ TunnelChange compare(const TunnelConfig& before, const TunnelConfig& after) {
 void compare_daemon(const DaemonConfig& a, const DaemonConfig& b, Diff& diff) {
   Comparison comparison;
   comparison.field("log_level", std::string(name_of(a.log_level)), std::string(name_of(b.log_level)));
-  const auto hard = [&](std::string_view name, const auto& x, const auto& y) { diff.daemon_restart_needed |= comparison.field(name, x, y); };
+  const auto hard = [&](std::string_view name, const auto& x, const auto& y) {
+    diff.daemon_restart_needed |= comparison.field(name, x, y);
+  };
   hard("socket", a.socket, b.socket);
   hard("tun_name", a.tun_name, b.tun_name);
   hard("ike_port", a.ike_port, b.ike_port);

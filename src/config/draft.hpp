@@ -46,10 +46,11 @@ struct Draft {
 /// The secret of `secret` or `secret_file`; empty after a complaint.
 [[nodiscard]] SecretBytes read_secret(Section& section);
 /// The suites of `ike` or `esp`, or the defaults.
-[[nodiscard]] std::vector<model::Proposal> read_proposals(Section& section, std::string_view key, model::ProtocolId protocol);
+[[nodiscard]] std::vector<model::Proposal> read_proposals(Section& section, std::string_view key,
+                                                          model::ProtocolId protocol);
 
-/// Who may read or write a file with a secret in it, judged by mode and owner; nothing when all is well. No error when the file cannot be
-/// looked at.
+/// Who may read or write a file with a secret in it, judged by mode and owner; nothing when all is well. No error when
+/// the file cannot be looked at.
 struct FileVerdict {
   Severity severity;
   std::string message;

@@ -1,4 +1,5 @@
-// Every setting there is, by section: what an unknown one is compared with, and what docs/man/culvert.toml.5.md is held to.
+// Every setting there is, by section: what an unknown one is compared with, and what docs/man/culvert.toml.5.md is held
+// to.
 #pragma once
 
 #include <array>

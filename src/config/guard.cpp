@@ -58,9 +58,10 @@ class Scanner {
   }
 
   void complain(std::string_view what) {
-    problem_ = Problem{.position = {.line = line_, .column = column_},
-                       .message = fmt::format("more than {} nested {}", kNestingLimit, what),
-                       .hint = "no setting of Culvert nests that deep: look for a bracket or a quote that is not closed"};
+    problem_ =
+        Problem{.position = {.line = line_, .column = column_},
+                .message = fmt::format("more than {} nested {}", kNestingLimit, what),
+                .hint = "no setting of Culvert nests that deep: look for a bracket or a quote that is not closed"};
   }
 
   std::string_view text_;
@@ -76,8 +77,9 @@ class Scanner {
 
 std::optional<Problem> guard(std::string_view text) {
   if (text.size() > kFileLimit) {
-    return Problem{.message = fmt::format("the file has {} octets; {} are allowed", text.size(), kFileLimit),
-                   .hint = "split it into several *.toml files in one folder, or check that the path names a configuration file"};
+    return Problem{
+        .message = fmt::format("the file has {} octets; {} are allowed", text.size(), kFileLimit),
+        .hint = "split it into several *.toml files in one folder, or check that the path names a configuration file"};
   }
   return Scanner(text).run();
 }

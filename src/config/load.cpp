@@ -49,7 +49,8 @@ class FileReader {
     std::string hint = "allowed here: [daemon], [tunnel.NAME] and [[policy]]";
     if (near) hint = fmt::format("did you mean \"{}\"? {}", *near, hint);
     for (const FieldInfo& field : kTunnelFields) {
-      if (field.name == key.str()) hint = fmt::format("put a line [tunnel.NAME] above it: {} is a setting of a tunnel", field.name);
+      if (field.name == key.str())
+        hint = fmt::format("put a line [tunnel.NAME] above it: {} is a setting of a tunnel", field.name);
     }
     complain(at(key.source()), escaped(key.str(), 60), "there is no such section or setting", std::move(hint));
   }
@@ -57,10 +58,12 @@ class FileReader {
   void daemon(const toml::node& node) {
     const toml::table* table = node.as_table();
     if (table == nullptr) {
-      return complain(at(node.source()), "daemon", fmt::format("a section is needed, {} was found", describe(node)), "write a line [daemon]");
+      return complain(at(node.source()), "daemon", fmt::format("a section is needed, {} was found", describe(node)),
+                      "write a line [daemon]");
     }
     if (draft_.daemon_position) {
-      return complain(at(node.source()), "daemon", fmt::format("there is a [daemon] at {} already", draft_.daemon_position->to_string()),
+      return complain(at(node.source()), "daemon",
+                      fmt::format("there is a [daemon] at {} already", draft_.daemon_position->to_string()),
                       "put all its settings into one file");
     }
     draft_.daemon_position = at(node.source());
@@ -71,7 +74,8 @@ class FileReader {
     const toml::table* table = node.as_table();
     const std::string wanted = "write a line [tunnel.NAME] above each tunnel's settings";
     if (table == nullptr) {
-      return complain(at(node.source()), "tunnel", fmt::format("sections are needed, {} was found", describe(node)), wanted);
+      return complain(at(node.source()), "tunnel", fmt::format("sections are needed, {} was found", describe(node)),
+                      wanted);
     }
     // A table's own order is that of the names; the file's is that of the lines.
     std::vector<std::pair<const toml::key*, const toml::node*>> sorted;
@@ -88,12 +92,17 @@ class FileReader {
     const std::string shown = fmt::format("tunnel.{}", escaped(name, 60));
     const toml::table* table = node.as_table();
     if (table == nullptr) {
-      return complain(at(key.source()), shown, fmt::format("a section is needed, {} was found", describe(node)), wanted);
+      return complain(at(key.source()), shown, fmt::format("a section is needed, {} was found", describe(node)),
+                      wanted);
     }
-    const auto allowed = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.'; };
-    if (name.empty() || name.size() > kTunnelNameLimit || !std::ranges::all_of(name, allowed) || name.front() == '-' || name.front() == '.') {
-      complain(at(key.source()), shown, "this cannot name a tunnel",
-               fmt::format("use 1 to {} letters, digits, '-', '_' and '.', with a letter or digit first", kTunnelNameLimit));
+    const auto allowed = [](char c) {
+      return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.';
+    };
+    if (name.empty() || name.size() > kTunnelNameLimit || !std::ranges::all_of(name, allowed) || name.front() == '-' ||
+        name.front() == '.') {
+      complain(
+          at(key.source()), shown, "this cannot name a tunnel",
+          fmt::format("use 1 to {} letters, digits, '-', '_' and '.', with a letter or digit first", kTunnelNameLimit));
       return;
     }
     draft_.tunnels.push_back(read_tunnel(Section(*table, shown, file_, draft_.problems), name, draft_.problems));
@@ -102,16 +111,19 @@ class FileReader {
   void policies(const toml::node& node) {
     const toml::array* list = node.as_array();
     if (list == nullptr) {
-      return complain(at(node.source()), "policy", fmt::format("a list of sections is needed, {} was found", describe(node)),
+      return complain(at(node.source()), "policy",
+                      fmt::format("a list of sections is needed, {} was found", describe(node)),
                       "write [[policy]] with two brackets");
     }
     std::size_t index = 0;
     for (const toml::node& entry : *list) {
       ++index;
       if (const toml::table* table = entry.as_table()) {
-        draft_.policies.push_back(read_policy(Section(*table, fmt::format("policy[{}]", index), file_, draft_.problems)));
+        draft_.policies.push_back(
+            read_policy(Section(*table, fmt::format("policy[{}]", index), file_, draft_.problems)));
       } else {
-        complain(at(entry.source()), fmt::format("policy[{}]", index), fmt::format("a section is needed, {} was found", describe(entry)),
+        complain(at(entry.source()), fmt::format("policy[{}]", index),
+                 fmt::format("a section is needed, {} was found", describe(entry)),
                  "write [[policy]] with two brackets");
       }
     }
@@ -120,6 +132,13 @@ class FileReader {
   const std::string& file_;
   Draft& draft_;
 };
+
+/// The parser's sentence, which is printable but for what it quotes from the file; its own backslashes stay.
+std::string parser_text(std::string_view description) {
+  std::string text = escaped(description, 300);
+  for (std::size_t at = 0; (at = text.find("\\x5c", at)) != std::string::npos; ++at) text.replace(at, 4, "\\");
+  return text;
+}
 
 void read_source(const SourceText& source, Draft& draft) {
   if (auto problem = guard(source.text)) {
@@ -135,8 +154,9 @@ void read_source(const SourceText& source, Draft& draft) {
     draft.problems.push_back({Severity::error,
                               {source.file, static_cast<unsigned>(begin.line), static_cast<unsigned>(begin.column)},
                               {},
-                              fmt::format("this is no TOML: {}", escaped(error.description(), 300)),
-                              "settings are NAME = VALUE, text stands in double quotes, lists in [ ], and each name stands once in a section"});
+                              fmt::format("this is no TOML: {}", parser_text(error.description())),
+                              "settings are NAME = VALUE, text stands in double quotes, lists in [ ], and each name "
+                              "stands once in a section"});
   }
 }
 
@@ -151,7 +171,8 @@ void sort_problems(Problems& problems, const std::vector<SourceText>& sources) {
 Result<Config, Problems> finish(Draft draft, const std::vector<SourceText>& sources) {
   check_across(draft);
   sort_problems(draft.problems, sources);
-  if (std::ranges::any_of(draft.problems, [](const Problem& p) { return p.severity == Severity::error; })) return err(std::move(draft.problems));
+  if (std::ranges::any_of(draft.problems, [](const Problem& p) { return p.severity == Severity::error; }))
+    return err(std::move(draft.problems));
   Config config;
   config.daemon = std::move(draft.daemon);
   for (DraftTunnel& tunnel : draft.tunnels) config.tunnels.push_back(std::move(tunnel.config));
@@ -167,11 +188,13 @@ Result<Config, Problems> read_all(const std::vector<SourceText>& sources, Proble
   for (const SourceText& source : sources) {
     const std::size_t tunnels_before = draft.tunnels.size();
     read_source(source, draft);
-    const bool has_secret = std::any_of(draft.tunnels.begin() + static_cast<std::ptrdiff_t>(tunnels_before), draft.tunnels.end(),
-                                        [](const DraftTunnel& tunnel) { return tunnel.secret_in_file; });
+    const bool has_secret =
+        std::any_of(draft.tunnels.begin() + static_cast<std::ptrdiff_t>(tunnels_before), draft.tunnels.end(),
+                    [](const DraftTunnel& tunnel) { return tunnel.secret_in_file; });
     if (!judge_files || !has_secret) continue;
     if (auto verdict = judge_secret_file(source.file)) {
-      draft.problems.push_back({verdict->severity, {source.file}, {}, std::move(verdict->message), std::move(verdict->hint)});
+      draft.problems.push_back(
+          {verdict->severity, {source.file}, {}, std::move(verdict->message), std::move(verdict->hint)});
     }
   }
   return finish(std::move(draft), sources);
@@ -199,22 +222,26 @@ Result<std::vector<std::filesystem::path>, Problem> list_files(const std::filesy
   std::error_code error;
   const auto status = std::filesystem::status(path, error);
   if (!std::filesystem::exists(status)) {
-    return err(file_problem(path, "there is no such file or folder", "write a configuration there, or name another path with --config PATH"));
+    return err(file_problem(path, "there is no such file or folder",
+                            "write a configuration there, or name another path with --config PATH"));
   }
   if (!std::filesystem::is_directory(status)) {
     if (std::filesystem::is_regular_file(status)) return std::vector{path};
     return err(file_problem(path, "this is neither a file nor a folder", "name a *.toml file or a folder of them"));
   }
   std::vector<std::filesystem::path> files;
-  for (auto entry = std::filesystem::directory_iterator(path, error); !error && entry != std::filesystem::directory_iterator();
-       entry.increment(error)) {
+  for (auto entry = std::filesystem::directory_iterator(path, error);
+       !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
     const auto name = entry->path().filename().string();
     if (name.ends_with(".toml") && !name.starts_with('.')) files.push_back(entry->path());
     if (files.size() > kFileCountLimit) {
-      return err(file_problem(path, fmt::format("the folder has more than {} *.toml files", kFileCountLimit), "name another folder"));
+      return err(file_problem(path, fmt::format("the folder has more than {} *.toml files", kFileCountLimit),
+                              "name another folder"));
     }
   }
-  if (error) return err(file_problem(path, fmt::format("the folder cannot be read: {}", error.message()), "run as a user who may read it"));
+  if (error)
+    return err(file_problem(path, fmt::format("the folder cannot be read: {}", error.message()),
+                            "run as a user who may read it"));
   std::ranges::sort(files);
   return files;
 }
@@ -226,7 +253,10 @@ Result<Config, Problems> load(const std::filesystem::path& path) {
   if (!files) return err(Problems{files.error()});
   Problems problems;
   if (files->empty()) {
-    problems.push_back({Severity::warning, {path.string()}, {}, "there is no *.toml file in this folder, so there is no tunnel",
+    problems.push_back({Severity::warning,
+                        {path.string()},
+                        {},
+                        "there is no *.toml file in this folder, so there is no tunnel",
                         "put a file such as office.toml there; culvert.toml(5) has an example"});
   }
   std::vector<SourceText> sources;

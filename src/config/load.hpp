@@ -16,8 +16,8 @@ struct SourceText {
   std::string text;
 };
 
-/// Reads one file, or all *.toml of a folder in sorted order. All files are read to the end and all errors come back together; on
-/// failure the list has at least one error, and the warnings too. Nothing is changed anywhere.
+/// Reads one file, or all *.toml of a folder in sorted order. All files are read to the end and all errors come back
+/// together; on failure the list has at least one error, and the warnings too. Nothing is changed anywhere.
 [[nodiscard]] Result<Config, Problems> load(const std::filesystem::path& path);
 
 /// The same for texts already read. Does not look at file permissions except those of secret files.

@@ -37,7 +37,8 @@ SecretBytes take(Section& section, const Position& at, std::string_view key, std
   auto secret = parse_secret(text);
   wipe_text(text);
   if (!secret) {
-    section.error(at, key, secret.error(), fmt::format("write text, \"0x\" and hexadecimal digits, or \"0s\" and base64; {}", kMakeOne));
+    section.error(at, key, secret.error(),
+                  fmt::format("write text, \"0x\" and hexadecimal digits, or \"0s\" and base64; {}", kMakeOne));
     return {};
   }
   if (secret->size() > kSecretLimit) {
@@ -45,9 +46,11 @@ SecretBytes take(Section& section, const Position& at, std::string_view key, std
     return {};
   }
   if (secret->size() < kShortSecret) {
-    section.warning(at, key,
-                    fmt::format("the secret has only {} octets: who records one handshake can try all short ones at leisure", secret->size()),
-                    fmt::format("use at least {} random octets; {}", kShortSecret, kMakeOne));
+    section.warning(
+        at, key,
+        fmt::format("the secret has only {} octets: who records one handshake can try all short ones at leisure",
+                    secret->size()),
+        fmt::format("use at least {} random octets; {}", kShortSecret, kMakeOne));
   }
   return std::move(*secret);
 }
@@ -60,9 +63,11 @@ SecretBytes from_file(Section& section) {
   if (!text) {
     std::error_code error;
     const bool exists = std::filesystem::exists(path, error);
-    section.error(written->position, "secret_file",
-                  fmt::format("{} {}", in_quotes(path.string()), exists ? "cannot be read as a file" : "does not exist"),
-                  exists ? "check that it is a regular file and who may read it" : "the path is relative to the configuration file's folder");
+    section.error(
+        written->position, "secret_file",
+        fmt::format("{} {}", in_quotes(path.string()), exists ? "cannot be read as a file" : "does not exist"),
+        exists ? "check that it is a regular file and who may read it"
+               : "the path is relative to the configuration file's folder");
     return {};
   }
   if (const auto verdict = judge_secret_file(path.string())) {
@@ -75,19 +80,23 @@ SecretBytes from_file(Section& section) {
 }  // namespace
 
 std::optional<FileVerdict> judge_secret_file(const std::string& path) {
-  struct stat status {};
+  struct stat status{};
   if (::stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
   const std::string type = fmt::format("type: chmod 600 {}", path);
   const unsigned mode = status.st_mode & 0777;
   const auto say = [&](Severity severity, std::string_view who) {
-    return FileVerdict{severity, fmt::format("{} holds a secret and has mode {:03o}: {}", in_quotes(path), mode, who), type};
+    return FileVerdict{severity, fmt::format("{} holds a secret and has mode {:03o}: {}", in_quotes(path), mode, who),
+                       type};
   };
   if ((mode & 0002) != 0) return say(Severity::error, "everybody can change it");
   if ((mode & 0004) != 0) return say(Severity::error, "everybody can read it");
-  if ((mode & 0020) != 0 && status.st_gid != 0) return say(Severity::error, fmt::format("group {} can change it", status.st_gid));
-  if ((mode & 0040) != 0 && status.st_gid != 0) return say(Severity::warning, fmt::format("group {} can read it", status.st_gid));
+  if ((mode & 0020) != 0 && status.st_gid != 0)
+    return say(Severity::error, fmt::format("group {} can change it", status.st_gid));
+  if ((mode & 0040) != 0 && status.st_gid != 0)
+    return say(Severity::warning, fmt::format("group {} can read it", status.st_gid));
   if (status.st_uid != 0 && status.st_uid != ::geteuid()) {
-    return FileVerdict{Severity::warning, fmt::format("{} holds a secret and belongs to user {}", in_quotes(path), status.st_uid),
+    return FileVerdict{Severity::warning,
+                       fmt::format("{} holds a secret and belongs to user {}", in_quotes(path), status.st_uid),
                        fmt::format("type: chown {} {}", ::geteuid(), path)};
   }
   return std::nullopt;
@@ -95,7 +104,8 @@ std::optional<FileVerdict> judge_secret_file(const std::string& path) {
 
 SecretBytes read_secret(Section& section) {
   if (section.has("secret") && section.has("secret_file")) {
-    section.error(section.position_of("secret_file"), "secret_file", "both secret and secret_file are given", "keep one of them");
+    section.error(section.position_of("secret_file"), "secret_file", "both secret and secret_file are given",
+                  "keep one of them");
     return {};
   }
   if (section.has("secret_file")) return from_file(section);

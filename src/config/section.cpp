@@ -67,7 +67,8 @@ bool Section::printable(const toml::node& node, std::string_view key, const std:
     return false;
   }
   if (text.size() > kTextLimit) {
-    error(position_of(node), key, fmt::format("the text has {} octets; {} are allowed", text.size(), kTextLimit), "shorten it");
+    error(position_of(node), key, fmt::format("the text has {} octets; {} are allowed", text.size(), kTextLimit),
+          "shorten it");
     return false;
   }
   if (std::ranges::any_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; })) {
@@ -93,7 +94,8 @@ std::optional<std::int64_t> Section::integer(std::string_view key, std::int64_t 
   return value->get();
 }
 
-std::optional<Duration> Section::duration(std::string_view key, Duration least, Duration most, std::string_view zero_means) {
+std::optional<Duration> Section::duration(std::string_view key, Duration least, Duration most,
+                                          std::string_view zero_means) {
   const toml::node* found = node(key);
   if (found == nullptr) return std::nullopt;
   std::string allowed = fmt::format("write a time from {} to {}, such as \"30s\", \"4h\", \"1h30m\", or plain seconds",
@@ -126,7 +128,8 @@ std::optional<Duration> Section::duration(std::string_view key, Duration least, 
 std::optional<std::uint64_t> Section::size(std::string_view key, std::uint64_t least) {
   const toml::node* found = node(key);
   if (found == nullptr) return std::nullopt;
-  const std::string allowed = fmt::format("write a number of octets of at least {}, such as 1000000000, \"10GB\" or \"10GiB\"", least);
+  const std::string allowed =
+      fmt::format("write a number of octets of at least {}, such as 1000000000, \"10GB\" or \"10GiB\"", least);
   std::optional<std::uint64_t> value;
   std::string shown;
   if (const auto* number = found->as_integer()) {
@@ -159,9 +162,11 @@ std::vector<Located<std::string>> Section::texts(std::string_view key, std::size
     wrong_type(*found, key, "a list of texts", R"(write ["...", "..."])");
     return out;
   }
-  if (list->empty()) error(position_of(*found), key, "the list is empty", "write at least one entry, or take the setting out");
+  if (list->empty())
+    error(position_of(*found), key, "the list is empty", "write at least one entry, or take the setting out");
   if (list->size() > limit) {
-    error(position_of(*found), key, fmt::format("the list has {} entries; {} are allowed", list->size(), limit), "shorten it");
+    error(position_of(*found), key, fmt::format("the list has {} entries; {} are allowed", list->size(), limit),
+          "shorten it");
     return out;
   }
   for (const toml::node& entry : *list) {

@@ -1,4 +1,5 @@
-// Section: one table of a configuration file, read setting by setting; what does not fit becomes a Problem with its place.
+// Section: one table of a configuration file, read setting by setting; what does not fit becomes a Problem with its
+// place.
 #pragma once
 
 #include <cstdint>
@@ -6,9 +7,10 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <toml++/toml.h>
 #include <utility>
 #include <vector>
+
+#include <toml++/toml.h>
 
 #include "base/time.hpp"
 #include "config/fields.hpp"
@@ -48,7 +50,8 @@ class Section {
   [[nodiscard]] std::optional<Located<std::string>> secret_text(std::string_view key);
   [[nodiscard]] std::optional<std::int64_t> integer(std::string_view key, std::int64_t least, std::int64_t most);
   /// Within the bounds, or zero where `zero_means` says what that switches off.
-  [[nodiscard]] std::optional<Duration> duration(std::string_view key, Duration least, Duration most, std::string_view zero_means = {});
+  [[nodiscard]] std::optional<Duration> duration(std::string_view key, Duration least, Duration most,
+                                                 std::string_view zero_means = {});
   /// Octets: a number, or text as parse_size reads it.
   [[nodiscard]] std::optional<std::uint64_t> size(std::string_view key, std::uint64_t least);
   /// A list of texts; a single text counts as a list of one.

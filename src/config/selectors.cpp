@@ -22,11 +22,13 @@ Diagnosis diagnose(const std::string& text) {
   if (!net::AddressRange::parse(addresses)) {
     if (const auto prefix = net::Prefix::parse(addresses, true)) {
       return {fmt::format("{} has bits set after the prefix length", in_quotes(text)),
-              fmt::format("did you mean \"{}\"?", prefix->to_string() + (bracket == std::string::npos ? "" : text.substr(bracket)))};
+              fmt::format("did you mean \"{}\"?",
+                          prefix->to_string() + (bracket == std::string::npos ? "" : text.substr(bracket)))};
     }
     const std::size_t slash = addresses.find('/');
     if (const auto address = net::IpAddress::parse(addresses.substr(0, slash)); address && slash != std::string::npos) {
-      return {fmt::format("{} has a wrong prefix length", in_quotes(text)), fmt::format("write a number from 0 to {} after the '/'", address->bits())};
+      return {fmt::format("{} has a wrong prefix length", in_quotes(text)),
+              fmt::format("write a number from 0 to {} after the '/'", address->bits())};
     }
     const std::size_t dash = addresses.find('-');
     const auto first = net::IpAddress::parse(addresses.substr(0, dash));
@@ -40,7 +42,8 @@ Diagnosis diagnose(const std::string& text) {
           R"(write "[tcp]", "[tcp/443]", "[udp/5000-5010]", "[icmp/8.0]" or a protocol number)"};
 }
 
-constexpr std::pair<std::string_view, RuleAction> kActions[] = {{"bypass", RuleAction::bypass}, {"discard", RuleAction::discard}};
+constexpr std::pair<std::string_view, RuleAction> kActions[] = {{"bypass", RuleAction::bypass},
+                                                                {"discard", RuleAction::discard}};
 
 }  // namespace
 
@@ -69,7 +72,8 @@ PolicyRule read_policy(Section section) {
   }
   const auto side = [&](std::string_view key) {
     if (section.has(key)) return read_selectors(section, key).selectors;
-    return model::TrafficSelectors{model::TrafficSelector::all(net::Family::v4), model::TrafficSelector::all(net::Family::v6)};
+    return model::TrafficSelectors{model::TrafficSelector::all(net::Family::v4),
+                                   model::TrafficSelector::all(net::Family::v6)};
   };
   rule.local = side("local");
   rule.remote = side("remote");

@@ -47,7 +47,8 @@ const WeakWord* weak_word(std::string_view suite) {
 
 bool has_null_encryption(const model::Proposal& proposal) {
   for (const model::Transform& transform : proposal.transforms) {
-    if (transform.type == model::TransformType::encryption && transform.id == static_cast<std::uint16_t>(model::EncryptionId::null)) {
+    if (transform.type == model::TransformType::encryption &&
+        transform.id == static_cast<std::uint16_t>(model::EncryptionId::null)) {
       return true;
     }
   }
@@ -63,19 +64,23 @@ std::vector<model::Proposal> read_proposals(Section& section, std::string_view k
   std::vector<model::Proposal> out;
   for (const auto& [text, position] : section.texts(key, kSuiteLimit)) {
     if (const WeakWord* weak = weak_word(text)) {
-      section.error(position, key, fmt::format("\"{}\" in {} is refused: {}", weak->word, in_quotes(text), weak->why),
-                    fmt::format("use a suite such as \"{}\", or \"aes256-sha256{}\" for an old peer; weaker algorithms are open to a "
-                                "compat profile only, and this version has none",
-                                example, ike ? "-modp2048" : ""));
+      section.error(
+          position, key, fmt::format("\"{}\" in {} is refused: {}", weak->word, in_quotes(text), weak->why),
+          fmt::format(
+              "use a suite such as \"{}\", or \"aes256-sha256{}\" for an old peer; weaker algorithms are open to a "
+              "compat profile only, and this version has none",
+              example, ike ? "-modp2048" : ""));
       continue;
     }
     auto proposal = model::parse_proposal(protocol, text);
     if (!proposal) {
-      section.error(position, key, proposal.error(), fmt::format("a suite looks like \"{}\"; without the setting, good ones are offered", example));
+      section.error(position, key, proposal.error(),
+                    fmt::format("a suite looks like \"{}\"; without the setting, good ones are offered", example));
       continue;
     }
     if (has_null_encryption(*proposal)) {
-      section.warning(position, key, fmt::format("{} DOES NOT ENCRYPT: everybody on the way can read the traffic", in_quotes(text)),
+      section.warning(position, key,
+                      fmt::format("{} DOES NOT ENCRYPT: everybody on the way can read the traffic", in_quotes(text)),
                       "NULL encryption is for tests only");
     }
     proposal->number = static_cast<std::uint8_t>(out.size() + 1);

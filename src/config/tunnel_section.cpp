@@ -15,16 +15,19 @@ using std::chrono::seconds;
 
 constexpr std::size_t kDnsNameLimit = 253;
 constexpr std::size_t kIdentityLimit = 255;
-constexpr std::int64_t kLeastMtuV4 = 576;    // RFC 791: what every host must take in
-constexpr std::int64_t kLeastMtuV6 = 1280;   // RFC 8200 5
+constexpr std::int64_t kLeastMtuV4 = 576;   // RFC 791: what every host must take in
+constexpr std::int64_t kLeastMtuV6 = 1280;  // RFC 8200 5
 constexpr std::uint64_t kLeastBytes = 65536;
 constexpr std::int64_t kLeastPackets = 100;
 constexpr auto kYear = hours(24 * 365);
 
-constexpr std::pair<std::string_view, model::StartMode> kStarts[] = {
-    {"auto", model::StartMode::automatic}, {"on-demand", model::StartMode::on_demand}, {"manual", model::StartMode::manual}};
+constexpr std::pair<std::string_view, model::StartMode> kStarts[] = {{"auto", model::StartMode::automatic},
+                                                                     {"on-demand", model::StartMode::on_demand},
+                                                                     {"manual", model::StartMode::manual}};
 constexpr std::pair<std::string_view, model::EncapsulationPolicy> kEncapsulations[] = {
-    {"auto", model::EncapsulationPolicy::udp}, {"udp", model::EncapsulationPolicy::udp}, {"esp", model::EncapsulationPolicy::esp}};
+    {"auto", model::EncapsulationPolicy::udp},
+    {"udp", model::EncapsulationPolicy::udp},
+    {"esp", model::EncapsulationPolicy::esp}};
 constexpr std::pair<std::string_view, model::Mode> kModes[] = {{"tunnel", model::Mode::tunnel}};
 
 bool is_dns_name(std::string_view text) {
@@ -73,7 +76,8 @@ void read_peer(Section& section, DraftTunnel& draft) {
     tunnel.peer_kind = PeerKind::dns_name;
   } else {
     const bool port = net::Endpoint::parse(written->value).has_value();
-    section.error(written->position, "peer", fmt::format("{} is neither an address nor a DNS name", in_quotes(written->value)),
+    section.error(written->position, "peer",
+                  fmt::format("{} is neither an address nor a DNS name", in_quotes(written->value)),
                   port ? "write the port as peer_port = N" : allowed);
   }
 }
@@ -107,23 +111,28 @@ std::optional<model::Identity> read_identity(Section& section, std::string_view 
   const auto written = section.text(key);
   if (!written) return std::nullopt;
   const std::string& text = written->value;
-  const std::string allowed = R"(write an address, a name (gw.example.net), a mail address (amy@example.net) or "keyid:TEXT")";
+  const std::string allowed =
+      R"(write an address, a name (gw.example.net), a mail address (amy@example.net) or "keyid:TEXT")";
   const bool key_id = text.starts_with("keyid:");
   if (!key_id && text.find('=') != std::string::npos) {
-    section.error(written->position, key, fmt::format("{} looks like a distinguished name, which needs a certificate", in_quotes(text)), allowed);
+    section.error(written->position, key,
+                  fmt::format("{} looks like a distinguished name, which needs a certificate", in_quotes(text)),
+                  allowed);
     return std::nullopt;
   }
   if (key_id && text.starts_with("keyid:0x") && !from_hex(std::string_view(text).substr(8))) {
-    section.error(written->position, key, fmt::format("{} has no even number of hexadecimal digits after 0x", in_quotes(text)), allowed);
+    section.error(written->position, key,
+                  fmt::format("{} has no even number of hexadecimal digits after 0x", in_quotes(text)), allowed);
     return std::nullopt;
   }
   model::Identity identity = model::Identity::parse(text);
   const bool blank = !key_id && text.find(' ') != std::string::npos;
   if (blank || identity.data.empty() || identity.data.size() > kIdentityLimit) {
-    section.error(written->position, key,
-                  blank ? fmt::format("{} has a blank in it", in_quotes(text))
-                        : fmt::format("the identity has {} octets; 1 to {} are allowed", identity.data.size(), kIdentityLimit),
-                  allowed);
+    section.error(
+        written->position, key,
+        blank ? fmt::format("{} has a blank in it", in_quotes(text))
+              : fmt::format("the identity has {} octets; 1 to {} are allowed", identity.data.size(), kIdentityLimit),
+        allowed);
     return std::nullopt;
   }
   return identity;
@@ -138,7 +147,8 @@ void read_start(Section& section, DraftTunnel& draft) {
   }
   tunnel.connection.start = model::StartMode::manual;
   if (start && *start != model::StartMode::manual) {
-    section.error(section.position_of("start"), "start", "a tunnel whose peer is \"any\" cannot begin by itself: the peer must",
+    section.error(section.position_of("start"), "start",
+                  "a tunnel whose peer is \"any\" cannot begin by itself: the peer must",
                   "take the setting out, or name the peer's address");
   }
   if (!section.has("remote_id")) {
@@ -175,7 +185,8 @@ void read_rekey_margin(Section& section, double& margin) {
   } else if (const auto text = section.text("rekey_margin")) {
     shown = in_quotes(text->value);
     if (text->value.ends_with('%')) {
-      if (const auto percent = parse_decimal(std::string_view(text->value).substr(0, text->value.size() - 1)); percent && *percent <= 100) {
+      if (const auto percent = parse_decimal(std::string_view(text->value).substr(0, text->value.size() - 1));
+          percent && *percent <= 100) {
         value = static_cast<double>(*percent) / 100;
       }
     }
@@ -183,7 +194,8 @@ void read_rekey_margin(Section& section, double& margin) {
     return;
   }
   if (!value || !(*value > 0 && *value <= kMost)) {  // so written that NaN is refused
-    section.error(section.position_of("rekey_margin"), "rekey_margin", shown + " is not a margin", "write \"1%\" to \"50%\", or 0.01 to 0.5");
+    section.error(section.position_of("rekey_margin"), "rekey_margin", shown + " is not a margin",
+                  "write \"1%\" to \"50%\", or 0.01 to 0.5");
     return;
   }
   margin = *value;
@@ -195,7 +207,8 @@ void read_replay_window(Section& section, std::uint32_t& window) {
   const auto value = static_cast<std::uint32_t>(*written);
   const Position at = section.position_of("replay_window");
   if (value == 0) {
-    section.warning(at, "replay_window", "0 switches the protection against replayed packets off", "use 1024 outside of tests");
+    section.warning(at, "replay_window", "0 switches the protection against replayed packets off",
+                    "use 1024 outside of tests");
   } else if (value < 64 || !std::has_single_bit(value)) {
     return section.error(at, "replay_window", fmt::format("{} packets cannot be the window", value),
                          "write 64, 128, 256, 512, 1024, 2048, 4096 or 8192");
@@ -203,14 +216,15 @@ void read_replay_window(Section& section, std::uint32_t& window) {
   window = value;
 }
 
-void check_families(Section& section, const LocatedSelectors& mine, std::string_view key, const LocatedSelectors& other, std::string_view other_key) {
+void check_families(Section& section, const LocatedSelectors& mine, std::string_view key, const LocatedSelectors& other,
+                    std::string_view other_key) {
   if (mine.selectors.empty() || other.selectors.empty()) return;
   for (std::size_t i = 0; i < mine.selectors.size(); ++i) {
     const net::Family family = mine.selectors[i].addresses.family();
     if (std::ranges::any_of(other.selectors, [&](const auto& s) { return s.addresses.family() == family; })) continue;
     section.error(mine.positions[i], key,
-                  fmt::format("{} is {}, but {} has no {} subnet: no packet could match", mine.selectors[i].to_string(), family_name(family),
-                              other_key, family_name(family)),
+                  fmt::format("{} is {}, but {} has no {} subnet: no packet could match", mine.selectors[i].to_string(),
+                              family_name(family), other_key, family_name(family)),
                   fmt::format("add an {} subnet to {}, or take this one out", family_name(family), other_key));
   }
 }
@@ -250,7 +264,8 @@ DraftTunnel read_tunnel(Section section, std::string name, Problems& problems) {
 
   section.refuse_unknown(kTunnelFields);
   read_peer(section, draft);
-  if (const auto port = section.integer("peer_port", 1, 0xffff)) connection.peer_port = static_cast<std::uint16_t>(*port);
+  if (const auto port = section.integer("peer_port", 1, 0xffff))
+    connection.peer_port = static_cast<std::uint16_t>(*port);
   read_local_address(section, connection);
   connection.local_id = read_identity(section, "local_id");
   connection.remote_id = read_identity(section, "remote_id");
@@ -265,8 +280,10 @@ DraftTunnel read_tunnel(Section section, std::string name, Problems& problems) {
   if (const auto time = section.duration("ike_lifetime", seconds(10), kYear)) connection.ike_lifetime = *time;
   read_child_lifetime(section, connection.child_lifetime, problems);
   read_rekey_margin(section, connection.rekey_margin);
-  if (const auto time = section.duration("liveness", seconds(1), hours(24), "switches the check off")) connection.liveness_interval = *time;
-  if (const auto time = section.duration("keepalive", seconds(1), hours(1), "sends none")) connection.nat_keepalive_interval = *time;
+  if (const auto time = section.duration("liveness", seconds(1), hours(24), "switches the check off"))
+    connection.liveness_interval = *time;
+  if (const auto time = section.duration("keepalive", seconds(1), hours(1), "sends none"))
+    connection.nat_keepalive_interval = *time;
   read_replay_window(section, connection.replay_window);
   read_mtu(section, connection);
   return draft;

@@ -40,7 +40,8 @@ std::size_t distance(std::string_view a, std::string_view b) {
     for (std::size_t j = 1; j <= b.size(); ++j) {
       const std::size_t change = a[i - 1] == b[j - 1] ? 0 : 1;
       cost[i][j] = std::min({cost[i - 1][j] + 1, cost[i][j - 1] + 1, cost[i - 1][j - 1] + change});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) cost[i][j] = std::min(cost[i][j], cost[i - 2][j - 2] + 1);
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        cost[i][j] = std::min(cost[i][j], cost[i - 2][j - 2] + 1);
     }
   }
   return cost[a.size()][b.size()];
@@ -68,7 +69,8 @@ std::optional<Duration> parse_duration(std::string_view text) {
     if (unit == kUnits.size()) return std::nullopt;
     next_unit = unit + 1;
     std::int64_t part = 0;
-    if (__builtin_mul_overflow(static_cast<std::int64_t>(*number), kUnits[unit].nanoseconds, &part)) return std::nullopt;
+    if (__builtin_mul_overflow(static_cast<std::int64_t>(*number), kUnits[unit].nanoseconds, &part))
+      return std::nullopt;
     if (__builtin_add_overflow(total, part, &total) || total > kLongest) return std::nullopt;
   }
   return Duration(total);
@@ -110,7 +112,8 @@ Result<SecretBytes, std::string> parse_secret(std::string_view text) {
   const bool hex = text.starts_with("0x");
   std::optional<Bytes> octets = hex ? from_hex(text.substr(2)) : from_base64(text.substr(2));
   if (!octets) {
-    return err(std::string(hex ? "what follows 0x is not an even number of hexadecimal digits" : "what follows 0s is not base64"));
+    return err(std::string(hex ? "what follows 0x is not an even number of hexadecimal digits"
+                               : "what follows 0s is not base64"));
   }
   if (octets->empty()) return err(std::string("the secret is empty"));
   SecretBytes secret = SecretBytes::copy_of(*octets);
