@@ -18,18 +18,23 @@ enum class KeyExchangeId : std::uint8_t { x25519, ecp_256, ecp_384, modp_2048, m
 class KeyExchange {
  public:
   virtual ~KeyExchange() = default;
-  /// The octets for the KE payload: X25519 32; ECP x|y, 64 or 96 (RFC 5903 7); MODP padded to the prime's size (RFC 7296 2.14).
+  /// The octets for the KE payload: X25519 32; ECP x|y, 64 or 96 (RFC 5903 7); MODP padded to the prime's size (RFC
+  /// 7296 2.14).
   [[nodiscard]] virtual ByteView public_value() const = 0;
-  /// The shared secret in the form SKEYSEED wants: X25519 32 octets; ECP the x coordinate (RFC 5903 9); MODP padded to the prime.
-  /// `bad_public_value` for a wrong length, a point off the curve, a MODP value outside [2, p-2], an all-zero X25519 result (RFC 8031 5).
+  /// The shared secret in the form SKEYSEED wants: X25519 32 octets; ECP the x coordinate (RFC 5903 9); MODP padded to
+  /// the prime. `bad_public_value` for a wrong length, a point off the curve, a MODP value outside [2, p-2], an
+  /// all-zero X25519 result (RFC 8031 5).
   [[nodiscard]] virtual Result<SecretBytes, CryptoError> derive(ByteView peer_public_value) = 0;
 };
 
-[[nodiscard]] Result<std::unique_ptr<KeyExchange>, CryptoError> make_key_exchange(KeyExchangeId id, RandomSource& random);
+[[nodiscard]] Result<std::unique_ptr<KeyExchange>, CryptoError> make_key_exchange(KeyExchangeId id,
+                                                                                  RandomSource& random);
 /// Octets of a public value: what a KE payload must hold.
 [[nodiscard]] std::size_t public_value_size(KeyExchangeId id);
 
-/// For known-answer tests only: a key pair with the given private value (big-endian scalar; X25519: 32 octets as RFC 7748 has them).
-[[nodiscard]] Result<std::unique_ptr<KeyExchange>, CryptoError> make_key_exchange_from_private(KeyExchangeId id, ByteView private_value);
+/// For known-answer tests only: a key pair with the given private value (big-endian scalar; X25519: 32 octets as RFC
+/// 7748 has them).
+[[nodiscard]] Result<std::unique_ptr<KeyExchange>, CryptoError> make_key_exchange_from_private(KeyExchangeId id,
+                                                                                               ByteView private_value);
 
 }  // namespace culvert::crypto

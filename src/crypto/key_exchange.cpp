@@ -1,0 +1,41 @@
+#include "crypto/key_exchange.hpp"
+
+#include "crypto/openssl/key_exchanges.hpp"
+
+namespace culvert::crypto {
+namespace {
+
+openssl::MadeKeyExchange make(KeyExchangeId id, const openssl::PrivateValueSource& source) {
+  switch (id) {
+    case KeyExchangeId::x25519: return openssl::make_x25519(source);
+    case KeyExchangeId::ecp_256:
+    case KeyExchangeId::ecp_384: return openssl::make_ecp(id, source);
+    case KeyExchangeId::modp_2048:
+    case KeyExchangeId::modp_3072: return openssl::make_modp(id, source);
+  }
+  return err(CryptoError::unsupported);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<KeyExchange>, CryptoError> make_key_exchange(KeyExchangeId id, RandomSource& random) {
+  return make(id, {.random = &random, .private_value = {}});
+}
+
+Result<std::unique_ptr<KeyExchange>, CryptoError> make_key_exchange_from_private(KeyExchangeId id,
+                                                                                 ByteView private_value) {
+  return make(id, {.random = nullptr, .private_value = private_value});
+}
+
+std::size_t public_value_size(KeyExchangeId id) {
+  switch (id) {
+    case KeyExchangeId::x25519: return 32;
+    case KeyExchangeId::ecp_256: return 64;
+    case KeyExchangeId::ecp_384: return 96;
+    case KeyExchangeId::modp_2048: return 256;
+    case KeyExchangeId::modp_3072: return 384;
+  }
+  return 0;
+}
+
+}  // namespace culvert::crypto

@@ -1,0 +1,20 @@
+// The key exchange methods, one file each. An absent private value means: draw one from the random source.
+#pragma once
+
+#include "crypto/key_exchange.hpp"
+
+namespace culvert::crypto::openssl {
+
+using MadeKeyExchange = Result<std::unique_ptr<KeyExchange>, CryptoError>;
+
+/// Exactly one of the two is used: `random` when it is given, else `private_value`.
+struct PrivateValueSource {
+  RandomSource* random = nullptr;
+  ByteView private_value;
+};
+
+[[nodiscard]] MadeKeyExchange make_x25519(const PrivateValueSource& source);
+[[nodiscard]] MadeKeyExchange make_ecp(KeyExchangeId id, const PrivateValueSource& source);
+[[nodiscard]] MadeKeyExchange make_modp(KeyExchangeId id, const PrivateValueSource& source);
+
+}  // namespace culvert::crypto::openssl

@@ -1,0 +1,92 @@
+#include "crypto/prf.hpp"
+
+#include <array>
+
+#include <openssl/core_names.h>
+#include <openssl/params.h>
+
+#include "base/check.hpp"
+#include "crypto/openssl/handles.hpp"
+#include "crypto/openssl/hmac_context.hpp"
+
+namespace culvert::crypto {
+namespace {
+
+const char* name_of(HashId id) {
+  switch (id) {
+    case HashId::sha1: return "SHA1";
+    case HashId::sha2_256: return "SHA2-256";
+    case HashId::sha2_384: return "SHA2-384";
+    case HashId::sha2_512: return "SHA2-512";
+  }
+  return nullptr;
+}
+
+/// What the library looks up by name, fetched once. Only read afterwards; the library counts references atomically.
+struct FetchedHash {
+  EVP_MD* digest = nullptr;
+  EVP_MAC_CTX* hmac = nullptr;  // knows its digest, has no key
+
+  explicit FetchedHash(HashId id) {
+    digest = EVP_MD_fetch(nullptr, name_of(id), nullptr);
+    CHECK(digest != nullptr);
+    const openssl::Mac mac(EVP_MAC_fetch(nullptr, "HMAC", nullptr));
+    CHECK(mac != nullptr);
+    hmac = EVP_MAC_CTX_new(mac.get());
+    CHECK(hmac != nullptr);
+    std::string name = name_of(id);
+    const std::array parameters{OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name.data(), 0),
+                                OSSL_PARAM_construct_end()};
+    CHECK(EVP_MAC_CTX_set_params(hmac, parameters.data()) == 1);
+  }
+};
+
+const FetchedHash& fetched(HashId id) {
+  static const std::array all{FetchedHash(HashId::sha1), FetchedHash(HashId::sha2_256), FetchedHash(HashId::sha2_384),
+                              FetchedHash(HashId::sha2_512)};
+  return all[static_cast<std::size_t>(id)];
+}
+
+}  // namespace
+
+std::size_t hash_size(HashId id) {
+  switch (id) {
+    case HashId::sha1: return 20;
+    case HashId::sha2_256: return 32;
+    case HashId::sha2_384: return 48;
+    case HashId::sha2_512: return 64;
+  }
+  return 0;
+}
+
+Bytes hash(HashId id, std::initializer_list<ByteView> parts) {
+  const openssl::MdCtx context(EVP_MD_CTX_new());
+  CHECK(context != nullptr && EVP_DigestInit_ex2(context.get(), fetched(id).digest, nullptr) == 1);
+  for (const ByteView part : parts) CHECK(EVP_DigestUpdate(context.get(), part.data(), part.size()) == 1);
+  Bytes digest(hash_size(id));
+  unsigned size = 0;
+  CHECK(EVP_DigestFinal_ex(context.get(), digest.data(), &size) == 1 && size == digest.size());
+  return digest;
+}
+
+SecretBytes hmac(HashId id, ByteView key, std::initializer_list<ByteView> parts) {
+  const openssl::MacCtx context = openssl::keyed_hmac(id, key);
+  for (const ByteView part : parts) CHECK(EVP_MAC_update(context.get(), part.data(), part.size()) == 1);
+  SecretBytes mac(hash_size(id));
+  std::size_t size = 0;
+  CHECK(EVP_MAC_final(context.get(), mac.mutable_view().data(), &size, mac.size()) == 1 && size == mac.size());
+  return mac;
+}
+
+namespace openssl {
+
+MacCtx keyed_hmac(HashId id, ByteView key) {
+  static constexpr std::uint8_t kEmpty = 0;  // a null key would mean "keep the key"
+  MacCtx context(EVP_MAC_CTX_dup(fetched(id).hmac));
+  CHECK(context != nullptr);
+  CHECK(EVP_MAC_init(context.get(), key.empty() ? &kEmpty : key.data(), key.size(), nullptr) == 1);
+  return context;
+}
+
+}  // namespace openssl
+}  // namespace culvert::crypto

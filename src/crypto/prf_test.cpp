@@ -1,0 +1,72 @@
+#include "crypto/prf.hpp"
+
+#include <gtest/gtest.h>
+
+#include "crypto/random.hpp"
+
+namespace culvert::crypto {
+namespace {
+
+std::string hmac_hex(HashId id, ByteView key, ByteView message) { return to_hex(hmac(id, key, {message}).view()); }
+
+// FIPS 180-4, the message "abc".
+TEST(Hash, KnownAnswers) {
+  const auto digest = [](HashId id) { return to_hex(hash(id, {as_bytes("a"), {}, as_bytes("bc")})); };
+  EXPECT_EQ(digest(HashId::sha1), "a9993e364706816aba3e25717850c26c9cd0d89d");
+  EXPECT_EQ(digest(HashId::sha2_256), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  EXPECT_EQ(digest(HashId::sha2_384),
+            "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed8086072ba1e7cc2358baeca134c825a7");
+  EXPECT_EQ(digest(HashId::sha2_512),
+            "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d442364"
+            "3ce80e2a9ac"
+            "94fa54ca49f");
+  EXPECT_EQ(to_hex(hash(HashId::sha2_256, {})), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+  for (const HashId id : {HashId::sha1, HashId::sha2_256, HashId::sha2_384, HashId::sha2_512}) {
+    EXPECT_EQ(hash(id, {}).size(), hash_size(id));
+  }
+}
+
+// RFC 4231 4.2 and 4.3, which RFC 4868 2.7.1 repeats for the PRFs.
+TEST(Hmac, Rfc4231) {
+  const Bytes key(20, 0x0b);
+  EXPECT_EQ(hmac_hex(HashId::sha2_256, key, as_bytes("Hi There")),
+            "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
+  EXPECT_EQ(hmac_hex(HashId::sha2_384, key, as_bytes("Hi There")),
+            "afd03944d84895626b0825f4ab46907f15f9dadbe4101ec682aa034c7cebc59cfaea9ea9076ede7f4af152e8b2fa9cb6");
+  EXPECT_EQ(hmac_hex(HashId::sha2_512, key, as_bytes("Hi There")),
+            "87aa7cdea5ef619d4ff0b4241a1d6cb02379f4e2ce4ec2787ad0b30545e17cdedaa833b7d6b8a702038b274eaea3f4e4be9d914eeb"
+            "61f1702e696c20"
+            "3a126854");
+  EXPECT_EQ(
+      to_hex(hmac(HashId::sha2_256, as_bytes("Jefe"), {as_bytes("what do ya want "), as_bytes("for nothing?")}).view()),
+      "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+}
+
+// RFC 2202 3, test case 1; and RFC 4231 4.7, a key longer than the block.
+TEST(Hmac, OtherSizes) {
+  EXPECT_EQ(hmac_hex(HashId::sha1, Bytes(20, 0x0b), as_bytes("Hi There")), "b617318655057264e28bc0b6fb378c8ef146be00");
+  EXPECT_EQ(
+      hmac_hex(HashId::sha2_256, Bytes(131, 0xaa), as_bytes("Test Using Larger Than Block-Size Key - Hash Key First")),
+      "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+}
+
+TEST(Hmac, EmptyKeyAndEmptyMessage) {
+  EXPECT_EQ(hmac_hex(HashId::sha2_256, {}, {}), "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
+  EXPECT_EQ(to_hex(hmac(HashId::sha2_256, {}, {}).view()), hmac_hex(HashId::sha2_256, Bytes(64, 0), {}))
+      << "a key is padded with zeros";
+}
+
+TEST(SystemRandom, FillsAndDiffers) {
+  SystemRandom random;
+  Bytes a(1000, 0);
+  Bytes b(1000, 0);
+  random.fill(a);
+  random.fill(b);
+  random.fill({});
+  EXPECT_NE(a, b);
+  EXPECT_NE(a, Bytes(1000, 0));
+  EXPECT_NE(random.u64(), random.u64());
+}
+
+}  // namespace
+}  // namespace culvert::crypto
