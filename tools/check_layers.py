@@ -52,6 +52,7 @@ THIRD_PARTY = [
     (r"systemd/.*", ["daemon"]),
     (r"fmt/.*", list(LAYERS)),
     (r"(gtest|gmock|benchmark)/.*", ["test"]),
+    (r"arpa/inet\.h", ["net", "base", "config", "io", "datapath", "api", "daemon", "cli"]),  # net: addresses as text
     (r"(immintrin|x86intrin|cpuid|wmmintrin|emmintrin)\.h", list(LAYERS)),
 ]
 
