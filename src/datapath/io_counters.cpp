@@ -1,0 +1,28 @@
+#include "datapath/io_counters.hpp"
+
+namespace culvert::datapath {
+
+std::string_view name_of(IoDrop drop) {
+  switch (drop) {
+    case IoDrop::receive_truncated: return "receive_truncated";
+    case IoDrop::ike_queue_full: return "ike_queue_full";
+    case IoDrop::outer_no_socket: return "outer_no_socket";
+    case IoDrop::outer_buffer_full: return "outer_buffer_full";
+    case IoDrop::outer_refused: return "outer_refused";
+    case IoDrop::tun_read_invalid: return "tun_read_invalid";
+    case IoDrop::tun_write_refused: return "tun_write_refused";
+    case IoDrop::event_queue_full: return "event_queue_full";
+    case IoDrop::install_refused: return "install_refused";
+    case IoDrop::count_: break;
+  }
+  return "?";
+}
+
+void IoCounters::append_to(std::vector<std::pair<std::string, std::uint64_t>>& out) const {
+  for (std::size_t i = 0; i < counts_.size(); ++i) {
+    const auto drop = static_cast<IoDrop>(i);
+    if (const std::uint64_t packets = of(drop); packets != 0) out.emplace_back(name_of(drop), packets);
+  }
+}
+
+}  // namespace culvert::datapath

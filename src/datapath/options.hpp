@@ -1,0 +1,28 @@
+// What a UserspaceDataPlane is made with.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "ipsec/engine.hpp"
+
+namespace culvert::datapath {
+
+struct SocketOptions {
+  std::uint16_t ike_port = 500;
+  std::uint16_t nat_port = 4500;
+  /// SO_MARK of all outer packets, as io::RoutingOptions::mark. 0: none.
+  std::uint32_t mark = 0;
+  bool raw_esp = true;       // protocol 50 besides UDP
+  bool segmentation = true;  // UDP_SEGMENT and UDP_GRO where the kernel has them
+};
+
+struct DataPlaneOptions {
+  /// `coalesce` and `max_train_segments` are set to what TUN and the kernel take.
+  ipsec::EngineOptions engine;
+  std::size_t command_queue = 65536;
+  std::size_t event_queue = 4096;
+  std::size_t ike_queue = 512;  // datagrams; each up to 64 KiB
+};
+
+}  // namespace culvert::datapath
