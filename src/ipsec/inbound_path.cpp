@@ -27,6 +27,18 @@ bool padding_is_right(ByteView padding) {
   return wrong == 0;
 }
 
+MutableByteView text_of(const EspLayout& layout, MutableByteView packet) {
+  return packet.subspan(layout.head(), packet.size() - layout.head() - layout.icv);
+}
+
+// Octets in front of the padding of an opened packet; nothing when the pad length exceeds it.
+std::optional<std::size_t> inner_length(const EspLayout& layout, MutableByteView packet) {
+  const MutableByteView text = text_of(layout, packet);
+  const std::size_t trailer = std::size_t{text[text.size() - 2]} + kEspTrailerSize;
+  if (trailer > text.size()) return std::nullopt;
+  return text.size() - trailer;
+}
+
 }  // namespace
 
 InboundPath::InboundPath(const EngineOptions& options, const Sad& sad, EventQueue& events, DropCounters& drops)
@@ -132,8 +144,7 @@ bool InboundPath::admit(const Item& item, Instant now) {
     count_replay(*item.sa, verdict);
     return false;
   }
-  const std::size_t frame = in.layout.head() + in.layout.icv;
-  const bool admitted = in.meter.admit(1, item.packet.size() - frame);
+  const bool admitted = in.meter.admit(1, inner_length(in.layout, item.packet).value_or(0));
   if (in.meter.news() != ExpiryNews::none) tell_expiry(*item.sa);
   if (!admitted) {
     drops_.count(DropReason::lifetime_over);
@@ -167,19 +178,19 @@ void InboundPath::note_traffic(const Item& item, bool newest, Instant now) {
 // Stages 6 and 7: unwrap, match.
 Result<MutableByteView, DropReason> InboundPath::unwrap(const Item& item) {
   const EspLayout& layout = item.sa->inbound.layout;
-  const MutableByteView text = item.packet.subspan(layout.head(), item.packet.size() - layout.head() - layout.icv);
-  const std::uint8_t pad_length = text[text.size() - 2];
+  const MutableByteView text = text_of(layout, item.packet);
   const auto next_header = static_cast<net::IpProtocol>(text[text.size() - 1]);
-  if (std::size_t{pad_length} + kEspTrailerSize > text.size()) return err(DropReason::bad_padding);
-  const std::size_t length = text.size() - kEspTrailerSize - pad_length;
-  if (!padding_is_right(text.subspan(length, pad_length))) return err(DropReason::bad_padding);
+  const auto length = inner_length(layout, item.packet);
+  if (!length) return err(DropReason::bad_padding);
+  const MutableByteView padding = text.subspan(*length, text.size() - kEspTrailerSize - *length);
+  if (!padding_is_right(padding)) return err(DropReason::bad_padding);
 
   // RFC 4303 2.6: next header 59 is a dummy packet, to be dropped without prejudice.
   if (next_header == net::IpProtocol::no_next) return err(DropReason::dummy);
   if (next_header != net::IpProtocol::ipv4 && next_header != net::IpProtocol::ipv6) {
     return err(DropReason::bad_next_header);
   }
-  const auto info = net::parse_packet(text.first(length));
+  const auto info = net::parse_packet(text.first(*length));
   if (!info) return err(DropReason::decapsulated_malformed);
   if ((info->family == net::Family::v4) != (next_header == net::IpProtocol::ipv4)) {
     return err(DropReason::bad_next_header);

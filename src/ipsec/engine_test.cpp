@@ -1,0 +1,419 @@
+#include "ipsec/engine.hpp"
+
+#include <gtest/gtest.h>
+
+#include "ipsec/ecn.hpp"
+#include "ipsec/engine_test_kit.hpp"
+
+namespace culvert::ipsec {
+namespace {
+
+using namespace test_kit;
+using namespace std::chrono_literals;
+
+TEST(Engine, PacketGoesThroughAndComesOut) {
+  TwoEngines pair;
+  pair.set_policies();
+  pair.install(1);
+  const Bytes packet = udp_packet(pair.v4, as_bytes("hello"));
+  const CollectingWire wire = pair.alice_sends({packet});
+  ASSERT_EQ(wire.trains.size(), 1U);
+  const WireTrain& train = wire.trains[0].train;
+  EXPECT_EQ(train.path, pair.path);
+  EXPECT_EQ(train.encapsulation, model::Encapsulation::udp);
+  EXPECT_EQ(train.segment_size, wire.trains[0].bytes.size());
+  const CollectingInner inner = pair.bob_receives(wire.packets());
+  ASSERT_EQ(inner.packets.size(), 1U);
+  EXPECT_EQ(inner.packets[0], packet);
+  EXPECT_EQ(all_drops(pair.alice) + all_drops(pair.bob), 0U);
+
+  const auto sent = pair.alice.counters(model::ChildSaId{1});
+  const auto received = pair.bob.counters(model::ChildSaId{1});
+  ASSERT_TRUE(sent && received);
+  EXPECT_EQ(sent->outbound_packets, 1U);
+  EXPECT_EQ(sent->outbound_bytes, packet.size());
+  EXPECT_EQ(sent->outbound_sequence, 1U);
+  EXPECT_EQ(received->inbound_packets, 1U);
+  EXPECT_EQ(received->inbound_bytes, packet.size());
+}
+
+// RFC 4301 5.1: what no rule matches is discarded; RFC 4301 4.4.1: the first rule that matches decides.
+TEST(Engine, RulesDecideInOrder) {
+  TwoEngines pair;
+  pair.alice.set_policies({
+      {PolicyId{1}, PolicyAction::discard, pair.alice_side, {selector("10.2.0.0/16[udp/2000]")}, {}},
+      {PolicyId{2}, PolicyAction::bypass, pair.alice_side, {selector("10.2.9.0/24")}, {}},
+      {PolicyId{3}, PolicyAction::protect, pair.alice_side, pair.bob_side, TwoEngines::kConnection},
+  });
+  pair.install(1);
+  Flow dns = pair.v4;
+  dns.destination_port = 53;
+  Flow aside = dns;
+  aside.destination = address("10.2.9.1");
+  Flow nowhere = dns;
+  nowhere.destination = address("10.3.0.1");
+  for (int round = 0; round < 2; ++round) {  // the second round takes its verdicts from the flow cache
+    const CollectingWire wire = pair.alice_sends({udp_packet(pair.v4, {}), udp_packet(dns, {}), udp_packet(aside, {}),
+                                                  udp_packet(nowhere, {})});
+    EXPECT_EQ(wire.packets().size(), 1U);
+  }
+  EXPECT_EQ(drops(pair.alice, "discard_rule"), 2U);
+  EXPECT_EQ(drops(pair.alice, "bypass_unavailable"), 2U);
+  EXPECT_EQ(drops(pair.alice, "no_rule"), 2U);
+}
+
+TEST(Engine, BypassLeavesInClearWhereTheDatapathHasAWay) {
+  TwoEngines pair;
+  pair.alice.set_policies({{PolicyId{2}, PolicyAction::bypass, pair.alice_side, pair.bob_side, {}}});
+  InnerBuffer buffer(udp_packet(pair.v4, as_bytes("clear")));
+  const InnerPacket view = buffer.view();
+  CollectingWire wire;
+  wire.bypass_allowed = true;
+  pair.alice.outbound({&view, 1}, pair.now, wire);
+  EXPECT_EQ(wire.bypassed.size(), 1U);
+  EXPECT_TRUE(wire.trains.empty());
+  EXPECT_EQ(all_drops(pair.alice), 0U);
+}
+
+TEST(Engine, NewPoliciesTakeEffectAtOnceDespiteTheFlowCache) {
+  TwoEngines pair;
+  pair.set_policies();
+  pair.install(1);
+  EXPECT_EQ(pair.alice_sends({udp_packet(pair.v4, {})}).packets().size(), 1U);
+  pair.alice.set_policies({{PolicyId{1}, PolicyAction::discard, pair.alice_side, pair.bob_side, {}}});
+  EXPECT_EQ(pair.alice_sends({udp_packet(pair.v4, {})}).packets().size(), 0U);
+  EXPECT_EQ(drops(pair.alice, "discard_rule"), 1U);
+}
+
+// RFC 4301 5.1: the first packets ask for an SA; here they also wait for it.
+TEST(Engine, FirstPacketsWaitForTheSa) {
+  TwoEngines pair;
+  pair.set_policies();
+  std::vector<Bytes> packets;
+  for (std::uint8_t i = 0; i < 5; ++i) packets.push_back(udp_packet(pair.v4, Bytes{i}));
+  EXPECT_TRUE(pair.alice_sends(packets).trains.empty());
+  const auto acquires = only<Acquire>(pair.events(pair.alice));
+  ASSERT_EQ(acquires.size(), 1U);
+  EXPECT_EQ(acquires[0].policy, TwoEngines::kPolicy);
+  EXPECT_EQ(acquires[0].connection, TwoEngines::kConnection);
+  EXPECT_EQ(acquires[0].packet.destination, pair.v4.destination);
+
+  pair.install(1);
+  ASSERT_TRUE(pair.alice.next_deadline().has_value());
+  EXPECT_LE(*pair.alice.next_deadline(), pair.now);
+  CollectingWire wire;
+  pair.alice.handle_time(pair.now, wire);
+  EXPECT_EQ(pair.bob_receives(wire.packets()).packets, packets);
+  EXPECT_FALSE(pair.alice.next_deadline().has_value());
+  EXPECT_EQ(all_drops(pair.alice), 0U);
+}
+
+TEST(Engine, WaitingPacketsLeaveBeforeLaterOnes) {
+  TwoEngines pair;
+  pair.set_policies();
+  EXPECT_TRUE(pair.alice_sends({udp_packet(pair.v4, as_bytes("first"))}).trains.empty());
+  pair.install(1);
+  const CollectingWire wire = pair.alice_sends({udp_packet(pair.v4, as_bytes("second"))});
+  const CollectingInner inner = pair.bob_receives(wire.packets());
+  ASSERT_EQ(inner.packets.size(), 2U);
+  EXPECT_EQ(inner.packets[0], udp_packet(pair.v4, as_bytes("first")));
+}
+
+TEST(Engine, WaitingIsBoundedInNumberAndTimeAndAsksOnceASecond) {
+  EngineOptions options;
+  options.acquire_packets = 10;
+  TwoEngines pair(options);
+  pair.set_policies();
+  for (int i = 0; i < 30; ++i) EXPECT_TRUE(pair.alice_sends({udp_packet(pair.v4, {})}).trains.empty());
+  EXPECT_EQ(drops(pair.alice, "acquire_overflow"), 20U);
+  EXPECT_EQ(only<Acquire>(pair.events(pair.alice)).size(), 1U);
+  pair.now += 1s;
+  EXPECT_TRUE(pair.alice_sends({udp_packet(pair.v4, {})}).trains.empty());
+  EXPECT_EQ(only<Acquire>(pair.events(pair.alice)).size(), 1U);
+  ASSERT_EQ(pair.alice.next_deadline(), Instant{} + options.acquire_age);
+  pair.now = *pair.alice.next_deadline();
+  CollectingWire wire;
+  pair.alice.handle_time(pair.now, wire);
+  EXPECT_EQ(drops(pair.alice, "acquire_timeout"), 10U);
+  pair.install(1);
+  pair.alice.handle_time(pair.now, wire);
+  EXPECT_TRUE(wire.trains.empty());
+}
+
+// RFC 3948 2.2, 2.3.
+TEST(Engine, KeepalivesAndIkeAreToldFromEsp) {
+  TwoEngines pair;
+  const Bytes message = concat({Bytes{0, 0, 0, 0}, as_bytes("an IKE message")});
+  const CollectingInner inner = pair.bob_receives({{0xff}, message, {0, 0, 0, 0}, {1, 2, 3}, {}});
+  ASSERT_EQ(inner.ike.size(), 2U);
+  EXPECT_EQ(inner.ike[0], to_bytes(as_bytes("an IKE message")));
+  EXPECT_TRUE(inner.ike[1].empty());
+  EXPECT_EQ(inner.ike_paths[0].remote, pair.path.local);
+  EXPECT_EQ(drops(pair.bob, "keepalive"), 1U);
+  EXPECT_EQ(drops(pair.bob, "esp_truncated"), 2U);
+}
+
+TEST(Engine, UnknownSpisAreDroppedAndHintedSparsely) {
+  TwoEngines pair;
+  std::vector<Bytes> packets;
+  for (std::uint8_t i = 0; i < 100; ++i) packets.push_back(Bytes{0x12, 0x34, 0x56, i, 0, 0, 0, 1, 9, 9, 9, 9});
+  packets.push_back({0, 0, 0, 200, 0, 0, 0, 1});
+  EXPECT_TRUE(pair.bob_receives(packets).packets.empty());
+  EXPECT_EQ(drops(pair.bob, "spi_unknown"), 100U);
+  EXPECT_EQ(drops(pair.bob, "spi_reserved"), 1U);
+  const auto hints = only<UnknownSpi>(pair.events(pair.bob));
+  ASSERT_EQ(hints.size(), 8U);
+  EXPECT_EQ(hints[0].spi, model::Spi{0x12345600});
+  EXPECT_EQ(hints[0].path.remote, pair.path.local);
+}
+
+// RFC 4303 3.4.3, 3.4.4: no packet twice, none that was changed.
+TEST(Engine, ReplayedForgedAndTruncatedPacketsAreDropped) {
+  TwoEngines pair;
+  pair.set_policies();
+  pair.install(1);
+  const Bytes sealed = pair.alice_sends({udp_packet(pair.v4, as_bytes("payload"))}).packets().at(0);
+
+  for (std::size_t i = 4; i < sealed.size(); ++i) {
+    Bytes forged = sealed;
+    forged[i] ^= 0x40;
+    EXPECT_TRUE(pair.bob_receives({forged}).packets.empty()) << i;
+  }
+  for (std::size_t length = 0; length < sealed.size(); ++length) {
+    const Bytes cut(sealed.begin(), sealed.begin() + static_cast<std::ptrdiff_t>(length));
+    EXPECT_TRUE(pair.bob_receives({cut}).packets.empty()) << length;
+  }
+  // All of that has not moved the window: the packet itself is still welcome, once.
+  EXPECT_EQ(pair.bob_receives({sealed, sealed}).packets.size(), 1U);
+  EXPECT_EQ(pair.bob_receives({sealed}).packets.size(), 0U);
+  EXPECT_EQ(drops(pair.bob, "replayed"), 2U);
+  EXPECT_EQ(drops(pair.bob, "bad_icv") + drops(pair.bob, "esp_truncated") + drops(pair.bob, "esp_misaligned") +
+                drops(pair.bob, "replay_too_old"),
+            sealed.size() - 4 + sealed.size());
+  EXPECT_EQ(pair.bob.counters(model::ChildSaId{1})->replay_drops, 2U);
+  EXPECT_GT(pair.bob.counters(model::ChildSaId{1})->integrity_drops, 40U);
+}
+
+// RFC 4301 5.2: an SA carries only what it was negotiated for.
+TEST(Engine, SelectorsAreCheckedBehindTheSa) {
+  TwoEngines pair;
+  pair.set_policies();
+  auto [a, b] = pair.make_pair(1, {});
+  b.remote = {selector("10.1.0.0/24[udp]")};
+  ASSERT_TRUE(pair.alice.install(std::move(a), pair.now) && pair.bob.install(std::move(b), pair.now));
+  Flow inside = pair.v4;
+  Flow outside = pair.v4;
+  outside.source = address("10.1.1.1");
+  const CollectingWire wire = pair.alice_sends({udp_packet(inside, {}), udp_packet(outside, {}),
+                                                tcp_packet(inside, 1, 0x10, {}), udp_packet(pair.v6, {})});
+  EXPECT_EQ(pair.bob_receives(wire.packets()).packets.size(), 1U);
+  EXPECT_EQ(drops(pair.bob, "selector_mismatch"), 3U);
+}
+
+// RFC 6040 4.1, 4.2 through the whole path.
+TEST(Engine, EcnCrossesTheTunnel) {
+  TwoEngines pair;
+  pair.set_policies();
+  pair.install(1);
+  Flow flow = pair.v4;
+  flow.tos = 0xb8 | 2;  // EF, ECT(0)
+  Flow flow6 = pair.v6;
+  flow6.tos = 0x28 | 2;
+  const CollectingWire wire = pair.alice_sends({udp_packet(flow, as_bytes("x")), udp_packet(flow6, as_bytes("x")),
+                                                udp_packet(pair.v4, as_bytes("x"))});
+  ASSERT_EQ(wire.trains.size(), 3U);
+  EXPECT_EQ(wire.trains[0].train.tos, 0xb8 | 2);
+  EXPECT_EQ(wire.trains[1].train.tos, 0x28 | 2);
+  EXPECT_EQ(wire.trains[2].train.tos, 0);
+  const CollectingInner inner = pair.bob_receives(wire.packets(), 3);  // a router marked them
+  ASSERT_EQ(inner.packets.size(), 2U);
+  flow.tos = 0xb8 | 3;
+  flow6.tos = 0x28 | 3;
+  EXPECT_EQ(inner.packets[0], udp_packet(flow, as_bytes("x")));
+  EXPECT_EQ(inner.packets[1], udp_packet(flow6, as_bytes("x")));
+  EXPECT_EQ(drops(pair.bob, "ecn_not_capable"), 1U);
+}
+
+TEST(Engine, DontFragmentFollowsTheOption) {
+  for (const DontFragment mode : {DontFragment::clear, DontFragment::copy, DontFragment::set}) {
+    EngineOptions options;
+    options.dont_fragment = mode;
+    TwoEngines pair(options);
+    pair.set_policies();
+    pair.install(1);
+    Flow with = pair.v4;
+    with.dont_fragment = true;
+    const CollectingWire wire = pair.alice_sends({udp_packet(with, {}), udp_packet(pair.v4, {})});
+    EXPECT_EQ(wire.trains.front().train.dont_fragment, mode != DontFragment::clear);
+    EXPECT_EQ(wire.trains.back().train.dont_fragment, mode == DontFragment::set);
+  }
+}
+
+// RFC 7296 2.8: after a rekey traffic moves to the new pair; the old one still receives for a while.
+TEST(Engine, RekeyMovesTrafficAndOldPacketsStillArrive) {
+  TwoEngines pair;
+  pair.set_policies();
+  pair.install(1);
+  const CollectingWire before = pair.alice_sends({udp_packet(pair.v4, as_bytes("old"))});
+  pair.install(2);
+  const CollectingWire after = pair.alice_sends({udp_packet(pair.v4, as_bytes("new"))});
+  EXPECT_NE(load_be32(before.packets()[0].data()), load_be32(after.packets()[0].data()));
+  pair.bob.remove(model::ChildSaId{1}, 5s, pair.now);
+  EXPECT_EQ(pair.bob_receives(after.packets()).packets.size(), 1U);
+  pair.now += 4s;
+  CollectingWire none;
+  pair.bob.handle_time(pair.now, none);
+  EXPECT_EQ(pair.bob_receives(before.packets()).packets.size(), 1U);
+  ASSERT_EQ(pair.bob.next_deadline(), pair.now + 1s);
+  pair.now += 1s;
+  pair.bob.handle_time(pair.now, none);
+  EXPECT_EQ(pair.bob.take_released_spis().size(), 1U);
+  EXPECT_FALSE(pair.bob.counters(model::ChildSaId{1}).has_value());
+  EXPECT_TRUE(pair.bob_receives(before.packets()).packets.empty());
+  EXPECT_EQ(drops(pair.bob, "spi_unknown"), 1U);
+}
+
+TEST(Engine, RemovedPairDoesNotSend) {
+  TwoEngines pair;
+  pair.set_policies();
+  pair.install(1);
+  EXPECT_EQ(pair.alice_sends({udp_packet(pair.v4, {})}).packets().size(), 1U);
+  pair.alice.remove(model::ChildSaId{1}, 10s, pair.now);
+  pair.alice.remove(model::ChildSaId{99}, 10s, pair.now);
+  EXPECT_EQ(pair.alice_sends({udp_packet(pair.v4, {})}).packets().size(), 0U);
+  EXPECT_EQ(only<Acquire>(pair.events(pair.alice)).size(), 1U);
+}
+
+// RFC 7296 2.8: the responder of a rekey goes on with the old pair until it knows that the initiator has the new one.
+TEST(Engine, HeldPairWaitsForCommandProofOrTheEndOfTheOld) {
+  const auto spi_of_next = [](TwoEngines& pair) {
+    return load_be32(pair.alice_sends({udp_packet(pair.v4, {})}).packets().at(0).data());
+  };
+  for (const std::string_view way : {"command", "proof", "end of the old"}) {
+    TwoEngines pair;
+    pair.set_policies();
+    pair.install(1);
+    auto [a, b] = pair.make_pair(2, {});
+    a.hold_outbound = true;
+    a.replaces = model::ChildSaId{1};
+    const std::uint32_t new_spi = a.spi_outbound.value();
+    ASSERT_TRUE(pair.alice.install(std::move(a), pair.now) && pair.bob.install(std::move(b), pair.now));
+    EXPECT_NE(spi_of_next(pair), new_spi) << way;
+    if (way == "command") {
+      pair.alice.use_outbound(model::ChildSaId{2});
+    } else if (way == "proof") {
+      const CollectingWire wire = pair.sends(pair.bob, {udp_packet(pair.v4.reversed(), {})});
+      EXPECT_EQ(pair.receives(pair.alice, pair.path, wire.packets()).packets.size(), 1U);
+    } else {
+      pair.alice.remove(model::ChildSaId{1}, 5s, pair.now);
+    }
+    EXPECT_EQ(spi_of_next(pair), new_spi) << way;
+  }
+}
+
+TEST(Engine, LifetimesAreToldOnceAndHardOnesEndTheSa) {
+  TwoEngines pair;
+  pair.set_policies();
+  auto [a, b] = pair.make_pair(1, {});
+  a.soft.packets = 3;
+  a.hard.packets = 5;
+  b.soft.packets = 2;
+  b.hard.packets = 4;
+  ASSERT_TRUE(pair.alice.install(std::move(a), pair.now) && pair.bob.install(std::move(b), pair.now));
+  std::vector<Bytes> sealed;
+  for (int i = 0; i < 7; ++i) {
+    for (Bytes& packet : pair.alice_sends({udp_packet(pair.v4, {})}).packets()) sealed.push_back(std::move(packet));
+  }
+  EXPECT_EQ(sealed.size(), 5U);
+  const auto told = only<SaExpired>(pair.events(pair.alice));
+  ASSERT_EQ(told.size(), 2U);
+  EXPECT_FALSE(told[0].hard);
+  EXPECT_TRUE(told[1].hard);
+  // The others ask for a new SA and wait.
+  EXPECT_EQ(all_drops(pair.alice), 0U);
+
+  EXPECT_EQ(pair.bob_receives(sealed).packets.size(), 4U);
+  EXPECT_EQ(drops(pair.bob, "lifetime_over"), 1U);
+  const auto told_by_bob = only<SaExpired>(pair.events(pair.bob));
+  ASSERT_EQ(told_by_bob.size(), 2U);
+  EXPECT_FALSE(told_by_bob[0].hard);
+  EXPECT_TRUE(told_by_bob[1].hard);
+}
+
+// RFC 7296 2.23: only an authenticated packet, the newest, tells of a new address.
+TEST(Engine, PeerMovedIsSeenAfterAuthenticationOnly) {
+  TwoEngines pair;
+  pair.set_policies();
+  pair.install(1);
+  const std::vector<Bytes> sealed =
+      pair.alice_sends({udp_packet(pair.v4, {}), udp_packet(pair.v4, {}), udp_packet(pair.v4, {})}).packets();
+  const net::Path moved{pair.path.remote, {address("198.51.100.9"), 31337}};
+  Bytes forged = sealed[2];
+  forged.back() ^= 1;
+  EXPECT_TRUE(pair.receives(pair.bob, moved, {forged}).packets.empty());
+  EXPECT_EQ(pair.receives(pair.bob, {pair.path.remote, pair.path.local}, {sealed[1]}).packets.size(), 1U);
+  EXPECT_EQ(pair.receives(pair.bob, moved, {sealed[0]}).packets.size(), 1U);  // late: an older packet tells nothing
+  EXPECT_TRUE(only<PeerMovedSeen>(pair.events(pair.bob)).empty());
+  EXPECT_EQ(pair.receives(pair.bob, moved, {sealed[2]}).packets.size(), 1U);
+  const auto seen = only<PeerMovedSeen>(pair.events(pair.bob));
+  ASSERT_EQ(seen.size(), 1U);
+  EXPECT_EQ(seen[0].remote, moved.remote);
+
+  pair.bob.update_path(model::ChildSaId{1}, moved, model::Encapsulation::udp);
+  const CollectingWire wire = pair.sends(pair.bob, {udp_packet(pair.v4.reversed(), {})});
+  ASSERT_EQ(wire.trains.size(), 1U);
+  EXPECT_EQ(wire.trains[0].train.path, moved);
+}
+
+TEST(Engine, InboundActivityAtMostOnceASecond) {
+  TwoEngines pair;
+  pair.set_policies();
+  pair.install(1);
+  std::size_t told = 0;
+  for (int i = 0; i < 50; ++i) {
+    EXPECT_EQ(pair.bob_receives(pair.alice_sends({udp_packet(pair.v4, {})}).packets()).packets.size(), 1U);
+    told += only<InboundActivity>(pair.events(pair.bob)).size();
+    pair.now += 100ms;
+  }
+  EXPECT_EQ(told, 5U);
+}
+
+TEST(Engine, RefusesWhatItCannotCarry) {
+  TwoEngines pair;
+  auto [a, b] = pair.make_pair(1, {});
+  a.mode = model::Mode::transport;
+  EXPECT_EQ(pair.alice.install(std::move(a), pair.now).error(), DataPlaneError::unsupported_suite);
+  b.suite.encryption = model::EncryptionId::triple_des;
+  EXPECT_EQ(pair.bob.install(std::move(b), pair.now).error(), DataPlaneError::unsupported_suite);
+  auto [c, d] = pair.make_pair(2, {});
+  c.outbound.encryption = SecretBytes(3);
+  EXPECT_EQ(pair.alice.install(std::move(c), pair.now).error(), DataPlaneError::unsupported_suite);
+  // After a refusal nothing is left: the same ids and SPIs go in.
+  auto [e, f] = pair.make_pair(2, {});
+  e.spi_inbound = d.spi_outbound;
+  EXPECT_TRUE(pair.alice.install(std::move(e), pair.now).has_value());
+  auto [g, h] = pair.make_pair(3, {});
+  g.spi_inbound = d.spi_outbound;
+  EXPECT_EQ(pair.alice.install(std::move(g), pair.now).error(), DataPlaneError::no_free_spi);
+}
+
+TEST(Engine, TooLongForOneOuterPacket) {
+  TwoEngines pair;
+  pair.set_policies();
+  pair.install(1);
+  EXPECT_TRUE(pair.alice_sends({udp_packet(pair.v4, Bytes(65500))}).trains.empty());
+  EXPECT_EQ(drops(pair.alice, "too_long"), 1U);
+}
+
+TEST(Engine, InnerGarbageIsCounted) {
+  TwoEngines pair;
+  pair.set_policies();
+  pair.install(1);
+  Bytes long_field = udp_packet(pair.v4, {});
+  store_be16(long_field.data() + 2, 2000);
+  EXPECT_TRUE(pair.alice_sends({{}, {0x45}, Bytes(40, 0), long_field}).trains.empty());
+  EXPECT_EQ(drops(pair.alice, "inner_malformed"), 4U);
+}
+
+}  // namespace
+}  // namespace culvert::ipsec
