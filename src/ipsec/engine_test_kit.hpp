@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,8 +9,10 @@
 #include "base/check.hpp"
 #include "base/random.hpp"
 #include "ipsec/engine.hpp"
+#include "ipsec/esp_job.hpp"
 #include "ipsec/packet_io.hpp"
 #include "model/child_sa.hpp"
+#include "model/proposal.hpp"
 #include "net/checksum.hpp"
 #include "net/header_writer.hpp"
 #include "net/headers.hpp"
@@ -207,6 +208,53 @@ inline std::vector<NamedSuite> all_suites() {
   }
   return suites;
 }
+
+/// Seals any plaintext for an SA, also such as no honest peer would send.
+class RawSealer {
+ public:
+  RawSealer(model::Spi spi, const model::EspSuite& suite, const model::SaKeys& keys) : spi_(spi) {
+    const crypto::PacketSuite packet_suite =
+        model::packet_suite(suite.encryption, suite.key_bits, suite.integrity).value();
+    const crypto::SuiteSizes sizes = crypto::sizes_of(packet_suite);
+    layout_ = {.iv = static_cast<std::uint16_t>(sizes.iv),
+               .icv = static_cast<std::uint16_t>(sizes.icv),
+               .alignment = static_cast<std::uint16_t>(std::max<std::size_t>(4, sizes.block)),
+               .aead = packet_suite.is_aead(),
+               .random_iv = !packet_suite.is_aead() && sizes.iv != 0,
+               .extended = suite.esn == model::EsnId::esn};
+    cipher_ = crypto::make_packet_cipher(packet_suite, keys.encryption.view(), keys.integrity.view()).value();
+  }
+
+  /// `text` is what gets encrypted, padding and trailer included; a multiple of `layout().alignment`.
+  [[nodiscard]] Bytes seal(std::uint64_t sequence, ByteView text) {
+    Bytes packet(layout_.head() + text.size() + layout_.icv);
+    store_be32(packet.data(), spi_.value());
+    store_be32(packet.data() + 4, static_cast<std::uint32_t>(sequence));
+    for (std::size_t i = 0; i < layout_.iv; ++i) {
+      packet[kEspHeaderSize + i] = static_cast<std::uint8_t>(sequence >> (8 * (i % 8)));
+    }
+    std::copy(text.begin(), text.end(), packet.begin() + static_cast<std::ptrdiff_t>(layout_.head()));
+    std::array<std::uint8_t, kMaxEspAad> aad{};
+    crypto::PacketJob job = make_esp_job(layout_, packet.data(), text.size(), sequence, aad);
+    cipher_->seal({&job, 1});
+    return packet;
+  }
+  /// The packet with the trailer that RFC 4303 2.4 wants.
+  [[nodiscard]] Bytes seal_inner(std::uint64_t sequence, ByteView inner, net::IpProtocol next_header) {
+    Bytes text = to_bytes(inner);
+    const std::size_t padding = layout_.padded(text.size()) - text.size() - kEspTrailerSize;
+    for (std::size_t i = 1; i <= padding; ++i) text.push_back(static_cast<std::uint8_t>(i));
+    text.push_back(static_cast<std::uint8_t>(padding));
+    text.push_back(static_cast<std::uint8_t>(next_header));
+    return seal(sequence, text);
+  }
+  [[nodiscard]] const EspLayout& layout() const { return layout_; }
+
+ private:
+  model::Spi spi_;
+  EspLayout layout_;
+  std::unique_ptr<crypto::PacketCipher> cipher_;
+};
 
 /// Alice and Bob, joined by nothing: a test carries the packets. Each has the rule `local` <-> `remote`, protect.
 class TwoEngines {

@@ -1,0 +1,122 @@
+// Super-packets in, GSO trains out.
+#include <gtest/gtest.h>
+
+#include "ipsec/engine_test_kit.hpp"
+
+namespace culvert::ipsec {
+namespace {
+
+using namespace test_kit;
+using Segmentation = Offload::Segmentation;
+
+std::vector<Bytes> pieces_of(const Flow& flow, const Bytes& payload, std::size_t step) {
+  std::vector<Bytes> pieces;
+  for (std::size_t at = 0; at < payload.size(); at += step) {
+    const std::size_t size = std::min(step, payload.size() - at);
+    Flow piece = flow;
+    piece.identification = static_cast<std::uint16_t>(flow.identification + pieces.size());
+    pieces.push_back(tcp_packet(piece, static_cast<std::uint32_t>(1 + at), 0x10,
+                                ByteView(payload).subspan(at, size)));
+  }
+  return pieces;
+}
+
+class Trains : public testing::Test {
+ protected:
+  Trains() {
+    pair_.set_policies();
+    pair_.install(1);
+  }
+  TwoEngines pair_;
+};
+
+TEST_F(Trains, SuperPacketBecomesOneTrain) {
+  for (const bool six : {false, true}) {
+    const Flow flow = six ? pair_.v6 : pair_.v4;
+    const Bytes payload = random_bytes(pair_.random, 60000);
+    const Offload offload{.segmentation = six ? Segmentation::tcp6 : Segmentation::tcp4,
+                          .segment_size = 1360,
+                          .checksum_partial = true};
+    const CollectingWire wire = pair_.alice_sends({tcp_packet(flow, 1, 0x10, payload)}, offload);
+    ASSERT_EQ(wire.trains.size(), 1U);
+    EXPECT_EQ(wire.trains[0].train.segments(), 45U);
+    EXPECT_EQ(pair_.bob_receives_trains(wire.trains).packets, pieces_of(flow, payload, 1360));
+  }
+  EXPECT_EQ(all_drops(pair_.alice) + all_drops(pair_.bob), 0U);
+}
+
+TEST_F(Trains, BoundsOfATrainHold) {
+  EngineOptions options;
+  options.max_train_segments = 7;
+  options.max_train_bytes = 9000;
+  TwoEngines pair(options);
+  pair.set_policies();
+  pair.install(1);
+  for (const int step : {100, 536, 1400, 8000}) {
+    const Bytes payload = random_bytes(pair.random, 50000);
+    const CollectingWire wire = pair.alice_sends({tcp_packet(pair.v4, 1, 0x10, payload)},
+                                                 {.segmentation = Segmentation::tcp4, .segment_size = static_cast<std::uint16_t>(step)});
+    for (const SentTrain& sent : wire.trains) {
+      EXPECT_LE(sent.train.segments(), 7U);
+      EXPECT_LE(sent.bytes.size(), 9000U);
+    }
+    EXPECT_EQ(pair.bob_receives_trains(wire.trains).packets, pieces_of(pair.v4, payload, static_cast<std::size_t>(step)));
+  }
+}
+
+TEST_F(Trains, ShorterPacketClosesATrainAndAnotherTosOpensOne) {
+  const auto sized = [this](std::size_t size, std::uint8_t tos) {
+    Flow flow = pair_.v4;
+    flow.tos = tos;
+    return udp_packet(flow, Bytes(size));
+  };
+  const CollectingWire wire = pair_.alice_sends({sized(1000, 0), sized(1000, 0), sized(500, 0), sized(500, 0),
+                                                 sized(500, 0x28), sized(1000, 0x28), sized(1000, 0x28)});
+  std::vector<std::size_t> segments;
+  for (const SentTrain& sent : wire.trains) segments.push_back(sent.train.segments());
+  EXPECT_EQ(segments, (std::vector<std::size_t>{3, 1, 1, 2}));
+  EXPECT_EQ(pair_.bob_receives_trains(wire.trains).packets.size(), 7U);
+}
+
+TEST_F(Trains, IkeAndKeepalivesInsideATrainAreSorted) {
+  const CollectingWire wire = pair_.alice_sends({udp_packet(pair_.v4, Bytes(100)), udp_packet(pair_.v4, Bytes(100))});
+  ASSERT_EQ(wire.trains.size(), 1U);
+  SentTrain train = wire.trains[0];
+  Bytes ike(train.train.segment_size, 0x77);
+  store_be32(ike.data(), 0);
+  train.bytes = concat({ByteView(train.bytes).first(train.train.segment_size), ike,
+                        ByteView(train.bytes).subspan(train.train.segment_size), Bytes{0xff}});
+  const CollectingInner inner = pair_.bob_receives_trains({train});
+  EXPECT_EQ(inner.packets.size(), 2U);
+  ASSERT_EQ(inner.ike.size(), 1U);
+  EXPECT_EQ(inner.ike[0].size(), train.train.segment_size - 4U);
+  EXPECT_EQ(drops(pair_.bob, "keepalive"), 1U);
+}
+
+TEST_F(Trains, ManySasInOneBatchKeepTheirOrder) {
+  TwoEngines pair;
+  // Ten connections by destination, each with an SA of its own.
+  std::vector<Policy> policies;
+  for (std::uint8_t i = 0; i < 10; ++i) {
+    const model::TrafficSelector remote = selector("10.2." + std::to_string(i) + ".0/24");
+    policies.push_back({PolicyId{i}, PolicyAction::protect, pair.alice_side, {remote}, model::ConnectionId{i}});
+    auto [a, b] = pair.make_pair(i + 1, all_suites()[i].suite);
+    a.connection = model::ConnectionId{i};
+    ASSERT_TRUE(pair.alice.install(std::move(a), pair.now) && pair.bob.install(std::move(b), pair.now));
+  }
+  pair.alice.set_policies(std::move(policies));
+  std::vector<Bytes> packets;
+  for (std::uint16_t i = 0; i < 1000; ++i) {
+    Flow flow = pair.v4;
+    const std::uint8_t octets[] = {10, 2, static_cast<std::uint8_t>(pair.random.below(10)), 1};
+    flow.destination = net::IpAddress::from_bytes(octets).value();
+    flow.identification = i;
+    packets.push_back(udp_packet(flow, random_bytes(pair.random, pair.random.below(200))));
+  }
+  const CollectingWire wire = pair.alice_sends(packets);
+  EXPECT_EQ(pair.bob_receives_trains(wire.trains).packets, packets);
+  EXPECT_EQ(all_drops(pair.alice) + all_drops(pair.bob), 0U);
+}
+
+}  // namespace
+}  // namespace culvert::ipsec
