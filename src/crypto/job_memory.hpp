@@ -20,4 +20,12 @@ inline void move_to_output(const PacketJob& job) {
   return in != out && in < out + job.length && out < in + job.length;
 }
 
+/// Cipher-then-MAC: at most this many octets enter one MAC. More than any IP packet needs; ipsec-mb counts in 16 bits.
+inline constexpr std::size_t kMaxMacInput = 65'534;
+
+[[nodiscard]] inline bool mac_fits(const PacketJob& job, const SuiteSizes& sizes) {
+  return job.length <= kMaxMacInput && job.aad.size() <= kMaxMacInput &&
+         job.aad.size() + sizes.iv + job.length + job.mac_suffix_length <= kMaxMacInput;
+}
+
 }  // namespace culvert::crypto

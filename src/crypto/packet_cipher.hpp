@@ -40,13 +40,14 @@ struct SuiteSizes {
 [[nodiscard]] SuiteSizes sizes_of(const PacketSuite& suite);
 
 /// One packet's work. All pointers refer to memory of the caller; `output` may be `input` (in place) or not overlap it
-/// at all, except that it may also start before it (a move to the front).
+/// at all, except that it may also start before it: a move to the front, for an open also over its own IV and
+/// additional data. Jobs of one batch share no memory that any of them writes.
 struct PacketJob {
   /// The explicit IV as it stands in the packet: 8 octets (AEAD; the nonce is salt | iv) or 16 (CBC). For seal the
   /// caller has already chosen and written it; it must never repeat under one key for the AEADs and be unpredictable
   /// for CBC (RFC 3602 3).
   const std::uint8_t* iv = nullptr;
-  /// AEAD: the additional data, at most 64 octets. Cipher-then-MAC: the octets that go into the MAC in front of the IV
+  /// AEAD: the additional data. Cipher-then-MAC: the octets that go into the MAC in front of the IV
   /// (ESP: SPI and low sequence number; IKE: from the IKE header up to the IV), of any length.
   ByteView aad;
   /// Cipher-then-MAC only: octets that enter the MAC after the ciphertext without being sent (ESN's high half, RFC
@@ -55,7 +56,9 @@ struct PacketJob {
   std::uint8_t mac_suffix_length = 0;  // 0 or 4
   const std::uint8_t* input = nullptr;
   std::uint8_t* output = nullptr;
-  std::size_t length = 0;  // octets of plaintext = ciphertext, without IV and ICV
+  /// Octets of plaintext = ciphertext, without IV and ICV. Seal wants a multiple of the suite's block; open refuses
+  /// others. Cipher-then-MAC: with all that enters the MAC at most 65,534.
+  std::size_t length = 0;
   /// Seal writes the ICV here; open compares with what stands here. It may lie directly behind the ciphertext.
   std::uint8_t* icv = nullptr;
   /// Set by open: the ICV was right. The output of a failed job is unspecified and must not be used. Seal sets true.
@@ -70,7 +73,7 @@ class PacketCipher {
   virtual void seal(std::span<PacketJob> jobs) = 0;
   /// Checks every ICV in constant time; for cipher-then-MAC before any decryption is used.
   virtual void open(std::span<PacketJob> jobs) = 0;
-  [[nodiscard]] virtual const char* backend() const = 0;  // "ipsec-mb 1.3" or "OpenSSL 3.0.x", for status
+  [[nodiscard]] virtual const char* backend() const = 0;  // "ipsec-mb 1.3.0" or "OpenSSL 3.0.x", for status
 };
 
 /// Which libraries may serve: `automatic` takes the fastest one that this CPU and installation offer.

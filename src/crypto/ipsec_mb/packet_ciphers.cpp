@@ -1,11 +1,32 @@
 #include "crypto/ipsec_mb/packet_ciphers.hpp"
 
+#if HAVE_IPSEC_MB
+#include "crypto/ipsec_mb/manager.hpp"
+#endif
+
 namespace culvert::crypto::ipsec_mb {
+
+#if HAVE_IPSEC_MB
+
+bool available() { return shared_manager() != nullptr; }
+
+MadePacketCipher make(const PacketSuite& suite, ByteView encryption_key, ByteView integrity_key) {
+  if (!available()) return err(CryptoError::unsupported);
+  switch (suite.cipher) {
+    case CipherId::aes_gcm_16: return make_aes_gcm(suite, encryption_key);
+    case CipherId::chacha20_poly1305: return make_chacha20_poly1305(encryption_key);
+    case CipherId::aes_cbc:
+    case CipherId::null: return make_cipher_then_mac(suite, encryption_key, integrity_key);
+  }
+  return err(CryptoError::unsupported);
+}
+
+#else
 
 bool available() { return false; }
 
-Result<std::unique_ptr<PacketCipher>, CryptoError> make(const PacketSuite&, ByteView, ByteView) {
-  return err(CryptoError::unsupported);
-}
+MadePacketCipher make(const PacketSuite&, ByteView, ByteView) { return err(CryptoError::unsupported); }
+
+#endif
 
 }  // namespace culvert::crypto::ipsec_mb

@@ -7,9 +7,15 @@ namespace culvert::crypto::ipsec_mb {
 /// True when the library was built in and this CPU has the instructions for its constant-time AES.
 [[nodiscard]] bool available();
 
+using MadePacketCipher = Result<std::unique_ptr<PacketCipher>, CryptoError>;
+
 /// Any suite that `make_packet_cipher` lets through; key sizes are right. `unsupported` when the library is not
 /// available.
-[[nodiscard]] Result<std::unique_ptr<PacketCipher>, CryptoError> make(const PacketSuite& suite, ByteView encryption_key,
-                                                                      ByteView integrity_key);
+[[nodiscard]] MadePacketCipher make(const PacketSuite& suite, ByteView encryption_key, ByteView integrity_key);
+
+[[nodiscard]] MadePacketCipher make_aes_gcm(const PacketSuite& suite, ByteView key_and_salt);
+[[nodiscard]] MadePacketCipher make_chacha20_poly1305(ByteView key_and_salt);
+[[nodiscard]] MadePacketCipher make_cipher_then_mac(const PacketSuite& suite, ByteView encryption_key,
+                                                    ByteView integrity_key);
 
 }  // namespace culvert::crypto::ipsec_mb

@@ -48,12 +48,6 @@ class Aead final : public PacketCipher {
  private:
   [[nodiscard]] bool transform(const PacketJob& job, bool sealing) {
     CHECK(job.length <= INT_MAX && job.aad.size() <= INT_MAX);
-    // The library promises nothing for memory that overlaps in part.
-    const std::uint8_t* input = job.input;
-    if (overlaps_partly(job)) {
-      move_to_output(job);
-      input = job.output;
-    }
     // RFC 4106 4, RFC 7634 2: the nonce is the salt, then the packet's IV.
     std::copy_n(job.iv, kNonceSize - kSaltSize, nonce_.begin() + kSaltSize);
     EVP_CIPHER_CTX* context = context_.get();
@@ -63,6 +57,13 @@ class Aead final : public PacketCipher {
     if (!job.aad.empty() &&
         EVP_CipherUpdate(context, nullptr, &written, job.aad.data(), static_cast<int>(job.aad.size())) != 1) {
       return false;
+    }
+    // The library promises nothing for memory that overlaps in part. A move to the front may overwrite IV and
+    // additional data, so it waits until both were read.
+    const std::uint8_t* input = job.input;
+    if (overlaps_partly(job)) {
+      move_to_output(job);
+      input = job.output;
     }
     if (job.length > 0 && EVP_CipherUpdate(context, job.output, &written, input, static_cast<int>(job.length)) != 1) {
       return false;

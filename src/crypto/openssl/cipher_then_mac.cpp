@@ -1,4 +1,3 @@
-#include <climits>
 #include <string>
 
 #include <openssl/crypto.h>
@@ -44,8 +43,7 @@ class CipherThenMac final : public PacketCipher {
 
   void seal(std::span<PacketJob> jobs) override {
     for (PacketJob& job : jobs) {
-      CHECK(job.length % sizes_.block == 0);
-      move_to_output(job);
+      CHECK(job.length % sizes_.block == 0 && mac_fits(job, sizes_));
       const bool encrypted = run(cbc_.encrypt.get(), job, true);
       CHECK(encrypted);  // no input makes it fail, and what was not encrypted must never be sent
       std::uint8_t mac[kLargestMac];
@@ -58,11 +56,10 @@ class CipherThenMac final : public PacketCipher {
   void open(std::span<PacketJob> jobs) override {
     for (PacketJob& job : jobs) {
       job.ok = false;
-      if (job.length % sizes_.block != 0) continue;
+      if (job.length % sizes_.block != 0 || !mac_fits(job, sizes_)) continue;
       std::uint8_t mac[kLargestMac];
       compute_mac(job, job.input, mac);
       if (!constant_time_equal({mac, sizes_.icv}, {job.icv, sizes_.icv})) continue;
-      move_to_output(job);
       job.ok = run(cbc_.decrypt.get(), job, false);
     }
   }
@@ -70,14 +67,17 @@ class CipherThenMac final : public PacketCipher {
   [[nodiscard]] const char* backend() const override { return backend_name(); }
 
  private:
-  /// Works in place on the output. True without a cipher (NULL encryption).
+  /// Brings text from input to output. Without a cipher (NULL encryption) that is a move.
   [[nodiscard]] bool run(EVP_CIPHER_CTX* context, const PacketJob& job, bool sealing) {
+    // The IV goes in before the move: a move to the front may overwrite it.
+    if (context != nullptr && EVP_CipherInit_ex2(context, nullptr, nullptr, job.iv, sealing ? 1 : 0, nullptr) != 1) {
+      return false;
+    }
+    move_to_output(job);
     if (context == nullptr || job.length == 0) return true;
-    CHECK(job.length <= INT_MAX);
+    const auto length = static_cast<int>(job.length);
     int written = 0;
-    return EVP_CipherInit_ex2(context, nullptr, nullptr, job.iv, sealing ? 1 : 0, nullptr) == 1 &&
-           EVP_CipherUpdate(context, job.output, &written, job.output, static_cast<int>(job.length)) == 1 &&
-           written == static_cast<int>(job.length);
+    return EVP_CipherUpdate(context, job.output, &written, job.output, length) == 1 && written == length;
   }
 
   void compute_mac(const PacketJob& job, const std::uint8_t* ciphertext, std::uint8_t* out) {
