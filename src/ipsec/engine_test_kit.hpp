@@ -11,6 +11,7 @@
 #include "ipsec/engine.hpp"
 #include "ipsec/esp_job.hpp"
 #include "ipsec/packet_io.hpp"
+#include "ipsec/spd.hpp"
 #include "model/child_sa.hpp"
 #include "model/proposal.hpp"
 #include "net/checksum.hpp"

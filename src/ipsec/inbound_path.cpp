@@ -127,8 +127,13 @@ void InboundPath::finish_batch(Instant now, InboundSink& sink) {
       drops_.count(inner.error());
       continue;
     }
-    delivery_.push_back({*inner, {}});
+    if (options_.coalesce) {
+      coalescer_.add(inner->packet, inner->info, item.input->bytes.data(), delivery_);
+    } else {
+      delivery_.push_back({inner->packet, {}});
+    }
   }
+  coalescer_.finish(delivery_);
   batch_.clear();
   if (!delivery_.empty()) sink.deliver(delivery_);
   delivery_.clear();
@@ -176,7 +181,7 @@ void InboundPath::note_traffic(const Item& item, bool newest, Instant now) {
 }
 
 // Stages 6 and 7: unwrap, match.
-Result<MutableByteView, DropReason> InboundPath::unwrap(const Item& item) {
+auto InboundPath::unwrap(const Item& item) -> Result<Decapsulated, DropReason> {
   const EspLayout& layout = item.sa->inbound.layout;
   const MutableByteView text = text_of(layout, item.packet);
   const auto next_header = static_cast<net::IpProtocol>(text[text.size() - 1]);
@@ -205,7 +210,7 @@ Result<MutableByteView, DropReason> InboundPath::unwrap(const Item& item) {
   const auto tos = decapsulated_tos(info->tos, item.input->tos);
   if (!tos) return err(DropReason::ecn_not_capable);
   if (*tos != info->tos) net::set_tos(inner, *tos);
-  return inner;
+  return Decapsulated{inner, *info};
 }
 
 }  // namespace culvert::ipsec

@@ -7,7 +7,7 @@
 //   5 admit       replay window again, now moved; lifetime; the peer's address
 //   6 unwrap      padding, next header, the inner packet's headers, ECN
 //   7 match       the SA's selectors
-//   8 deliver     to TUN
+//   8 deliver     to TUN, TCP segments joined to super-packets where it takes them
 #pragma once
 
 #include <array>
@@ -21,16 +21,17 @@
 #include "ipsec/job_batch.hpp"
 #include "ipsec/packet_io.hpp"
 #include "ipsec/sad.hpp"
+#include "ipsec/tcp_coalescer.hpp"
+#include "net/packet.hpp"
 
 namespace culvert::ipsec {
 
 class InboundPath {
  public:
-  /// `sending_changed` is set when a pair that waited may now send (RFC 7296 2.8).
   InboundPath(const EngineOptions& options, const Sad& sad, EventQueue& events, DropCounters& drops);
 
   void run(std::span<const WireInput> inputs, Instant now, InboundSink& sink);
-  /// True once after a held pair was released by its first authenticated packet.
+  /// True once after a held pair was released by its first authenticated packet (RFC 7296 2.8).
   [[nodiscard]] bool take_sending_changed();
 
  private:
@@ -48,8 +49,13 @@ class InboundPath {
   [[nodiscard]] bool admit(const Item& item, Instant now);
   void note_traffic(const Item& item, bool newest, Instant now);
   void tell_expiry(SaPair& sa);
+  // An inner packet on its way to TUN. The facts are those before the ECN field was merged.
+  struct Decapsulated {
+    MutableByteView packet;
+    net::PacketInfo info;
+  };
   /// The inner packet, ECN merged and selectors checked, or why there is none.
-  [[nodiscard]] Result<MutableByteView, DropReason> unwrap(const Item& item);
+  [[nodiscard]] Result<Decapsulated, DropReason> unwrap(const Item& item);
   void count_replay(SaPair& sa, ReplayWindow::Verdict verdict);
 
   const EngineOptions& options_;
@@ -61,6 +67,7 @@ class InboundPath {
 
   JobBatch<InboundSa> batch_;
   std::array<Item, JobBatch<InboundSa>::kCapacity> items_;
+  TcpCoalescer coalescer_;
   std::vector<InnerPacket> delivery_;
 };
 

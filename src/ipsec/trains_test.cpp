@@ -45,6 +45,28 @@ TEST_F(Trains, SuperPacketBecomesOneTrain) {
   EXPECT_EQ(all_drops(pair_.alice) + all_drops(pair_.bob), 0U);
 }
 
+// The whole way: one super-packet in, one train, one super-packet out.
+TEST_F(Trains, SuperPacketComesOutAsOneWhenCoalescing) {
+  EngineOptions options;
+  options.coalesce = true;
+  TwoEngines pair(options);
+  pair.set_policies();
+  pair.install(1);
+  for (const bool six : {false, true}) {
+    const Bytes payload = random_bytes(pair.random, 60000);
+    const Offload offload{.segmentation = six ? Segmentation::tcp6 : Segmentation::tcp4,
+                          .segment_size = 1360,
+                          .checksum_partial = true};
+    const Bytes super = tcp_packet(six ? pair.v6 : pair.v4, 1, 0x18, payload);
+    const CollectingInner inner = pair.bob_receives_trains(pair.alice_sends({super}, offload).trains);
+    ASSERT_EQ(inner.packets.size(), 1U);
+    EXPECT_EQ(inner.packets[0].size(), super.size());
+    EXPECT_TRUE(std::equal(payload.begin(), payload.end(), inner.packets[0].end() - 60000));
+    EXPECT_EQ(inner.offloads[0].segmentation, offload.segmentation);
+    EXPECT_EQ(inner.offloads[0].segment_size, 1360U);
+  }
+}
+
 TEST_F(Trains, BoundsOfATrainHold) {
   EngineOptions options;
   options.max_train_segments = 7;
