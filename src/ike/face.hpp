@@ -71,11 +71,17 @@ struct PeerMoved {
   model::ChildSaId child;
   net::Endpoint remote;
 };
+/// The data plane received ESP with an SPI that it does not know, as after a restart of ours. `path` is where it came from and to, with
+/// the UDP ports to answer on. The sender is told with INVALID_SPI, at a bounded rate (RFC 7296 1.5), so that it notices soon.
+struct UnknownEspSpi {
+  net::Path path;
+  model::Spi spi;
+};
 /// Ends everything: DELETE to every peer, once, without waiting for the answer.
 struct Shutdown {};
 
 using Command = std::variant<ConfigureConnection, RemoveConnection, Initiate, Terminate, RekeyIkeSa, RekeyChildSa, DeleteChildSa,
-                             CheckLiveness, PeerAlive, PeerMoved, Shutdown>;
+                             CheckLiveness, PeerAlive, PeerMoved, UnknownEspSpi, Shutdown>;
 
 // ---------------------------------------------------------------- events: what IKE tells control
 
