@@ -1,0 +1,266 @@
+#include "ike/v2/child_negotiation.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/check.hpp"
+#include "ike/v2/children.hpp"
+#include "ike/v2/describe.hpp"
+#include "ike/v2/keys.hpp"
+#include "ike/v2/nat.hpp"
+
+namespace culvert::ike::v2 {
+namespace {
+
+using model::KeyExchangeMethod;
+using model::NotifyType;
+using model::Role;
+
+Bytes spi_octets(model::Spi spi) {
+  ByteWriter writer;
+  writer.u32(spi.value());
+  return writer.take();
+}
+
+std::optional<model::Spi> spi_of(const model::Proposal& proposal) {
+  if (proposal.spi.size() != 4) return std::nullopt;
+  const model::Spi spi(load_be32(proposal.spi.data()));
+  // RFC 4303 2.1: 0 is for local use, 1 to 255 are reserved.
+  if (spi.value() < 256) return std::nullopt;
+  return spi;
+}
+
+model::SelectionOptions selection(ChildExchange exchange, KeyExchangeMethod prefer) {
+  return {.prefer_method = prefer, .ignore_key_exchange = exchange == ChildExchange::ike_auth};
+}
+
+ChildRefusal local_error(std::string detail) {
+  return {.notify = NotifyType::no_additional_sas,
+          .data = {},
+          .kind = FailureKind::local_error,
+          .detail = std::move(detail)};
+}
+
+ChildRefusal selector_refusal(const model::TrafficSelectors& local, const model::TrafficSelectors& remote,
+                              const model::ConnectionConfig& config) {
+  return {.notify = NotifyType::ts_unacceptable,
+          .data = {},
+          .kind = FailureKind::traffic_selectors,
+          .detail = fmt::format("the peer's traffic selectors {} have nothing in common with ours, {}",
+                                describe(local, remote), describe(config.local, config.remote))};
+}
+
+}  // namespace
+
+std::vector<model::Proposal> without_key_exchange(std::vector<model::Proposal> proposals) {
+  for (model::Proposal& proposal : proposals) {
+    std::erase_if(proposal.transforms,
+                  [](const model::Transform& one) { return one.type == model::TransformType::key_exchange; });
+  }
+  return proposals;
+}
+
+std::vector<KeyExchangeMethod> usable_methods(const std::vector<model::Proposal>& proposals) {
+  std::vector<KeyExchangeMethod> methods;
+  for (const model::Proposal& proposal : proposals) {
+    for (const model::Transform& transform : proposal.transforms) {
+      if (transform.type != model::TransformType::key_exchange) continue;
+      const auto method = static_cast<KeyExchangeMethod>(transform.id);
+      if (model::key_exchange_id(method) && std::ranges::find(methods, method) == methods.end())
+        methods.push_back(method);
+    }
+  }
+  return methods;
+}
+
+Result<ChildOffer, ChildRefusal> make_child_offer(Core& core, const model::ConnectionConfig& config,
+                                                  ChildExchange exchange, const ChildSa* old,
+                                                  KeyExchangeMethod method) {
+  ChildOffer offer;
+  offer.proposals =
+      exchange == ChildExchange::ike_auth ? without_key_exchange(config.esp_proposals) : config.esp_proposals;
+  offer.local = config.local;
+  offer.remote = config.remote;
+  offer.transport = old != nullptr ? old->mode == model::Mode::transport : config.mode == model::Mode::transport;
+  // RFC 7296 2.9.2: a rekey never proposes less than the pair in use covers.
+  if (old != nullptr && (!model::is_subset(old->local, offer.local) || !model::is_subset(old->remote, offer.remote))) {
+    offer.local = old->local;
+    offer.remote = old->remote;
+  }
+  if (exchange == ChildExchange::create_child_sa) {
+    const auto methods = usable_methods(offer.proposals);
+    if (method == KeyExchangeMethod::none && !methods.empty()) method = methods.front();
+    if (method != KeyExchangeMethod::none) {
+      auto made = crypto::make_key_exchange(*model::key_exchange_id(method), core.random);
+      if (!made)
+        return err(
+            local_error(fmt::format("no key pair for {}: {}", describe(method), crypto::to_string(made.error()))));
+      offer.key_exchange = std::move(*made);
+      offer.method = method;
+    }
+  }
+  const auto spi = core.esp_spis.allocate();
+  if (!spi) return err(local_error("the data plane has no free SPI"));
+  offer.spi_inbound = *spi;
+  std::uint8_t number = 0;
+  for (model::Proposal& proposal : offer.proposals) {
+    proposal.number = ++number;
+    proposal.spi = spi_octets(*spi);
+  }
+  return offer;
+}
+
+void add_child_sa_payload(codec::Message& message, const ChildOffer& offer) {
+  if (offer.transport) message.add_notify(NotifyType::use_transport_mode);
+  message.add(codec::SaPayload{offer.proposals});
+}
+
+void add_child_ts_payloads(codec::Message& message, const ChildOffer& offer) {
+  message.add(codec::TsPayload{.side = Role::initiator, .selectors = offer.local, .unknown = {}});
+  message.add(codec::TsPayload{.side = Role::responder, .selectors = offer.remote, .unknown = {}});
+}
+
+void withdraw_offer(Core& core, const ChildOffer& offer) { core.esp_spis.release(offer.spi_inbound); }
+
+Result<ChildAgreement, ChildRefusal> check_child_answer(const model::ConnectionConfig& config, ChildExchange exchange,
+                                                        const ChildOffer& offer, const ChildSa* old,
+                                                        const codec::Message& answer) {
+  const auto& proposals = answer.first<codec::SaPayload>()->proposals;
+  const auto accepted = model::accept_answer(proposals, offer.proposals, selection(exchange, offer.method));
+  const auto spi = accepted ? spi_of(accepted->proposal) : std::nullopt;
+  if (!accepted || !spi ||
+      !model::packet_suite(accepted->esp.encryption, accepted->esp.key_bits, accepted->esp.integrity)) {
+    return err(ChildRefusal{.notify = NotifyType::no_proposal_chosen,
+                            .data = {},
+                            .kind = FailureKind::protocol_error,
+                            .detail = fmt::format("the peer chose {}, which is no valid choice from our offer {}",
+                                                  describe(proposals), describe(offer.proposals))});
+  }
+  ChildAgreement agreement{
+      .suite = accepted->esp, .spi_inbound = offer.spi_inbound, .spi_outbound = *spi, .local = {}, .remote = {}};
+  agreement.local = answer.ts(Role::initiator)->selectors;
+  agreement.remote = answer.ts(Role::responder)->selectors;
+  // RFC 7296 2.9: the responder may narrow, never widen; 2.9.2: nor narrow below the pair being rekeyed.
+  const bool within = !agreement.local.empty() && !agreement.remote.empty() &&
+                      model::is_subset(agreement.local, offer.local) &&
+                      model::is_subset(agreement.remote, offer.remote);
+  const bool enough = old == nullptr || (model::is_subset(old->local, agreement.local) &&
+                                         model::is_subset(old->remote, agreement.remote));
+  if (!within || !enough) {
+    return err(ChildRefusal{
+        .notify = NotifyType::ts_unacceptable,
+        .data = {},
+        .kind = FailureKind::traffic_selectors,
+        .detail =
+            fmt::format("the peer answered with traffic selectors {}, which is {} our offer {}",
+                        describe(agreement.local, agreement.remote),
+                        within ? "less than what is in use of" : "not within", describe(offer.local, offer.remote))});
+  }
+  const bool transport = answer.notify(NotifyType::use_transport_mode) != nullptr;
+  if (transport != offer.transport) {
+    return err(ChildRefusal{.notify = NotifyType::no_proposal_chosen,
+                            .data = {},
+                            .kind = FailureKind::peer_refused,
+                            .detail = fmt::format("the peer wants {} mode, connection '{}' is configured for {} mode",
+                                                  transport ? "transport" : "tunnel", config.name,
+                                                  offer.transport ? "transport" : "tunnel")});
+  }
+  agreement.mode = transport ? model::Mode::transport : model::Mode::tunnel;
+  return agreement;
+}
+
+Result<ChildChoice, ChildRefusal> choose_child(Core& core, const model::ConnectionConfig& config,
+                                               ChildExchange exchange, const ChildSa* old,
+                                               const codec::Message& request) {
+  const auto& offered = request.first<codec::SaPayload>()->proposals;
+  const auto* ke = request.first<codec::KePayload>();
+  const auto method = ke != nullptr ? ke->method : KeyExchangeMethod::none;
+  const auto chosen = model::select_proposal(offered, config.esp_proposals, selection(exchange, method));
+  const auto spi = chosen ? spi_of(chosen->proposal) : std::nullopt;
+  if (!chosen || !spi || !model::packet_suite(chosen->esp.encryption, chosen->esp.key_bits, chosen->esp.integrity)) {
+    return err(ChildRefusal{.notify = NotifyType::no_proposal_chosen,
+                            .data = {},
+                            .kind = FailureKind::no_proposal_chosen,
+                            .detail = fmt::format("the peer offers ESP {}, connection '{}' accepts {}",
+                                                  describe(offered), config.name, describe(config.esp_proposals))});
+  }
+  if (exchange == ChildExchange::create_child_sa && chosen->esp.key_exchange != KeyExchangeMethod::none &&
+      chosen->esp.key_exchange != method) {
+    // RFC 7296 1.3: two octets with the method that would be accepted.
+    ByteWriter data;
+    data.u16(static_cast<std::uint16_t>(chosen->esp.key_exchange));
+    return err(ChildRefusal{.notify = NotifyType::invalid_ke_payload,
+                            .data = data.take(),
+                            .kind = FailureKind::no_proposal_chosen,
+                            .detail = fmt::format("the peer's key exchange is {}, ours shall be {}", describe(method),
+                                                  describe(chosen->esp.key_exchange))});
+  }
+
+  ChildChoice choice{
+      .agreement = {.suite = chosen->esp, .spi_inbound = {}, .spi_outbound = *spi, .local = {}, .remote = {}},
+      .proposal = chosen->proposal};
+  ChildAgreement& agreement = choice.agreement;
+  const auto& theirs = request.ts(Role::initiator)->selectors;
+  const auto& ours = request.ts(Role::responder)->selectors;
+  // RFC 7296 2.9: the responder narrows to what its policy allows, keeping the order and with it the initiator's first
+  // choice.
+  agreement.remote = model::narrow(theirs, config.remote);
+  agreement.local = model::narrow(ours, config.local);
+  if (old != nullptr &&
+      (!model::is_subset(old->local, agreement.local) || !model::is_subset(old->remote, agreement.remote)) &&
+      model::is_subset(old->local, ours) && model::is_subset(old->remote, theirs)) {
+    // RFC 7296 2.9.2: never narrower than what is in use, even if the configuration has changed since.
+    agreement.local = old->local;
+    agreement.remote = old->remote;
+  }
+  if (agreement.local.empty() || agreement.remote.empty()) return err(selector_refusal(ours, theirs, config));
+  if (request.notify(NotifyType::use_transport_mode) != nullptr && config.mode == model::Mode::transport)
+    agreement.mode = model::Mode::transport;
+
+  const auto own_spi = core.esp_spis.allocate();
+  if (!own_spi) return err(local_error("the data plane has no free SPI"));
+  agreement.spi_inbound = *own_spi;
+  choice.proposal.spi = spi_octets(*own_spi);
+  return choice;
+}
+
+ChildSa& build_child(Core& core, IkeSa& sa, const model::ConnectionConfig& config, const ChildAgreement& agreement,
+                     Role role, ByteView shared_secret, ByteView nonce_i, ByteView nonce_r, ChildSa child) {
+  const auto suite =
+      model::packet_suite(agreement.suite.encryption, agreement.suite.key_bits, agreement.suite.integrity);
+  CHECK(suite);
+  ChildKeys keys = derive_child_keys(sa.prf, *suite, sa.keys.sk_d.view(), shared_secret, nonce_i, nonce_r, role);
+  child.id = core.next_child_id();
+  child.spi_inbound = agreement.spi_inbound;
+  child.spi_outbound = agreement.spi_outbound;
+  child.suite = agreement.suite;
+  child.mode = agreement.mode;
+  child.local = agreement.local;
+  child.remote = agreement.remote;
+
+  model::ChildSaParams params;
+  params.id = child.id;
+  params.connection = config.id;
+  params.ike_sa = sa.id;
+  params.role = role;
+  params.spi_inbound = child.spi_inbound;
+  params.spi_outbound = child.spi_outbound;
+  params.suite = child.suite;
+  params.inbound = std::move(keys.inbound);
+  params.outbound = std::move(keys.outbound);
+  params.mode = child.mode;
+  params.encapsulation = encapsulation_of(core, sa, config.encapsulation);
+  params.path = sa.path;
+  if (params.encapsulation == model::Encapsulation::esp) params.path.local.port = params.path.remote.port = 0;
+  params.local = child.local;
+  params.remote = child.remote;
+  Bounds bounds = bounds_of(core, config.child_lifetime, config.rekey_margin);
+  params.soft = bounds.soft;
+  params.hard = bounds.hard;
+  params.replay_window = config.replay_window;
+  return install_child(core, sa, std::move(child), std::move(params));
+}
+
+}  // namespace culvert::ike::v2

@@ -1,0 +1,84 @@
+// What IKE_AUTH and CREATE_CHILD_SA have in common about a Child SA: the offer, the choice, the check of the answer,
+// and the pair that comes of it (RFC 7296 2.7, 2.9, 2.17). Same rules for initiator and responder of the exchange.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "crypto/key_exchange.hpp"
+#include "ike/codec/message.hpp"
+#include "ike/v2/core.hpp"
+#include "ike/v2/ike_sa.hpp"
+#include "model/connection.hpp"
+
+namespace culvert::ike::v2 {
+
+/// Our side of a Child SA negotiation as initiator. Its SPI goes back to the data plane unless the pair is made.
+struct ChildOffer {
+  model::Spi spi_inbound;
+  std::vector<model::Proposal> proposals;  // numbered, with our SPI
+  model::TrafficSelectors local;
+  model::TrafficSelectors remote;
+  bool transport = false;
+  std::unique_ptr<crypto::KeyExchange> key_exchange;  // null without one
+  model::KeyExchangeMethod method = model::KeyExchangeMethod::none;
+};
+
+/// What was agreed on.
+struct ChildAgreement {
+  model::EspSuite suite;
+  model::Spi spi_inbound;
+  model::Spi spi_outbound;
+  model::TrafficSelectors local;
+  model::TrafficSelectors remote;
+  model::Mode mode = model::Mode::tunnel;
+};
+
+/// Why there is no Child SA, for the peer (as responder) and for the user.
+struct ChildRefusal {
+  model::NotifyType notify = model::NotifyType::no_proposal_chosen;
+  Bytes data;
+  FailureKind kind = FailureKind::no_proposal_chosen;
+  std::string detail;
+};
+
+enum class ChildExchange : std::uint8_t { ike_auth, create_child_sa };
+
+/// The proposals as IKE_AUTH may carry them: without key exchange (RFC 7296 1.2).
+[[nodiscard]] std::vector<model::Proposal> without_key_exchange(std::vector<model::Proposal> proposals);
+/// The methods of all proposals that our crypto can do, in order, each once.
+[[nodiscard]] std::vector<model::KeyExchangeMethod> usable_methods(const std::vector<model::Proposal>& proposals);
+
+/// Prepares an offer. `old` is the pair to be rekeyed; `method` the key exchange that the peer asked for, none for our
+/// first choice.
+[[nodiscard]] Result<ChildOffer, ChildRefusal> make_child_offer(Core& core, const model::ConnectionConfig& config,
+                                                                ChildExchange exchange, const ChildSa* old,
+                                                                model::KeyExchangeMethod method);
+/// Adds USE_TRANSPORT_MODE, SA, TSi and TSr. The caller puts Ni and KEi between, see RFC 7296 1.3.1.
+void add_child_sa_payload(codec::Message& message, const ChildOffer& offer);
+void add_child_ts_payloads(codec::Message& message, const ChildOffer& offer);
+void withdraw_offer(Core& core, const ChildOffer& offer);
+
+/// As initiator: the peer's answer, with SA, TSi and TSr (their presence is the caller's check).
+[[nodiscard]] Result<ChildAgreement, ChildRefusal> check_child_answer(const model::ConnectionConfig& config,
+                                                                      ChildExchange exchange, const ChildOffer& offer,
+                                                                      const ChildSa* old, const codec::Message& answer);
+
+/// As responder: what to answer to the peer's offer. Takes an SPI from the data plane only on success.
+struct ChildChoice {
+  ChildAgreement agreement;
+  model::Proposal proposal;  // for the SA payload, with our SPI
+};
+[[nodiscard]] Result<ChildChoice, ChildRefusal> choose_child(Core& core, const model::ConnectionConfig& config,
+                                                             ChildExchange exchange, const ChildSa* old,
+                                                             const codec::Message& request);
+
+/// Key material and parameters of the pair, installed. `child` says how it relates to others (held, redundant,
+/// replaces).
+ChildSa& build_child(Core& core, IkeSa& sa, const model::ConnectionConfig& config, const ChildAgreement& agreement,
+                     model::Role role, ByteView shared_secret, ByteView nonce_i, ByteView nonce_r, ChildSa child);
+
+}  // namespace culvert::ike::v2

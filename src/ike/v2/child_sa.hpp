@@ -1,0 +1,37 @@
+// ChildSa: what IKE remembers of one ESP SA pair; the keys went to the data plane.
+#pragma once
+
+#include <optional>
+
+#include "base/time.hpp"
+#include "model/child_sa.hpp"
+#include "model/ids.hpp"
+#include "model/proposal.hpp"
+#include "model/traffic_selector.hpp"
+
+namespace culvert::ike::v2 {
+
+struct ChildSa {
+  model::ChildSaId id;
+  model::Spi spi_inbound;
+  model::Spi spi_outbound;
+  model::EspSuite suite;
+  model::Mode mode = model::Mode::tunnel;
+  model::TrafficSelectors local;
+  model::TrafficSelectors remote;
+
+  /// The peer may not be able to receive on it yet (RFC 7296 2.8).
+  bool hold_outbound = false;
+  /// It lost a collision and is only there to be deleted (RFC 7296 2.8.1).
+  bool redundant = false;
+  std::optional<model::ChildSaId> replaces;
+  /// A successor stands; whoever initiated it deletes this one.
+  std::optional<model::ChildSaId> replaced_by;
+  /// We decided to delete it; the request is queued or on its way.
+  bool deleting = false;
+
+  std::optional<Instant> rekey_at;
+  std::optional<Instant> expire_at;
+};
+
+}  // namespace culvert::ike::v2

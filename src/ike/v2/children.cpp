@@ -1,0 +1,92 @@
+#include "ike/v2/children.hpp"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/check.hpp"
+#include "ike/v2/describe.hpp"
+
+namespace culvert::ike::v2 {
+
+Bounds bounds_of(Core& core, const model::Lifetime& hard, double margin) {
+  const double jitter = static_cast<double>(core.random.below(1'000'000)) / 1'000'000.0 * margin / 2.0;
+  const double share = 1.0 - margin - jitter;
+  const auto scaled = [share](std::uint64_t bound) {
+    return static_cast<std::uint64_t>(static_cast<double>(bound) * share);
+  };
+  Bounds bounds{.soft = {}, .hard = hard};
+  if (hard.time)
+    bounds.soft.time = Duration(static_cast<Duration::rep>(static_cast<double>(hard.time->count()) * share));
+  bounds.soft.bytes = scaled(hard.bytes);
+  bounds.soft.packets = scaled(hard.packets);
+  return bounds;
+}
+
+ChildSa& install_child(Core& core, IkeSa& sa, ChildSa child, model::ChildSaParams params) {
+  const model::ChildSaId id = child.id;
+  if (params.soft.time && !child.redundant) child.rekey_at = core.now + *params.soft.time;
+  if (params.hard.time) child.expire_at = core.now + *params.hard.time;
+  params.hold_outbound = child.hold_outbound;
+  params.replaces = child.replaces;
+  core.progress(
+      sa, fmt::format("Child SA {:08x}/{:08x} up: {} with {}", child.spi_inbound.value(), child.spi_outbound.value(),
+                      describe(child.local, child.remote), model::to_string(child.suite)));
+  core.emit(ChildSaEstablished{.params = std::move(params)});
+  core.sas.index_child(id, sa.id);
+  core.touch(sa);
+  const auto [place, inserted] = sa.children.emplace(id, std::move(child));
+  CHECK(inserted);
+  return place->second;
+}
+
+void release_outbound(Core& core, ChildSa& child) {
+  if (!child.hold_outbound) return;
+  child.hold_outbound = false;
+  core.emit(ChildSaUseOutbound{child.id});
+}
+
+void remove_child(Core& core, IkeSa& sa, model::ChildSaId id, CloseReason reason, Duration linger) {
+  ChildSa* child = sa.find_child(id);
+  if (child == nullptr) return;
+  // RFC 7296 2.8: the end of the replaced pair is the sign that the initiator of the rekey has the new one.
+  for (auto& [other_id, other] : sa.children) {
+    if (other.replaces == id && !other.redundant) release_outbound(core, other);
+    if (other.replaced_by == id) other.replaced_by.reset();
+  }
+  core.emit(ChildSaRemoved{
+      .child = id, .connection = sa.connection.value_or(model::ConnectionId{}), .reason = reason, .linger = linger});
+  core.progress(sa, fmt::format("Child SA {:08x}/{:08x} down: {}", child->spi_inbound.value(),
+                                child->spi_outbound.value(), name_of(reason)));
+  core.sas.forget_child(id);
+  sa.children.erase(id);
+  core.touch(sa);
+}
+
+void delete_child(Core& core, IkeSa& sa, ChildSa& child, CloseReason reason) {
+  if (child.deleting) return;
+  child.deleting = true;
+  child.rekey_at.reset();
+  sa.tasks.push_back({.task = DeleteChildTask{.child = child.id, .reason = reason}});
+  core.touch(sa);
+}
+
+void move_children(Core& core, IkeSa& from, IkeSa& to) {
+  for (auto& [id, child] : from.children) {
+    core.sas.index_child(id, to.id);
+    core.emit(ChildSaMoved{.child = id, .ike_sa = to.id});
+  }
+  to.children.merge(from.children);
+  for (QueuedTask& queued : from.tasks) {
+    const bool about_the_old = std::holds_alternative<DeleteIkeTask>(queued.task) ||
+                               std::holds_alternative<RekeyIkeTask>(queued.task) ||
+                               std::holds_alternative<LivenessTask>(queued.task);
+    if (!about_the_old) to.tasks.push_back(std::move(queued));
+  }
+  from.tasks.clear();
+  to.release_at = std::exchange(from.release_at, std::nullopt);
+  core.touch(from);
+  core.touch(to);
+}
+
+}  // namespace culvert::ike::v2

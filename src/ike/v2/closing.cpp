@@ -1,0 +1,92 @@
+#include "ike/v2/closing.hpp"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "ike/v2/children.hpp"
+#include "ike/v2/ike_auth_responder.hpp"
+
+namespace culvert::ike::v2 {
+namespace {
+
+void withdraw(Core& core, IkeSa& sa, CloseReason reason) {
+  // Inbound packets still under way matter only where the traffic goes on elsewhere.
+  const Duration linger = reason == CloseReason::superseded ? kInboundLinger : Duration::zero();
+  while (!sa.children.empty()) remove_child(core, sa, sa.children.begin()->first, reason, linger);
+  if (sa.announced) {
+    sa.announced = false;
+    core.progress(sa, fmt::format("IKE SA with {} closed: {}", sa.path.remote.to_string(), name_of(reason)));
+    core.emit(
+        IkeSaClosed{.ike_sa = sa.id, .connection = sa.connection.value_or(model::ConnectionId{}), .reason = reason});
+  }
+  sa.tasks.clear();
+  sa.rekey_at.reset();
+  sa.expire_at.reset();
+  sa.release_at.reset();
+  core.touch(sa);
+}
+
+void drop_candidate(Core& core, IkeSa& sa) {
+  if (!sa.candidate) return;
+  IkeSa* candidate = core.sas.find(*std::exchange(sa.candidate, std::nullopt));
+  if (candidate != nullptr && candidate->phase == Phase::candidate) delete_unannounced(core, *candidate);
+}
+
+void abandon_exchange(IkeSa& sa) {
+  if (const auto exchange = std::exchange(sa.exchange, nullptr)) exchange->abandon();
+}
+
+}  // namespace
+
+void close_ike_sa(Core& core, IkeSa& sa, CloseReason reason, Phase after) {
+  withdraw(core, sa, reason);
+  drop_candidate(core, sa);
+  abandon_exchange(sa);
+  sa.window.forget_requests();
+  sa.responder.reset();
+  sa.phase = after;
+  sa.phase_deadline = core.now + core.answer_linger();
+}
+
+void close_with_delete(Core& core, IkeSa& sa, CloseReason reason) {
+  withdraw(core, sa, reason);
+  drop_candidate(core, sa);
+  // A rekey of the IKE SA under way may have given the peer a successor that must be deleted as well: let its response
+  // come.
+  if (sa.activity() != Activity::rekey_ike) abandon_exchange(sa);
+  delete_unannounced(core, sa);
+}
+
+void delete_unannounced(Core& core, IkeSa& sa) {
+  sa.phase = Phase::closing;
+  sa.window.hasten(Core::hasty_retransmission(), core.now, core.random);
+  sa.tasks.push_back({.task = DeleteIkeTask{}});
+  sa.phase_deadline = core.now + core.answer_linger();
+  core.touch(sa);
+}
+
+void fail_negotiation(Core& core, IkeSa& sa, FailureKind kind, std::optional<model::NotifyType> notify,
+                      std::string detail, Phase after) {
+  core.emit(NegotiationFailed{.connection = sa.connection,
+                              .path = sa.path,
+                              .role = sa.role,
+                              .kind = kind,
+                              .notify = notify,
+                              .detail = std::move(detail),
+                              .child_only = false});
+  close_ike_sa(core, sa, CloseReason::negotiation_failed, after);
+}
+
+void report_child_failure(Core& core, const IkeSa& sa, model::Role role, FailureKind kind,
+                          std::optional<model::NotifyType> notify, std::string detail) {
+  core.emit(NegotiationFailed{.connection = sa.connection,
+                              .path = sa.path,
+                              .role = role,
+                              .kind = kind,
+                              .notify = notify,
+                              .detail = std::move(detail),
+                              .child_only = true});
+}
+
+}  // namespace culvert::ike::v2

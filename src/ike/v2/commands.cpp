@@ -1,0 +1,171 @@
+#include "ike/v2/commands.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "ike/codec/serialize.hpp"
+#include "ike/v2/children.hpp"
+#include "ike/v2/closing.hpp"
+#include "ike/v2/ike_auth_responder.hpp"
+#include "ike/v2/ike_sa_init_initiator.hpp"
+#include "ike/v2/messages.hpp"
+#include "ike/v2/nat.hpp"
+#include "ike/v2/tasks.hpp"
+
+namespace culvert::ike::v2 {
+namespace {
+
+template <typename T>
+bool has_task(const IkeSa& sa) {
+  return std::ranges::any_of(sa.tasks, [](const QueuedTask& queued) { return std::holds_alternative<T>(queued.task); });
+}
+
+void terminate(Core& core, IkeSa& sa) {
+  switch (sa.phase) {
+    case Phase::established: return close_with_delete(core, sa, CloseReason::local_request);
+    case Phase::authenticating:
+      // The peer may have established it by now: its answer decides whether there is something to delete.
+      sa.terminating = true;
+      sa.window.hasten(Core::hasty_retransmission(), core.now, core.random);
+      core.touch(sa);
+      return;
+    case Phase::initiating:
+    case Phase::half_open: return close_ike_sa(core, sa, CloseReason::local_request, Phase::gone);
+    default: return;
+  }
+}
+
+Bytes spi_octets(model::Spi spi) {
+  ByteWriter writer;
+  writer.u32(spi.value());
+  return writer.take();
+}
+
+}  // namespace
+
+void handle(Core& core, ConfigureConnection command) {
+  const model::ConnectionId id = command.config.id;
+  core.connections.put(std::move(command.config));
+  for (const IkeSa* sa : core.sas.of_connection(id)) core.touch(*sa);
+}
+
+void handle(Core& core, const RemoveConnection& command) {
+  handle(core, Terminate{command.connection});
+  core.connections.remove(command.connection);
+}
+
+void handle(Core& core, const Initiate& command) {
+  const model::ConnectionConfig* config = core.connections.find(command.connection);
+  if (config == nullptr) return;
+  for (IkeSa* sa : core.sas.of_connection(command.connection)) {
+    const bool coming = (sa->phase == Phase::initiating || sa->phase == Phase::authenticating) && !sa->terminating;
+    if (coming) return;
+    if (sa->phase != Phase::established) continue;
+    // Up, but without the pair that carries the traffic: that is what is asked for.
+    const bool child_coming = sa->activity() == Activity::create_child || has_task<CreateChildTask>(*sa);
+    const bool leaving = sa->activity() == Activity::delete_ike || has_task<DeleteIkeTask>(*sa);
+    if (leaving) continue;
+    if (sa->children.empty() && !child_coming) {
+      sa->tasks.push_back({.task = CreateChildTask{}});
+      core.touch(*sa);
+    } else if (!child_coming) {
+      // One that the user wants now, after a failure put its next attempt off.
+      for (QueuedTask& queued : sa->tasks) {
+        if (std::holds_alternative<CreateChildTask>(queued.task)) queued.not_before = core.now;
+      }
+    }
+    return;
+  }
+  begin_ike_sa(core, *config, command.path);
+}
+
+void handle(Core& core, const Terminate& command) {
+  for (IkeSa* sa : core.sas.of_connection(command.connection)) terminate(core, *sa);
+}
+
+void handle(Core& core, const RekeyIkeSa& command) {
+  IkeSa* sa = core.sas.find(command.ike_sa);
+  if (sa == nullptr || sa->phase != Phase::established || sa->activity() == Activity::rekey_ike ||
+      has_task<RekeyIkeTask>(*sa))
+    return;
+  sa->tasks.push_back({.task = RekeyIkeTask{}});
+  core.touch(*sa);
+}
+
+void handle(Core& core, const RekeyChildSa& command) {
+  IkeSa* sa = core.sas.find_by_child(command.child);
+  if (sa == nullptr) return;
+  ChildSa* child = sa->find_child(command.child);
+  const bool under_way = sa->activity() == Activity::rekey_child && sa->exchange->child() == child->id;
+  const bool planned = std::ranges::any_of(sa->tasks, [&](const QueuedTask& queued) {
+    const auto* task = std::get_if<RekeyChildTask>(&queued.task);
+    return task != nullptr && task->child == child->id;
+  });
+  if (under_way || planned || child->replaced_by || child->deleting || child->redundant) return;
+  sa->tasks.push_back({.task = RekeyChildTask{.child = child->id, .retry = {}}});
+  core.touch(*sa);
+}
+
+void handle(Core& core, const DeleteChildSa& command) {
+  IkeSa* sa = core.sas.find_by_child(command.child);
+  if (sa == nullptr) return;
+  delete_child(core, *sa, *sa->find_child(command.child), CloseReason::local_request);
+}
+
+void handle(Core& core, const CheckLiveness& command) {
+  IkeSa* sa = core.sas.find(command.ike_sa);
+  if (sa == nullptr || sa->phase != Phase::established || sa->exchange || !sa->window.idle()) return;
+  sa->tasks.push_back({.task = LivenessTask{}});
+  core.touch(*sa);
+}
+
+void handle(Core& core, const PeerAlive& command) {
+  IkeSa* sa = core.sas.find_by_child(command.child);
+  if (sa == nullptr) return;
+  sa->last_inbound = core.now;
+  core.touch(*sa);
+  // RFC 7296 2.8: a valid packet on the new pair proves that the initiator has it.
+  ChildSa* child = sa->find_child(command.child);
+  if (!child->redundant) release_outbound(core, *child);
+}
+
+void handle(Core& core, const PeerMoved& command) {
+  IkeSa* sa = core.sas.find_by_child(command.child);
+  if (sa == nullptr) return;
+  core.touch(*sa);
+  follow_peer(core, *sa, {.local = sa->path.local, .remote = command.remote});
+}
+
+void handle(Core& core, const UnknownEspSpi& command) {
+  if (!core.unprotected_answers.allow(core.now)) return;
+  // RFC 7296 1.5: over an IKE SA with the sender where there is one.
+  for (IkeSa* sa : core.sas.all()) {
+    if (sa->phase != Phase::established || sa->path.remote.address != command.path.remote.address) continue;
+    if (has_task<NotifyTask>(*sa) || sa->activity() == Activity::inform) return;
+    sa->tasks.push_back({.task = NotifyTask{.type = model::NotifyType::invalid_spi, .data = spi_octets(command.spi)}});
+    return core.touch(*sa);
+  }
+  // Else in the clear: no request, no response, Initiator flag set, SPIs without meaning.
+  codec::Message message;
+  message.header.spi_i = core.new_ike_spi();
+  message.header.exchange = model::ExchangeType::informational;
+  message.header.initiator = true;
+  message.add_notify(model::NotifyType::invalid_spi, spi_octets(command.spi));
+  core.transmit(command.path, codec::serialize(message));
+}
+
+void handle(Core& core, const Shutdown&) {
+  for (IkeSa* sa : core.sas.all()) {
+    const bool tell = sa->announced || sa->phase == Phase::closing;
+    if (sa->announced) close_with_delete(core, *sa, CloseReason::local_request);
+    if (tell) {
+      // Once, and without waiting for what is still unanswered: there is nobody to wait.
+      sa->exchange.reset();
+      sa->window.forget_requests();
+      run_tasks(core, *sa);
+    }
+    close_ike_sa(core, *sa, CloseReason::local_request, Phase::gone);
+  }
+}
+
+}  // namespace culvert::ike::v2

@@ -1,0 +1,50 @@
+#include "ike/v2/core.hpp"
+
+namespace culvert::ike::v2 {
+
+Core::Core(const EndpointSettings& endpoint_settings, RandomSource& random_source, SpiAllocator& spi_allocator)
+    : settings(endpoint_settings), random(random_source), esp_spis(spi_allocator), cookies(random_source) {}
+
+void Core::progress(const IkeSa& sa, std::string text) {
+  emit(Progress{.connection = sa.connection, .ike_sa = sa.id, .text = std::move(text)});
+}
+
+void Core::transmit(const net::Path& path, Bytes message) {
+  ++counters.datagrams_out;
+  transmits.push_back({.path = path, .message = std::move(message)});
+}
+
+RequestToken Core::expect_completion(const IkeSa& sa) {
+  const RequestToken token(++last_token_);
+  completions.emplace(token, sa.id);
+  return token;
+}
+
+model::IkeSpi Core::new_ike_spi() {
+  for (;;) {
+    // RFC 7296 2.6: unique among ours, and not zero.
+    const model::IkeSpi spi(random.u64() >> 16);
+    if (spi.value() != 0 && !sas.knows_spi(spi)) return spi;
+  }
+}
+
+Bytes Core::new_nonce() {
+  Bytes nonce(32);
+  random.fill(nonce);
+  return nonce;
+}
+
+Duration Core::jitter(Duration bound) {
+  if (bound <= Duration::zero()) return Duration::zero();
+  return Duration(static_cast<Duration::rep>(random.below(static_cast<std::uint64_t>(bound.count()))));
+}
+
+RetransmitPolicy Core::retransmission() const {
+  return {.first = settings.retransmit_first, .factor = settings.retransmit_factor, .tries = settings.retransmit_tries};
+}
+
+RetransmitPolicy Core::hasty_retransmission() {
+  return {.first = std::chrono::milliseconds(250), .factor = 1.8, .tries = 4};
+}
+
+}  // namespace culvert::ike::v2

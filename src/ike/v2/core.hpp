@@ -1,0 +1,83 @@
+// Core: what all parts of the IKEv2 endpoint share: settings, time of the turn, randomness, tables and the queues of
+// what goes out.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "base/bytes.hpp"
+#include "base/random.hpp"
+#include "base/time.hpp"
+#include "ike/auth/cookie.hpp"
+#include "ike/face.hpp"
+#include "ike/v2/connection_table.hpp"
+#include "ike/v2/exchange_window.hpp"
+#include "ike/v2/ike_sa_table.hpp"
+#include "ike/v2/rate_limiter.hpp"
+
+namespace culvert::ike::v2 {
+
+struct Core {
+  Core(const EndpointSettings& endpoint_settings, RandomSource& random_source, SpiAllocator& spi_allocator);
+
+  const EndpointSettings settings;
+  RandomSource& random;
+  SpiAllocator& esp_spis;
+  Instant now{};  // of the turn
+
+  ConnectionTable connections;
+  IkeSaTable sas;
+  auth::CookieMint cookies;
+  Instant cookie_secret_since{};
+
+  std::deque<Event> events;
+  std::deque<Request> requests;
+  std::deque<Transmit> transmits;
+  EndpointCounters counters;
+  /// IKE SAs whose tasks and timers must be looked at before the turn ends.
+  std::set<model::IkeSaId> touched;
+  /// Who waits for which completion.
+  std::map<RequestToken, model::IkeSaId> completions;
+
+  RateLimiter unprotected_answers{20, std::chrono::milliseconds(100)};
+  RateLimiter unprotected_reports{5, std::chrono::seconds(2)};  // events caused by messages that prove nothing
+
+  void emit(Event event) { events.push_back(std::move(event)); }
+  void progress(const IkeSa& sa, std::string text);
+  void transmit(const net::Path& path, Bytes message);
+  void drop(DatagramDrop reason) { ++counters.dropped[static_cast<std::size_t>(reason)]; }
+  void touch(const IkeSa& sa) { touched.insert(sa.id); }
+
+  [[nodiscard]] model::IkeSaId next_ike_sa_id() { return model::IkeSaId(++last_ike_sa_id_); }
+  [[nodiscard]] model::ChildSaId next_child_id() { return model::ChildSaId(++last_child_id_); }
+  /// Orders beginnings and establishments among each other; never 0.
+  [[nodiscard]] std::uint64_t next_order() { return ++last_order_; }
+  [[nodiscard]] RequestToken expect_completion(const IkeSa& sa);
+
+  /// An SPI for an IKE SA of ours that is not in use. Its upper 16 bits are zero, kept for the number of a cluster
+  /// node.
+  [[nodiscard]] model::IkeSpi new_ike_spi();
+  /// 32 octets: enough for every prf that we offer (RFC 7296 2.10).
+  [[nodiscard]] Bytes new_nonce();
+  /// A duration in [0, `bound`), by chance.
+  [[nodiscard]] Duration jitter(Duration bound);
+
+  [[nodiscard]] RetransmitPolicy retransmission() const;
+  /// About three seconds in all, for a peer that is suspected to be gone, and for farewells.
+  [[nodiscard]] static RetransmitPolicy hasty_retransmission();
+  /// How long answers are kept for a peer that may not have received them.
+  [[nodiscard]] Duration answer_linger() const { return retransmission().span() + std::chrono::seconds(5); }
+
+ private:
+  std::uint64_t last_ike_sa_id_ = 0;
+  std::uint64_t last_child_id_ = 0;
+  std::uint64_t last_order_ = 0;
+  std::uint64_t last_token_ = 0;
+};
+
+}  // namespace culvert::ike::v2

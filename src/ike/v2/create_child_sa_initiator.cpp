@@ -1,0 +1,201 @@
+#include "ike/v2/create_child_sa_initiator.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "ike/v2/children.hpp"
+#include "ike/v2/closing.hpp"
+#include "ike/v2/describe.hpp"
+#include "ike/v2/messages.hpp"
+#include "ike/v2/retry.hpp"
+
+namespace culvert::ike::v2 {
+namespace {
+
+using model::KeyExchangeMethod;
+using model::NotifyType;
+using model::Role;
+
+constexpr unsigned kMostMethods = 3;
+
+codec::NotifyPayload rekey_sa(model::Spi spi_inbound) {
+  ByteWriter spi;
+  spi.u32(spi_inbound.value());
+  // RFC 7296 1.3.3: the SPI that we expect in inbound packets of the pair being replaced.
+  return {.protocol = model::ProtocolId::esp, .spi = spi.take(), .type = NotifyType::rekey_sa, .data = {}};
+}
+
+}  // namespace
+
+CreateChildSaInitiator::CreateChildSaInitiator(Core& core, IkeSa& sa, std::optional<model::ChildSaId> old, Retry retry)
+    : core_(core), sa_(sa), old_(old), retry_(retry) {}
+
+Progression CreateChildSaInitiator::start() {
+  const model::ConnectionConfig* config = core_.connections.find(*sa_.connection);
+  const ChildSa* old = old_ ? sa_.find_child(*old_) : nullptr;
+  // What has happened since this was planned may have settled it.
+  if (config == nullptr || (old_ && (old == nullptr || old->replaced_by || old->deleting || old->redundant)))
+    return Progression::done;
+  config_ = *config;
+  auto offer = make_child_offer(core_, config_, ChildExchange::create_child_sa, old, retry_.method);
+  if (!offer) {
+    report_child_failure(core_, sa_, Role::initiator, offer.error().kind, std::nullopt, offer.error().detail);
+    retry(retry_delay(core_, old));
+    return Progression::done;
+  }
+  offer_ = std::move(*offer);
+  nonce_ = core_.new_nonce();
+  codec::Message message;
+  if (old != nullptr) message.add(rekey_sa(old->spi_inbound));
+  add_child_sa_payload(message, *offer_);
+  message.add(codec::NoncePayload{nonce_});
+  if (offer_->key_exchange) {
+    message.add(
+        codec::KePayload{.method = offer_->method, .public_value = to_bytes(offer_->key_exchange->public_value())});
+  }
+  add_child_ts_payloads(message, *offer_);
+  send_request(core_, sa_, type(), std::move(message));
+  core_.progress(sa_, old != nullptr ? fmt::format("rekeying Child SA {:08x}/{:08x}", old->spi_inbound.value(),
+                                                   old->spi_outbound.value())
+                                     : std::string("sent CREATE_CHILD_SA request for a new Child SA"));
+  return Progression::waiting;
+}
+
+Progression CreateChildSaInitiator::handle_response(const codec::Message& response) {
+  if (sa_.phase != Phase::established) {
+    abandon();
+    return Progression::done;
+  }
+  if (response.first<codec::SaPayload>() == nullptr) {
+    handle_refusal(*response.error_notify());
+    return Progression::done;
+  }
+  sa_.temporary_failure_since.reset();
+  const ChildSa* old = old_ ? sa_.find_child(*old_) : nullptr;
+  auto agreed = check_child_answer(config_, ChildExchange::create_child_sa, *offer_, old, response);
+  if (!agreed) {
+    fail(agreed.error(), true);
+    return Progression::done;
+  }
+  SecretBytes shared_secret;
+  if (agreed->suite.key_exchange != KeyExchangeMethod::none) {
+    const auto* ke = response.first<codec::KePayload>();
+    const bool fits = offer_->key_exchange && ke != nullptr && ke->method == agreed->suite.key_exchange &&
+                      ke->method == offer_->method;
+    auto derived = fits ? offer_->key_exchange->derive(ke->public_value)
+                        : Result<SecretBytes, crypto::CryptoError>(err(crypto::CryptoError::bad_public_value));
+    if (!derived) {
+      fail({.notify = NotifyType::invalid_ke_payload,
+            .data = {},
+            .kind = FailureKind::protocol_error,
+            .detail = fmt::format("the peer's answer to the key exchange by {} is invalid", describe(offer_->method))},
+           true);
+      return Progression::done;
+    }
+    shared_secret = std::move(*derived);
+  }
+  handle_agreement(*agreed, response, shared_secret.view());
+  return Progression::done;
+}
+
+void CreateChildSaInitiator::handle_agreement(const ChildAgreement& agreement, const codec::Message& response,
+                                              ByteView shared_secret) {
+  const Bytes& nonce_r = response.first<codec::NoncePayload>()->data;
+  ChildSa* old = old_ ? sa_.find_child(*old_) : nullptr;
+  ChildSa* theirs = collision_ ? sa_.find_child(*collision_->child) : nullptr;
+  // RFC 7296 2.8.1: of two pairs that replace the same one, that with the lowest nonce is closed by the side that made
+  // it.
+  const bool loses = theirs != nullptr && has_lowest_nonce(nonce_, nonce_r, collision_->nonce_i, collision_->nonce_r);
+  ChildSa child;
+  child.redundant = loses;
+  child.hold_outbound = loses;
+  if (old != nullptr) child.replaces = old->id;
+  ChildSa& made =
+      build_child(core_, sa_, config_, agreement, Role::initiator, shared_secret, nonce_, nonce_r, std::move(child));
+  offer_.reset();
+  if (loses) {
+    core_.progress(sa_, "the peer rekeyed at the same time; its Child SA stays");
+    return delete_child(core_, sa_, made, CloseReason::rekeyed);
+  }
+  if (theirs != nullptr) {
+    theirs->redundant = true;
+    theirs->rekey_at.reset();
+  }
+  if (old == nullptr) return;
+  // RFC 7296 2.8: who initiated the surviving rekey deletes the pair it replaces.
+  old->replaced_by = made.id;
+  delete_child(core_, sa_, *old, CloseReason::rekeyed);
+}
+
+void CreateChildSaInitiator::handle_refusal(const codec::NotifyPayload& error) {
+  abandon();
+  ChildSa* old = old_ ? sa_.find_child(*old_) : nullptr;
+  // RFC 7296 2.8.1: after a collision that only one side noticed, the peer's rekey stands and this answer means
+  // nothing.
+  if (old_ && (old == nullptr || collision_ || old->replaced_by)) return;
+  switch (error.type) {
+    case NotifyType::temporary_failure:
+      // RFC 7296 2.25: not again at once.
+      return give_up_on_temporary_failure(core_, sa_) ? void() : retry(collision_delay(core_, old));
+    case NotifyType::child_sa_not_found:
+      if (old != nullptr) {
+        // RFC 7296 2.25: silently deleted, and made from scratch.
+        remove_child(core_, sa_, old->id, CloseReason::peer_deleted, Duration::zero());
+        sa_.tasks.push_back({.task = CreateChildTask{}});
+        return;
+      }
+      break;
+    case NotifyType::invalid_ke_payload: {
+      const auto wanted = error.data.size() == 2 ? static_cast<KeyExchangeMethod>(load_be16(error.data.data()))
+                                                 : KeyExchangeMethod::none;
+      const auto methods = usable_methods(config_.esp_proposals);
+      if (std::ranges::find(methods, wanted) != methods.end() && wanted != retry_.method &&
+          ++retry_.attempts < kMostMethods) {
+        return retry(Duration::zero(), wanted);
+      }
+      break;
+    }
+    default: break;
+  }
+  fail({.notify = error.type,
+        .data = {},
+        .kind = failure_kind(error.type),
+        .detail = fmt::format("the peer refused {} with {}; we offered {} for {}",
+                              old_ ? "to rekey the Child SA" : "the Child SA", describe(error.type),
+                              describe(config_.esp_proposals), describe(config_.local, config_.remote))},
+       false);
+}
+
+void CreateChildSaInitiator::fail(const ChildRefusal& refusal, bool peer_has_it) {
+  report_child_failure(core_, sa_, Role::initiator, refusal.kind, refusal.notify, refusal.detail);
+  if (peer_has_it && offer_) {
+    sa_.tasks.push_back({.task = DeleteUnknownChildTask{.spi_inbound = offer_->spi_inbound}});
+    offer_.reset();
+  }
+  if (old_) retry(retry_delay(core_, sa_.find_child(*old_)));
+}
+
+void CreateChildSaInitiator::retry(Duration after, KeyExchangeMethod method) {
+  Retry next = retry_;
+  next.method = method;
+  QueuedTask queued{.task = {}, .not_before = core_.now + after};
+  if (old_) {
+    queued.task = RekeyChildTask{.child = *old_, .retry = next};
+  } else {
+    queued.task = CreateChildTask{.retry = next};
+  }
+  sa_.tasks.push_back(std::move(queued));
+  core_.touch(sa_);
+}
+
+// The IKE SA ends with it, see messages.
+void CreateChildSaInitiator::handle_bad_response(const std::string&) { abandon(); }
+
+void CreateChildSaInitiator::abandon() {
+  if (offer_) withdraw_offer(core_, *offer_);
+  offer_.reset();
+}
+
+}  // namespace culvert::ike::v2

@@ -1,0 +1,45 @@
+// CREATE_CHILD_SA as initiator for a Child SA, new or rekeyed (RFC 7296 1.3.1, 1.3.3, 2.8, 2.8.1, 2.25.1).
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "ike/v2/child_negotiation.hpp"
+#include "ike/v2/core.hpp"
+#include "ike/v2/exchange.hpp"
+#include "ike/v2/ike_sa.hpp"
+#include "ike/v2/task.hpp"
+
+namespace culvert::ike::v2 {
+
+class CreateChildSaInitiator final : public InitiatorExchange {
+ public:
+  /// `old` is the pair to be rekeyed, nothing for a new one.
+  CreateChildSaInitiator(Core& core, IkeSa& sa, std::optional<model::ChildSaId> old, Retry retry);
+
+  [[nodiscard]] model::ExchangeType type() const override { return model::ExchangeType::create_child_sa; }
+  [[nodiscard]] Activity activity() const override { return old_ ? Activity::rekey_child : Activity::create_child; }
+  [[nodiscard]] std::optional<model::ChildSaId> child() const override { return old_; }
+  Progression start() override;
+  Progression handle_response(const codec::Message& response) override;
+  void handle_bad_response(const std::string& fault) override;
+  void abandon() override;
+  void note_collision(RekeyCollision collision) override { collision_ = std::move(collision); }
+
+ private:
+  void handle_refusal(const codec::NotifyPayload& error);
+  void handle_agreement(const ChildAgreement& agreement, const codec::Message& response, ByteView shared_secret);
+  void retry(Duration after, model::KeyExchangeMethod method = model::KeyExchangeMethod::none);
+  void fail(const ChildRefusal& refusal, bool peer_has_it);
+
+  Core& core_;
+  IkeSa& sa_;
+  std::optional<model::ChildSaId> old_;
+  Retry retry_;
+  model::ConnectionConfig config_;
+  std::optional<ChildOffer> offer_;
+  Bytes nonce_;
+  std::optional<RekeyCollision> collision_;
+};
+
+}  // namespace culvert::ike::v2

@@ -1,0 +1,106 @@
+#include "ike/v2/create_child_sa_responder.hpp"
+
+#include <utility>
+
+#include "crypto/key_exchange.hpp"
+#include "ike/v2/child_negotiation.hpp"
+#include "ike/v2/closing.hpp"
+
+namespace culvert::ike::v2 {
+namespace {
+
+using model::KeyExchangeMethod;
+using model::NotifyType;
+using model::Role;
+
+codec::Message refusal(NotifyType type, ByteView data = {}) {
+  codec::Message answer;
+  answer.add_notify(type, data);
+  return answer;
+}
+
+}  // namespace
+
+codec::Message CreateChildSaResponder::handle(const codec::Message& request) {
+  // RFC 7296 2.25.1, 2.25.2: not while the IKE SA itself is being rekeyed or closed.
+  const bool busy = sa_.activity() == Activity::rekey_ike || sa_.activity() == Activity::delete_ike;
+  if (sa_.phase != Phase::established || busy) return refusal(NotifyType::temporary_failure);
+  const auto* rekey = request.notify(NotifyType::rekey_sa);
+  if (rekey == nullptr) return create(request, nullptr);
+
+  const auto spi = rekey->protocol == model::ProtocolId::esp ? rekey->child_spi() : std::nullopt;
+  ChildSa* old = spi ? sa_.find_child_by_peer_spi(*spi) : nullptr;
+  if (old == nullptr) {
+    // RFC 7296 2.25: the SPI is copied from the REKEY_SA notification, where it has the form of one.
+    codec::Message answer;
+    codec::NotifyPayload not_found{
+        .protocol = model::ProtocolId::none, .spi = {}, .type = NotifyType::child_sa_not_found, .data = {}};
+    if (spi) {
+      not_found.protocol = rekey->protocol;
+      not_found.spi = rekey->spi;
+    }
+    answer.add(std::move(not_found));
+    return answer;
+  }
+  // RFC 7296 2.25.1: one that we are closing, be it for its successor's sake.
+  if (old->deleting || old->replaced_by || old->redundant) return refusal(NotifyType::temporary_failure);
+  return create(request, old);
+}
+
+codec::Message CreateChildSaResponder::create(const codec::Message& request, ChildSa* old) {
+  const model::ConnectionConfig* config = core_.connections.find(*sa_.connection);
+  if (config == nullptr) return refusal(NotifyType::no_additional_sas);
+  auto chosen = choose_child(core_, *config, ChildExchange::create_child_sa, old, request);
+  if (!chosen) {
+    if (chosen.error().notify != NotifyType::invalid_ke_payload) {
+      report_child_failure(core_, sa_, Role::responder, chosen.error().kind, chosen.error().notify,
+                           chosen.error().detail);
+    }
+    return refusal(chosen.error().notify, chosen.error().data);
+  }
+  const ChildAgreement& agreement = chosen->agreement;
+  std::unique_ptr<crypto::KeyExchange> own;
+  SecretBytes shared_secret;
+  if (agreement.suite.key_exchange != KeyExchangeMethod::none) {
+    auto made = crypto::make_key_exchange(*model::key_exchange_id(agreement.suite.key_exchange), core_.random);
+    auto derived = made ? (*made)->derive(request.first<codec::KePayload>()->public_value)
+                        : Result<SecretBytes, crypto::CryptoError>(err(made.error()));
+    if (!derived) {
+      // RFC 7296 2.21.3: a value that is none is a fault of form.
+      core_.esp_spis.release(agreement.spi_inbound);
+      return refusal(NotifyType::invalid_syntax);
+    }
+    own = std::move(*made);
+    shared_secret = std::move(*derived);
+  }
+  const Bytes& nonce_i = request.first<codec::NoncePayload>()->data;
+  const Bytes nonce_r = core_.new_nonce();
+  codec::Message answer;
+  if (agreement.mode == model::Mode::transport) answer.add_notify(NotifyType::use_transport_mode);
+  answer.add(codec::SaPayload{{chosen->proposal}});
+  answer.add(codec::NoncePayload{nonce_r});
+  if (own)
+    answer.add(codec::KePayload{.method = agreement.suite.key_exchange, .public_value = to_bytes(own->public_value())});
+  answer.add(codec::TsPayload{.side = Role::initiator, .selectors = agreement.remote, .unknown = {}});
+  answer.add(codec::TsPayload{.side = Role::responder, .selectors = agreement.local, .unknown = {}});
+
+  ChildSa child;
+  if (old != nullptr) {
+    // RFC 7296 2.8: traffic stays on the old pair until the initiator surely has the new one.
+    child.replaces = old->id;
+    child.hold_outbound = true;
+  }
+  const ChildSa& made = build_child(core_, sa_, *config, agreement, Role::responder, shared_secret.view(), nonce_i,
+                                    nonce_r, std::move(child));
+  if (old != nullptr) {
+    old->replaced_by = made.id;
+    old->rekey_at.reset();
+    if (sa_.activity() == Activity::rekey_child && sa_.exchange->child() == old->id) {
+      // RFC 7296 2.8.1: answered as usual; the nonces decide when our own rekey is answered.
+      sa_.exchange->note_collision({.child = made.id, .ike_sa = std::nullopt, .nonce_i = nonce_i, .nonce_r = nonce_r});
+    }
+  }
+  return answer;
+}
+
+}  // namespace culvert::ike::v2

@@ -1,0 +1,108 @@
+#include "ike/v2/establish.hpp"
+
+#include <chrono>
+
+#include <fmt/format.h>
+
+#include "ike/v2/children.hpp"
+#include "ike/v2/closing.hpp"
+
+namespace culvert::ike::v2 {
+namespace {
+
+// Set-ups of opposite sides that began within this time are taken for one wish of both.
+constexpr Duration kSimultaneous = std::chrono::seconds(10);
+// The loser's DELETE waits until traffic has surely moved.
+constexpr Duration kMoveTime = std::chrono::seconds(1);
+
+bool same_peers(const IkeSa& a, const IkeSa& b) {
+  return a.connection == b.connection && a.local_id == b.local_id && a.remote_id == b.remote_id;
+}
+
+bool rivals(const IkeSa& a, const IkeSa& b) {
+  const Duration apart = a.begun_at < b.begun_at ? b.begun_at - a.begun_at : a.begun_at - b.begun_at;
+  return a.role != b.role && apart <= kSimultaneous;
+}
+
+// An own attempt whose IKE_AUTH has not left yet can end without the peer's noticing.
+bool can_be_forgotten(const IkeSa& sa) {
+  return sa.role == model::Role::initiator &&
+         (sa.phase == Phase::initiating || (sa.phase == Phase::authenticating && sa.window.idle()));
+}
+
+}  // namespace
+
+void start_ike_timers(Core& core, IkeSa& sa, const model::ConnectionConfig& config) {
+  const Bounds bounds = bounds_of(core, {.time = config.ike_lifetime}, config.rekey_margin);
+  sa.rekey_at = core.now + *bounds.soft.time;
+  sa.expire_at = core.now + *bounds.hard.time;
+}
+
+void establish(Core& core, IkeSa& sa, const model::ConnectionConfig& config) {
+  sa.phase = Phase::established;
+  sa.phase_deadline.reset();
+  sa.established_order = core.next_order();
+  sa.authenticated = true;
+  sa.announced = true;
+  sa.last_inbound = core.now;
+  // Kept for AUTH only.
+  sa.init = {};
+  start_ike_timers(core, sa, config);
+  core.progress(sa, fmt::format("IKE SA established between {} and {}, {}", sa.local_id.to_string(),
+                                sa.remote_id.to_string(), model::to_string(sa.suite)));
+  core.emit(IkeSaEstablished{.ike_sa = sa.id,
+                             .connection = config.id,
+                             .role = sa.role,
+                             .spi_i = sa.spi_i,
+                             .spi_r = sa.spi_r,
+                             .path = sa.path,
+                             .local_id = sa.local_id,
+                             .remote_id = sa.remote_id,
+                             .suite = sa.suite,
+                             .local_behind_nat = sa.local_behind_nat,
+                             .remote_behind_nat = sa.remote_behind_nat,
+                             .replaces = std::nullopt});
+  core.touch(sa);
+}
+
+Rivalry find_rival(Core& core, const IkeSa& sa) {
+  for (const IkeSa* other : core.sas.of_connection(*sa.connection)) {
+    if (other->id == sa.id || other->phase != Phase::established || !same_peers(*other, sa) || !rivals(*other, sa))
+      continue;
+    // Both ends know both SPIs and come to the same result: the larger initiator's SPI stays.
+    Rivalry rivalry{.loser = other->spi_i < sa.spi_i ? other->id : sa.id, .rival_child = std::nullopt};
+    if (!other->children.empty()) rivalry.rival_child = other->children.begin()->first;
+    return rivalry;
+  }
+  return {};
+}
+
+void settle_duplicates(Core& core, IkeSa& sa, const Rivalry& rivalry, bool initial_contact) {
+  for (IkeSa* other : core.sas.of_connection(*sa.connection)) {
+    if (other->id == sa.id) continue;
+    if (can_be_forgotten(*other)) {
+      core.progress(*other, "the peer was faster; our own attempt is given up");
+      close_ike_sa(core, *other, CloseReason::superseded, Phase::gone);
+      continue;
+    }
+    // RFC 7296 2.4: INITIAL_CONTACT means that the peer has no other IKE SA with us. What was established after it
+    // began this one it could not know of yet.
+    const bool older = other->established_order != 0 && other->established_order < sa.begun_order;
+    if (initial_contact && older && other->announced && same_peers(*other, sa)) {
+      close_ike_sa(core, *other, CloseReason::superseded, Phase::gone);
+    }
+  }
+  IkeSa* loser = rivalry.loser ? core.sas.find(*rivalry.loser) : nullptr;
+  if (loser == nullptr || loser->phase != Phase::established) return;
+  core.progress(*loser, "both sides set up an IKE SA at the same time; this one goes");
+  loser->rekey_at.reset();
+  for (auto& [id, child] : loser->children) child.rekey_at.reset();
+  // The winner's initiator uses its pair at once; the other side follows when traffic comes on it, or after a while.
+  sa.release_at = core.now + kHoldAtMost;
+  if (loser->role != model::Role::initiator) return;
+  loser->tasks.push_back(
+      {.task = DeleteIkeTask{.reason = CloseReason::superseded}, .not_before = core.now + kMoveTime + kHoldAtMost});
+  core.touch(*loser);
+}
+
+}  // namespace culvert::ike::v2

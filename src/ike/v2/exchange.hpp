@@ -1,0 +1,60 @@
+// InitiatorExchange: one request of ours with all that must be remembered until its response. One class, and file, per
+// exchange.
+#pragma once
+
+#include <algorithm>
+#include <optional>
+#include <string>
+
+#include "base/bytes.hpp"
+#include "ike/codec/message.hpp"
+#include "ike/face.hpp"
+#include "model/iana/exchange_type.hpp"
+#include "model/ids.hpp"
+
+namespace culvert::ike::v2 {
+
+/// What an exchange is about, for the collision rules of RFC 7296 2.25.
+enum class Activity : std::uint8_t { set_up, create_child, rekey_child, rekey_ike, delete_child, delete_ike, inform };
+
+/// The peer's rekey of what this exchange of ours rekeys (RFC 7296 2.8.1, 2.8.2).
+struct RekeyCollision {
+  std::optional<model::ChildSaId> child;  // the pair that it made
+  std::optional<model::IkeSaId> ike_sa;   // or the IKE SA
+  Bytes nonce_i;
+  Bytes nonce_r;
+};
+/// True when the SA made with the nonces `a` holds the lowest of the four and must go. Octet by octet, the end of a
+/// nonce being lower than any octet (RFC 7296 2.8.1).
+[[nodiscard]] inline bool has_lowest_nonce(const Bytes& a_i, const Bytes& a_r, const Bytes& b_i, const Bytes& b_r) {
+  return std::min(a_i, a_r) < std::min(b_i, b_r);
+}
+
+enum class Progression : std::uint8_t { waiting, done };
+
+class InitiatorExchange {
+ public:
+  virtual ~InitiatorExchange() = default;
+  [[nodiscard]] virtual model::ExchangeType type() const = 0;
+  [[nodiscard]] virtual Activity activity() const = 0;
+  /// The Child SA that it rekeys or deletes.
+  [[nodiscard]] virtual std::optional<model::ChildSaId> child() const { return std::nullopt; }
+
+  /// Sends the request, now or after a completion (`waiting`); `done` when there is nothing to do any more.
+  virtual Progression start() = 0;
+  /// The authentic response, its payload set checked. While it runs the IKE SA has no exchange, so that it may begin
+  /// another.
+  virtual Progression handle_response(const codec::Message& response) = 0;
+  virtual Progression handle_completion(RequestToken token, SharedKeyMacResult result) {
+    (void)token, (void)result;
+    return Progression::waiting;
+  }
+  /// The peer rekeys the same SA, and we have answered as usual.
+  virtual void note_collision(RekeyCollision collision) { (void)collision; }
+  /// The peer's response could not be parsed or lacks payloads: give back what was reserved.
+  virtual void handle_bad_response(const std::string& fault) = 0;
+  /// No response came, or the IKE SA ended underneath: give back what was reserved.
+  virtual void abandon() {}
+};
+
+}  // namespace culvert::ike::v2

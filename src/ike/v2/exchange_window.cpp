@@ -1,0 +1,109 @@
+#include "ike/v2/exchange_window.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "base/check.hpp"
+
+namespace culvert::ike::v2 {
+
+Duration RetransmitPolicy::wait_after(unsigned sends_before) const {
+  return Duration(static_cast<Duration::rep>(static_cast<double>(first.count()) * std::pow(factor, sends_before)));
+}
+
+Duration RetransmitPolicy::span() const {
+  Duration total{};
+  for (unsigned n = 0; n < tries; ++n) total += wait_after(n);
+  return total;
+}
+
+void ExchangeWindow::schedule(Outstanding& request, Instant now, RandomSource& random) const {
+  // RFC 7296 2.4: the waits grow exponentially. Up to a tenth more, by chance, keeps many peers from sending in step.
+  const Duration wait = request.policy.wait_after(request.sends - 1);
+  const auto spread = static_cast<std::uint64_t>(std::max<Duration::rep>(wait.count() / 10, 1));
+  request.next = now + wait + Duration(static_cast<Duration::rep>(random.below(spread)));
+}
+
+void ExchangeWindow::sent(Bytes request, const RetransmitPolicy& policy, Instant now, RandomSource& random) {
+  CHECK(may_send());
+  Outstanding entry{.request = std::move(request), .policy = policy, .sends = 1, .next = {}};
+  schedule(entry, now, random);
+  outstanding_.emplace(next_id_, std::move(entry));
+  next_id_ = model::MessageId(next_id_.value() + 1);
+}
+
+void ExchangeWindow::replaced(model::MessageId id, Bytes request, Instant now, RandomSource& random) {
+  const auto found = outstanding_.find(id);
+  CHECK(found != outstanding_.end());
+  found->second.request = std::move(request);
+  found->second.sends = 1;
+  schedule(found->second, now, random);
+}
+
+const Bytes* ExchangeWindow::request(model::MessageId id) const {
+  const auto found = outstanding_.find(id);
+  return found == outstanding_.end() ? nullptr : &found->second.request;
+}
+
+void ExchangeWindow::hasten(const RetransmitPolicy& policy, Instant now, RandomSource& random) {
+  for (auto& [id, request] : outstanding_) {
+    Duration left = request.next - now;
+    for (unsigned n = request.sends; n < request.policy.tries; ++n) left += request.policy.wait_after(n);
+    if (left <= policy.span()) continue;
+    request.policy = policy;
+    request.sends = 1;
+    schedule(request, now, random);
+  }
+}
+
+std::optional<Instant> ExchangeWindow::deadline() const {
+  std::optional<Instant> first;
+  for (const auto& [id, request] : outstanding_) first = earliest(first, request.next);
+  return first;
+}
+
+ExchangeWindow::Due ExchangeWindow::handle_timeout(Instant now, RandomSource& random) {
+  Due due;
+  for (auto& [id, request] : outstanding_) {
+    if (request.next > now) continue;
+    if (request.sends >= request.policy.tries) {
+      due.give_up = true;
+      continue;
+    }
+    ++request.sends;
+    schedule(request, now, random);
+    due.resend.push_back(id);
+  }
+  return due;
+}
+
+ExchangeWindow::Verdict ExchangeWindow::classify(model::MessageId id) const {
+  if (const auto found = responses_.find(id); found != responses_.end()) {
+    return found->second ? Verdict::repeated : Verdict::busy;
+  }
+  if (id < expected_id_) return Verdict::old;
+  return id.value() - expected_id_.value() < receive_window_ ? Verdict::fresh : Verdict::ahead;
+}
+
+void ExchangeWindow::accept(model::MessageId id) {
+  CHECK(classify(id) == Verdict::fresh);
+  responses_.emplace(id, std::nullopt);
+  while (responses_.contains(expected_id_)) expected_id_ = model::MessageId(expected_id_.value() + 1);
+  // RFC 7296 2.1: a response is kept until a request comes whose number is at least its own plus the window size.
+  std::erase_if(responses_, [&](const auto& entry) {
+    return id.value() >= receive_window_ && entry.first.value() <= id.value() - receive_window_;
+  });
+}
+
+void ExchangeWindow::respond(model::MessageId id, Bytes response) {
+  const auto found = responses_.find(id);
+  if (found != responses_.end()) found->second = std::move(response);
+}
+
+const Bytes* ExchangeWindow::response(model::MessageId id) const {
+  const auto found = responses_.find(id);
+  return found == responses_.end() || !found->second ? nullptr : &*found->second;
+}
+
+}  // namespace culvert::ike::v2

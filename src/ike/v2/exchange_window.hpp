@@ -1,0 +1,94 @@
+// ExchangeWindow: the message ids of one IKE SA in both directions, retransmission of our requests and the responses
+// kept for retransmissions of the peer's (RFC 7296 2.1 to 2.3). Knows octets and numbers only, not what the messages
+// say.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "base/random.hpp"
+#include "base/time.hpp"
+#include "model/ids.hpp"
+
+namespace culvert::ike::v2 {
+
+/// When a request is sent again: after `first`, then after ever longer waits by `factor`, `tries` sends in all.
+struct RetransmitPolicy {
+  Duration first{};
+  double factor = 2.0;
+  unsigned tries = 1;
+
+  /// The wait after the send with the given number, the first being 0; without jitter.
+  [[nodiscard]] Duration wait_after(unsigned sends_before) const;
+  /// From the first send until giving up.
+  [[nodiscard]] Duration span() const;
+};
+
+class ExchangeWindow {
+ public:
+  // ---- requests of ours
+
+  /// RFC 7296 2.3: no request beyond the window that the peer has granted; one until it says otherwise.
+  [[nodiscard]] bool may_send() const { return outstanding_.size() < send_window_; }
+  [[nodiscard]] model::MessageId next_id() const { return next_id_; }
+  /// Takes the octets of the request with next_id(), just sent for the first time.
+  void sent(Bytes request, const RetransmitPolicy& policy, Instant now, RandomSource& random);
+  /// Replaces the octets of an outstanding request, also just sent: IKE_SA_INIT with a cookie or another key exchange
+  /// keeps its number.
+  void replaced(model::MessageId id, Bytes request, Instant now, RandomSource& random);
+  [[nodiscard]] bool awaits(model::MessageId id) const { return outstanding_.contains(id); }
+  [[nodiscard]] bool idle() const { return outstanding_.empty(); }
+  /// The octets of the outstanding request, or null.
+  [[nodiscard]] const Bytes* request(model::MessageId id) const;
+  /// A valid response came: the request is done.
+  void answered(model::MessageId id) { outstanding_.erase(id); }
+  /// Stops retransmitting without an answer; the ids stay used.
+  void forget_requests() { outstanding_.clear(); }
+  /// Shortens what is left of every outstanding request: the waits start again, as `policy` says. Never lengthens the
+  /// time left.
+  void hasten(const RetransmitPolicy& policy, Instant now, RandomSource& random);
+
+  [[nodiscard]] std::optional<Instant> deadline() const;
+  struct Due {
+    std::vector<model::MessageId> resend;  // RFC 7296 2.1: bitwise identical
+    bool give_up = false;                  // a request stays without an answer
+  };
+  [[nodiscard]] Due handle_timeout(Instant now, RandomSource& random);
+
+  // ---- requests of the peer
+
+  enum class Verdict : std::uint8_t {
+    fresh,     // next in order: process it
+    repeated,  // answered before: send the cached response again
+    busy,      // being processed: ignore
+    old,       // its response is forgotten: ignore (RFC 7296 2.1)
+    ahead      // beyond the window: ignore
+  };
+  [[nodiscard]] Verdict classify(model::MessageId id) const;
+  /// The fresh request is being processed from here on.
+  void accept(model::MessageId id);
+  /// Keeps the response until the window has moved past it.
+  void respond(model::MessageId id, Bytes response);
+  [[nodiscard]] const Bytes* response(model::MessageId id) const;
+
+ private:
+  struct Outstanding {
+    Bytes request;
+    RetransmitPolicy policy;
+    unsigned sends = 1;
+    Instant next;
+  };
+  void schedule(Outstanding& request, Instant now, RandomSource& random) const;
+
+  std::size_t send_window_ = 1;
+  std::uint32_t receive_window_ = 1;
+  model::MessageId next_id_{0};
+  model::MessageId expected_id_{0};
+  std::map<model::MessageId, Outstanding> outstanding_;
+  std::map<model::MessageId, std::optional<Bytes>> responses_;  // nothing while the request is being processed
+};
+
+}  // namespace culvert::ike::v2

@@ -1,0 +1,203 @@
+#include "ike/v2/ike_auth_initiator.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "ike/auth/shared_key.hpp"
+#include "ike/v2/closing.hpp"
+#include "ike/v2/describe.hpp"
+#include "ike/v2/establish.hpp"
+#include "ike/v2/messages.hpp"
+
+namespace culvert::ike::v2 {
+
+using model::NotifyType;
+using model::Role;
+
+void start_ike_auth(Core& core, IkeSa& sa, model::ConnectionConfig config) {
+  sa.exchange = std::make_unique<IkeAuthInitiator>(core, sa, std::move(config));
+  if (sa.exchange->start() == Progression::done) sa.exchange.reset();
+  core.touch(sa);
+}
+
+IkeAuthInitiator::IkeAuthInitiator(Core& core, IkeSa& sa, model::ConnectionConfig config)
+    : core_(core), sa_(sa), config_(std::move(config)) {}
+
+Progression IkeAuthInitiator::start() {
+  sa_.local_id = local_identity(config_, sa_.path);
+  sa_.remote_id = remote_identity(config_, sa_.path);
+  id_i_ = {.side = Role::initiator, .identity = sa_.local_id, .reserved = {}};
+  token_ = core_.expect_completion(sa_);
+  core_.requests.push_back(SharedKeyMacRequest{
+      .token = token_,
+      .connection = config_.id,
+      .prf = sa_.suite.prf,
+      .octets = auth::signed_octets(sa_.prf, sa_.init.request, sa_.init.nonce_r, sa_.keys.sk_pi.view(), id_i_.body())});
+  return Progression::waiting;
+}
+
+Progression IkeAuthInitiator::handle_completion(RequestToken token, SharedKeyMacResult result) {
+  if (token != token_) return Progression::waiting;
+  if (!result.mac) {
+    fail_negotiation(core_, sa_, FailureKind::local_error, std::nullopt,
+                     fmt::format("there is no secret for connection '{}'", config_.name), Phase::gone);
+    return Progression::done;
+  }
+  if (response_) {
+    finish(*result.mac);
+    return Progression::done;
+  }
+  send(*result.mac);
+  return Progression::waiting;
+}
+
+void IkeAuthInitiator::send(const SecretBytes& mac) {
+  codec::Message message;
+  message.add(id_i_);
+  if (config_.remote_id)
+    message.add(codec::IdPayload{.side = Role::responder, .identity = *config_.remote_id, .reserved = {}});
+  // RFC 7296 2.4: only while there is no other IKE SA between these identities.
+  const auto others = core_.sas.of_connection(config_.id);
+  const bool first =
+      std::ranges::none_of(others, [&](const IkeSa* other) { return other->id != sa_.id && other->announced; });
+  if (first) message.add_notify(NotifyType::initial_contact);
+  message.add(codec::AuthPayload{.method = model::AuthenticationMethod::shared_key_mic, .data = to_bytes(mac.view())});
+  auto offer = make_child_offer(core_, config_, ChildExchange::ike_auth, nullptr, model::KeyExchangeMethod::none);
+  if (offer) {
+    offer_ = std::move(*offer);
+    add_child_sa_payload(message, *offer_);
+    add_child_ts_payloads(message, *offer_);
+  } else {
+    no_offer_ = std::move(offer.error());
+  }
+  send_request(core_, sa_, type(), std::move(message));
+  core_.progress(sa_, fmt::format("sent IKE_AUTH request as {} to {}, {}", sa_.local_id.to_string(),
+                                  sa_.path.remote.to_string(), describe(config_.local, config_.remote)));
+}
+
+Progression IkeAuthInitiator::handle_response(const codec::Message& response) {
+  if (sa_.terminating) {
+    abandon();
+    delete_unannounced(core_, sa_);
+    return Progression::done;
+  }
+  const auto* auth = response.first<codec::AuthPayload>();
+  if (auth == nullptr) {
+    // RFC 7296 2.21.2: the peer has not proved who it is, but only a man in the middle of the key exchange could have
+    // written this.
+    const NotifyType error = response.error_notify()->type;
+    std::string detail = fmt::format("{} refused IKE_AUTH with {}", sa_.path.remote.to_string(), describe(error));
+    if (error == NotifyType::authentication_failed) {
+      detail += fmt::format("; we are {} and asked for {}: do the secret and the identities agree at both ends?",
+                            sa_.local_id.to_string(), sa_.remote_id.to_string());
+    }
+    abandon();
+    fail_negotiation(core_, sa_, failure_kind(error), error, std::move(detail), Phase::gone);
+    return Progression::done;
+  }
+  const auto* id_r = response.id(Role::responder);
+  if (id_r->identity != sa_.remote_id) {
+    refuse_peer(FailureKind::authentication_failed,
+                fmt::format("the peer says it is {}, connection '{}' expects {}", id_r->identity.to_string(),
+                            config_.name, sa_.remote_id.to_string()));
+    return Progression::done;
+  }
+  if (auth->method != model::AuthenticationMethod::shared_key_mic) {
+    refuse_peer(FailureKind::authentication_failed,
+                fmt::format("the peer authenticates by method {}, connection '{}' expects a shared key",
+                            static_cast<unsigned>(auth->method), config_.name));
+    return Progression::done;
+  }
+  response_ = response;
+  token_ = core_.expect_completion(sa_);
+  core_.requests.push_back(SharedKeyMacRequest{
+      .token = token_,
+      .connection = config_.id,
+      .prf = sa_.suite.prf,
+      .octets =
+          auth::signed_octets(sa_.prf, sa_.init.response, sa_.init.nonce_i, sa_.keys.sk_pr.view(), id_r->body())});
+  return Progression::waiting;
+}
+
+void IkeAuthInitiator::finish(const SecretBytes& expected) {
+  if (!auth::auth_matches(expected, response_->first<codec::AuthPayload>()->data)) {
+    return refuse_peer(FailureKind::authentication_failed,
+                       fmt::format("the peer {} does not have our secret of connection '{}'", sa_.remote_id.to_string(),
+                                   config_.name));
+  }
+  if (sa_.terminating) {
+    abandon();
+    return delete_unannounced(core_, sa_);
+  }
+  const Bytes nonce_i = sa_.init.nonce_i;
+  const Bytes nonce_r = sa_.init.nonce_r;
+  establish(core_, sa_, config_);
+  const Rivalry rivalry = find_rival(core_, sa_);
+  const codec::Message& response = *response_;
+  const bool complete = response.first<codec::SaPayload>() != nullptr && response.ts(Role::initiator) != nullptr &&
+                        response.ts(Role::responder) != nullptr;
+  if (!complete || !offer_) {
+    finish_child(response);
+  } else if (auto agreed = check_child_answer(config_, ChildExchange::ike_auth, *offer_, nullptr, response); !agreed) {
+    report_child_failure(core_, sa_, Role::initiator, agreed.error().kind, agreed.error().notify,
+                         agreed.error().detail);
+    // The peer believes that there is a pair.
+    sa_.tasks.push_back({.task = DeleteUnknownChildTask{.spi_inbound = offer_->spi_inbound}});
+  } else {
+    const bool loses = rivalry.loser == sa_.id;
+    ChildSa child;
+    child.hold_outbound = loses;
+    child.redundant = loses;
+    child.replaces = rivalry.rival_child;
+    build_child(core_, sa_, config_, *agreed, Role::initiator, {}, nonce_i, nonce_r, std::move(child));
+    offer_.reset();
+  }
+  settle_duplicates(core_, sa_, rivalry, response.notify(NotifyType::initial_contact) != nullptr);
+}
+
+// RFC 7296 1.2, 2.21.2: the IKE SA stands even if the Child SA failed.
+void IkeAuthInitiator::finish_child(const codec::Message& response) {
+  if (no_offer_)
+    return report_child_failure(core_, sa_, Role::initiator, no_offer_->kind, std::nullopt, no_offer_->detail);
+  abandon();
+  const auto* error = response.error_notify();
+  if (error == nullptr) {
+    return report_child_failure(core_, sa_, Role::initiator, FailureKind::protocol_error, std::nullopt,
+                                "the peer's IKE_AUTH response has no Child SA and no reason why");
+  }
+  report_child_failure(
+      core_, sa_, Role::initiator, failure_kind(error->type), error->type,
+      fmt::format("the peer refused the Child SA with {}; we offered {} for {}", describe(error->type),
+                  describe(without_key_exchange(config_.esp_proposals)), describe(config_.local, config_.remote)));
+}
+
+void IkeAuthInitiator::refuse_peer(FailureKind kind, std::string detail) {
+  abandon();
+  // RFC 7296 2.21.2: the peer takes the IKE SA for established; AUTHENTICATION_FAILED in an INFORMATIONAL ends it
+  // there.
+  fail_negotiation(core_, sa_, kind, NotifyType::authentication_failed, std::move(detail), Phase::closing);
+  sa_.tasks.push_back({.task = NotifyTask{.type = NotifyType::authentication_failed, .data = {}}});
+}
+
+void IkeAuthInitiator::handle_bad_response(const std::string& fault) {
+  abandon();
+  fail_negotiation(core_, sa_, FailureKind::protocol_error, std::nullopt,
+                   fmt::format("the peer's IKE_AUTH response is invalid: {}", fault), Phase::gone);
+}
+
+void IkeAuthInitiator::abandon() {
+  if (offer_) withdraw_offer(core_, *offer_);
+  offer_.reset();
+}
+
+void IkeAuthInitiator::give_up() {
+  fail_negotiation(core_, sa_, FailureKind::no_answer, std::nullopt,
+                   fmt::format("{} answered IKE_SA_INIT but not IKE_AUTH, sent to {}; is UDP port {} open on the way?",
+                               sa_.path.remote.address.to_string(), sa_.path.remote.to_string(), sa_.path.remote.port),
+                   Phase::gone);
+}
+
+}  // namespace culvert::ike::v2

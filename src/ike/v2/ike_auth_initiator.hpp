@@ -1,0 +1,49 @@
+// IKE_AUTH as initiator, with a shared key (RFC 7296 1.2, 2.15, 2.21.2). Two waits: for the MAC of our AUTH, and for
+// the one that the peer's is compared with.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "ike/v2/child_negotiation.hpp"
+#include "ike/v2/core.hpp"
+#include "ike/v2/exchange.hpp"
+#include "ike/v2/ike_sa.hpp"
+#include "model/connection.hpp"
+
+namespace culvert::ike::v2 {
+
+class IkeAuthInitiator final : public InitiatorExchange {
+ public:
+  IkeAuthInitiator(Core& core, IkeSa& sa, model::ConnectionConfig config);
+
+  [[nodiscard]] model::ExchangeType type() const override { return model::ExchangeType::ike_auth; }
+  [[nodiscard]] Activity activity() const override { return Activity::set_up; }
+  Progression start() override;
+  Progression handle_response(const codec::Message& response) override;
+  Progression handle_completion(RequestToken token, SharedKeyMacResult result) override;
+  void handle_bad_response(const std::string& fault) override;
+  void abandon() override;
+  /// No answer came.
+  void give_up();
+
+ private:
+  void send(const SecretBytes& mac);
+  void finish(const SecretBytes& expected);
+  void finish_child(const codec::Message& response);
+  void refuse_peer(FailureKind kind, std::string detail);
+
+  Core& core_;
+  IkeSa& sa_;
+  const model::ConnectionConfig config_;
+  codec::IdPayload id_i_;
+  std::optional<ChildOffer> offer_;
+  std::optional<ChildRefusal> no_offer_;
+  std::optional<codec::Message> response_;
+  RequestToken token_;
+};
+
+/// Begins IKE_AUTH for an IKE SA whose IKE_SA_INIT is done.
+void start_ike_auth(Core& core, IkeSa& sa, model::ConnectionConfig config);
+
+}  // namespace culvert::ike::v2

@@ -1,0 +1,154 @@
+#include "ike/v2/ike_endpoint.hpp"
+
+#include <utility>
+
+#include "ike/codec/serialize.hpp"
+#include "ike/v2/commands.hpp"
+#include "ike/v2/ike_auth_responder.hpp"
+#include "ike/v2/ike_sa_init_responder.hpp"
+#include "ike/v2/messages.hpp"
+#include "ike/v2/tasks.hpp"
+#include "ike/v2/timers.hpp"
+
+namespace culvert::ike::v2 {
+namespace {
+
+template <typename T>
+std::optional<T> take_front(std::deque<T>& queue) {
+  if (queue.empty()) return std::nullopt;
+  T front = std::move(queue.front());
+  queue.pop_front();
+  return front;
+}
+
+}  // namespace
+
+void IkeEndpoint::handle_datagram(const net::Path& path, ByteView message, Instant now) {
+  core_.now = now;
+  ++core_.counters.datagrams_in;
+  route(path, message);
+  finish_turn();
+}
+
+void IkeEndpoint::route(const net::Path& path, ByteView datagram) {
+  const auto header = codec::parse_header(datagram);
+  if (!header) return core_.drop(DatagramDrop::malformed);
+  if (header->major_version != 2) {
+    core_.drop(DatagramDrop::unsupported_version);
+    // RFC 7296 2.5: only a higher version is told what we speak.
+    if (header->major_version > 2 && !header->response)
+      answer_unprotected(path, *header, model::NotifyType::invalid_major_version);
+    return;
+  }
+  // RFC 7296 3.1 forbids an initiator's SPI of zero; only an INVALID_SPI report may have it (1.5).
+  const auto parsed = codec::parse_message(datagram);
+  if (!parsed) return core_.drop(DatagramDrop::malformed);
+  const bool opening =
+      header->exchange == model::ExchangeType::ike_sa_init && !header->response && header->spi_r.value() == 0;
+  if (opening) return IkeSaInitResponder(core_, path).handle(datagram, *parsed);
+  // RFC 7296 2.6: the Initiator flag tells which of the two SPIs is ours; addresses do not matter.
+  const model::IkeSpi ours = header->initiator ? header->spi_r : header->spi_i;
+  IkeSa* sa = core_.sas.find_by_spi(ours);
+  const bool right_side = sa != nullptr && (sa->role == model::Role::responder) == header->initiator;
+  // Until IKE_SA_INIT is answered the peer's SPI is not known; afterwards both must fit.
+  const model::IkeSpi theirs = header->initiator ? header->spi_i : header->spi_r;
+  const bool fits = right_side && (sa->phase == Phase::initiating ||
+                                   theirs == (sa->role == model::Role::initiator ? sa->spi_r : sa->spi_i));
+  if (fits) return receive(core_, *sa, path, datagram, *parsed);
+  handle_stray(path, *parsed);
+}
+
+void IkeEndpoint::handle_stray(const net::Path& path, const codec::ParsedMessage& parsed) {
+  core_.drop(DatagramDrop::unknown_ike_sa);
+  // RFC 7296 2.21.4: a response must not be answered.
+  if (parsed.header.response) return;
+  if (parsed.sealed) return answer_unprotected(path, parsed.header, model::NotifyType::invalid_ike_spi);
+  handle_stray_notify(path, parsed);
+}
+
+// RFC 7296 1.5: ESP of ours met a peer that does not know the SPI, perhaps after a restart. No more than a hint.
+void IkeEndpoint::handle_stray_notify(const net::Path& path, const codec::ParsedMessage& parsed) {
+  const auto* notify = codec::first_of<codec::NotifyPayload>(parsed.payloads);
+  if (notify == nullptr || notify->type != model::NotifyType::invalid_spi || notify->data.size() != 4) return;
+  const model::Spi spi(load_be32(notify->data.data()));
+  for (IkeSa* sa : core_.sas.all()) {
+    if (sa->path.remote.address != path.remote.address || sa->find_child_by_peer_spi(spi) == nullptr) continue;
+    return suspect(core_, *sa, "the peer says that it does not know our Child SA");
+  }
+}
+
+void IkeEndpoint::answer_unprotected(const net::Path& path, const codec::Header& header, model::NotifyType type) {
+  // RFC 7296 2.21.4: at a bounded rate.
+  if (!core_.unprotected_answers.allow(core_.now)) return;
+  codec::Message answer;
+  answer.header.spi_i = header.spi_i;
+  answer.header.spi_r = header.spi_r;
+  answer.header.exchange = header.exchange;
+  answer.header.message_id = header.message_id;
+  answer.header.initiator = !header.initiator;
+  answer.header.response = true;
+  answer.add_notify(type);
+  core_.transmit(path, codec::serialize(answer));
+}
+
+void IkeEndpoint::handle_timeout(Instant now) {
+  core_.now = now;
+  while (const auto id = core_.sas.due(now)) {
+    handle_timers(core_, *core_.sas.find(*id));
+    finish_turn();
+  }
+}
+
+void IkeEndpoint::handle_command(Command command, Instant now) {
+  core_.now = now;
+  std::visit([this](auto&& one) { handle(core_, std::forward<decltype(one)>(one)); }, std::move(command));
+  finish_turn();
+}
+
+void IkeEndpoint::handle_completion(RequestToken token, Completion completion, Instant now) {
+  core_.now = now;
+  const auto found = core_.completions.find(token);
+  if (found == core_.completions.end()) return;
+  IkeSa* sa = core_.sas.find(found->second);
+  core_.completions.erase(found);
+  if (sa == nullptr) return;
+  core_.touch(*sa);
+  SharedKeyMacResult result = std::get<SharedKeyMacResult>(std::move(completion));
+  if (sa->responder) {
+    sa->responder->handle_completion(token, std::move(result));
+  } else if (auto exchange = std::exchange(sa->exchange, nullptr)) {
+    if (exchange->handle_completion(token, std::move(result)) == Progression::waiting)
+      sa->exchange = std::move(exchange);
+  }
+  finish_turn();
+}
+
+void IkeEndpoint::finish_turn() {
+  // What one IKE SA does may touch another, even one that was looked at before.
+  while (!core_.touched.empty()) {
+    const model::IkeSaId id = *core_.touched.begin();
+    core_.touched.erase(core_.touched.begin());
+    IkeSa* sa = core_.sas.find(id);
+    if (sa == nullptr) continue;
+    run_tasks(core_, *sa);
+    if (sa->phase == Phase::gone) {
+      core_.sas.erase(id);
+      core_.touched.erase(id);
+      continue;
+    }
+    core_.sas.note_phase(*sa);
+    core_.sas.schedule(*sa, next_deadline(core_, *sa));
+  }
+}
+
+std::optional<Event> IkeEndpoint::poll_event() { return take_front(core_.events); }
+std::optional<Request> IkeEndpoint::poll_request() { return take_front(core_.requests); }
+std::optional<Transmit> IkeEndpoint::poll_transmit() { return take_front(core_.transmits); }
+
+EndpointCounters IkeEndpoint::counters() const {
+  EndpointCounters counters = core_.counters;
+  counters.half_open = core_.sas.half_open();
+  return counters;
+}
+
+}  // namespace culvert::ike::v2

@@ -1,0 +1,33 @@
+#include "ike/v2/ike_sa.hpp"
+
+#include <algorithm>
+
+#include "ike/v2/ike_auth_responder.hpp"
+
+namespace culvert::ike::v2 {
+
+IkeSa::IkeSa() = default;
+IkeSa::~IkeSa() = default;
+
+std::optional<Activity> IkeSa::activity() const {
+  if (!exchange) return std::nullopt;
+  return exchange->activity();
+}
+
+ChildSa* IkeSa::find_child(model::ChildSaId child) {
+  const auto found = children.find(child);
+  return found == children.end() ? nullptr : &found->second;
+}
+
+ChildSa* IkeSa::find_child_by_peer_spi(model::Spi spi) {
+  for (auto& [child_id, child] : children) {
+    if (child.spi_outbound == spi) return &child;
+  }
+  return nullptr;
+}
+
+bool IkeSa::has_task(std::size_t variant_index) const {
+  return std::ranges::any_of(tasks, [&](const QueuedTask& queued) { return queued.task.index() == variant_index; });
+}
+
+}  // namespace culvert::ike::v2

@@ -1,0 +1,123 @@
+// IkeSa: the state of one IKE SA, from the first IKE_SA_INIT to the last retransmitted answer. A plain record; what
+// happens to it stands in messages, children, tasks, timers, closing and in the exchanges.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+
+#include "base/bytes.hpp"
+#include "base/time.hpp"
+#include "crypto/packet_cipher.hpp"
+#include "crypto/prf.hpp"
+#include "ike/codec/seal.hpp"
+#include "ike/face.hpp"
+#include "ike/v2/child_sa.hpp"
+#include "ike/v2/exchange.hpp"
+#include "ike/v2/exchange_window.hpp"
+#include "ike/v2/keys.hpp"
+#include "ike/v2/rate_limiter.hpp"
+#include "ike/v2/task.hpp"
+#include "model/identity.hpp"
+#include "model/proposal.hpp"
+
+namespace culvert::ike::v2 {
+
+class IkeAuthResponder;
+
+enum class Phase : std::uint8_t {
+  initiating,      // initiator: IKE_SA_INIT request sent
+  authenticating,  // initiator: IKE_AUTH begun
+  half_open,       // responder: IKE_SA_INIT answered, the peer has proved nothing yet
+  established,
+  candidate,  // made by a rekey of the peer's whose fate a rekey of our own leaves open (RFC 7296 2.8.2)
+  rekeyed,    // a successor took over; only its DELETE is still to come
+  closing,    // gone for everyone but the peer: our DELETE, or a farewell, is on its way
+  defunct,    // only answers retransmissions
+  gone        // to be swept at the end of the turn
+};
+
+/// What both sides said in the exchange that made the keys, kept until AUTH is done (RFC 7296 2.15).
+struct InitTranscript {
+  Bytes request;
+  Bytes response;
+  Bytes nonce_i;
+  Bytes nonce_r;
+};
+
+struct IkeSa {
+  IkeSa();
+  ~IkeSa();
+  IkeSa(const IkeSa&) = delete;
+  IkeSa& operator=(const IkeSa&) = delete;
+
+  model::IkeSaId id;
+  Phase phase = Phase::initiating;
+  model::Role role = model::Role::initiator;  // original initiator or responder of this IKE SA
+  model::IkeSpi spi_i;
+  model::IkeSpi spi_r;
+  net::Path path;
+  /// As half-open responder only a guess from the addresses, settled by IKE_AUTH.
+  std::optional<model::ConnectionId> connection;
+  model::Identity local_id;
+  model::Identity remote_id;
+
+  bool nat_traversal = false;  // the peer sent NAT_DETECTION notifications
+  bool local_behind_nat = false;
+  bool remote_behind_nat = false;  // or forces UDP encapsulation by pretending so
+
+  model::IkeSuite suite;
+  crypto::HashId prf = crypto::HashId::sha2_256;
+  SkKeys keys;
+  std::optional<codec::MessageSealer> sealer;
+  std::optional<codec::MessageOpener> opener;
+  InitTranscript init;
+  Bytes init_digest;  // responder: under which the IKE_SA_INIT request is remembered
+
+  ExchangeWindow window;
+  std::unique_ptr<InitiatorExchange> exchange;  // our request under way
+  std::unique_ptr<IkeAuthResponder> responder;  // the peer's IKE_AUTH under way
+  std::deque<QueuedTask> tasks;
+
+  std::map<model::ChildSaId, ChildSa> children;
+  /// The rekeyed successor, once it took over; or the peer's candidate while our own rekey is under way.
+  std::optional<model::IkeSaId> successor;
+  std::optional<model::IkeSaId> candidate;
+  std::optional<model::IkeSaId> predecessor;  // whose rekey made this one
+
+  bool authenticated = false;  // the peer proved its identity, here or in a predecessor
+  bool announced = false;      // IkeSaEstablished was emitted, IkeSaClosed not yet
+  /// The user wants it gone although it is not established yet.
+  bool terminating = false;
+
+  Instant begun_at;                     // our first IKE_SA_INIT, or the arrival of the peer's
+  std::uint64_t begun_order = 0;        // the same as a number that never repeats; see duplicates
+  std::uint64_t established_order = 0;  // 0 before
+  Instant last_inbound;                 // the last proof that the peer lives
+  std::optional<Instant> rekey_at;
+  std::optional<Instant> expire_at;
+  /// In phases that wait for the other side only: when to give up.
+  std::optional<Instant> phase_deadline;
+  /// When outbound traffic moves to the pairs still held, at the latest.
+  std::optional<Instant> release_at;
+  /// Since when the peer has been answering TEMPORARY_FAILURE (RFC 7296 2.25).
+  std::optional<Instant> temporary_failure_since;
+  RateLimiter hints{1, std::chrono::seconds(10)};
+  std::optional<Instant> scheduled;  // its place in the table's timer queue
+
+  [[nodiscard]] model::IkeSpi local_spi() const { return role == model::Role::initiator ? spi_i : spi_r; }
+  [[nodiscard]] model::Role peer_role() const {
+    return role == model::Role::initiator ? model::Role::responder : model::Role::initiator;
+  }
+  /// What our request under way is about.
+  [[nodiscard]] std::optional<Activity> activity() const;
+  [[nodiscard]] ChildSa* find_child(model::ChildSaId child);
+  /// By the SPI that the peer expects in its inbound packets, which is our outbound one, as DELETE and REKEY_SA name
+  /// it.
+  [[nodiscard]] ChildSa* find_child_by_peer_spi(model::Spi spi);
+  [[nodiscard]] bool has_task(std::size_t variant_index) const;
+};
+
+}  // namespace culvert::ike::v2

@@ -1,0 +1,230 @@
+#include "ike/v2/ike_sa_init_initiator.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/check.hpp"
+#include "ike/codec/serialize.hpp"
+#include "ike/v2/child_negotiation.hpp"
+#include "ike/v2/closing.hpp"
+#include "ike/v2/describe.hpp"
+#include "ike/v2/ike_auth_initiator.hpp"
+#include "ike/v2/ike_keys.hpp"
+#include "ike/v2/nat.hpp"
+#include "ike/v2/payload_rules.hpp"
+
+namespace culvert::ike::v2 {
+namespace {
+
+using model::KeyExchangeMethod;
+using model::NotifyType;
+
+// Bounds against a peer, or a forger, that never has enough (RFC 7296 2.6, 2.21.1).
+constexpr unsigned kMostCookies = 5;
+constexpr std::size_t kMostAttempts = 4;
+// How long the genuine answer is awaited after an error that anybody could have sent.
+constexpr Duration kDoubtPeriod = std::chrono::seconds(4);
+
+}  // namespace
+
+void begin_ike_sa(Core& core, const model::ConnectionConfig& config, const net::Path& path) {
+  IkeSa& sa = core.sas.add(core.next_ike_sa_id());
+  sa.role = model::Role::initiator;
+  sa.connection = config.id;
+  sa.spi_i = core.new_ike_spi();
+  sa.path = path;
+  sa.begun_at = sa.last_inbound = core.now;
+  sa.begun_order = core.next_order();
+  core.sas.index_spi(sa);
+  core.touch(sa);
+  sa.exchange = std::make_unique<IkeSaInitInitiator>(core, sa, config);
+  if (sa.exchange->start() == Progression::done) sa.exchange.reset();
+}
+
+IkeSaInitInitiator::IkeSaInitInitiator(Core& core, IkeSa& sa, const model::ConnectionConfig& config)
+    : core_(core), sa_(sa), config_(config), offered_(config.ike_proposals), nonce_(core.new_nonce()) {
+  std::uint8_t number = 0;
+  for (model::Proposal& proposal : offered_) proposal.number = ++number;
+}
+
+bool IkeSaInitInitiator::add_attempt(KeyExchangeMethod method) {
+  auto made = crypto::make_key_exchange(*model::key_exchange_id(method), core_.random);
+  if (!made) return false;
+  attempts_.push_back({.method = method, .key_exchange = std::move(*made), .request = {}});
+  return true;
+}
+
+Progression IkeSaInitInitiator::start() {
+  const auto methods = usable_methods(offered_);
+  if (methods.empty() || !add_attempt(methods.front())) {
+    fail_negotiation(core_, sa_, FailureKind::local_error, std::nullopt,
+                     fmt::format("connection '{}' has no key exchange method that this installation can do: {}",
+                                 config_.name, describe(offered_)),
+                     Phase::gone);
+    return Progression::done;
+  }
+  send_current();
+  core_.progress(
+      sa_, fmt::format("sent IKE_SA_INIT request to {}, offering {}", sa_.path.remote.to_string(), describe(offered_)));
+  return Progression::waiting;
+}
+
+void IkeSaInitInitiator::send_current() {
+  Attempt& attempt = attempts_.back();
+  codec::Message message;
+  message.header.spi_i = sa_.spi_i;
+  message.header.initiator = true;
+  // RFC 7296 2.6: the cookie comes first, everything else stays as it was.
+  if (!cookie_.empty()) message.add_notify(NotifyType::cookie, cookie_);
+  message.add(codec::SaPayload{offered_});
+  message.add(
+      codec::KePayload{.method = attempt.method, .public_value = to_bytes(attempt.key_exchange->public_value())});
+  message.add(codec::NoncePayload{nonce_});
+  add_nat_detection(message, sa_.path, config_.encapsulation);
+  attempt.request = codec::serialize(message);
+  core_.transmit(sa_.path, attempt.request);
+  const model::MessageId first{0};
+  if (sa_.window.awaits(first)) {
+    sa_.window.replaced(first, attempt.request, core_.now, core_.random);
+  } else {
+    sa_.window.sent(attempt.request, core_.retransmission(), core_.now, core_.random);
+  }
+  core_.touch(sa_);
+}
+
+void IkeSaInitInitiator::handle_init_response(const net::Path& path, ByteView datagram,
+                                              const codec::ParsedMessage& parsed) {
+  // The SPI we chose led here; the rest of the header must fit the only request there is.
+  const bool fits = parsed.header.message_id.value() == 0 && !parsed.header.initiator && !parsed.sealed &&
+                    path.remote == sa_.path.remote;
+  if (!fits) return core_.drop(DatagramDrop::unexpected);
+  const codec::Message message{.header = parsed.header, .payloads = parsed.payloads};
+  const auto fault = payload_fault(MessageForm::ike_sa_init_response, message);
+  if (fault || codec::unsupported_critical(message.payloads)) {
+    return doubt(FailureKind::protocol_error, std::nullopt,
+                 fmt::format("the IKE_SA_INIT response is invalid: {}",
+                             fault.value_or("it has an unknown payload marked critical")));
+  }
+  if (message.count(model::PayloadType::sa) > 0) return handle_agreement(message, datagram, path);
+  if (const auto* cookie = message.notify(NotifyType::cookie)) return handle_cookie(*cookie);
+  const auto* error = message.error_notify();
+  if (error == nullptr) return core_.drop(DatagramDrop::unexpected);
+  if (error->type == NotifyType::invalid_ke_payload) return handle_invalid_ke(*error);
+  handle_error(*error);
+}
+
+void IkeSaInitInitiator::handle_cookie(const codec::NotifyPayload& notify) {
+  // RFC 7296 2.6: 1 to 64 octets, and not for ever.
+  if (notify.data.empty() || notify.data.size() > 64 || notify.data == cookie_)
+    return core_.drop(DatagramDrop::unexpected);
+  if (++cookies_taken_ > kMostCookies) {
+    return doubt(FailureKind::peer_refused, NotifyType::cookie,
+                 fmt::format("the peer answered with a new cookie {} times", cookies_taken_));
+  }
+  core_.progress(sa_, "the peer demands a cookie; repeating IKE_SA_INIT with it");
+  cookie_ = notify.data;
+  send_current();
+}
+
+void IkeSaInitInitiator::handle_invalid_ke(const codec::NotifyPayload& notify) {
+  const auto wanted =
+      notify.data.size() == 2 ? static_cast<KeyExchangeMethod>(load_be16(notify.data.data())) : KeyExchangeMethod::none;
+  const auto methods = usable_methods(offered_);
+  // RFC 7296 1.2 and 2.21.1: only what we offered is followed; the notification is not authenticated and may be forged.
+  const bool offered = std::ranges::find(methods, wanted) != methods.end();
+  const bool tried = std::ranges::any_of(attempts_, [&](const Attempt& one) { return one.method == wanted; });
+  if (!offered) {
+    return doubt(FailureKind::no_proposal_chosen, NotifyType::invalid_ke_payload,
+                 fmt::format("the peer wants {}, which connection '{}' does not offer: {}", describe(wanted),
+                             config_.name, describe(offered_)));
+  }
+  if (tried || attempts_.size() >= kMostAttempts || !add_attempt(wanted)) return core_.drop(DatagramDrop::unexpected);
+  core_.progress(sa_, fmt::format("the peer wants {}; repeating IKE_SA_INIT with it", describe(wanted)));
+  // RFC 7296 2.6.1: the cookie, if there is one, goes along.
+  send_current();
+}
+
+void IkeSaInitInitiator::handle_error(const codec::NotifyPayload& notify) {
+  std::string detail =
+      fmt::format("{} answered IKE_SA_INIT with {}", sa_.path.remote.to_string(), describe(notify.type));
+  if (notify.type == NotifyType::no_proposal_chosen) {
+    detail += fmt::format("; we offered {}: the peer accepts none of it, or has no connection for our address {}",
+                          describe(offered_), sa_.path.local.address.to_string());
+  }
+  doubt(failure_kind(notify.type), notify.type, std::move(detail));
+}
+
+// RFC 7296 2.21.1: an unauthenticated error must not end the attempt at once; the genuine answer is awaited for some
+// time.
+void IkeSaInitInitiator::doubt(FailureKind kind, std::optional<model::NotifyType> notify, std::string detail) {
+  if (!doubt_) {
+    core_.progress(sa_, fmt::format("{}; waiting a little for a better answer", detail));
+    sa_.phase_deadline = core_.now + kDoubtPeriod;
+  }
+  doubt_ = Doubt{.kind = kind, .notify = notify, .detail = std::move(detail)};
+}
+
+void IkeSaInitInitiator::handle_agreement(const codec::Message& message, ByteView datagram, const net::Path& path) {
+  const auto* ke = message.first<codec::KePayload>();
+  const auto accepted = model::accept_answer(message.first<codec::SaPayload>()->proposals, offered_);
+  if (!accepted || !is_usable(accepted->ike) || message.header.spi_r.value() == 0 ||
+      ke->method != accepted->ike.key_exchange) {
+    return doubt(FailureKind::protocol_error, std::nullopt,
+                 fmt::format("the peer chose {}, which is no valid choice from our offer {}",
+                             describe(message.first<codec::SaPayload>()->proposals), describe(offered_)));
+  }
+  const auto attempt = std::ranges::find_if(attempts_, [&](const Attempt& one) { return one.method == ke->method; });
+  if (attempt == attempts_.end()) {
+    return doubt(
+        FailureKind::protocol_error, std::nullopt,
+        fmt::format("the peer answered with a key exchange by {} that we did not begin", describe(ke->method)));
+  }
+  const Bytes& nonce_r = message.first<codec::NoncePayload>()->data;
+  const auto secret = attempt->key_exchange->derive(ke->public_value);
+  const auto prf = model::prf_hash(accepted->ike.prf);
+  if (!secret) {
+    return doubt(FailureKind::protocol_error, std::nullopt,
+                 fmt::format("the peer's key exchange value is refused: {}", crypto::to_string(secret.error())));
+  }
+  sa_.spi_r = message.header.spi_r;
+  const SecretBytes skeyseed = skeyseed_initial(*prf, nonce_, nonce_r, secret->view());
+  if (const auto keyed = key_ike_sa(core_, sa_, accepted->ike, skeyseed.view(), nonce_, nonce_r); !keyed) {
+    return fail_negotiation(
+        core_, sa_, FailureKind::local_error, std::nullopt,
+        fmt::format("no keys for {}: {}", model::to_string(accepted->ike), crypto::to_string(keyed.error())),
+        Phase::gone);
+  }
+  sa_.init = {.request = attempt->request, .response = to_bytes(datagram), .nonce_i = nonce_, .nonce_r = nonce_r};
+  judge_nat_detection(sa_, message, path);
+  sa_.path = path_after_init(core_, sa_, config_.encapsulation);
+  core_.progress(
+      sa_, fmt::format(
+               "received IKE_SA_INIT response: {}{}{}", model::to_string(accepted->ike),
+               sa_.local_behind_nat ? ", we are behind a NAT" : "",
+               sa_.path.local.port == path.local.port ? "" : fmt::format(", moving to port {}", sa_.path.local.port)));
+  sa_.last_inbound = core_.now;
+  sa_.window.answered(model::MessageId{0});
+  sa_.phase = Phase::authenticating;
+  sa_.phase_deadline.reset();
+  // Replaces, and thereby ends, this object: nothing of it is used from here on.
+  start_ike_auth(core_, sa_, model::ConnectionConfig(config_));
+}
+
+void IkeSaInitInitiator::give_up() {
+  if (doubt_) return fail_negotiation(core_, sa_, doubt_->kind, doubt_->notify, doubt_->detail, Phase::gone);
+  const auto waited = std::chrono::duration_cast<std::chrono::seconds>(core_.now - sa_.begun_at).count();
+  fail_negotiation(core_, sa_, FailureKind::no_answer, std::nullopt,
+                   fmt::format("no answer from {} to IKE_SA_INIT in {} s; is IKEv2 running there and are UDP ports {} "
+                               "and {} open on the way?",
+                               sa_.path.remote.to_string(), waited, core_.settings.ike_port, core_.settings.nat_port),
+                   Phase::gone);
+}
+
+Progression IkeSaInitInitiator::handle_response(const codec::Message&) { return Progression::waiting; }
+void IkeSaInitInitiator::handle_bad_response(const std::string&) {}
+
+}  // namespace culvert::ike::v2

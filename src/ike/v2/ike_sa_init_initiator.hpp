@@ -1,0 +1,68 @@
+// IKE_SA_INIT as initiator (RFC 7296 1.2, 2.6, 2.21.1). Nothing that comes back is authenticated: cookies and other key
+// exchange methods are followed within bounds, other errors are remembered while the genuine answer may still come.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "crypto/key_exchange.hpp"
+#include "ike/codec/parse.hpp"
+#include "ike/v2/core.hpp"
+#include "ike/v2/exchange.hpp"
+#include "ike/v2/ike_sa.hpp"
+#include "model/connection.hpp"
+
+namespace culvert::ike::v2 {
+
+class IkeSaInitInitiator final : public InitiatorExchange {
+ public:
+  IkeSaInitInitiator(Core& core, IkeSa& sa, const model::ConnectionConfig& config);
+
+  [[nodiscard]] model::ExchangeType type() const override { return model::ExchangeType::ike_sa_init; }
+  [[nodiscard]] Activity activity() const override { return Activity::set_up; }
+  Progression start() override;
+  /// IKE_SA_INIT has no protected response; see handle_init_response.
+  Progression handle_response(const codec::Message& response) override;
+  void handle_bad_response(const std::string& fault) override;
+
+  void handle_init_response(const net::Path& path, ByteView datagram, const codec::ParsedMessage& parsed);
+  /// No valid answer came in time: what to tell the user.
+  void give_up();
+
+ private:
+  // One request as sent. Several, when the peer (or a forger) asked for another method: the genuine answer may be to
+  // any of them.
+  struct Attempt {
+    model::KeyExchangeMethod method;
+    std::unique_ptr<crypto::KeyExchange> key_exchange;
+    Bytes request;
+  };
+  [[nodiscard]] bool add_attempt(model::KeyExchangeMethod method);
+  void send_current();
+  void handle_cookie(const codec::NotifyPayload& notify);
+  void handle_invalid_ke(const codec::NotifyPayload& notify);
+  void handle_error(const codec::NotifyPayload& notify);
+  void handle_agreement(const codec::Message& message, ByteView datagram, const net::Path& path);
+  void doubt(FailureKind kind, std::optional<model::NotifyType> notify, std::string detail);
+
+  Core& core_;
+  IkeSa& sa_;
+  const model::ConnectionConfig config_;  // as it was when the attempt began
+  std::vector<model::Proposal> offered_;
+  Bytes nonce_;
+  Bytes cookie_;
+  unsigned cookies_taken_ = 0;
+  std::vector<Attempt> attempts_;  // the current one last
+  struct Doubt {
+    FailureKind kind;
+    std::optional<model::NotifyType> notify;
+    std::string detail;
+  };
+  std::optional<Doubt> doubt_;
+};
+
+/// Begins a new IKE SA for the connection.
+void begin_ike_sa(Core& core, const model::ConnectionConfig& config, const net::Path& path);
+
+}  // namespace culvert::ike::v2

@@ -1,0 +1,181 @@
+#include "ike/v2/ike_sa_init_responder.hpp"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "crypto/key_exchange.hpp"
+#include "crypto/prf.hpp"
+#include "ike/codec/serialize.hpp"
+#include "ike/v2/describe.hpp"
+#include "ike/v2/ike_keys.hpp"
+#include "ike/v2/nat.hpp"
+#include "ike/v2/payload_rules.hpp"
+
+namespace culvert::ike::v2 {
+namespace {
+
+using model::KeyExchangeMethod;
+using model::NotifyType;
+
+constexpr Duration kCookieSecretLife = std::chrono::seconds(60);
+
+}  // namespace
+
+void IkeSaInitResponder::handle(ByteView datagram, const codec::ParsedMessage& parsed) {
+  const bool fits = parsed.header.message_id.value() == 0 && parsed.header.initiator && !parsed.sealed;
+  if (!fits) return core_.drop(DatagramDrop::unexpected);
+  // RFC 7296 2.1: retransmissions are told by the whole message, since several peers behind one NAT may use the same
+  // SPI.
+  const Bytes digest = crypto::hash(crypto::HashId::sha2_256, {datagram});
+  if (handle_retransmission(digest)) return;
+  const codec::Message request{.header = parsed.header, .payloads = parsed.payloads};
+  if (const auto type = codec::unsupported_critical(request.payloads)) {
+    return refuse(request, NotifyType::unsupported_critical_payload, ByteView(&*type, 1));
+  }
+  if (payload_fault(MessageForm::ike_sa_init_request, request)) return core_.drop(DatagramDrop::malformed);
+  if (!pass_load_check(request)) return;
+  answer(request, datagram, digest);
+}
+
+bool IkeSaInitResponder::handle_retransmission(const Bytes& digest) {
+  IkeSa* sa = core_.sas.find_by_init(digest);
+  if (sa == nullptr) return false;
+  const Bytes* response = sa->window.response(model::MessageId{0});
+  // RFC 7296 2.1: once IKE_AUTH has come, the old request is ignored.
+  if (sa->phase == Phase::half_open && response != nullptr) {
+    core_.transmit(path_, *response);
+  } else {
+    core_.drop(DatagramDrop::old_message_id);
+  }
+  return true;
+}
+
+bool IkeSaInitResponder::pass_load_check(const codec::Message& request) {
+  const std::size_t half_open = core_.sas.half_open();
+  if (half_open >= core_.settings.half_open_limit) {
+    core_.drop(DatagramDrop::half_open_limit);
+    return false;
+  }
+  if (half_open < core_.settings.cookie_threshold) return true;
+  if (core_.now - core_.cookie_secret_since > kCookieSecretLife) {
+    core_.cookies.change_secret();
+    core_.cookie_secret_since = core_.now;
+  }
+  const Bytes& nonce = request.first<codec::NoncePayload>()->data;
+  const auto* cookie = request.notify(NotifyType::cookie);
+  // RFC 7296 2.6: a wrong cookie is treated as none.
+  if (cookie != nullptr && core_.cookies.check(cookie->data, nonce, path_.remote, request.header.spi_i)) return true;
+  refuse(request, NotifyType::cookie, core_.cookies.make(nonce, path_.remote, request.header.spi_i));
+  core_.drop(DatagramDrop::half_open_limit);
+  return false;
+}
+
+void IkeSaInitResponder::answer(const codec::Message& request, ByteView datagram, const Bytes& digest) {
+  const auto candidates = core_.connections.candidates(path_);
+  if (candidates.empty()) {
+    core_.drop(DatagramDrop::no_connection);
+    report(FailureKind::unknown_peer, std::nullopt, std::nullopt,
+           fmt::format("{} began IKE_SA_INIT with us at {}, but no connection is configured for these addresses",
+                       path_.remote.to_string(), path_.local.to_string()));
+    return;
+  }
+  const auto* ke = request.first<codec::KePayload>();
+  const auto& offered = request.first<codec::SaPayload>()->proposals;
+  // The identities come only with IKE_AUTH: the first connection whose proposals fit decides on the algorithms.
+  for (const model::ConnectionConfig* config : candidates) {
+    const auto chosen = model::select_proposal(offered, config->ike_proposals,
+                                               {.prefer_method = ke->method, .ignore_key_exchange = false});
+    if (!chosen || !is_usable(chosen->ike)) continue;
+    if (chosen->ike.key_exchange != ke->method) {
+      // RFC 7296 1.2: the peer must repeat with the method that would be accepted.
+      ByteWriter data;
+      data.u16(static_cast<std::uint16_t>(chosen->ike.key_exchange));
+      return refuse(request, NotifyType::invalid_ke_payload, data.view());
+    }
+    return make_ike_sa(request, datagram, digest, *config, *chosen);
+  }
+  refuse(request, NotifyType::no_proposal_chosen, {});
+  report(FailureKind::no_proposal_chosen, candidates.front()->id, NotifyType::no_proposal_chosen,
+         fmt::format("{} offers IKE {}, connection '{}' accepts {}", path_.remote.to_string(), describe(offered),
+                     candidates.front()->name, describe(candidates.front()->ike_proposals)));
+}
+
+void IkeSaInitResponder::refuse(const codec::Message& request, NotifyType type, ByteView data) {
+  if (type != NotifyType::cookie && type != NotifyType::invalid_ke_payload &&
+      !core_.unprotected_answers.allow(core_.now))
+    return;
+  codec::Message answer;
+  answer.header = request.header;
+  answer.header.spi_r = model::IkeSpi{};  // RFC 7296 2.6: zero when no IKE SA comes of it
+  answer.header.initiator = false;
+  answer.header.response = true;
+  answer.add_notify(type, data);
+  core_.transmit(path_, codec::serialize(answer));
+}
+
+void IkeSaInitResponder::make_ike_sa(const codec::Message& request, ByteView datagram, const Bytes& digest,
+                                     const model::ConnectionConfig& config, const model::ChosenProposal& chosen) {
+  const auto* ke = request.first<codec::KePayload>();
+  auto own = crypto::make_key_exchange(*model::key_exchange_id(ke->method), core_.random);
+  auto secret = own ? (*own)->derive(ke->public_value) : Result<SecretBytes, crypto::CryptoError>(err(own.error()));
+  if (!secret) {
+    // RFC 7296 3.4: a value of the wrong form. The request is not authenticated, so nothing more is said.
+    core_.drop(DatagramDrop::malformed);
+    return;
+  }
+  IkeSa& sa = core_.sas.add(core_.next_ike_sa_id());
+  sa.role = model::Role::responder;
+  sa.phase = Phase::half_open;
+  sa.connection = config.id;
+  sa.spi_i = request.header.spi_i;
+  sa.spi_r = core_.new_ike_spi();
+  sa.path = path_;
+  sa.begun_at = sa.last_inbound = core_.now;
+  sa.begun_order = core_.next_order();
+  sa.init_digest = digest;
+  sa.phase_deadline = core_.now + core_.settings.half_open_timeout;
+  core_.sas.index_spi(sa);
+  core_.sas.index_init(sa);
+  core_.touch(sa);
+  core_.sas.note_phase(sa);
+
+  const Bytes& nonce_i = request.first<codec::NoncePayload>()->data;
+  const Bytes nonce_r = core_.new_nonce();
+  const SecretBytes skeyseed = skeyseed_initial(*model::prf_hash(chosen.ike.prf), nonce_i, nonce_r, secret->view());
+  if (!key_ike_sa(core_, sa, chosen.ike, skeyseed.view(), nonce_i, nonce_r)) {
+    sa.phase = Phase::gone;
+    return refuse(request, NotifyType::no_proposal_chosen, {});
+  }
+  judge_nat_detection(sa, request, path_);
+
+  codec::Message answer;
+  answer.header.spi_i = sa.spi_i;
+  answer.header.spi_r = sa.spi_r;
+  answer.header.response = true;
+  answer.add(codec::SaPayload{{chosen.proposal}});
+  answer.add(codec::KePayload{.method = ke->method, .public_value = to_bytes((*own)->public_value())});
+  answer.add(codec::NoncePayload{nonce_r});
+  if (sa.nat_traversal) add_nat_detection(answer, path_, config.encapsulation);
+  Bytes octets = codec::serialize(answer);
+  sa.init = {.request = to_bytes(datagram), .response = octets, .nonce_i = nonce_i, .nonce_r = nonce_r};
+  core_.transmit(path_, octets);
+  sa.window.accept(model::MessageId{0});
+  sa.window.respond(model::MessageId{0}, std::move(octets));
+  core_.progress(sa, fmt::format("received IKE_SA_INIT request from {}, chose {}", path_.remote.to_string(),
+                                 model::to_string(chosen.ike)));
+}
+
+void IkeSaInitResponder::report(FailureKind kind, std::optional<model::ConnectionId> connection,
+                                std::optional<NotifyType> notify, std::string detail) {
+  if (!core_.unprotected_reports.allow(core_.now)) return;
+  core_.emit(NegotiationFailed{.connection = connection,
+                               .path = path_,
+                               .role = model::Role::responder,
+                               .kind = kind,
+                               .notify = notify,
+                               .detail = std::move(detail),
+                               .child_only = false});
+}
+
+}  // namespace culvert::ike::v2

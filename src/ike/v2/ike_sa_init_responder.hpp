@@ -1,0 +1,35 @@
+// IKE_SA_INIT as responder (RFC 7296 1.2, 2.6): retransmissions, cookies and refusals cost no state; an IKE SA is made
+// only for a request that is answered in full.
+#pragma once
+
+#include <string>
+
+#include "ike/codec/parse.hpp"
+#include "ike/v2/core.hpp"
+#include "model/connection.hpp"
+
+namespace culvert::ike::v2 {
+
+class IkeSaInitResponder {
+ public:
+  IkeSaInitResponder(Core& core, const net::Path& path) : core_(core), path_(path) {}
+  /// A message with exchange type IKE_SA_INIT, the Response flag clear, and SPIr zero.
+  void handle(ByteView datagram, const codec::ParsedMessage& parsed);
+
+ private:
+  /// Answered already, or being answered.
+  [[nodiscard]] bool handle_retransmission(const Bytes& digest);
+  /// True when the request may go on: no cookie is needed, or it has a good one.
+  [[nodiscard]] bool pass_load_check(const codec::Message& request);
+  void answer(const codec::Message& request, ByteView datagram, const Bytes& digest);
+  void refuse(const codec::Message& request, model::NotifyType type, ByteView data);
+  void make_ike_sa(const codec::Message& request, ByteView datagram, const Bytes& digest,
+                   const model::ConnectionConfig& config, const model::ChosenProposal& chosen);
+  void report(FailureKind kind, std::optional<model::ConnectionId> connection, std::optional<model::NotifyType> notify,
+              std::string detail);
+
+  Core& core_;
+  net::Path path_;
+};
+
+}  // namespace culvert::ike::v2

@@ -1,0 +1,91 @@
+#include "ike/v2/ike_sa_table.hpp"
+
+#include "base/check.hpp"
+
+namespace culvert::ike::v2 {
+namespace {
+
+template <typename Index, typename Key>
+IkeSa* look_up(IkeSaTable& table, const Index& index, const Key& key) {
+  const auto found = index.find(key);
+  return found == index.end() ? nullptr : table.find(found->second);
+}
+
+}  // namespace
+
+IkeSa& IkeSaTable::add(model::IkeSaId id) {
+  auto [place, inserted] = sas_.emplace(id, std::make_unique<IkeSa>());
+  CHECK(inserted);
+  place->second->id = id;
+  return *place->second;
+}
+
+void IkeSaTable::index_spi(const IkeSa& sa) { by_spi_.insert_or_assign(sa.local_spi(), sa.id); }
+
+void IkeSaTable::index_init(const IkeSa& sa) { by_init_.insert_or_assign(sa.init_digest, sa.id); }
+
+IkeSa* IkeSaTable::find(model::IkeSaId id) {
+  const auto found = sas_.find(id);
+  return found == sas_.end() ? nullptr : found->second.get();
+}
+
+IkeSa* IkeSaTable::find_by_spi(model::IkeSpi local) { return look_up(*this, by_spi_, local); }
+IkeSa* IkeSaTable::find_by_init(const Bytes& digest) { return look_up(*this, by_init_, digest); }
+IkeSa* IkeSaTable::find_by_child(model::ChildSaId child) { return look_up(*this, by_child_, child); }
+
+std::vector<IkeSa*> IkeSaTable::all() {
+  std::vector<IkeSa*> found;
+  for (const auto& [id, sa] : sas_) {
+    if (sa->phase != Phase::gone) found.push_back(sa.get());
+  }
+  return found;
+}
+
+std::vector<IkeSa*> IkeSaTable::of_connection(model::ConnectionId connection) {
+  std::vector<IkeSa*> found;
+  for (const auto& [id, sa] : sas_) {
+    if (sa->connection == connection && sa->phase != Phase::gone) found.push_back(sa.get());
+  }
+  return found;
+}
+
+void IkeSaTable::note_phase(const IkeSa& sa) {
+  // A failed attempt counts until its answer is forgotten: it cost a key exchange and may be one of many.
+  const bool failed = sa.phase == Phase::defunct && !sa.authenticated && sa.role == model::Role::responder;
+  if (sa.phase == Phase::half_open || failed) {
+    half_open_.insert(sa.id);
+  } else {
+    half_open_.erase(sa.id);
+  }
+}
+
+void IkeSaTable::schedule(IkeSa& sa, std::optional<Instant> at) {
+  if (sa.scheduled == at) return;
+  if (sa.scheduled) timers_.erase({*sa.scheduled, sa.id});
+  if (at) timers_.insert({*at, sa.id});
+  sa.scheduled = at;
+}
+
+std::optional<Instant> IkeSaTable::next_timeout() const {
+  if (timers_.empty()) return std::nullopt;
+  return timers_.begin()->first;
+}
+
+std::optional<model::IkeSaId> IkeSaTable::due(Instant now) const {
+  if (timers_.empty() || timers_.begin()->first > now) return std::nullopt;
+  return timers_.begin()->second;
+}
+
+void IkeSaTable::erase(model::IkeSaId id) {
+  IkeSa* sa = find(id);
+  if (sa == nullptr) return;
+  schedule(*sa, std::nullopt);
+  half_open_.erase(id);
+  if (const auto found = by_spi_.find(sa->local_spi()); found != by_spi_.end() && found->second == id)
+    by_spi_.erase(found);
+  if (!sa->init_digest.empty()) by_init_.erase(sa->init_digest);
+  for (const auto& [child_id, child] : sa->children) by_child_.erase(child_id);
+  sas_.erase(id);
+}
+
+}  // namespace culvert::ike::v2

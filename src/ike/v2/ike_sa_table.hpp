@@ -1,0 +1,58 @@
+// IkeSaTable: all IKE SAs of the endpoint, found by id, by the SPI we chose or by the IKE_SA_INIT request that began
+// them, and the queue of their timers.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "ike/v2/ike_sa.hpp"
+
+namespace culvert::ike::v2 {
+
+class IkeSaTable {
+ public:
+  /// A new IKE SA in its initial state; the reference is good until it is swept.
+  IkeSa& add(model::IkeSaId id);
+  /// Makes it reachable by the SPI that we chose for it; call after role and SPI are set.
+  void index_spi(const IkeSa& sa);
+  [[nodiscard]] bool knows_spi(model::IkeSpi local) const { return by_spi_.contains(local); }
+  /// Remembers which request the half-open IKE SA answered (RFC 7296 2.1), by `init_digest`.
+  void index_init(const IkeSa& sa);
+
+  [[nodiscard]] IkeSa* find(model::IkeSaId id);
+  [[nodiscard]] IkeSa* find_by_spi(model::IkeSpi local);
+  [[nodiscard]] IkeSa* find_by_init(const Bytes& digest);
+  [[nodiscard]] IkeSa* find_by_child(model::ChildSaId child);
+  void index_child(model::ChildSaId child, model::IkeSaId id) { by_child_.insert_or_assign(child, id); }
+  void forget_child(model::ChildSaId child) { by_child_.erase(child); }
+
+  /// In order of their ids, which is the order of their making.
+  [[nodiscard]] std::vector<IkeSa*> all();
+  [[nodiscard]] std::vector<IkeSa*> of_connection(model::ConnectionId connection);
+  /// IKE SAs as responder whose peer has proved nothing yet.
+  [[nodiscard]] std::size_t half_open() const { return half_open_.size(); }
+  /// To be told at the end of each turn in which the IKE SA took part.
+  void note_phase(const IkeSa& sa);
+
+  /// Puts the IKE SA in the timer queue, or takes it out.
+  void schedule(IkeSa& sa, std::optional<Instant> at);
+  [[nodiscard]] std::optional<Instant> next_timeout() const;
+  [[nodiscard]] std::optional<model::IkeSaId> due(Instant now) const;
+
+  /// Drops one whose phase is `gone`.
+  void erase(model::IkeSaId id);
+
+ private:
+  std::map<model::IkeSaId, std::unique_ptr<IkeSa>> sas_;
+  std::map<model::IkeSpi, model::IkeSaId> by_spi_;
+  std::map<Bytes, model::IkeSaId> by_init_;
+  std::map<model::ChildSaId, model::IkeSaId> by_child_;
+  std::set<model::IkeSaId> half_open_;
+  std::set<std::pair<Instant, model::IkeSaId>> timers_;
+};
+
+}  // namespace culvert::ike::v2

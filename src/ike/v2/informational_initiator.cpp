@@ -1,0 +1,154 @@
+#include "ike/v2/informational_initiator.hpp"
+
+#include <utility>
+
+#include "ike/v2/children.hpp"
+#include "ike/v2/closing.hpp"
+#include "ike/v2/messages.hpp"
+
+namespace culvert::ike::v2 {
+namespace {
+
+class Informational : public InitiatorExchange {
+ public:
+  Informational(Core& core, IkeSa& sa) : core_(core), sa_(sa) {}
+  [[nodiscard]] model::ExchangeType type() const override { return model::ExchangeType::informational; }
+  [[nodiscard]] Activity activity() const override { return Activity::inform; }
+  void handle_bad_response(const std::string&) override {}
+
+ protected:
+  Core& core_;
+  IkeSa& sa_;
+};
+
+class DeleteChildInitiator final : public Informational {
+ public:
+  DeleteChildInitiator(Core& core, IkeSa& sa, const DeleteChildTask& task) : Informational(core, sa), task_(task) {}
+  [[nodiscard]] Activity activity() const override { return Activity::delete_child; }
+  [[nodiscard]] std::optional<model::ChildSaId> child() const override { return task_.child; }
+
+  Progression start() override {
+    const ChildSa* found = sa_.find_child(task_.child);
+    if (found == nullptr) return Progression::done;  // the peer was faster
+    // RFC 7296 1.4.1: the SPI of our inbound side; the peer answers with that of its own.
+    codec::Message message;
+    message.add(codec::DeletePayload{.protocol = model::ProtocolId::esp, .spis = {found->spi_inbound}});
+    send_request(core_, sa_, type(), std::move(message));
+    return Progression::waiting;
+  }
+
+  Progression handle_response(const codec::Message&) override {
+    // Gone already if the peer's own DELETE crossed ours (RFC 7296 1.4.1, 2.25.1).
+    remove_child(core_, sa_, task_.child, task_.reason, kInboundLinger);
+    return Progression::done;
+  }
+
+ private:
+  DeleteChildTask task_;
+};
+
+class DeleteUnknownChildInitiator final : public Informational {
+ public:
+  DeleteUnknownChildInitiator(Core& core, IkeSa& sa, const DeleteUnknownChildTask& task)
+      : Informational(core, sa), spi_(task.spi_inbound) {}
+  [[nodiscard]] Activity activity() const override { return Activity::delete_child; }
+
+  Progression start() override {
+    codec::Message message;
+    message.add(codec::DeletePayload{.protocol = model::ProtocolId::esp, .spis = {spi_}});
+    send_request(core_, sa_, type(), std::move(message));
+    return Progression::waiting;
+  }
+
+  // The SPI was never installed here and is free once the peer has forgotten it.
+  Progression handle_response(const codec::Message&) override {
+    core_.esp_spis.release(spi_);
+    return Progression::done;
+  }
+  void handle_bad_response(const std::string&) override { core_.esp_spis.release(spi_); }
+  void abandon() override { core_.esp_spis.release(spi_); }
+
+ private:
+  model::Spi spi_;
+};
+
+class DeleteIkeInitiator final : public Informational {
+ public:
+  DeleteIkeInitiator(Core& core, IkeSa& sa, const DeleteIkeTask& task)
+      : Informational(core, sa), reason_(task.reason) {}
+  [[nodiscard]] Activity activity() const override { return Activity::delete_ike; }
+
+  Progression start() override {
+    codec::Message message;
+    message.add(codec::DeletePayload{.protocol = model::ProtocolId::ike, .spis = {}});
+    // Nobody waits for the answer but the peer's bookkeeping.
+    const bool farewell = sa_.phase != Phase::established;
+    send_request(core_, sa_, type(), std::move(message),
+                 farewell ? std::optional(Core::hasty_retransmission()) : std::nullopt);
+    return Progression::waiting;
+  }
+
+  Progression handle_response(const codec::Message&) override {
+    close_ike_sa(core_, sa_, reason_, Phase::gone);
+    return Progression::done;
+  }
+
+ private:
+  CloseReason reason_;
+};
+
+class LivenessInitiator final : public Informational {
+ public:
+  LivenessInitiator(Core& core, IkeSa& sa, const LivenessTask& task) : Informational(core, sa), hasty_(task.hasty) {}
+
+  Progression start() override {
+    send_request(core_, sa_, type(), {}, hasty_ ? std::optional(Core::hasty_retransmission()) : std::nullopt);
+    return Progression::waiting;
+  }
+  Progression handle_response(const codec::Message&) override { return Progression::done; }
+
+ private:
+  bool hasty_;
+};
+
+class NotifyInitiator final : public Informational {
+ public:
+  NotifyInitiator(Core& core, IkeSa& sa, NotifyTask task) : Informational(core, sa), task_(std::move(task)) {}
+
+  Progression start() override {
+    codec::Message message;
+    message.add_notify(task_.type, task_.data);
+    const bool farewell = sa_.phase == Phase::closing;
+    send_request(core_, sa_, type(), std::move(message),
+                 farewell ? std::optional(Core::hasty_retransmission()) : std::nullopt);
+    return Progression::waiting;
+  }
+  Progression handle_response(const codec::Message&) override {
+    // RFC 7296 2.21.2: AUTHENTICATION_FAILED ends the IKE SA without a DELETE.
+    if (sa_.phase == Phase::closing) sa_.phase = Phase::gone;
+    return Progression::done;
+  }
+
+ private:
+  NotifyTask task_;
+};
+
+}  // namespace
+
+std::unique_ptr<InitiatorExchange> make_informational(Core& core, IkeSa& sa, const DeleteChildTask& task) {
+  return std::make_unique<DeleteChildInitiator>(core, sa, task);
+}
+std::unique_ptr<InitiatorExchange> make_informational(Core& core, IkeSa& sa, const DeleteUnknownChildTask& task) {
+  return std::make_unique<DeleteUnknownChildInitiator>(core, sa, task);
+}
+std::unique_ptr<InitiatorExchange> make_informational(Core& core, IkeSa& sa, const DeleteIkeTask& task) {
+  return std::make_unique<DeleteIkeInitiator>(core, sa, task);
+}
+std::unique_ptr<InitiatorExchange> make_informational(Core& core, IkeSa& sa, const LivenessTask& task) {
+  return std::make_unique<LivenessInitiator>(core, sa, task);
+}
+std::unique_ptr<InitiatorExchange> make_informational(Core& core, IkeSa& sa, const NotifyTask& task) {
+  return std::make_unique<NotifyInitiator>(core, sa, task);
+}
+
+}  // namespace culvert::ike::v2

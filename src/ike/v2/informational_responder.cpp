@@ -1,0 +1,80 @@
+#include "ike/v2/informational_responder.hpp"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "ike/v2/children.hpp"
+#include "ike/v2/closing.hpp"
+#include "ike/v2/describe.hpp"
+#include "ike/v2/rekey_ike_sa_initiator.hpp"
+
+namespace culvert::ike::v2 {
+
+using model::NotifyType;
+
+codec::Message InformationalResponder::handle(const codec::Message& request) {
+  codec::Message answer;
+  handle_child_deletes(request, answer);
+  for (const auto* payload : request.all<codec::DeletePayload>())
+    ike_deleted_ = ike_deleted_ || payload->protocol == model::ProtocolId::ike;
+  handle_notifies(request);
+  return answer;
+}
+
+void InformationalResponder::handle_child_deletes(const codec::Message& request, codec::Message& answer) {
+  std::vector<model::Spi> ours;
+  for (const auto* payload : request.all<codec::DeletePayload>()) {
+    if (payload->protocol != model::ProtocolId::esp) continue;
+    for (const model::Spi spi : payload->spis) {
+      const ChildSa* child = sa_.find_child_by_peer_spi(spi);
+      // RFC 7296 2.25.1: a pair that does not exist any more is answered without its SPI.
+      if (child == nullptr) continue;
+      // RFC 7296 1.4.1: when both DELETEs cross, neither response names the pair.
+      const bool crossed = sa_.activity() == Activity::delete_child && sa_.exchange->child() == child->id;
+      if (!crossed) ours.push_back(child->spi_inbound);
+      const bool replaced = child->replaced_by.has_value() || child->redundant;
+      remove_child(core_, sa_, child->id, replaced ? CloseReason::rekeyed : CloseReason::peer_deleted, kInboundLinger);
+    }
+  }
+  if (!ours.empty()) answer.add(codec::DeletePayload{.protocol = model::ProtocolId::esp, .spis = std::move(ours)});
+}
+
+void InformationalResponder::handle_notifies(const codec::Message& request) {
+  for (const auto* notify : request.all<codec::NotifyPayload>()) {
+    if (notify->type == NotifyType::authentication_failed) {
+      authentication_failed_ = true;
+    } else if (notify->is_error()) {
+      // RFC 7296 2.21.4: such reports change no state.
+      core_.progress(sa_, fmt::format("the peer reports {}", describe(notify->type)));
+    }
+  }
+}
+
+void InformationalResponder::finish() {
+  if (authentication_failed_) {
+    // RFC 7296 2.21.2: the initiator did not accept our AUTH; the IKE SA ends without a DELETE.
+    core_.emit(NegotiationFailed{
+        .connection = sa_.connection,
+        .path = sa_.path,
+        .role = model::Role::responder,
+        .kind = FailureKind::authentication_failed,
+        .notify = NotifyType::authentication_failed,
+        .detail = fmt::format(
+            "the peer {} did not accept our authentication as {}: do the secret and the identities agree at both ends?",
+            sa_.remote_id.to_string(), sa_.local_id.to_string()),
+        .child_only = false});
+    return close_ike_sa(core_, sa_, CloseReason::negotiation_failed, Phase::defunct);
+  }
+  if (!ike_deleted_) return;
+  IkeSa* candidate = sa_.candidate ? core_.sas.find(*sa_.candidate) : nullptr;
+  if (candidate != nullptr && candidate->phase == Phase::candidate) {
+    // RFC 7296 2.8.2: the peer finished its rekey without seeing ours; its IKE SA goes on and ours is forgotten.
+    sa_.candidate.reset();
+    promote(core_, sa_, *candidate);
+  }
+  // RFC 7296 2.25.2: a DELETE that crosses our own, or our rekey, ends both.
+  close_ike_sa(core_, sa_, sa_.successor ? CloseReason::rekeyed : CloseReason::peer_deleted, Phase::defunct);
+}
+
+}  // namespace culvert::ike::v2

@@ -1,0 +1,200 @@
+#include "ike/v2/messages.hpp"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/check.hpp"
+#include "ike/codec/serialize.hpp"
+#include "ike/v2/closing.hpp"
+#include "ike/v2/describe.hpp"
+#include "ike/v2/ike_auth_responder.hpp"
+#include "ike/v2/ike_sa_init_initiator.hpp"
+#include "ike/v2/nat.hpp"
+#include "ike/v2/payload_rules.hpp"
+#include "ike/v2/requests.hpp"
+
+namespace culvert::ike::v2 {
+namespace {
+
+using model::NotifyType;
+using Verdict = ExchangeWindow::Verdict;
+
+void fill_header(const IkeSa& sa, model::ExchangeType exchange, model::MessageId id, bool response,
+                 codec::Header& header) {
+  header.spi_i = sa.spi_i;
+  header.spi_r = sa.spi_r;
+  header.exchange = exchange;
+  header.initiator = sa.role == model::Role::initiator;
+  header.response = response;
+  header.message_id = id;
+}
+
+// What may come without protection once keys exist: hints, nothing else (RFC 7296 2.21.4).
+void receive_unprotected(Core& core, IkeSa& sa, const codec::ParsedMessage& parsed) {
+  const auto* notify = codec::first_of<codec::NotifyPayload>(parsed.payloads);
+  const bool hint = parsed.header.response && notify != nullptr && notify->type == NotifyType::invalid_ike_spi;
+  // An answer with our SPIs to a number that we never used cannot be one.
+  if (hint && sa.phase == Phase::established && parsed.header.message_id < sa.window.next_id()) {
+    suspect(core, sa, "the peer says that it does not know this IKE SA");
+    return;
+  }
+  core.drop(DatagramDrop::unexpected);
+}
+
+bool may_be_meant(const IkeSa& sa, const codec::Header& header) {
+  if (header.response) return sa.window.awaits(header.message_id);
+  switch (sa.phase) {
+    case Phase::initiating:
+    case Phase::authenticating:
+    case Phase::gone: return false;
+    // Nothing but IKE_AUTH before the peer has authenticated itself (RFC 7296 1.2, 1.4).
+    case Phase::half_open: return header.exchange == model::ExchangeType::ike_auth;
+    default: return true;
+  }
+}
+
+void receive_malformed(Core& core, IkeSa& sa, const net::Path& path, const codec::Header& header,
+                       const std::string& fault) {
+  const bool established = sa.phase == Phase::established || sa.phase == Phase::rekeyed;
+  if (header.response) {
+    core.progress(sa, fmt::format("the peer's {} response is invalid: {}", name_of(header.exchange), fault));
+    sa.window.answered(header.message_id);
+    if (const auto exchange = std::exchange(sa.exchange, nullptr)) exchange->handle_bad_response(fault);
+    // RFC 7296 2.21: no error goes back for a response, but the state that it leaves in doubt must be cleaned up.
+    if (established && sa.phase != Phase::closing) close_with_delete(core, sa, CloseReason::protocol_error);
+    return;
+  }
+  sa.window.accept(header.message_id);
+  // RFC 7296 2.21.3: INVALID_SYNTAX is fatal at both ends, without a DELETE.
+  codec::Message answer;
+  answer.add_notify(NotifyType::invalid_syntax);
+  send_response(core, sa, header.exchange, header.message_id, std::move(answer), path);
+  core.progress(sa, fmt::format("the peer's {} request is invalid: {}", name_of(header.exchange), fault));
+  if (sa.phase == Phase::half_open) {
+    fail_negotiation(core, sa, FailureKind::protocol_error, NotifyType::invalid_syntax,
+                     fmt::format("the peer's IKE_AUTH request is invalid: {}", fault), Phase::defunct);
+  } else {
+    close_ike_sa(core, sa, CloseReason::protocol_error, Phase::defunct);
+  }
+}
+
+void receive_response(Core& core, IkeSa& sa, const net::Path& path, const codec::Message& message) {
+  const auto form = form_of(message);
+  if (!sa.exchange) {
+    // Its exchange was given up, only the window still waited.
+    sa.window.answered(message.header.message_id);
+    sa.last_inbound = core.now;
+    return;
+  }
+  if (message.header.exchange != sa.exchange->type() || !form) return core.drop(DatagramDrop::unexpected);
+  if (const auto fault = payload_fault(*form, message))
+    return receive_malformed(core, sa, path, message.header, *fault);
+  // RFC 7296 2.5: a response must not mark payloads critical; one that does and that we do not know cannot be
+  // understood.
+  if (codec::unsupported_critical(message.payloads)) {
+    return receive_malformed(core, sa, path, message.header, "it has an unknown payload marked critical");
+  }
+  sa.last_inbound = core.now;
+  sa.window.answered(message.header.message_id);
+  follow_peer(core, sa, path);
+  auto exchange = std::exchange(sa.exchange, nullptr);
+  if (exchange->handle_response(message) == Progression::waiting) {
+    CHECK(!sa.exchange);
+    sa.exchange = std::move(exchange);
+  }
+}
+
+void receive_request(Core& core, IkeSa& sa, const net::Path& path, const codec::Message& message) {
+  const codec::Header& header = message.header;
+  if (const auto type = codec::unsupported_critical(message.payloads)) {
+    // RFC 7296 2.5: the message must be rejected, naming the payload type.
+    sa.window.accept(header.message_id);
+    codec::Message answer;
+    answer.add_notify(NotifyType::unsupported_critical_payload, ByteView(&*type, 1));
+    send_response(core, sa, header.exchange, header.message_id, std::move(answer), path);
+    if (sa.phase == Phase::half_open) {
+      fail_negotiation(
+          core, sa, FailureKind::protocol_error, NotifyType::unsupported_critical_payload,
+          fmt::format("the peer's IKE_AUTH request has an unknown payload of type {} marked critical", *type),
+          Phase::defunct);
+    }
+    return;
+  }
+  const auto form = form_of(message);
+  if (!form)
+    return receive_malformed(core, sa, path, header,
+                             fmt::format("exchange type {} is not supported", static_cast<unsigned>(header.exchange)));
+  if (const auto fault = payload_fault(*form, message)) return receive_malformed(core, sa, path, header, *fault);
+  sa.window.accept(header.message_id);
+  sa.last_inbound = core.now;
+  follow_peer(core, sa, path);
+  dispatch_request(core, sa, path, *form, message);
+}
+
+}  // namespace
+
+void send_request(Core& core, IkeSa& sa, model::ExchangeType exchange, codec::Message message,
+                  std::optional<RetransmitPolicy> policy) {
+  CHECK(sa.sealer);
+  fill_header(sa, exchange, sa.window.next_id(), false, message.header);
+  Bytes octets = sa.sealer->seal(message);
+  core.transmit(sa.path, octets);
+  sa.window.sent(std::move(octets), policy.value_or(core.retransmission()), core.now, core.random);
+  core.touch(sa);
+}
+
+void send_response(Core& core, IkeSa& sa, model::ExchangeType exchange, model::MessageId id, codec::Message message,
+                   const net::Path& path) {
+  CHECK(sa.sealer);
+  fill_header(sa, exchange, id, true, message.header);
+  Bytes octets = sa.sealer->seal(message);
+  core.transmit(path, octets);
+  sa.window.respond(id, std::move(octets));
+}
+
+void receive(Core& core, IkeSa& sa, const net::Path& path, ByteView datagram, const codec::ParsedMessage& parsed) {
+  core.touch(sa);
+  const codec::Header& header = parsed.header;
+  if (sa.phase == Phase::initiating) {
+    if (!header.response || header.exchange != model::ExchangeType::ike_sa_init || !sa.exchange)
+      return core.drop(DatagramDrop::unexpected);
+    static_cast<IkeSaInitInitiator&>(*sa.exchange).handle_init_response(path, datagram, parsed);
+    return;
+  }
+  if (!parsed.sealed) return receive_unprotected(core, sa, parsed);
+  if (!sa.opener) return core.drop(DatagramDrop::unexpected);
+  if (header.response && !sa.window.awaits(header.message_id)) return core.drop(DatagramDrop::old_message_id);
+  if (!may_be_meant(sa, header)) return core.drop(DatagramDrop::unexpected);
+  const Verdict verdict = header.response ? Verdict::fresh : sa.window.classify(header.message_id);
+  if (verdict == Verdict::old || verdict == Verdict::ahead) return core.drop(DatagramDrop::old_message_id);
+
+  const auto opened = sa.opener->open(datagram, parsed);
+  if (!opened && !opened.error().authentic()) return core.drop(DatagramDrop::bad_integrity);
+  if (verdict == Verdict::busy) return;
+  if (verdict == Verdict::repeated) {
+    // RFC 7296 2.1: a retransmitted request does nothing but bring the same response again. It was authentic, so that
+    // no stranger makes us send; it may be a replay, so that it says nothing about the path or the peer's life.
+    core.transmit(path, *sa.window.response(header.message_id));
+    return;
+  }
+  if (!opened) return receive_malformed(core, sa, path, header, opened.error().parse.to_string());
+  if (header.response) {
+    receive_response(core, sa, path, *opened);
+  } else {
+    receive_request(core, sa, path, *opened);
+  }
+}
+
+void suspect(Core& core, IkeSa& sa, std::string_view why) {
+  if (sa.phase != Phase::established || !sa.hints.allow(core.now)) return;
+  core.progress(sa, fmt::format("{}; checking", why));
+  core.touch(sa);
+  if (!sa.window.idle()) {
+    sa.window.hasten(Core::hasty_retransmission(), core.now, core.random);
+  } else {
+    sa.tasks.push_front({.task = LivenessTask{.hasty = true}});
+  }
+}
+
+}  // namespace culvert::ike::v2

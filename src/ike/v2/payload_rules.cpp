@@ -1,0 +1,113 @@
+#include "ike/v2/payload_rules.hpp"
+
+#include <array>
+#include <span>
+
+#include <fmt/format.h>
+
+namespace culvert::ike::v2 {
+namespace {
+
+using model::PayloadType;
+
+struct Rule {
+  PayloadType type;
+  std::size_t least;
+  std::size_t most;
+};
+inline constexpr std::size_t kMany = 64;
+
+// Payloads without a row must not occur, apart from those in kAnywhere.
+constexpr std::array kIkeSaInitRequest = {Rule{PayloadType::sa, 1, 1}, Rule{PayloadType::ke, 1, 1},
+                                          Rule{PayloadType::nonce, 1, 1}};
+constexpr std::array kIkeSaInitResponse = {Rule{PayloadType::sa, 1, 1}, Rule{PayloadType::ke, 1, 1},
+                                           Rule{PayloadType::nonce, 1, 1}};
+// The Child SA's payloads may be missing altogether (RFC 6023) or in part; the exchange answers that.
+constexpr std::array kIkeAuthRequest = {Rule{PayloadType::id_i, 1, 1}, Rule{PayloadType::cert, 0, kMany},
+                                        Rule{PayloadType::id_r, 0, 1}, Rule{PayloadType::auth, 0, 1},
+                                        Rule{PayloadType::sa, 0, 1},   Rule{PayloadType::ts_i, 0, 1},
+                                        Rule{PayloadType::ts_r, 0, 1}};
+constexpr std::array kIkeAuthResponse = {Rule{PayloadType::id_r, 1, 1}, Rule{PayloadType::cert, 0, kMany},
+                                         Rule{PayloadType::auth, 1, 1}, Rule{PayloadType::sa, 0, 1},
+                                         Rule{PayloadType::ts_i, 0, 1}, Rule{PayloadType::ts_r, 0, 1}};
+constexpr std::array kCreateChildSa = {Rule{PayloadType::sa, 1, 1}, Rule{PayloadType::nonce, 1, 1},
+                                       Rule{PayloadType::ke, 0, 1}, Rule{PayloadType::ts_i, 1, 1},
+                                       Rule{PayloadType::ts_r, 1, 1}};
+constexpr std::array kRekeyIkeSa = {Rule{PayloadType::sa, 1, 1}, Rule{PayloadType::nonce, 1, 1},
+                                    Rule{PayloadType::ke, 0, 1}};
+constexpr std::array kInformational = {Rule{PayloadType::delete_, 0, kMany}};
+
+// Without meaning where the RFC does not show them, and harmless: older and chattier peers are not refused for them.
+constexpr std::array kAnywhere = {PayloadType::notify, PayloadType::vendor_id, PayloadType::certreq,
+                                  PayloadType::configuration};
+
+std::span<const Rule> rules_for(MessageForm form) {
+  switch (form) {
+    case MessageForm::ike_sa_init_request: return kIkeSaInitRequest;
+    case MessageForm::ike_sa_init_response: return kIkeSaInitResponse;
+    case MessageForm::ike_auth_request: return kIkeAuthRequest;
+    case MessageForm::ike_auth_response: return kIkeAuthResponse;
+    case MessageForm::create_child_sa_request:
+    case MessageForm::create_child_sa_response: return kCreateChildSa;
+    case MessageForm::rekey_ike_sa_request:
+    case MessageForm::rekey_ike_sa_response: return kRekeyIkeSa;
+    case MessageForm::informational: return kInformational;
+  }
+  return {};
+}
+
+// RFC 7296 2.21.2: an IKE_AUTH response may report that the Child SA failed and still authenticate; then IDr and AUTH
+// are there.
+bool error_alone(MessageForm form, const codec::Message& message) {
+  if (!message.header.response || message.error_notify() == nullptr) return false;
+  if (form == MessageForm::ike_auth_response) return message.count(PayloadType::auth) == 0;
+  return message.count(PayloadType::sa) == 0;
+}
+
+bool retry_demand(MessageForm form, const codec::Message& message) {
+  return form == MessageForm::ike_sa_init_response && message.notify(model::NotifyType::cookie) != nullptr &&
+         message.count(PayloadType::sa) == 0;
+}
+
+}  // namespace
+
+std::optional<MessageForm> form_of(const codec::Message& message) {
+  const bool response = message.header.response;
+  switch (message.header.exchange) {
+    case model::ExchangeType::ike_sa_init:
+      return response ? MessageForm::ike_sa_init_response : MessageForm::ike_sa_init_request;
+    case model::ExchangeType::ike_auth:
+      return response ? MessageForm::ike_auth_response : MessageForm::ike_auth_request;
+    case model::ExchangeType::create_child_sa: {
+      const auto* sa = message.first<codec::SaPayload>();
+      const bool ike =
+          sa != nullptr && !sa->proposals.empty() && sa->proposals.front().protocol == model::ProtocolId::ike;
+      if (ike) return response ? MessageForm::rekey_ike_sa_response : MessageForm::rekey_ike_sa_request;
+      return response ? MessageForm::create_child_sa_response : MessageForm::create_child_sa_request;
+    }
+    case model::ExchangeType::informational: return MessageForm::informational;
+    default: return std::nullopt;
+  }
+}
+
+std::optional<std::string> payload_fault(MessageForm form, const codec::Message& message) {
+  if (error_alone(form, message) || retry_demand(form, message)) return std::nullopt;
+  const std::span<const Rule> rules = rules_for(form);
+  for (const Rule& rule : rules) {
+    const std::size_t count = message.count(rule.type);
+    if (count < rule.least) return fmt::format("the {} payload is missing", name_of(rule.type));
+    if (count > rule.most)
+      return fmt::format("{} {} payloads where at most {} may stand", count, name_of(rule.type), rule.most);
+  }
+  for (const codec::Payload& payload : message.payloads) {
+    if (std::holds_alternative<codec::UnknownPayload>(payload)) continue;
+    const PayloadType type = codec::type_of(payload);
+    bool allowed = false;
+    for (const Rule& rule : rules) allowed = allowed || rule.type == type;
+    for (const PayloadType anywhere : kAnywhere) allowed = allowed || anywhere == type;
+    if (!allowed) return fmt::format("a {} payload does not belong there", name_of(type));
+  }
+  return std::nullopt;
+}
+
+}  // namespace culvert::ike::v2

@@ -1,0 +1,43 @@
+// The hand-over from an IKE SA to its rekeyed successor (RFC 7296 2.18).
+#include <fmt/format.h>
+
+#include "ike/v2/children.hpp"
+#include "ike/v2/establish.hpp"
+#include "ike/v2/rekey_ike_sa_initiator.hpp"
+
+namespace culvert::ike::v2 {
+
+void promote(Core& core, IkeSa& old, IkeSa& next) {
+  next.phase = Phase::established;
+  next.phase_deadline.reset();
+  next.established_order = core.next_order();
+  next.announced = true;
+  next.path = old.path;
+  // Lifetimes count anew; a connection that was removed meanwhile takes its IKE SAs along anyhow.
+  if (const model::ConnectionConfig* config = core.connections.find(*next.connection))
+    start_ike_timers(core, next, *config);
+  core.progress(next, fmt::format("IKE SA rekeyed, {}", model::to_string(next.suite)));
+  core.emit(IkeSaEstablished{.ike_sa = next.id,
+                             .connection = *next.connection,
+                             .role = next.role,
+                             .spi_i = next.spi_i,
+                             .spi_r = next.spi_r,
+                             .path = next.path,
+                             .local_id = next.local_id,
+                             .remote_id = next.remote_id,
+                             .suite = next.suite,
+                             .local_behind_nat = next.local_behind_nat,
+                             .remote_behind_nat = next.remote_behind_nat,
+                             .replaces = old.id});
+  move_children(core, old, next);
+  old.successor = next.id;
+  old.phase = Phase::rekeyed;
+  old.rekey_at.reset();
+  old.expire_at.reset();
+  // Whoever made the successor deletes the old one; should that never come, it ends by itself.
+  old.phase_deadline = core.now + 2 * core.answer_linger();
+  core.touch(old);
+  core.touch(next);
+}
+
+}  // namespace culvert::ike::v2

@@ -1,0 +1,196 @@
+#include "ike/v2/rekey_ike_sa_initiator.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "ike/v2/child_negotiation.hpp"
+#include "ike/v2/closing.hpp"
+#include "ike/v2/describe.hpp"
+#include "ike/v2/ike_keys.hpp"
+#include "ike/v2/messages.hpp"
+#include "ike/v2/retry.hpp"
+
+namespace culvert::ike::v2 {
+
+using model::KeyExchangeMethod;
+using model::NotifyType;
+using model::Role;
+
+namespace {
+
+constexpr unsigned kMostMethods = 3;
+
+Bytes spi_octets(model::IkeSpi spi) {
+  ByteWriter writer;
+  writer.u64(spi.value());
+  return writer.take();
+}
+
+}  // namespace
+
+Progression RekeyIkeSaInitiator::start() {
+  const model::ConnectionConfig* config = core_.connections.find(*sa_.connection);
+  if (config == nullptr) return Progression::done;
+  offered_ = config->ike_proposals;
+  const auto methods = usable_methods(offered_);
+  method_ = retry_.method;
+  if (method_ == KeyExchangeMethod::none) {
+    // The method in use is the one that the peer surely has.
+    const bool in_use = std::ranges::find(methods, sa_.suite.key_exchange) != methods.end();
+    method_ = in_use || methods.empty() ? sa_.suite.key_exchange : methods.front();
+  }
+  const auto id = model::key_exchange_id(method_);
+  auto made =
+      id ? crypto::make_key_exchange(*id, core_.random)
+         : Result<std::unique_ptr<crypto::KeyExchange>, crypto::CryptoError>(err(crypto::CryptoError::unsupported));
+  if (!made) {
+    fail(FailureKind::local_error, std::nullopt, fmt::format("no key pair for {}", describe(method_)));
+    return Progression::done;
+  }
+  key_exchange_ = std::move(*made);
+  spi_ = core_.new_ike_spi();
+  nonce_ = core_.new_nonce();
+  std::uint8_t number = 0;
+  for (model::Proposal& proposal : offered_) {
+    proposal.number = ++number;
+    proposal.spi = spi_octets(spi_);
+  }
+  codec::Message message;
+  message.add(codec::SaPayload{offered_});
+  message.add(codec::NoncePayload{nonce_});
+  message.add(codec::KePayload{.method = method_, .public_value = to_bytes(key_exchange_->public_value())});
+  send_request(core_, sa_, type(), std::move(message));
+  core_.progress(sa_, "rekeying the IKE SA");
+  return Progression::waiting;
+}
+
+Progression RekeyIkeSaInitiator::handle_response(const codec::Message& response) {
+  if (response.first<codec::SaPayload>() == nullptr) {
+    handle_refusal(*response.error_notify());
+    return Progression::done;
+  }
+  IkeSa* next = make_successor(response);
+  if (next == nullptr) return Progression::done;
+  if (sa_.phase == Phase::closing) {
+    // Closed meanwhile: the peer has a successor of it that nobody wants.
+    delete_unannounced(core_, *next);
+    return Progression::done;
+  }
+  sa_.temporary_failure_since.reset();
+  IkeSa* theirs = collision_ ? core_.sas.find(*collision_->ike_sa) : nullptr;
+  const bool standing = theirs != nullptr && theirs->phase == Phase::candidate;
+  const Bytes& nonce_r = response.first<codec::NoncePayload>()->data;
+  // RFC 7296 2.8.2: as with Child SAs, the lowest of the four nonces decides.
+  // The peer may have shown already that its one survives, and taken over with it.
+  const bool decided = sa_.phase == Phase::rekeyed;
+  const bool loses =
+      decided || (standing && has_lowest_nonce(nonce_, nonce_r, collision_->nonce_i, collision_->nonce_r));
+  sa_.candidate.reset();
+  if (loses) {
+    core_.progress(sa_, "the peer rekeyed the IKE SA at the same time; its one stays");
+    delete_unannounced(core_, *next);
+    if (!decided) promote(core_, sa_, *theirs);
+    return Progression::done;
+  }
+  if (standing) {
+    // The peer deletes it; until then it only answers.
+    theirs->phase = Phase::closing;
+    theirs->phase_deadline = core_.now + core_.answer_linger();
+    core_.touch(*theirs);
+  }
+  promote(core_, sa_, *next);
+  // RFC 7296 2.8: the initiator deletes the old IKE SA, with the last request on it.
+  sa_.tasks.push_back({.task = DeleteIkeTask{.reason = CloseReason::rekeyed}});
+  return Progression::done;
+}
+
+IkeSa* RekeyIkeSaInitiator::make_successor(const codec::Message& response) {
+  const auto& answered = response.first<codec::SaPayload>()->proposals;
+  const auto* ke = response.first<codec::KePayload>();
+  const auto accepted =
+      model::accept_answer(answered, offered_, {.prefer_method = method_, .ignore_key_exchange = false});
+  const bool spi_fits = accepted && accepted->proposal.spi.size() == 8 && load_be64(accepted->proposal.spi.data()) != 0;
+  const bool ke_fits = accepted && ke != nullptr && ke->method == accepted->ike.key_exchange && ke->method == method_;
+  const auto secret = ke_fits ? key_exchange_->derive(ke->public_value)
+                              : Result<SecretBytes, crypto::CryptoError>(err(crypto::CryptoError::bad_public_value));
+  if (!spi_fits || !is_usable(accepted->ike) || !secret) {
+    fail(FailureKind::protocol_error, std::nullopt,
+         fmt::format("the peer answered the rekey of the IKE SA with {}, which is no valid choice from our offer {}",
+                     describe(answered), describe(offered_)));
+    return nullptr;
+  }
+  IkeSa* next = make_rekeyed_ike_sa(core_, sa_, accepted->ike, Role::initiator, spi_,
+                                    model::IkeSpi(load_be64(accepted->proposal.spi.data())), secret->view(), nonce_,
+                                    response.first<codec::NoncePayload>()->data);
+  if (next == nullptr)
+    fail(FailureKind::local_error, std::nullopt, fmt::format("no keys for {}", model::to_string(accepted->ike)));
+  return next;
+}
+
+void RekeyIkeSaInitiator::handle_refusal(const codec::NotifyPayload& error) {
+  if (sa_.phase != Phase::established) return;
+  IkeSa* theirs = sa_.candidate ? core_.sas.find(*std::exchange(sa_.candidate, std::nullopt)) : nullptr;
+  if (theirs != nullptr && theirs->phase == Phase::candidate) {
+    // RFC 7296 2.8.2: only we noticed the collision; the peer's rekey is done.
+    return promote(core_, sa_, *theirs);
+  }
+  if (error.type == NotifyType::temporary_failure) {
+    if (!give_up_on_temporary_failure(core_, sa_)) retry(collision_delay(core_, sa_.expire_at));
+    return;
+  }
+  if (error.type == NotifyType::invalid_ke_payload && error.data.size() == 2) {
+    const auto wanted = static_cast<KeyExchangeMethod>(load_be16(error.data.data()));
+    const auto methods = usable_methods(offered_);
+    if (std::ranges::find(methods, wanted) != methods.end() && wanted != method_ && ++retry_.attempts < kMostMethods) {
+      return retry(Duration::zero(), wanted);
+    }
+  }
+  fail(failure_kind(error.type), error.type,
+       fmt::format("the peer refused to rekey the IKE SA with {}; we offered {}", describe(error.type),
+                   describe(offered_)));
+}
+
+void RekeyIkeSaInitiator::fail(FailureKind kind, std::optional<NotifyType> notify, std::string detail) {
+  if (sa_.phase != Phase::established) return;
+  report_child_failure(core_, sa_, Role::initiator, kind, notify, std::move(detail));
+  retry(retry_delay(core_, sa_.expire_at));
+}
+
+void RekeyIkeSaInitiator::retry(Duration after, KeyExchangeMethod method) {
+  Retry next = retry_;
+  next.method = method;
+  sa_.tasks.push_back({.task = RekeyIkeTask{.retry = next}, .not_before = core_.now + after});
+  core_.touch(sa_);
+}
+
+IkeSa* make_rekeyed_ike_sa(Core& core, IkeSa& old, const model::IkeSuite& suite, Role role, model::IkeSpi spi_i,
+                           model::IkeSpi spi_r, ByteView shared_secret, ByteView nonce_i, ByteView nonce_r) {
+  IkeSa& next = core.sas.add(core.next_ike_sa_id());
+  next.phase = Phase::candidate;
+  next.role = role;
+  next.spi_i = spi_i;
+  next.spi_r = spi_r;
+  next.path = old.path;
+  next.connection = old.connection;
+  next.local_id = old.local_id;
+  next.remote_id = old.remote_id;
+  next.nat_traversal = old.nat_traversal;
+  next.local_behind_nat = old.local_behind_nat;
+  next.remote_behind_nat = old.remote_behind_nat;
+  next.predecessor = old.id;
+  next.authenticated = true;
+  next.begun_at = old.begun_at;
+  next.begun_order = old.begun_order;
+  next.last_inbound = core.now;
+  core.sas.index_spi(next);
+  core.touch(next);
+  // RFC 7296 2.18: the prf of the old IKE SA makes SKEYSEED, that of the new one the keys.
+  const SecretBytes skeyseed = skeyseed_rekey(old.prf, old.keys.sk_d.view(), shared_secret, nonce_i, nonce_r);
+  if (key_ike_sa(core, next, suite, skeyseed.view(), nonce_i, nonce_r)) return &next;
+  next.phase = Phase::gone;
+  return nullptr;
+}
+
+}  // namespace culvert::ike::v2

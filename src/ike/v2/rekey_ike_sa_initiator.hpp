@@ -1,0 +1,54 @@
+// CREATE_CHILD_SA as initiator for the IKE SA itself (RFC 7296 1.3.2, 2.8.2, 2.18, 2.25.2).
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "crypto/key_exchange.hpp"
+#include "ike/v2/core.hpp"
+#include "ike/v2/exchange.hpp"
+#include "ike/v2/ike_sa.hpp"
+#include "ike/v2/task.hpp"
+#include "model/connection.hpp"
+
+namespace culvert::ike::v2 {
+
+class RekeyIkeSaInitiator final : public InitiatorExchange {
+ public:
+  RekeyIkeSaInitiator(Core& core, IkeSa& sa, Retry retry) : core_(core), sa_(sa), retry_(retry) {}
+
+  [[nodiscard]] model::ExchangeType type() const override { return model::ExchangeType::create_child_sa; }
+  [[nodiscard]] Activity activity() const override { return Activity::rekey_ike; }
+  Progression start() override;
+  Progression handle_response(const codec::Message& response) override;
+  void handle_bad_response(const std::string&) override {}
+  void note_collision(RekeyCollision collision) override { collision_ = std::move(collision); }
+
+ private:
+  void handle_refusal(const codec::NotifyPayload& error);
+  [[nodiscard]] IkeSa* make_successor(const codec::Message& response);
+  void retry(Duration after, model::KeyExchangeMethod method = model::KeyExchangeMethod::none);
+  void fail(FailureKind kind, std::optional<model::NotifyType> notify, std::string detail);
+
+  Core& core_;
+  IkeSa& sa_;
+  Retry retry_;
+  std::vector<model::Proposal> offered_;
+  std::unique_ptr<crypto::KeyExchange> key_exchange_;
+  model::KeyExchangeMethod method_ = model::KeyExchangeMethod::none;
+  model::IkeSpi spi_;
+  Bytes nonce_;
+  std::optional<RekeyCollision> collision_;
+};
+
+/// The keys and SPIs of a rekey, put into a new IKE SA that has all else of `old`. `role` is ours in the rekey. Null
+/// when our crypto fails.
+[[nodiscard]] IkeSa* make_rekeyed_ike_sa(Core& core, IkeSa& old, const model::IkeSuite& suite, model::Role role,
+                                         model::IkeSpi spi_i, model::IkeSpi spi_r, ByteView shared_secret,
+                                         ByteView nonce_i, ByteView nonce_r);
+/// `next` takes over from `old`: it is announced, and inherits the Child SAs (RFC 7296 2.18).
+void promote(Core& core, IkeSa& old, IkeSa& next);
+
+}  // namespace culvert::ike::v2

@@ -1,0 +1,98 @@
+#include "ike/v2/rekey_ike_sa_responder.hpp"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "crypto/key_exchange.hpp"
+#include "ike/v2/closing.hpp"
+#include "ike/v2/describe.hpp"
+#include "ike/v2/ike_keys.hpp"
+#include "ike/v2/rekey_ike_sa_initiator.hpp"
+
+namespace culvert::ike::v2 {
+namespace {
+
+using model::NotifyType;
+
+codec::Message refusal(NotifyType type, ByteView data = {}) {
+  codec::Message answer;
+  answer.add_notify(type, data);
+  return answer;
+}
+
+}  // namespace
+
+bool RekeyIkeSaResponder::busy() const {
+  // RFC 7296 2.25.2: being closed, or rekeyed already.
+  if (sa_.phase != Phase::established || sa_.candidate || sa_.successor) return true;
+  const auto activity = sa_.activity();
+  if (!activity) return false;
+  switch (*activity) {
+    // RFC 7296 2.25.1: not while a Child SA is being created, rekeyed or closed.
+    case Activity::create_child:
+    case Activity::rekey_child:
+    case Activity::delete_child:
+    case Activity::delete_ike:
+    case Activity::set_up: return true;
+    case Activity::rekey_ike:
+    case Activity::inform: return false;
+  }
+  return true;
+}
+
+codec::Message RekeyIkeSaResponder::handle(const codec::Message& request) {
+  if (busy()) return refusal(NotifyType::temporary_failure);
+  const model::ConnectionConfig* config = core_.connections.find(*sa_.connection);
+  if (config == nullptr) return refusal(NotifyType::no_additional_sas);
+  const auto& offered = request.first<codec::SaPayload>()->proposals;
+  const auto* ke = request.first<codec::KePayload>();
+  const auto method = ke != nullptr ? ke->method : model::KeyExchangeMethod::none;
+  auto chosen =
+      model::select_proposal(offered, config->ike_proposals, {.prefer_method = method, .ignore_key_exchange = false});
+  const bool spi_fits = chosen && chosen->proposal.spi.size() == 8 && load_be64(chosen->proposal.spi.data()) != 0;
+  if (!spi_fits || !is_usable(chosen->ike)) {
+    report_child_failure(core_, sa_, model::Role::responder, FailureKind::no_proposal_chosen,
+                         NotifyType::no_proposal_chosen,
+                         fmt::format("the peer wants to rekey the IKE SA with {}, connection '{}' accepts {}",
+                                     describe(offered), config->name, describe(config->ike_proposals)));
+    return refusal(NotifyType::no_proposal_chosen);
+  }
+  if (chosen->ike.key_exchange != method) {
+    // RFC 7296 1.3.2: the KE payload must be there, of the method chosen.
+    ByteWriter data;
+    data.u16(static_cast<std::uint16_t>(chosen->ike.key_exchange));
+    return refusal(NotifyType::invalid_ke_payload, data.view());
+  }
+  auto own = crypto::make_key_exchange(*model::key_exchange_id(method), core_.random);
+  auto secret = own ? (*own)->derive(ke->public_value) : Result<SecretBytes, crypto::CryptoError>(err(own.error()));
+  if (!secret) return refusal(NotifyType::invalid_syntax);
+
+  const Bytes& nonce_i = request.first<codec::NoncePayload>()->data;
+  const Bytes nonce_r = core_.new_nonce();
+  const model::IkeSpi spi_i(load_be64(chosen->proposal.spi.data()));
+  const model::IkeSpi spi_r = core_.new_ike_spi();
+  IkeSa* next = make_rekeyed_ike_sa(core_, sa_, chosen->ike, model::Role::responder, spi_i, spi_r, secret->view(),
+                                    nonce_i, nonce_r);
+  if (next == nullptr) return refusal(NotifyType::no_proposal_chosen);
+  ByteWriter spi;
+  spi.u64(spi_r.value());
+  chosen->proposal.spi = spi.take();
+  codec::Message answer;
+  answer.add(codec::SaPayload{{chosen->proposal}});
+  answer.add(codec::NoncePayload{nonce_r});
+  answer.add(codec::KePayload{.method = method, .public_value = to_bytes((*own)->public_value())});
+  take_over(*next, nonce_i, nonce_r);
+  return answer;
+}
+
+void RekeyIkeSaResponder::take_over(IkeSa& next, ByteView nonce_i, ByteView nonce_r) {
+  if (sa_.activity() != Activity::rekey_ike) return promote(core_, sa_, next);
+  // RFC 7296 2.8.2: which of the two inherits the Child SAs is known when our own request is answered.
+  sa_.candidate = next.id;
+  next.phase_deadline = core_.now + 2 * core_.answer_linger();
+  sa_.exchange->note_collision(
+      {.child = std::nullopt, .ike_sa = next.id, .nonce_i = to_bytes(nonce_i), .nonce_r = to_bytes(nonce_r)});
+}
+
+}  // namespace culvert::ike::v2

@@ -1,0 +1,23 @@
+// CREATE_CHILD_SA as responder for the IKE SA itself (RFC 7296 1.3.2, 2.8.2, 2.18, 2.25).
+#pragma once
+
+#include "ike/codec/message.hpp"
+#include "ike/v2/core.hpp"
+#include "ike/v2/ike_sa.hpp"
+
+namespace culvert::ike::v2 {
+
+class RekeyIkeSaResponder {
+ public:
+  RekeyIkeSaResponder(Core& core, IkeSa& sa) : core_(core), sa_(sa) {}
+  [[nodiscard]] codec::Message handle(const codec::Message& request);
+
+ private:
+  [[nodiscard]] bool busy() const;
+  void take_over(IkeSa& next, ByteView nonce_i, ByteView nonce_r);
+
+  Core& core_;
+  IkeSa& sa_;
+};
+
+}  // namespace culvert::ike::v2

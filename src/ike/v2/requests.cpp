@@ -1,0 +1,66 @@
+#include "ike/v2/requests.hpp"
+
+#include <memory>
+#include <utility>
+
+#include "ike/v2/create_child_sa_responder.hpp"
+#include "ike/v2/ike_auth_responder.hpp"
+#include "ike/v2/informational_responder.hpp"
+#include "ike/v2/messages.hpp"
+#include "ike/v2/rekey_ike_sa_initiator.hpp"
+#include "ike/v2/rekey_ike_sa_responder.hpp"
+
+namespace culvert::ike::v2 {
+namespace {
+
+bool deletes_ike_sa(const codec::Message& request) {
+  for (const auto* payload : request.all<codec::DeletePayload>()) {
+    if (payload->protocol == model::ProtocolId::ike) return true;
+  }
+  return false;
+}
+
+// The peer works with the IKE SA that its own rekey made, so it has seen that this one survives a simultaneous rekey
+// (RFC 7296 2.8.2).
+void settle_candidate(Core& core, IkeSa& sa) {
+  IkeSa* old = sa.predecessor ? core.sas.find(*sa.predecessor) : nullptr;
+  if (old == nullptr || old->candidate != sa.id) return;
+  old->candidate.reset();
+  promote(core, *old, sa);
+}
+
+codec::Message invalid_syntax() {
+  codec::Message answer;
+  answer.add_notify(model::NotifyType::invalid_syntax);
+  return answer;
+}
+
+}  // namespace
+
+void dispatch_request(Core& core, IkeSa& sa, const net::Path& path, MessageForm form, const codec::Message& request) {
+  const model::MessageId id = request.header.message_id;
+  const model::ExchangeType exchange = request.header.exchange;
+  if (sa.phase == Phase::candidate && !deletes_ike_sa(request)) settle_candidate(core, sa);
+  switch (form) {
+    case MessageForm::ike_auth_request:
+      if (sa.phase == Phase::half_open) {
+        sa.responder = std::make_unique<IkeAuthResponder>(core, sa, path);
+        sa.responder->start(request);
+        return;
+      }
+      // A second IKE_AUTH belongs to extensions that we do not negotiate.
+      return send_response(core, sa, exchange, id, invalid_syntax(), path);
+    case MessageForm::create_child_sa_request:
+      return send_response(core, sa, exchange, id, CreateChildSaResponder(core, sa).handle(request), path);
+    case MessageForm::rekey_ike_sa_request:
+      return send_response(core, sa, exchange, id, RekeyIkeSaResponder(core, sa).handle(request), path);
+    case MessageForm::informational: {
+      InformationalResponder responder(core, sa);
+      send_response(core, sa, exchange, id, responder.handle(request), path);
+      return responder.finish();
+    }
+    default: return send_response(core, sa, exchange, id, invalid_syntax(), path);
+  }
+}
+
+}  // namespace culvert::ike::v2

@@ -1,0 +1,308 @@
+// Scenarios of IKE_SA_INIT and IKE_AUTH (RFC 7296 1.2, 2.6, 2.15, 2.21), both roles by parameter where they are alike.
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "ike/v2/testing/pair.hpp"
+
+namespace culvert::ike::v2 {
+namespace {
+
+using namespace testing;
+using model::ExchangeType;
+using model::NotifyType;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+model::Proposal ike(std::string_view text) { return *model::parse_proposal(model::ProtocolId::ike, text); }
+model::Proposal esp(std::string_view text) { return *model::parse_proposal(model::ProtocolId::esp, text); }
+
+class SetUp : public ::testing::TestWithParam<bool> {};
+INSTANTIATE_TEST_SUITE_P(InitiatedBy, SetUp, ::testing::Values(true, false),
+                         [](const auto& one) { return one.param ? "a" : "b"; });
+
+TEST_P(SetUp, TwoRoundTripsMakeAnIkeSaAndAChildSa) {  // RFC 7296 1.2
+  Pair pair;
+  bring_up(pair, GetParam());
+  ASSERT_TRUE(in_step(pair));
+  EXPECT_EQ(pair.wire.size(), 4u);
+  const Host& initiator = pair.host(GetParam());
+  EXPECT_EQ(initiator.ike_sa().role, model::Role::initiator);
+  EXPECT_EQ(initiator.ike_sa().remote_id, model::Identity::parse(GetParam() ? "b.example" : "a.example"));
+  EXPECT_EQ(initiator.child().suite.encryption, model::EncryptionId::aes_gcm_16);
+  EXPECT_TRUE(pair.a.failures.empty());
+  EXPECT_TRUE(no_leaks(pair));
+}
+
+TEST_P(SetUp, TheSameSeedGivesTheSameBytes) {
+  Pair first(7);
+  bring_up(first, GetParam());
+  Pair second(7);
+  bring_up(second, GetParam());
+  ASSERT_EQ(first.wire.size(), second.wire.size());
+  for (std::size_t n = 0; n < first.wire.size(); ++n) EXPECT_EQ(first.wire[n].message, second.wire[n].message);
+}
+
+TEST_P(SetUp, LostMessagesAreRepeatedBitForBit) {  // RFC 7296 2.1
+  for (std::size_t lost = 0; lost < 4; ++lost) {
+    Pair pair;
+    std::size_t sent = 0;
+    pair.fate = [&](const Datagram&) {
+      return sent++ == lost ? std::vector<Duration>{} : std::vector<Duration>{Pair::kLatency};
+    };
+    bring_up(pair, GetParam());
+    ASSERT_TRUE(pair.run_until([&] { return in_step(pair); })) << "message " << lost;
+    EXPECT_EQ(pair.host(GetParam()).endpoint().counters().retransmissions, 1u);
+    std::map<std::tuple<bool, ExchangeType, bool>, Bytes> seen;
+    for (const Datagram& one : pair.wire) {
+      const auto [place, fresh] =
+          seen.emplace(std::tuple(one.from_a, one.header().exchange, one.header().response), one.message);
+      EXPECT_EQ(place->second, one.message);
+    }
+  }
+}
+
+TEST_P(SetUp, DuplicatesChangeNothing) {  // RFC 7296 2.1
+  Pair pair;
+  pair.fate = [](const Datagram&) {
+    return std::vector<Duration>{milliseconds(10), milliseconds(10), milliseconds(15)};
+  };
+  bring_up(pair, GetParam());
+  EXPECT_TRUE(in_step(pair));
+  EXPECT_EQ(pair.a.children_made, 1u);
+  EXPECT_EQ(pair.b.children_made, 1u);
+}
+
+TEST_P(SetUp, WithThePolicyUdpEverythingMovesToPort4500) {  // RFC 7296 2.23
+  Pair pair;
+  bring_up(pair, GetParam());
+  ASSERT_TRUE(in_step(pair));
+  EXPECT_EQ(pair.a.child().encapsulation, model::Encapsulation::udp);
+  for (const Host* host : {&pair.a, &pair.b}) {
+    EXPECT_EQ(host->ike_sa().path.local.port, 4500);
+    EXPECT_EQ(host->ike_sa().path.remote.port, 4500);
+    EXPECT_EQ(host->child().path.remote.port, 4500);
+    EXPECT_FALSE(host->ike_sa().local_behind_nat);
+  }
+}
+
+TEST_P(SetUp, WithThePolicyEspAndNoNatItIsProtocol50) {
+  Pair pair;
+  auto a = config_of(true);
+  auto b = config_of(false);
+  a.encapsulation = b.encapsulation = model::EncapsulationPolicy::esp;
+  configure(pair, a, b);
+  initiate(pair, GetParam());
+  pair.settle();
+  ASSERT_TRUE(in_step(pair));
+  EXPECT_EQ(pair.a.child().encapsulation, model::Encapsulation::esp);
+  EXPECT_EQ(pair.a.child().path.remote.port, 0);
+  EXPECT_EQ(pair.a.ike_sa().path.remote.port, 500);
+}
+
+TEST_P(SetUp, AWrongSecretIsToldToBothUsersAndLeavesNothing) {  // RFC 7296 2.21.2
+  Pair pair;
+  configure(pair);
+  pair.b.secrets[kConnection] = to_bytes(as_bytes("another secret"));
+  initiate(pair, GetParam());
+  pair.settle();
+  Host& initiator = pair.host(GetParam());
+  Host& responder = pair.host(!GetParam());
+  ASSERT_EQ(initiator.failures.size(), 1u);
+  EXPECT_EQ(initiator.failures[0].kind, FailureKind::authentication_failed);
+  EXPECT_EQ(initiator.failures[0].notify, NotifyType::authentication_failed);
+  ASSERT_EQ(responder.failures.size(), 1u);
+  EXPECT_EQ(responder.failures[0].kind, FailureKind::authentication_failed);
+  EXPECT_NE(responder.failures[0].detail.find(GetParam() ? "a.example" : "b.example"), std::string::npos);
+  EXPECT_TRUE(pair.a.ike_sas.empty() && pair.b.ike_sas.empty());
+  EXPECT_TRUE(no_leaks(pair));
+  pair.advance(std::chrono::minutes(5));
+  EXPECT_FALSE(pair.a.endpoint().poll_timeout() || pair.b.endpoint().poll_timeout()) << "no state is left";
+}
+
+TEST_P(SetUp, AMissingSecretIsALocalError) {
+  Pair pair;
+  configure(pair);
+  pair.host(GetParam()).secrets.clear();
+  initiate(pair, GetParam());
+  pair.settle();
+  ASSERT_EQ(pair.host(GetParam()).failures.size(), 1u);
+  EXPECT_EQ(pair.host(GetParam()).failures[0].kind, FailureKind::local_error);
+}
+
+TEST_P(SetUp, AnUnexpectedIdentityIsRefused) {  // RFC 4301 4.4.3
+  Pair pair;
+  auto a = config_of(true);
+  auto b = config_of(false);
+  (GetParam() ? a : b).local_id = model::Identity::parse("mallory.example");
+  configure(pair, a, b);
+  initiate(pair, GetParam());
+  pair.settle();
+  const Host& responder = pair.host(!GetParam());
+  ASSERT_EQ(responder.failures.size(), 1u);
+  EXPECT_EQ(responder.failures[0].kind, FailureKind::unknown_peer);
+  EXPECT_NE(responder.failures[0].detail.find("mallory.example"), std::string::npos);
+  EXPECT_TRUE(pair.a.ike_sas.empty() && pair.b.ike_sas.empty());
+}
+
+TEST_P(SetUp, AResponderWithAnotherIdentityIsRefusedByTheInitiator) {  // RFC 7296 2.21.2
+  Pair pair;
+  auto a = config_of(true);
+  auto b = config_of(false);
+  // The initiator names nobody, and expects the address.
+  (GetParam() ? a : b).remote_id.reset();
+  configure(pair, a, b);
+  initiate(pair, GetParam());
+  pair.settle();
+  const Host& initiator = pair.host(GetParam());
+  const Host& responder = pair.host(!GetParam());
+  ASSERT_EQ(initiator.failures.size(), 1u);
+  EXPECT_EQ(initiator.failures[0].kind, FailureKind::authentication_failed);
+  ASSERT_EQ(responder.failures.size(), 1u) << "AUTHENTICATION_FAILED in an INFORMATIONAL told it";
+  EXPECT_TRUE(pair.a.ike_sas.empty() && pair.b.ike_sas.empty());
+  EXPECT_TRUE(no_leaks(pair));
+}
+
+TEST_P(SetUp, NoCommonIkeProposalNamesBothSides) {  // RFC 7296 2.7
+  Pair pair;
+  auto a = config_of(true);
+  auto b = config_of(false);
+  a.ike_proposals = {ike("aes128gcm16-prfsha256-x25519")};
+  b.ike_proposals = {ike("aes256gcm16-prfsha384-ecp384")};
+  configure(pair, a, b);
+  initiate(pair, GetParam());
+  EXPECT_FALSE(pair.run_until([&] { return !pair.host(GetParam()).failures.empty(); }, seconds(1)))
+      << "anybody could have sent that answer";
+  ASSERT_TRUE(pair.run_until([&] { return !pair.host(GetParam()).failures.empty(); }, seconds(10)));
+  EXPECT_EQ(pair.host(GetParam()).failures[0].kind, FailureKind::no_proposal_chosen);
+  ASSERT_FALSE(pair.host(!GetParam()).failures.empty());
+  const std::string& detail = pair.host(!GetParam()).failures[0].detail;
+  EXPECT_NE(detail.find("aes128gcm16-prfsha256-x25519"), std::string::npos) << detail;
+  EXPECT_NE(detail.find("aes256gcm16-prfsha384-ecp384"), std::string::npos) << detail;
+}
+
+TEST_P(SetUp, NoCommonEspProposalKeepsTheIkeSa) {  // RFC 7296 1.2
+  Pair pair;
+  auto a = config_of(true);
+  auto b = config_of(false);
+  a.esp_proposals = {esp("aes128gcm16-esn")};
+  b.esp_proposals = {esp("aes256gcm16-esn")};
+  configure(pair, a, b);
+  initiate(pair, GetParam());
+  pair.settle();
+  EXPECT_EQ(pair.a.ike_sas.size(), 1u);
+  EXPECT_EQ(pair.b.ike_sas.size(), 1u);
+  for (const Host* host : {&pair.a, &pair.b}) {
+    ASSERT_EQ(host->failures.size(), 1u);
+    EXPECT_TRUE(host->failures[0].child_only);
+    EXPECT_EQ(host->failures[0].kind, FailureKind::no_proposal_chosen);
+  }
+  EXPECT_TRUE(no_leaks(pair));
+}
+
+TEST_P(SetUp, SelectorsWithoutIntersectionKeepTheIkeSa) {  // RFC 7296 2.9
+  Pair pair;
+  auto a = config_of(true);
+  a.remote = subnet("10.99.0.0/16");
+  configure(pair, a);
+  initiate(pair, GetParam());
+  pair.settle();
+  EXPECT_EQ(pair.a.ike_sas.size(), 1u);
+  ASSERT_EQ(pair.a.failures.size(), 1u);
+  EXPECT_EQ(pair.a.failures[0].kind, FailureKind::traffic_selectors);
+  EXPECT_EQ(pair.b.failures[0].kind, FailureKind::traffic_selectors);
+  EXPECT_TRUE(no_leaks(pair));
+}
+
+TEST_P(SetUp, TheResponderNarrows) {  // RFC 7296 2.9
+  Pair pair;
+  auto a = config_of(true);
+  auto b = config_of(false);
+  (GetParam() ? a : b).remote = {model::TrafficSelector::all(net::Family::v4)};
+  configure(pair, a, b);
+  initiate(pair, GetParam());
+  pair.settle();
+  ASSERT_TRUE(in_step(pair));
+  EXPECT_EQ(pair.a.child().remote, subnet("10.2.0.0/16"));
+  EXPECT_EQ(pair.b.child().remote, subnet("10.1.0.0/16"));
+}
+
+TEST_P(SetUp, AnotherKeyExchangeMethodIsTriedOnDemand) {  // RFC 7296 1.2, INVALID_KE_PAYLOAD
+  Pair pair;
+  auto a = config_of(true);
+  auto b = config_of(false);
+  (GetParam() ? a : b).ike_proposals = {ike("aes256gcm16-prfsha256-x25519-ecp256")};
+  (GetParam() ? b : a).ike_proposals = {ike("aes256gcm16-prfsha256-ecp256")};
+  configure(pair, a, b);
+  initiate(pair, GetParam());
+  pair.settle();
+  ASSERT_TRUE(in_step(pair));
+  EXPECT_EQ(pair.a.ike_sa().suite.key_exchange, model::KeyExchangeMethod::ecp_256);
+  EXPECT_EQ(pair.wire.size(), 6u);
+}
+
+TEST_P(SetUp, UnderLoadACookieIsDemanded) {  // RFC 7296 2.6
+  EndpointSettings settings;
+  settings.cookie_threshold = 0;
+  Pair pair(1, settings);
+  bring_up(pair, GetParam());
+  ASSERT_TRUE(in_step(pair));
+  EXPECT_EQ(pair.wire.size(), 6u);
+  EXPECT_TRUE(pair.host(GetParam()).logged("cookie"));
+}
+
+TEST_P(SetUp, ACookieAndAnotherKeyExchangeMethodInOneSetUp) {  // RFC 7296 2.6.1
+  EndpointSettings settings;
+  settings.cookie_threshold = 0;
+  Pair pair(1, settings);
+  auto a = config_of(true);
+  auto b = config_of(false);
+  (GetParam() ? a : b).ike_proposals = {ike("aes256gcm16-prfsha256-x25519-ecp256")};
+  (GetParam() ? b : a).ike_proposals = {ike("aes256gcm16-prfsha256-ecp256")};
+  configure(pair, a, b);
+  initiate(pair, GetParam());
+  pair.settle();
+  ASSERT_TRUE(in_step(pair));
+  EXPECT_EQ(pair.wire.size(), 8u) << "the shorter exchange of RFC 7296 2.6.1";
+}
+
+TEST_P(SetUp, ASilentPeerIsToldAfterTheLastAttempt) {  // RFC 7296 2.4
+  Pair pair;
+  pair.fate = [](const Datagram&) { return std::vector<Duration>{}; };
+  configure(pair);
+  initiate(pair, GetParam());
+  ASSERT_TRUE(pair.run_until([&] { return !pair.host(GetParam()).failures.empty(); }));
+  EXPECT_EQ(pair.host(GetParam()).failures[0].kind, FailureKind::no_answer);
+  EXPECT_EQ(pair.wire.size(), EndpointSettings{}.retransmit_tries);
+}
+
+TEST_P(SetUp, AnIkeAuthThatNeverComesFreesTheResponder) {
+  Pair pair;
+  pair.fate = [](const Datagram& one) {
+    return one.header().exchange == ExchangeType::ike_auth ? std::vector<Duration>{}
+                                                           : std::vector<Duration>{Pair::kLatency};
+  };
+  bring_up(pair, GetParam());
+  Host& responder = pair.host(!GetParam());
+  EXPECT_EQ(responder.endpoint().counters().half_open, 1u);
+  ASSERT_TRUE(pair.run_until([&] { return responder.endpoint().counters().half_open == 0; }, seconds(40)));
+  ASSERT_TRUE(pair.run_until([&] { return !pair.host(GetParam()).failures.empty(); }));
+  EXPECT_EQ(pair.host(GetParam()).failures[0].kind, FailureKind::no_answer);
+  EXPECT_TRUE(no_leaks(pair));
+}
+
+TEST_P(SetUp, KeysAreExportedOnlyOnRequest) {
+  Pair closed;
+  bring_up(closed, GetParam());
+  EXPECT_TRUE(closed.a.exported.empty());
+  EndpointSettings settings;
+  settings.export_keys = true;
+  Pair open(1, settings);
+  bring_up(open, GetParam());
+  ASSERT_EQ(open.a.exported.size(), 1u);
+  ASSERT_EQ(open.b.exported.size(), 1u);
+  EXPECT_TRUE(equal(open.a.exported[0].sk_ei.view(), open.b.exported[0].sk_ei.view()));
+}
+
+}  // namespace
+}  // namespace culvert::ike::v2

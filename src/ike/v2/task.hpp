@@ -1,0 +1,62 @@
+// Task: something an IKE SA means to do with a request of its own as soon as its window and its state allow.
+#pragma once
+
+#include <optional>
+#include <variant>
+
+#include "base/bytes.hpp"
+#include "base/time.hpp"
+#include "ike/face.hpp"
+#include "model/iana/key_exchange_method.hpp"
+#include "model/iana/notify_type.hpp"
+#include "model/ids.hpp"
+
+namespace culvert::ike::v2 {
+
+/// What a repeated negotiation takes over from its first attempt (RFC 7296 1.3: INVALID_KE_PAYLOAD names another
+/// method).
+struct Retry {
+  model::KeyExchangeMethod method = model::KeyExchangeMethod::none;
+  unsigned attempts = 0;
+};
+
+struct CreateChildTask {
+  Retry retry;
+};
+struct RekeyChildTask {
+  model::ChildSaId child;
+  Retry retry;
+};
+struct RekeyIkeTask {
+  Retry retry;
+};
+struct DeleteChildTask {
+  model::ChildSaId child;
+  CloseReason reason = CloseReason::local_request;
+};
+/// A DELETE for a pair that never came to be on our side, though the peer believes so.
+struct DeleteUnknownChildTask {
+  model::Spi spi_inbound;
+};
+struct DeleteIkeTask {
+  CloseReason reason = CloseReason::local_request;
+};
+/// An empty INFORMATIONAL; `hasty` gives up after about three seconds.
+struct LivenessTask {
+  bool hasty = false;
+};
+/// A notification in an INFORMATIONAL of its own.
+struct NotifyTask {
+  model::NotifyType type{};
+  Bytes data;
+};
+
+using Task = std::variant<CreateChildTask, RekeyChildTask, RekeyIkeTask, DeleteChildTask, DeleteUnknownChildTask,
+                          DeleteIkeTask, LivenessTask, NotifyTask>;
+
+struct QueuedTask {
+  Task task;
+  Instant not_before{};
+};
+
+}  // namespace culvert::ike::v2

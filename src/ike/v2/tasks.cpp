@@ -1,0 +1,72 @@
+#include "ike/v2/tasks.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "ike/v2/closing.hpp"
+#include "ike/v2/create_child_sa_initiator.hpp"
+#include "ike/v2/informational_initiator.hpp"
+#include "ike/v2/rekey_ike_sa_initiator.hpp"
+
+namespace culvert::ike::v2 {
+namespace {
+
+// RFC 7296 2.2: message ids must not wrap; the IKE SA ends long before.
+constexpr model::MessageId kLastMessageId{0xffff0000};
+
+bool may_run(const IkeSa& sa, const Task& task) {
+  switch (sa.phase) {
+    case Phase::established: return true;
+    // RFC 7296 2.8: the DELETE is the last request on a rekeyed IKE SA.
+    case Phase::rekeyed: return std::holds_alternative<DeleteIkeTask>(task);
+    case Phase::closing: return std::holds_alternative<DeleteIkeTask>(task) || std::holds_alternative<NotifyTask>(task);
+    default: return false;
+  }
+}
+
+struct MakeExchange {
+  Core& core;
+  IkeSa& sa;
+
+  std::unique_ptr<InitiatorExchange> operator()(const CreateChildTask& task) const {
+    return std::make_unique<CreateChildSaInitiator>(core, sa, std::nullopt, task.retry);
+  }
+  std::unique_ptr<InitiatorExchange> operator()(const RekeyChildTask& task) const {
+    return std::make_unique<CreateChildSaInitiator>(core, sa, task.child, task.retry);
+  }
+  std::unique_ptr<InitiatorExchange> operator()(const RekeyIkeTask& task) const {
+    return std::make_unique<RekeyIkeSaInitiator>(core, sa, task.retry);
+  }
+  template <typename Other>
+  std::unique_ptr<InitiatorExchange> operator()(const Other& task) const {
+    return make_informational(core, sa, task);
+  }
+};
+
+}  // namespace
+
+void run_tasks(Core& core, IkeSa& sa) {
+  if (sa.window.next_id() >= kLastMessageId && sa.announced)
+    close_ike_sa(core, sa, CloseReason::lifetime_expired, Phase::gone);
+  while (!sa.exchange && sa.window.may_send()) {
+    const auto next = std::ranges::find_if(
+        sa.tasks, [&](const QueuedTask& queued) { return queued.not_before <= core.now && may_run(sa, queued.task); });
+    if (next == sa.tasks.end()) return;
+    const Task task = std::move(next->task);
+    sa.tasks.erase(next);
+    auto exchange = std::visit(MakeExchange{core, sa}, task);
+    if (exchange->start() == Progression::waiting) sa.exchange = std::move(exchange);
+  }
+}
+
+std::optional<Instant> next_task_time(const IkeSa& sa) {
+  std::optional<Instant> first;
+  if (sa.exchange || !sa.window.may_send()) return first;
+  for (const QueuedTask& queued : sa.tasks) {
+    if (may_run(sa, queued.task)) first = earliest(first, queued.not_before);
+  }
+  return first;
+}
+
+}  // namespace culvert::ike::v2
