@@ -30,10 +30,10 @@ struct DaemonConfig {
   std::uint16_t nat_port = 4500;
   /// The folder to which keys are written for a protocol analyser; absent: never.
   std::optional<std::string> export_keys;
-  /// The routing table for the tunnels' routes; 254 is the kernel's main table.
-  std::uint32_t routing_table = 254;
+  /// The routing table for the tunnels' routes: one of our own, never the kernel's.
+  std::uint32_t routing_table = 4500;
   /// Set on the daemon's own outer packets, so that routing rules can tell them from inner ones.
-  std::optional<std::uint32_t> fwmark;
+  std::uint32_t fwmark = 4500;
   friend bool operator==(const DaemonConfig&, const DaemonConfig&) = default;
 };
 

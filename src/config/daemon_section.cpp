@@ -10,7 +10,8 @@ namespace {
 constexpr std::size_t kSocketPathLimit = 107;  // sun_path without its terminating zero
 constexpr std::size_t kInterfaceNameLimit = 15;
 constexpr std::int64_t kMostU32 = 0xffffffff;
-constexpr std::int64_t kLocalTable = 255;  // kept by the kernel
+constexpr std::int64_t kFirstKernelTable = 253;
+constexpr std::int64_t kLastKernelTable = 255;
 
 constexpr std::pair<std::string_view, LogLevel> kLevels[] = {{"trace", LogLevel::trace},
                                                              {"debug", LogLevel::debug},
@@ -85,10 +86,10 @@ DaemonConfig read_daemon(Section section) {
   read_ports(section, daemon);
   read_export_keys(section, daemon);
   if (const auto table = section.integer("routing_table", 1, kMostU32)) {
-    if (*table == kLocalTable) {
+    if (*table >= kFirstKernelTable && *table <= kLastKernelTable) {
       section.error(section.position_of("routing_table"), "routing_table",
-                    "table 255 is the kernel's own table of local addresses",
-                    "write 254 for the main table, or another number for a table of its own");
+                    fmt::format("table {} is the kernel's own (253 default, 254 main, 255 local)", *table),
+                    "write the number of a table that nothing else uses; 4500 is the default");
     } else {
       daemon.routing_table = static_cast<std::uint32_t>(*table);
     }

@@ -37,6 +37,11 @@ std::string text_of(const model::TrafficSelectors& selectors) {
   for (const auto& selector : selectors) out += (out.empty() ? "" : ", ") + selector.to_string();
   return out;
 }
+std::string text_of(const std::vector<model::InnerAddress>& addresses) {
+  std::string out;
+  for (const auto& one : addresses) out += fmt::format("{}{}/{}", out.empty() ? "" : ", ", one.address.to_string(), one.prefix_length);
+  return out.empty() ? "none" : out;
+}
 std::string text_of(Duration duration) { return duration_text(duration); }
 std::string text_of(const std::string& text) { return text; }
 std::string text_of(model::EncapsulationPolicy policy) {
@@ -93,6 +98,7 @@ TunnelChange compare(const TunnelConfig& before, const TunnelConfig& after) {
   }
   hard("local", a.local, b.local);
   hard("remote", a.remote, b.remote);
+  soft("address", a.addresses, b.addresses);
   soft("start", a.start, b.start);
   hard("ike", a.ike_proposals, b.ike_proposals);
   hard("esp", a.esp_proposals, b.esp_proposals);

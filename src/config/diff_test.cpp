@@ -64,7 +64,7 @@ TEST(Diff, DaemonAndPolicies) {
   EXPECT_TRUE(change.policies_changed);
   EXPECT_TRUE(change.daemon_restart_needed);
   EXPECT_EQ(change.daemon,
-            (std::vector<std::string>{"log_level: info -> debug", "ike_port: 500 -> 501", "fwmark: none -> 7"}));
+            (std::vector<std::string>{"log_level: info -> debug", "ike_port: 500 -> 501", "fwmark: 4500 -> 7"}));
   EXPECT_FALSE(diff(config(""), config("[daemon]\nlog_level = \"debug\"\n")).daemon_restart_needed);
 }
 

@@ -20,8 +20,8 @@ inline constexpr std::array kDaemonFields = std::to_array<FieldInfo>({
     {"ike_port", "500"},
     {"nat_port", "4500"},
     {"export_keys", ""},
-    {"routing_table", "254"},
-    {"fwmark", ""},
+    {"routing_table", "4500"},
+    {"fwmark", "4500"},
 });
 
 inline constexpr std::array kTunnelFields = std::to_array<FieldInfo>({
@@ -34,6 +34,7 @@ inline constexpr std::array kTunnelFields = std::to_array<FieldInfo>({
     {"secret_file", ""},
     {"local", ""},
     {"remote", ""},
+    {"address", ""},
     {"start", "\"auto\""},
     {"ike", ""},
     {"esp", ""},

@@ -55,6 +55,7 @@ remote_id = "gw.example.net"
 secret = "0s////////////////////////////////////////////"
 local = ["10.1.0.0/16[tcp/80-90]", "2001:db8:1::/48"]
 remote = ["10.2.0.1-10.2.0.9", "2001:db8:2::/48"]
+address = ["10.1.0.1/16", "2001:db8:1::1"]
 start = "on-demand"
 ike = ["aes256gcm16-prfsha384-x25519", "aes128-sha256-modp2048"]
 esp = "aes128gcm16-esn"
@@ -96,6 +97,9 @@ local = "10.1.9.0/24"
   EXPECT_EQ(tunnel->secret.size(), 33u);
   EXPECT_EQ(connection.local.size(), 2u);
   EXPECT_EQ(connection.local[0].start_port, 80);
+  ASSERT_EQ(connection.addresses.size(), 2u);
+  EXPECT_EQ(connection.addresses[0], (model::InnerAddress{*net::IpAddress::parse("10.1.0.1"), 16}));
+  EXPECT_EQ(connection.addresses[1].prefix_length, 128);
   EXPECT_EQ(connection.start, model::StartMode::on_demand);
   ASSERT_EQ(connection.ike_proposals.size(), 2u);
   EXPECT_EQ(connection.ike_proposals[1].number, 2);
@@ -113,7 +117,7 @@ local = "10.1.9.0/24"
   EXPECT_EQ(config->policies[0].action, RuleAction::bypass);
   EXPECT_EQ(config->policies[0].local.size(), 2u) << "a side that is left out means everything";
   EXPECT_EQ(config->policies[1].local.size(), 1u);
-  EXPECT_EQ(config->policies[1].place.line, 36u);
+  EXPECT_EQ(config->policies[1].place.line, 37u);
 }
 
 TEST(Load, PeerAnyWaitsForThePeer) {
@@ -212,8 +216,9 @@ INSTANTIATE_TEST_SUITE_P(
              "a.toml:2:12: error: daemon.tun_name: \"averyverylongname\" cannot name a network interface\n"
              "  write at most 15 letters, digits, '-', '_' or '.'\n"},
         Case{"routing_table", "[daemon]\nrouting_table = 255\n",
-             "a.toml:2:17: error: daemon.routing_table: table 255 is the kernel's own table of local addresses\n"
-             "  write 254 for the main table, or another number for a table of its own\n"},
+             "a.toml:2:17: error: daemon.routing_table: table 255 is the kernel's own (253 default, 254 main, "
+             "255 local)\n"
+             "  write the number of a table that nothing else uses; 4500 is the default\n"},
         Case{"export_keys", "[daemon]\nexport_keys = \"/tmp/keys\"\n",
              "a.toml:2:15: warning: daemon.export_keys: ALL SESSION KEYS ARE WRITTEN to \"/tmp/keys\": who reads them "
              "can decrypt the "
@@ -324,7 +329,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Case{"unknown_far", tunnel("left = \"x\"\n"),
                            "a.toml:6:1: error: tunnel.office.left: there is no such setting\n"
                            "  allowed here: peer, peer_port, local_address, local_id, remote_id, secret, secret_file, "
-                           "local, remote, start, ike, esp, "
+                           "local, remote, address, start, ike, esp, "
                            "mode, encapsulation, ike_lifetime, child_lifetime, rekey_margin, liveness, keepalive, "
                            "replay_window or mtu\n"},
                       Case{"weak", tunnel("ike = [\"3des-sha1-modp1024\"]\n"),

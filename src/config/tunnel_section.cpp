@@ -244,6 +244,30 @@ void read_subnets(Section& section, DraftTunnel& draft) {
   draft.config.connection.remote = draft.remote.selectors;
 }
 
+/// "10.1.0.1/16", or a bare address with its full length.
+void read_inner_addresses(Section& section, model::ConnectionConfig& connection) {
+  constexpr std::size_t kMostAddresses = 64;
+  for (const Located<std::string>& written : section.texts("address", kMostAddresses)) {
+    const std::string_view text = written.value;
+    const auto slash = text.find('/');
+    const auto address = net::IpAddress::parse(text.substr(0, slash));
+    const auto network = net::Prefix::parse(text, true);
+    if (!address || !network) {
+      section.error(written.position, "address", fmt::format("{} is not an address", in_quotes(text)),
+                    "write this host's own address inside the tunnel with the length of its network: \"10.1.0.1/16\"");
+      continue;
+    }
+    if (!is_host_address(section, written.position, "address", *address)) continue;
+    const auto covers = [&](const model::TrafficSelector& selector) { return selector.addresses.contains(*address); };
+    if (!connection.local.empty() && std::ranges::none_of(connection.local, covers)) {
+      section.error(written.position, "address", fmt::format("{} lies in none of the local subnets", address->to_string()),
+                    "packets from it could not enter the tunnel: choose one within local, or add its subnet there");
+      continue;
+    }
+    connection.addresses.push_back({*address, network->length});
+  }
+}
+
 void read_mtu(Section& section, model::ConnectionConfig& connection) {
   const auto has_v6 = [](const model::TrafficSelectors& selectors) {
     return std::ranges::any_of(selectors, [](const auto& s) { return s.addresses.family() == net::Family::v6; });
@@ -272,6 +296,7 @@ DraftTunnel read_tunnel(Section section, std::string name, Problems& problems) {
   draft.secret_in_file = section.has("secret");
   draft.config.secret = read_secret(section);
   read_subnets(section, draft);
+  read_inner_addresses(section, connection);
   read_start(section, draft);
   connection.ike_proposals = read_proposals(section, "ike", model::ProtocolId::ike);
   connection.esp_proposals = read_proposals(section, "esp", model::ProtocolId::esp);

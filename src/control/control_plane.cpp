@@ -252,6 +252,12 @@ std::optional<TunnelView> ControlPlane::tunnel(std::string_view name) const {
   return std::nullopt;
 }
 
+std::vector<std::pair<std::string, model::ConnectionId>> ControlPlane::connection_ids() const {
+  std::vector<std::pair<std::string, model::ConnectionId>> ids;
+  for (const auto& [id, tunnel] : tunnels_) ids.emplace_back(tunnel->config().name, id);
+  return ids;
+}
+
 TunnelView ControlPlane::view_of(const Tunnel& tunnel) const {
   TunnelView view;
   view.name = tunnel.config().name;

@@ -75,6 +75,8 @@ class ControlPlane {
 
   [[nodiscard]] std::vector<TunnelView> tunnels() const;
   [[nodiscard]] std::optional<TunnelView> tunnel(std::string_view name) const;
+  /// Each tunnel's name and the connection id under which requests speak of it.
+  [[nodiscard]] std::vector<std::pair<std::string, model::ConnectionId>> connection_ids() const;
 
  private:
   struct IkeSa {

@@ -11,6 +11,7 @@
 #include "base/time.hpp"
 #include "ike/face.hpp"
 #include "model/child_sa.hpp"
+#include "model/connection.hpp"
 #include "model/ids.hpp"
 #include "net/address.hpp"
 
@@ -35,7 +36,7 @@ struct RouteWish {
 /// What the host's network shall look like, whole: the daemon brings about the difference and takes it back at exit.
 struct NetworkWish {
   std::vector<RouteWish> routes;                // sorted, without doubles
-  std::vector<net::Prefix> addresses;           // to be put on the TUN device
+  std::vector<model::InnerAddress> addresses;   // to be put on the TUN device
   std::vector<net::AddressRange> inner_locals;  // a host address within these is the preferred source of the routes
   std::uint16_t mtu = 0;                        // of the TUN device
   friend bool operator==(const NetworkWish&, const NetworkWish&) = default;

@@ -28,6 +28,13 @@ enum class StartMode : std::uint8_t { automatic, on_demand, manual };
 /// How ESP shall travel: udp always when the peer takes it (the default), esp = protocol 50 unless there is a NAT.
 enum class EncapsulationPolicy : std::uint8_t { udp, esp };
 
+/// An address of this host inside the tunnel, with the length of its network: "10.1.0.1/16".
+struct InnerAddress {
+  net::IpAddress address;
+  std::uint8_t prefix_length = 0;
+  friend auto operator<=>(const InnerAddress&, const InnerAddress&) = default;
+};
+
 struct ConnectionConfig {
   ConnectionId id;
   std::string name;
@@ -45,8 +52,8 @@ struct ConnectionConfig {
   std::vector<Proposal> esp_proposals;
   TrafficSelectors local;
   TrafficSelectors remote;
-  /// Inner addresses of this host, with the length of their network, to be put on the TUN device while the daemon runs.
-  std::vector<net::Prefix> addresses;
+  /// Inner addresses of this host to be put on the TUN device while the daemon runs.
+  std::vector<InnerAddress> addresses;
   Mode mode = Mode::tunnel;
   EncapsulationPolicy encapsulation = EncapsulationPolicy::udp;
   StartMode start = StartMode::automatic;
