@@ -43,6 +43,9 @@ struct Problem {
   friend bool operator==(const Problem&, const Problem&) = default;
 };
 
+[[nodiscard]] std::string_view name_of(ErrorCode code);
+[[nodiscard]] unsigned http_status(ErrorCode code);
+
 struct Error {
   ErrorCode code = ErrorCode::internal;
   std::string message;  // what went wrong, one sentence
@@ -173,6 +176,7 @@ struct TunnelList {
 
 /// POST /v1/tunnels/NAME/rekey {"what": "ike" | "child" | "all"}
 enum class RekeyWhat : std::uint8_t { ike, child, all };
+[[nodiscard]] std::string_view name_of(RekeyWhat what);
 struct RekeyRequest {
   RekeyWhat what = RekeyWhat::child;
   friend bool operator==(const RekeyRequest&, const RekeyRequest&) = default;

@@ -23,9 +23,12 @@ inline void move_to_output(const PacketJob& job) {
 /// Cipher-then-MAC: at most this many octets enter one MAC. More than any IP packet needs; ipsec-mb counts in 16 bits.
 inline constexpr std::size_t kMaxMacInput = 65'534;
 
-[[nodiscard]] inline bool mac_fits(const PacketJob& job, const SuiteSizes& sizes) {
-  return job.length <= kMaxMacInput && job.aad.size() <= kMaxMacInput &&
-         job.aad.size() + sizes.iv + job.length + job.mac_suffix_length <= kMaxMacInput;
+/// True when the MAC's input has a size that every backend takes. ipsec-mb's bursts must not be given an empty message:
+/// it spoils the batch. No protocol has one.
+[[nodiscard]] inline bool mac_input_fits(const PacketJob& job, const SuiteSizes& sizes) {
+  if (job.length > kMaxMacInput || job.aad.size() > kMaxMacInput) return false;
+  const std::size_t total = job.aad.size() + sizes.iv + job.length + job.mac_suffix_length;
+  return total > 0 && total <= kMaxMacInput;
 }
 
 }  // namespace culvert::crypto

@@ -57,7 +57,7 @@ struct PacketJob {
   const std::uint8_t* input = nullptr;
   std::uint8_t* output = nullptr;
   /// Octets of plaintext = ciphertext, without IV and ICV. Seal wants a multiple of the suite's block; open refuses
-  /// others. Cipher-then-MAC: with all that enters the MAC at most 65,534.
+  /// others. Cipher-then-MAC: all that enters the MAC is 1 to 65,534 octets.
   std::size_t length = 0;
   /// Seal writes the ICV here; open compares with what stands here. It may lie directly behind the ciphertext.
   std::uint8_t* icv = nullptr;

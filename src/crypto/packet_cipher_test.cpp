@@ -289,6 +289,30 @@ TEST(PacketCipher, CiphertextThatIsNoWholeBlockIsRefused) {
   }
 }
 
+TEST(PacketCipher, MacInputsOfUnservedSizesAreRefused) {
+  SeededRandom random(16);
+  const PacketSuite suite{CipherId::null, 0, IntegrityId::hmac_sha2_512_256};
+  const Keys keys(random, suite);
+  for (const Backend backend : backends()) {
+    const auto cipher = make(suite, keys, backend);
+    Bytes icv(32);
+    PacketJob empty{.icv = icv.data()};
+    run(*cipher, empty, false);
+    EXPECT_FALSE(empty.ok);
+    Packet longest(random, suite, 65'534 - 8, 8, 0);
+    PacketJob job = longest.job();
+    run(*cipher, job, true);
+    run(*cipher, job, false);
+    EXPECT_TRUE(job.ok) << "an empty one before must not spoil it: " << cipher->backend();
+    Packet longer(random, suite, 65'534 - 7, 8, 0);
+    job = longer.job();
+    const SecretBytes mac = hmac(HashId::sha2_512, keys.integrity, {job.aad, {job.input, job.length}});
+    std::copy_n(mac.view().data(), 32, job.icv);
+    run(*cipher, job, false);
+    EXPECT_FALSE(job.ok);
+  }
+}
+
 /// What a random job looked like, to be repeated with the other backend.
 struct Case {
   Packet packet;

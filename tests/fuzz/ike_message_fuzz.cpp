@@ -1,13 +1,18 @@
 // libFuzzer: the IKE message codec (RFC 7296 3). Any octets are parsed as a message, as a chain of payloads and as the
-// body of each payload; what parses must say the same after being written and read again.
+// body of each payload; what parses must say the same after being written and read again, in the clear and inside an
+// Encrypted payload.
+#include <array>
 #include <cstdint>
 #include <utility>
 #include <vector>
 
 #include "base/bytes.hpp"
 #include "base/check.hpp"
+#include "base/random.hpp"
+#include "crypto/packet_cipher.hpp"
 #include "ike/codec/message.hpp"
 #include "ike/codec/parse.hpp"
+#include "ike/codec/seal.hpp"
 #include "ike/codec/serialize.hpp"
 
 namespace {
@@ -15,6 +20,43 @@ namespace {
 using namespace culvert;
 using namespace culvert::ike::codec;
 using model::PayloadType;
+
+/// Both directions of an IKE SA with one suite and known keys.
+class Channel {
+ public:
+  explicit Channel(const crypto::PacketSuite& suite)
+      : sealer_(MessageSealer::make(suite, Bytes(crypto::sizes_of(suite).encryption_key, 1),
+                                    Bytes(crypto::sizes_of(suite).integrity_key, 2), random_)
+                    .value()),
+        opener_(MessageOpener::make(suite, Bytes(crypto::sizes_of(suite).encryption_key, 1),
+                                    Bytes(crypto::sizes_of(suite).integrity_key, 2))
+                    .value()) {}
+
+  /// What arrives from the fuzzer is no message of this SA.
+  void refuse(ByteView octets, const ParsedMessage& parsed) { CHECK(!opener_.open(octets, parsed).has_value()); }
+
+  void carry(const Message& message) {
+    if (sealer_.sealed_size(message) > 0xffff) return;
+    const Bytes wire = sealer_.seal(message);
+    const auto parsed = parse_message(wire);
+    CHECK(parsed.has_value());
+    const auto opened = opener_.open(wire, *parsed);
+    CHECK(opened.has_value() && opened->payloads == message.payloads);
+  }
+
+ private:
+  SeededRandom random_{1};
+  MessageSealer sealer_;
+  MessageOpener opener_;
+};
+
+std::array<Channel, 2>& channels() {
+  using crypto::CipherId;
+  using crypto::IntegrityId;
+  static std::array<Channel, 2> both{Channel({CipherId::aes_gcm_16, 256, IntegrityId::none}),
+                                     Channel({CipherId::aes_cbc, 128, IntegrityId::hmac_sha2_256_128})};
+  return both;
+}
 
 /// Attributes that we do not know are noted, not kept: they cannot come back.
 void forget_unknown_attributes(std::vector<Payload>& payloads) {
@@ -34,6 +76,9 @@ void check_message(ByteView octets) {
     return;
   }
   CHECK(parsed->payloads.size() <= kMaxPayloads);
+  if (parsed->sealed) {
+    for (Channel& channel : channels()) channel.refuse(octets, *parsed);
+  }
   (void)unsupported_critical(parsed->payloads);
   forget_unknown_attributes(parsed->payloads);
   const Message message{parsed->header, std::move(parsed->payloads)};
@@ -47,6 +92,7 @@ void check_message(ByteView octets) {
   expected.length = static_cast<std::uint32_t>(wire.size());
   expected.next_payload = first_type(message.payloads);
   CHECK(again->header == expected && again->payloads == message.payloads);
+  for (Channel& channel : channels()) channel.carry(message);
 }
 
 void check_chain(PayloadType first, ByteView octets) {

@@ -96,7 +96,7 @@ struct Keyed {
 
 class IkeDecryption : public testing::TestWithParam<Keyed> {};
 
-TEST_P(IkeDecryption, OpensAndSealsAgain) {
+TEST_P(IkeDecryption, OpensWithTheKeysOfTheTable) {
   const Keyed& keyed = GetParam();
   REQUIRE_VECTORS(path, keyed.file);
   auto from_initiator =

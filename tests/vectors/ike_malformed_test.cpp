@@ -62,6 +62,36 @@ TEST(Malformed, IkeV1IsAnUnsupportedVersion) {
   }
 }
 
+// RFC 7296 3.1: the SPI of the initiator is zero in both, and octets are left over or missing.
+TEST(Malformed, HandMadeIdentities) {
+  for (const char* file : {"captures/tcpdump/ikev2-id-normal.pcap", "captures/tcpdump/ikev2-id-short.pcap"}) {
+    REQUIRE_VECTORS(path, file);
+    const auto messages = ike_messages(path);
+    ASSERT_EQ(messages.size(), 1U);
+    Bytes message = messages[0];
+    EXPECT_EQ(codec::parse_message(message).error().fault, codec::ParseFault::zero_initiator_spi);
+    message[0] = 1;
+    EXPECT_FALSE(codec::parse_message(message));
+    feed(message);
+  }
+}
+
+TEST(Malformed, OtherPeersIkeV1) {
+  std::size_t messages = 0;
+  for (const char* folder : {"captures/libreswan", "captures/suricata-verify/ikev1-rules", "captures/zeek-spicy-ipsec",
+                             "captures/suricata-verify/ikev1-duplicate-proposals"}) {
+    REQUIRE_VECTORS(path, folder);
+    for (const auto& file : files_in(folder)) {
+      for (const Bytes& message : ike_messages(file)) {
+        ++messages;
+        EXPECT_EQ(codec::parse_message(message).error().fault, codec::ParseFault::unsupported_version) << file;
+        feed(message);
+      }
+    }
+  }
+  EXPECT_EQ(messages, 20U);
+}
+
 TEST(Malformed, CutMessagesAreRefused) {
   REQUIRE_VECTORS(path, "captures/wireshark/ikev2-decrypt-aes256gcm16.pcap");
   for (const Bytes& message : ike_messages(path)) {

@@ -1,6 +1,8 @@
 #include "support.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
@@ -43,6 +45,18 @@ std::string read_text(const std::filesystem::path& path) {
 Bytes read_file(const std::filesystem::path& path) { return to_bytes(as_bytes(read_text(path))); }
 
 nlohmann::json read_json(const std::filesystem::path& path) { return nlohmann::json::parse(read_text(path)); }
+
+nlohmann::json read_gzip_json(const std::filesystem::path& path) {
+  const std::string command = "gzip -dc '" + path.string() + "'";
+  std::FILE* pipe = popen(command.c_str(), "r");
+  EXPECT_NE(pipe, nullptr) << command;
+  if (pipe == nullptr) return {};
+  std::string text;
+  std::array<char, 65536> buffer;
+  while (const std::size_t got = std::fread(buffer.data(), 1, buffer.size(), pipe)) text.append(buffer.data(), got);
+  EXPECT_EQ(pclose(pipe), 0) << command;
+  return nlohmann::json::parse(text);
+}
 
 Bytes hex(std::string_view text) {
   auto octets = from_hex(text);

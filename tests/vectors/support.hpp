@@ -24,6 +24,8 @@ namespace culvert::vectors {
 [[nodiscard]] Bytes read_file(const std::filesystem::path& path);
 [[nodiscard]] std::string read_text(const std::filesystem::path& path);
 [[nodiscard]] nlohmann::json read_json(const std::filesystem::path& path);
+/// A JSON file that was compressed by gzip; needs the command of that name.
+[[nodiscard]] nlohmann::json read_gzip_json(const std::filesystem::path& path);
 
 /// The octets of hexadecimal text; fails the running test and answers nothing on any other text.
 [[nodiscard]] Bytes hex(std::string_view text);

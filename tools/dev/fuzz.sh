@@ -11,7 +11,7 @@ fuzz() {
     seconds=$2
     shift 2
   fi
-  build fuzz
+  build fuzz fuzzers
   find_vectors
   if [ $# -eq 0 ]; then
     for name in build/fuzz/fuzzers/*; do [ -x "$name" ] && [ -f "$name" ] && set -- "$@" "$(basename "$name")"; done

@@ -60,6 +60,11 @@ tidy() {
   files=$(for file in $files; do grep -q "$PWD/$file\"" build/lint/compile_commands.json && echo "$file"; done || true)
   [ -n "$files" ] || { note "nothing to read"; return 0; }
   note "$(wc -w <<<"$files") sources"
-  # shellcheck disable=SC2086
-  printf '%s\n' $files | xargs -P "$(jobs_wanted)" -n 1 clang-tidy-19 -p build/lint --quiet 2>/dev/null
+  # A finding in a header comes once per source that includes it: shown once.
+  # shellcheck disable=SC2016,SC2086
+  printf '%s\n' $files | xargs -P "$(jobs_wanted)" -n 1 nice -n 10 bash -c '
+    extra=
+    case $0 in *_test.cpp) extra=--checks=-bugprone-unchecked-optional-access ;; esac
+    clang-tidy-19 -p build/lint --quiet $extra "$0" 2>/dev/null' |
+    awk '/:[0-9]+:[0-9]+: (error|warning):/ { show = !seen[$0]++ } show'
 }

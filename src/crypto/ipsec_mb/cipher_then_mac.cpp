@@ -46,7 +46,7 @@ class CipherThenMac final : public PacketCipher {
     for (; !jobs.empty(); jobs = jobs.subspan(std::min(jobs.size(), kBurst))) {
       const auto batch = jobs.first(std::min(jobs.size(), kBurst));
       for (PacketJob& job : batch) {
-        CHECK(job.length % sizes_.block == 0 && mac_fits(job, sizes_));
+        CHECK(job.length % sizes_.block == 0 && mac_input_fits(job, sizes_));
         job.ok = true;
       }
       run_cipher(work, batch, IMB_DIR_ENCRYPT);
@@ -60,7 +60,7 @@ class CipherThenMac final : public PacketCipher {
     std::array<Icv, kBurst> icvs;
     for (; !jobs.empty(); jobs = jobs.subspan(std::min(jobs.size(), kBurst))) {
       const auto batch = jobs.first(std::min(jobs.size(), kBurst));
-      for (PacketJob& job : batch) job.ok = job.length % sizes_.block == 0 && mac_fits(job, sizes_);
+      for (PacketJob& job : batch) job.ok = job.length % sizes_.block == 0 && mac_input_fits(job, sizes_);
       run_mac(work, batch, icvs, false);
       for (std::size_t i = 0; i < batch.size(); ++i) {
         PacketJob& job = batch[i];

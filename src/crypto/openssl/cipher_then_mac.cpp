@@ -43,7 +43,7 @@ class CipherThenMac final : public PacketCipher {
 
   void seal(std::span<PacketJob> jobs) override {
     for (PacketJob& job : jobs) {
-      CHECK(job.length % sizes_.block == 0 && mac_fits(job, sizes_));
+      CHECK(job.length % sizes_.block == 0 && mac_input_fits(job, sizes_));
       const bool encrypted = run(cbc_.encrypt.get(), job, true);
       CHECK(encrypted);  // no input makes it fail, and what was not encrypted must never be sent
       std::uint8_t mac[kLargestMac];
@@ -56,7 +56,7 @@ class CipherThenMac final : public PacketCipher {
   void open(std::span<PacketJob> jobs) override {
     for (PacketJob& job : jobs) {
       job.ok = false;
-      if (job.length % sizes_.block != 0 || !mac_fits(job, sizes_)) continue;
+      if (job.length % sizes_.block != 0 || !mac_input_fits(job, sizes_)) continue;
       std::uint8_t mac[kLargestMac];
       compute_mac(job, job.input, mac);
       if (!constant_time_equal({mac, sizes_.icv}, {job.icv, sizes_.icv})) continue;

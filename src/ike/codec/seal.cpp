@@ -21,9 +21,9 @@ using model::PayloadType;
 constexpr std::size_t kMaxAeadData = 64;
 
 Result<std::unique_ptr<PacketCipher>, CryptoError> make_cipher(const PacketSuite& suite, ByteView sk_e, ByteView sk_a) {
-  const bool secret = suite.cipher != crypto::CipherId::null;
-  const bool protected_ = suite.is_aead() || suite.integrity != crypto::IntegrityId::none;
-  if (!secret || !protected_) return err(CryptoError::unsupported);
+  const bool encrypts = suite.cipher != crypto::CipherId::null;
+  const bool authenticates = suite.is_aead() || suite.integrity != crypto::IntegrityId::none;
+  if (!encrypts || !authenticates) return err(CryptoError::unsupported);
   return crypto::make_packet_cipher(suite, sk_e, sk_a);
 }
 
@@ -145,6 +145,7 @@ Result<Bytes, OpenFault> MessageOpener::open_chain(ByteView datagram, const Pars
 }
 
 Result<Message, OpenError> MessageOpener::open(ByteView datagram, const ParsedMessage& parsed) {
+  if (!parsed.sealed) return err(OpenError{});
   const Result<Bytes, OpenFault> chain = open_chain(datagram, parsed);
   if (!chain) return err(OpenError{chain.error(), {}});
   Result<std::vector<Payload>, ParseError> payloads = parse_payloads(parsed.sealed->first_inner, *chain);

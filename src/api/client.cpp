@@ -1,0 +1,166 @@
+#include "api/client.hpp"
+
+#include <cerrno>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
+#include <fmt/format.h>
+
+#include "api/json.hpp"
+#include "api/router.hpp"
+
+namespace culvert::api {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = boost::beast::http;
+using Protocol = asio::local::stream_protocol;
+
+constexpr std::size_t kPathLimit = 107;
+constexpr std::uint64_t kAnswerLimit = 64 * 1024 * 1024;
+constexpr std::string_view kStart =
+    "start it with `systemctl start culvertd`, or in the foreground with `culvertd --config /etc/culvert`";
+
+CallError unreachable(std::string message, std::string hint) {
+  return {true, {ErrorCode::internal, std::move(message), std::move(hint), "socket", {}}};
+}
+
+CallError connect_error(const std::filesystem::path& socket, const boost::system::error_code& error) {
+  const std::string path = socket.string();
+  switch (error.value()) {
+    case ENOENT:
+      return unreachable(fmt::format("culvertd is not running: there is no socket {}", path), std::string(kStart));
+    case ECONNREFUSED:
+      return unreachable(fmt::format("culvertd is not running: nobody answers at {}", path), std::string(kStart));
+    case EACCES:
+    case EPERM:
+      return unreachable(fmt::format("no permission to open {}", path),
+                         "run the command as root, or as a member of the socket's group");
+    default:
+      return unreachable(fmt::format("cannot reach culvertd at {}: {}", path, error.message()), std::string(kStart));
+  }
+}
+
+/// One request and its answer, on an io_context of its own.
+struct Exchange {
+  asio::io_context io;
+  beast::basic_stream<Protocol> stream{io};
+  beast::flat_buffer buffer;
+  http::request<http::string_body> request;
+  http::response_parser<http::string_body> answer;
+  boost::system::error_code connected = asio::error::would_block;
+  boost::system::error_code received = asio::error::would_block;
+
+  void run(const std::filesystem::path& socket, std::chrono::milliseconds timeout) {
+    answer.body_limit(kAnswerLimit);
+    stream.expires_after(timeout);
+    stream.async_connect(Protocol::endpoint(socket.string()), [this](const boost::system::error_code& error) {
+      connected = error;
+      if (!error) send();
+    });
+    io.run();
+  }
+
+  void send() {
+    // A server that refuses may close before it has read everything: what it said is read all the same.
+    http::async_write(stream, request, [this](const boost::system::error_code&, std::size_t) {
+      http::async_read(stream, buffer, answer,
+                       [this](const boost::system::error_code& error, std::size_t) { received = error; });
+    });
+  }
+};
+
+template <typename T>
+Answer<T> parsed(const Answer<std::string>& body) {
+  if (!body) return err(body.error());
+  auto value = from_json_text<T>(*body);
+  if (value) return std::move(*value);
+  return err(CallError{false,
+                       {ErrorCode::internal,
+                        "the answer of culvertd is not understood: " + value.error(),
+                        "are culvert and culvertd of the same version?",
+                        {},
+                        {}}});
+}
+
+std::string tunnel_path(const std::string& name, std::string_view action = {}) {
+  return fmt::format("/v{}/tunnels/{}{}{}", kApiVersion, percent_encoded(name), action.empty() ? "" : "/", action);
+}
+
+}  // namespace
+
+Answer<std::string> Client::call(const std::string& method, const std::string& target, const std::string& body,
+                                 std::chrono::milliseconds extra) const {
+  if (socket_.native().empty() || socket_.native().size() > kPathLimit) {
+    return err(unreachable(fmt::format("the socket path {} has {} octets; the system allows 1 to {}", socket_.string(),
+                                       socket_.native().size(), kPathLimit),
+                           "give another path with --socket"));
+  }
+  Exchange exchange;
+  exchange.request = {http::string_to_verb(method), target, 11};
+  exchange.request.set(http::field::host, "culvertd");
+  exchange.request.set(http::field::user_agent, "culvert");
+  exchange.request.keep_alive(false);
+  exchange.request.body() = body;
+  exchange.request.prepare_payload();
+  exchange.run(socket_, timeout_ + extra);
+  if (exchange.connected) return err(connect_error(socket_, exchange.connected));
+  if (exchange.received == beast::error::timeout) {
+    return err(unreachable(fmt::format("culvertd does not answer at {}", socket_.string()),
+                           "look at its log: `journalctl -u culvertd`"));
+  }
+  if (exchange.received) {
+    return err(unreachable(fmt::format("culvertd broke the connection off: {}", exchange.received.message()),
+                           "look at its log: `journalctl -u culvertd`"));
+  }
+  const auto& answer = exchange.answer.get();
+  if (answer.result() == http::status::ok) return answer.body();
+  auto error = from_json_text<Error>(answer.body());
+  if (error) return err(CallError{false, std::move(*error)});
+  return err(CallError{false,
+                       {ErrorCode::internal,
+                        fmt::format("culvertd answered with HTTP status {}", answer.result_int()),
+                        "is it culvertd that listens at the socket?",
+                        {},
+                        {}}});
+}
+
+Answer<Status> Client::status() const {
+  return parsed<Status>(call("GET", fmt::format("/v{}/status", kApiVersion), {}));
+}
+
+Answer<TunnelStatus> Client::tunnel(const std::string& name) const {
+  return parsed<TunnelStatus>(call("GET", tunnel_path(name), {}));
+}
+
+Answer<TunnelList> Client::list() const {
+  return parsed<TunnelList>(call("GET", fmt::format("/v{}/tunnels", kApiVersion), {}));
+}
+
+Answer<TunnelStatus> Client::up(const std::string& name) const {
+  return parsed<TunnelStatus>(call("POST", tunnel_path(name, "up"), {}));
+}
+
+Answer<TunnelStatus> Client::down(const std::string& name) const {
+  return parsed<TunnelStatus>(call("POST", tunnel_path(name, "down"), {}));
+}
+
+Answer<RekeyResult> Client::rekey(const std::string& name, const RekeyRequest& request) const {
+  return parsed<RekeyResult>(call("POST", tunnel_path(name, "rekey"), to_json_text(request)));
+}
+
+Answer<ApplyResult> Client::apply(const ApplyRequest& request) const {
+  return parsed<ApplyResult>(call("POST", fmt::format("/v{}/apply", kApiVersion), to_json_text(request)));
+}
+
+Answer<LogPage> Client::log(const LogQuery& query) const {
+  std::string target = fmt::format("/v{}/log?limit={}&wait={}", kApiVersion, query.limit, query.wait.count());
+  if (query.after) target += fmt::format("&after={}", *query.after);
+  if (!query.tunnel.empty()) target += "&tunnel=" + percent_encoded(query.tunnel);
+  return parsed<LogPage>(call("GET", target, {}, query.wait));
+}
+
+}  // namespace culvert::api

@@ -1,0 +1,145 @@
+// FakeDaemon: handlers with canned answers, and a server for them on a thread, for the tests of api and cli.
+#pragma once
+
+#include <atomic>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include <stdlib.h>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+
+#include "api/handlers.hpp"
+#include "api/log_ring.hpp"
+#include "api/server.hpp"
+#include "base/check.hpp"
+
+namespace culvert::api::testing {
+
+/// Knows one tunnel, "office". Each member may be replaced by a test before the daemon is asked.
+class FakeHandlers : public Handlers {
+ public:
+  TunnelStatus office{.name = "office",
+                      .state = TunnelState::down,
+                      .start = "auto",
+                      .peer = "192.0.2.2",
+                      .local = {"10.1.0.0/16"},
+                      .remote = {"10.2.0.0/16"},
+                      .place = "office.toml:1"};
+  Status answer;
+  ApplyResult apply_answer;
+  std::optional<Error> failure;  // of every call
+  std::function<void(TunnelStatus&)> on_up = [](TunnelStatus& tunnel) {
+    tunnel.state = TunnelState::connecting;
+    ++tunnel.attempts;
+  };
+  std::function<void(TunnelStatus&)> on_poll = [](TunnelStatus&) {};  // before `tunnel` answers
+  std::atomic<int> calls{0};
+  RekeyWhat rekeyed = RekeyWhat::ike;
+  bool dry_run = false;
+
+  Result<Status, Error> status() override {
+    if (auto error = refused()) return err(*error);
+    Status out = answer;
+    out.tunnels.insert(out.tunnels.begin(), office);
+    return out;
+  }
+  Result<TunnelStatus, Error> tunnel(const std::string& name) override {
+    if (auto error = refused(name)) return err(*error);
+    on_poll(office);
+    return office;
+  }
+  Result<TunnelList, Error> list() override {
+    if (auto error = refused()) return err(*error);
+    return TunnelList{
+        {{office.name, office.state, office.start, office.peer, office.local, office.remote, office.place}}};
+  }
+  Result<TunnelStatus, Error> up(const std::string& name) override {
+    if (auto error = refused(name)) return err(*error);
+    on_up(office);
+    return office;
+  }
+  Result<TunnelStatus, Error> down(const std::string& name) override {
+    if (auto error = refused(name)) return err(*error);
+    office.state = TunnelState::down;
+    office.ike_sas.clear();
+    return office;
+  }
+  Result<RekeyResult, Error> rekey(const std::string& name, const RekeyRequest& request) override {
+    if (auto error = refused(name)) return err(*error);
+    rekeyed = request.what;
+    return RekeyResult{request.what != RekeyWhat::child, request.what != RekeyWhat::ike};
+  }
+  Result<ApplyResult, Error> apply(const ApplyRequest& request) override {
+    if (auto error = refused()) return err(*error);
+    dry_run = request.dry_run;
+    ApplyResult out = apply_answer;
+    out.applied = !request.dry_run;
+    return out;
+  }
+
+ private:
+  std::optional<Error> refused(const std::string& name = "office") {
+    ++calls;
+    if (failure) return failure;
+    if (name != office.name) return no_such_tunnel(name);
+    return std::nullopt;
+  }
+};
+
+/// A folder of its own in the place for temporary files, removed at the end.
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string name = (std::filesystem::temp_directory_path() / "culvert-XXXXXX").string();
+    CHECK(::mkdtemp(name.data()) != nullptr);
+    path_ = name;
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+/// Set `handlers` up first; from `start` on they belong to the thread until `stop`.
+class FakeDaemon {
+ public:
+  FakeHandlers handlers;
+  LogRing log{100};
+  ServerLimits limits;
+
+  void start() {
+    auto server = Server::listen(io_, socket(), handlers, log, limits);
+    CHECK(server.has_value());
+    server_ = std::move(*server);
+    thread_ = std::thread([this] { io_.run(); });
+  }
+  void stop() {
+    if (!thread_.joinable()) return;
+    io_.stop();
+    thread_.join();
+    server_.reset();
+  }
+  ~FakeDaemon() { stop(); }
+  [[nodiscard]] std::filesystem::path socket() const { return folder_.path() / "culvertd.sock"; }
+  [[nodiscard]] const std::filesystem::path& folder() const { return folder_.path(); }
+
+ private:
+  TemporaryFolder folder_;
+  boost::asio::io_context io_;
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard_ = boost::asio::make_work_guard(io_);
+  std::unique_ptr<Server> server_;
+  std::thread thread_;
+};
+
+}  // namespace culvert::api::testing

@@ -1,0 +1,249 @@
+#include "api/json.hpp"
+
+#include <concepts>
+#include <limits>
+#include <type_traits>
+
+#include <nlohmann/json.hpp>
+
+namespace culvert::api {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// One list of members per struct, for both directions: `f` is called with each member's name and the member.
+
+void members(const Problem*, auto& x, auto&& f) {
+  f("severity", x.severity), f("file", x.file), f("line", x.line), f("column", x.column), f("field", x.field);
+  f("message", x.message), f("hint", x.hint);
+}
+void members(const Error*, auto& x, auto&& f) {
+  f("code", x.code), f("message", x.message), f("hint", x.hint), f("field", x.field), f("problems", x.problems);
+}
+void members(const Counters*, auto& x, auto&& f) {
+  f("inbound_packets", x.inbound_packets), f("inbound_bytes", x.inbound_bytes),
+      f("outbound_packets", x.outbound_packets);
+  f("outbound_bytes", x.outbound_bytes), f("outbound_sequence", x.outbound_sequence), f("replay_drops", x.replay_drops);
+  f("integrity_drops", x.integrity_drops);
+}
+void members(const ChildSa*, auto& x, auto&& f) {
+  f("id", x.id), f("spi_inbound", x.spi_inbound), f("spi_outbound", x.spi_outbound), f("suite", x.suite),
+      f("mode", x.mode);
+  f("encapsulation", x.encapsulation), f("local", x.local), f("remote", x.remote), f("age", x.age),
+      f("rekey_in", x.rekey_in);
+  f("expires_in", x.expires_in), f("counters", x.counters);
+}
+void members(const IkeSa*, auto& x, auto&& f) {
+  f("id", x.id), f("role", x.role), f("spi_i", x.spi_i), f("spi_r", x.spi_r), f("local", x.local),
+      f("remote", x.remote);
+  f("local_id", x.local_id), f("remote_id", x.remote_id), f("suite", x.suite),
+      f("local_behind_nat", x.local_behind_nat);
+  f("remote_behind_nat", x.remote_behind_nat), f("age", x.age), f("rekey_in", x.rekey_in), f("children", x.children);
+}
+void members(const Failure*, auto& x, auto&& f) {
+  f("attempt", x.attempt), f("time", x.time), f("kind", x.kind), f("message", x.message), f("hint", x.hint);
+}
+void members(const TunnelStatus*, auto& x, auto&& f) {
+  f("name", x.name), f("state", x.state), f("start", x.start), f("peer", x.peer), f("local", x.local),
+      f("remote", x.remote);
+  f("place", x.place), f("progress", x.progress), f("attempts", x.attempts), f("last_failure", x.last_failure);
+  f("retry_in", x.retry_in), f("ike_sas", x.ike_sas);
+}
+void members(const DaemonStatus*, auto& x, auto&& f) {
+  f("version", x.version), f("pid", x.pid), f("uptime", x.uptime), f("config", x.config), f("tun", x.tun),
+      f("ike_port", x.ike_port);
+  f("nat_port", x.nat_port), f("export_keys", x.export_keys);
+}
+void members(const Status*, auto& x, auto&& f) {
+  f("daemon", x.daemon), f("tunnels", x.tunnels), f("ike_counters", x.ike_counters), f("ike_drops", x.ike_drops);
+  f("packet_drops", x.packet_drops);
+}
+void members(const TunnelSummary*, auto& x, auto&& f) {
+  f("name", x.name), f("state", x.state), f("start", x.start), f("peer", x.peer), f("local", x.local),
+      f("remote", x.remote);
+  f("place", x.place);
+}
+void members(const TunnelList*, auto& x, auto&& f) { f("tunnels", x.tunnels); }
+void members(const RekeyRequest*, auto& x, auto&& f) { f("what", x.what); }
+void members(const RekeyResult*, auto& x, auto&& f) { f("ike_sas", x.ike_sas), f("child_sas", x.child_sas); }
+void members(const ApplyRequest*, auto& x, auto&& f) { f("dry_run", x.dry_run); }
+void members(const TunnelChange*, auto& x, auto&& f) {
+  f("name", x.name), f("changes", x.changes), f("restarts", x.restarts);
+}
+void members(const ApplyResult*, auto& x, auto&& f) {
+  f("applied", x.applied), f("added", x.added), f("removed", x.removed), f("changed", x.changed),
+      f("unchanged", x.unchanged);
+  f("policies_changed", x.policies_changed), f("daemon", x.daemon), f("daemon_restart_needed", x.daemon_restart_needed);
+  f("warnings", x.warnings);
+}
+void members(const LogEntry*, auto& x, auto&& f) {
+  f("sequence", x.sequence), f("time", x.time), f("level", x.level), f("tunnel", x.tunnel), f("text", x.text);
+}
+void members(const LogPage*, auto& x, auto&& f) { f("entries", x.entries), f("next", x.next), f("lost", x.lost); }
+
+template <typename T>
+constexpr T kLastOf = T{};
+template <>
+constexpr ErrorCode kLastOf<ErrorCode> = ErrorCode::internal;
+template <>
+constexpr TunnelState kLastOf<TunnelState> = TunnelState::closing;
+template <>
+constexpr RekeyWhat kLastOf<RekeyWhat> = RekeyWhat::all;
+template <>
+constexpr LogLevel kLastOf<LogLevel> = LogLevel::error;
+
+// ---------------------------------------------------------------- writing
+
+template <typename T>
+  requires(std::is_enum_v<T> || std::is_class_v<T>)
+Json to_value(const T& value);
+
+Json to_value(const std::string& value) { return value; }
+Json to_value(bool value) { return value; }
+template <std::integral T>
+Json to_value(T value) {
+  return value;
+}
+template <typename T>
+Json to_value(const std::vector<T>& list) {
+  Json out = Json::array();
+  for (const T& entry : list) out.push_back(to_value(entry));
+  return out;
+}
+Json to_value(const std::map<std::string, std::uint64_t>& map) {
+  Json out = Json::object();
+  for (const auto& [key, number] : map) out[key] = number;
+  return out;
+}
+
+template <typename T>
+  requires(std::is_enum_v<T> || std::is_class_v<T>)
+Json to_value(const T& value) {
+  if constexpr (std::is_enum_v<T>) {
+    return std::string(name_of(value));
+  } else {
+    Json out = Json::object();
+    members(static_cast<const T*>(nullptr), value, [&](const char* name, const auto& member) {
+      if constexpr (requires { member.has_value(); }) {
+        if (member) out[name] = to_value(*member);
+      } else {
+        out[name] = to_value(member);
+      }
+    });
+    return out;
+  }
+}
+
+// ---------------------------------------------------------------- reading
+
+/// Collects the first complaint; `path` leads to the member that is being read.
+struct Reader {
+  std::string complaint;
+
+  bool complain(const std::string& path, const char* wanted) {
+    if (complaint.empty()) complaint = (path.empty() ? std::string("the body") : path) + ": " + wanted + " is needed";
+    return false;
+  }
+
+  bool read(const std::string& path, const Json& json, std::string& out) {
+    if (!json.is_string()) return complain(path, "text");
+    out = json.get_ref<const std::string&>();
+    return true;
+  }
+  bool read(const std::string& path, const Json& json, bool& out) {
+    if (!json.is_boolean()) return complain(path, "true or false");
+    out = json.get<bool>();
+    return true;
+  }
+  template <std::integral T>
+  bool read(const std::string& path, const Json& json, T& out) {
+    if (json.is_number_unsigned() &&
+        json.get<std::uint64_t>() <= static_cast<std::uint64_t>(std::numeric_limits<T>::max())) {
+      out = static_cast<T>(json.get<std::uint64_t>());
+      return true;
+    }
+    if (std::is_signed_v<T> && json.is_number_integer() && !json.is_number_unsigned()) {
+      out = static_cast<T>(json.get<std::int64_t>());
+      return true;
+    }
+    return complain(path, "a whole number in range");
+  }
+  template <typename T>
+  bool read(const std::string& path, const Json& json, std::vector<T>& out) {
+    if (!json.is_array()) return complain(path, "a list");
+    for (const Json& entry : json) {
+      if (!read(path + "[]", entry, out.emplace_back())) return false;
+    }
+    return true;
+  }
+  template <typename T>
+  bool read(const std::string& path, const Json& json, std::optional<T>& out) {
+    if (json.is_null()) return true;
+    return read(path, json, out.emplace());
+  }
+  bool read(const std::string& path, const Json& json, std::map<std::string, std::uint64_t>& out) {
+    if (!json.is_object()) return complain(path, "an object");
+    for (const auto& [key, entry] : json.items()) {
+      if (!read(path + "." + key, entry, out[key])) return false;
+    }
+    return true;
+  }
+  template <typename T>
+    requires std::is_enum_v<T>
+  bool read(const std::string& path, const Json& json, T& out) {
+    for (unsigned i = 0; json.is_string() && i <= static_cast<unsigned>(kLastOf<T>); ++i) {
+      const auto value = static_cast<T>(i);
+      if (json.get_ref<const std::string&>() != name_of(value)) continue;
+      out = value;
+      return true;
+    }
+    return complain(path, "one of the known words");
+  }
+  template <typename T>
+    requires std::is_class_v<T>
+  bool read(const std::string& path, const Json& json, T& out) {
+    if (!json.is_object()) return complain(path, "an object");
+    bool good = true;
+    members(static_cast<const T*>(nullptr), out, [&](const char* name, auto& member) {
+      const auto found = json.find(name);
+      if (!good || found == json.end()) return;
+      good = read(path.empty() ? std::string(name) : path + "." + name, *found, member);
+    });
+    return good;
+  }
+};
+
+}  // namespace
+
+template <typename T>
+std::string to_json_text(const T& value, int indent) {
+  return to_value(value).dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+
+template <typename T>
+Result<T, std::string> from_json_text(std::string_view text) {
+  const Json json = Json::parse(text, nullptr, false);
+  if (json.is_discarded()) return err(std::string("this is no JSON"));
+  T value;
+  Reader reader;
+  if (!reader.read({}, json, value)) return err(std::move(reader.complaint));
+  return value;
+}
+
+#define CULVERT_API_JSON(T)                            \
+  template std::string to_json_text<T>(const T&, int); \
+  template Result<T, std::string> from_json_text<T>(std::string_view);
+CULVERT_API_JSON(Problem)
+CULVERT_API_JSON(Error)
+CULVERT_API_JSON(Status)
+CULVERT_API_JSON(TunnelStatus)
+CULVERT_API_JSON(TunnelList)
+CULVERT_API_JSON(RekeyRequest)
+CULVERT_API_JSON(RekeyResult)
+CULVERT_API_JSON(ApplyRequest)
+CULVERT_API_JSON(ApplyResult)
+CULVERT_API_JSON(LogEntry)
+CULVERT_API_JSON(LogPage)
+#undef CULVERT_API_JSON
+
+}  // namespace culvert::api

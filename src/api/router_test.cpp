@@ -1,0 +1,108 @@
+#include "api/router.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "api/fake_daemon.hpp"
+#include "api/json.hpp"
+#include "base/random.hpp"
+
+namespace culvert::api {
+namespace {
+
+using ::testing::HasSubstr;
+
+class Router : public ::testing::Test {
+ protected:
+  Routed ask(Method method, std::string_view target, std::string_view body = {}) {
+    return route({method, target, body}, handlers_, {});
+  }
+  unsigned status(Method method, std::string_view target, std::string_view body = {}) {
+    return ask(method, target, body).reply.status;
+  }
+  testing::FakeHandlers handlers_;
+};
+
+TEST_F(Router, EveryPath) {
+  EXPECT_EQ(status(Method::get, "/v1/status"), 200u);
+  EXPECT_EQ(status(Method::get, "/v1/tunnels"), 200u);
+  EXPECT_EQ(status(Method::get, "/v1/tunnels/office"), 200u);
+  EXPECT_EQ(status(Method::get, "/v1/tunnels/%6fffice"), 200u);
+  EXPECT_EQ(status(Method::post, "/v1/tunnels/office/up"), 200u);
+  EXPECT_EQ(status(Method::post, "/v1/tunnels/office/down"), 200u);
+  EXPECT_EQ(status(Method::post, "/v1/tunnels/office/rekey", R"({"what":"all"})"), 200u);
+  EXPECT_EQ(handlers_.rekeyed, RekeyWhat::all);
+  EXPECT_EQ(status(Method::post, "/v1/apply", R"({"dry_run":true})"), 200u);
+  EXPECT_TRUE(handlers_.dry_run);
+  EXPECT_EQ(status(Method::post, "/v1/apply"), 200u) << "an empty body is all defaults";
+  EXPECT_FALSE(handlers_.dry_run);
+  EXPECT_EQ(ask(Method::get, "/v1/log?after=7&limit=5&wait=3&tunnel=a%20b").log,
+            (LogQuery{7, 5, "a b", std::chrono::milliseconds(3000)}));
+}
+
+TEST_F(Router, WhatIsNotThere) {
+  for (const char* path : {"/", "/v1", "/v1/", "/v1/status/", "/v1/nothing", "/v1/tunnels/", "/v1/tunnels/office/dance",
+                           "/v1/tunnels/a/up/b", "/v2/status", "/v01/status"}) {
+    EXPECT_EQ(status(Method::get, path), 404u) << path;
+  }
+  EXPECT_EQ(status(Method::get, "/v1/tunnels/nowhere"), 404u);
+  EXPECT_EQ(status(Method::get, "/v1/status?tunnel=nowhere"), 404u);
+  EXPECT_EQ(status(Method::get, "/v1/status?tunnel=office"), 200u);
+}
+
+TEST_F(Router, WrongMethodSaysWhichIsRight) {
+  EXPECT_EQ(status(Method::get, "/v1/apply"), 405u);
+  EXPECT_EQ(status(Method::get, "/v1/tunnels/office/up"), 405u);
+  EXPECT_EQ(status(Method::other, "/v1/status"), 405u);
+  EXPECT_THAT(ask(Method::post, "/v1/status").reply.body, HasSubstr("use GET"));
+  EXPECT_EQ(handlers_.calls, 0);
+}
+
+TEST_F(Router, MalformedRequests) {
+  for (const std::string& target :
+       {std::string("status"), std::string(), std::string("/v1/tunnels/%"), std::string("/v1/tunnels/%zz"),
+        std::string("/v1/tunnels/%00"), std::string("/v1/tunnels/a%0ab"), std::string("/v1/") + std::string(4000, 'a'),
+        std::string("/v1/a/b/c/d/e/f/g/h/i/j"), "/v1/tunnels/" + std::string(300, 'a'), std::string("/v1/log?after=x"),
+        std::string("/v1/log?limit=-1"), std::string("/v1/log?wait=1e9")}) {
+    EXPECT_EQ(status(Method::get, target), 400u) << target;
+  }
+  EXPECT_EQ(status(Method::post, "/v1/apply", "{"), 400u);
+  EXPECT_EQ(status(Method::post, "/v1/tunnels/office/rekey", R"({"what":"both"})"), 400u);
+  EXPECT_EQ(handlers_.calls, 0);
+}
+
+TEST_F(Router, LogIsBounded) {
+  const auto query = ask(Method::get, "/v1/log?limit=99999999999&wait=18446744073709551615").log;
+  ASSERT_TRUE(query);
+  EXPECT_EQ(query->limit, 1000u);
+  EXPECT_EQ(query->wait, std::chrono::seconds(60));
+}
+
+TEST_F(Router, ExceptionOfAHandlerIsAnInternalError) {
+  handlers_.on_poll = [](TunnelStatus&) { throw std::runtime_error("broken\n"); };
+  const Reply reply = ask(Method::get, "/v1/tunnels/office").reply;
+  EXPECT_EQ(reply.status, 500u);
+  EXPECT_THAT(reply.body, HasSubstr(R"(broken\\x0a)"));
+}
+
+TEST_F(Router, RandomTargetsAlwaysGetAReply) {
+  SeededRandom random(7);
+  const std::string seed = "/v1/tunnels/office/rekey?after=1&limit=%41";
+  for (int i = 0; i < 20000; ++i) {
+    std::string target = seed;
+    for (int j = 0; j < 4; ++j) target[random.below(target.size())] = static_cast<char>(random.below(256));
+    const Routed routed =
+        ask(static_cast<Method>(random.below(3)), target.substr(0, random.below(target.size() + 1)), "{}");
+    ASSERT_TRUE(routed.log || !routed.reply.body.empty());
+  }
+}
+
+TEST(PercentCoding, ThereAndBack) {
+  std::string all;
+  for (int i = 0; i < 256; ++i) all.push_back(static_cast<char>(i));
+  EXPECT_EQ(percent_decoded(percent_encoded(all)), all);
+  EXPECT_EQ(percent_encoded("a b/c"), "a%20b%2Fc");
+}
+
+}  // namespace
+}  // namespace culvert::api

@@ -1,0 +1,137 @@
+// Key exchange methods against Wycheproof and NIST.
+#include <gtest/gtest.h>
+
+#include "crypto/key_exchange.hpp"
+#include "support.hpp"
+
+namespace culvert::vectors {
+namespace {
+
+using crypto::KeyExchangeId;
+
+void expect_count(const char* what, unsigned count) {
+  std::printf("  %s: %u vectors ran\n", what, count);
+  EXPECT_GT(count, 0u) << what;
+}
+
+/// The shared secret in hexadecimal, or "refused".
+std::string shared(KeyExchangeId id, ByteView private_value, ByteView peer) {
+  auto mine = crypto::make_key_exchange_from_private(id, private_value);
+  if (!mine) return "bad private value";
+  const auto secret = (*mine)->derive(peer);
+  return secret ? to_hex(secret->view()) : "refused";
+}
+
+// Values on the twist and non-canonical ones are computed as RFC 7748 5 wants; RFC 8031 5 refuses only a result of
+// zeros.
+TEST(KeyExchangeVectors, WycheproofX25519) {
+  REQUIRE_VECTORS(path, "wycheproof/x25519_test.json");
+  const auto document = read_json(path);
+  unsigned count = 0;
+  unsigned refused = 0;
+  for (const auto& group : document["testGroups"]) {
+    for (const auto& test : group["tests"]) {
+      const std::string expected = test["shared"];
+      const bool zeros = expected == std::string(64, '0');
+      EXPECT_EQ(shared(KeyExchangeId::x25519, hex(test["private"].get<std::string>()),
+                       hex(test["public"].get<std::string>())),
+                zeros ? "refused" : expected)
+          << test["tcId"];
+      ++count;
+      refused += zeros ? 1 : 0;
+    }
+  }
+  EXPECT_GT(refused, 20u);
+  expect_count("x25519_test.json", count);
+}
+
+// An uncompressed point without its leading octet is what a KE payload holds; other encodings have another length and
+// are refused.
+TEST(KeyExchangeVectors, WycheproofEcp256) {
+  REQUIRE_VECTORS(path, "wycheproof/ecdh_secp256r1_ecpoint_test.json");
+  const auto document = read_json(path);
+  unsigned count = 0;
+  for (const auto& group : document["testGroups"]) {
+    for (const auto& test : group["tests"]) {
+      Bytes point = hex(test["public"].get<std::string>());
+      const bool uncompressed = point.size() == 65 && point[0] == 4;
+      if (uncompressed) point.erase(point.begin());
+      const bool valid = test["result"] == "valid";
+      EXPECT_FALSE(valid && !uncompressed);
+      EXPECT_EQ(shared(KeyExchangeId::ecp_256, hex(test["private"].get<std::string>()), point),
+                valid ? test["shared"].get<std::string>() : "refused")
+          << test["tcId"];
+      ++count;
+    }
+  }
+  expect_count("ecdh_secp256r1_ecpoint_test.json", count);
+}
+
+TEST(KeyExchangeVectors, NistAcvpX25519) {
+  REQUIRE_VECTORS(path, "acvp/XECDH-SSC-RFC7748/internalProjection.json.gz");
+  const auto document = read_gzip_json(path);
+  unsigned count = 0;
+  for (const auto& group : document["testGroups"]) {
+    if (group["curve"] != "Curve25519") continue;
+    for (const auto& test : group["tests"]) {
+      const std::string z = shared(KeyExchangeId::x25519, hex(test["privateIut"].get<std::string>()),
+                                   hex(test["publicServer"].get<std::string>()));
+      EXPECT_EQ(z == to_hex(hex(test["z"].get<std::string>())), test["testPassed"].get<bool>()) << test["tcId"];
+      ++count;
+    }
+  }
+  expect_count("XECDH-SSC", count);
+}
+
+// Whether y is the public value of x in the 2048-bit MODP group (RFC 3526 3).
+TEST(KeyExchangeVectors, NistAcvpModp2048) {
+  REQUIRE_VECTORS(path, "acvp/safePrimes-keyVer-1.0/internalProjection.json.gz");
+  const auto document = read_gzip_json(path);
+  unsigned count = 0;
+  for (const auto& group : document["testGroups"]) {
+    if (group["safePrimeGroup"] != "MODP-2048") continue;
+    for (const auto& test : group["tests"]) {
+      const auto mine =
+          crypto::make_key_exchange_from_private(KeyExchangeId::modp_2048, hex(test["x"].get<std::string>()));
+      ASSERT_TRUE(mine);
+      EXPECT_EQ(equal((*mine)->public_value(), hex(test["y"].get<std::string>())), test["testPassed"].get<bool>())
+          << test["tcId"];
+      ++count;
+    }
+  }
+  expect_count("safePrimes-keyVer MODP-2048", count);
+}
+
+/// What stands behind "P = " on the line after a comment that names `bits`.
+Bytes prime_of(const std::string& text, const std::string& bits) {
+  const std::size_t heading = text.find("# " + bits + "-bit MODP group");
+  const std::size_t begin = text.find("P = ", heading) + 4;
+  return hex(text.substr(begin, text.find_first_not_of("0123456789ABCDEFabcdef", begin) - begin));
+}
+
+// Fermat: 2^(p-2) is (p+1)/2 modulo p.
+TEST(KeyExchangeVectors, Rfc3526Primes) {
+  REQUIRE_VECTORS(path, "dh/rfc3526.txt");
+  const std::string text = read_text(path);
+  for (const auto& [id, bits] :
+       {std::pair(KeyExchangeId::modp_2048, "2048"), std::pair(KeyExchangeId::modp_3072, "3072")}) {
+    const Bytes prime = prime_of(text, bits);
+    ASSERT_EQ(prime.size(), crypto::public_value_size(id));
+    Bytes exponent = prime;
+    exponent.back() = static_cast<std::uint8_t>(exponent.back() - 2);
+    const auto mine = crypto::make_key_exchange_from_private(id, exponent);
+    ASSERT_TRUE(mine);
+    // Doubling the answer gives p + 1.
+    const ByteView half = (*mine)->public_value();
+    Bytes doubled(half.size());
+    for (std::size_t i = 0; i < half.size(); ++i) {
+      doubled[i] = static_cast<std::uint8_t>((half[i] << 1) | (i + 1 < half.size() ? half[i + 1] >> 7 : 0));
+    }
+    for (std::size_t i = doubled.size(); i-- > 0 && doubled[i]-- == 0;) {
+    }
+    EXPECT_EQ(to_hex(doubled), to_hex(prime));
+  }
+}
+
+}  // namespace
+}  // namespace culvert::vectors
