@@ -25,8 +25,8 @@ class Tally {
   Tally(const Tally&) = delete;
   Tally& operator=(const Tally&) = delete;
   ~Tally() {
-    std::printf("  %s: %u vectors ran on %zu backends, %u left out (sizes that IPsec does not use)\n", what_.c_str(),
-                ran_, backends().size(), left_out_);
+    std::printf("  %s: %u vectors ran on %zu implementation(s), %u left out (sizes that IPsec does not use)\n",
+                what_.c_str(), ran_, implementations_, left_out_);
     EXPECT_GT(ran_, 0u) << what_;
   }
   void ran() { ++ran_; }
