@@ -76,7 +76,8 @@ class PacketCipher {
   [[nodiscard]] virtual const char* backend() const = 0;  // "ipsec-mb 1.3.0" or "OpenSSL 3.0.x", for status
 };
 
-/// Which libraries may serve: `automatic` takes the fastest one that this CPU and installation offer.
+/// Which libraries may serve: `automatic` takes the fastest one that this CPU and installation offer; for
+/// cipher-then-MAC also by the size of each batch.
 enum class Backend : std::uint8_t { automatic, openssl, ipsec_mb };
 
 /// `encryption_key` holds key and salt as SuiteSizes says. `unsupported` when the backend lacks the suite;

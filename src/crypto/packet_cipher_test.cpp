@@ -15,7 +15,7 @@ namespace {
 Bytes hex(std::string_view text) { return from_hex(text).value(); }
 
 std::vector<Backend> backends() {
-  if (ipsec_mb_available()) return {Backend::openssl, Backend::ipsec_mb};
+  if (ipsec_mb_available()) return {Backend::openssl, Backend::ipsec_mb, Backend::automatic};
   return {Backend::openssl};
 }
 
@@ -327,6 +327,7 @@ TEST(PacketCipher, BackendsAgreeOnRandomBatches) {
     const Keys keys(random, suite);
     const auto reference = make(suite, keys, Backend::openssl);
     const auto fast = make(suite, keys, Backend::ipsec_mb);
+    const auto automatic = make(suite, keys, Backend::automatic);
     const std::size_t block = sizes_of(suite).block;
     for (int round = 0; round < 60; ++round) {
       const std::size_t count = 1 + random.below(40);
@@ -376,7 +377,7 @@ TEST(PacketCipher, BackendsAgreeOnRandomBatches) {
         c.job.output = c.packet.text() - (c.packet.start == 0 ? 0 : random.below(c.packet.start + 1));
         sealed[i] = c.packet.memory;
       }
-      for (PacketCipher* cipher : {reference.get(), fast.get()}) {
+      for (PacketCipher* cipher : {reference.get(), fast.get(), automatic.get()}) {
         jobs = jobs_of();
         cipher->open(jobs);
         for (std::size_t i = 0; i < count; ++i) {
@@ -432,7 +433,7 @@ TEST(PacketCipher, BatchesOfAnySizeAreServed) {
       const auto cipher = make(suite, keys, backend);
       cipher->seal({});
       cipher->open({});
-      for (const std::size_t count : {31u, 32u, 33u, 200u}) {
+      for (const std::size_t count : {2u, 3u, 6u, 7u, 31u, 32u, 33u, 38u, 39u, 200u}) {
         std::vector<Packet> packets;
         for (std::size_t i = 0; i < count; ++i) packets.emplace_back(random, suite, 16 * (i % 5), 8, 0);
         std::vector<PacketJob> jobs;

@@ -134,7 +134,10 @@ void prf(benchmark::State& state, HashId id) {
 
 void register_all() {
   std::vector<std::pair<const char*, Backend>> backends = {{"openssl", Backend::openssl}};
-  if (ipsec_mb_available()) backends.emplace_back("ipsec_mb", Backend::ipsec_mb);
+  if (ipsec_mb_available()) {
+    backends.emplace_back("ipsec_mb", Backend::ipsec_mb);
+    backends.emplace_back("automatic", Backend::automatic);
+  }
   for (const auto& [name, suite] : kSuites) {
     for (const auto& [backend_name, backend] : backends) {
       const auto add = [&](const char* verb, void (*function)(benchmark::State&, PacketSuite, Backend)) {

@@ -17,6 +17,7 @@
 #include <intel-ipsec-mb.h>
 
 #include "base/bytes.hpp"
+#include "crypto/ipsec_mb/packet_ciphers.hpp"
 
 namespace culvert::crypto::ipsec_mb {
 
@@ -31,9 +32,6 @@ using Manager = std::unique_ptr<IMB_MGR, ManagerFreer>;
 
 /// The process's manager for calls without a queue; null when the library cannot run here.
 [[nodiscard]] IMB_MGR* shared_manager();
-
-/// How many jobs one call of the library takes at most.
-inline constexpr std::size_t kBurst = 32;
 
 /// What a thread needs for its batches.
 struct Workspace {

@@ -7,6 +7,9 @@ namespace culvert::crypto::ipsec_mb {
 /// True when the library was built in and this CPU has the instructions for its constant-time AES.
 [[nodiscard]] bool available();
 
+/// How many jobs one call of the library takes at most.
+inline constexpr std::size_t kBurst = 32;
+
 using MadePacketCipher = Result<std::unique_ptr<PacketCipher>, CryptoError>;
 
 /// Any suite that `make_packet_cipher` lets through; key sizes are right. `unsupported` when the library is not
