@@ -23,8 +23,11 @@ TunnelRoute to(const char* prefix, TunnelRoute::Kind kind = TunnelRoute::Kind::t
   return route;
 }
 
+/// All but what the kernel adds by itself, a little later than asked (link-local addresses and the routes of links).
 std::string routing_state() {
-  return shell("ip rule; ip -6 rule; ip route show table all; ip -6 route show table all | grep -v multicast; ip addr")
+  return shell(
+             "ip rule; ip -6 rule; { ip route show table all; ip -6 route show table all; } | grep -v 'proto kernel';"
+             "ip -o addr show scope global | cut -d' ' -f2-7")
       .output;
 }
 

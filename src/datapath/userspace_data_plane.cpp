@@ -1,0 +1,233 @@
+#include "datapath/userspace_data_plane.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <deque>
+#include <thread>
+
+#include <pthread.h>
+#include <signal.h>
+
+#include "crypto/packet_cipher.hpp"
+#include "datapath/shared.hpp"
+#include "datapath/worker.hpp"
+#include "io/clock.hpp"
+#include "model/proposal.hpp"
+
+namespace culvert::datapath {
+
+namespace {
+
+constexpr Duration kSnapshotAge = std::chrono::milliseconds(20);
+
+/// A thread that no signal of the process lands on: they belong to the main thread.
+std::thread quiet_thread(Worker& worker) {
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  std::thread thread([&worker] { worker.run(); });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  pthread_setname_np(thread.native_handle(), "culvert-data");
+  return thread;
+}
+
+template <typename T>
+std::optional<T> take_front(std::deque<T>& queue) {
+  if (queue.empty()) return {};
+  std::optional<T> front(std::move(queue.front()));
+  queue.pop_front();
+  return front;
+}
+
+template <typename T>
+void append(std::deque<T>& queue, std::vector<T> items) {
+  std::ranges::move(items, std::back_inserter(queue));
+}
+
+}  // namespace
+
+struct UserspaceDataPlane::State {
+  State(const DataPlaneOptions& wanted, io::Tun tun_device, OuterSockets outer, RandomSource& random,
+        io::EventFd worker_wakeup, io::EventFd control_wakeup)
+      : options(wanted),
+        tun(std::move(tun_device)),
+        sockets(std::move(outer)),
+        spis(wanted.engine.spi_layout, random),
+        shared(wanted, std::move(worker_wakeup), std::move(control_wakeup)) {}
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+  ~State() {
+    shared.stop.store(true, std::memory_order_release);
+    shared.to_worker.signal();
+    if (thread.joinable()) thread.join();
+  }
+
+  /// The worker empties the queue in every turn, so waiting for room ends.
+  void order(Command command) {
+    while (!shared.commands.push(std::move(command))) {
+      shared.to_worker.signal();
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    shared.to_worker.signal();
+  }
+
+  void ask(bool with_counters) {
+    const std::uint64_t ticket = ++last_ticket;
+    order(AskCommand{ticket, with_counters});
+    shared.answers.wait_for(ticket);
+  }
+
+  const CounterSnapshot& fresh_snapshot() {
+    const Instant now = io::MonotonicClock::now();
+    if (!snapshot_at || now - *snapshot_at > kSnapshotAge) {
+      ask(true);
+      snapshot = shared.answers.snapshot();
+      snapshot_at = now;
+    }
+    return snapshot;
+  }
+
+  [[nodiscard]] bool suite_works(const crypto::PacketSuite& suite);
+
+  DataPlaneOptions options;
+  io::Tun tun;
+  OuterSockets sockets;
+  ipsec::SpiAllocator spis;
+  Shared shared;
+  std::unique_ptr<Worker> worker;
+  std::thread thread;
+
+  // Of the control thread.
+  std::deque<IkeDatagram> datagrams;
+  std::deque<ipsec::DataPlaneEvent> events;
+  std::deque<std::string> faults;
+  std::vector<std::pair<crypto::PacketSuite, bool>> known_suites;
+  std::uint64_t last_ticket = 0;
+  CounterSnapshot snapshot;
+  std::optional<Instant> snapshot_at;
+};
+
+/// Asks the cipher libraries once per suite, with a key of zeros.
+bool UserspaceDataPlane::State::suite_works(const crypto::PacketSuite& suite) {
+  const auto known = std::ranges::find(known_suites, suite, [](const auto& entry) { return entry.first; });
+  if (known != known_suites.end()) return known->second;
+  const crypto::SuiteSizes sizes = crypto::sizes_of(suite);
+  const Bytes encryption(sizes.encryption_key);
+  const Bytes integrity(sizes.integrity_key);
+  const bool works = crypto::make_packet_cipher(suite, encryption, integrity, options.engine.backend).has_value();
+  known_suites.emplace_back(suite, works);
+  return works;
+}
+
+UserspaceDataPlane::UserspaceDataPlane(std::unique_ptr<State> state) : state_(std::move(state)) {}
+UserspaceDataPlane::~UserspaceDataPlane() = default;
+
+Result<std::unique_ptr<UserspaceDataPlane>, io::IoError> UserspaceDataPlane::start(const DataPlaneOptions& options,
+                                                                                   io::Tun tun, OuterSockets sockets,
+                                                                                   RandomSource& random) {
+  auto worker_wakeup = io::EventFd::open();
+  if (!worker_wakeup) return err(std::move(worker_wakeup.error()));
+  auto control_wakeup = io::EventFd::open();
+  if (!control_wakeup) return err(std::move(control_wakeup.error()));
+  DataPlaneOptions settled = options;
+  settled.engine.coalesce = tun.offload() >= io::TunOffload::tcp;
+  auto state = std::make_unique<State>(settled, std::move(tun), std::move(sockets), random, std::move(*worker_wakeup),
+                                       std::move(*control_wakeup));
+  auto worker = Worker::make(settled.engine, state->tun.queues().front(), state->sockets, state->shared, random);
+  if (!worker) return err(std::move(worker.error()));
+  state->worker = std::move(*worker);
+  state->thread = quiet_thread(*state->worker);
+  return std::unique_ptr<UserspaceDataPlane>(new UserspaceDataPlane(std::move(state)));
+}
+
+int UserspaceDataPlane::wakeup_fd() const { return state_->shared.to_control.fd(); }
+
+void UserspaceDataPlane::handle_wakeup() {
+  Shared& shared = state_->shared;
+  shared.to_control.drain();
+  append(state_->datagrams, shared.datagrams.take_all());
+  append(state_->events, shared.events.take_all());
+  append(state_->faults, shared.faults.take_all());
+  for (const model::Spi spi : shared.released.take_all()) state_->spis.release(spi);
+}
+
+std::optional<IkeDatagram> UserspaceDataPlane::poll_datagram() { return take_front(state_->datagrams); }
+std::optional<ipsec::DataPlaneEvent> UserspaceDataPlane::poll_event() { return take_front(state_->events); }
+std::optional<std::string> UserspaceDataPlane::poll_fault() { return take_front(state_->faults); }
+
+int UserspaceDataPlane::send_ike(const net::Path& path, ByteView message) {
+  const int error = state_->sockets.send_ike(path, message);
+  if (error != 0) state_->shared.counters.count(IoDrop::outer_refused);
+  return error;
+}
+
+int UserspaceDataPlane::send_keepalive(const net::Path& path) {
+  const int error = state_->sockets.send_keepalive(path);
+  if (error != 0) state_->shared.counters.count(IoDrop::outer_refused);
+  return error;
+}
+
+io::Tun& UserspaceDataPlane::tun() { return state_->tun; }
+
+DataPlaneFacts UserspaceDataPlane::facts() const {
+  DataPlaneFacts facts;
+  facts.tun_name = state_->tun.name();
+  facts.tun_offload = io::name_of(state_->tun.offload());
+  for (const OuterSockets::Entry& entry : state_->sockets.entries()) {
+    facts.udp_segmentation |= entry.socket.sends_trains();
+    facts.udp_receive_offload |= entry.socket.receives_trains();
+    facts.raw_esp |= entry.kind == OuterSockets::Kind::esp;
+    facts.ipv6 |= entry.socket.family() == net::Family::v6;
+  }
+  return facts;
+}
+
+void UserspaceDataPlane::settle() { state_->ask(false); }
+
+Result<model::Spi, ipsec::DataPlaneError> UserspaceDataPlane::allocate_spi() { return state_->spis.allocate(); }
+void UserspaceDataPlane::release_spi(model::Spi spi) { state_->spis.release(spi); }
+
+Result<void, ipsec::DataPlaneError> UserspaceDataPlane::install(model::ChildSaParams params) {
+  const auto suite = model::packet_suite(params.suite.encryption, params.suite.key_bits, params.suite.integrity);
+  if (!suite || params.mode != model::Mode::tunnel || !state_->suite_works(*suite)) {
+    return err(ipsec::DataPlaneError::unsupported_suite);
+  }
+  const crypto::SuiteSizes sizes = crypto::sizes_of(*suite);
+  for (const model::SaKeys* keys : {&params.inbound, &params.outbound}) {
+    if (keys->encryption.size() != sizes.encryption_key || keys->integrity.size() != sizes.integrity_key) {
+      return err(ipsec::DataPlaneError::unsupported_suite);
+    }
+  }
+  Command command = InstallCommand{std::move(params)};
+  if (!state_->shared.commands.push(std::move(command))) return err(ipsec::DataPlaneError::overloaded);
+  state_->shared.to_worker.signal();
+  return {};
+}
+
+void UserspaceDataPlane::use_outbound(model::ChildSaId child) { state_->order(UseOutboundCommand{child}); }
+void UserspaceDataPlane::remove(model::ChildSaId child, Duration linger) {
+  state_->order(RemoveCommand{child, linger});
+}
+void UserspaceDataPlane::update_path(model::ChildSaId child, const net::Path& path,
+                                     model::Encapsulation encapsulation) {
+  state_->order(UpdatePathCommand{child, path, encapsulation});
+}
+void UserspaceDataPlane::set_policies(std::vector<ipsec::Policy> policies) {
+  state_->order(SetPoliciesCommand{std::move(policies)});
+}
+
+std::optional<ipsec::SaCounters> UserspaceDataPlane::counters(model::ChildSaId child) const {
+  const auto& children = state_->fresh_snapshot().children;
+  const auto found = std::ranges::lower_bound(children, child, {}, [](const auto& entry) { return entry.first; });
+  if (found == children.end() || found->first != child) return {};
+  return found->second;
+}
+
+std::vector<std::pair<std::string, std::uint64_t>> UserspaceDataPlane::drop_counters() const {
+  auto drops = state_->fresh_snapshot().drops;
+  state_->shared.counters.append_to(drops);
+  return drops;
+}
+
+}  // namespace culvert::datapath

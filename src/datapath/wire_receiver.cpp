@@ -1,0 +1,54 @@
+#include "datapath/wire_receiver.hpp"
+
+#include <algorithm>
+
+#include "datapath/offload.hpp"
+
+namespace culvert::datapath {
+
+WireReceiver::WireReceiver(ipsec::Engine& engine, io::TunQueue& tun, Shared& shared)
+    : engine_(engine), tun_(tun), shared_(shared), buffers_(kBuffers) {
+  inputs_.reserve(kBuffers);
+}
+
+bool WireReceiver::receive(const OuterSockets::Entry& entry, Instant now) {
+  const auto outcome = entry.socket.receive(buffers_);
+  shared_.counters.count(IoDrop::receive_truncated, outcome.dropped);
+  if (entry.kind == OuterSockets::Kind::ike) {
+    for (const io::ReceivedMessage& message : outcome.messages) receive_ike(message);
+  } else if (!outcome.messages.empty()) {
+    inputs_.clear();
+    const auto encapsulation =
+        entry.kind == OuterSockets::Kind::nat ? model::Encapsulation::udp : model::Encapsulation::esp;
+    for (const io::ReceivedMessage& message : outcome.messages) {
+      inputs_.push_back({message.path, encapsulation, message.tos, message.segment_size, message.bytes});
+    }
+    engine_.inbound(inputs_, now, *this);
+  }
+  return outcome.error == 0;
+}
+
+// RFC 3948 2.2: the marker exists on the NAT port only; what comes to the IKE port is IKE as a whole.
+void WireReceiver::receive_ike(const io::ReceivedMessage& message) {
+  const std::size_t step = message.segment_size != 0 ? message.segment_size : message.bytes.size();
+  for (MutableByteView rest = message.bytes; !rest.empty();) {
+    const std::size_t length = std::min(step, rest.size());
+    ike_message(message.path, rest.first(length));
+    rest = rest.subspan(length);
+  }
+}
+
+void WireReceiver::deliver(std::span<const ipsec::InnerPacket> packets) {
+  std::uint64_t refused = 0;
+  for (const ipsec::InnerPacket& packet : packets) {
+    if (tun_.write(encode_offload(packet.offload), packet.bytes) != 0) ++refused;
+  }
+  shared_.counters.count(IoDrop::tun_write_refused, refused);
+}
+
+void WireReceiver::ike_message(const net::Path& path, ByteView message) {
+  if (!shared_.datagrams.push({path, to_bytes(message)})) shared_.counters.count(IoDrop::ike_queue_full);
+  control_wanted_ = true;
+}
+
+}  // namespace culvert::datapath

@@ -1,0 +1,42 @@
+// WireReceiver: batches from the sockets to the engine; inner packets on to TUN, IKE messages on to the control thread.
+#pragma once
+
+#include <vector>
+
+#include "base/time.hpp"
+#include "datapath/outer_sockets.hpp"
+#include "datapath/shared.hpp"
+#include "io/datagram_socket.hpp"
+#include "io/tun.hpp"
+#include "ipsec/engine.hpp"
+#include "ipsec/packet_io.hpp"
+
+namespace culvert::datapath {
+
+class WireReceiver final : public ipsec::InboundSink {
+ public:
+  WireReceiver(ipsec::Engine& engine, io::TunQueue& tun, Shared& shared);
+
+  /// One batch. False when the socket was empty.
+  bool receive(const OuterSockets::Entry& entry, Instant now);
+
+  void deliver(std::span<const ipsec::InnerPacket> packets) override;
+  void ike_message(const net::Path& path, ByteView message) override;
+  /// True once after something was put into the control thread's queues.
+  [[nodiscard]] bool take_control_wanted() { return std::exchange(control_wanted_, false); }
+
+ private:
+  // The buffers' touched parts stay in the L2 cache; more of them carried no more.
+  static constexpr std::size_t kBuffers = 16;
+
+  void receive_ike(const io::ReceivedMessage& message);
+
+  ipsec::Engine& engine_;
+  io::TunQueue& tun_;
+  Shared& shared_;
+  io::ReceiveBuffers buffers_;
+  std::vector<ipsec::WireInput> inputs_;
+  bool control_wanted_ = false;
+};
+
+}  // namespace culvert::datapath

@@ -1,0 +1,145 @@
+#include "datapath/worker.hpp"
+
+#include <utility>
+
+#include "io/clock.hpp"
+
+namespace culvert::datapath {
+
+namespace {
+
+constexpr std::uint32_t kCommandToken = 0;
+constexpr std::uint32_t kTunToken = 1;
+constexpr std::uint32_t kFirstSocketToken = 2;
+/// Batches of one source before the next one has its turn.
+constexpr int kBatchesPerTurn = 2;
+
+template <typename... Handlers>
+struct Overloaded : Handlers... {
+  using Handlers::operator()...;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Worker>, io::IoError> Worker::make(const ipsec::EngineOptions& options, io::TunQueue& tun,
+                                                          const OuterSockets& sockets, Shared& shared,
+                                                          RandomSource& random) {
+  auto poller = io::Poller::open();
+  if (!poller) return err(std::move(poller.error()));
+  auto added = poller->add(shared.to_worker.fd(), kCommandToken);
+  if (added) added = poller->add(tun.fd(), kTunToken);
+  for (std::size_t i = 0; added && i < sockets.entries().size(); ++i) {
+    added = poller->add(sockets.entries()[i].socket.fd(), kFirstSocketToken + static_cast<std::uint32_t>(i));
+  }
+  if (!added) return err(std::move(added.error()));
+  return std::unique_ptr<Worker>(new Worker(std::move(*poller), options, tun, sockets, shared, random));
+}
+
+Worker::Worker(io::Poller poller, const ipsec::EngineOptions& options, io::TunQueue& tun, const OuterSockets& sockets,
+               Shared& shared, RandomSource& random)
+    : poller_(std::move(poller)),
+      tun_(tun),
+      sockets_(sockets),
+      shared_(shared),
+      engine_(options, random),
+      reader_(tun, shared.counters),
+      sender_(sockets, shared.counters),
+      receiver_(engine_, tun, shared) {}
+
+void Worker::run() {
+  while (!shared_.stop.load(std::memory_order_acquire)) {
+    now_ = io::MonotonicClock::now();
+    const auto ready = poller_.wait(time_to_wait());
+    now_ = io::MonotonicClock::now();
+    for (const io::Poller::Ready& source : ready) dispatch(source.token);
+    // An SA that arrived, or a packet that proved the peer ready, may have freed packets that waited.
+    if (const auto due = engine_.next_deadline(); due && *due <= now_) engine_.handle_time(now_, sender_);
+    sender_.flush();
+    tell_control();
+  }
+}
+
+std::optional<Duration> Worker::time_to_wait() const {
+  const auto due = engine_.next_deadline();
+  if (!due) return {};
+  return *due <= now_ ? Duration::zero() : *due - now_;
+}
+
+void Worker::dispatch(std::uint32_t token) {
+  switch (token) {
+    case kCommandToken: return run_commands();
+    case kTunToken: return pump_tun();
+    default: return pump_socket(sockets_.entries()[token - kFirstSocketToken]);
+  }
+}
+
+void Worker::run_commands() {
+  shared_.to_worker.drain();
+  for (Command& command : shared_.commands.take_all()) {
+    std::visit(
+        Overloaded{
+            [&](InstallCommand& install) { carry_out(install); },
+            [&](const UseOutboundCommand& use) { engine_.use_outbound(use.child); },
+            [&](const RemoveCommand& remove) { engine_.remove(remove.child, remove.linger, now_); },
+            [&](const UpdatePathCommand& move) { engine_.update_path(move.child, move.path, move.encapsulation); },
+            [&](SetPoliciesCommand& set) { engine_.set_policies(std::move(set.policies)); },
+            [&](const AskCommand& ask) { answer(ask); },
+        },
+        command);
+  }
+  engine_.handle_time(now_, sender_);
+  for (model::Spi spi : engine_.take_released_spis()) {
+    // As many places as there are SPIs: it cannot be full.
+    (void)shared_.released.push(std::move(spi));
+    control_wanted_ = true;
+  }
+}
+
+void Worker::carry_out(InstallCommand& command) {
+  const model::ChildSaId child = command.params.id;
+  model::Spi spi = command.params.spi_inbound;
+  if (engine_.install(std::move(command.params), now_)) return;
+  shared_.counters.count(IoDrop::install_refused);
+  (void)shared_.events.push(ipsec::SaExpired{child, true});
+  (void)shared_.released.push(std::move(spi));
+  control_wanted_ = true;
+}
+
+void Worker::answer(const AskCommand& command) {
+  std::optional<CounterSnapshot> snapshot;
+  if (command.with_counters) snapshot = CounterSnapshot{engine_.all_counters(), engine_.drop_counters()};
+  shared_.answers.give(command.ticket, std::move(snapshot));
+}
+
+void Worker::pump_tun() {
+  for (int i = 0; i < kBatchesPerTurn; ++i) {
+    const TunReader::Batch batch = reader_.read();
+    if (!batch.packets.empty()) {
+      engine_.outbound(batch.packets, now_, sender_);
+      sender_.flush();
+    }
+    if (batch.error != 0) {
+      poller_.remove(tun_.fd());
+      (void)shared_.faults.push("the TUN interface is gone: " + io::errno_text(batch.error));
+      control_wanted_ = true;
+    }
+    if (batch.drained) return;
+  }
+}
+
+void Worker::pump_socket(const OuterSockets::Entry& entry) {
+  for (int i = 0; i < kBatchesPerTurn; ++i) {
+    if (!receiver_.receive(entry, now_)) return;
+  }
+}
+
+void Worker::tell_control() {
+  while (auto event = engine_.poll_event()) {
+    if (!shared_.events.push(std::move(*event))) shared_.counters.count(IoDrop::event_queue_full);
+    control_wanted_ = true;
+  }
+  if (receiver_.take_control_wanted() || control_wanted_) shared_.to_control.signal();
+  control_wanted_ = false;
+}
+
+}  // namespace culvert::datapath

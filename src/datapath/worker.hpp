@@ -1,0 +1,56 @@
+// Worker: one thread's loop between one TUN queue and the sockets. It owns the engine; nothing here locks or allocates
+// for a packet.
+//
+// A turn: wait; commands; TUN to the wire; the wire to TUN; what is due; news to the control thread. Each part is
+// bounded, so that none starves the others, and nothing is held back once there is nothing more to read.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "base/random.hpp"
+#include "datapath/shared.hpp"
+#include "datapath/tun_reader.hpp"
+#include "datapath/wire_receiver.hpp"
+#include "datapath/wire_sender.hpp"
+#include "io/poller.hpp"
+#include "ipsec/engine.hpp"
+
+namespace culvert::datapath {
+
+class Worker {
+ public:
+  /// The references must outlive the worker.
+  [[nodiscard]] static Result<std::unique_ptr<Worker>, io::IoError> make(const ipsec::EngineOptions& options,
+                                                                         io::TunQueue& tun, const OuterSockets& sockets,
+                                                                         Shared& shared, RandomSource& random);
+  /// Returns once Shared::stop is set and Shared::to_worker signalled.
+  void run();
+
+ private:
+  Worker(io::Poller poller, const ipsec::EngineOptions& options, io::TunQueue& tun, const OuterSockets& sockets,
+         Shared& shared, RandomSource& random);
+
+  [[nodiscard]] std::optional<Duration> time_to_wait() const;
+  void dispatch(std::uint32_t token);
+  void run_commands();
+  void carry_out(InstallCommand& command);
+  void answer(const AskCommand& command);
+  void pump_tun();
+  void pump_socket(const OuterSockets::Entry& entry);
+  void tell_control();
+
+  io::Poller poller_;
+  io::TunQueue& tun_;
+  const OuterSockets& sockets_;
+  Shared& shared_;
+  ipsec::Engine engine_;
+  TunReader reader_;
+  WireSender sender_;
+  WireReceiver receiver_;
+  Instant now_;
+  bool control_wanted_ = false;
+};
+
+}  // namespace culvert::datapath
