@@ -86,8 +86,8 @@ bool wait_readable(int fd, int milliseconds) {
   return ::poll(&waiting, 1, milliseconds) == 1;
 }
 
-WireCapture::WireCapture(const char* interface)
-    : fd_(::socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, htons(ETH_P_ALL))) {
+WireCapture::WireCapture(const char* interface) : fd_(::socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) {
+  // Protocol 0 until bound: with one it would begin to capture on every interface at once.
   const int size = 64 * 1024 * 1024;
   (void)::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size);
   sockaddr_ll address{};
