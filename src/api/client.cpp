@@ -25,7 +25,7 @@ constexpr std::string_view kStart =
     "start it with `systemctl start culvertd`, or in the foreground with `culvertd --config /etc/culvert`";
 
 CallError unreachable(std::string message, std::string hint) {
-  return {true, {ErrorCode::internal, std::move(message), std::move(hint), "socket", {}}};
+  return {true, {ErrorCode::unreachable, std::move(message), std::move(hint), "socket", {}}};
 }
 
 CallError connect_error(const std::filesystem::path& socket, const boost::system::error_code& error) {

@@ -76,6 +76,9 @@ void members(const ApplyResult*, auto& x, auto&& f) {
   f("policies_changed", x.policies_changed), f("daemon", x.daemon), f("daemon_restart_needed", x.daemon_restart_needed);
   f("warnings", x.warnings);
 }
+void members(const CheckResult*, auto& x, auto&& f) {
+  f("ok", x.ok), f("files", x.files), f("tunnels", x.tunnels), f("problems", x.problems);
+}
 void members(const LogEntry*, auto& x, auto&& f) {
   f("sequence", x.sequence), f("time", x.time), f("level", x.level), f("tunnel", x.tunnel), f("text", x.text);
 }
@@ -242,6 +245,7 @@ CULVERT_API_JSON(RekeyRequest)
 CULVERT_API_JSON(RekeyResult)
 CULVERT_API_JSON(ApplyRequest)
 CULVERT_API_JSON(ApplyResult)
+CULVERT_API_JSON(CheckResult)
 CULVERT_API_JSON(LogEntry)
 CULVERT_API_JSON(LogPage)
 #undef CULVERT_API_JSON

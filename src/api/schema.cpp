@@ -15,6 +15,7 @@ std::string_view name_of(ErrorCode code) {
     case ErrorCode::too_large: return "too_large";
     case ErrorCode::config_invalid: return "config_invalid";
     case ErrorCode::overloaded: return "overloaded";
+    case ErrorCode::unreachable: return "unreachable";
     case ErrorCode::internal: return "internal";
   }
   return "unknown";
@@ -29,7 +30,8 @@ unsigned http_status(ErrorCode code) {
     case ErrorCode::conflict: return 409;
     case ErrorCode::too_large: return 413;
     case ErrorCode::config_invalid: return 422;
-    case ErrorCode::overloaded: return 503;
+    case ErrorCode::overloaded:
+    case ErrorCode::unreachable: return 503;
     case ErrorCode::internal: return 500;
   }
   return 500;

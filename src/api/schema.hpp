@@ -28,6 +28,7 @@ enum class ErrorCode : std::uint8_t {
   too_large,           // 413
   config_invalid,      // 422: `problems` says what
   overloaded,          // 503: too many connections
+  unreachable,         // never sent: a client's word for a daemon that does not answer
   internal             // 500
 };
 
@@ -210,6 +211,15 @@ struct ApplyResult {
   bool daemon_restart_needed = false;
   std::vector<Problem> warnings;
   friend bool operator==(const ApplyResult&, const ApplyResult&) = default;
+};
+
+/// What `culvert check --json` prints; never asked of the daemon.
+struct CheckResult {
+  bool ok = false;
+  std::vector<std::string> files;
+  std::vector<std::string> tunnels;
+  std::vector<Problem> problems;
+  friend bool operator==(const CheckResult&, const CheckResult&) = default;
 };
 
 enum class LogLevel : std::uint8_t { debug, info, warning, error };

@@ -1,0 +1,141 @@
+#include "cli/options.hpp"
+
+#include <algorithm>
+#include <array>
+#include <sstream>
+#include <utility>
+
+#include <CLI/CLI.hpp>
+
+#include "cli/exit_code.hpp"
+#include "config/config.hpp"
+#include "config/words.hpp"
+
+namespace culvert::cli {
+namespace {
+
+constexpr const char* kFooter =
+    "Exit codes: 0 done; 1 failed, the message says why; 2 wrong command line;\n"
+    "3 culvertd is not reachable; 4 the configuration has errors; 5 there is no such\n"
+    "tunnel; 6 not up in time, culvertd goes on trying.\n"
+    "See also: culvert(1), culvertd(8), culvert.toml(5).";
+
+constexpr std::array<std::pair<std::string_view, Command>, 10> kCommands = {{{"up", Command::up},
+                                                                             {"down", Command::down},
+                                                                             {"rekey", Command::rekey},
+                                                                             {"status", Command::status},
+                                                                             {"list", Command::list},
+                                                                             {"apply", Command::apply},
+                                                                             {"check", Command::check},
+                                                                             {"log", Command::log},
+                                                                             {"keygen", Command::keygen},
+                                                                             {"version", Command::version}}};
+
+/// CLI11's view of the command line; the members are what it fills in.
+class Parser {
+ public:
+  Parser() : app_("culvert: steers culvertd, the Culvert IPsec daemon.", "culvert") {
+    options_.socket = config::kDefaultSocket;
+    options_.path = config::kDefaultPath;
+    app_.require_subcommand(1);
+    app_.fallthrough();
+    app_.footer(kFooter);
+    app_.get_formatter()->column_width(26);
+    app_.add_option("-s,--socket", options_.socket, "culvertd's control socket")
+        ->envname("CULVERT_SOCKET")
+        ->capture_default_str();
+    app_.add_flag("--json", options_.json, "print JSON");
+    add_tunnel_commands();
+    add_status_commands();
+    add_other_commands();
+  }
+
+  ParsedOptions parse(std::vector<std::string> arguments) {
+    const std::string first = first_word(arguments);
+    std::ranges::reverse(arguments);  // as CLI11 takes a vector
+    try {
+      app_.parse(arguments);
+    } catch (const CLI::ParseError& error) {
+      std::ostringstream out, text;
+      const int code = app_.exit(error, out, text);
+      if (code == 0) return {std::nullopt, 0, out.str()};
+      return {std::nullopt, static_cast<int>(ExitCode::usage), "culvert: " + text.str() + suggestion(first)};
+    }
+    for (const auto& [name, command] : kCommands) {
+      if (app_.got_subcommand(std::string(name))) options_.command = command;
+    }
+    options_.wait = std::chrono::seconds(wait_);
+    if (rekey_ike_) options_.rekey = rekey_child_ ? api::RekeyWhat::all : api::RekeyWhat::ike;
+    return {options_, 0, {}};
+  }
+
+ private:
+  CLI::App* add(const std::string& name, const std::string& description) {
+    CLI::App* command = app_.add_subcommand(name, description);
+    command->fallthrough();
+    command->footer(kFooter);
+    return command;
+  }
+
+  void add_tunnel_commands() {
+    CLI::App* up = add("up", "Bring a tunnel up, and wait until it is or why it is not");
+    up->add_option("NAME", options_.tunnel, "the tunnel")->required();
+    up->add_option("-w,--wait", wait_, "seconds to wait; 0: do not")
+        ->check(CLI::Range(0, 86400))
+        ->capture_default_str();
+    CLI::App* down = add("down", "Take a tunnel down");
+    down->add_option("NAME", options_.tunnel, "the tunnel")->required();
+    CLI::App* rekey = add("rekey", "Replace the keys of a tunnel now");
+    rekey->add_option("NAME", options_.tunnel, "the tunnel")->required();
+    rekey->add_flag("--ike", rekey_ike_, "those of the IKE SA");
+    rekey->add_flag("--child", rekey_child_, "those of the Child SAs (the default)");
+  }
+
+  void add_status_commands() {
+    CLI::App* status = add("status", "Show the daemon, the tunnels and their SAs");
+    status->add_option("NAME", options_.tunnel, "only this tunnel");
+    add("list", "List the tunnels");
+    CLI::App* log = add("log", "Show what happened");
+    log->add_option("NAME", options_.tunnel, "only this tunnel");
+    log->add_flag("-f,--follow", options_.follow, "go on with what happens next");
+    log->add_option("-n,--lines", options_.lines, "how many of the newest entries")
+        ->check(CLI::Range(1, 1000))
+        ->capture_default_str();
+  }
+
+  void add_other_commands() {
+    CLI::App* apply = add("apply", "Make the daemon read its configuration again");
+    apply->add_flag("--dry-run", options_.dry_run, "only show what would change");
+    CLI::App* check = add("check", "Check a configuration; needs no daemon");
+    check->add_option("PATH", options_.path, "a file, or a folder of *.toml")->capture_default_str();
+    CLI::App* keygen = add("keygen", "Make a pre-shared key of 32 random octets");
+    keygen->add_option("-o,--output", options_.output, "write it to a new file of mode 600 instead");
+    add("version", "Show the version");
+  }
+
+  static std::string first_word(const std::vector<std::string>& arguments) {
+    const auto word =
+        std::ranges::find_if(arguments, [](const std::string& argument) { return !argument.starts_with('-'); });
+    return word == arguments.end() ? std::string() : *word;
+  }
+
+  static std::string suggestion(const std::string& word) {
+    std::vector<std::string_view> names;
+    for (const auto& [name, command] : kCommands) names.push_back(name);
+    if (std::ranges::find(names, std::string_view(word)) != names.end()) return {};
+    const auto near = config::nearest(word, names);
+    return near ? "Did you mean \"" + std::string(*near) + "\"?\n" : std::string();
+  }
+
+  CLI::App app_;
+  Options options_;
+  int wait_ = 20;
+  bool rekey_ike_ = false;
+  bool rekey_child_ = false;
+};
+
+}  // namespace
+
+ParsedOptions parse_options(std::vector<std::string> arguments) { return Parser().parse(std::move(arguments)); }
+
+}  // namespace culvert::cli

@@ -1,0 +1,39 @@
+// The command line of culvert.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "api/schema.hpp"
+
+namespace culvert::cli {
+
+enum class Command : std::uint8_t { up, down, rekey, status, list, apply, check, log, keygen, version };
+
+struct Options {
+  Command command = Command::status;
+  std::string socket;
+  bool json = false;
+  std::string tunnel;  // up, down, rekey; empty for status and log: all
+  std::chrono::seconds wait{20};
+  api::RekeyWhat rekey = api::RekeyWhat::child;
+  bool dry_run = false;
+  std::string path;  // check
+  bool follow = false;
+  std::size_t lines = 50;
+  std::string output;  // keygen; empty: standard output
+};
+
+/// Either options, or the exit code to end with at once and the text to print (help, or what is wrong).
+struct ParsedOptions {
+  std::optional<Options> options;
+  int exit_code = 0;
+  std::string text;
+};
+/// `arguments` without the program's name.
+[[nodiscard]] ParsedOptions parse_options(std::vector<std::string> arguments);
+
+}  // namespace culvert::cli

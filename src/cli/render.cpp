@@ -1,0 +1,203 @@
+#include "cli/render.hpp"
+
+#include <algorithm>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "cli/text.hpp"
+
+namespace culvert::cli {
+namespace {
+
+Color color_of(api::TunnelState state) {
+  switch (state) {
+    case api::TunnelState::up: return Color::green;
+    case api::TunnelState::connecting:
+    case api::TunnelState::closing: return Color::yellow;
+    case api::TunnelState::retrying: return Color::red;
+    case api::TunnelState::down:
+    case api::TunnelState::waiting: return Color::none;
+  }
+  return Color::none;
+}
+
+std::string plain_tunnels(const std::vector<std::string>& local, const std::vector<std::string>& remote,
+                          std::size_t most = 1000) {
+  return fmt::format("{} <-> {}", joined(local, most), joined(remote, most));
+}
+
+std::string rekey_text(const std::optional<std::uint64_t>& rekey_in) {
+  return rekey_in ? fmt::format(", rekey in {}", duration_text(*rekey_in)) : "";
+}
+
+/// "reason 3, other 4", most first.
+std::string counts_text(const std::map<std::string, std::uint64_t>& counts) {
+  std::vector<std::pair<std::string, std::uint64_t>> sorted(counts.begin(), counts.end());
+  std::ranges::stable_sort(sorted, std::ranges::greater{}, &std::pair<std::string, std::uint64_t>::second);
+  std::vector<std::string> parts;
+  for (const auto& [name, count] : sorted) parts.push_back(fmt::format("{} {}", name, count_text(count)));
+  return joined(parts);
+}
+
+std::string render_child(const api::ChildSa& child) {
+  const api::Counters& c = child.counters;
+  std::string out = wrapped(
+      fmt::format("Child SA {}: {}, {}, ESP in {}, {} old{}", child.id, child.suite, child.mode,
+                  child.encapsulation == "udp" ? "UDP" : "IP", duration_text(child.age), rekey_text(child.rekey_in)),
+      4);
+  out += wrapped(plain_tunnels(child.local, child.remote), 6);
+  const auto direction = [](const char* name, const std::string& spi, std::uint64_t packets, std::uint64_t bytes) {
+    return fmt::format("      {:<4} SPI {:<10} {:>15} packets {:>9}\n", name, spi, count_text(packets),
+                       size_text(bytes));
+  };
+  out += direction("in", child.spi_inbound, c.inbound_packets, c.inbound_bytes);
+  out += direction("out", child.spi_outbound, c.outbound_packets, c.outbound_bytes);
+  if (c.replay_drops + c.integrity_drops > 0) {
+    out += wrapped(fmt::format("dropped: {} replayed, {} with a wrong integrity check", count_text(c.replay_drops),
+                               count_text(c.integrity_drops)),
+                   6);
+  }
+  return out;
+}
+
+std::string render_ike(const api::IkeSa& sa) {
+  std::string out = wrapped(fmt::format("IKE SA {}: {}, {}, {} old{}", sa.id, sa.role, sa.suite, duration_text(sa.age),
+                                        rekey_text(sa.rekey_in)),
+                            2);
+  out += wrapped(fmt::format("{} ({}) <-> {} ({})", sa.local, sa.local_id, sa.remote, sa.remote_id), 4);
+  out += fmt::format("    SPIs {} {}\n", sa.spi_i, sa.spi_r);
+  if (sa.local_behind_nat || sa.remote_behind_nat) {
+    const char* who = sa.local_behind_nat && sa.remote_behind_nat ? "both sides are"
+                      : sa.local_behind_nat                       ? "this side is"
+                                                                  : "the peer is";
+    out += fmt::format("    {} behind a NAT\n", who);
+  }
+  for (const api::ChildSa& child : sa.children) out += render_child(child);
+  return out;
+}
+
+std::string render_daemon(const api::DaemonStatus& daemon, const Look& look) {
+  std::string out = wrapped(fmt::format("culvertd {}, up {}, pid {}, configuration {}", daemon.version,
+                                        duration_text(daemon.uptime), daemon.pid, daemon.config),
+                            0);
+  out += wrapped(fmt::format("interface {}, UDP ports {} and {}", daemon.tun, daemon.ike_port, daemon.nat_port), 0);
+  if (!daemon.export_keys.empty()) {
+    out += colored(fmt::format("ALL KEYS ARE WRITTEN to {}", daemon.export_keys), Color::red, look.color) + '\n';
+  }
+  return out;
+}
+
+std::uint64_t value(const std::map<std::string, std::uint64_t>& counts, const char* name) {
+  const auto found = counts.find(name);
+  return found == counts.end() ? 0 : found->second;
+}
+
+}  // namespace
+
+std::string render(const api::TunnelStatus& tunnel, const Look& look) {
+  std::string out = fmt::format("{}  {}  peer {}  start {}  ({})\n", colored(tunnel.name, Color::bold, look.color),
+                                colored(api::name_of(tunnel.state), color_of(tunnel.state), look.color), tunnel.peer,
+                                tunnel.start, tunnel.place);
+  out += wrapped(plain_tunnels(tunnel.local, tunnel.remote), 2);
+  if (!tunnel.progress.empty() && tunnel.state != api::TunnelState::up) out += wrapped(tunnel.progress, 2);
+  for (const api::IkeSa& sa : tunnel.ike_sas) out += render_ike(sa);
+  if (tunnel.last_failure && tunnel.state != api::TunnelState::up) {
+    const auto age = static_cast<std::uint64_t>(std::max<std::int64_t>(0, look.now - tunnel.last_failure->time) / 1000);
+    out += wrapped(fmt::format("failed {} ago: {}", duration_text(age), tunnel.last_failure->message), 2);
+    out += wrapped(tunnel.last_failure->hint, 4);
+  }
+  if (tunnel.retry_in) out += fmt::format("  next attempt in {}\n", duration_text(*tunnel.retry_in));
+  return out;
+}
+
+std::string render(const api::Status& status, const Look& look) {
+  std::string out = render_daemon(status.daemon, look);
+  for (const api::TunnelStatus& tunnel : status.tunnels) out += '\n' + render(tunnel, look);
+  if (status.tunnels.empty()) out += "\nno tunnels\n";
+  out += '\n';
+  out += wrapped(fmt::format("IKE: {} datagrams in, {} out, {} sent again, {} half-open",
+                             count_text(value(status.ike_counters, "datagrams_in")),
+                             count_text(value(status.ike_counters, "datagrams_out")),
+                             count_text(value(status.ike_counters, "retransmissions")),
+                             count_text(value(status.ike_counters, "half_open"))),
+                 0);
+  if (!status.ike_drops.empty()) out += wrapped("IKE datagrams dropped: " + counts_text(status.ike_drops), 0);
+  if (!status.packet_drops.empty()) out += wrapped("packets dropped: " + counts_text(status.packet_drops), 0);
+  return out;
+}
+
+std::string render(const api::TunnelList& list, const Look& look) {
+  if (list.tunnels.empty()) return "no tunnels\n";
+  std::vector<std::vector<std::string>> rows = {{"NAME", "STATE", "START", "PEER", "LOCAL <-> REMOTE"}};
+  for (const api::TunnelSummary& tunnel : list.tunnels) {
+    rows.push_back({tunnel.name, std::string(api::name_of(tunnel.state)), tunnel.start, tunnel.peer,
+                    plain_tunnels(tunnel.local, tunnel.remote, 1)});
+  }
+  std::string out = columns(rows);
+  if (!look.color) return out;
+  // Colours come after the alignment, which counts columns.
+  const std::size_t state_column =
+      std::ranges::max(rows, {}, [](const auto& row) { return row[0].size(); })[0].size() + 2;
+  std::string colorful;
+  std::size_t start = 0;
+  for (std::size_t i = 0; start < out.size(); ++i) {
+    const std::size_t end = out.find('\n', start) + 1;
+    std::string line = out.substr(start, end - start);
+    if (i > 0)
+      line.replace(state_column, rows[i][1].size(), colored(rows[i][1], color_of(list.tunnels[i - 1].state), true));
+    colorful += line;
+    start = end;
+  }
+  return colorful;
+}
+
+std::string render(const api::ApplyResult& result, const Look& look) {
+  std::string out;
+  for (const std::string& name : result.added) out += colored("+ " + name, Color::green, look.color) + "  new\n";
+  for (const std::string& name : result.removed) out += colored("- " + name, Color::red, look.color) + "  removed\n";
+  for (const api::TunnelChange& change : result.changed) {
+    out += colored("~ " + change.name, Color::yellow, look.color) +
+           (change.restarts ? "  is set up anew\n" : "  its SAs stay\n");
+    for (const std::string& line : change.changes) out += wrapped(line, 4);
+  }
+  if (result.policies_changed) out += "~ the [[policy]] rules\n";
+  for (const std::string& line : result.daemon) out += wrapped("~ [daemon] " + line, 0);
+  if (result.daemon_restart_needed) out += "the changes of [daemon] need a restart of culvertd\n";
+  for (const api::Problem& warning : result.warnings) out += render(warning, look);
+  out += fmt::format("{}: {} new, {} removed, {} changed, {} as before\n",
+                     result.applied ? "applied" : "nothing was applied (dry run)", result.added.size(),
+                     result.removed.size(), result.changed.size(), result.unchanged.size());
+  return out;
+}
+
+std::string render(const api::LogEntry& entry, const Look& look) {
+  const Color color = entry.level == api::LogLevel::error     ? Color::red
+                      : entry.level == api::LogLevel::warning ? Color::yellow
+                      : entry.level == api::LogLevel::debug   ? Color::dim
+                                                              : Color::none;
+  return fmt::format("{} {} {}{}\n", time_text(entry.time),
+                     colored(fmt::format("{:<7}", api::name_of(entry.level)), color, look.color),
+                     entry.tunnel.empty() ? "" : colored(entry.tunnel, Color::bold, look.color) + ": ", entry.text);
+}
+
+std::string render(const api::Problem& problem, const Look& look) {
+  std::string place = problem.file;
+  if (problem.line != 0) place += fmt::format(":{}", problem.line);
+  if (problem.column != 0) place += fmt::format(":{}", problem.column);
+  const bool is_error = problem.severity == "error";
+  std::string out = fmt::format("{}: {} ", colored(place, Color::bold, look.color),
+                                colored(problem.severity + ":", is_error ? Color::red : Color::yellow, look.color));
+  if (!problem.field.empty()) out += problem.field + ": ";
+  out += problem.message + '\n';
+  return out + wrapped(problem.hint, 2);
+}
+
+std::string render(const api::Error& error, const Look& look) {
+  std::string out = fmt::format("{} {}\n", colored("culvert:", Color::red, look.color), error.message);
+  out += wrapped(error.hint, 2);
+  for (const api::Problem& problem : error.problems) out += render(problem, look);
+  return out;
+}
+
+}  // namespace culvert::cli

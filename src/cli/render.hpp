@@ -1,0 +1,27 @@
+// Render: answers of the daemon as text for people, in 80 columns.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "api/schema.hpp"
+
+namespace culvert::cli {
+
+/// How to print, and the time of day for ages.
+struct Look {
+  bool color = false;
+  std::int64_t now = 0;  // milliseconds since 1970
+};
+
+[[nodiscard]] std::string render(const api::Status& status, const Look& look);
+/// Only the tunnels, as `culvert status NAME` shows them.
+[[nodiscard]] std::string render(const api::TunnelStatus& tunnel, const Look& look);
+[[nodiscard]] std::string render(const api::TunnelList& list, const Look& look);
+[[nodiscard]] std::string render(const api::ApplyResult& result, const Look& look);
+[[nodiscard]] std::string render(const api::LogEntry& entry, const Look& look);
+[[nodiscard]] std::string render(const api::Problem& problem, const Look& look);
+/// "culvert: MESSAGE", the way out and the problems.
+[[nodiscard]] std::string render(const api::Error& error, const Look& look);
+
+}  // namespace culvert::cli

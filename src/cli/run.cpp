@@ -1,0 +1,230 @@
+#include "cli/run.hpp"
+
+#include <ostream>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "api/client.hpp"
+#include "api/json.hpp"
+#include "base/version.hpp"
+#include "cli/local_commands.hpp"
+#include "cli/options.hpp"
+#include "cli/render.hpp"
+
+namespace culvert::cli {
+namespace {
+
+constexpr int kIndent = 2;
+constexpr std::chrono::seconds kDownPatience{5};
+constexpr std::chrono::seconds kFollowWait{30};
+
+ExitCode exit_code_of(const api::Error& error) {
+  switch (error.code) {
+    case api::ErrorCode::unreachable: return ExitCode::unreachable;
+    case api::ErrorCode::config_invalid: return ExitCode::config_invalid;
+    case api::ErrorCode::no_such_tunnel: return ExitCode::no_such_tunnel;
+    default: return ExitCode::failed;
+  }
+}
+
+/// The commands that ask the daemon.
+class Conversation {
+ public:
+  Conversation(const Options& options, const World& world)
+      : options_(options), world_(world), client_(options.socket) {}
+
+  ExitCode up();
+  ExitCode down();
+  ExitCode rekey();
+  ExitCode status();
+  ExitCode list() { return show(client_.list()); }
+  ExitCode apply() { return show(client_.apply({options_.dry_run})); }
+  ExitCode log();
+
+ private:
+  [[nodiscard]] Look look() const { return {world_.color_out, world_.now()}; }
+
+  ExitCode fail(const api::CallError& error) { return fail(error.error); }
+  ExitCode fail(const api::Error& error) {
+    if (options_.json) {
+      world_.out << api::to_json_text(error, kIndent) << '\n';
+    } else {
+      world_.err << render(error, {world_.color_err, world_.now()});
+    }
+    return exit_code_of(error);
+  }
+
+  template <typename T>
+  ExitCode show(const api::Answer<T>& answer) {
+    if (!answer) return fail(answer.error());
+    world_.out << (options_.json ? api::to_json_text(*answer, kIndent) + '\n' : render(*answer, look()));
+    return ExitCode::ok;
+  }
+
+  ExitCode up_failed(const api::TunnelStatus& tunnel);
+  ExitCode up_succeeded(const api::TunnelStatus& tunnel, bool before);
+  ExitCode not_in_time(const api::TunnelStatus& tunnel);
+  /// Prints what the log says of the tunnel since the last call.
+  void tell_story();
+
+  const Options& options_;
+  const World& world_;
+  api::Client client_;
+  std::optional<std::uint64_t> story_;
+};
+
+void Conversation::tell_story() {
+  if (!story_ || options_.json) return;
+  const auto page = client_.log({.after = story_, .limit = 100, .tunnel = options_.tunnel});
+  if (!page) return;
+  for (const api::LogEntry& entry : page->entries) {
+    if (entry.level != api::LogLevel::debug) world_.out << "  " << entry.text << '\n';
+  }
+  world_.out.flush();
+  story_ = page->next;
+}
+
+ExitCode Conversation::up() {
+  if (const auto page = client_.log({.limit = 1})) story_ = page->next;
+  auto tunnel = client_.up(options_.tunnel);
+  if (!tunnel) return fail(tunnel.error());
+  if (tunnel->state == api::TunnelState::up) return up_succeeded(*tunnel, true);
+  const std::uint64_t attempt = tunnel->attempts;
+  const auto end = std::chrono::steady_clock::now() + options_.wait;
+  while (options_.wait.count() > 0) {
+    tell_story();
+    if (tunnel->state == api::TunnelState::up) return up_succeeded(*tunnel, false);
+    if (tunnel->last_failure && tunnel->last_failure->attempt >= attempt) return up_failed(*tunnel);
+    if (std::chrono::steady_clock::now() >= end) return not_in_time(*tunnel);
+    std::this_thread::sleep_for(world_.poll);
+    tunnel = client_.tunnel(options_.tunnel);
+    if (!tunnel) return fail(tunnel.error());
+  }
+  if (options_.json) return show(tunnel);
+  world_.out << fmt::format("{} is {}\n", tunnel->name, api::name_of(tunnel->state));
+  return ExitCode::ok;
+}
+
+ExitCode Conversation::up_succeeded(const api::TunnelStatus& tunnel, bool before) {
+  if (options_.json) return show(api::Answer<api::TunnelStatus>(tunnel));
+  world_.out << fmt::format("{} is up{}", tunnel.name, before ? " already" : "");
+  if (!tunnel.ike_sas.empty()) {
+    const api::IkeSa& sa = tunnel.ike_sas.back();
+    world_.out << fmt::format(": {} <-> {}", sa.local, sa.remote);
+    if (!sa.children.empty()) world_.out << ", " << sa.children.back().suite;
+  }
+  world_.out << '\n';
+  return ExitCode::ok;
+}
+
+ExitCode Conversation::up_failed(const api::TunnelStatus& tunnel) {
+  const api::Failure& failure = *tunnel.last_failure;
+  if (options_.json) {
+    (void)show(api::Answer<api::TunnelStatus>(tunnel));
+    return ExitCode::failed;
+  }
+  api::Error error{.code = api::ErrorCode::conflict,
+                   .message = fmt::format("{} did not come up: {}", tunnel.name, failure.message),
+                   .hint = failure.hint,
+                   .field = {},
+                   .problems = {}};
+  if (tunnel.retry_in) error.hint += fmt::format("{}culvertd tries again by itself", error.hint.empty() ? "" : "\n");
+  return fail(error);
+}
+
+ExitCode Conversation::not_in_time(const api::TunnelStatus& tunnel) {
+  if (options_.json) {
+    (void)show(api::Answer<api::TunnelStatus>(tunnel));
+    return ExitCode::not_in_time;
+  }
+  const std::string seen = tunnel.progress.empty() ? std::string(api::name_of(tunnel.state)) : tunnel.progress;
+  (void)fail(api::Error{.code = api::ErrorCode::conflict,
+                        .message = fmt::format("{} is not up after {} s: the peer {} has not answered so far ({})",
+                                               tunnel.name, options_.wait.count(), tunnel.peer, seen),
+                        .hint = fmt::format("culvertd goes on trying: `culvert status {0}` and `culvert log -f {0}` "
+                                            "show how; does the peer run IKEv2, and do "
+                                            "firewalls let UDP ports 500 and 4500 through?",
+                                            tunnel.name),
+                        .field = {},
+                        .problems = {}});
+  return ExitCode::not_in_time;
+}
+
+ExitCode Conversation::down() {
+  auto tunnel = client_.down(options_.tunnel);
+  const auto end = std::chrono::steady_clock::now() + kDownPatience;
+  while (tunnel && tunnel->state == api::TunnelState::closing && std::chrono::steady_clock::now() < end) {
+    std::this_thread::sleep_for(world_.poll);
+    tunnel = client_.tunnel(options_.tunnel);
+  }
+  if (!tunnel || options_.json) return show(tunnel);
+  world_.out << fmt::format("{} is {}\n", tunnel->name, api::name_of(tunnel->state));
+  return ExitCode::ok;
+}
+
+ExitCode Conversation::rekey() {
+  const auto result = client_.rekey(options_.tunnel, {options_.rekey});
+  if (!result) return fail(result.error());
+  if (options_.json) {
+    world_.out << api::to_json_text(*result, kIndent) << '\n';
+  } else {
+    world_.out << fmt::format("{}: rekeying {} IKE and {} Child SAs\n", options_.tunnel, result->ike_sas,
+                              result->child_sas);
+  }
+  return ExitCode::ok;
+}
+
+ExitCode Conversation::status() {
+  if (options_.tunnel.empty()) return show(client_.status());
+  return show(client_.tunnel(options_.tunnel));
+}
+
+ExitCode Conversation::log() {
+  auto page = client_.log({.limit = options_.lines, .tunnel = options_.tunnel});
+  if (!page) return fail(page.error());
+  if (options_.json && !options_.follow) {
+    world_.out << api::to_json_text(*page, kIndent) << '\n';
+    return ExitCode::ok;
+  }
+  while (true) {
+    if (page->lost > 0 && !options_.json) world_.err << fmt::format("({} entries were not kept)\n", page->lost);
+    for (const api::LogEntry& entry : page->entries) {
+      world_.out << (options_.json ? api::to_json_text(entry) + '\n' : render(entry, look()));
+    }
+    world_.out.flush();
+    if (!options_.follow || !world_.follow_on()) return ExitCode::ok;
+    page = client_.log({.after = page->next, .limit = 1000, .tunnel = options_.tunnel, .wait = kFollowWait});
+    if (!page) return fail(page.error());
+  }
+}
+
+ExitCode dispatch(const Options& options, const World& world) {
+  Conversation conversation(options, world);
+  switch (options.command) {
+    case Command::up: return conversation.up();
+    case Command::down: return conversation.down();
+    case Command::rekey: return conversation.rekey();
+    case Command::status: return conversation.status();
+    case Command::list: return conversation.list();
+    case Command::apply: return conversation.apply();
+    case Command::log: return conversation.log();
+    case Command::check: return check(options, world);
+    case Command::keygen: return keygen(options, world);
+    case Command::version: return version(options, world);
+  }
+  return ExitCode::usage;
+}
+
+}  // namespace
+
+ExitCode run(std::vector<std::string> arguments, const World& world) {
+  const ParsedOptions parsed = parse_options(std::move(arguments));
+  if (!parsed.options) {
+    (parsed.exit_code == 0 ? world.out : world.err) << parsed.text;
+    return static_cast<ExitCode>(parsed.exit_code);
+  }
+  return dispatch(*parsed.options, world);
+}
+
+}  // namespace culvert::cli
