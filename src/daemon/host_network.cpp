@@ -1,0 +1,58 @@
+#include "daemon/host_network.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace culvert::daemon {
+
+Result<HostNetwork, io::IoError> HostNetwork::open(const io::RoutingOptions& options, io::Tun& tun) {
+  auto routes = io::TunnelRoutes::open(options, tun.index());
+  if (!routes) return err(routes.error());
+  auto addresses = io::AddedAddresses::open(tun.index());
+  if (!addresses) return err(addresses.error());
+  return HostNetwork(std::move(*routes), std::move(*addresses), tun);
+}
+
+std::vector<std::string> HostNetwork::apply(const control::NetworkWish& wish) {
+  std::vector<std::string> problems;
+  if (wish.mtu != wish_.mtu) {
+    if (const auto done = tun_->set_mtu(wish.mtu); !done) problems.push_back(done.error().text);
+  }
+  for (const model::InnerAddress& old : wish_.addresses) {
+    if (std::ranges::find(wish.addresses, old) == wish.addresses.end()) addresses_.remove(old.address);
+  }
+  // Addresses before routes: a route's preferred source must be an address of the host.
+  for (const model::InnerAddress& address : wish.addresses) {
+    if (std::ranges::find(wish_.addresses, address) != wish_.addresses.end()) continue;
+    if (const auto done = addresses_.add(address.address, address.prefix_length); !done) problems.push_back(done.error().text);
+  }
+  wish_ = wish;
+  apply_routes(problems);
+  return problems;
+}
+
+std::vector<std::string> HostNetwork::addresses_changed() {
+  std::vector<std::string> problems;
+  apply_routes(problems);
+  return problems;
+}
+
+void HostNetwork::apply_routes(std::vector<std::string>& problems) {
+  const auto addresses = io::local_addresses();
+  if (!addresses) problems.push_back(addresses.error().text);
+  std::vector<io::TunnelRoute> routes;
+  for (const control::RouteWish& wish : wish_.routes) {
+    io::TunnelRoute route{wish.destination, io::TunnelRoute::Kind::tunnel, std::nullopt};
+    if (wish.kind == control::RouteWish::Kind::bypass) route.kind = io::TunnelRoute::Kind::around;
+    if (addresses && route.kind == io::TunnelRoute::Kind::tunnel) {
+      // Of the tunnel's local networks only those of the route's family can be its source.
+      std::vector<net::AddressRange> candidates = wish_.inner_locals;
+      std::erase_if(candidates, [&](const net::AddressRange& range) { return range.family() != wish.destination.address.family(); });
+      route.preferred_source = io::local_address_within(*addresses, candidates);
+    }
+    routes.push_back(std::move(route));
+  }
+  if (const auto done = routes_.apply(routes); !done) problems.push_back(done.error().text);
+}
+
+}  // namespace culvert::daemon
