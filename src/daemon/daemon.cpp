@@ -1,0 +1,257 @@
+// Starting, turning and stopping. What the control protocol asks for stands in daemon_api.cpp.
+#include "daemon/daemon.hpp"
+
+#include <csignal>
+
+#include <fmt/format.h>
+
+#include "config/load.hpp"
+#include "daemon/notify.hpp"
+#include "ike/v2/ike_endpoint.hpp"
+#include "io/kernel_ipsec.hpp"
+
+namespace culvert::daemon {
+
+namespace asio = boost::asio;
+using Level = control::Notice::Level;
+
+std::optional<model::Spi> Daemon::Spis::allocate() {
+  const auto spi = data_plane_.allocate_spi();
+  return spi ? std::optional(*spi) : std::nullopt;
+}
+
+Daemon::Daemon(asio::io_context& io, Log& log, Options options, config::Config config)
+    : io_(io),
+      log_(log),
+      options_(std::move(options)),
+      config_(std::move(config)),
+      started_(clock_.now()),
+      data_plane_ready_(io),
+      monitor_ready_(io),
+      timer_(io),
+      signals_(io, SIGTERM, SIGINT, SIGHUP) {}
+
+Daemon::~Daemon() {
+  // The descriptors belong to others.
+  if (data_plane_ready_.is_open()) data_plane_ready_.release();
+  if (monitor_ready_.is_open()) monitor_ready_.release();
+}
+
+// ---------------------------------------------------------------- start
+
+Result<std::unique_ptr<Daemon>, std::string> Daemon::start(asio::io_context& io, Log& log, Options options, config::Config config) {
+  auto daemon = std::unique_ptr<Daemon>(new Daemon(io, log, std::move(options), std::move(config)));
+  if (auto opened = daemon->open(); !opened) return err(std::move(opened.error()));
+  daemon->begin();
+  return daemon;
+}
+
+Result<void, std::string> Daemon::open() {
+  const config::DaemonConfig& wanted = config_.daemon;
+  if (options_.socket.empty()) options_.socket = wanted.socket;
+  if (wanted.export_keys) {
+    auto exporter = KeyExport::open(*wanted.export_keys);
+    if (!exporter) return err(std::move(exporter.error()));
+    key_export_ = std::move(*exporter);
+    log_.write(Level::warning, "", fmt::format("session keys are exported to {}: whoever reads them reads all traffic", *wanted.export_keys));
+  }
+  // The control socket first: a second daemon with the same one must not touch the network of the first.
+  auto server = api::Server::listen(io_, options_.socket, *this, log_.ring());
+  if (!server) return err(server.error().message + (server.error().hint.empty() ? "" : ". " + server.error().hint));
+  server_ = std::move(*server);
+
+  datapath::SocketOptions sockets;
+  sockets.ike_port = wanted.ike_port;
+  sockets.nat_port = wanted.nat_port;
+  sockets.mark = wanted.fwmark;
+  auto outer = datapath::OuterSockets::open(sockets);
+  if (!outer) return err(std::move(outer.error().text));
+  io::TunOptions tun_options;
+  tun_options.name = wanted.tun_name;
+  auto tun = io::Tun::open(tun_options);
+  if (!tun) return err(std::move(tun.error().text));
+  datapath::DataPlaneOptions data_plane_options;
+  data_plane_options.engine.coalesce = true;
+  auto data_plane = datapath::UserspaceDataPlane::start(data_plane_options, std::move(*tun), std::move(*outer), random_);
+  if (!data_plane) return err(std::move(data_plane.error().text));
+  data_plane_ = std::move(*data_plane);
+
+  io::RoutingOptions routing;
+  routing.table = wanted.routing_table;
+  routing.mark = wanted.fwmark;
+  auto network = HostNetwork::open(routing, data_plane_->tun());
+  if (!network) return err(std::move(network.error().text));
+  network_.emplace(std::move(*network));
+  auto monitor = io::NetworkMonitor::open();
+  if (!monitor) return err(std::move(monitor.error().text));
+  monitor_.emplace(std::move(*monitor));
+
+  spis_ = std::make_unique<Spis>(*data_plane_);
+  ike::EndpointSettings settings;
+  settings.ike_port = wanted.ike_port;
+  settings.nat_port = wanted.nat_port;
+  settings.export_keys = key_export_.has_value();
+  ike_ = std::make_unique<ike::v2::IkeEndpoint>(settings, random_, *spis_);
+  control_ = std::make_unique<control::ControlPlane>(control::ControlSettings{wanted.ike_port, wanted.nat_port, settings.export_keys}, *ike_,
+                                                     *data_plane_, random_);
+  paths_ = std::make_unique<PathFinder>(io_, wanted.fwmark);
+  return {};
+}
+
+void Daemon::begin() {
+  const datapath::DataPlaneFacts facts = data_plane_->facts();
+  log_.write(Level::info, "",
+             fmt::format("listening on UDP {} and {}{}, packets through {} (offload {}), control socket {}", config_.daemon.ike_port,
+                         config_.daemon.nat_port, facts.ipv6 ? ", IPv4 and IPv6" : ", IPv4 only", facts.tun_name, facts.tun_offload,
+                         options_.socket));
+  if (const auto kernel = io::kernel_ipsec(); kernel.in_use()) {
+    log_.write(Level::warning, "",
+               fmt::format("the kernel has {} IPsec SAs and {} policies of another program; they take ESP away from culvertd (see: ip xfrm "
+                           "state, ip xfrm policy)",
+                           kernel.sas, kernel.policies));
+  }
+  data_plane_ready_.assign(data_plane_->wakeup_fd());
+  monitor_ready_.assign(monitor_->fd());
+  wait_for_data_plane();
+  wait_for_network_changes();
+  wait_for_signals();
+  config::Config wanted = std::move(config_);
+  config_ = {};
+  config_.daemon = wanted.daemon;
+  const config::Diff diff = config::diff(config_, wanted);
+  run_config(std::move(wanted), diff);
+  notify_ready(fmt::format("{} tunnels", config_.tunnels.size()));
+}
+
+void Daemon::run_config(config::Config wanted, const config::Diff& diff) {
+  secrets_.load(wanted);
+  log_.set_level(options_.log_level.value_or(wanted.daemon.log_level));
+  config_ = std::move(wanted);
+  for (const config::Problem& warning : config_.warnings) log_.write(Level::warning, "", warning.to_string());
+  if (config_.tunnels.empty()) log_.write(Level::warning, "", fmt::format("{} has no tunnel", options_.config));
+  control_->apply(config_, diff, now());
+  for (const auto& [name, id] : control_->connection_ids()) secrets_.name_connection(id, name);
+  pump();
+}
+
+// ---------------------------------------------------------------- the loop
+
+void Daemon::wait_for_data_plane() {
+  data_plane_ready_.async_wait(asio::posix::stream_descriptor::wait_read, [this](const boost::system::error_code& error) {
+    if (error) return;
+    data_plane_->handle_wakeup();
+    while (auto datagram = data_plane_->poll_datagram()) control_->handle_datagram(datagram->path, datagram->message, now());
+    control_->handle_data_plane(now());
+    if (const auto fault = data_plane_->poll_fault()) fail(*fault);
+    pump();
+    if (!stopping_) wait_for_data_plane();
+  });
+}
+
+void Daemon::wait_for_network_changes() {
+  monitor_ready_.async_wait(asio::posix::stream_descriptor::wait_read, [this](const boost::system::error_code& error) {
+    if (error) return;
+    const auto changes = monitor_->take(io::RoutingOptions{}.protocol);
+    if (changes.addresses) log_problems(network_->addresses_changed());
+    if (!stopping_) wait_for_network_changes();
+  });
+}
+
+void Daemon::wait_for_signals() {
+  signals_.async_wait([this](const boost::system::error_code& error, int signal) {
+    if (error) return;
+    if (signal != SIGHUP) return stop();
+    notify_reloading();
+    log_.write(Level::info, "", "SIGHUP: reading the configuration again");
+    if (const auto applied = apply(api::ApplyRequest{}); !applied) {
+      log_.write(Level::error, "", applied.error().message);
+      for (const api::Problem& problem : applied.error().problems) {
+        log_.write(Level::error, "", fmt::format("{}:{}:{}: {}: {}", problem.file, problem.line, problem.column, problem.field, problem.message));
+      }
+    }
+    notify_ready(fmt::format("{} tunnels", config_.tunnels.size()));
+    wait_for_signals();
+  });
+}
+
+void Daemon::pump() {
+  while (auto request = control_->poll_request()) {
+    std::visit([this](auto&& one) { carry_out(std::forward<decltype(one)>(one)); }, std::move(*request));
+  }
+  while (const auto notice = control_->poll_notice()) log_.write(*notice);
+  while (const auto transmit = control_->poll_transmit()) {
+    const int error = data_plane_->send_ike(transmit->path, transmit->message);
+    // The data plane counts it; a lost message is sent again by IKE's own timers.
+    if (error != 0) {
+      log_.write(Level::debug, "",
+                 fmt::format("an IKE message to {} was refused: {}", transmit->path.remote.to_string(), io::errno_text(error)));
+    }
+  }
+  const auto next = control_->poll_timeout();
+  if (!next || stopping_) {
+    timer_.cancel();
+    return;
+  }
+  timer_.expires_after(std::max(Duration::zero(), *next - now()));
+  timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;
+    control_->handle_timeout(now());
+    pump();
+  });
+}
+
+void Daemon::carry_out(control::FindPath&& request) {
+  const auto connection = request.connection;
+  const auto attempt = request.attempt;
+  paths_->find(request, [this, connection, attempt](const Result<net::Path, std::string>& path) {
+    if (stopping_) return;
+    control_->handle_path(connection, attempt, path, now());
+    pump();
+  });
+}
+
+void Daemon::carry_out(control::SetNetwork&& request) { log_problems(network_->apply(request.wish)); }
+
+void Daemon::carry_out(control::SendKeepalive&& request) { (void)data_plane_->send_keepalive(request.path); }
+
+void Daemon::carry_out(control::ExportIkeKeys&& request) {
+  if (key_export_) key_export_->add(request);
+}
+
+void Daemon::carry_out(control::ExportEspKeys&& request) {
+  if (key_export_) key_export_->add(request);
+}
+
+void Daemon::carry_out(ike::SharedKeyMacRequest&& request) {
+  control_->handle_completion(request.token, secrets_.compute(request), now());
+}
+
+void Daemon::log_problems(const std::vector<std::string>& problems) {
+  for (const std::string& problem : problems) log_.write(Level::error, "", problem);
+}
+
+// ---------------------------------------------------------------- end
+
+void Daemon::stop() {
+  if (stopping_) return;
+  log_.write(Level::info, "", "ending on request: telling the peers, taking back routes and addresses");
+  notify_stopping();
+  control_->shutdown(now());
+  stopping_ = true;
+  pump();
+  paths_->cancel();
+  server_->close();
+  signals_.cancel();
+  data_plane_ready_.release();
+  monitor_ready_.release();
+  // What is on its way out of the loop ends by itself; the destructors take everything back.
+  io_.stop();
+}
+
+void Daemon::fail(const std::string& problem) {
+  log_.write(Level::error, "", problem);
+  exit_code_ = kExitFailed;
+  stop();
+}
+
+}  // namespace culvert::daemon

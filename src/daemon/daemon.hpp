@@ -1,0 +1,118 @@
+// Daemon: the graph of objects and the event loop that turns them. The one place that joins sockets, time and the pure layers.
+//
+// One thread runs the loop: IKE, control and the control protocol. Packets have a thread of their own inside the data plane.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "api/handlers.hpp"
+#include "api/server.hpp"
+#include "config/config.hpp"
+#include "control/control_plane.hpp"
+#include "crypto/random.hpp"
+#include "daemon/host_network.hpp"
+#include "daemon/key_export.hpp"
+#include "daemon/keys.hpp"
+#include "daemon/log.hpp"
+#include "daemon/options.hpp"
+#include "daemon/path_finder.hpp"
+#include "datapath/userspace_data_plane.hpp"
+#include "ike/face.hpp"
+#include "io/clock.hpp"
+#include "io/network_monitor.hpp"
+
+namespace culvert::daemon {
+
+class Daemon final : public api::Handlers {
+ public:
+  /// Opens everything that can be refused (sockets, TUN, netlink, control socket), in an order that leaves nothing behind when it is.
+  /// The error is a sentence with the way out. `io` and `log` must outlive the daemon.
+  [[nodiscard]] static Result<std::unique_ptr<Daemon>, std::string> start(boost::asio::io_context& io, Log& log, Options options,
+                                                                          config::Config config);
+  ~Daemon() override;
+  Daemon(const Daemon&) = delete;
+  Daemon& operator=(const Daemon&) = delete;
+
+  /// kExitOk after a requested end, kExitFailed after a fault.
+  [[nodiscard]] int exit_code() const { return exit_code_; }
+
+  // api::Handlers (daemon_api.cpp)
+  [[nodiscard]] Result<api::Status, api::Error> status() override;
+  [[nodiscard]] Result<api::TunnelStatus, api::Error> tunnel(const std::string& name) override;
+  [[nodiscard]] Result<api::TunnelList, api::Error> list() override;
+  [[nodiscard]] Result<api::TunnelStatus, api::Error> up(const std::string& name) override;
+  [[nodiscard]] Result<api::TunnelStatus, api::Error> down(const std::string& name) override;
+  [[nodiscard]] Result<api::RekeyResult, api::Error> rekey(const std::string& name, const api::RekeyRequest& request) override;
+  [[nodiscard]] Result<api::ApplyResult, api::Error> apply(const api::ApplyRequest& request) override;
+
+ private:
+  /// Gives IKE its SPIs out of the data plane.
+  class Spis final : public ike::SpiAllocator {
+   public:
+    explicit Spis(ipsec::DataPlane& data_plane) : data_plane_(data_plane) {}
+    [[nodiscard]] std::optional<model::Spi> allocate() override;
+    void release(model::Spi spi) override { data_plane_.release_spi(spi); }
+
+   private:
+    ipsec::DataPlane& data_plane_;
+  };
+
+  Daemon(boost::asio::io_context& io, Log& log, Options options, config::Config config);
+  [[nodiscard]] Result<void, std::string> open();
+  void begin();
+  void stop();
+  void fail(const std::string& problem);
+
+  void wait_for_data_plane();
+  void wait_for_network_changes();
+  void wait_for_signals();
+  /// Carries out what the control plane asks for, logs what it says, sends what it made, and sets the timer.
+  void pump();
+  void carry_out(control::FindPath&& request);
+  void carry_out(control::SetNetwork&& request);
+  void carry_out(control::SendKeepalive&& request);
+  void carry_out(control::ExportIkeKeys&& request);
+  void carry_out(control::ExportEspKeys&& request);
+  void carry_out(ike::SharedKeyMacRequest&& request);
+  /// Makes `wanted` what runs.
+  void run_config(config::Config wanted, const config::Diff& diff);
+  void log_problems(const std::vector<std::string>& problems);
+  [[nodiscard]] Instant now() const { return clock_.now(); }
+  [[nodiscard]] std::optional<api::TunnelStatus> tunnel_status(const std::string& name) const;
+
+  boost::asio::io_context& io_;
+  Log& log_;
+  Options options_;
+  config::Config config_;
+  io::MonotonicClock clock_;
+  Instant started_;
+  int exit_code_ = kExitOk;
+  bool stopping_ = false;
+  crypto::SystemRandom random_;
+  SharedSecrets secrets_;
+
+  // In the order of dependence: each may use the ones before it.
+  std::optional<KeyExport> key_export_;
+  std::unique_ptr<datapath::UserspaceDataPlane> data_plane_;
+  std::optional<HostNetwork> network_;
+  std::unique_ptr<Spis> spis_;
+  std::unique_ptr<ike::Endpoint> ike_;
+  std::unique_ptr<control::ControlPlane> control_;
+  std::unique_ptr<PathFinder> paths_;
+  std::unique_ptr<api::Server> server_;
+
+  std::optional<io::NetworkMonitor> monitor_;
+  boost::asio::posix::stream_descriptor data_plane_ready_;
+  boost::asio::posix::stream_descriptor monitor_ready_;
+  boost::asio::steady_timer timer_;
+  boost::asio::signal_set signals_;
+};
+
+}  // namespace culvert::daemon

@@ -1,0 +1,131 @@
+// What the culvert command asks of the daemon.
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/version.hpp"
+#include "config/load.hpp"
+#include "daemon/daemon.hpp"
+#include "daemon/status_view.hpp"
+
+namespace culvert::daemon {
+namespace {
+
+std::vector<api::Problem> to_problems(const config::Problems& problems) {
+  std::vector<api::Problem> list;
+  for (const config::Problem& problem : problems) {
+    list.push_back({problem.severity == config::Severity::error ? "error" : "warning", problem.position.file, problem.position.line,
+                    problem.position.column, problem.field, problem.message, problem.hint});
+  }
+  return list;
+}
+
+std::map<std::string, std::uint64_t> without_zeros(const std::vector<std::pair<std::string, std::uint64_t>>& counters) {
+  std::map<std::string, std::uint64_t> map;
+  for (const auto& [name, count] : counters) {
+    if (count != 0) map.emplace(name, count);
+  }
+  return map;
+}
+
+}  // namespace
+
+std::optional<api::TunnelStatus> Daemon::tunnel_status(const std::string& name) const {
+  const auto view = control_->tunnel(name);
+  const config::TunnelConfig* tunnel = config_.find(name);
+  if (!view || tunnel == nullptr) return std::nullopt;
+  return to_status(*view, tunnel->connection, now());
+}
+
+Result<api::Status, api::Error> Daemon::status() {
+  api::Status status;
+  status.daemon.version = kVersion;
+  status.daemon.pid = static_cast<std::uint64_t>(::getpid());
+  status.daemon.uptime = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(now() - started_).count());
+  status.daemon.config = options_.config;
+  status.daemon.tun = data_plane_->facts().tun_name;
+  status.daemon.ike_port = config_.daemon.ike_port;
+  status.daemon.nat_port = config_.daemon.nat_port;
+  status.daemon.export_keys = config_.daemon.export_keys.value_or("");
+  for (const config::TunnelConfig& tunnel : config_.tunnels) {
+    if (auto one = tunnel_status(tunnel.connection.name)) status.tunnels.push_back(std::move(*one));
+  }
+  const ike::EndpointCounters counters = ike_->counters();
+  status.ike_counters = {{"datagrams_in", counters.datagrams_in},
+                         {"datagrams_out", counters.datagrams_out},
+                         {"retransmissions", counters.retransmissions},
+                         {"half_open", counters.half_open}};
+  for (std::size_t i = 0; i < counters.dropped.size(); ++i) {
+    if (counters.dropped[i] != 0) status.ike_drops.emplace(ike::name_of(static_cast<ike::DatagramDrop>(i)), counters.dropped[i]);
+  }
+  status.packet_drops = without_zeros(data_plane_->drop_counters());
+  return status;
+}
+
+Result<api::TunnelStatus, api::Error> Daemon::tunnel(const std::string& name) {
+  auto status = tunnel_status(name);
+  if (!status) return err(api::no_such_tunnel(name));
+  return std::move(*status);
+}
+
+Result<api::TunnelList, api::Error> Daemon::list() {
+  api::TunnelList list;
+  for (const config::TunnelConfig& tunnel : config_.tunnels) {
+    if (const auto status = tunnel_status(tunnel.connection.name)) list.tunnels.push_back(to_summary(*status));
+  }
+  return list;
+}
+
+Result<api::TunnelStatus, api::Error> Daemon::up(const std::string& name) {
+  const config::TunnelConfig* tunnel = config_.find(name);
+  if (tunnel == nullptr) return err(api::no_such_tunnel(name));
+  if (tunnel->peer_kind == config::PeerKind::any) {
+    return err(api::Error{api::ErrorCode::conflict,
+                          fmt::format("tunnel {} has peer = \"any\": it comes up when the peer calls", name),
+                          "To begin from this end, name the peer's address.", "peer", {}});
+  }
+  (void)control_->up(name, now());
+  pump();
+  return this->tunnel(name);
+}
+
+Result<api::TunnelStatus, api::Error> Daemon::down(const std::string& name) {
+  if (!control_->down(name, now())) return err(api::no_such_tunnel(name));
+  pump();
+  return tunnel(name);
+}
+
+Result<api::RekeyResult, api::Error> Daemon::rekey(const std::string& name, const api::RekeyRequest& request) {
+  const bool ike = request.what != api::RekeyWhat::child;
+  const bool child = request.what != api::RekeyWhat::ike;
+  const auto count = control_->rekey(name, ike, child, now());
+  if (!count) return err(api::no_such_tunnel(name));
+  if (count->ike_sas + count->child_sas == 0) {
+    return err(api::Error{api::ErrorCode::conflict, fmt::format("tunnel {} is not up", name), fmt::format("Run: culvert up {}", name), "", {}});
+  }
+  pump();
+  return api::RekeyResult{count->ike_sas, count->child_sas};
+}
+
+Result<api::ApplyResult, api::Error> Daemon::apply(const api::ApplyRequest& request) {
+  auto loaded = config::load(options_.config);
+  if (!loaded) {
+    return err(api::Error{api::ErrorCode::config_invalid, fmt::format("{} has errors; nothing was changed", options_.config),
+                          "Mend them and run `culvert apply` again.", "", to_problems(loaded.error())});
+  }
+  const config::Diff diff = config::diff(config_, *loaded);
+  api::ApplyResult result;
+  result.applied = !request.dry_run;
+  result.added = diff.added;
+  result.removed = diff.removed;
+  for (const config::TunnelChange& change : diff.changed) result.changed.push_back({change.name, change.changes, change.restarts});
+  result.unchanged = diff.unchanged;
+  result.policies_changed = diff.policies_changed;
+  result.daemon = diff.daemon;
+  result.daemon_restart_needed = diff.daemon_restart_needed;
+  result.warnings = to_problems(loaded->warnings);
+  if (!request.dry_run) run_config(std::move(*loaded), diff);
+  return result;
+}
+
+}  // namespace culvert::daemon
