@@ -1,14 +1,10 @@
 #include "daemon/path_finder.hpp"
 
-#include <sys/socket.h>
-
 #include <boost/asio/post.hpp>
 #include <fmt/format.h>
 
-#include <cerrno>
-#include <cstring>
-
 #include "base/text.hpp"
+#include "io/addresses.hpp"
 
 namespace culvert::daemon {
 namespace {
@@ -19,22 +15,6 @@ using udp = asio::ip::udp;
 net::IpAddress from_asio(const asio::ip::address& address) {
   if (address.is_v4()) return net::IpAddress::v4(address.to_v4().to_bytes());
   return net::IpAddress::v6(address.to_v6().to_bytes());
-}
-
-asio::ip::address to_asio(const net::IpAddress& address) { return asio::ip::make_address(address.to_string()); }
-
-// The kernel's choice of source address for a destination: a connected UDP socket sends nothing by itself.
-Result<net::IpAddress, std::string> source_for(asio::io_context& io, const net::IpAddress& remote, std::uint32_t mark) {
-  boost::system::error_code error;
-  udp::socket socket(io);
-  socket.open(remote.is_v4() ? udp::v4() : udp::v6(), error);
-  if (error) return err(error.message());
-  if (mark != 0) ::setsockopt(socket.native_handle(), SOL_SOCKET, SO_MARK, &mark, sizeof mark);
-  socket.connect(udp::endpoint(to_asio(remote), 500), error);
-  if (error) return err(error.message());
-  const auto local = socket.local_endpoint(error);
-  if (error) return err(error.message());
-  return from_asio(local.address());
 }
 
 }  // namespace
@@ -48,8 +28,8 @@ Result<net::Path, std::string> PathFinder::path_to(const net::IpAddress& remote,
     }
     return net::Path{{*request.local, 0}, {remote, 0}};
   }
-  const auto local = source_for(io_, remote, mark_);
-  if (!local) return err(fmt::format("no way to the peer {}: {}", remote.to_string(), local.error()));
+  const auto local = io::local_address_towards(remote, mark_);
+  if (!local) return err(fmt::format("no way to the peer {}: {}", remote.to_string(), local.error().text));
   return net::Path{{*local, 0}, {remote, 0}};
 }
 
