@@ -127,10 +127,11 @@ void ControlPlane::on(ipsec::SaExpired&& event, Instant now) {
   }
 }
 
-void ControlPlane::on(ipsec::UnknownSpi&& event, Instant) {
+void ControlPlane::on(ipsec::UnknownSpi&& event, Instant now) {
   notices_.push_back({Level::debug, "",
                       fmt::format("ESP from {} with the unknown SPI 0x{:08x}: an old SA of the peer's, or of our last run",
                                   event.path.remote.to_string(), event.spi.value())});
+  ike_.handle_command(ike::UnknownEspSpi{event.path, event.spi}, now);
 }
 
 void ControlPlane::on(ike::ChildSaUseOutbound&& event, Instant) { data_plane_.use_outbound(event.child); }
