@@ -113,10 +113,16 @@ class Parser {
     add("version", "Show the version");
   }
 
+  /// The first word that can be meant as a command.
   static std::string first_word(const std::vector<std::string>& arguments) {
-    const auto word =
-        std::ranges::find_if(arguments, [](const std::string& argument) { return !argument.starts_with('-'); });
-    return word == arguments.end() ? std::string() : *word;
+    for (std::size_t i = 0; i < arguments.size(); ++i) {
+      if (arguments[i] == "-s" || arguments[i] == "--socket") {
+        ++i;  // its value
+      } else if (!arguments[i].starts_with('-')) {
+        return arguments[i];
+      }
+    }
+    return {};
   }
 
   static std::string suggestion(const std::string& word) {

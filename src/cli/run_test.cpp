@@ -1,0 +1,303 @@
+// The command against a daemon with canned answers: what it prints, in full, and its exit codes.
+#include "cli/run.hpp"
+
+#include <cstdlib>
+#include <ctime>
+#include <fstream>
+#include <sstream>
+
+#include <sys/stat.h>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "api/fake_daemon.hpp"
+#include "cli/text.hpp"
+#include "config/words.hpp"
+
+namespace culvert::cli {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+class Command : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    ::setenv("TZ", "UTC", 1);
+    ::tzset();
+  }
+  int run(std::vector<std::string> arguments, bool color = false) {
+    out_.str({});
+    err_.str({});
+    arguments.insert(arguments.begin(), {"--socket", daemon_.socket().string()});
+    World world{.out = out_, .err = err_, .color_out = color, .color_err = color, .now = [] {
+                  return std::int64_t{1'000'060'000};
+                }};
+    world.poll = std::chrono::milliseconds(1);
+    world.follow_on = [this] {
+      daemon_.log.append(3'000, api::LogLevel::info, "office", "later");
+      return follow_rounds_-- > 0;
+    };
+    return static_cast<int>(cli::run(std::move(arguments), world));
+  }
+  [[nodiscard]] std::string out() const { return out_.str(); }
+  [[nodiscard]] std::string err() const { return err_.str(); }
+
+  void office_is_up() {
+    api::TunnelStatus& office = daemon_.handlers.office;
+    office.state = api::TunnelState::up;
+    api::IkeSa sa{.id = 1,
+                  .role = "initiator",
+                  .spi_i = "0x0123456789abcdef",
+                  .spi_r = "0xfedcba9876543210",
+                  .local = "192.0.2.1:4500",
+                  .remote = "192.0.2.2:4500",
+                  .local_id = "192.0.2.1",
+                  .remote_id = "gw.example.net",
+                  .suite = "aes256gcm16-prfsha256-x25519"};
+    sa.remote_behind_nat = true;
+    sa.age = 125;
+    sa.rekey_in = 12600;
+    api::ChildSa child{.id = 2,
+                       .spi_inbound = "0xc0000001",
+                       .spi_outbound = "0xc0000002",
+                       .suite = "aes128gcm16-esn",
+                       .mode = "tunnel",
+                       .encapsulation = "udp",
+                       .local = {"10.1.0.0/16"},
+                       .remote = {"10.2.0.0/16"}};
+    child.age = 65;
+    child.rekey_in = 3000;
+    child.counters = {.inbound_packets = 1234567,
+                      .inbound_bytes = 1500000000,
+                      .outbound_packets = 9,
+                      .outbound_bytes = 756,
+                      .replay_drops = 3};
+    sa.children.push_back(child);
+    office.ike_sas.push_back(sa);
+  }
+
+  api::testing::FakeDaemon daemon_;
+  int follow_rounds_ = 0;
+
+ private:
+  std::ostringstream out_, err_;
+};
+
+TEST_F(Command, StatusGolden) {
+  office_is_up();
+  api::Status& status = daemon_.handlers.answer;
+  status.daemon = {"0.1.0", 1234, 3725, "/etc/culvert", "culvert0", 500, 4500, "/tmp/keys"};
+  api::TunnelStatus home{.name = "home",
+                         .state = api::TunnelState::retrying,
+                         .start = "auto",
+                         .peer = "198.51.100.7",
+                         .local = {"10.1.0.0/16"},
+                         .remote = {"10.9.0.0/16"},
+                         .place = "home.toml:3"};
+  home.last_failure = api::Failure{4, 1'000'000'000, "no_answer", "the peer 198.51.100.7 did not answer",
+                                   "is it running, and do firewalls let UDP ports 500 and 4500 through?"};
+  home.retry_in = 12;
+  status.tunnels.push_back(home);
+  status.ike_counters = {{"datagrams_in", 10}, {"datagrams_out", 12}, {"retransmissions", 2}};
+  status.ike_drops = {{"malformed", 3}, {"unknown_ike_sa", 1000}};
+  status.packet_drops = {{"replayed", 4}};
+  daemon_.start();
+  EXPECT_EQ(run({"status"}), 0);
+  EXPECT_EQ(out(),
+            R"(culvertd 0.1.0, up 1h2m, pid 1234, configuration /etc/culvert
+interface culvert0, UDP ports 500 and 4500
+ALL KEYS ARE WRITTEN to /tmp/keys
+
+office  up  peer 192.0.2.2  start auto  (office.toml:1)
+  10.1.0.0/16 <-> 10.2.0.0/16
+  IKE SA 1: initiator, aes256gcm16-prfsha256-x25519, 2m5s old, rekey in 3h30m
+    192.0.2.1:4500 (192.0.2.1) <-> 192.0.2.2:4500 (gw.example.net)
+    SPIs 0x0123456789abcdef 0xfedcba9876543210
+    the peer is behind a NAT
+    Child SA 2: aes128gcm16-esn, tunnel, ESP in UDP, 1m5s old, rekey in 50m
+      10.1.0.0/16 <-> 10.2.0.0/16
+      in   SPI 0xc0000001       1,234,567 packets    1.5 GB
+      out  SPI 0xc0000002               9 packets     756 B
+      dropped: 3 replayed, 0 with a wrong integrity check
+
+home  retrying  peer 198.51.100.7  start auto  (home.toml:3)
+  10.1.0.0/16 <-> 10.9.0.0/16
+  failed 1m ago: the peer 198.51.100.7 did not answer
+    is it running, and do firewalls let UDP ports 500 and 4500 through?
+  next attempt in 12s
+
+IKE: 10 datagrams in, 12 out, 2 sent again, 0 half-open
+IKE datagrams dropped: unknown_ike_sa 1,000, malformed 3
+packets dropped: replayed 4
+)");
+  EXPECT_EQ(err(), "");
+  std::istringstream lines(out());
+  for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), kWidth) << line;
+  EXPECT_EQ(out().find('\x1b'), std::string::npos);
+  EXPECT_EQ(run({"status"}, true), 0);
+  EXPECT_THAT(out(), HasSubstr("\x1b[32mup\x1b[0m"));
+  EXPECT_EQ(run({"status", "office"}), 0);
+  EXPECT_THAT(out(), StartsWith("office  up"));
+  EXPECT_EQ(run({"status", "--json"}), 0);
+  EXPECT_THAT(out(), StartsWith("{\n  \"daemon\": {\n    \"version\": \"0.1.0\""));
+}
+
+TEST_F(Command, ListGolden) {
+  daemon_.handlers.office.remote.push_back("10.3.0.0/16");
+  daemon_.start();
+  EXPECT_EQ(run({"list"}), 0);
+  EXPECT_EQ(out(),
+            "NAME    STATE  START  PEER       LOCAL <-> REMOTE\n"
+            "office  down   auto   192.0.2.2  10.1.0.0/16 <-> 10.2.0.0/16 and 1 more\n");
+}
+
+TEST_F(Command, UpTellsTheStory) {
+  daemon_.log.append(0, api::LogLevel::info, "office", "an old story");
+  daemon_.handlers.on_poll = [this, polls = 0](api::TunnelStatus& tunnel) mutable {
+    if (++polls == 1) daemon_.log.append(1, api::LogLevel::info, "office", "sent IKE_SA_INIT request");
+    if (polls == 1) daemon_.log.append(1, api::LogLevel::debug, "office", "a detail");
+    if (polls == 3) office_is_up(), tunnel.state = api::TunnelState::up;
+  };
+  daemon_.start();
+  EXPECT_EQ(run({"up", "office"}), 0);
+  EXPECT_EQ(out(), "  sent IKE_SA_INIT request\noffice is up: 192.0.2.1:4500 <-> 192.0.2.2:4500, aes128gcm16-esn\n");
+  EXPECT_EQ(run({"up", "office", "--wait", "0"}), 0);
+}
+
+TEST_F(Command, UpThatFailsSaysWhyAndWhatToDo) {
+  daemon_.handlers.office.last_failure = api::Failure{0, 0, "no_answer", "an old failure", ""};
+  daemon_.handlers.on_poll = [](api::TunnelStatus& tunnel) {
+    tunnel.state = api::TunnelState::retrying;
+    tunnel.last_failure = api::Failure{tunnel.attempts, 0, "authentication_failed", "the peer refused our secret",
+                                       "compare the secret on both sides"};
+    tunnel.retry_in = 5;
+  };
+  daemon_.start();
+  EXPECT_EQ(run({"up", "office"}), 1);
+  EXPECT_EQ(err(),
+            "culvert: office did not come up: the peer refused our secret\n  compare the secret on both sides\n  "
+            "culvertd tries again by itself\n");
+  EXPECT_EQ(run({"up", "office", "--json"}), 1);
+  EXPECT_THAT(out(), HasSubstr("\"message\": \"the peer refused our secret\""));
+}
+
+TEST_F(Command, UpThatTakesTooLong) {
+  daemon_.start();
+  EXPECT_EQ(run({"up", "office", "-w", "1"}), 6);
+  EXPECT_THAT(
+      err(),
+      StartsWith("culvert: office is not up after 1 s: the peer 192.0.2.2 has not answered so far (connecting)\n"));
+}
+
+TEST_F(Command, DownRekeyApply) {
+  api::ApplyResult& result = daemon_.handlers.apply_answer;
+  result.added = {"lab"};
+  result.changed = {{"office", {"peer: 192.0.2.2 -> 192.0.2.9"}, true}};
+  result.unchanged = {"home"};
+  daemon_.start();
+  EXPECT_EQ(run({"down", "office"}), 0);
+  EXPECT_EQ(out(), "office is down\n");
+  EXPECT_EQ(run({"rekey", "office"}), 0);
+  EXPECT_EQ(out(), "office: rekeying 0 IKE and 1 Child SAs\n");
+  EXPECT_EQ(run({"rekey", "office", "--ike"}), 0);
+  EXPECT_EQ(out(), "office: rekeying 1 IKE and 0 Child SAs\n");
+  EXPECT_EQ(run({"rekey", "office", "--ike", "--child", "--json"}), 0);
+  EXPECT_EQ(out(), "{\n  \"ike_sas\": 1,\n  \"child_sas\": 1\n}\n");
+  EXPECT_EQ(run({"apply", "--dry-run"}), 0);
+  EXPECT_EQ(out(),
+            "+ lab  new\n~ office  is set up anew\n    peer: 192.0.2.2 -> 192.0.2.9\n"
+            "nothing was applied (dry run): 1 new, 0 removed, 1 changed, 1 as before\n");
+}
+
+TEST_F(Command, ApplyOfABrokenConfiguration) {
+  daemon_.handlers.failure =
+      api::Error{api::ErrorCode::config_invalid,
+                 "the configuration has 1 error; nothing was changed",
+                 "",
+                 "",
+                 {{"error", "a.toml", 3, 4, "tunnel.a.peer", "\"x y\" is no name", "write a name"}}};
+  daemon_.start();
+  EXPECT_EQ(run({"apply"}), 4);
+  EXPECT_EQ(err(),
+            "culvert: the configuration has 1 error; nothing was changed\na.toml:3:4: error: tunnel.a.peer: \"x y\" is "
+            "no name\n  write a name\n");
+}
+
+TEST_F(Command, Log) {
+  daemon_.log.append(1'000, api::LogLevel::info, "office", "is up");
+  daemon_.log.append(2'500, api::LogLevel::warning, "", "careful");
+  daemon_.start();
+  EXPECT_EQ(run({"log"}), 0);
+  EXPECT_EQ(out(), "1970-01-01 00:00:01.000 info    office: is up\n1970-01-01 00:00:02.500 warning careful\n");
+  EXPECT_EQ(run({"log", "-n", "1"}), 0);
+  EXPECT_EQ(out(), "1970-01-01 00:00:02.500 warning careful\n");
+  follow_rounds_ = 1;
+  EXPECT_EQ(run({"log", "-f", "office", "--json"}), 0);
+  EXPECT_THAT(out(), HasSubstr(R"("tunnel":"office","text":"later"})"));
+}
+
+TEST_F(Command, ErrorsAndTheirExitCodes) {
+  EXPECT_EQ(run({"status"}), 3);
+  EXPECT_THAT(err(), HasSubstr("culvert: culvertd is not running: there is no socket"));
+  EXPECT_EQ(run({"status", "--json"}), 3);
+  EXPECT_THAT(out(), StartsWith("{\n  \"code\": \"unreachable\""));
+  daemon_.start();
+  EXPECT_EQ(run({"up", "nowhere"}), 5);
+  EXPECT_THAT(err(), StartsWith("culvert: there is no tunnel \"nowhere\"\n"));
+  EXPECT_EQ(run({"stauts"}), 2);
+  EXPECT_THAT(err(), HasSubstr("Did you mean \"status\"?"));
+  EXPECT_EQ(run({"up"}), 2);
+  EXPECT_EQ(run({"up", "office", "--wait", "-5"}), 2);
+  EXPECT_EQ(run({}), 2);
+  EXPECT_EQ(run({"--help"}), 0);
+  for (const char* word : {"Exit codes", "keygen", "not reachable"}) EXPECT_THAT(out(), HasSubstr(word));
+}
+
+TEST_F(Command, KeygenIsReadByTheParser) {
+  EXPECT_EQ(run({"keygen"}), 0);
+  const std::string first = out().substr(0, out().size() - 1);
+  const auto secret = config::parse_secret(first);
+  ASSERT_TRUE(secret);
+  EXPECT_EQ(secret->size(), 32u);
+  EXPECT_EQ(run({"keygen"}), 0);
+  EXPECT_NE(out(), first + "\n");
+  const auto file = (daemon_.folder() / "new.psk").string();
+  EXPECT_EQ(run({"keygen", "-o", file}), 0);
+  struct stat status{};
+  ASSERT_EQ(::stat(file.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0600u);
+  EXPECT_EQ(run({"keygen", "-o", file}), 1) << "never overwritten";
+}
+
+TEST_F(Command, CheckNeedsNoDaemon) {
+  const auto file = (daemon_.folder() / "a.toml").string();
+  std::ofstream(file) << "[tunnel.office]\npeer = \"192.0.2.2\"\nsecret = \"0123456789abcdef\"\nlocal = "
+                         "[\"10.1.0.0/16\"]\nremote = [\"10.2.0.0/16\"]\n";
+  ::chmod(file.c_str(), 0600);
+  EXPECT_EQ(run({"check", file}), 0);
+  EXPECT_THAT(out(), HasSubstr("good, 1 tunnel:"));
+  std::ofstream(file, std::ios::app) << "remot = 1\n";
+  EXPECT_EQ(run({"check", file}), 4);
+  EXPECT_EQ(out(), file + ":6:1: error: tunnel.office.remot: there is no such setting\n  did you mean \"remote\"?\n" +
+                       file + ": 1 error\n");
+  EXPECT_EQ(run({"check", file, "--json"}), 4);
+  EXPECT_THAT(out(), StartsWith("{\n  \"ok\": false"));
+}
+
+TEST(Text, Units) {
+  EXPECT_EQ(duration_text(59), "59s");
+  EXPECT_EQ(duration_text(3600), "1h");
+  EXPECT_EQ(duration_text(90061), "1d1h");
+  EXPECT_EQ(size_text(999), "999 B");
+  EXPECT_EQ(size_text(1000), "1.0 kB");
+  EXPECT_EQ(size_text(999'999), "1.0 MB");
+  EXPECT_EQ(size_text(~0ull), "18 EB");
+  EXPECT_EQ(count_text(1000), "1,000");
+  EXPECT_EQ(count_text(999), "999");
+  EXPECT_EQ(time_text(-1).size(), 23u);
+}
+
+}  // namespace
+}  // namespace culvert::cli
