@@ -1,0 +1,150 @@
+#include "ipsec/sad.hpp"
+
+#include <gtest/gtest.h>
+
+#include "ipsec/engine_test_kit.hpp"
+#include "ipsec/outbound_path.hpp"
+
+namespace culvert::ipsec {
+namespace {
+
+using namespace test_kit;
+using namespace std::chrono_literals;
+
+// The parts of an engine, so that a test may reach into an SA.
+class Parts : public testing::Test {
+ protected:
+  SaPair& install(std::uint64_t id, const model::EspSuite& suite = {}, model::TrafficSelectors remote = {}) {
+    auto [a, b] = kit_.make_pair(id, suite);
+    if (!remote.empty()) a.remote = std::move(remote);
+    auto pair = SaPair::make(std::move(a), crypto::Backend::automatic);
+    CHECK(pair.has_value());
+    SaPair& reference = **pair;
+    CHECK(sad_.install(std::move(*pair)).has_value());
+    return reference;
+  }
+  net::PacketInfo info(const Bytes& packet) { return net::parse_packet(packet).value(); }
+  CollectingWire send(const Bytes& packet, const Offload& offload = {}) {
+    InnerBuffer buffer(packet, offload);
+    const InnerPacket view = buffer.view();
+    CollectingWire wire;
+    path_.run({&view, 1}, kit_.now, wire);
+    return wire;
+  }
+  std::vector<DataPlaneEvent> events() {
+    std::vector<DataPlaneEvent> all;
+    while (auto event = events_.pop()) all.push_back(std::move(*event));
+    return all;
+  }
+
+  TwoEngines kit_;
+  EngineOptions options_;
+  Spd spd_;
+  Sad sad_{options_.spi_layout};
+  EventQueue events_{100};
+  DropCounters drops_;
+  OutboundPath path_{options_, spd_, sad_, events_, drops_, kit_.random};
+};
+
+TEST_F(Parts, InboundIsFoundByTheWholeSpiOnly) {
+  std::vector<SaPair*> pairs;
+  for (std::uint64_t id = 1; id <= 300; ++id) pairs.push_back(&install(id));
+  for (SaPair* const pair : pairs) {
+    const std::uint32_t spi = pair->params.spi_inbound.value();
+    EXPECT_EQ(sad_.find_inbound(spi), pair);
+    EXPECT_EQ(sad_.find_inbound(spi ^ 0x0001'0000U), nullptr);  // another generation
+    EXPECT_EQ(sad_.find_inbound(spi ^ 0x8000'0000U), nullptr);  // another node
+  }
+  EXPECT_EQ(sad_.find_inbound(0), nullptr);
+  EXPECT_EQ(sad_.find_inbound(0xffff'ffff), nullptr);
+}
+
+TEST_F(Parts, OutboundIsTheNewestThatMayCarryThePacket) {
+  SaPair& all = install(1);
+  SaPair& narrow = install(2, {}, {selector("10.2.0.0/24[udp]")});
+  const net::PacketInfo udp = info(udp_packet(kit_.v4, {}));
+  const net::PacketInfo tcp = info(tcp_packet(kit_.v4, 1, 0x10, {}));
+  EXPECT_EQ(sad_.find_outbound(TwoEngines::kConnection, udp), &narrow);
+  EXPECT_EQ(sad_.find_outbound(TwoEngines::kConnection, tcp), &all);
+  EXPECT_EQ(sad_.find_outbound(model::ConnectionId{99}, udp), nullptr);
+  narrow.outbound.meter.shut();
+  EXPECT_EQ(sad_.find_outbound(TwoEngines::kConnection, udp), &all);
+  sad_.retire(model::ChildSaId{1}, kit_.now + 1s);
+  EXPECT_EQ(sad_.find_outbound(TwoEngines::kConnection, udp), nullptr);
+}
+
+TEST_F(Parts, RetiredPairsEndInOrderAndGiveTheirSpisBack) {
+  const model::Spi first = install(1).params.spi_inbound;
+  const model::Spi second = install(2).params.spi_inbound;
+  sad_.retire(model::ChildSaId{1}, kit_.now + 3s);
+  sad_.retire(model::ChildSaId{2}, kit_.now + 2s);
+  sad_.retire(model::ChildSaId{1}, kit_.now + 4s);  // again: the later word counts
+  EXPECT_EQ(sad_.next_expiry(), kit_.now + 2s);
+  std::vector<model::Spi> released;
+  sad_.expire(kit_.now + 3s, released);
+  EXPECT_EQ(released, std::vector<model::Spi>{second});
+  EXPECT_NE(sad_.find_inbound(first.value()), nullptr);
+  sad_.expire(kit_.now + 4s, released);
+  EXPECT_EQ(released.size(), 2U);
+  EXPECT_EQ(sad_.find_inbound(first.value()), nullptr);
+  EXPECT_EQ(sad_.find_outbound(TwoEngines::kConnection, info(udp_packet(kit_.v4, {}))), nullptr);
+  EXPECT_FALSE(sad_.next_expiry().has_value());
+  EXPECT_TRUE(sad_.all().empty());
+}
+
+// RFC 4303 3.3.3: numbers never cycle, with 32 bits or 64; a rekey is asked for long before, and in the end nothing leaves.
+TEST_F(Parts, SequenceNumbersRunOutWithoutWrapping) {
+  spd_.replace({{TwoEngines::kPolicy, PolicyAction::protect, kit_.alice_side, kit_.bob_side, TwoEngines::kConnection}});
+  for (const model::EsnId esn : {model::EsnId::no_esn, model::EsnId::esn}) {
+    const bool wide = esn == model::EsnId::esn;
+    const std::uint64_t id = wide ? 2 : 1;
+    model::EspSuite suite;
+    suite.esn = esn;
+    SaPair& sa = install(id, suite);
+    path_.invalidate_flows();
+    const std::uint64_t limit = wide ? 0xffff'ffff'ffff'ffff : 0xffff'ffff;
+    sa.outbound.sequence = SequenceCounter(wide, limit - 3);
+    const Bytes packet = udp_packet(kit_.v4, as_bytes("x"));
+    for (std::uint64_t i = 1; i <= 2; ++i) {
+      const CollectingWire wire = send(packet);
+      ASSERT_EQ(wire.packets().size(), 1U);
+      // The AEAD's IV is the number itself (RFC 4106 3.1).
+      EXPECT_EQ(load_be64(wire.packets()[0].data() + kEspHeaderSize), limit - 3 + i);
+    }
+    const auto asked = only<SaExpired>(events());
+    ASSERT_EQ(asked.size(), 1U);
+    EXPECT_FALSE(asked[0].hard);
+    // One number is left, a super-packet of three does not go at all.
+    const Offload offload{.segmentation = Offload::Segmentation::tcp4, .segment_size = 100, .checksum_partial = true};
+    EXPECT_TRUE(send(tcp_packet(kit_.v4, 1, 0x10, Bytes(300)), offload).trains.empty());
+    EXPECT_EQ(drops_.of(DropReason::sequence_exhausted), wide ? 6U : 3U);
+    const auto ended = only<SaExpired>(events());
+    ASSERT_EQ(ended.size(), 1U);
+    EXPECT_TRUE(ended[0].hard);
+    EXPECT_EQ(ended[0].child, model::ChildSaId{id});
+    for (int i = 0; i < 3; ++i) EXPECT_TRUE(send(packet).trains.empty());  // they wait for another SA
+    EXPECT_EQ(only<Acquire>(events()).size(), wide ? 0U : 1U);
+  }
+}
+
+// RFC 3602 3: IVs of CBC must not be predictable, so certainly no counter and never twice.
+TEST_F(Parts, CbcIvsAreRandom) {
+  spd_.replace({{TwoEngines::kPolicy, PolicyAction::protect, kit_.alice_side, kit_.bob_side, TwoEngines::kConnection}});
+  install(1, {.encryption = model::EncryptionId::aes_cbc, .integrity = model::IntegrityId::hmac_sha2_256_128});
+  std::set<Bytes> ivs;
+  std::array<int, 128> ones{};
+  constexpr int kPackets = 1000;
+  for (int i = 0; i < kPackets; ++i) {
+    const Bytes packet = send(udp_packet(kit_.v4, {})).packets().at(0);
+    const Bytes iv(packet.begin() + 8, packet.begin() + 24);
+    for (std::size_t bit = 0; bit < 128; ++bit) ones[bit] += (iv[bit / 8] >> (bit % 8)) & 1;
+    EXPECT_TRUE(ivs.insert(iv).second);
+  }
+  for (const int count : ones) {
+    EXPECT_GT(count, kPackets / 2 - 120);
+    EXPECT_LT(count, kPackets / 2 + 120);
+  }
+}
+
+}  // namespace
+}  // namespace culvert::ipsec
