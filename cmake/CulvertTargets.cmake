@@ -47,9 +47,10 @@ function(culvert_layer name)
   endif()
 endfunction()
 
-# culvert_executable(<name> <layer> [LIBS <third-party>...]): src/<layer>/main.cpp, once it exists.
+# culvert_executable(<name> <layer> [SYSTEM] [LIBS <third-party>...]): src/<layer>/main.cpp, once it exists. SYSTEM: a daemon, installed
+# into sbin.
 function(culvert_executable name layer)
-  cmake_parse_arguments(PARSE_ARGV 2 arg "" "" "LIBS")
+  cmake_parse_arguments(PARSE_ARGV 2 arg "SYSTEM" "" "LIBS")
   file(GLOB main CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/src/${layer}/main.cpp")
   if(NOT main)
     return()
@@ -58,7 +59,11 @@ function(culvert_executable name layer)
   target_link_libraries(${name} PRIVATE culvert_${layer} culvert_boost ${arg_LIBS})
   culvert_pch(${name} boost)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
-  install(TARGETS ${name})
+  if(arg_SYSTEM)
+    install(TARGETS ${name} RUNTIME DESTINATION sbin)
+  else()
+    install(TARGETS ${name} RUNTIME DESTINATION bin)
+  endif()
 endfunction()
 
 # culvert_test(<name> [BOOST] SOURCES <files>... [DEPS <layers>...] [LIBS <third-party>...] [LABELS <label>...] [TIMEOUT <s>]
