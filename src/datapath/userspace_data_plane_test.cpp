@@ -67,7 +67,7 @@ class DataPlane : public ::testing::Test {
   void transfer(Family family, const std::string& options) {
     io::testing::CommandResult result;
     for (int attempt = 0; attempt < 3; ++attempt) {
-      auto server = lab_->bob.ns.background("iperf3 -s -1");
+      auto server = lab_->bob.ns.background("exec iperf3 -s -1");
       (void)lab_->bob.ns.command(
           "for i in $(seq 100); do ss -Hltn 'sport = 5201' | grep -q . && break; sleep 0.05; done");
       result = lab_->alice.ns.command("iperf3 -c " + lab_->bob.inner_text(family) + " " + options);
@@ -179,7 +179,7 @@ TEST_F(DataPlane, APacketAboveTheMtuIsRefusedWithTheRightSize) {
 
 TEST_F(DataPlane, AcquireThenThePacketsThatWaitedLeave) {
   start_both();
-  auto pinging = lab_->alice.ns.background("ping -c 1 -W 20 " + lab_->bob.inner_text(Family::v4));
+  auto pinging = lab_->alice.ns.background("exec ping -c 1 -W 20 " + lab_->bob.inner_text(Family::v4));
   const auto acquire = lab_->alice.wait_event<ipsec::Acquire>();
   ASSERT_TRUE(acquire);
   EXPECT_EQ(acquire->policy, ipsec::PolicyId(1));

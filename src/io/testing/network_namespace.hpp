@@ -42,7 +42,8 @@ inline CommandResult shell(const std::string& command) {
   return result;
 }
 
-/// A shell command in the background; ended with its group when the object goes.
+/// A shell command in the background; ended with its group when the object goes. Begin it with `exec`, so that the end
+/// of the shell is the end of the program.
 class BackgroundCommand {
  public:
   explicit BackgroundCommand(const std::string& command) {
