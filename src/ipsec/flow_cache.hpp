@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/bytes.hpp"
+#include "base/random.hpp"
 #include "net/packet.hpp"
 
 namespace culvert::ipsec {
@@ -21,10 +22,15 @@ struct FlowKey {
 
   [[nodiscard]] static FlowKey of(const net::PacketInfo& packet) {
     FlowKey key;
-    const ByteView source = packet.source.bytes();
-    const ByteView destination = packet.destination.bytes();
-    std::memcpy(key.words.data(), source.data(), source.size());
-    std::memcpy(key.words.data() + 2, destination.data(), destination.size());
+    const std::uint8_t* const source = packet.source.bytes().data();
+    const std::uint8_t* const destination = packet.destination.bytes().data();
+    if (packet.family == net::Family::v4) {
+      std::memcpy(key.words.data(), source, 4);
+      std::memcpy(key.words.data() + 2, destination, 4);
+    } else {
+      std::memcpy(key.words.data(), source, 16);
+      std::memcpy(key.words.data() + 2, destination, 16);
+    }
     key.words[4] = (std::uint64_t{packet.source_port} << 48) | (std::uint64_t{packet.destination_port} << 32) |
                    (std::uint64_t{packet.protocol} << 16) | (std::uint64_t{packet.ports_visible} << 8) |
                    static_cast<std::uint64_t>(packet.family);
@@ -44,10 +50,12 @@ class FlowCache {
   };
 
   /// `entries` is rounded up to a power of two. `seed` is secret, so that nobody can aim at one set.
-  FlowCache(std::size_t entries, std::uint64_t seed) : seed_(seed | 1) {
+  FlowCache(std::size_t entries, std::uint64_t seed) {
     std::size_t size = 2;
     while (size < entries) size *= 2;
     entries_.resize(size);
+    SeededRandom expander(seed);
+    for (std::uint64_t& multiplier : multipliers_) multiplier = expander.u64() | 1;
   }
 
   /// Forgets everything; after each change of the SPD, and of the SAs that outbound packets may take.
@@ -71,17 +79,17 @@ class FlowCache {
   }
 
  private:
+  // Multilinear hashing: the products do not wait for each other, and the high bits depend on every bit of the key.
   [[nodiscard]] std::size_t set_of(const FlowKey& key) const {
-    std::uint64_t hash = seed_;
-    for (const std::uint64_t word : key.words) {
-      hash = (hash ^ word) * 0x9e37'79b9'7f4a'7c15U;
-      hash = (hash ^ (hash >> 32)) * seed_;
-      hash ^= hash >> 29;
+    std::uint64_t hash = 0;
+    for (std::size_t i = 0; i < key.words.size(); ++i) {
+      const std::uint64_t word = key.words[i];
+      hash += (word ^ (word >> 32)) * multipliers_[i];
     }
-    return static_cast<std::size_t>(hash) & (entries_.size() - 2);
+    return static_cast<std::size_t>(hash >> 32) & (entries_.size() - 2);
   }
 
-  std::uint64_t seed_;
+  std::array<std::uint64_t, 5> multipliers_{};
   std::uint64_t generation_ = 1;
   std::vector<Entry> entries_;
 };

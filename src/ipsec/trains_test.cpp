@@ -60,7 +60,7 @@ TEST_F(Trains, SuperPacketComesOutAsOneWhenCoalescing) {
     const Bytes super = tcp_packet(six ? pair.v6 : pair.v4, 1, 0x18, payload);
     const CollectingInner inner = pair.bob_receives_trains(pair.alice_sends({super}, offload).trains);
     ASSERT_EQ(inner.packets.size(), 1U);
-    EXPECT_EQ(inner.packets[0].size(), super.size());
+    ASSERT_EQ(inner.packets[0].size(), super.size());
     EXPECT_TRUE(std::equal(payload.begin(), payload.end(), inner.packets[0].end() - 60000));
     EXPECT_EQ(inner.offloads[0].segmentation, offload.segmentation);
     EXPECT_EQ(inner.offloads[0].segment_size, 1360U);
