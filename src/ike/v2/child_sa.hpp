@@ -22,6 +22,9 @@ struct ChildSa {
 
   /// The peer may not be able to receive on it yet (RFC 7296 2.8).
   bool hold_outbound = false;
+  /// We answered the request that made it, and the peer may not have the answer yet: until it proves otherwise, or this
+  /// instant, a request of ours about the pair would meet a peer that does not know it.
+  std::optional<Instant> unconfirmed_until;
   /// It lost a collision and is only there to be deleted (RFC 7296 2.8.1).
   bool redundant = false;
   std::optional<model::ChildSaId> replaces;

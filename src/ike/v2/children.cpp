@@ -40,9 +40,14 @@ ChildSa& install_child(Core& core, IkeSa& sa, ChildSa child, model::ChildSaParam
   return place->second;
 }
 
+void confirm_children(IkeSa& sa) {
+  for (auto& [id, child] : sa.children) child.unconfirmed_until.reset();
+}
+
 void release_outbound(Core& core, ChildSa& child) {
   if (!child.hold_outbound) return;
   child.hold_outbound = false;
+  child.unconfirmed_until.reset();
   core.emit(ChildSaUseOutbound{child.id});
 }
 
@@ -52,7 +57,8 @@ void remove_child(Core& core, IkeSa& sa, model::ChildSaId id, CloseReason reason
   // RFC 7296 2.8: the end of the replaced pair is the sign that the initiator of the rekey has the new one.
   for (auto& [other_id, other] : sa.children) {
     if (other.replaces == id && !other.redundant) release_outbound(core, other);
-    if (other.replaced_by == id) other.replaced_by.reset();
+    // A chain of rekeys can outrun the deletes: what this one replaced is then replaced by its successor.
+    if (other.replaced_by == id) other.replaced_by = child->replaced_by;
   }
   core.emit(ChildSaRemoved{
       .child = id, .connection = sa.connection.value_or(model::ConnectionId{}), .reason = reason, .linger = linger});

@@ -107,7 +107,8 @@ void CreateChildSaInitiator::handle_agreement(const ChildAgreement& agreement, c
   ChildSa* theirs = collision_ ? sa_.find_child(*collision_->child) : nullptr;
   // RFC 7296 2.8.1: of two pairs that replace the same one, that with the lowest nonce is closed by the side that made
   // it.
-  const bool loses = theirs != nullptr && has_lowest_nonce(nonce_, nonce_r, collision_->nonce_i, collision_->nonce_r);
+  // It holds also when the peer's pair has been rekeyed or, having lost, deleted already.
+  const bool loses = collision_ && has_lowest_nonce(nonce_, nonce_r, collision_->nonce_i, collision_->nonce_r);
   ChildSa child;
   child.redundant = loses;
   child.hold_outbound = loses;

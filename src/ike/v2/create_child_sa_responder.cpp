@@ -85,6 +85,7 @@ codec::Message CreateChildSaResponder::create(const codec::Message& request, Chi
   answer.add(codec::TsPayload{.side = Role::responder, .selectors = agreement.local, .unknown = {}});
 
   ChildSa child;
+  child.unconfirmed_until = core_.now + core_.answer_linger();
   if (old != nullptr) {
     // RFC 7296 2.8: traffic stays on the old pair until the initiator surely has the new one.
     child.replaces = old->id;

@@ -19,9 +19,13 @@ bool same_peers(const IkeSa& a, const IkeSa& b) {
   return a.connection == b.connection && a.local_id == b.local_id && a.remote_id == b.remote_id;
 }
 
-bool rivals(const IkeSa& a, const IkeSa& b) {
-  const Duration apart = a.begun_at < b.begun_at ? b.begun_at - a.begun_at : a.begun_at - b.begun_at;
-  return a.role != b.role && apart <= kSimultaneous;
+// `fresh` was just established beside `other`. What was up before the other side began `fresh` is no rival: who begins
+// anew knows what it does. Both ends see the same order, for an IKE_AUTH leaves only after its IKE_SA_INIT was
+// answered.
+bool rivals(const IkeSa& fresh, const IkeSa& other) {
+  const Duration apart =
+      fresh.begun_at < other.begun_at ? other.begun_at - fresh.begun_at : fresh.begun_at - other.begun_at;
+  return fresh.role != other.role && apart <= kSimultaneous && other.established_order > fresh.begun_order;
 }
 
 // An own attempt whose IKE_AUTH has not left yet can end without the peer's noticing.
@@ -67,7 +71,7 @@ void establish(Core& core, IkeSa& sa, const model::ConnectionConfig& config) {
 
 Rivalry find_rival(Core& core, const IkeSa& sa) {
   for (const IkeSa* other : core.sas.of_connection(*sa.connection)) {
-    if (other->id == sa.id || other->phase != Phase::established || !same_peers(*other, sa) || !rivals(*other, sa))
+    if (other->id == sa.id || other->phase != Phase::established || !same_peers(*other, sa) || !rivals(sa, *other))
       continue;
     // Both ends know both SPIs and come to the same result: the larger initiator's SPI stays.
     Rivalry rivalry{.loser = other->spi_i < sa.spi_i ? other->id : sa.id, .rival_child = std::nullopt};

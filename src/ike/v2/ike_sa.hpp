@@ -88,6 +88,7 @@ struct IkeSa {
   std::optional<model::IkeSaId> predecessor;  // whose rekey made this one
 
   bool authenticated = false;  // the peer proved its identity, here or in a predecessor
+  bool heard = false;          // an authentic message of the peer came on this IKE SA
   bool announced = false;      // IkeSaEstablished was emitted, IkeSaClosed not yet
   /// The user wants it gone although it is not established yet.
   bool terminating = false;

@@ -33,7 +33,9 @@ void InformationalResponder::handle_child_deletes(const codec::Message& request,
       // RFC 7296 1.4.1: when both DELETEs cross, neither response names the pair.
       const bool crossed = sa_.activity() == Activity::delete_child && sa_.exchange->child() == child->id;
       if (!crossed) ours.push_back(child->spi_inbound);
-      const bool replaced = child->replaced_by.has_value() || child->redundant;
+      // The loser of a simultaneous rekey may be deleted before our own request is answered.
+      const bool lost = sa_.activity() == Activity::rekey_child && child->replaces == sa_.exchange->child();
+      const bool replaced = child->replaced_by.has_value() || child->redundant || lost;
       remove_child(core_, sa_, child->id, replaced ? CloseReason::rekeyed : CloseReason::peer_deleted, kInboundLinger);
     }
   }

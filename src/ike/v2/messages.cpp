@@ -6,6 +6,7 @@
 
 #include "base/check.hpp"
 #include "ike/codec/serialize.hpp"
+#include "ike/v2/children.hpp"
 #include "ike/v2/closing.hpp"
 #include "ike/v2/describe.hpp"
 #include "ike/v2/ike_auth_responder.hpp"
@@ -96,6 +97,7 @@ void receive_response(Core& core, IkeSa& sa, const net::Path& path, const codec:
     return receive_malformed(core, sa, path, message.header, "it has an unknown payload marked critical");
   }
   sa.last_inbound = core.now;
+  sa.heard = true;
   sa.window.answered(message.header.message_id);
   follow_peer(core, sa, path);
   auto exchange = std::exchange(sa.exchange, nullptr);
@@ -128,6 +130,8 @@ void receive_request(Core& core, IkeSa& sa, const net::Path& path, const codec::
   if (const auto fault = payload_fault(*form, message)) return receive_malformed(core, sa, path, header, *fault);
   sa.window.accept(header.message_id);
   sa.last_inbound = core.now;
+  sa.heard = true;
+  confirm_children(sa);
   follow_peer(core, sa, path);
   dispatch_request(core, sa, path, *form, message);
 }
@@ -187,7 +191,8 @@ void receive(Core& core, IkeSa& sa, const net::Path& path, ByteView datagram, co
 }
 
 void suspect(Core& core, IkeSa& sa, std::string_view why) {
-  if (sa.phase != Phase::established || !sa.hints.allow(core.now)) return;
+  // One that the peer has never spoken on may be unknown to it because our answer to its rekey is still under way.
+  if (sa.phase != Phase::established || !sa.heard || !sa.hints.allow(core.now)) return;
   core.progress(sa, fmt::format("{}; checking", why));
   core.touch(sa);
   if (!sa.window.idle()) {

@@ -15,6 +15,21 @@ namespace {
 // RFC 7296 2.2: message ids must not wrap; the IKE SA ends long before.
 constexpr model::MessageId kLastMessageId{0xffff0000};
 
+// A pair that the peer may not have yet is neither rekeyed nor deleted: it would say that there is none.
+std::optional<Instant> blocked_until(const IkeSa& sa, const Task& task) {
+  std::optional<model::ChildSaId> about;
+  if (const auto* rekey = std::get_if<RekeyChildTask>(&task)) about = rekey->child;
+  if (const auto* remove = std::get_if<DeleteChildTask>(&task)) about = remove->child;
+  if (!about) return std::nullopt;
+  const auto found = sa.children.find(*about);
+  return found == sa.children.end() ? std::nullopt : found->second.unconfirmed_until;
+}
+
+Instant ready_at(const IkeSa& sa, const QueuedTask& queued) {
+  const auto blocked = blocked_until(sa, queued.task);
+  return blocked ? std::max(*blocked, queued.not_before) : queued.not_before;
+}
+
 bool may_run(const IkeSa& sa, const Task& task) {
   switch (sa.phase) {
     case Phase::established: return true;
@@ -50,8 +65,9 @@ void run_tasks(Core& core, IkeSa& sa) {
   if (sa.window.next_id() >= kLastMessageId && sa.announced)
     close_ike_sa(core, sa, CloseReason::lifetime_expired, Phase::gone);
   while (!sa.exchange && sa.window.may_send()) {
-    const auto next = std::ranges::find_if(
-        sa.tasks, [&](const QueuedTask& queued) { return queued.not_before <= core.now && may_run(sa, queued.task); });
+    const auto next = std::ranges::find_if(sa.tasks, [&](const QueuedTask& queued) {
+      return ready_at(sa, queued) <= core.now && may_run(sa, queued.task);
+    });
     if (next == sa.tasks.end()) return;
     const Task task = std::move(next->task);
     sa.tasks.erase(next);
@@ -64,7 +80,7 @@ std::optional<Instant> next_task_time(const IkeSa& sa) {
   std::optional<Instant> first;
   if (sa.exchange || !sa.window.may_send()) return first;
   for (const QueuedTask& queued : sa.tasks) {
-    if (may_run(sa, queued.task)) first = earliest(first, queued.not_before);
+    if (may_run(sa, queued.task)) first = earliest(first, ready_at(sa, queued));
   }
   return first;
 }
