@@ -11,7 +11,6 @@ std::string_view name_of(IoDrop drop) {
     case IoDrop::outer_refused: return "outer_refused";
     case IoDrop::tun_read_invalid: return "tun_read_invalid";
     case IoDrop::tun_write_refused: return "tun_write_refused";
-    case IoDrop::event_queue_full: return "event_queue_full";
     case IoDrop::install_refused: return "install_refused";
     case IoDrop::count_: break;
   }

@@ -21,7 +21,6 @@ enum class IoDrop : std::uint8_t {
   outer_refused,      // the kernel refused to send: no route, source address gone, filtered
   tun_read_invalid,   // a virtio header that says what we did not agree to
   tun_write_refused,  // the kernel refused an inner packet, or TUN was full
-  event_queue_full,   // an event while the control thread was behind
   install_refused,    // the engine refused an SA that was found right before
   count_
 };

@@ -147,7 +147,10 @@ void UserspaceDataPlane::handle_wakeup() {
   Shared& shared = state_->shared;
   shared.to_control.drain();
   append(state_->datagrams, shared.datagrams.take_all());
-  append(state_->events, shared.events.take_all());
+  auto events = shared.events.take_all();
+  const bool was_full = events.size() >= shared.events.capacity();
+  append(state_->events, std::move(events));
+  if (was_full) shared.to_worker.signal();  // it may hold more and sleep
   append(state_->faults, shared.faults.take_all());
   for (const model::Spi spi : shared.released.take_all()) state_->spis.release(spi);
 }

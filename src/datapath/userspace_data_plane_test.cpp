@@ -177,6 +177,33 @@ TEST_F(DataPlane, APacketAboveTheMtuIsRefusedWithTheRightSize) {
   EXPECT_EQ(lab_->ping(Family::v4, "-c 2 -i 0.05 -M dont -s 5000").status, 0);
 }
 
+TEST_F(DataPlane, ATunnelMayProtectTheTrafficBetweenItsOwnEnds) {
+  lab_->host_to_host = true;
+  start_both();
+  const WireCapture wire = capture();
+  ASSERT_EQ(lab_->install({.suite = kGcm}), "");
+  for (const Family family : {Family::v4, Family::v6}) {
+    const auto pinged = lab_->alice.ns.command("ping -c 3 -i 0.05 -W 5 " + lab_->bob.outer(family).to_string());
+    EXPECT_EQ(pinged.status, 0) << pinged.output;
+  }
+  EXPECT_EQ(counters(lab_->bob).inbound_packets, 6U);
+  const auto seen = wire.take();
+  EXPECT_TRUE(seen.others.empty()) << seen.others[0];
+  EXPECT_GE(seen.esp_in_udp, 6U);
+}
+
+TEST_F(DataPlane, AKilledEndLeavesNoPlaintextBehind) {
+  start_both();
+  ASSERT_EQ(lab_->install({.suite = kGcm}), "");
+  const WireCapture wire = capture();
+  // TUN goes as it does with the process; the routes are not taken back.
+  EXPECT_EQ(lab_->alice.ns.command("ip link del cvt0").status, 0);
+  for (const Family family : {Family::v4, Family::v6}) EXPECT_NE(lab_->ping(family, "-c 1 -W 0.3").status, 0);
+  const auto seen = wire.take();
+  EXPECT_TRUE(seen.others.empty()) << seen.others[0];
+  EXPECT_EQ(seen.esp_in_udp, 0U);
+}
+
 TEST_F(DataPlane, AcquireThenThePacketsThatWaitedLeave) {
   start_both();
   auto pinging = lab_->alice.ns.background("exec ping -c 1 -W 20 " + lab_->bob.inner_text(Family::v4));

@@ -100,9 +100,8 @@ void Worker::carry_out(InstallCommand& command) {
   model::Spi spi = command.params.spi_inbound;
   if (engine_.install(std::move(command.params), now_)) return;
   shared_.counters.count(IoDrop::install_refused);
-  (void)shared_.events.push(ipsec::SaExpired{child, true});
+  refused_.push_back(child);
   (void)shared_.released.push(std::move(spi));
-  control_wanted_ = true;
 }
 
 void Worker::answer(const AskCommand& command) {
@@ -133,10 +132,19 @@ void Worker::pump_socket(const OuterSockets::Entry& entry) {
   }
 }
 
+std::optional<ipsec::DataPlaneEvent> Worker::next_event() {
+  if (refused_.empty()) return engine_.poll_event();
+  const model::ChildSaId child = refused_.back();
+  refused_.pop_back();
+  return ipsec::SaExpired{child, true};
+}
+
 void Worker::tell_control() {
-  while (auto event = engine_.poll_event()) {
-    if (!shared_.events.push(std::move(*event))) shared_.counters.count(IoDrop::event_queue_full);
+  // An event that finds no room waits here, and the others in the engine: an expiry is told once and must not get lost.
+  if (!held_event_) held_event_ = next_event();
+  while (held_event_ && shared_.events.push(std::move(*held_event_))) {
     control_wanted_ = true;
+    held_event_ = next_event();
   }
   if (receiver_.take_control_wanted() || control_wanted_) shared_.to_control.signal();
   control_wanted_ = false;

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "base/random.hpp"
 #include "datapath/shared.hpp"
@@ -39,6 +40,7 @@ class Worker {
   void answer(const AskCommand& command);
   void pump_tun();
   void pump_socket(const OuterSockets::Entry& entry);
+  [[nodiscard]] std::optional<ipsec::DataPlaneEvent> next_event();
   void tell_control();
 
   io::Poller poller_;
@@ -51,6 +53,8 @@ class Worker {
   WireReceiver receiver_;
   Instant now_;
   bool control_wanted_ = false;
+  std::vector<model::ChildSaId> refused_;  // pairs that `install` promised and the engine refused
+  std::optional<ipsec::DataPlaneEvent> held_event_;
 };
 
 }  // namespace culvert::datapath

@@ -104,8 +104,11 @@ class TunnelLab {
 
   Host alice;
   Host bob;
+  /// The tunnel protects the traffic between the outer addresses themselves; to be set before `start`.
+  bool host_to_host = false;
 
  private:
+  [[nodiscard]] model::TrafficSelectors protected_side(const Host& host) const;
   TunnelLab(io::testing::NetworkNamespace a, io::testing::NetworkNamespace b)
       : alice(std::move(a), 1), bob(std::move(b), 2) {}
   SharedRandom random_{1};

@@ -40,11 +40,6 @@ model::SaKeys keys_of(const model::EspSuite& suite, std::uint64_t child, unsigne
   return {key_of(sizes.encryption_key, child, sender, 1), key_of(sizes.integrity_key, child, sender, 2)};
 }
 
-model::TrafficSelectors inner_of(const Host& host) {
-  const std::string n = std::to_string(host.number);
-  return {*model::TrafficSelector::parse("10." + n + ".0.0/16"), *model::TrafficSelector::parse("fd0" + n + "::/16")};
-}
-
 void classify_frame(ByteView frame, WireCount& count) {
   const auto type = frame.size() >= 14 ? load_be16(frame.data() + 12) : std::uint16_t{0};
   if (type == ETH_P_ARP) {
@@ -154,6 +149,18 @@ std::unique_ptr<TunnelLab> TunnelLab::make() {
   return lab;
 }
 
+model::TrafficSelectors TunnelLab::protected_side(const Host& host) const {
+  if (host_to_host) {
+    model::TrafficSelectors both;
+    for (const Family family : {Family::v4, Family::v6}) {
+      both.push_back(model::TrafficSelector::of(net::AddressRange::of(host.outer(family))));
+    }
+    return both;
+  }
+  const std::string n = std::to_string(host.number);
+  return {*model::TrafficSelector::parse("10." + n + ".0.0/16"), *model::TrafficSelector::parse("fd0" + n + "::/16")};
+}
+
 void TunnelLab::start(Host& host, io::TunOffload offload, bool segmentation) {
   Host& peer = host.number == 1 ? bob : alice;
   host.ns.run([&] {
@@ -169,18 +176,23 @@ void TunnelLab::start(Host& host, io::TunOffload offload, bool segmentation) {
     host.plane = std::move(*plane);
     host.plane->set_policies({{.id = ipsec::PolicyId(1),
                                .action = ipsec::PolicyAction::protect,
-                               .local = inner_of(host),
-                               .remote = inner_of(peer),
+                               .local = protected_side(host),
+                               .remote = protected_side(peer),
                                .connection = model::ConnectionId(1)}});
     io::RoutingOptions routing;
     routing.mark = kMark;
     auto routes = io::TunnelRoutes::open(routing, host.plane->tun().index());
     ASSERT_TRUE(routes) << routes.error().text;
     host.routes.emplace(std::move(*routes));
-    const std::string n = std::to_string(peer.number);
-    const auto applied = host.routes->apply(
-        {{*net::Prefix::parse("10." + n + ".0.0/16"), io::TunnelRoute::Kind::tunnel, host.inner(Family::v4)},
-         {*net::Prefix::parse("fd0" + n + "::/16"), io::TunnelRoute::Kind::tunnel, host.inner(Family::v6)}});
+    std::vector<io::TunnelRoute> wanted;
+    for (const model::TrafficSelector& selector : protected_side(peer)) {
+      for (const net::Prefix& prefix : selector.addresses.prefixes()) {
+        const Family family = prefix.address.family();
+        wanted.push_back(
+            {prefix, io::TunnelRoute::Kind::tunnel, host_to_host ? host.outer(family) : host.inner(family)});
+      }
+    }
+    const auto applied = host.routes->apply(wanted);
     ASSERT_TRUE(applied) << applied.error().text;
   });
 }
@@ -213,8 +225,8 @@ std::string TunnelLab::install(const TunnelPlan& plan) {
     params.outbound = keys_of(plan.suite, plan.child, host->number);
     params.encapsulation = plan.encapsulation;
     params.path = path(*host, peer, plan);
-    params.local = inner_of(*host);
-    params.remote = inner_of(peer);
+    params.local = protected_side(*host);
+    params.remote = protected_side(peer);
     if (plan.replaces) {
       params.replaces = model::ChildSaId(*plan.replaces);
       // RFC 7296 2.8: bob, as the responder, has the pair first and waits until alice is heard on it.
