@@ -23,15 +23,15 @@ int check(const std::string& path, const Result<config::Config, config::Problems
 }
 
 int run(const daemon::Options& options) {
-  auto loaded = config::load(options.config);
-  if (options.check || !loaded) return check(options.config, loaded);
-  if (::geteuid() != 0) {
+  // Before the configuration is read: without root its secrets cannot be, and that would be the wrong complaint.
+  if (!options.check && ::geteuid() != 0) {
     std::fprintf(stderr,
-                 "culvertd: must run as root: it makes a TUN device, sets routes and opens UDP %u and %u. Start it with sudo, or as a "
-                 "service: systemctl start culvertd\n",
-                 loaded->daemon.ike_port, loaded->daemon.nat_port);
+                 "culvertd: must run as root: it makes a TUN device, sets routes and opens UDP ports 500 and 4500.\n"
+                 "  Start it with sudo, or as a service: systemctl start culvertd\n");
     return daemon::kExitFailed;
   }
+  auto loaded = config::load(options.config);
+  if (options.check || !loaded) return check(options.config, loaded);
   daemon::Log log(options.log_level.value_or(loaded->daemon.log_level));
   boost::asio::io_context io(1);
   auto started = daemon::Daemon::start(io, log, options, std::move(*loaded));
