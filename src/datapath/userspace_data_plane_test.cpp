@@ -204,6 +204,30 @@ TEST_F(DataPlane, AKilledEndLeavesNoPlaintextBehind) {
   EXPECT_EQ(seen.esp_in_udp, 0U);
 }
 
+TEST_F(DataPlane, AGatewayCarriesTheTrafficOfTheNetworkBehindIt) {
+  auto lan = io::testing::NetworkNamespace::create();
+  ASSERT_TRUE(lan);
+  const auto joined = lan->command("ip link add l0 type veth peer name l0 netns " + lab_->alice.ns.path() +
+                                   " && ip addr add 10.1.0.2/24 dev l0 && ip link set l0 up");
+  ASSERT_EQ(joined.status, 0) << joined.output;
+  const auto ready = lab_->alice.ns.command(
+      "ip addr add 10.1.0.254/24 dev l0 && ip link set l0 up && sysctl -qw net.ipv4.ip_forward=1");
+  ASSERT_EQ(ready.status, 0) << ready.output;
+  ASSERT_EQ(lan->command("ip route add default via 10.1.0.254").status, 0);
+  start_both();
+  const WireCapture wire = capture();
+  ASSERT_EQ(lab_->install({.suite = kGcm}), "");
+  EXPECT_EQ(lan->command("ping -c 3 -i 0.05 -W 5 10.2.0.1").status, 0);
+  const auto large = lan->command("ping -c 1 -W 1 -M do -s 1400 10.2.0.1");
+  EXPECT_NE(large.output.find("mtu = 1400"), std::string::npos) << "the gateway tells the sender: " << large.output;
+  auto server = lab_->bob.ns.background("exec iperf3 -s -1");
+  (void)lab_->bob.ns.command("for i in $(seq 100); do ss -Hltn 'sport = 5201' | grep -q . && break; sleep 0.05; done");
+  const auto sent = lan->command("iperf3 -c 10.2.0.1 -n 10M");
+  EXPECT_EQ(sent.status, 0) << sent.output;
+  const auto seen = wire.take();
+  EXPECT_TRUE(seen.others.empty()) << seen.others[0];
+}
+
 TEST_F(DataPlane, AcquireThenThePacketsThatWaitedLeave) {
   start_both();
   auto pinging = lab_->alice.ns.background("exec ping -c 1 -W 20 " + lab_->bob.inner_text(Family::v4));
