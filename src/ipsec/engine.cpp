@@ -116,7 +116,12 @@ std::vector<std::pair<std::string, std::uint64_t>> Engine::drop_counters() const
   return counters;
 }
 
-std::optional<DataPlaneEvent> Engine::poll_event() { return state_->events.pop(); }
+std::optional<DataPlaneEvent> Engine::poll_event() {
+  if (auto event = state_->events.pop()) return event;
+  if (!state_->events.take_deferred()) return std::nullopt;
+  for (SaPair* const pair : state_->sad.all()) pair->tell_expiry(state_->events);
+  return state_->events.pop();
+}
 
 std::string Engine::backend(model::ChildSaId child) const {
   const SaPair* const pair = state_->sad.find(child);

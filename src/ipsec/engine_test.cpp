@@ -340,6 +340,33 @@ TEST(Engine, LifetimesAreToldOnceAndHardOnesEndTheSa) {
   EXPECT_TRUE(told_by_bob[1].hard);
 }
 
+// Hints may be lost when control does not listen; the end of an SA never.
+TEST(Engine, ExpiryIsToldEvenAfterTheEventQueueWasFull) {
+  TwoEngines pair;
+  std::vector<Policy> policies;
+  std::vector<Bytes> packets;
+  for (std::uint32_t i = 0; i < 2000; ++i) {
+    const std::uint8_t octets[] = {10, 2, static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i)};
+    Flow flow = pair.v4;
+    flow.destination = net::IpAddress::from_bytes(octets).value();
+    // Only the last rule's connection has an SA.
+    policies.push_back({PolicyId{i}, PolicyAction::protect, pair.alice_side,
+                        {{net::AddressRange::of(flow.destination)}}, model::ConnectionId{i == 1999 ? 7U : 8U}});
+    packets.push_back(udp_packet(flow, {}));
+  }
+  pair.alice.set_policies(std::move(policies));
+  auto [a, b] = pair.make_pair(1, {});
+  a.hard.packets = 1;
+  ASSERT_TRUE(pair.alice.install(std::move(a), pair.now).has_value());
+  EXPECT_EQ(pair.alice_sends(packets).packets().size(), 1U);
+  const auto events = pair.events(pair.alice);
+  EXPECT_LT(only<Acquire>(events).size(), 1999U);  // or the queue was never full
+  const auto expired = only<SaExpired>(events);
+  ASSERT_EQ(expired.size(), 1U);
+  EXPECT_TRUE(expired[0].hard);
+  EXPECT_TRUE(pair.events(pair.alice).empty());
+}
+
 // RFC 7296 2.23: only an authenticated packet, the newest, tells of a new address.
 TEST(Engine, PeerMovedIsSeenAfterAuthenticationOnly) {
   TwoEngines pair;

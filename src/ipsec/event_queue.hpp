@@ -1,5 +1,5 @@
-// EventQueue: what the engine has to tell control. Of fixed size: hints are lost when control does not keep up, expiries wait in
-// their SA until there is room.
+// EventQueue: what the engine has to tell control. Of fixed size: when control does not keep up, hints are lost (they come again with
+// the traffic), expiries wait in their SA until there is room.
 #pragma once
 
 #include <cstddef>
@@ -23,6 +23,11 @@ class EventQueue {
     ++count_;
     return true;
   }
+  /// An expiry found no room and waits in its SA's meter.
+  void defer_expiry() { expiry_deferred_ = true; }
+  /// True once after `defer_expiry`.
+  [[nodiscard]] bool take_deferred() { return std::exchange(expiry_deferred_, false); }
+
   [[nodiscard]] std::optional<DataPlaneEvent> pop() {
     if (count_ == 0) return std::nullopt;
     DataPlaneEvent event = std::move(ring_[first_]);
@@ -35,6 +40,7 @@ class EventQueue {
   std::vector<DataPlaneEvent> ring_;
   std::size_t first_ = 0;
   std::size_t count_ = 0;
+  bool expiry_deferred_ = false;
 };
 
 /// Lets through at most `per_second` in any one second that starts with the first of them.

@@ -150,18 +150,13 @@ bool InboundPath::admit(const Item& item, Instant now) {
     return false;
   }
   const bool admitted = in.meter.admit(1, inner_length(in.layout, item.packet).value_or(0));
-  if (in.meter.news() != ExpiryNews::none) tell_expiry(*item.sa);
+  if (in.meter.news() != ExpiryNews::none) item.sa->tell_expiry(events_);
   if (!admitted) {
     drops_.count(DropReason::lifetime_over);
     return false;
   }
   note_traffic(item, newest, now);
   return true;
-}
-
-void InboundPath::tell_expiry(SaPair& sa) {
-  UseMeter& meter = sa.inbound.meter;
-  if (events_.push(SaExpired{sa.params.id, meter.news() == ExpiryNews::hard})) meter.told();
 }
 
 void InboundPath::note_traffic(const Item& item, bool newest, Instant now) {

@@ -48,7 +48,6 @@ class InboundPath {
   void finish_batch(Instant now, InboundSink& sink);
   [[nodiscard]] bool admit(const Item& item, Instant now);
   void note_traffic(const Item& item, bool newest, Instant now);
-  void tell_expiry(SaPair& sa);
   // An inner packet on its way to TUN. The facts are those before the ECN field was merged.
   struct Decapsulated {
     MutableByteView packet;

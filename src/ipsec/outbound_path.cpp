@@ -129,11 +129,9 @@ std::optional<std::uint64_t> OutboundPath::take_numbers(SaPair& sa, const Segmen
 }
 
 void OutboundPath::tell_expiry(SaPair& sa) {
-  UseMeter& meter = sa.outbound.meter;
   // A closed SA no longer sends: its flows look for another or ask for one.
-  if (meter.closed()) flows_.invalidate();
-  if (meter.news() == ExpiryNews::none) return;
-  if (events_.push(SaExpired{sa.params.id, meter.news() == ExpiryNews::hard})) meter.told();
+  if (sa.outbound.meter.closed()) flows_.invalidate();
+  sa.tell_expiry(events_);
 }
 
 // Stage 5: frame.

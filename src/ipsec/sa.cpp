@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ipsec/event_queue.hpp"
 #include "model/proposal.hpp"
 
 namespace culvert::ipsec {
@@ -58,6 +59,17 @@ Result<std::unique_ptr<SaPair>, DataPlaneError> SaPair::make(model::ChildSaParam
   std::unique_ptr<SaPair> pair(new SaPair(std::move(params), std::move(inbound), std::move(outbound)));
   pair->held = held;
   return pair;
+}
+
+void SaPair::tell_expiry(EventQueue& events) {
+  for (UseMeter* const meter : {&outbound.meter, &inbound.meter}) {
+    if (meter->news() == ExpiryNews::none) continue;
+    if (events.push(SaExpired{params.id, meter->news() == ExpiryNews::hard})) {
+      meter->told();
+    } else {
+      events.defer_expiry();
+    }
+  }
 }
 
 SaCounters SaPair::counters() const {

@@ -74,6 +74,8 @@ struct alignas(64) InboundSa {
   std::optional<Instant> last_moved_event;
 };
 
+class EventQueue;
+
 class SaPair {
  public:
   /// Keys the ciphers and wipes the keys in `params`. `unsupported_suite` when no backend has the algorithms, when the keys do not have
@@ -90,6 +92,8 @@ class SaPair {
 
   [[nodiscard]] bool sends() const { return !ends_at && !outbound.meter.closed(); }
   [[nodiscard]] SaCounters counters() const;
+  /// Tells what either direction's meter has to tell; what finds no room stays for later.
+  void tell_expiry(EventQueue& events);
 
  private:
   SaPair(model::ChildSaParams sa_params, InboundSa in, OutboundSa out)

@@ -60,8 +60,8 @@ std::optional<Instant> Sad::next_expiry() const {
   return retired_.begin()->first;
 }
 
-std::vector<const SaPair*> Sad::all() const {
-  std::vector<const SaPair*> pairs;
+std::vector<SaPair*> Sad::all() const {
+  std::vector<SaPair*> pairs;
   pairs.reserve(pairs_.size());
   for (const auto& [id, pair] : pairs_) pairs.push_back(pair.get());
   // Hash order would differ from run to run of the library; the ids do not.

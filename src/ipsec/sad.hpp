@@ -40,7 +40,8 @@ class Sad {
   void expire(Instant now, std::vector<model::Spi>& released);
   [[nodiscard]] std::optional<Instant> next_expiry() const;
 
-  [[nodiscard]] std::vector<const SaPair*> all() const;
+  /// Every pair that stands, lingering ones included, by id.
+  [[nodiscard]] std::vector<SaPair*> all() const;
 
  private:
   struct Slot {

@@ -1,0 +1,76 @@
+#include "ipsec/acquire_queue.hpp"
+
+#include <gtest/gtest.h>
+
+namespace culvert::ipsec {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::size_t kRoom = kInnerHeadroom + kInnerTailroom;
+
+bool push(AcquireQueue& queue, std::uint32_t policy, std::size_t size, Instant since = {}) {
+  Bytes bytes(size, static_cast<std::uint8_t>(size));
+  return queue.push(PolicyId{policy}, {bytes, {.segment_size = 77}}, since);
+}
+
+TEST(AcquireQueue, KeepsOrderContentRoomAndFacts) {
+  AcquireQueue queue({});
+  for (std::size_t size = 1; size <= 5; ++size) EXPECT_TRUE(push(queue, 1, size, Instant{3s}));
+  std::vector<WaitingPacket> taken = queue.take_all();
+  ASSERT_EQ(taken.size(), 5U);
+  EXPECT_TRUE(queue.empty());
+  for (std::size_t i = 0; i < 5; ++i) {
+    const InnerPacket packet = taken[i].view();
+    EXPECT_EQ(to_bytes(packet.bytes), Bytes(i + 1, static_cast<std::uint8_t>(i + 1)));
+    EXPECT_EQ(packet.offload.segment_size, 77U);
+    EXPECT_EQ(taken[i].since(), Instant{3s});
+    // Head- and tailroom may be written (the sanitizers watch).
+    packet.bytes.data()[-static_cast<std::ptrdiff_t>(kInnerHeadroom)] = 1;
+    packet.bytes.data()[packet.bytes.size() + kInnerTailroom - 1] = 1;
+  }
+}
+
+TEST(AcquireQueue, EveryBoundHolds) {
+  AcquireQueue by_number({.packets = 3});
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(push(by_number, 1, 10));
+  EXPECT_FALSE(push(by_number, 1, 10));
+  EXPECT_TRUE(push(by_number, 2, 10));
+
+  AcquireQueue by_bytes({.bytes = 2 * (100 + kRoom)});
+  EXPECT_TRUE(push(by_bytes, 1, 100));
+  EXPECT_TRUE(push(by_bytes, 1, 100));
+  EXPECT_FALSE(push(by_bytes, 1, 1));
+  EXPECT_TRUE(push(by_bytes, 2, 1));
+
+  AcquireQueue in_all({.total_bytes = 3 * (100 + kRoom)});
+  for (std::uint32_t rule = 1; rule <= 3; ++rule) EXPECT_TRUE(push(in_all, rule, 100));
+  EXPECT_FALSE(push(in_all, 4, 1));
+  EXPECT_EQ(in_all.take_all().size(), 3U);
+  EXPECT_TRUE(push(in_all, 4, 100));
+}
+
+TEST(AcquireQueue, OldPacketsLeaveAndFreeTheirBytes) {
+  AcquireQueue queue({.total_bytes = 2 * (100 + kRoom), .age = 10s});
+  EXPECT_FALSE(queue.next_expiry().has_value());
+  EXPECT_TRUE(push(queue, 1, 100, Instant{1s}));
+  EXPECT_TRUE(push(queue, 2, 100, Instant{2s}));
+  EXPECT_EQ(queue.next_expiry(), Instant{11s});
+  EXPECT_EQ(queue.expire(Instant{10s}), 0U);
+  EXPECT_EQ(queue.expire(Instant{11s}), 1U);
+  EXPECT_TRUE(push(queue, 1, 100, Instant{11s}));
+  EXPECT_EQ(queue.expire(Instant{21s}), 2U);
+  EXPECT_TRUE(queue.empty());
+}
+
+// RFC 4301 5.1; at most one question a second and rule.
+TEST(AcquireQueue, AsksOnceASecondPerRule) {
+  AcquireQueue queue({});
+  EXPECT_TRUE(queue.should_ask(PolicyId{1}, Instant{1s}));
+  EXPECT_FALSE(queue.should_ask(PolicyId{1}, Instant{1999ms}));
+  EXPECT_TRUE(queue.should_ask(PolicyId{2}, Instant{1999ms}));
+  EXPECT_TRUE(queue.should_ask(PolicyId{1}, Instant{2s}));
+}
+
+}  // namespace
+}  // namespace culvert::ipsec
