@@ -67,12 +67,9 @@ std::string render_ike(const api::IkeSa& sa) {
                             2);
   out += wrapped(fmt::format("{} ({}) <-> {} ({})", sa.local, sa.local_id, sa.remote, sa.remote_id), 4);
   out += fmt::format("    SPIs {} {}\n", sa.spi_i, sa.spi_r);
-  if (sa.local_behind_nat || sa.remote_behind_nat) {
-    const char* who = sa.local_behind_nat && sa.remote_behind_nat ? "both sides are"
-                      : sa.local_behind_nat                       ? "this side is"
-                                                                  : "the peer is";
-    out += fmt::format("    {} behind a NAT\n", who);
-  }
+  // A peer that wants ESP in UDP claims a NAT of its own, as we do (`encapsulation = "udp"`): its word proves nothing.
+  if (sa.local_behind_nat) out += "    this side is behind a NAT\n";
+  if (sa.remote_behind_nat) out += "    the peer is behind a NAT, or says so to have ESP in UDP\n";
   for (const api::ChildSa& child : sa.children) out += render_child(child);
   return out;
 }

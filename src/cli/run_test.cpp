@@ -115,7 +115,7 @@ office  up  peer 192.0.2.2  start auto  (office.toml:1)
   IKE SA 1: initiator, aes256gcm16-prfsha256-x25519, 2m5s old, rekey in 3h30m
     192.0.2.1:4500 (192.0.2.1) <-> 192.0.2.2:4500 (gw.example.net)
     SPIs 0x0123456789abcdef 0xfedcba9876543210
-    the peer is behind a NAT
+    the peer is behind a NAT, or says so to have ESP in UDP
     Child SA 2: aes128gcm16-esn, tunnel, ESP in UDP, 1m5s old, rekey in 50m
       10.1.0.0/16 <-> 10.2.0.0/16
       in   SPI 0xc0000001       1,234,567 packets    1.5 GB

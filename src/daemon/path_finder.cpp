@@ -22,14 +22,12 @@ net::IpAddress from_asio(const asio::ip::address& address) {
 PathFinder::PathFinder(asio::io_context& io, std::uint32_t mark) : io_(io), resolver_(io), mark_(mark) {}
 
 Result<net::Path, std::string> PathFinder::path_to(const net::IpAddress& remote, const control::FindPath& request) const {
-  if (request.local) {
-    if (request.local->family() != remote.family()) {
-      return err(fmt::format("local_address {} and the peer {} are of different families", request.local->to_string(), remote.to_string()));
-    }
-    return net::Path{{*request.local, 0}, {remote, 0}};
+  if (request.local && request.local->family() != remote.family()) {
+    return err(fmt::format("local_address {} and the peer {} are of different families", request.local->to_string(), remote.to_string()));
   }
-  const auto local = io::local_address_towards(remote, mark_);
-  if (!local) return err(fmt::format("no way to the peer {}: {}", remote.to_string(), local.error().text));
+  // Asked also when the address is given: without a route the attempt would be silence until its time is up.
+  const auto local = io::local_address_towards(remote, mark_, request.local);
+  if (!local) return err(local.error().text);
   return net::Path{{*local, 0}, {remote, 0}};
 }
 

@@ -31,11 +31,13 @@ bool WireReceiver::receive(const OuterSockets::Entry& entry, Instant now) {
 // RFC 3948 2.2: the marker exists on the NAT port only; what comes to the IKE port is IKE as a whole.
 void WireReceiver::receive_ike(const io::ReceivedMessage& message) {
   const std::size_t step = message.segment_size != 0 ? message.segment_size : message.bytes.size();
-  for (MutableByteView rest = message.bytes; !rest.empty();) {
+  MutableByteView rest = message.bytes;
+  // At least once: IKE counts an empty datagram too.
+  do {
     const std::size_t length = std::min(step, rest.size());
     ike_message(message.path, rest.first(length));
     rest = rest.subspan(length);
-  }
+  } while (!rest.empty());
 }
 
 void WireReceiver::deliver(std::span<const ipsec::InnerPacket> packets) {

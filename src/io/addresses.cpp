@@ -63,14 +63,21 @@ std::optional<net::IpAddress> local_address_within(const std::vector<InterfaceAd
   return {};
 }
 
-Result<net::IpAddress, IoError> local_address_towards(const net::IpAddress& remote, std::uint32_t mark) {
+Result<net::IpAddress, IoError> local_address_towards(const net::IpAddress& remote, std::uint32_t mark,
+                                                      const std::optional<net::IpAddress>& from) {
   const FileDescriptor fd(::socket(socket_family(remote.family()), SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!fd.valid()) return err(system_error("cannot make a socket", errno));
   if (mark != 0 && ::setsockopt(fd.get(), SOL_SOCKET, SO_MARK, &mark, sizeof mark) < 0) {
     return err(system_error(fmt::format("cannot set the firewall mark {:#x} on a socket", mark), errno));
   }
-  // Connecting a UDP socket sends nothing; the kernel only picks the route and the source address.
   sockaddr_storage address{};
+  if (from) {
+    const socklen_t length = to_sockaddr({*from, 0}, address);
+    if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), length) < 0) {
+      return err(system_error(fmt::format("cannot send from {}", from->to_string()), errno));
+    }
+  }
+  // Connecting a UDP socket sends nothing; the kernel only picks the route and the source address.
   socklen_t length = to_sockaddr({remote, 500}, address);
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), length) < 0) {
     const int number = errno;

@@ -31,17 +31,20 @@ constexpr net::Family kFamilies[] = {net::Family::v4, net::Family::v6};
 struct RuleFacts {
   std::uint32_t table = 0;
   std::uint32_t priority = 0;
+  std::uint32_t mark = 0;
 };
 
 std::optional<RuleFacts> parse_rule(const nlmsghdr* message) {
   if (message->nlmsg_type != RTM_NEWRULE || !nlmsg_valid_hdr(message, sizeof(fib_rule_hdr))) return {};
   auto* header = static_cast<const fib_rule_hdr*>(nlmsg_data(message));
-  RuleFacts facts{header->table, 0};
-  if (auto* at = nlmsg_find_attr(const_cast<nlmsghdr*>(message), sizeof(fib_rule_hdr), FRA_TABLE))
-    facts.table = nla_get_u32(at);
-  if (auto* at = nlmsg_find_attr(const_cast<nlmsghdr*>(message), sizeof(fib_rule_hdr), FRA_PRIORITY)) {
-    facts.priority = nla_get_u32(at);
-  }
+  RuleFacts facts{header->table, 0, 0};
+  auto read = [&](int type, std::uint32_t& value) {
+    const nlattr* at = nlmsg_find_attr(const_cast<nlmsghdr*>(message), sizeof(fib_rule_hdr), type);
+    if (at != nullptr) value = nla_get_u32(at);
+  };
+  read(FRA_TABLE, facts.table);
+  read(FRA_PRIORITY, facts.priority);
+  read(FRA_FWMARK, facts.mark);
   return facts;
 }
 
@@ -65,10 +68,7 @@ TunnelRoutes::TunnelRoutes(TunnelRoutes&& other) noexcept
 
 TunnelRoutes::~TunnelRoutes() {
   if (moved_from_) return;
-  for (const net::Family family : rules_) {
-    std::size_t removed = 0;
-    (void)remove_rules(family, removed);
-  }
+  for (const net::Family family : rules_) (void)remove_rules(family);
   for (const TunnelRoute& route : current_) remove(route);
 }
 
@@ -121,8 +121,21 @@ void TunnelRoutes::remove(const TunnelRoute& route) {
 
 Result<void, IoError> TunnelRoutes::ensure_rule(net::Family family) {
   if (options_.table == kMainTable || rules_.contains(family)) return {};
-  std::size_t removed = 0;
-  if (auto cleared = remove_rules(family, removed); !cleared) return cleared;
+  auto found = rule_marks(family);
+  if (!found) return err(std::move(found.error()));
+  // A rule that an earlier run left as we want it stays: without it, for a moment, its guards would guard nothing.
+  const bool stands = std::erase(*found, options_.mark) != 0;
+  if (!stands) {
+    if (auto added = add_rule(family); !added) return added;
+  }
+  rules_.insert(family);
+  for (const std::uint32_t mark : *found) {
+    if (auto removed = remove_rule(family, mark); !removed) return removed;
+  }
+  return {};
+}
+
+Result<void, IoError> TunnelRoutes::add_rule(net::Family family) {
   NetlinkRequest request(RTM_NEWRULE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL);
   fib_rule_hdr header{};
   header.family = static_cast<__u8>(socket_family(family));
@@ -132,36 +145,45 @@ Result<void, IoError> TunnelRoutes::ensure_rule(net::Family family) {
   request.body(header).u32(FRA_TABLE, options_.table).u32(FRA_PRIORITY, options_.rule_priority);
   if (options_.mark != 0) request.u32(FRA_FWMARK, options_.mark).u32(FRA_FWMASK, 0xffffffff);
   request.u8(FRA_PROTOCOL, options_.protocol);
-  auto added = netlink_.request(request, fmt::format("cannot add the routing rule with priority {} for table {}",
-                                                     options_.rule_priority, options_.table));
-  if (added) rules_.insert(family);
-  return added;
+  return netlink_.request(request, fmt::format("cannot add the routing rule with priority {} for table {}",
+                                               options_.rule_priority, options_.table));
 }
 
-Result<void, IoError> TunnelRoutes::remove_rules(net::Family family, std::size_t& removed) {
-  if (options_.table == kMainTable) return {};
-  std::size_t found = 0;
+Result<std::vector<std::uint32_t>, IoError> TunnelRoutes::rule_marks(net::Family family) {
+  std::vector<std::uint32_t> found;
   NetlinkRequest list(RTM_GETRULE, NLM_F_DUMP);
   fib_rule_hdr header{};
   header.family = static_cast<__u8>(socket_family(family));
   list.body(header);
   auto listed = netlink_.query(list, "cannot list the routing rules", [&](const nlmsghdr* message) {
     const auto rule = parse_rule(message);
-    if (rule && rule->table == options_.table && rule->priority == options_.rule_priority) ++found;
+    if (rule && rule->table == options_.table && rule->priority == options_.rule_priority) {
+      found.push_back(rule->mark);
+    }
   });
-  if (!listed) return listed;
-  for (; found > 0; --found) {
-    NetlinkRequest request(RTM_DELRULE, NLM_F_ACK);
-    fib_rule_hdr which{};
-    which.family = header.family;
-    which.action = FR_ACT_TO_TBL;
-    request.body(which).u32(FRA_TABLE, options_.table).u32(FRA_PRIORITY, options_.rule_priority);
-    auto done = netlink_.request(
-        request, fmt::format("cannot remove the routing rule with priority {}", options_.rule_priority));
-    if (!done) return done;
-    ++removed;
+  if (!listed) return err(std::move(listed.error()));
+  return found;
+}
+
+Result<void, IoError> TunnelRoutes::remove_rule(net::Family family, std::uint32_t mark) {
+  NetlinkRequest request(RTM_DELRULE, NLM_F_ACK);
+  fib_rule_hdr which{};
+  which.family = static_cast<__u8>(socket_family(family));
+  which.action = FR_ACT_TO_TBL;
+  request.body(which).u32(FRA_TABLE, options_.table).u32(FRA_PRIORITY, options_.rule_priority);
+  if (mark != 0) request.u32(FRA_FWMARK, mark);
+  return netlink_.request(request,
+                          fmt::format("cannot remove the routing rule with priority {}", options_.rule_priority));
+}
+
+Result<std::size_t, IoError> TunnelRoutes::remove_rules(net::Family family) {
+  if (options_.table == kMainTable) return 0;
+  const auto found = rule_marks(family);
+  if (!found) return err(found.error());
+  for (const std::uint32_t mark : *found) {
+    if (auto done = remove_rule(family, mark); !done) return err(std::move(done.error()));
   }
-  return {};
+  return found->size();
 }
 
 Result<std::vector<TunnelRoutes::KernelRoute>, IoError> TunnelRoutes::list() {
@@ -251,9 +273,9 @@ Result<std::size_t, IoError> TunnelRoutes::purge(const RoutingOptions& options) 
   if (!routes) return err(std::move(routes.error()));
   std::size_t removed = 0;
   for (const net::Family family : kFamilies) {
-    if (auto done = routes->remove_rules(family, removed); !done && done.error().system_error != EAFNOSUPPORT) {
-      return err(std::move(done.error()));
-    }
+    const auto rules = routes->remove_rules(family);
+    if (rules) removed += *rules;
+    if (!rules && rules.error().system_error != EAFNOSUPPORT) return err(rules.error());
   }
   auto cleared = routes->remove_leftovers({});
   if (!cleared) return err(std::move(cleared.error()));

@@ -72,7 +72,12 @@ class TunnelRoutes {
   void remove(const TunnelRoute& route);
   [[nodiscard]] Result<void, IoError> change(const KernelRoute& route, bool add);
   [[nodiscard]] Result<void, IoError> ensure_rule(net::Family family);
-  [[nodiscard]] Result<void, IoError> remove_rules(net::Family family, std::size_t& removed);
+  [[nodiscard]] Result<void, IoError> add_rule(net::Family family);
+  /// The marks of the rules that lead to our table, in the kernel's order; more than one only after a killed run.
+  [[nodiscard]] Result<std::vector<std::uint32_t>, IoError> rule_marks(net::Family family);
+  [[nodiscard]] Result<void, IoError> remove_rule(net::Family family, std::uint32_t mark);
+  /// How many that were.
+  [[nodiscard]] Result<std::size_t, IoError> remove_rules(net::Family family);
   [[nodiscard]] Result<std::vector<KernelRoute>, IoError> list();
   [[nodiscard]] Result<std::size_t, IoError> remove_leftovers(const std::set<TunnelRoute>& keep);
 

@@ -1,10 +1,15 @@
 #include "io/routes.hpp"
 
+#include <array>
 #include <memory>
+
+#include <linux/rtnetlink.h>
+#include <sys/socket.h>
 
 #include <gtest/gtest.h>
 
 #include "io/addresses.hpp"
+#include "io/file_descriptor.hpp"
 #include "io/kernel_ipsec.hpp"
 #include "io/network_monitor.hpp"
 #include "io/testing/network_namespace.hpp"
@@ -163,6 +168,44 @@ TEST_F(Routing, AKilledProcessLeavesGuardsThatTheNextOneReplaces) {
   });
 }
 
+TEST_F(Routing, TheRuleOfAKilledProcessStandsAllTheTime) {
+  inside([&] {
+    auto& killed = open_and_never_close();
+    ASSERT_TRUE(killed.apply({to("10.2.0.0/16"), to("fd02::/64")}));
+    tun_.reset();
+    open_tun();
+    auto routes = open_routes();
+    // A rule that is removed and added again is news to whoever listens for them.
+    const FileDescriptor news(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
+    sockaddr_nl groups{};
+    groups.nl_family = AF_NETLINK;
+    groups.nl_groups = (1U << (RTNLGRP_IPV4_RULE - 1)) | (1U << (RTNLGRP_IPV6_RULE - 1));
+    ASSERT_EQ(::bind(news.get(), reinterpret_cast<sockaddr*>(&groups), sizeof groups), 0);
+    ASSERT_TRUE(routes.apply({to("10.2.0.0/16"), to("fd02::/64")}));
+    std::array<char, 512> message;
+    EXPECT_LT(::recv(news.get(), message.data(), message.size(), 0), 0);
+    EXPECT_EQ(shell("ip rule show table 4500 | wc -l; ip -6 rule show table 4500 | wc -l").output, "1\n1\n");
+  });
+}
+
+TEST_F(Routing, AnotherMarkReplacesTheRuleOfAKilledProcess) {
+  inside([&] {
+    ASSERT_TRUE(open_and_never_close().apply({to("10.2.0.0/16")}));
+    tun_.reset();
+    options_.mark = 77;
+    open_tun();
+    {
+      auto routes = open_routes();
+      ASSERT_TRUE(routes.apply({to("10.2.0.0/16")}));
+      EXPECT_EQ(shell("ip rule show table 4500 | wc -l").output, "1\n");
+      EXPECT_TRUE(goes_into("10.2.0.1", "v0", "mark 77"));
+      EXPECT_TRUE(goes_into("10.2.0.1", "cvt0", "mark 4500"));
+    }
+    tun_.reset();
+    EXPECT_EQ(routing_state(), before_);
+  });
+}
+
 TEST_F(Routing, PurgeClearsEverythingOfAKilledProcess) {
   inside([&] {
     auto& killed = open_and_never_close();
@@ -219,6 +262,12 @@ TEST_F(Routing, ThePathToAPeerIsTheMarkedOne) {
     EXPECT_EQ(*local_address_towards(*IpAddress::parse("198.51.100.2"), 4500), *IpAddress::parse("192.0.2.1"));
     EXPECT_EQ(*local_address_towards(*IpAddress::parse("198.51.100.2"), 0), *IpAddress::parse("10.1.0.1"));
     EXPECT_EQ(*local_address_towards(*IpAddress::parse("2001:db8:1::2"), 4500), *IpAddress::parse("2001:db8:1::1"));
+    EXPECT_EQ(*local_address_towards(*IpAddress::parse("198.51.100.2"), 4500, IpAddress::parse("10.1.0.1")),
+              *IpAddress::parse("10.1.0.1"));
+    const auto foreign = local_address_towards(*IpAddress::parse("198.51.100.2"), 4500, IpAddress::parse("192.0.2.77"));
+    ASSERT_FALSE(foreign);
+    EXPECT_EQ(foreign.error().code, IoErrorCode::address_unavailable);
+    EXPECT_NE(foreign.error().text.find("192.0.2.77"), std::string::npos);
     shell("ip route del default");
     const auto none = local_address_towards(*IpAddress::parse("203.0.113.5"), 4500);
     ASSERT_FALSE(none);

@@ -132,10 +132,9 @@ def not_root(setup):
     pair.sut.write_config()
     os.chmod(pair.lab.dir, 0o711)
     os.chmod(pair.sut.dir, 0o777)
-    os.chmod(pair.sut.config, 0o644)
     real = pair.sut.launch
     pair.sut.launch = lambda: start_in(pair, "true", "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all")
-    refused(pair, ["root|CAP_NET_ADMIN|permission"])
+    refused(pair, ["must run as root", "sudo"])
     untouched(pair, before)
     pair.sut.launch = real
     well(pair)
@@ -160,16 +159,16 @@ def unreachable(setup):
     pair.lab.ip("a", "route", "add", "unreachable", "198.51.100.0/24")
     pair.sut.up()
     pair.wait_up()
-    for spec in (silent, nowhere):
+    for spec, word in ((silent, "not answered"), (nowhere, "no route")):
         began = time.monotonic()
         text = ""
         try:
-            pair.sut.command("up", spec.name)
+            pair.sut.command("up", spec.name, "--wait", "4")
         except shell.Failed as reason:
             text = str(reason)
         except shell.subprocess.TimeoutExpired:
             raise shell.Failed(f"`culvert up {spec.name}` says nothing for 30 s") from None
-        check(spec.remote in text or spec.name in text, f"`culvert up {spec.name}` says: {text}")
+        check(spec.remote in text and word in text, f"`culvert up {spec.name}` says: {text}")
         setup.note(f"up {spec.name}: refused after {time.monotonic() - began:.1f} s")
         check(not pair.sut.state(spec.name).children, "a child SA with nobody")
     pair.prove()
@@ -212,7 +211,8 @@ for size in (0, 1, 3, 4, 8, 27, 28, 29, 100, 1400):
     time.sleep(0.5)
     after = pair.sut.status()
     dropped = sum(sum(after[k].values()) - sum(before[k].values()) for k in ("ike_drops", "packet_drops"))
-    check(dropped >= 60, f"100 malformed datagrams, only {dropped} counted: {after['ike_drops']} {after['packet_drops']}")
+    # A single octet may happen to be 0xff, a keepalive, which is counted as one.
+    check(dropped == 100, f"100 malformed datagrams, {dropped} counted: {after['ike_drops']} {after['packet_drops']}")
     setup.note(f"{dropped} of 100 counted as dropped")
     pair.prove()
 

@@ -5,7 +5,6 @@ import time
 
 from rig import traffic, wire
 from rig.case import case
-from rig.lab import INNER
 from rig.shell import check
 
 ONLY = ("culvert",)
@@ -61,28 +60,31 @@ def leak_life(setup):
     pair.prove()
 
 
-def add_restart(word, sig):
-    @case(f"leak-restart-{word}", f"the other end's daemon gets {sig.name} and is started again, with a ping stream all the time",
-          only=ONLY)
-    def _(setup):
-        pair = setup.pair(peer_kind="culvert", start="auto")
-        pair.wait_up(8)
-        capture = wire.Capture(pair.lab, "a")
-        stream = traffic.Stream(pair.lab, "a")
-        time.sleep(0.3)
-        # Its host is silent too while the daemon is away, as one that only forwards for its networks would be: an answer in
-        # the clear from there would be that host's doing, not the tunnel's.
-        pair.lab.ip("b", "route", "add", "blackhole", INNER["a"][4] + "/32", "metric", "9999")
-        pair.peer.kill(sig)
-        time.sleep(0.7)
-        pair.peer.start()
-        traffic.wait_for_traffic(pair.lab, "a", seconds=8)
-        time.sleep(0.3)
+def restart(setup, sig, streaming):
+    """The daemon at `b` ends and is started again while the ends named in `streaming` ping all the time, in both families."""
+    pair = setup.pair(inner=(4, 6), peer_kind="culvert", start="auto")
+    pair.wait_up(8)
+    capture = wire.Capture(pair.lab, "a")
+    streams = [traffic.Stream(pair.lab, side, family) for side in streaming for family in (4, 6)]
+    time.sleep(0.3)
+    pair.peer.kill(sig)
+    time.sleep(0.7)
+    pair.peer.start()
+    traffic.wait_for_traffic(pair.lab, "a", seconds=8)
+    time.sleep(0.3)
+    for stream in streams:
         stream.finish()
-        nothing_clear(capture, 50)
-        pair.wait_up()
-        pair.prove()
+    nothing_clear(capture, 50)
+    pair.wait_up()
+    pair.prove()
 
 
-for _word, _sig in (("term", signal.SIGTERM), ("kill", signal.SIGKILL)):
-    add_restart(_word, _sig)
+@case("leak-restart-term", "the other end's daemon gets SIGTERM and is started again, with ping streams from our end all the time", only=ONLY)
+def leak_restart_term(setup):
+    # Not from its end: a daemon that is told to end takes its routes and guards back, and its host is no longer protected.
+    restart(setup, signal.SIGTERM, "a")
+
+
+@case("leak-restart-kill", "a daemon gets SIGKILL and is started again, with ping streams from both hosts all the time", only=ONLY)
+def leak_restart_kill(setup):
+    restart(setup, signal.SIGKILL, "ab")

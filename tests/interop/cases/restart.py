@@ -36,6 +36,20 @@ def add(who, word, peer_kind):
         restart(setup, setup.pair(peer_kind=peer_kind, start="auto"), who, KINDS[word])
 
 
+def add_lone_initiator(word, peer_kind):
+    @case(f"restart-waiting-{peer_kind}-{word}", f"only our end begins tunnels; the peer ({peer_kind}) gets {KINDS[word].name} and is started "
+          "again, and packets of both ends go on", only=("culvert",))
+    def _(setup):
+        pair = setup.pair(peer_kind=peer_kind, sut={"start": "auto"})
+        streams = [traffic.Stream(pair.lab, side) for side in ("a", "b")]
+        restart(setup, pair, "peer", KINDS[word])
+        for stream in streams:
+            stream.finish()
+
+
+for _peer_kind in ("strongswan", "culvert"):
+    for _word in KINDS:
+        add_lone_initiator(_word, _peer_kind)
 for _kind in ("strongswan", "culvert"):
     for _who in ("us", "peer"):
         for _word in KINDS:

@@ -5,7 +5,7 @@ import os
 import signal
 
 from . import shell
-from .shell import Failed, Skipped, check, wait_until
+from .shell import Failed, check, wait_until
 from .tunnel import ChildSa, Peer, State
 
 
@@ -24,7 +24,7 @@ class Culvert(Peer):
         super().__init__(lab, side, tunnels)
         for name in ("culvertd", "culvert"):
             if not os.path.exists(f"{self.binaries}/{name}"):
-                raise Skipped(f"{name} is not built: no {self.binaries}/{name} (./dev build)")
+                raise Failed(f"{name} is not built: no {self.binaries}/{name} (./dev build)")
         self.dir = lab.path(f"culvert-{side}")
         os.makedirs(self.dir, exist_ok=True)
         self.config, self.socket = self.dir + "/culvert.toml", self.dir + "/sock"
@@ -112,9 +112,9 @@ def _toml(value):
     return json.dumps(value)  # strings, numbers and booleans are written alike
 
 
-def _hard(rekey_after):
+def _hard(rekey_after, shortest):
     # A lifetime is a hard limit here, and rekeying begins a tenth and some jitter before it.
-    return f"{rekey_after + max(1, round(rekey_after * 0.15))}s"
+    return f"{max(shortest, rekey_after + max(1, round(rekey_after * 0.15)))}s"
 
 
 def _section(t):
@@ -131,9 +131,9 @@ def _section(t):
     if t.encapsulation:
         fields["encapsulation"] = t.encapsulation
     if t.ike_lifetime:
-        fields["ike_lifetime"] = _hard(t.ike_lifetime)
+        fields["ike_lifetime"] = _hard(t.ike_lifetime, 10)
     if t.child_lifetime:
-        fields["child_lifetime"] = _hard(t.child_lifetime)
+        fields["child_lifetime"] = _hard(t.child_lifetime, 5)
     if t.liveness:
         fields["liveness"] = f"{t.liveness}s"
     return f"\n[tunnel.{t.name}]\n" + "".join(f"{k} = {_toml(v)}\n" for k, v in fields.items())
