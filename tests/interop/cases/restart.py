@@ -47,9 +47,8 @@ def add_lone_initiator(word, peer_kind):
             stream.finish()
 
 
-for _peer_kind in ("strongswan", "culvert"):
-    for _word in KINDS:
-        add_lone_initiator(_word, _peer_kind)
+for _word, _peer_kind in (("term", "strongswan"), ("term", "culvert"), ("kill", "culvert")):
+    add_lone_initiator(_word, _peer_kind)
 for _kind in ("strongswan", "culvert"):
     for _who in ("us", "peer"):
         for _word in KINDS:
