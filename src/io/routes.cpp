@@ -50,6 +50,10 @@ std::optional<RuleFacts> parse_rule(const nlmsghdr* message) {
 
 }  // namespace
 
+bool TunnelRoutes::same_place(const KernelRoute& a, const KernelRoute& b) {
+  return a.destination == b.destination && a.type == b.type && a.metric == b.metric;
+}
+
 Result<TunnelRoutes, IoError> TunnelRoutes::open(const RoutingOptions& options, unsigned interface_index) {
   auto netlink = NetlinkSocket::open(NETLINK_ROUTE);
   if (!netlink) return err(std::move(netlink.error()));
@@ -229,9 +233,7 @@ Result<std::size_t, IoError> TunnelRoutes::remove_leftovers(const std::set<Tunne
   }
   std::size_t removed = 0;
   for (const KernelRoute& route : *present) {
-    const bool stays = std::ranges::any_of(wanted, [&](const KernelRoute& other) {
-      return other.destination == route.destination && other.type == route.type && other.metric == route.metric;
-    });
+    const bool stays = std::ranges::any_of(wanted, [&](const KernelRoute& other) { return same_place(other, route); });
     if (stays) continue;
     if (auto done = change(route, false); !done) return err(std::move(done.error()));
     ++removed;
@@ -239,11 +241,20 @@ Result<std::size_t, IoError> TunnelRoutes::remove_leftovers(const std::set<Tunne
   return removed;
 }
 
+bool TunnelRoutes::stands(const TunnelRoute& route, const std::vector<KernelRoute>& present) const {
+  return std::ranges::all_of(kernel_routes(route), [&](const KernelRoute& part) {
+    return std::ranges::any_of(present, [&](const KernelRoute& other) { return same_place(part, other); });
+  });
+}
+
 Result<void, IoError> TunnelRoutes::apply(const std::vector<TunnelRoute>& routes) {
   const std::set<TunnelRoute> wanted(routes.begin(), routes.end());
+  auto present = list();
+  if (!present) return err(std::move(present.error()));
   std::vector<TunnelRoute> added;
   for (const TunnelRoute& route : wanted) {
-    if (current_.contains(route)) continue;
+    // The kernel takes routes away when TUN goes down; then they are added again.
+    if (current_.contains(route) && stands(route, *present)) continue;
     if (auto done = add(route); !done) {
       for (const TunnelRoute& undo : added) remove(undo);
       // Undoing may have hit a place that an earlier route shares (same prefix, other source): put those back.

@@ -53,8 +53,8 @@ class TunnelRoutes {
   /// Takes everything back, rules and guards included.
   ~TunnelRoutes();
 
-  /// Makes the table hold exactly `routes`; what is the same stays untouched. On an error nothing of this call's
-  /// additions is left and the earlier routes stand.
+  /// Makes the table hold exactly `routes`; what is the same stays untouched, what the kernel took away comes back. On
+  /// an error nothing of this call's additions is left and the earlier routes stand.
   [[nodiscard]] Result<void, IoError> apply(const std::vector<TunnelRoute>& routes);
   [[nodiscard]] const std::set<TunnelRoute>& current() const { return current_; }
 
@@ -68,6 +68,8 @@ class TunnelRoutes {
       : netlink_(std::move(netlink)), options_(options), interface_index_(interface_index) {}
 
   [[nodiscard]] std::vector<KernelRoute> kernel_routes(const TunnelRoute& route) const;
+  [[nodiscard]] static bool same_place(const KernelRoute& a, const KernelRoute& b);
+  [[nodiscard]] bool stands(const TunnelRoute& route, const std::vector<KernelRoute>& present) const;
   [[nodiscard]] Result<void, IoError> add(const TunnelRoute& route);
   void remove(const TunnelRoute& route);
   [[nodiscard]] Result<void, IoError> change(const KernelRoute& route, bool add);

@@ -131,6 +131,20 @@ TEST_F(Routing, ApplyChangesOnlyWhatDiffers) {
   });
 }
 
+TEST_F(Routing, ARouteThatTheKernelTookAwayComesBack) {
+  inside([&] {
+    auto routes = open_routes();
+    const std::vector<TunnelRoute> wanted{to("10.2.0.0/16", TunnelRoute::Kind::tunnel, "10.1.0.1"),
+                                          to("fd02::/64", TunnelRoute::Kind::tunnel, "fd01::1")};
+    ASSERT_TRUE(routes.apply(wanted));
+    shell("ip link set cvt0 down; ip link set cvt0 up");
+    EXPECT_FALSE(goes_into("10.2.0.1", "cvt0"));
+    ASSERT_TRUE(routes.apply(wanted));
+    EXPECT_TRUE(goes_into("10.2.0.1", "cvt0"));
+    EXPECT_TRUE(goes_into("fd02::1", "cvt0"));
+  });
+}
+
 TEST_F(Routing, AFailedApplyLeavesTheEarlierRoutes) {
   inside([&] {
     auto routes = open_routes();
