@@ -37,6 +37,7 @@ bool can_be_forgotten(const IkeSa& sa) {
 }  // namespace
 
 void start_ike_timers(Core& core, IkeSa& sa, const model::ConnectionConfig& config) {
+  if (config.ike_lifetime <= Duration::zero()) return;  // never
   const Bounds bounds = bounds_of(core, {.time = config.ike_lifetime}, config.rekey_margin);
   sa.rekey_at = core.now + *bounds.soft.time;
   sa.expire_at = core.now + *bounds.hard.time;

@@ -194,6 +194,8 @@ void IkeAuthInitiator::abandon() {
 }
 
 void IkeAuthInitiator::give_up() {
+  // Nobody waits for it any more.
+  if (sa_.terminating) return close_ike_sa(core_, sa_, CloseReason::local_request, Phase::gone);
   fail_negotiation(core_, sa_, FailureKind::no_answer, std::nullopt,
                    fmt::format("{} answered IKE_SA_INIT but not IKE_AUTH, sent to {}; is UDP port {} open on the way?",
                                sa_.path.remote.address.to_string(), sa_.path.remote.to_string(), sa_.path.remote.port),

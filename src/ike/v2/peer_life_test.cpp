@@ -197,6 +197,18 @@ TEST_P(PeerLife, ShutdownTellsEveryPeerOnce) {
   EXPECT_FALSE(one().endpoint().poll_timeout());
 }
 
+TEST_P(PeerLife, ATerminatedAttemptWithASilentPeerEndsWithoutAWord) {
+  pair.fate = [](const Datagram& d) { return d.header().exchange == ExchangeType::ike_auth ? lost() : delivered(); };
+  configure(pair);
+  initiate(pair, GetParam());
+  pair.settle();
+  pair.command(one(), Terminate{kConnection});
+  pair.advance(seconds(10));
+  EXPECT_TRUE(one().failures.empty());
+  EXPECT_FALSE(one().endpoint().poll_timeout());
+  EXPECT_TRUE(no_leaks(pair));
+}
+
 TEST_P(PeerLife, AnAttemptIsTerminated) {
   configure(pair);
   for (int steps = 0; steps < 5; ++steps) {

@@ -123,6 +123,55 @@ TEST_P(Rekey, TimersDoItUnaskedAndTheTunnelNeverExpires) {  // RFC 7296 2.8
   EXPECT_TRUE(no_leaks(fresh));
 }
 
+TEST_P(Rekey, AnotherKeyExchangeMethodIsTriedOnDemand) {  // RFC 7296 1.3, INVALID_KE_PAYLOAD
+  Pair fresh(8);
+  auto a = config_of(true);
+  auto b = config_of(false);
+  (GetParam() ? a : b).esp_proposals = {
+      *model::parse_proposal(model::ProtocolId::esp, "aes128gcm16-x25519-ecp256-esn")};
+  (GetParam() ? b : a).esp_proposals = {*model::parse_proposal(model::ProtocolId::esp, "aes128gcm16-ecp256-esn")};
+  configure(fresh, a, b);
+  initiate(fresh);
+  fresh.settle();
+  Host& mine = fresh.host(GetParam());
+  fresh.command(mine, RekeyChildSa{mine.child().id});
+  fresh.settle();
+  ASSERT_TRUE(in_step(fresh));
+  EXPECT_EQ(mine.child().suite.key_exchange, model::KeyExchangeMethod::ecp_256);
+  EXPECT_TRUE(mine.failures.empty());
+}
+
+TEST_P(Rekey, TransportModeStaysTransportMode) {  // RFC 7296 1.3.1, 1.3.3
+  Pair fresh(9);
+  auto a = config_of(true);
+  auto b = config_of(false);
+  a.mode = b.mode = model::Mode::transport;
+  configure(fresh, a, b);
+  initiate(fresh);
+  fresh.settle();
+  ASSERT_TRUE(in_step(fresh));
+  EXPECT_EQ(fresh.a.child().mode, model::Mode::transport);
+  Host& mine = fresh.host(GetParam());
+  fresh.command(mine, RekeyChildSa{mine.child().id});
+  fresh.settle();
+  ASSERT_TRUE(in_step(fresh));
+  EXPECT_EQ(mine.child().mode, model::Mode::transport);
+}
+
+TEST_P(Rekey, TransportModeThatThePeerDeclinesIsNoTunnel) {  // RFC 7296 1.3.1
+  Pair fresh(9);
+  auto a = config_of(true);
+  auto b = config_of(false);
+  (GetParam() ? a : b).mode = model::Mode::transport;
+  configure(fresh, a, b);
+  initiate(fresh, GetParam());
+  fresh.settle();
+  EXPECT_TRUE(fresh.a.children.empty() && fresh.b.children.empty());
+  ASSERT_EQ(fresh.host(GetParam()).failures.size(), 1u);
+  EXPECT_EQ(fresh.host(GetParam()).failures[0].kind, FailureKind::peer_refused);
+  EXPECT_TRUE(no_leaks(fresh));
+}
+
 // ---- RFC 7296 2.8.1 and 2.25.1: Child SAs
 
 TEST_P(Rekey, BothRekeyTheChildSaAndNoticeIt) {
