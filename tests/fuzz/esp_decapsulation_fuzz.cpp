@@ -1,4 +1,4 @@
-// The engine with known keys. The input is a script: the first octet chooses the suite, then records
+// The engine with known keys. The input is a script: the first octet chooses the suite and, by its high bit, coalescing; then records
 //
 //   kind, tos, length (2 octets), data
 //
@@ -18,15 +18,16 @@ using namespace culvert::ipsec::test_kit;
 
 enum Kind : std::uint8_t { raw, sealed_text, sealed_inner, train, outbound, kinds };
 
-EngineOptions small_options() {
+EngineOptions small_options(bool coalesce) {
   EngineOptions options;
+  options.coalesce = coalesce;
   options.flow_cache_entries = 16;
   return options;
 }
 
 class Run {
  public:
-  explicit Run(const model::EspSuite& suite) : pair_(small_options()) {
+  Run(const model::EspSuite& suite, bool coalesce) : pair_(small_options(coalesce)) {
     pair_.set_policies();
     auto [a, b] = pair_.make_pair(1, suite);
     sealer_.emplace(b.spi_inbound, b.suite, b.inbound);
@@ -112,7 +113,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static const std::vector<NamedSuite> suites = all_suites();
   ByteReader reader({data, size});
   const std::uint8_t choice = reader.u8();
-  Run run(suites[choice % suites.size()].suite);
+  Run run(suites[choice % suites.size()].suite, (choice & 0x80) != 0);
   for (int steps = 0; steps < 64 && reader.ok() && reader.remaining() >= 4; ++steps) {
     const std::uint8_t kind = reader.u8();
     const std::uint8_t tos = reader.u8();
