@@ -1,7 +1,5 @@
 #include "ike/v2/establish.hpp"
 
-#include <chrono>
-
 #include <fmt/format.h>
 
 #include "ike/v2/children.hpp"
@@ -10,8 +8,6 @@
 namespace culvert::ike::v2 {
 namespace {
 
-// Set-ups of opposite sides that began within this time are taken for one wish of both.
-constexpr Duration kSimultaneous = std::chrono::seconds(10);
 // The loser's DELETE waits until traffic has surely moved.
 constexpr Duration kMoveTime = std::chrono::seconds(1);
 
@@ -19,13 +15,11 @@ bool same_peers(const IkeSa& a, const IkeSa& b) {
   return a.connection == b.connection && a.local_id == b.local_id && a.remote_id == b.remote_id;
 }
 
-// `fresh` was just established beside `other`. What was up before the other side began `fresh` is no rival: who begins
-// anew knows what it does. Both ends see the same order, for an IKE_AUTH leaves only after its IKE_SA_INIT was
-// answered.
+// `fresh` was just established beside `other`; both were on their way at the same time, from opposite sides. What was
+// up before the other side began `fresh` is no rival: who begins anew knows what it does. Both ends see the same order,
+// for an IKE_AUTH leaves only after its IKE_SA_INIT was answered.
 bool rivals(const IkeSa& fresh, const IkeSa& other) {
-  const Duration apart =
-      fresh.begun_at < other.begun_at ? other.begun_at - fresh.begun_at : fresh.begun_at - other.begun_at;
-  return fresh.role != other.role && apart <= kSimultaneous && other.established_order > fresh.begun_order;
+  return fresh.role != other.role && other.established_order > fresh.begun_order;
 }
 
 // An own attempt whose IKE_AUTH has not left yet can end without the peer's noticing.
