@@ -111,6 +111,16 @@ void ControlPlane::export_esp_keys(const model::ChildSaParams& params) {
 
 void ControlPlane::on(ipsec::InboundActivity&& event, Instant now) { ike_.handle_command(ike::PeerAlive{event.child}, now); }
 
+void ControlPlane::on(ipsec::NothingComesBack&& event, Instant now) {
+  const auto child = children_.find(event.child);
+  if (child == children_.end()) return;
+  const Tunnel* tunnel = find(child->second.connection);
+  // Zero: the user wants no such questions.
+  if (tunnel == nullptr || tunnel->config().liveness_interval <= Duration::zero()) return;
+  notice(Level::debug, child->second.connection, "packets go out and none comes back: asking whether the peer lives");
+  ike_.handle_command(ike::CheckLiveness{child->second.ike_sa}, now);
+}
+
 void ControlPlane::on(ipsec::PeerMovedSeen&& event, Instant now) {
   ike_.handle_command(ike::PeerMoved{event.child, event.remote}, now);
 }

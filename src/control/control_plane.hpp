@@ -122,6 +122,7 @@ class ControlPlane {
   void on(ipsec::Acquire&& event, Instant now);
   void on(ipsec::SaExpired&& event, Instant now);
   void on(ipsec::InboundActivity&& event, Instant now);
+  void on(ipsec::NothingComesBack&& event, Instant now);
   void on(ipsec::PeerMovedSeen&& event, Instant now);
   void on(ipsec::UnknownSpi&& event, Instant now);
   void export_esp_keys(const model::ChildSaParams& params);

@@ -261,12 +261,14 @@ TEST_F(ControlPlaneTest, DataPlaneEventsReachIke) {
   data_plane.events.emplace_back(ipsec::SaExpired{model::ChildSaId(1), false});
   data_plane.events.emplace_back(ipsec::SaExpired{model::ChildSaId(1), true});
   data_plane.events.emplace_back(ipsec::InboundActivity{model::ChildSaId(1)});
+  data_plane.events.emplace_back(ipsec::NothingComesBack{model::ChildSaId(1)});
   data_plane.events.emplace_back(ipsec::PeerMovedSeen{model::ChildSaId(1), *net::Endpoint::parse("203.0.113.7:4711")});
   data_plane.events.emplace_back(ipsec::UnknownSpi{model::Spi(0x1234), path()});
   control.handle_data_plane(now);
   EXPECT_EQ(ike.seen<ike::RekeyChildSa>().size(), 1u);
   EXPECT_EQ(ike.seen<ike::DeleteChildSa>().size(), 1u);
   EXPECT_EQ(ike.seen<ike::PeerAlive>().size(), 1u);
+  EXPECT_EQ(ike.seen<ike::CheckLiveness>().size(), 1u);
   EXPECT_EQ(ike.seen<ike::PeerMoved>().size(), 1u);
   EXPECT_EQ(ike.seen<ike::UnknownEspSpi>().size(), 1u);
 }

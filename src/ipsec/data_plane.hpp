@@ -61,6 +61,10 @@ struct SaExpired {
 struct InboundActivity {
   model::ChildSaId child;
 };
+/// Packets have been going out for a while and none comes back (see SilenceWatch). A reason to ask whether the peer lives (RFC 7296 2.4).
+struct NothingComesBack {
+  model::ChildSaId child;
+};
 /// Authenticated ESP came from another outer address than the SA's path (RFC 7296 2.23).
 struct PeerMovedSeen {
   model::ChildSaId child;
@@ -71,7 +75,7 @@ struct UnknownSpi {
   model::Spi spi;
   net::Path path;
 };
-using DataPlaneEvent = std::variant<Acquire, SaExpired, InboundActivity, PeerMovedSeen, UnknownSpi>;
+using DataPlaneEvent = std::variant<Acquire, SaExpired, InboundActivity, NothingComesBack, PeerMovedSeen, UnknownSpi>;
 
 enum class DataPlaneError : std::uint8_t {
   unsupported_suite,  // no backend has the algorithm

@@ -405,6 +405,28 @@ TEST(Engine, InboundActivityAtMostOnceASecond) {
   EXPECT_EQ(told, 5U);
 }
 
+TEST(Engine, TellsWhenNothingComesBack) {  // RFC 7296 2.4
+  TwoEngines pair;
+  pair.set_policies();
+  pair.install(1);
+  const auto talk = [&](bool answers) {
+    std::size_t told = 0;
+    for (int i = 0; i < 14; ++i) {
+      (void)pair.alice_sends({udp_packet(pair.v4, {})});
+      if (answers) {
+        const auto back = pair.sends(pair.bob, {udp_packet(pair.v4.reversed(), {})}).packets();
+        EXPECT_EQ(pair.receives(pair.alice, pair.path, back).packets.size(), 1U);
+      }
+      told += only<NothingComesBack>(pair.events(pair.alice)).size();
+      pair.now += 100ms;
+    }
+    return told;
+  };
+  EXPECT_EQ(talk(true), 0U);
+  EXPECT_EQ(talk(false), 1U);
+  EXPECT_EQ(talk(true), 0U);
+}
+
 TEST(Engine, RefusesWhatItCannotCarry) {
   TwoEngines pair;
   auto [a, b] = pair.make_pair(1, {});

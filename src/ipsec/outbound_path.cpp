@@ -54,6 +54,8 @@ void OutboundPath::process(const InnerPacket& packet, Instant now, Instant since
   }
   if (decision.sa == nullptr) return wait_for_sa(packet, *info, *decision.policy, now, since);
   protect(packet, *info, *decision.sa, sink);
+  SaPair& sa = *decision.sa;
+  if (sa.outbound.silence.sends(sa.inbound.meter.packets(), now)) events_.push(NothingComesBack{sa.params.id});
 }
 
 // Stage 2: decide.

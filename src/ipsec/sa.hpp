@@ -12,6 +12,7 @@
 #include "ipsec/data_plane.hpp"
 #include "ipsec/drop_reason.hpp"
 #include "ipsec/replay_window.hpp"
+#include "ipsec/silence_watch.hpp"
 #include "ipsec/use_meter.hpp"
 #include "model/child_sa.hpp"
 
@@ -55,6 +56,7 @@ struct alignas(64) OutboundSa {
   BatchCursor cursor;
   SequenceCounter sequence;
   UseMeter meter;
+  SilenceWatch silence;
 };
 
 /// What opening needs; written for every packet.

@@ -44,7 +44,7 @@ RetransmitPolicy Core::retransmission() const {
 }
 
 RetransmitPolicy Core::hasty_retransmission() {
-  return {.first = std::chrono::milliseconds(250), .factor = 1.8, .tries = 4};
+  return {.first = std::chrono::milliseconds(150), .factor = 1.8, .tries = 4};
 }
 
 }  // namespace culvert::ike::v2

@@ -68,7 +68,7 @@ struct Core {
   [[nodiscard]] Duration jitter(Duration bound);
 
   [[nodiscard]] RetransmitPolicy retransmission() const;
-  /// About three seconds in all, for a peer that is suspected to be gone, and for farewells.
+  /// Not quite two seconds in all, for a peer that is suspected to be gone, and for farewells.
   [[nodiscard]] static RetransmitPolicy hasty_retransmission();
   /// How long answers are kept for a peer that may not have received them.
   [[nodiscard]] Duration answer_linger() const { return retransmission().span() + std::chrono::seconds(5); }

@@ -41,7 +41,7 @@ struct DeleteUnknownChildTask {
 struct DeleteIkeTask {
   CloseReason reason = CloseReason::local_request;
 };
-/// An empty INFORMATIONAL; `hasty` gives up after about three seconds.
+/// An empty INFORMATIONAL; `hasty` gives up after not quite two seconds.
 struct LivenessTask {
   bool hasty = false;
 };

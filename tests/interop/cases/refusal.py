@@ -40,5 +40,5 @@ def add(name, about, reason, wrong):
 add("wrong-psk", "the secrets differ", r"AUTHENTICATION_FAILED|MAC mismatched", {"secret": "not the same secret"})
 add("no-common-ike", "no IKE proposal in common", r"NO_PROPOSAL_CHOSEN|proposals? unacceptable|no acceptable proposal", {"ike": "aes128-sha256-ecp384"})
 add("no-common-esp", "no ESP proposal in common", r"NO_PROPOSAL_CHOSEN|proposals? unacceptable|no acceptable proposal", {"esp": "aes128-sha512"})
-add("no-common-selectors", "the protected networks do not overlap", r"TS_UNACCEPTABLE|traffic selectors .*unacceptable",
+add("no-common-selectors", "the protected networks do not overlap", r"TS_UNACCEPTABLE|traffic selectors .*(unacceptable|nothing in common)",
     {"local_ts": ("10.8.0.0/16",)})
