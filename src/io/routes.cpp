@@ -32,12 +32,13 @@ struct RuleFacts {
   std::uint32_t table = 0;
   std::uint32_t priority = 0;
   std::uint32_t mark = 0;
+  std::uint8_t protocol = 0;
 };
 
 std::optional<RuleFacts> parse_rule(const nlmsghdr* message) {
   if (message->nlmsg_type != RTM_NEWRULE || !nlmsg_valid_hdr(message, sizeof(fib_rule_hdr))) return {};
   auto* header = static_cast<const fib_rule_hdr*>(nlmsg_data(message));
-  RuleFacts facts{header->table, 0, 0};
+  RuleFacts facts{header->table, 0, 0, 0};
   auto read = [&](int type, std::uint32_t& value) {
     const nlattr* at = nlmsg_find_attr(const_cast<nlmsghdr*>(message), sizeof(fib_rule_hdr), type);
     if (at != nullptr) value = nla_get_u32(at);
@@ -45,6 +46,8 @@ std::optional<RuleFacts> parse_rule(const nlmsghdr* message) {
   read(FRA_TABLE, facts.table);
   read(FRA_PRIORITY, facts.priority);
   read(FRA_FWMARK, facts.mark);
+  const nlattr* protocol = nlmsg_find_attr(const_cast<nlmsghdr*>(message), sizeof(fib_rule_hdr), FRA_PROTOCOL);
+  if (protocol != nullptr) facts.protocol = nla_get_u8(protocol);
   return facts;
 }
 
@@ -65,6 +68,7 @@ TunnelRoutes::TunnelRoutes(TunnelRoutes&& other) noexcept
       options_(other.options_),
       interface_index_(other.interface_index_),
       current_(std::move(other.current_)),
+      failed_(std::move(other.failed_)),
       rules_(std::move(other.rules_)),
       adopted_(other.adopted_) {
   other.moved_from_ = true;
@@ -74,6 +78,7 @@ TunnelRoutes::~TunnelRoutes() {
   if (moved_from_) return;
   for (const net::Family family : rules_) (void)remove_rules(family);
   for (const TunnelRoute& route : current_) remove(route);
+  for (const TunnelRoute& route : failed_) remove(route);
 }
 
 std::vector<TunnelRoutes::KernelRoute> TunnelRoutes::kernel_routes(const TunnelRoute& route) const {
@@ -109,10 +114,8 @@ Result<void, IoError> TunnelRoutes::change(const KernelRoute& route, bool add) {
 Result<void, IoError> TunnelRoutes::add(const TunnelRoute& route) {
   if (auto rule = ensure_rule(route.destination.address.family()); !rule) return rule;
   for (const KernelRoute& part : kernel_routes(route)) {
-    if (auto done = change(part, true); !done) {
-      remove(route);
-      return done;
-    }
+    // A guard whose better route cannot be set stays: it stops what would leave in clear.
+    if (auto done = change(part, true); !done) return done;
   }
   return {};
 }
@@ -161,7 +164,9 @@ Result<std::vector<std::uint32_t>, IoError> TunnelRoutes::rule_marks(net::Family
   list.body(header);
   auto listed = netlink_.query(list, "cannot list the routing rules", [&](const nlmsghdr* message) {
     const auto rule = parse_rule(message);
-    if (rule && rule->table == options_.table && rule->priority == options_.rule_priority) {
+    // Someone else's rule may lead to the same table, even from the same place.
+    if (rule && rule->table == options_.table && rule->priority == options_.rule_priority &&
+        rule->protocol == options_.protocol) {
       found.push_back(rule->mark);
     }
   });
@@ -251,21 +256,21 @@ Result<void, IoError> TunnelRoutes::apply(const std::vector<TunnelRoute>& routes
   const std::set<TunnelRoute> wanted(routes.begin(), routes.end());
   auto present = list();
   if (!present) return err(std::move(present.error()));
-  std::vector<TunnelRoute> added;
+  std::set<TunnelRoute> standing;
+  std::set<TunnelRoute> failed;
+  Result<void, IoError> outcome;
   for (const TunnelRoute& route : wanted) {
     // The kernel takes routes away when TUN goes down; then they are added again.
-    if (current_.contains(route) && stands(route, *present)) continue;
-    if (auto done = add(route); !done) {
-      for (const TunnelRoute& undo : added) remove(undo);
-      // Undoing may have hit a place that an earlier route shares (same prefix, other source): put those back.
-      for (const TunnelRoute& earlier : current_) (void)add(earlier);
-      return done;
-    }
-    added.push_back(route);
+    const bool untouched = current_.contains(route) && stands(route, *present);
+    auto done = untouched ? Result<void, IoError>{} : add(route);
+    (done ? standing : failed).insert(route);
+    if (!done && outcome) outcome = std::move(done);
   }
   std::vector<TunnelRoute> removed;
   std::ranges::set_difference(current_, wanted, std::back_inserter(removed));
-  current_ = wanted;
+  std::ranges::set_difference(failed_, wanted, std::back_inserter(removed));
+  current_ = std::move(standing);
+  failed_ = std::move(failed);
   for (const TunnelRoute& route : removed) {
     const bool replaced =
         std::ranges::any_of(wanted, [&](const TunnelRoute& other) { return other.destination == route.destination; });
@@ -274,23 +279,32 @@ Result<void, IoError> TunnelRoutes::apply(const std::vector<TunnelRoute>& routes
   if (!adopted_ || !removed.empty()) {
     // Clears what an earlier run left, and what a route that changed its kind left behind.
     if (auto cleared = remove_leftovers(wanted); !cleared) return err(std::move(cleared.error()));
+    if (auto cleared = remove_leftover_rules(); !cleared) return err(std::move(cleared.error()));
     adopted_ = true;
   }
-  return {};
+  return outcome;
+}
+
+Result<std::size_t, IoError> TunnelRoutes::remove_leftover_rules() {
+  std::size_t removed = 0;
+  for (const net::Family family : kFamilies) {
+    if (rules_.contains(family)) continue;
+    const auto rules = remove_rules(family);
+    if (rules) removed += *rules;
+    // A kernel without IPv6 has no such rules.
+    if (!rules && rules.error().system_error != EAFNOSUPPORT) return rules;
+  }
+  return removed;
 }
 
 Result<std::size_t, IoError> TunnelRoutes::purge(const RoutingOptions& options) {
   auto routes = open(options, 0);
   if (!routes) return err(std::move(routes.error()));
-  std::size_t removed = 0;
-  for (const net::Family family : kFamilies) {
-    const auto rules = routes->remove_rules(family);
-    if (rules) removed += *rules;
-    if (!rules && rules.error().system_error != EAFNOSUPPORT) return err(rules.error());
-  }
+  auto rules = routes->remove_leftover_rules();
+  if (!rules) return rules;
   auto cleared = routes->remove_leftovers({});
-  if (!cleared) return err(std::move(cleared.error()));
-  return removed + *cleared;
+  if (!cleared) return cleared;
+  return *rules + *cleared;
 }
 
 }  // namespace culvert::io

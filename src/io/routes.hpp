@@ -53,9 +53,11 @@ class TunnelRoutes {
   /// Takes everything back, rules and guards included.
   ~TunnelRoutes();
 
-  /// Makes the table hold exactly `routes`; what is the same stays untouched, what the kernel took away comes back. On
-  /// an error nothing of this call's additions is left and the earlier routes stand.
+  /// Makes the table hold exactly `routes`; what is the same stays untouched, what the kernel took away comes back. A
+  /// route that cannot be set does not hold up the others: the first such error is answered, the route's guard stands if
+  /// it could be set, and the next call tries again.
   [[nodiscard]] Result<void, IoError> apply(const std::vector<TunnelRoute>& routes);
+  /// The routes that stand.
   [[nodiscard]] const std::set<TunnelRoute>& current() const { return current_; }
 
   /// Removes what this or an earlier run left in the table and the rules that lead to it. How many routes and rules
@@ -80,6 +82,8 @@ class TunnelRoutes {
   [[nodiscard]] Result<void, IoError> remove_rule(net::Family family, std::uint32_t mark);
   /// How many that were.
   [[nodiscard]] Result<std::size_t, IoError> remove_rules(net::Family family);
+  /// Of the families for which no rule of this run stands.
+  [[nodiscard]] Result<std::size_t, IoError> remove_leftover_rules();
   [[nodiscard]] Result<std::vector<KernelRoute>, IoError> list();
   [[nodiscard]] Result<std::size_t, IoError> remove_leftovers(const std::set<TunnelRoute>& keep);
 
@@ -87,6 +91,7 @@ class TunnelRoutes {
   RoutingOptions options_;
   unsigned interface_index_;
   std::set<TunnelRoute> current_;
+  std::set<TunnelRoute> failed_;  // their guards may stand
   std::set<net::Family> rules_;
   bool adopted_ = false;  // leftovers were dealt with
   bool moved_from_ = false;

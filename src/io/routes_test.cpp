@@ -145,15 +145,55 @@ TEST_F(Routing, ARouteThatTheKernelTookAwayComesBack) {
   });
 }
 
-TEST_F(Routing, AFailedApplyLeavesTheEarlierRoutes) {
+TEST_F(Routing, ARouteThatFailsIsBlockedAndHoldsUpNoOther) {
   inside([&] {
+    {
+      auto routes = open_routes();
+      ASSERT_TRUE(routes.apply({to("10.2.0.0/16")}));
+      const auto applied = routes.apply({to("10.2.0.0/16"), to("10.3.0.0/16", TunnelRoute::Kind::tunnel, "10.99.99.99"),
+                                         to("10.4.0.0/16")});
+      ASSERT_FALSE(applied);
+      EXPECT_NE(applied.error().text.find("10.3.0.0/16"), std::string::npos) << applied.error().text;
+      EXPECT_TRUE(goes_into("10.2.0.1", "cvt0"));
+      EXPECT_TRUE(goes_into("10.4.0.1", "cvt0"));
+      EXPECT_NE(shell("ip route get 10.3.0.1").status, 0) << "must not leave in clear";
+      // What failed is tried again, and forgotten when it is no longer wanted.
+      shell("ip addr add 10.99.99.99/32 dev v0");
+      ASSERT_TRUE(routes.apply({to("10.3.0.0/16", TunnelRoute::Kind::tunnel, "10.99.99.99")}));
+      EXPECT_TRUE(goes_into("10.3.0.1", "cvt0"));
+      shell("ip addr del 10.99.99.99/32 dev v0");
+      ASSERT_FALSE(routes.apply({to("10.5.0.0/16", TunnelRoute::Kind::tunnel, "10.99.99.99")}));
+      ASSERT_TRUE(routes.apply({}));
+      EXPECT_EQ(shell("ip route show table 4500").output, "");
+      ASSERT_FALSE(routes.apply({to("10.5.0.0/16", TunnelRoute::Kind::tunnel, "10.99.99.99")}));
+    }
+    tun_.reset();
+    EXPECT_EQ(routing_state(), before_) << "everything was taken back";
+  });
+}
+
+TEST_F(Routing, WithIpv6SwitchedOffIpv4IsStillProtected) {
+  inside([&] {
+    ASSERT_EQ(shell("sysctl -qw net.ipv6.conf.cvt0.disable_ipv6=1").status, 0);
     auto routes = open_routes();
-    ASSERT_TRUE(routes.apply({to("10.2.0.0/16")}));
-    const auto applied = routes.apply({to("10.1.9.0/24"), to("10.3.0.0/16", TunnelRoute::Kind::tunnel, "10.99.99.99")});
-    ASSERT_FALSE(applied);
-    EXPECT_NE(applied.error().text.find("10.3.0.0/16"), std::string::npos) << applied.error().text;
+    EXPECT_FALSE(routes.apply({to("10.2.0.0/16"), to("fd02::/64")}));
     EXPECT_TRUE(goes_into("10.2.0.1", "cvt0"));
-    EXPECT_EQ(shell("ip route show table 4500 | wc -l").output, "2\n") << shell("ip route show table 4500").output;
+    EXPECT_NE(shell("ip route get fd02::1").status, 0);
+  });
+}
+
+TEST_F(Routing, AForeignRuleForTheSameTableStays) {
+  inside([&] {
+    ASSERT_EQ(shell("ip rule add from 203.0.113.7 priority 4500 table 4500").status, 0);
+    const std::string before = routing_state();
+    {
+      auto routes = open_routes();
+      ASSERT_TRUE(routes.apply({to("10.2.0.0/16")}));
+    }
+    tun_.reset();
+    EXPECT_EQ(routing_state(), before);
+    ASSERT_TRUE(TunnelRoutes::purge(options_));
+    EXPECT_EQ(routing_state(), before);
   });
 }
 
@@ -217,6 +257,17 @@ TEST_F(Routing, AnotherMarkReplacesTheRuleOfAKilledProcess) {
     }
     tun_.reset();
     EXPECT_EQ(routing_state(), before_);
+  });
+}
+
+TEST_F(Routing, TheRuleOfAFamilyNoLongerUsedGoes) {
+  inside([&] {
+    ASSERT_TRUE(open_and_never_close().apply({to("10.2.0.0/16"), to("fd02::/64")}));
+    tun_.reset();
+    open_tun();
+    auto routes = open_routes();
+    ASSERT_TRUE(routes.apply({to("10.2.0.0/16")}));
+    EXPECT_EQ(shell("ip rule show table 4500 | wc -l; ip -6 rule show table 4500 | wc -l").output, "1\n0\n");
   });
 }
 
