@@ -67,6 +67,16 @@ NetlinkRequest& NetlinkRequest::address(int attribute, const net::IpAddress& val
   CHECK(nla_put(message_, attribute, static_cast<int>(value.size()), value.bytes().data()) == 0);
   return *this;
 }
+NetlinkRequest& NetlinkRequest::begin_nested(int attribute) {
+  open_.push_back(nla_nest_start(message_, attribute));
+  CHECK(open_.back() != nullptr);
+  return *this;
+}
+NetlinkRequest& NetlinkRequest::end_nested() {
+  CHECK(!open_.empty() && nla_nest_end(message_, open_.back()) == 0);
+  open_.pop_back();
+  return *this;
+}
 
 void NetlinkSocket::Closer::operator()(nl_sock* socket) const { nl_socket_free(socket); }
 

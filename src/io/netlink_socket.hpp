@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/bytes.hpp"
 #include "io/error.hpp"
@@ -12,6 +13,7 @@
 
 struct nl_sock;
 struct nl_msg;
+struct nlattr;
 struct nlmsghdr;
 
 namespace culvert::io {
@@ -33,11 +35,15 @@ class NetlinkRequest {
   NetlinkRequest& u8(int attribute, std::uint8_t value);
   NetlinkRequest& u32(int attribute, std::uint32_t value);
   NetlinkRequest& address(int attribute, const net::IpAddress& value);
+  /// An attribute that holds attributes: all that is appended until the matching `end_nested`.
+  NetlinkRequest& begin_nested(int attribute);
+  NetlinkRequest& end_nested();
 
  private:
   friend class NetlinkSocket;
   NetlinkRequest& append(const void* data, std::size_t size);
   nl_msg* message_;
+  std::vector<nlattr*> open_;
 };
 
 /// Asks the kernel and waits for its answer. One thread.

@@ -6,7 +6,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_link.h>
 #include <linux/if_tun.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -14,6 +16,8 @@
 #include <unistd.h>
 
 #include <fmt/format.h>
+
+#include "io/netlink_socket.hpp"
 
 namespace culvert::io {
 
@@ -75,10 +79,25 @@ Result<void, IoError> interface_request(const std::string& name, unsigned long o
   return {};
 }
 
+/// Without a link-local address the kernel solicits no routers over the interface. A kernel without IPv6 has none anyway.
+Result<void, IoError> keep_link_local_away(const std::string& name, unsigned index) {
+  auto netlink = NetlinkSocket::open(NETLINK_ROUTE);
+  if (!netlink) return err(std::move(netlink.error()));
+  NetlinkRequest request(RTM_SETLINK, NLM_F_ACK);
+  ifinfomsg header{};
+  header.ifi_index = static_cast<int>(index);
+  request.body(header).begin_nested(IFLA_AF_SPEC).begin_nested(AF_INET6);
+  request.u8(IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE).end_nested().end_nested();
+  auto set = netlink->request(request, fmt::format("cannot set the IPv6 address generation of {}", name));
+  if (!set && (set.error().system_error == EAFNOSUPPORT || set.error().system_error == EOPNOTSUPP)) return {};
+  return set;
+}
+
 Result<void, IoError> take_up(const std::string& name) {
   ifreq request = request_for(name);
   if (auto read = interface_request(name, SIOCGIFFLAGS, request, "read the flags"); !read) return read;
-  request.ifr_flags = static_cast<short>(request.ifr_flags | IFF_UP);
+  // Not a link with neighbours: no group is joined on it and no such report comes out of it.
+  request.ifr_flags = static_cast<short>((request.ifr_flags | IFF_UP) & ~IFF_MULTICAST);
   return interface_request(name, SIOCSIFFLAGS, request, "set the flags");
 }
 
@@ -144,6 +163,7 @@ Result<Tun, IoError> Tun::open(const TunOptions& options) {
     tun.queues_.emplace_back(std::move(*fd), with_header);
   }
   tun.index_ = ::if_nametoindex(tun.name_.c_str());
+  if (auto quiet = keep_link_local_away(tun.name_, tun.index_); !quiet) return err(std::move(quiet.error()));
   if (auto set = tun.set_mtu(options.mtu); !set) return err(std::move(set.error()));
   if (auto up = take_up(tun.name_); !up) return err(std::move(up.error()));
   return tun;

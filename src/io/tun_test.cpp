@@ -120,6 +120,22 @@ TEST(Tun, HandsOverTrainsOfDatagramsWhole) {
   });
 }
 
+// What the kernel says by itself on a new link (router solicitations, group reports) is nobody's traffic.
+TEST(Tun, HasNoVoiceOfItsOwn) {
+  auto ns = testing::NetworkNamespace::create();
+  if (!ns) GTEST_SKIP() << testing::kNeedsRoot;
+  ns->run([] {
+    auto tun = Tun::open({.name = "cvt0"});
+    ASSERT_TRUE(tun) << tun.error().text;
+    const std::string link = shell("ip -d link show cvt0").output;
+    EXPECT_NE(link.find("addrgenmode none"), std::string::npos) << link;
+    EXPECT_EQ(link.find("MULTICAST"), std::string::npos) << link;
+    ASSERT_EQ(shell("ip addr add fd77::1/64 dev cvt0 nodad").status, 0);
+    EXPECT_EQ(shell("ip -6 addr show dev cvt0 scope link").output, "");
+    EXPECT_NE(shell("ip route get fd77::2").output.find("dev cvt0"), std::string::npos);
+  });
+}
+
 TEST(Tun, ATakenNameIsRefusedByName) {
   auto ns = testing::NetworkNamespace::create();
   if (!ns) GTEST_SKIP() << testing::kNeedsRoot;
