@@ -81,11 +81,12 @@ class ReplayWindow {
       for (std::uint32_t i = 0; i < size_ / 64; ++i) bits_[i] = 0;
       return;
     }
-    while (first <= last) {
+    for (;;) {
       const std::uint64_t end_of_word = first | 63;
       const std::uint64_t mask_low = ~std::uint64_t{0} << (first & 63);
       const std::uint64_t mask_high = end_of_word <= last ? ~std::uint64_t{0} : ~std::uint64_t{0} >> (63 - (last & 63));
       word(first) &= ~(mask_low & mask_high);
+      if (end_of_word >= last) return;
       first = end_of_word + 1;
     }
   }

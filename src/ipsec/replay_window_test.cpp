@@ -140,5 +140,17 @@ TEST(ReplayWindow, SizeZeroSwitchesItOff) {
   EXPECT_EQ(window.infer(0x11), 0x1'0000'0011U);
 }
 
+// The numbers never get there honestly; a peer that jumps by 2^32 at a time can.
+TEST(ReplayWindow, ReachesTheLastNumberOfAll) {
+  constexpr std::uint64_t kLast = ~std::uint64_t{0};
+  ReplayWindow window(64, true);
+  ASSERT_EQ(window.update(kLast - 10), Verdict::fresh);
+  ASSERT_EQ(window.update(kLast), Verdict::fresh);
+  EXPECT_EQ(window.check(kLast), Verdict::replayed);
+  EXPECT_EQ(window.check(kLast - 10), Verdict::replayed);
+  EXPECT_EQ(window.check(kLast - 5), Verdict::fresh);
+  EXPECT_EQ(window.check(kLast - 64), Verdict::too_old);
+}
+
 }  // namespace
 }  // namespace culvert::ipsec

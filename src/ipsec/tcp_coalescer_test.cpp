@@ -133,6 +133,20 @@ TEST_P(Coalescing, WrongChecksumsAreNotCoveredUp) {
   EXPECT_EQ(to_bytes(list[1].bytes), damaged);
 }
 
+// A super-packet's header gets a new checksum, so a header with a wrong one must not become part of it.
+TEST_P(Coalescing, WrongHeaderChecksumsAreNotCoveredUp) {
+  if (GetParam() == net::Family::v6) GTEST_SKIP() << "IPv6 has none";
+  const Bytes payload(100, 1);
+  for (const std::size_t which : {0UL, 1UL}) {
+    std::vector<Bytes> packets{tcp_packet(numbered(0), 1, kAck, payload), tcp_packet(numbered(1), 101, kAck, payload)};
+    packets[which][11] ^= 1;
+    const auto& list = join(packets);
+    ASSERT_EQ(list.size(), 2U) << which;
+    EXPECT_EQ(to_bytes(list[which].bytes), packets[which]);
+    EXPECT_FALSE(list[which].offload.checksum_valid);
+  }
+}
+
 TEST_P(Coalescing, PushAndShorterSegmentsEndASuperPacket) {
   const Bytes payload(100, 1);
   const std::vector<Bytes> packets = {
