@@ -245,7 +245,13 @@ struct EndpointSettings {
   /// Half-open IKE SAs as responder from which on cookies are demanded (RFC 7296 2.6), and the bound on all of them.
   std::size_t cookie_threshold = 64;
   std::size_t half_open_limit = 1024;
+  /// Of these, once cookies are demanded, from one address: a host that can be reached shall not keep all others out.
+  std::size_t half_open_per_address = 128;
   Duration half_open_timeout = std::chrono::seconds(30);
+  /// IKE SAs of one connection and peer; beyond them the oldest is deleted.
+  std::size_t ike_sas_per_peer = 16;
+  /// Child SAs of one IKE SA, those included that wait for their deletion: the peer gets no more (RFC 7296 1.3).
+  std::size_t children_limit = 32;
   /// Retransmission of requests (RFC 7296 2.4): first wait, factor, number of sends in all (about 60 s with these).
   Duration retransmit_first = std::chrono::milliseconds(500);
   double retransmit_factor = 1.8;

@@ -34,6 +34,8 @@ struct Core {
   IkeSaTable sas;
   auth::CookieMint cookies;
   Instant cookie_secret_since{};
+  /// Cookies are demanded until then, however few IKE SAs are half-open.
+  Instant cookies_until{};
 
   std::deque<Event> events;
   std::deque<Request> requests;
@@ -45,6 +47,7 @@ struct Core {
   std::map<RequestToken, model::IkeSaId> completions;
 
   RateLimiter unprotected_answers{20, std::chrono::milliseconds(100)};
+  RateLimiter failed_key_exchanges{64, std::chrono::milliseconds(500)};
   RateLimiter unprotected_reports{5, std::chrono::seconds(2)};  // events caused by messages that prove nothing
 
   void emit(Event event) { events.push_back(std::move(event)); }

@@ -25,6 +25,8 @@ codec::Message CreateChildSaResponder::handle(const codec::Message& request) {
   // RFC 7296 2.25.1, 2.25.2: not while the IKE SA itself is being rekeyed or closed.
   const bool busy = sa_.activity() == Activity::rekey_ike || sa_.activity() == Activity::delete_ike;
   if (sa_.phase != Phase::established || busy) return refusal(NotifyType::temporary_failure);
+  // Nobody needs that many so fast; each costs keys and state for a while.
+  if (!sa_.creations.allow(core_.now)) return refusal(NotifyType::temporary_failure);
   const auto* rekey = request.notify(NotifyType::rekey_sa);
   if (rekey == nullptr) return create(request, nullptr);
 
@@ -49,7 +51,9 @@ codec::Message CreateChildSaResponder::handle(const codec::Message& request) {
 
 codec::Message CreateChildSaResponder::create(const codec::Message& request, ChildSa* old) {
   const model::ConnectionConfig* config = core_.connections.find(*sa_.connection);
-  if (config == nullptr) return refusal(NotifyType::no_additional_sas);
+  // RFC 7296 1.3: whoever wants no more Child SAs says so.
+  if (config == nullptr || sa_.children.size() >= core_.settings.children_limit)
+    return refusal(NotifyType::no_additional_sas);
   auto chosen = choose_child(core_, *config, ChildExchange::create_child_sa, old, request);
   if (!chosen) {
     if (chosen.error().notify != NotifyType::invalid_ke_payload) {

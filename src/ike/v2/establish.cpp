@@ -1,5 +1,8 @@
 #include "ike/v2/establish.hpp"
 
+#include <algorithm>
+#include <vector>
+
 #include <fmt/format.h>
 
 #include "ike/v2/children.hpp"
@@ -20,6 +23,19 @@ bool same_peers(const IkeSa& a, const IkeSa& b) {
 // for an IKE_AUTH leaves only after its IKE_SA_INIT was answered.
 bool rivals(const IkeSa& fresh, const IkeSa& other) {
   return fresh.role != other.role && other.established_order > fresh.begun_order;
+}
+
+// A peer that sets up one IKE SA after the other, for want of memory or of manners, loses the oldest of them.
+void bound_ike_sas(Core& core, const IkeSa& sa) {
+  std::vector<IkeSa*> others;
+  for (IkeSa* other : core.sas.of_connection(*sa.connection)) {
+    if (other->id != sa.id && other->phase == Phase::established && same_peers(*other, sa)) others.push_back(other);
+  }
+  std::ranges::sort(others, {}, &IkeSa::established_order);
+  for (std::size_t over = others.size() + 1; over > core.settings.ike_sas_per_peer && !others.empty(); --over) {
+    close_with_delete(core, *others.front(), CloseReason::superseded);
+    others.erase(others.begin());
+  }
 }
 
 // An own attempt whose IKE_AUTH has not left yet can end without the peer's noticing.
@@ -79,7 +95,8 @@ Rivalry find_rival(Core& core, const IkeSa& sa) {
 void settle_duplicates(Core& core, IkeSa& sa, const Rivalry& rivalry, bool initial_contact) {
   for (IkeSa* other : core.sas.of_connection(*sa.connection)) {
     if (other->id == sa.id) continue;
-    if (can_be_forgotten(*other)) {
+    // Without a Child SA the peer's IKE SA is not what ours was to bring.
+    if (can_be_forgotten(*other) && !sa.children.empty()) {
       core.progress(*other, "the peer was faster; our own attempt is given up");
       close_ike_sa(core, *other, CloseReason::superseded, Phase::gone);
       continue;
@@ -91,6 +108,7 @@ void settle_duplicates(Core& core, IkeSa& sa, const Rivalry& rivalry, bool initi
       close_ike_sa(core, *other, CloseReason::superseded, Phase::gone);
     }
   }
+  bound_ike_sas(core, sa);
   IkeSa* loser = rivalry.loser ? core.sas.find(*rivalry.loser) : nullptr;
   if (loser == nullptr || loser->phase != Phase::established) return;
   core.progress(*loser, "both sides set up an IKE SA at the same time; this one goes");

@@ -37,7 +37,7 @@ void IkeEndpoint::route(const net::Path& path, ByteView datagram) {
     core_.drop(DatagramDrop::unsupported_version);
     // RFC 7296 2.5: only a higher version is told what we speak.
     if (header->major_version > 2 && !header->response)
-      answer_unprotected(path, *header, model::NotifyType::invalid_major_version);
+      answer_unprotected(path, *header, datagram.size(), model::NotifyType::invalid_major_version);
     return;
   }
   // RFC 7296 3.1 forbids an initiator's SPI of zero; only an INVALID_SPI report may have it (1.5).
@@ -62,7 +62,8 @@ void IkeEndpoint::handle_stray(const net::Path& path, const codec::ParsedMessage
   core_.drop(DatagramDrop::unknown_ike_sa);
   // RFC 7296 2.21.4: a response must not be answered.
   if (parsed.header.response) return;
-  if (parsed.sealed) return answer_unprotected(path, parsed.header, model::NotifyType::invalid_ike_spi);
+  if (parsed.sealed)
+    return answer_unprotected(path, parsed.header, parsed.header.length, model::NotifyType::invalid_ike_spi);
   handle_stray_notify(path, parsed);
 }
 
@@ -77,9 +78,8 @@ void IkeEndpoint::handle_stray_notify(const net::Path& path, const codec::Parsed
   }
 }
 
-void IkeEndpoint::answer_unprotected(const net::Path& path, const codec::Header& header, model::NotifyType type) {
-  // RFC 7296 2.21.4: at a bounded rate.
-  if (!core_.unprotected_answers.allow(core_.now)) return;
+void IkeEndpoint::answer_unprotected(const net::Path& path, const codec::Header& header, std::size_t received,
+                                     model::NotifyType type) {
   codec::Message answer;
   answer.header.spi_i = header.spi_i;
   answer.header.spi_r = header.spi_r;
@@ -88,7 +88,10 @@ void IkeEndpoint::answer_unprotected(const net::Path& path, const codec::Header&
   answer.header.initiator = !header.initiator;
   answer.header.response = true;
   answer.add_notify(type);
-  core_.transmit(path, codec::serialize(answer));
+  Bytes octets = codec::serialize(answer);
+  // RFC 7296 2.21.4: at a bounded rate; and never more than came, for the source may be forged.
+  if (octets.size() > received || !core_.unprotected_answers.allow(core_.now)) return;
+  core_.transmit(path, std::move(octets));
 }
 
 void IkeEndpoint::handle_timeout(Instant now) {

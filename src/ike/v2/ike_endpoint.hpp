@@ -29,7 +29,9 @@ class IkeEndpoint final : public Endpoint {
   void route(const net::Path& path, ByteView datagram);
   void handle_stray(const net::Path& path, const codec::ParsedMessage& parsed);
   void handle_stray_notify(const net::Path& path, const codec::ParsedMessage& parsed);
-  void answer_unprotected(const net::Path& path, const codec::Header& header, model::NotifyType type);
+  /// `received`: octets of the message that it answers.
+  void answer_unprotected(const net::Path& path, const codec::Header& header, std::size_t received,
+                          model::NotifyType type);
   void finish_turn();
 
   Core core_;

@@ -106,6 +106,8 @@ struct IkeSa {
   /// Since when the peer has been answering TEMPORARY_FAILURE (RFC 7296 2.25).
   std::optional<Instant> temporary_failure_since;
   RateLimiter hints{1, std::chrono::seconds(10)};
+  /// CREATE_CHILD_SA requests of the peer; goes over to the successor. Far above what lifetimes of seconds need.
+  RateLimiter creations{256, std::chrono::milliseconds(100)};
   std::optional<Instant> scheduled;  // its place in the table's timer queue
 
   [[nodiscard]] model::IkeSpi local_spi() const { return role == model::Role::initiator ? spi_i : spi_r; }

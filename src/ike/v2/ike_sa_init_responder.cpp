@@ -19,6 +19,7 @@ using model::KeyExchangeMethod;
 using model::NotifyType;
 
 constexpr Duration kCookieSecretLife = std::chrono::seconds(60);
+constexpr Duration kCookiesAfterFailures = std::chrono::seconds(30);
 
 }  // namespace
 
@@ -57,7 +58,7 @@ bool IkeSaInitResponder::pass_load_check(const codec::Message& request) {
     core_.drop(DatagramDrop::half_open_limit);
     return false;
   }
-  if (half_open < core_.settings.cookie_threshold) return true;
+  if (half_open < core_.settings.cookie_threshold && core_.now >= core_.cookies_until) return true;
   if (core_.now - core_.cookie_secret_since > kCookieSecretLife) {
     core_.cookies.change_secret();
     core_.cookie_secret_since = core_.now;
@@ -65,7 +66,11 @@ bool IkeSaInitResponder::pass_load_check(const codec::Message& request) {
   const Bytes& nonce = request.first<codec::NoncePayload>()->data;
   const auto* cookie = request.notify(NotifyType::cookie);
   // RFC 7296 2.6: a wrong cookie is treated as none.
-  if (cookie != nullptr && core_.cookies.check(cookie->data, nonce, path_.remote, request.header.spi_i)) return true;
+  if (cookie != nullptr && core_.cookies.check(cookie->data, nonce, path_.remote, request.header.spi_i)) {
+    if (core_.sas.half_open_from(path_.remote.address) < core_.settings.half_open_per_address) return true;
+    core_.drop(DatagramDrop::half_open_limit);
+    return false;
+  }
   refuse(request, NotifyType::cookie, core_.cookies.make(nonce, path_.remote, request.header.spi_i));
   core_.drop(DatagramDrop::half_open_limit);
   return false;
@@ -111,7 +116,10 @@ void IkeSaInitResponder::refuse(const codec::Message& request, NotifyType type, 
   answer.header.initiator = false;
   answer.header.response = true;
   answer.add_notify(type, data);
-  core_.transmit(path_, codec::serialize(answer));
+  Bytes octets = codec::serialize(answer);
+  // Whoever forges a source address gains nothing by us.
+  if (octets.size() > request.header.length) return;
+  core_.transmit(path_, std::move(octets));
 }
 
 void IkeSaInitResponder::make_ike_sa(const codec::Message& request, ByteView datagram, const Bytes& digest,
@@ -120,8 +128,10 @@ void IkeSaInitResponder::make_ike_sa(const codec::Message& request, ByteView dat
   auto own = crypto::make_key_exchange(*model::key_exchange_id(ke->method), core_.random);
   auto secret = own ? (*own)->derive(ke->public_value) : Result<SecretBytes, crypto::CryptoError>(err(own.error()));
   if (!secret) {
-    // RFC 7296 3.4: a value of the wrong form. The request is not authenticated, so nothing more is said.
+    // RFC 7296 3.4: a value of the wrong form. The request is not authenticated, so nothing more is said. It has cost a
+    // computation and leaves no half-open IKE SA that counts: too many of them, and the address must be proved first.
     core_.drop(DatagramDrop::malformed);
+    if (!core_.failed_key_exchanges.allow(core_.now)) core_.cookies_until = core_.now + kCookiesAfterFailures;
     return;
   }
   IkeSa& sa = core_.sas.add(core_.next_ike_sa_id());

@@ -1,5 +1,7 @@
 #include "ike/v2/ike_sa_table.hpp"
 
+#include <algorithm>
+
 #include "base/check.hpp"
 
 namespace culvert::ike::v2 {
@@ -47,6 +49,11 @@ std::vector<IkeSa*> IkeSaTable::of_connection(model::ConnectionId connection) {
     if (sa->connection == connection && sa->phase != Phase::gone) found.push_back(sa.get());
   }
   return found;
+}
+
+std::size_t IkeSaTable::half_open_from(const net::IpAddress& address) {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(half_open_, [&](model::IkeSaId id) { return find(id)->path.remote.address == address; }));
 }
 
 void IkeSaTable::note_phase(const IkeSa& sa) {

@@ -35,6 +35,7 @@ class IkeSaTable {
   [[nodiscard]] std::vector<IkeSa*> of_connection(model::ConnectionId connection);
   /// IKE SAs as responder whose peer has proved nothing yet.
   [[nodiscard]] std::size_t half_open() const { return half_open_.size(); }
+  [[nodiscard]] std::size_t half_open_from(const net::IpAddress& address);
   /// To be told at the end of each turn in which the IKE SA took part.
   void note_phase(const IkeSa& sa);
 

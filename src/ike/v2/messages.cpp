@@ -172,6 +172,8 @@ void receive(Core& core, IkeSa& sa, const net::Path& path, ByteView datagram, co
   if (!may_be_meant(sa, header)) return core.drop(DatagramDrop::unexpected);
   const Verdict verdict = header.response ? Verdict::fresh : sa.window.classify(header.message_id);
   if (verdict == Verdict::old || verdict == Verdict::ahead) return core.drop(DatagramDrop::old_message_id);
+  // What is left of the IKE SA answers retransmissions; the peer of one that failed has proved nothing.
+  if (verdict == Verdict::fresh && sa.phase == Phase::defunct) return core.drop(DatagramDrop::unexpected);
 
   const auto opened = sa.opener->open(datagram, parsed);
   if (!opened && !opened.error().authentic()) return core.drop(DatagramDrop::bad_integrity);

@@ -183,6 +183,7 @@ IkeSa* make_rekeyed_ike_sa(Core& core, IkeSa& old, const model::IkeSuite& suite,
   next.authenticated = true;
   next.begun_at = old.begun_at;
   next.begun_order = old.begun_order;
+  next.creations = old.creations;
   next.last_inbound = core.now;
   core.sas.index_spi(next);
   core.touch(next);

@@ -42,7 +42,7 @@ bool RekeyIkeSaResponder::busy() const {
 }
 
 codec::Message RekeyIkeSaResponder::handle(const codec::Message& request) {
-  if (busy()) return refusal(NotifyType::temporary_failure);
+  if (busy() || !sa_.creations.allow(core_.now)) return refusal(NotifyType::temporary_failure);
   const model::ConnectionConfig* config = core_.connections.find(*sa_.connection);
   if (config == nullptr) return refusal(NotifyType::no_additional_sas);
   const auto& offered = request.first<codec::SaPayload>()->proposals;

@@ -1,0 +1,324 @@
+// A peer that knows the keys of an IKE SA and keeps to no rule: before it has authenticated itself (anybody can come
+// that far, RFC 7296 5), and afterwards.
+#include <gtest/gtest.h>
+
+#include "crypto/key_exchange.hpp"
+#include "ike/codec/seal.hpp"
+#include "ike/codec/serialize.hpp"
+#include "ike/v2/testing/pair.hpp"
+
+namespace culvert::ike::v2 {
+namespace {
+
+using namespace testing;
+using model::ExchangeType;
+using model::NotifyType;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+EndpointSettings exporting() {
+  EndpointSettings settings;
+  settings.export_keys = true;
+  return settings;
+}
+
+/// The initiator of an IKE SA without a state machine: seals what the test says, with the keys that the host exported.
+class Forger {
+ public:
+  Forger(const KeysExported& keys, std::uint32_t next_id)
+      : suite_(*model::packet_suite(keys.suite.encryption, keys.suite.key_bits, keys.suite.integrity)),
+        sealer_(*codec::MessageSealer::make(suite_, keys.sk_ei.view(), keys.sk_ai.view(), random_)),
+        opener_(*codec::MessageOpener::make(suite_, keys.sk_er.view(), keys.sk_ar.view())),
+        next_id_(next_id) {
+    header_.spi_i = keys.spi_i;
+    header_.spi_r = keys.spi_r;
+    header_.initiator = true;
+  }
+
+  Bytes request(ExchangeType exchange, std::vector<codec::Payload> payloads) {
+    codec::Message message{.header = header_, .payloads = std::move(payloads)};
+    message.header.exchange = exchange;
+    message.header.message_id = model::MessageId(next_id_++);
+    return sealer_.seal(message);
+  }
+  codec::Message open(const Bytes& answer) {
+    const auto parsed = codec::parse_message(answer);
+    CHECK(parsed);
+    auto opened = opener_.open(answer, *parsed);
+    CHECK(opened);
+    return std::move(*opened);
+  }
+  /// Sends a request to b and returns its answer, which must come at once.
+  codec::Message ask(Pair& pair, ExchangeType exchange, std::vector<codec::Payload> payloads) {
+    const std::size_t before = pair.wire.size();
+    pair.inject(pair.b, path_from(false, 4500), request(exchange, std::move(payloads)));
+    CHECK(pair.wire.size() > before);
+    return open(pair.wire[before].message);
+  }
+
+ private:
+  SeededRandom random_{99};
+  crypto::PacketSuite suite_;
+  codec::MessageSealer sealer_;
+  codec::MessageOpener opener_;
+  codec::Header header_;
+  std::uint32_t next_id_;
+};
+
+codec::NotifyPayload notification(NotifyType type, model::ProtocolId protocol = model::ProtocolId::none,
+                                  Bytes spi = {}) {
+  return {.protocol = protocol, .spi = std::move(spi), .type = type, .data = {}};
+}
+
+Bytes octets_of(std::uint32_t spi) {
+  ByteWriter writer;
+  writer.u32(spi);
+  return writer.take();
+}
+
+/// A request for a Child SA of config_of()'s networks, rekeying `old` (the SPI that b expects) if that is given.
+std::vector<codec::Payload> child_request(std::uint32_t spi, std::optional<std::uint32_t> old = std::nullopt) {
+  model::Proposal offer = *model::parse_proposal(model::ProtocolId::esp, "aes256gcm16");
+  offer.number = 1;
+  offer.spi = octets_of(spi);
+  std::vector<codec::Payload> payloads;
+  if (old) payloads.emplace_back(notification(NotifyType::rekey_sa, model::ProtocolId::esp, octets_of(*old)));
+  payloads.emplace_back(codec::SaPayload{{offer}});
+  payloads.emplace_back(codec::NoncePayload{Bytes(32, static_cast<std::uint8_t>(spi))});
+  payloads.emplace_back(
+      codec::TsPayload{.side = model::Role::initiator, .selectors = subnet("10.1.0.0/16"), .unknown = {}});
+  payloads.emplace_back(
+      codec::TsPayload{.side = model::Role::responder, .selectors = subnet("10.2.0.0/16"), .unknown = {}});
+  return payloads;
+}
+
+/// Up, begun by a, whose part a Forger takes over; without key exchange for Child SAs.
+struct Takeover {
+  explicit Takeover(EndpointSettings settings = exporting()) : pair(1, settings) {
+    auto a = config_of(true);
+    auto b = config_of(false);
+    a.esp_proposals = b.esp_proposals = {*model::parse_proposal(model::ProtocolId::esp, "aes256gcm16")};
+    configure(pair, a, b);
+    initiate(pair);
+    pair.settle();
+    CHECK(in_step(pair));
+    pair.fate = [](const Datagram&) { return std::vector<Duration>{}; };
+    taken.emplace(pair.b.exported.at(0), 2);
+  }
+  /// A request of the peer that b answers at once.
+  codec::Message ask(ExchangeType exchange, std::vector<codec::Payload> payloads) {
+    return taken->ask(pair, exchange, std::move(payloads));
+  }
+  Pair pair;
+  std::optional<Forger> taken;
+};
+
+TEST(HostilePeer, WhoFailedToAuthenticateIsNotListenedToAnyMore) {  // RFC 7296 2.21.2
+  Pair pair(1, exporting());
+  configure(pair);
+  pair.a.secrets[kConnection] = to_bytes(as_bytes("another secret"));
+  initiate(pair);
+  pair.settle();
+  ASSERT_EQ(pair.b.failures.size(), 1u);
+  ASSERT_EQ(pair.b.endpoint().counters().half_open, 1u) << "it has cost a key exchange and counts for a while";
+  Forger peer(pair.b.exported.at(0), 2);
+  pair.wire.clear();
+  // Whatever it goes on to say neither makes events, nor gets an answer, nor keeps its place among the half-open ones.
+  for (int n = 0; n < 20; ++n) {
+    pair.inject(
+        pair.b, path_from(false, 4500),
+        peer.request(ExchangeType::informational, {codec::DeletePayload{.protocol = model::ProtocolId::ike, .spis = {}},
+                                                   notification(NotifyType::authentication_failed)}));
+    pair.advance(seconds(10));
+  }
+  EXPECT_EQ(pair.b.failures.size(), 1u);
+  // At the end it is told in the clear that there is no such IKE SA (RFC 7296 2.21.4).
+  EXPECT_TRUE(std::ranges::none_of(
+      pair.wire, [](const Datagram& d) { return codec::parse_message(d.message)->sealed.has_value(); }));
+  EXPECT_EQ(pair.b.endpoint().counters().half_open, 0u);
+}
+
+TEST(HostilePeer, TheNumberOfChildSasIsBounded) {  // RFC 7296 1.3
+  Takeover run;
+  bool refused = false;
+  for (std::uint32_t n = 0; n < 500; ++n) {
+    const auto answer = run.ask(ExchangeType::create_child_sa, child_request(0x5000 + n));
+    refused = refused || answer.notify(NotifyType::no_additional_sas) != nullptr;
+    run.pair.advance(seconds(1));
+  }
+  EXPECT_TRUE(refused);
+  EXPECT_LE(run.pair.b.children.size(), run.pair.b.settings.children_limit);
+  EXPECT_EQ(run.pair.b.allocator().in_use.size(), run.pair.b.children.size());
+}
+
+TEST(HostilePeer, RekeysWithoutDeletesDoNotPileUp) {  // RFC 7296 2.8
+  Takeover run;
+  std::uint32_t old = run.pair.b.child().spi_outbound.value();
+  for (std::uint32_t n = 0; n < 500; ++n) {
+    const auto answer = run.ask(ExchangeType::create_child_sa, child_request(0x5000 + n, old));
+    if (answer.first<codec::SaPayload>() != nullptr) old = 0x5000 + n;
+    run.pair.advance(seconds(1));
+  }
+  EXPECT_LE(run.pair.b.children.size(), run.pair.b.settings.children_limit);
+}
+
+TEST(HostilePeer, TheRateOfRekeysIsBounded) {  // RFC 7296 2.25: TEMPORARY_FAILURE
+  Takeover run;
+  std::uint32_t old = run.pair.b.child().spi_outbound.value();
+  unsigned made = 0;
+  bool refused = false;
+  for (std::uint32_t n = 0; n < 5000; ++n) {
+    const auto answer = run.ask(ExchangeType::create_child_sa, child_request(0x5000 + n, old));
+    if (answer.first<codec::SaPayload>() == nullptr) {
+      refused = refused || answer.notify(NotifyType::temporary_failure) != nullptr;
+      continue;
+    }
+    ++made;
+    run.ask(ExchangeType::informational,
+            {codec::DeletePayload{.protocol = model::ProtocolId::esp, .spis = {model::Spi(old)}}});
+    old = 0x5000 + n;
+    run.pair.now += milliseconds(1);
+  }
+  EXPECT_TRUE(refused);
+  EXPECT_LT(made, 1000u) << "in five seconds";
+  // Whoever waits is served again.
+  run.pair.now += seconds(2);
+  EXPECT_NE(run.ask(ExchangeType::create_child_sa, child_request(0x9000, old)).first<codec::SaPayload>(), nullptr);
+}
+
+TEST(HostilePeer, RekeyedIkeSasDoNotPileUp) {  // RFC 7296 2.18
+  Takeover run;
+  SeededRandom random{5};
+  auto own = crypto::make_key_exchange(*model::key_exchange_id(model::KeyExchangeMethod::curve25519), random);
+  ASSERT_TRUE(own);
+  unsigned made = 0;
+  for (std::uint32_t n = 0; n < 2000; ++n) {
+    model::Proposal offer = *model::parse_proposal(model::ProtocolId::ike, "aes256gcm16-prfsha256-x25519");
+    offer.number = 1;
+    offer.spi = Bytes(8, 1);
+    store_be32(offer.spi.data() + 4, n + 1);
+    const auto answer =
+        run.ask(ExchangeType::create_child_sa, {codec::SaPayload{{offer}}, codec::NoncePayload{Bytes(32, 7)},
+                                                codec::KePayload{.method = model::KeyExchangeMethod::curve25519,
+                                                                 .public_value = to_bytes((*own)->public_value())}});
+    if (answer.first<codec::SaPayload>() == nullptr) continue;
+    ++made;
+    run.taken.emplace(run.pair.b.exported.back(), 0);
+  }
+  EXPECT_GT(made, 0u);
+  EXPECT_LE(run.pair.b.ike_sas.size(), 500u);
+}
+
+TEST(HostilePeer, TheNumberOfIkeSasOfOnePeerIsBounded) {
+  Pair pair;
+  configure(pair);
+  // All begun before the first is up: INITIAL_CONTACT (RFC 7296 2.4) then means none of the others.
+  constexpr unsigned kMany = 50;
+  for (unsigned n = 0; n < kMany; ++n) {
+    auto again = config_of(true);
+    again.id = model::ConnectionId(100 + n);
+    pair.a.secrets[again.id] = pair.a.secrets[kConnection];
+    pair.command(pair.a, ConfigureConnection{again});
+    pair.command(pair.a, Initiate{.connection = again.id, .path = path_from(true)});
+  }
+  pair.settle();
+  EXPECT_GT(pair.b.ike_sas.size(), 1u);
+  EXPECT_LE(pair.b.ike_sas.size(), pair.b.settings.ike_sas_per_peer);
+  pair.advance(seconds(20));
+  EXPECT_EQ(pair.a.ike_sas.size(), pair.b.ike_sas.size()) << "a is told";
+  EXPECT_TRUE(no_leaks(pair));
+}
+
+TEST(HostilePeer, OneAddressDoesNotTakeAllHalfOpenPlaces) {  // RFC 7296 2.6
+  EndpointSettings settings;
+  settings.cookie_threshold = 2;
+  settings.half_open_per_address = 8;
+  Pair pair(1, settings);
+  auto b = config_of(false);
+  b.peer.reset();
+  configure(pair, config_of(true), b);
+  // It follows cookies, for the address is its own, and never goes on to IKE_AUTH.
+  pair.fate = [](const Datagram& d) {
+    return d.header().exchange == ExchangeType::ike_auth ? std::vector<Duration>{}
+                                                         : std::vector<Duration>{Pair::kLatency};
+  };
+  for (unsigned n = 0; n < 30; ++n) {
+    auto again = config_of(true);
+    again.id = model::ConnectionId(100 + n);
+    pair.command(pair.a, ConfigureConnection{again});
+    pair.command(pair.a, Initiate{.connection = again.id, .path = path_from(true)});
+  }
+  pair.settle();
+  EXPECT_EQ(pair.b.endpoint().counters().half_open, 8u);
+  // Another address is served.
+  pair.translation = [](const Datagram& d) {
+    const auto outside = *net::IpAddress::parse("203.0.113.9");
+    if (d.from_a) return net::Path{d.path.remote, {outside, d.path.local.port}};
+    return net::Path{{address_of(true), d.path.remote.port}, d.path.local};
+  };
+  initiate(pair);
+  pair.settle();
+  EXPECT_EQ(pair.b.endpoint().counters().half_open, 9u);
+}
+
+TEST(HostilePeer, KeyExchangesThatFailAreNotFreeEither) {  // RFC 7296 2.6
+  Pair pair;
+  configure(pair);
+  codec::Message init;
+  init.header.initiator = true;
+  model::Proposal offer = *model::parse_proposal(model::ProtocolId::ike, "aes256gcm16-prfsha256-x25519");
+  offer.number = 1;
+  init.add(codec::SaPayload{{offer}});
+  // The point of order 2, whose result is zero (RFC 8031 5): computed, refused, forgotten.
+  init.add(codec::KePayload{.method = model::KeyExchangeMethod::curve25519, .public_value = Bytes(32)});
+  init.add(codec::NoncePayload{Bytes(32, 1)});
+  unsigned cookies = 0;
+  for (std::uint64_t n = 1; n <= 500; ++n) {
+    init.header.spi_i = model::IkeSpi(n);
+    pair.wire.clear();
+    pair.inject(pair.b, path_from(false), codec::serialize(init));
+    for (const Datagram& d : pair.wire) {
+      const auto answer = codec::parse_message(d.message);
+      const auto* notify = answer ? codec::first_of<codec::NotifyPayload>(answer->payloads) : nullptr;
+      if (notify != nullptr && notify->type == NotifyType::cookie) ++cookies;
+    }
+  }
+  EXPECT_GT(cookies, 300u) << "before it computes, the responder asks for proof of the address";
+  pair.advance(minutes(2));
+  pair.wire.clear();
+  initiate(pair);
+  pair.settle();
+  EXPECT_TRUE(in_step(pair));
+  EXPECT_EQ(pair.wire.size(), 4u) << "afterwards no cookie is asked for";
+}
+
+TEST(HostilePeer, NoUnprotectedAnswerIsLongerThanWhatItAnswers) {  // RFC 7296 2.21.4
+  Pair pair;
+  configure(pair);
+  codec::Header header;
+  header.spi_i = model::IkeSpi(1);
+  header.initiator = true;
+  Bytes other_version = codec::serialize_header(header, model::PayloadType::none, 28);
+  other_version[17] = 0x30;
+  Bytes critical = codec::serialize_header(header, static_cast<model::PayloadType>(200), 32);
+  critical.insert(critical.end(), {0, 0x80, 0, 4});
+  for (Bytes* message : {&other_version, &critical}) {
+    pair.wire.clear();
+    pair.inject(pair.b, path_from(false), *message);
+    for (const Datagram& d : pair.wire) EXPECT_LE(d.message.size(), message->size());
+    // What is long enough is told.
+    pair.wire.clear();
+    Bytes longer = *message;
+    longer.insert(longer.end(), {0, 0, 0, 20});
+    longer.resize(longer.size() + 16);
+    if (message == &critical) longer[28] = static_cast<std::uint8_t>(model::PayloadType::vendor_id);
+    store_be32(longer.data() + 24, static_cast<std::uint32_t>(longer.size()));
+    if (message == &other_version) longer[16] = static_cast<std::uint8_t>(model::PayloadType::vendor_id);
+    pair.inject(pair.b, path_from(false), longer);
+    EXPECT_EQ(pair.wire.size(), 1u);
+  }
+}
+
+}  // namespace
+}  // namespace culvert::ike::v2
