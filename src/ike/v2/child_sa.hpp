@@ -11,6 +11,13 @@
 
 namespace culvert::ike::v2 {
 
+/// The exchange that first made a pair for this traffic; a rekeyed pair has that of the one it replaces.
+struct ChildOrigin {
+  model::Role role = model::Role::initiator;  // ours
+  model::Spi initiators_spi;
+  Instant at;
+};
+
 struct ChildSa {
   model::ChildSaId id;
   model::Spi spi_inbound;
@@ -19,6 +26,7 @@ struct ChildSa {
   model::Mode mode = model::Mode::tunnel;
   model::TrafficSelectors local;
   model::TrafficSelectors remote;
+  ChildOrigin origin;
 
   /// The peer may not be able to receive on it yet (RFC 7296 2.8).
   bool hold_outbound = false;

@@ -8,6 +8,32 @@
 #include "ike/v2/describe.hpp"
 
 namespace culvert::ike::v2 {
+namespace {
+
+// Pairs that were made within this time of each other are taken for one wish of both sides.
+constexpr Duration kSimultaneous = std::chrono::seconds(10);
+
+bool is_current(const ChildSa& child) { return !child.replaced_by && !child.deleting && !child.redundant; }
+
+bool are_twins(const ChildSa& a, const ChildSa& b) {
+  const Duration apart = std::chrono::abs(a.origin.at - b.origin.at);
+  return a.origin.role != b.origin.role && apart <= kSimultaneous && is_current(a) && is_current(b) &&
+         a.local == b.local && a.remote == b.remote;
+}
+
+// Both sides asked for a new pair for the same traffic at once and got two. Both know all SPIs and come to the same
+// result: the one whose initiator had the smaller SPI goes, by that initiator's DELETE.
+void settle_twins(Core& core, IkeSa& sa, ChildSa& made) {
+  for (auto& [id, other] : sa.children) {
+    if (!are_twins(other, made)) continue;
+    ChildSa& loser = other.origin.initiators_spi < made.origin.initiators_spi ? other : made;
+    if (loser.origin.role != model::Role::initiator) continue;
+    core.progress(sa, "both sides made a Child SA at the same time; ours goes");
+    delete_child(core, sa, loser, CloseReason::superseded);
+  }
+}
+
+}  // namespace
 
 Bounds bounds_of(Core& core, const model::Lifetime& hard, double margin) {
   const double jitter = static_cast<double>(core.random.below(1'000'000)) / 1'000'000.0 * margin / 2.0;
@@ -37,6 +63,7 @@ ChildSa& install_child(Core& core, IkeSa& sa, ChildSa child, model::ChildSaParam
   core.touch(sa);
   const auto [place, inserted] = sa.children.emplace(id, std::move(child));
   CHECK(inserted);
+  settle_twins(core, sa, place->second);
   return place->second;
 }
 
@@ -47,7 +74,6 @@ void confirm_children(IkeSa& sa) {
 void release_outbound(Core& core, ChildSa& child) {
   if (!child.hold_outbound) return;
   child.hold_outbound = false;
-  child.unconfirmed_until.reset();
   core.emit(ChildSaUseOutbound{child.id});
 }
 
