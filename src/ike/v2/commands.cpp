@@ -88,6 +88,8 @@ void handle(Core& core, const RekeyIkeSa& command) {
   if (sa == nullptr || sa->phase != Phase::established || sa->activity() == Activity::rekey_ike ||
       has_task<RekeyIkeTask>(*sa))
     return;
+  // One that lost to its rival goes soon; a successor would stay.
+  if (has_task<DeleteIkeTask>(*sa)) return;
   sa->tasks.push_back({.task = RekeyIkeTask{}});
   core.touch(*sa);
 }
@@ -126,6 +128,7 @@ void handle(Core& core, const PeerAlive& command) {
   core.touch(*sa);
   // RFC 7296 2.8: a valid packet on the new pair proves that the initiator has it.
   ChildSa* child = sa->find_child(command.child);
+  child->unconfirmed_until.reset();
   if (!child->redundant) release_outbound(core, *child);
 }
 

@@ -1,5 +1,6 @@
 #include "ike/v2/rekey_ike_sa_responder.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -26,6 +27,9 @@ codec::Message refusal(NotifyType type, ByteView data = {}) {
 bool RekeyIkeSaResponder::busy() const {
   // RFC 7296 2.25.2: being closed, or rekeyed already.
   if (sa_.phase != Phase::established || sa_.candidate || sa_.successor) return true;
+  const bool leaving = std::ranges::any_of(
+      sa_.tasks, [](const QueuedTask& queued) { return std::holds_alternative<DeleteIkeTask>(queued.task); });
+  if (leaving) return true;
   const auto activity = sa_.activity();
   if (!activity) return false;
   switch (*activity) {
