@@ -141,7 +141,10 @@ void ControlPlane::on(ipsec::UnknownSpi&& event, Instant now) {
   notices_.push_back({Level::debug, "",
                       fmt::format("ESP from {} with the unknown SPI 0x{:08x}: an old SA of the peer's, or of our last run",
                                   event.path.remote.to_string(), event.spi.value())});
-  ike_.handle_command(ike::UnknownEspSpi{event.path, event.spi}, now);
+  net::Path path = event.path;
+  // Protocol 50 has no ports; the peer's IKE is where it usually is.
+  if (path.local.port == 0) path.local.port = path.remote.port = settings_.ike_port;
+  ike_.handle_command(ike::UnknownEspSpi{path, event.spi}, now);
 }
 
 void ControlPlane::on(ike::ChildSaUseOutbound&& event, Instant) { data_plane_.use_outbound(event.child); }

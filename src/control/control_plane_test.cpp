@@ -218,6 +218,24 @@ TEST_F(ControlPlaneTest, ALostTunnelComesBackAlmostAtOnce) {
   EXPECT_FALSE(data_plane.policies.empty()) << "the rule stands while the tunnel is down";
 }
 
+TEST_F(ControlPlaneTest, AnAttemptGoesOnWhenTheIkeSaItReliedOnIsGone) {
+  apply(office("auto"));
+  bring_up();
+  ike.events.emplace_back(ike::ChildSaRemoved{model::ChildSaId(1), model::ConnectionId(1), ike::CloseReason::peer_deleted, {}});
+  run();
+  now += seconds(1);
+  run();
+  auto find = request<FindPath>();
+  ASSERT_TRUE(find) << "a new Child SA on the IKE SA that stands";
+  control.handle_path(find->connection, find->attempt, path(), now);
+  ike.events.emplace_back(ike::IkeSaClosed{model::IkeSaId(1), model::ConnectionId(1), ike::CloseReason::peer_dead});
+  run();
+  EXPECT_EQ(state(), TunnelState::retrying);
+  now += seconds(1);
+  run();
+  EXPECT_TRUE(request<FindPath>());
+}
+
 TEST_F(ControlPlaneTest, DownStaysDown) {
   apply(office("auto"));
   bring_up();
@@ -271,6 +289,15 @@ TEST_F(ControlPlaneTest, DataPlaneEventsReachIke) {
   EXPECT_EQ(ike.seen<ike::CheckLiveness>().size(), 1u);
   EXPECT_EQ(ike.seen<ike::PeerMoved>().size(), 1u);
   EXPECT_EQ(ike.seen<ike::UnknownEspSpi>().size(), 1u);
+}
+
+TEST_F(ControlPlaneTest, AnAnswerToProtocol50GoesToTheIkePort) {  // RFC 7296 1.5
+  net::Path bare = path();
+  bare.local.port = bare.remote.port = 0;
+  data_plane.events.emplace_back(ipsec::UnknownSpi{model::Spi(0x1234), bare});
+  control.handle_data_plane(now);
+  ASSERT_EQ(ike.seen<ike::UnknownEspSpi>().size(), 1u);
+  EXPECT_EQ(ike.seen<ike::UnknownEspSpi>()[0]->path, path());
 }
 
 TEST_F(ControlPlaneTest, BehindANatTheMappingIsKeptOpen) {  // RFC 3948 4

@@ -1,6 +1,7 @@
 #include "control/tunnel.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace culvert::control {
 namespace {
@@ -99,7 +100,11 @@ void Tunnel::child_down(Instant now, bool last) {
 
 void Tunnel::all_gone(Instant now) {
   closing_ = false;
+  // The attempt may have been for a Child SA of what is gone now, and nobody will tell how it ended. Where it goes on regardless, IKE takes
+  // the next one for the same.
+  const bool interrupted = std::exchange(attempt_running_, false);
   child_down(now, true);
+  if (interrupted) plan(now + kFirstRetry);
 }
 
 }  // namespace culvert::control
