@@ -1,0 +1,243 @@
+#include "tests/sim/sim_host.hpp"
+
+#include <utility>
+
+#include "base/check.hpp"
+#include "config/diff.hpp"
+#include "ike/auth/shared_key.hpp"
+#include "ike/v2/ike_endpoint.hpp"
+#include "model/proposal.hpp"
+
+namespace culvert::sim {
+namespace {
+
+// More than any run needs at a time; what grows past it grows without bound.
+constexpr std::size_t kMostSas = 32;
+constexpr std::size_t kMostIkeSas = 12;
+constexpr unsigned kMostWakesAtOneInstant = 100;
+
+control::ControlSettings control_settings(const ike::EndpointSettings& ike) { return {ike.ike_port, ike.nat_port, ike.export_keys}; }
+
+}  // namespace
+
+struct SimHost::Machine {
+  Machine(SimHost& host, std::uint64_t seed, DataPlaneOutputs outputs)
+      : random(seed),
+        data_plane(host.side_, host.queue_, host.monitor_, random, std::move(outputs)),
+        ike(host.options_.ike, random, data_plane),
+        control(control_settings(host.options_.ike), ike, data_plane, random) {}
+
+  SeededRandom random;
+  SimDataPlane data_plane;
+  ike::v2::IkeEndpoint ike;
+  control::ControlPlane control;
+};
+
+SimHost::SimHost(Side side, EventQueue& queue, SimNetwork& network, WireMonitor& monitor, Ledger& ledger, RunLog& log, HostOptions options)
+    : side_(side), queue_(queue), network_(network), monitor_(monitor), ledger_(ledger), log_(log), options_(std::move(options)) {
+  network_.attach(side_, options_.address, [this](Packet&& packet) { receive(std::move(packet)); });
+}
+
+SimHost::~SimHost() = default;
+
+// ---------------------------------------------------------------- life
+
+void SimHost::start(std::uint64_t seed) {
+  CHECK(!machine_);
+  ++boots_;
+  DataPlaneOutputs outputs;
+  outputs.esp = [this](const net::Path& path, model::Encapsulation kind, ByteView esp, std::optional<InnerId> id) {
+    network_.send(side_, Packet{path.local, path.remote, kind, to_bytes(esp), id});
+  };
+  outputs.inner = [this](ByteView inner) { ledger_.delivered(side_, inner); };
+  outputs.ike = [this](const net::Path& path, ByteView message) { machine_->control.handle_datagram(path, message, queue_.now()); };
+  machine_ = std::make_unique<Machine>(*this, seed, std::move(outputs));
+  network_.set_up(side_, true);
+  log_.line("{} starts", name_of(side_));
+  const config::Config config = options_.config();
+  machine_->control.apply(config, config::diff(config::Config{}, config), queue_.now());
+  turn();
+}
+
+void SimHost::crash() {
+  if (!machine_) return;
+  log_.line("{} crashes", name_of(side_));
+  network_.set_up(side_, false);
+  machine_.reset();
+  monitor_.crashed(side_);
+  wake_at_.reset();
+}
+
+void SimHost::shut_down() {
+  if (!machine_) return;
+  log_.line("{} shuts down", name_of(side_));
+  monitor_.shutting_down(side_, true);
+  machine_->control.shutdown(queue_.now());
+  drain();
+  monitor_.shutting_down(side_, false);
+  crash();
+}
+
+// ---------------------------------------------------------------- what users and applications do
+
+void SimHost::up() {
+  if (!machine_) return;
+  log_.line("{}: up", name_of(side_));
+  CHECK(machine_->control.up(kTunnel, queue_.now()));
+  turn();
+}
+
+void SimHost::down() {
+  if (!machine_) return;
+  log_.line("{}: down", name_of(side_));
+  CHECK(machine_->control.down(kTunnel, queue_.now()));
+  turn();
+}
+
+void SimHost::rekey(bool ike_sas, bool child_sas) {
+  if (!machine_) return;
+  log_.line("{}: rekey{}{}", name_of(side_), ike_sas ? " IKE" : "", child_sas ? " child" : "");
+  CHECK(machine_->control.rekey(kTunnel, ike_sas, child_sas, queue_.now()));
+  turn();
+}
+
+void SimHost::ike_command(ike::Command command) {
+  if (!machine_) return;
+  log_.line("{}: IKE command {}", name_of(side_), command.index());
+  machine_->ike.handle_command(std::move(command), queue_.now());
+  machine_->control.handle_data_plane(queue_.now());
+  turn();
+}
+
+void SimHost::send_inner(ByteView packet, InnerId id) {
+  if (!machine_) return;
+  machine_->data_plane.send_inner(packet, id);
+  turn();
+}
+
+// ---------------------------------------------------------------- the daemon's turn
+
+void SimHost::receive(Packet&& packet) {
+  CHECK(machine_);
+  const net::Path path{packet.destination, packet.source};
+  if (packet.kind == model::Encapsulation::udp && path.local.port == options_.ike.ike_port) {
+    machine_->control.handle_datagram(path, packet.bytes, queue_.now());
+  } else {
+    machine_->data_plane.receive(path, packet.kind, std::move(packet.bytes));
+  }
+  turn();
+}
+
+void SimHost::turn() {
+  drain();
+  check_bounds();
+  plan_wake();
+}
+
+void SimHost::drain() {
+  control::ControlPlane& control = machine_->control;
+  machine_->data_plane.handle_time();
+  control.handle_data_plane(queue_.now());
+  machine_->data_plane.handle_time();
+  while (auto request = control.poll_request()) handle(std::move(*request));
+  while (auto notice = control.poll_notice()) log_.line("{}: {}", name_of(side_), notice->text);
+  while (auto transmit = control.poll_transmit()) send_ike(std::move(*transmit));
+}
+
+void SimHost::handle(control::Request&& request) {
+  if (const auto* find = std::get_if<control::FindPath>(&request)) return answer_path(*find);
+  if (auto* mac = std::get_if<ike::SharedKeyMacRequest>(&request)) return answer_mac(std::move(*mac));
+  if (const auto* keepalive = std::get_if<control::SendKeepalive>(&request)) {
+    network_.send(side_, Packet{keepalive->path.local, keepalive->path.remote, model::Encapsulation::udp, Bytes{0xff}, {}});
+  }
+}
+
+void SimHost::answer_path(const control::FindPath& request) {
+  const auto remote = net::IpAddress::parse(request.peer);
+  CHECK(remote);
+  const net::Path path{{options_.address, 0}, {*remote, 0}};
+  later([this, path, connection = request.connection, attempt = request.attempt] {
+    machine_->control.handle_path(connection, attempt, path, queue_.now());
+  });
+}
+
+void SimHost::answer_mac(ike::SharedKeyMacRequest&& request) {
+  const auto prf = model::prf_hash(request.prf);
+  CHECK(prf);
+  later([this, prf, token = request.token, octets = std::move(request.octets)] {
+    ike::SharedKeyMacResult result{ike::auth::shared_key_mac(*prf, as_bytes(options_.secret), octets)};
+    machine_->control.handle_completion(token, std::move(result), queue_.now());
+  });
+}
+
+void SimHost::later(std::function<void()> action) {
+  queue_.after(options_.answer_delay, [this, boot = boots_, action = std::move(action)] {
+    if (!machine_ || boot != boots_) return;
+    action();
+    turn();
+  });
+}
+
+void SimHost::send_ike(ike::Transmit&& transmit) {
+  Packet packet{transmit.path.local, transmit.path.remote, model::Encapsulation::udp, std::move(transmit.message), {}};
+  if (packet.source.port == options_.ike.nat_port) {
+    static constexpr std::array<std::uint8_t, 4> kNonEspMarker{};
+    packet.bytes.insert(packet.bytes.begin(), kNonEspMarker.begin(), kNonEspMarker.end());
+  } else if (packet.source.port != options_.ike.ike_port) {
+    return log_.fail("{} sends IKE from port {}", name_of(side_), packet.source.port);
+  }
+  network_.send(side_, std::move(packet));
+}
+
+// ---------------------------------------------------------------- timers
+
+void SimHost::plan_wake() {
+  const auto next = earliest(machine_->control.poll_timeout(), machine_->data_plane.next_deadline());
+  if (!next || (wake_at_ && *wake_at_ <= *next && *wake_at_ > queue_.now())) return;
+  wake_at_ = std::max(*next, queue_.now());
+  queue_.at(*wake_at_, [this, boot = boots_, number = ++wakes_planned_] {
+    if (machine_ && boot == boots_ && number == wakes_planned_) wake();
+  });
+}
+
+void SimHost::wake() {
+  wake_at_.reset();
+  wakes_in_a_row_ = last_wake_ == queue_.now() ? wakes_in_a_row_ + 1 : 0;
+  last_wake_ = queue_.now();
+  if (wakes_in_a_row_ > kMostWakesAtOneInstant) {
+    const auto control = machine_->control.poll_timeout();
+    return log_.fail("{} has a timer that is always due ({})", name_of(side_),
+                     control && *control <= queue_.now() ? "control or IKE" : "the engine");
+  }
+  machine_->control.handle_timeout(queue_.now());
+  turn();
+}
+
+void SimHost::check_bounds() {
+  const std::size_t sas = machine_->data_plane.sa_count();
+  if (sas > kMostSas) log_.fail("{} holds {} Child SA pairs", name_of(side_), sas);
+  if (machine_->data_plane.spis_in_use() > kMostSas) log_.fail("{} holds {} SPIs", name_of(side_), machine_->data_plane.spis_in_use());
+  const std::uint64_t half_open = machine_->ike.counters().half_open;
+  if (half_open > kMostIkeSas) log_.fail("{} holds {} half-open IKE SAs", name_of(side_), half_open);
+}
+
+// ---------------------------------------------------------------- views
+
+control::TunnelView SimHost::view() const {
+  CHECK(machine_);
+  auto view = machine_->control.tunnel(kTunnel);
+  CHECK(view);
+  return std::move(*view);
+}
+
+const SimDataPlane& SimHost::data_plane() const {
+  CHECK(machine_);
+  return machine_->data_plane;
+}
+
+ike::EndpointCounters SimHost::ike_counters() const {
+  CHECK(machine_);
+  return machine_->ike.counters();
+}
+
+}  // namespace culvert::sim

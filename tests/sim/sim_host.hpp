@@ -1,0 +1,93 @@
+// SimHost: one machine of the simulated world: the real control plane, IKE endpoint and ESP engine, and a stand-in for the daemon
+// around them that moves messages, keeps the timers and answers requests. It can crash and come back with nothing but its configuration.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "base/random.hpp"
+#include "config/config.hpp"
+#include "control/control_plane.hpp"
+#include "ike/face.hpp"
+#include "tests/sim/event_queue.hpp"
+#include "tests/sim/ledger.hpp"
+#include "tests/sim/run_log.hpp"
+#include "tests/sim/sim_data_plane.hpp"
+#include "tests/sim/sim_network.hpp"
+#include "tests/sim/wire_monitor.hpp"
+
+namespace culvert::sim {
+
+/// The name of the one tunnel that every host has.
+inline constexpr const char* kTunnel = "t";
+
+struct HostOptions {
+  net::IpAddress address;
+  std::function<config::Config()> config;  // with one tunnel, kTunnel
+  ike::EndpointSettings ike;
+  std::string secret;
+  Duration answer_delay{};  // that FindPath and the keys' side take
+};
+
+class SimHost {
+ public:
+  SimHost(Side side, EventQueue& queue, SimNetwork& network, WireMonitor& monitor, Ledger& ledger, RunLog& log, HostOptions options);
+  ~SimHost();
+
+  /// Boots with a random source of its own.
+  void start(std::uint64_t seed);
+  /// Everything is gone at once; the peer is not told.
+  void crash();
+  /// Everything is ended in order (DELETE to the peer).
+  void shut_down();
+  [[nodiscard]] bool running() const { return machine_ != nullptr; }
+
+  // What users and applications do. All are without effect while the host is down.
+  void up();
+  void down();
+  void rekey(bool ike_sas, bool child_sas);
+  /// A command that no user has but control may give to IKE.
+  void ike_command(ike::Command command);
+  void send_inner(ByteView packet, InnerId id);
+
+  [[nodiscard]] control::TunnelView view() const;
+  [[nodiscard]] const SimDataPlane& data_plane() const;
+  [[nodiscard]] ike::EndpointCounters ike_counters() const;
+  [[nodiscard]] const HostOptions& options() const { return options_; }
+  [[nodiscard]] Side side() const { return side_; }
+
+ private:
+  struct Machine;
+
+  void receive(Packet&& packet);
+  void turn();
+  void drain();
+  void handle(control::Request&& request);
+  void answer_path(const control::FindPath& request);
+  void answer_mac(ike::SharedKeyMacRequest&& request);
+  void send_ike(ike::Transmit&& transmit);
+  void later(std::function<void()> action);
+  void plan_wake();
+  void wake();
+  void check_bounds();
+
+  Side side_;
+  EventQueue& queue_;
+  SimNetwork& network_;
+  WireMonitor& monitor_;
+  Ledger& ledger_;
+  RunLog& log_;
+  HostOptions options_;
+  std::unique_ptr<Machine> machine_;
+  std::uint64_t boots_ = 0;
+  std::uint64_t wakes_planned_ = 0;
+  std::optional<Instant> wake_at_;
+  Instant last_wake_{};
+  unsigned wakes_in_a_row_ = 0;
+};
+
+}  // namespace culvert::sim

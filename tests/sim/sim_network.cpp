@@ -1,0 +1,71 @@
+#include "tests/sim/sim_network.hpp"
+
+#include <utility>
+
+namespace culvert::sim {
+
+std::string_view name_of(DropCause cause) {
+  switch (cause) {
+    case DropCause::loss: return "lost";
+    case DropCause::cut: return "link cut";
+    case DropCause::nat: return "stopped by the NAT";
+    case DropCause::no_route: return "no such address";
+    case DropCause::host_down: return "host is down";
+  }
+  return "";
+}
+
+void SimNetwork::attach(Side side, const net::IpAddress& address, Receiver receiver) {
+  port(side).address = address;
+  port(side).receiver = std::move(receiver);
+}
+
+void SimNetwork::put_nat(Side side, const net::IpAddress& outside, Duration idle_timeout) {
+  port(side).nat.emplace(port(side).address, outside, idle_timeout, random_);
+}
+
+const net::IpAddress& SimNetwork::public_address(Side side) const {
+  return port(side).nat ? port(side).nat->outside() : port(side).address;
+}
+
+Duration SimNetwork::up_to(Duration bound) {
+  return bound <= Duration::zero() ? Duration::zero() : Duration(random_.below(static_cast<std::uint64_t>(bound.count())));
+}
+
+void SimNetwork::send(Side from, Packet packet) {
+  observer_.sent(from, packet);
+  const LinkConditions& conditions = port(from).conditions;
+  if (filter_ && filter_(from, packet)) return observer_.dropped(from, packet, DropCause::loss);
+  Nat* translator = nat(from);
+  if (translator != nullptr && !translator->outbound(packet, queue_.now())) return observer_.dropped(from, packet, DropCause::nat);
+  if (port(from).cut) return observer_.dropped(from, packet, DropCause::cut);
+
+  const std::size_t copies = chance(conditions.duplicate_ppm) ? 2 : 1;
+  if (copies == 2) observer_.duplicated(from, packet);
+  for (std::size_t copy = 0; copy < copies; ++copy) {
+    const std::size_t fragments = 1 + packet.bytes.size() / (conditions.mtu - 40);
+    bool lost = false;
+    for (std::size_t i = 0; i < fragments; ++i) lost = chance(conditions.loss_ppm) || lost;
+    if (lost) {
+      observer_.dropped(from, packet, DropCause::loss);
+      continue;
+    }
+    Duration delay = conditions.latency + up_to(conditions.jitter);
+    if (chance(conditions.late_ppm)) delay += up_to(conditions.late_by);
+    queue_.after(delay, [this, from, moved = copy + 1 == copies ? std::move(packet) : packet]() mutable {
+      deliver(from, std::move(moved));
+    });
+  }
+}
+
+void SimNetwork::deliver(Side from, Packet packet) {
+  const Side to = other(from);
+  Nat* translator = nat(to);
+  if (translator != nullptr && !translator->inbound(packet, queue_.now())) return observer_.dropped(from, packet, DropCause::nat);
+  if (packet.destination.address != port(to).address) return observer_.dropped(from, packet, DropCause::no_route);
+  if (!port(to).up) return observer_.dropped(from, packet, DropCause::host_down);
+  observer_.arrived(to, packet);
+  port(to).receiver(std::move(packet));
+}
+
+}  // namespace culvert::sim

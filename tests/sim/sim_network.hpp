@@ -1,0 +1,93 @@
+// SimNetwork: the two hosts' network in virtual time: delay, loss, duplication, late packets, MTU, a NAT, cuts; all from one seed.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string_view>
+
+#include "base/random.hpp"
+#include "base/time.hpp"
+#include "tests/sim/event_queue.hpp"
+#include "tests/sim/nat.hpp"
+#include "tests/sim/packet.hpp"
+
+namespace culvert::sim {
+
+/// Which of the two hosts; an index.
+enum class Side : std::uint8_t { alice = 0, bob = 1 };
+[[nodiscard]] constexpr std::size_t index_of(Side side) { return static_cast<std::size_t>(side); }
+[[nodiscard]] constexpr Side other(Side side) { return side == Side::alice ? Side::bob : Side::alice; }
+[[nodiscard]] constexpr const char* name_of(Side side) { return side == Side::alice ? "alice" : "bob"; }
+
+/// How one direction of the link treats packets. Probabilities in parts per million.
+struct LinkConditions {
+  std::uint32_t loss_ppm = 0;
+  std::uint32_t duplicate_ppm = 0;
+  Duration latency = std::chrono::milliseconds(10);
+  Duration jitter{};               // uniform on top of the latency: reorders when above the distance of two packets
+  std::uint32_t late_ppm = 0;      // packets that come later still
+  Duration late_by{};
+  std::size_t mtu = 1500;          // longer packets travel in fragments, each with its own chance of loss
+};
+
+enum class DropCause : std::uint8_t { loss, cut, nat, no_route, host_down };
+[[nodiscard]] std::string_view name_of(DropCause cause);
+
+/// Sees every packet: when a host hands it over (before any NAT), when the network drops it, when it reaches a host (behind its NAT).
+class NetworkObserver {
+ public:
+  virtual ~NetworkObserver() = default;
+  virtual void sent(Side from, const Packet& packet) = 0;
+  virtual void duplicated(Side from, const Packet& packet) = 0;
+  virtual void dropped(Side from, const Packet& packet, DropCause cause) = 0;
+  virtual void arrived(Side at, const Packet& packet) = 0;
+};
+
+class SimNetwork {
+ public:
+  /// Takes a packet at a host.
+  using Receiver = std::function<void(Packet&&)>;
+
+  SimNetwork(EventQueue& queue, NetworkObserver& observer, std::uint64_t seed) : queue_(queue), observer_(observer), random_(seed) {}
+
+  void attach(Side side, const net::IpAddress& address, Receiver receiver);
+  /// What is sent to a host that is down is dropped.
+  void set_up(Side side, bool up) { port(side).up = up; }
+  void put_nat(Side side, const net::IpAddress& outside, Duration idle_timeout);
+  [[nodiscard]] Nat* nat(Side side) { return port(side).nat ? &*port(side).nat : nullptr; }
+  /// The address at which the rest of the world knows the host.
+  [[nodiscard]] const net::IpAddress& public_address(Side side) const;
+
+  [[nodiscard]] LinkConditions& conditions(Side from) { return port(from).conditions; }
+  /// While cut, packets that would begin their way are dropped.
+  void set_cut(Side from, bool cut) { port(from).cut = cut; }
+  /// Asked for every packet before chance is: true drops it. For directed scenarios.
+  void set_filter(std::function<bool(Side from, const Packet&)> filter) { filter_ = std::move(filter); }
+
+  void send(Side from, Packet packet);
+
+ private:
+  struct Port {
+    net::IpAddress address;
+    Receiver receiver;
+    std::optional<Nat> nat;
+    LinkConditions conditions;
+    bool cut = false;
+    bool up = false;
+  };
+  [[nodiscard]] Port& port(Side side) { return ports_[index_of(side)]; }
+  [[nodiscard]] const Port& port(Side side) const { return ports_[index_of(side)]; }
+  [[nodiscard]] bool chance(std::uint32_t ppm) { return ppm > 0 && random_.below(1'000'000) < ppm; }
+  [[nodiscard]] Duration up_to(Duration bound);
+  void deliver(Side from, Packet packet);
+
+  EventQueue& queue_;
+  NetworkObserver& observer_;
+  SeededRandom random_;
+  std::array<Port, 2> ports_;
+  std::function<bool(Side, const Packet&)> filter_;
+};
+
+}  // namespace culvert::sim

@@ -1,0 +1,154 @@
+#include "tests/sim/wire_monitor.hpp"
+
+#include <cstring>
+
+#include "crypto/packet_cipher.hpp"
+#include "model/proposal.hpp"
+
+namespace culvert::sim {
+namespace {
+
+constexpr std::uint8_t kIkeSaInit = 34;
+constexpr std::uint8_t kEncryptedPayload = 46;
+
+std::uint64_t digest_of(const model::SaKeys& keys) { return digest(keys.integrity.view(), digest(keys.encryption.view())); }
+
+}  // namespace
+
+// ---------------------------------------------------------------- what the data planes do
+
+void WireMonitor::installed(Side at, const model::ChildSaParams& params) {
+  const std::uint64_t key = digest_of(params.outbound);
+  if (key == digest_of(params.inbound)) log_.fail("{} has one key for both directions of a Child SA", name_of(at));
+  if (!esp_keys_.insert(key).second) log_.fail("{} uses the keys of an earlier Child SA again", name_of(at));
+  const auto suite = model::packet_suite(params.suite.encryption, params.suite.key_bits, params.suite.integrity);
+  OutboundSa sa{.child = params.id, .ivs = {}};
+  if (suite) sa.iv_size = crypto::sizes_of(*suite).iv;
+  sa.encrypted = suite && suite->cipher != crypto::CipherId::null;
+  may_be_plain_ = may_be_plain_ || !sa.encrypted;
+  outbound_[index_of(at)].insert_or_assign(params.spi_outbound.value(), std::move(sa));
+  spi_of_[index_of(at)][params.id] = params.spi_outbound.value();
+  log_.line("{} installs Child SA {}: SPI 0x{:08x} in, 0x{:08x} out{}{}", name_of(at), params.id.value(), params.spi_inbound.value(),
+            params.spi_outbound.value(), params.hold_outbound ? ", outbound held" : "",
+            params.replaces ? fmt::format(", replaces {}", params.replaces->value()) : "");
+}
+
+void WireMonitor::removed(Side at, model::ChildSaId child) {
+  const auto spi = spi_of_[index_of(at)].find(child);
+  if (spi == spi_of_[index_of(at)].end()) return;
+  const auto sa = outbound_[index_of(at)].find(spi->second);
+  if (sa != outbound_[index_of(at)].end() && sa->second.child == child) outbound_[index_of(at)].erase(sa);
+  spi_of_[index_of(at)].erase(spi);
+  log_.line("{} removes Child SA {}", name_of(at), child.value());
+}
+
+void WireMonitor::crashed(Side at) {
+  outbound_[index_of(at)].clear();
+  spi_of_[index_of(at)].clear();
+}
+
+// ---------------------------------------------------------------- what the network sees
+
+void WireMonitor::sent(Side from, const Packet& packet) {
+  ++packets_;
+  run_digest_ = digest(packet.bytes, run_digest_ ^ packet.source.port ^ (std::uint64_t{packet.destination.port} << 16));
+  const WireView view = wire_view(packet, packet.source.port);
+  log_.line("{} sends {} -> {}: {}{}", name_of(from), packet.source.to_string(), packet.destination.to_string(), describe(view),
+            packet.inner ? fmt::format(", inner {:x}", *packet.inner) : "");
+  if (packet.inner) ledger_.sent_as_esp(*packet.inner);
+  check_plaintext(from, packet.bytes);
+  if (view.kind == WireKind::esp) check_esp(from, view.body);
+  if (view.kind == WireKind::ike) check_ike(from, view.body);
+}
+
+void WireMonitor::duplicated(Side, const Packet& packet) {
+  if (packet.inner) ledger_.duplicated(*packet.inner);
+}
+
+void WireMonitor::dropped(Side from, const Packet& packet, DropCause cause) {
+  if (packet.inner) ledger_.dropped(*packet.inner);
+  if (!log_.enabled()) return;
+  const std::uint16_t port = packet.source.port == kIkePort ? kIkePort : kNatPort;
+  log_.line("  dropped ({}), from {}: {}", name_of(cause), name_of(from), describe(wire_view(packet, port)));
+}
+
+void WireMonitor::arrived(Side at, const Packet& packet) {
+  const WireView view = wire_view(packet, packet.destination.port);
+  if (log_.enabled()) log_.line("{} gets {}", name_of(at), describe(view));
+  if (view.kind != WireKind::ike) return;
+  const auto header = ike_header(view.body);
+  if (!header || !header->response) return;
+  const auto stream = requests_by_sa_.find({SpiPair(header->spi_i, header->spi_r), at});
+  if (stream != requests_by_sa_.end() && stream->second.last_id == header->message_id) stream->second.answered = true;
+}
+
+// ---------------------------------------------------------------- the checks
+
+void WireMonitor::check_plaintext(Side from, ByteView bytes) {
+  if (may_be_plain_ || bytes.size() < kInnerMagic.size()) return;
+  if (memmem(bytes.data(), bytes.size(), kInnerMagic.data(), kInnerMagic.size()) == nullptr) return;
+  log_.fail("{} sent an inner packet in plaintext", name_of(from));
+}
+
+void WireMonitor::check_esp(Side from, ByteView packet) {
+  if (packet.size() < 24) return log_.fail("{} sent an ESP packet of {} octets", name_of(from), packet.size());
+  const std::uint32_t spi = load_be32(packet.data());
+  const auto found = outbound_[index_of(from)].find(spi);
+  if (found == outbound_[index_of(from)].end()) return log_.fail("{} sent ESP with SPI 0x{:08x}, which it has no SA for", name_of(from), spi);
+  OutboundSa& sa = found->second;
+  // RFC 4303 2.2: the sequence number grows by one per packet and never cycles.
+  const std::uint32_t sequence = load_be32(packet.data() + 4);
+  if (sequence != sa.last_sequence + 1) {
+    return log_.fail("{} sent ESP sequence {} after {} with SPI 0x{:08x}", name_of(from), sequence, sa.last_sequence, spi);
+  }
+  sa.last_sequence = sequence;
+  // RFC 4106 2, RFC 7634 2: one nonce is used once under one key.
+  if (sa.iv_size >= 8 && !sa.ivs.insert(load_be64(packet.data() + 8)).second) {
+    log_.fail("{} used an IV twice with SPI 0x{:08x}", name_of(from), spi);
+  }
+}
+
+void WireMonitor::check_ike(Side from, ByteView message) {
+  const auto header = ike_header(message);
+  if (!header) return log_.fail("{} sent a broken IKE message of {} octets", name_of(from), message.size());
+  if (header->exchange == kIkeSaInit) {
+    if (!header->response) ++requests_[0];
+    return;
+  }
+  if (header->next_payload != kEncryptedPayload) return;
+  const SpiPair spis(header->spi_i, header->spi_r);
+  const std::uint64_t message_digest = digest(message);
+  if (message.size() >= 40) {
+    const auto [known, fresh] = ike_ivs_.try_emplace({spis, header->from_initiator, load_be64(message.data() + 32)}, message_digest);
+    if (!fresh && known->second != message_digest) log_.fail("{} used an IV twice in an IKE SA: {}", name_of(from), describe({WireKind::ike, message}));
+  }
+  if (header->response) {
+    check_response(from, *header, message_digest);
+  } else {
+    check_request(from, *header, message_digest);
+  }
+}
+
+// RFC 7296 2.1 to 2.3: requests are numbered one by one, repeated octet by octet, and without SET_WINDOW_SIZE one is outstanding.
+void WireMonitor::check_request(Side from, const IkeHeader& header, std::uint64_t message_digest) {
+  const auto [found, fresh] = requests_by_sa_.try_emplace({SpiPair(header.spi_i, header.spi_r), from});
+  RequestStream& stream = found->second;
+  if (!fresh && header.message_id == stream.last_id) {
+    if (message_digest != stream.digest) log_.fail("{} repeated request {} with other octets", name_of(from), header.message_id);
+    return;
+  }
+  if (fresh ? header.message_id > 1 : header.message_id != stream.last_id + 1) {
+    log_.fail("{} sent request {} after request {}", name_of(from), header.message_id, stream.last_id);
+  } else if (!fresh && !stream.answered && !shutting_down_[index_of(from)]) {
+    log_.fail("{} sent request {} while {} was outstanding", name_of(from), header.message_id, stream.last_id);
+  }
+  if (header.exchange >= kIkeSaInit && header.exchange < kIkeSaInit + requests_.size()) ++requests_[header.exchange - kIkeSaInit];
+  stream = {header.message_id, message_digest, false};
+}
+
+void WireMonitor::check_response(Side from, const IkeHeader& header, std::uint64_t message_digest) {
+  const auto [known, fresh] = responses_.try_emplace({SpiPair(header.spi_i, header.spi_r), from, header.message_id}, message_digest);
+  if (!fresh && known->second != message_digest) log_.fail("{} answered request {} in two ways", name_of(from), header.message_id);
+}
+
+}  // namespace culvert::sim

@@ -1,0 +1,82 @@
+// WireMonitor: an onlooker with perfect sight who fails the run when anything that IPsec promises of the wire does not hold.
+//
+// Watched: no inner packet in plaintext; no AEAD nonce used twice under one key, for ESP and for IKE; no ESP key used for two SAs;
+// sequence numbers that only grow; one outstanding request per direction of an IKE SA; requests and responses that are repeated
+// octet by octet.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <tuple>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "model/child_sa.hpp"
+#include "tests/sim/ledger.hpp"
+#include "tests/sim/packet.hpp"
+#include "tests/sim/run_log.hpp"
+#include "tests/sim/sim_network.hpp"
+
+namespace culvert::sim {
+
+class WireMonitor final : public NetworkObserver {
+ public:
+  WireMonitor(RunLog& log, Ledger& ledger) : log_(log), ledger_(ledger) {}
+
+  // What the hosts' data planes do.
+  void installed(Side at, const model::ChildSaParams& params);
+  void removed(Side at, model::ChildSaId child);
+  void crashed(Side at);
+  /// Shutting down, a host sends its DELETEs without waiting for what is outstanding (ike::Shutdown).
+  void shutting_down(Side at, bool now) { shutting_down_[index_of(at)] = now; }
+
+  // What the network sees.
+  void sent(Side from, const Packet& packet) override;
+  void duplicated(Side from, const Packet& packet) override;
+  void dropped(Side from, const Packet& packet, DropCause cause) override;
+  void arrived(Side at, const Packet& packet) override;
+
+  /// Stands for every octet that was sent, in order.
+  [[nodiscard]] std::uint64_t run_digest() const { return run_digest_; }
+  [[nodiscard]] std::uint64_t packets() const { return packets_; }
+  /// Requests of each exchange that were sent, repetitions not counted; index 0 is IKE_SA_INIT (34).
+  [[nodiscard]] const std::array<std::uint64_t, 4>& requests() const { return requests_; }
+
+ private:
+  struct OutboundSa {
+    model::ChildSaId child;
+    std::size_t iv_size = 0;
+    bool encrypted = true;
+    std::uint32_t last_sequence = 0;
+    std::unordered_set<std::uint64_t> ivs;
+  };
+  using SpiPair = std::pair<std::uint64_t, std::uint64_t>;
+  struct RequestStream {
+    std::uint32_t last_id = 0;
+    std::uint64_t digest = 0;
+    bool answered = false;
+  };
+
+  void check_esp(Side from, ByteView packet);
+  void check_ike(Side from, ByteView message);
+  void check_request(Side from, const IkeHeader& header, std::uint64_t message_digest);
+  void check_response(Side from, const IkeHeader& header, std::uint64_t message_digest);
+  void check_plaintext(Side from, ByteView bytes);
+
+  RunLog& log_;
+  Ledger& ledger_;
+  std::array<std::unordered_map<std::uint32_t, OutboundSa>, 2> outbound_;  // by the SPI that the peer chose
+  std::array<std::map<model::ChildSaId, std::uint32_t>, 2> spi_of_;
+  std::unordered_set<std::uint64_t> esp_keys_;
+  std::map<std::tuple<SpiPair, Side>, RequestStream> requests_by_sa_;
+  std::map<std::tuple<SpiPair, Side, std::uint32_t>, std::uint64_t> responses_;
+  std::map<std::tuple<SpiPair, bool, std::uint64_t>, std::uint64_t> ike_ivs_;  // to the digest of the message
+  std::array<std::uint64_t, 4> requests_{};
+  std::uint64_t run_digest_ = 0;
+  std::uint64_t packets_ = 0;
+  std::array<bool, 2> shutting_down_{};
+  bool may_be_plain_ = false;  // a NULL-encrypted SA stood
+};
+
+}  // namespace culvert::sim
