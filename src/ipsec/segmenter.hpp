@@ -39,6 +39,7 @@ class Segmenter {
   std::uint32_t count_ = 1;
   std::uint16_t transport_ = 0;  // where the TCP or UDP header starts, or the checksum's range
   std::uint16_t checksum_at_ = 0;
+  std::uint64_t ip_sum_ = 0;      // of the IPv4 header fields that all packets share
   std::uint64_t pseudo_sum_ = 0;  // of the pseudo header with length 0
   std::uint8_t protocol_ = 0;
   net::Family family_ = net::Family::v4;
