@@ -44,9 +44,10 @@ BlockSum fastest_block_sum() {
   return sum_blocks_baseline;
 }
 
-std::uint64_t load64(const std::uint8_t* at) {
-  std::uint64_t value;
-  std::memcpy(&value, at, 8);
+template <typename T>
+T load(const std::uint8_t* at) {
+  T value;
+  std::memcpy(&value, at, sizeof value);
   return value;
 }
 
@@ -79,12 +80,19 @@ std::uint64_t checksum_add(std::uint64_t sum, ByteView bytes) {
     at += left / kBlock * kBlock;
     left %= kBlock;
   }
-  for (; left >= 8; left -= 8, at += 8) native = add_with_carry(native, load64(at));
-  if (left > 0) {
-    std::uint64_t tail = 0;
-    std::memcpy(&tail, at, left);
-    native = add_with_carry(native, tail);
+  for (; left >= 8; left -= 8, at += 8) native = add_with_carry(native, load<std::uint64_t>(at));
+  // Piece by piece: octets gathered in memory and read back as a word would wait for their stores.
+  std::uint64_t tail = 0;
+  if ((left & 4) != 0) {
+    tail += load<std::uint32_t>(at);
+    at += 4;
   }
+  if ((left & 2) != 0) {
+    tail += load<std::uint16_t>(at);
+    at += 2;
+  }
+  if ((left & 1) != 0) tail += *at;
+  native = add_with_carry(native, tail);
   return sum + __builtin_bswap16(fold(native));
 }
 
