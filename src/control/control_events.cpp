@@ -109,7 +109,11 @@ void ControlPlane::export_esp_keys(const model::ChildSaParams& params) {
 
 // ---------------------------------------------------------------- life
 
-void ControlPlane::on(ipsec::InboundActivity&& event, Instant now) { ike_.handle_command(ike::PeerAlive{event.child}, now); }
+void ControlPlane::on(ipsec::InboundActivity&& event, Instant now) {
+  const auto child = children_.find(event.child);
+  if (child != children_.end()) child->second.doubtful = false;
+  ike_.handle_command(ike::PeerAlive{event.child}, now);
+}
 
 void ControlPlane::on(ipsec::NothingComesBack&& event, Instant now) {
   const auto child = children_.find(event.child);
@@ -117,8 +121,20 @@ void ControlPlane::on(ipsec::NothingComesBack&& event, Instant now) {
   const Tunnel* tunnel = find(child->second.connection);
   // Zero: the user wants no such questions.
   if (tunnel == nullptr || tunnel->config().liveness_interval <= Duration::zero()) return;
-  notice(Level::debug, child->second.connection, "packets go out and none comes back: asking whether the peer lives");
+  const auto sa = ike_sas_.find(child->second.ike_sa);
+  if (!child->second.doubtful || sa == ike_sas_.end() || !tunnel->may_begin()) {
+    notice(Level::debug, child->second.connection, "packets go out and none comes back: asking whether the peer lives");
+    child->second.doubtful = true;
+    return ike_.handle_command(ike::CheckLiveness{child->second.ike_sa}, now);
+  }
+  // Still nothing. A peer that was started anew may be silent about what it no longer knows, but it answers a new IKE_SA_INIT. If it is
+  // the network that is silent, the old SAs are there when it comes back.
+  notice(Level::debug, child->second.connection, "still nothing: trying a new IKE SA beside the old one");
+  net::Path path = sa->second.sa.path;
+  path.local.port = settings_.ike_port;
+  path.remote.port = tunnel->config().peer_port;
   ike_.handle_command(ike::CheckLiveness{child->second.ike_sa}, now);
+  ike_.handle_command(ike::Initiate{child->second.connection, path, true}, now);
 }
 
 void ControlPlane::on(ipsec::PeerMovedSeen&& event, Instant now) {

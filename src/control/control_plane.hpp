@@ -89,6 +89,7 @@ class ControlPlane {
     model::IkeSaId ike_sa;
     ChildSaView view;
     net::Path path;
+    bool doubtful = false;  // nothing came back, and the peer was asked whether it lives
   };
 
   // control_plane.cpp

@@ -300,6 +300,38 @@ TEST_F(ControlPlaneTest, AnAnswerToProtocol50GoesToTheIkePort) {  // RFC 7296 1.
   EXPECT_EQ(ike.seen<ike::UnknownEspSpi>()[0]->path, path());
 }
 
+TEST_F(ControlPlaneTest, APeerThatStaysSilentIsTriedAnew) {  // RFC 7296 2.4
+  apply(office("auto"));
+  bring_up();
+  ike.commands.clear();
+  const auto silence = [&] {
+    data_plane.events.emplace_back(ipsec::NothingComesBack{model::ChildSaId(1)});
+    control.handle_data_plane(now);
+  };
+  silence();
+  EXPECT_EQ(ike.seen<ike::CheckLiveness>().size(), 1u);
+  EXPECT_TRUE(ike.seen<ike::Initiate>().empty());
+  data_plane.events.emplace_back(ipsec::InboundActivity{model::ChildSaId(1)});
+  silence();
+  EXPECT_TRUE(ike.seen<ike::Initiate>().empty()) << "something came in between";
+  silence();
+  ASSERT_EQ(ike.seen<ike::Initiate>().size(), 1u);
+  EXPECT_TRUE(ike.seen<ike::Initiate>()[0]->despite_doubtful);
+  EXPECT_EQ(ike.seen<ike::Initiate>()[0]->path.remote.port, 500);
+}
+
+TEST_F(ControlPlaneTest, WhoOnlyWaitsForThePeerDoesNotTryAnew) {
+  apply(office("manual"));
+  established(model::IkeSaId(1), model::Role::responder);
+  child(model::ChildSaId(1), model::IkeSaId(1));
+  run();
+  ike.commands.clear();
+  for (int i = 0; i < 3; ++i) data_plane.events.emplace_back(ipsec::NothingComesBack{model::ChildSaId(1)});
+  control.handle_data_plane(now);
+  EXPECT_EQ(ike.seen<ike::CheckLiveness>().size(), 3u);
+  EXPECT_TRUE(ike.seen<ike::Initiate>().empty());
+}
+
 TEST_F(ControlPlaneTest, BehindANatTheMappingIsKeptOpen) {  // RFC 3948 4
   apply(office("auto"));
   request<FindPath>();

@@ -22,6 +22,10 @@ class Tunnel {
   [[nodiscard]] const std::string& peer() const { return peer_; }
   [[nodiscard]] bool can_initiate() const { return can_initiate_; }
   [[nodiscard]] TunnelState state() const;
+  /// We may begin anew without being asked: it is wanted up, or traffic is reason enough.
+  [[nodiscard]] bool may_begin() const {
+    return can_initiate_ && (wanted_ || config_.start == model::StartMode::on_demand);
+  }
   [[nodiscard]] std::uint64_t attempts() const { return attempts_; }
   [[nodiscard]] std::optional<Instant> retry_at() const { return retry_at_; }
   [[nodiscard]] const std::optional<Failure>& last_failure() const { return last_failure_; }

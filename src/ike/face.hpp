@@ -43,6 +43,9 @@ struct RemoveConnection {
 struct Initiate {
   model::ConnectionId connection;
   net::Path path;
+  /// Also beside an IKE SA on which the peer owes an answer: if it was started anew, the new IKE SA supersedes the old; if it lives, the
+  /// attempt ends without a word.
+  bool despite_doubtful = false;
 };
 /// Deletes all IKE SAs of the connection, and an attempt that is under way.
 struct Terminate {

@@ -1,5 +1,5 @@
-// SilenceWatch: notices that an SA sends and nothing comes back, as when the peer was started anew and says nothing about the SPIs it
-// no longer knows.
+// SilenceWatch: notices that an SA sends and nothing comes back, as when the peer was started anew and says nothing
+// about the SPIs it no longer knows.
 #pragma once
 
 #include <algorithm>
@@ -12,14 +12,16 @@ namespace culvert::ipsec {
 
 class SilenceWatch {
  public:
-  /// The first question comes after this much sending without a packet back; each further one waits twice as long, up to `kMost`, since
-  /// traffic may well go one way only.
+  /// The first question comes after this much sending without a packet back; each further one waits twice as long, up
+  /// to `kMost`, since traffic may well go one way only.
   static constexpr Duration kFirst = std::chrono::seconds(1);
   static constexpr Duration kMost = std::chrono::seconds(30);
-  /// What is sent after a pause begins anew: the last packet before it (an acknowledgement, say) may have wanted no answer.
+  /// What is sent after a pause begins anew: the last packet before it (an acknowledgement, say) may have wanted no
+  /// answer.
   static constexpr Duration kPause = std::chrono::seconds(3);
 
-  /// A packet goes out; `inbound_packets` counts all that ever came in. RFC 7296 2.4: true when it is time to ask whether the peer lives.
+  /// A packet goes out; `inbound_packets` counts all that ever came in. RFC 7296 2.4: true when it is time to ask
+  /// whether the peer lives.
   [[nodiscard]] bool sends(std::uint64_t inbound_packets, Instant now) {
     const bool answered = inbound_packets != inbound_packets_;
     const bool anew = answered || !last_ || now - *last_ >= kPause;

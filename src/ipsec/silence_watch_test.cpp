@@ -7,7 +7,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Sends every 100 ms for `span`; how often the watch wanted the peer to be asked. `answered` says after which packets one came back.
+/// Sends every 100 ms for `span`; how often the watch wanted the peer to be asked. `answered` says after which packets
+/// one came back.
 struct Sender {
   template <typename Answered>
   int questions(Duration span, Answered answered) {

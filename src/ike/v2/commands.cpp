@@ -61,6 +61,7 @@ void handle(Core& core, const Initiate& command) {
     const bool coming = (sa->phase == Phase::initiating || sa->phase == Phase::authenticating) && !sa->terminating;
     if (coming) return;
     if (sa->phase != Phase::established) continue;
+    if (command.despite_doubtful && !sa->window.idle()) continue;
     // Up, but without the pair that carries the traffic: that is what is asked for.
     const bool child_coming = sa->activity() == Activity::create_child || has_task<CreateChildTask>(*sa);
     const bool leaving = sa->activity() == Activity::delete_ike || has_task<DeleteIkeTask>(*sa);
@@ -76,7 +77,7 @@ void handle(Core& core, const Initiate& command) {
     }
     return;
   }
-  begin_ike_sa(core, *config, command.path);
+  begin_ike_sa(core, *config, command.path, command.despite_doubtful);
 }
 
 void handle(Core& core, const Terminate& command) {

@@ -63,7 +63,7 @@ void IkeAuthInitiator::send(const SecretBytes& mac) {
   const auto others = core_.sas.of_connection(config_.id);
   const bool first =
       std::ranges::none_of(others, [&](const IkeSa* other) { return other->id != sa_.id && other->announced; });
-  if (first) message.add_notify(NotifyType::initial_contact);
+  if (first || sa_.replaces_doubtful) message.add_notify(NotifyType::initial_contact);
   message.add(codec::AuthPayload{.method = model::AuthenticationMethod::shared_key_mic, .data = to_bytes(mac.view())});
   auto offer = make_child_offer(core_, config_, ChildExchange::ike_auth, nullptr, model::KeyExchangeMethod::none);
   if (offer) {
@@ -155,7 +155,9 @@ void IkeAuthInitiator::finish(const SecretBytes& expected) {
     build_child(core_, sa_, config_, *agreed, Role::initiator, {}, nonce_i, nonce_r, std::move(child));
     offer_.reset();
   }
-  settle_duplicates(core_, sa_, rivalry, response.notify(NotifyType::initial_contact) != nullptr);
+  // What our INITIAL_CONTACT ends at the peer has ended here too.
+  const bool alone = sa_.replaces_doubtful || response.notify(NotifyType::initial_contact) != nullptr;
+  settle_duplicates(core_, sa_, rivalry, alone);
 }
 
 // RFC 7296 1.2, 2.21.2: the IKE SA stands even if the Child SA failed.

@@ -92,6 +92,8 @@ struct IkeSa {
   bool announced = false;      // IkeSaEstablished was emitted, IkeSaClosed not yet
   /// The user wants it gone although it is not established yet.
   bool terminating = false;
+  /// Begun beside one on which the peer owes an answer, to take its place.
+  bool replaces_doubtful = false;
 
   Instant begun_at;                     // our first IKE_SA_INIT, or the arrival of the peer's
   std::uint64_t begun_order = 0;        // the same as a number that never repeats; see duplicates

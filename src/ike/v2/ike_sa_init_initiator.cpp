@@ -29,14 +29,21 @@ constexpr std::size_t kMostAttempts = 4;
 // How long the genuine answer is awaited after an error that anybody could have sent.
 constexpr Duration kDoubtPeriod = std::chrono::seconds(4);
 
+bool doubt_is_over(Core& core, const IkeSa& sa) {
+  return std::ranges::any_of(core.sas.of_connection(*sa.connection), [&](const IkeSa* other) {
+    return other->id != sa.id && other->phase == Phase::established && other->last_inbound > sa.begun_at;
+  });
+}
+
 }  // namespace
 
-void begin_ike_sa(Core& core, const model::ConnectionConfig& config, const net::Path& path) {
+void begin_ike_sa(Core& core, const model::ConnectionConfig& config, const net::Path& path, bool replaces_doubtful) {
   IkeSa& sa = core.sas.add(core.next_ike_sa_id());
   sa.role = model::Role::initiator;
   sa.connection = config.id;
   sa.spi_i = core.new_ike_spi();
   sa.path = path;
+  sa.replaces_doubtful = replaces_doubtful;
   sa.begun_at = sa.last_inbound = core.now;
   sa.begun_order = core.next_order();
   core.sas.index_spi(sa);
@@ -210,6 +217,10 @@ void IkeSaInitInitiator::handle_agreement(const codec::Message& message, ByteVie
   sa_.window.answered(model::MessageId{0});
   sa_.phase = Phase::authenticating;
   sa_.phase_deadline.reset();
+  if (sa_.replaces_doubtful && doubt_is_over(core_, sa_)) {
+    core_.progress(sa_, "the peer lives after all; the attempt at a new IKE SA is given up");
+    return close_ike_sa(core_, sa_, CloseReason::superseded, Phase::gone);
+  }
   // Replaces, and thereby ends, this object: nothing of it is used from here on.
   start_ike_auth(core_, sa_, model::ConnectionConfig(config_));
 }

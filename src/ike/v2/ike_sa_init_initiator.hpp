@@ -63,6 +63,7 @@ class IkeSaInitInitiator final : public InitiatorExchange {
 };
 
 /// Begins a new IKE SA for the connection.
-void begin_ike_sa(Core& core, const model::ConnectionConfig& config, const net::Path& path);
+void begin_ike_sa(Core& core, const model::ConnectionConfig& config, const net::Path& path,
+                  bool replaces_doubtful = false);
 
 }  // namespace culvert::ike::v2

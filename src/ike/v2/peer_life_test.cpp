@@ -89,6 +89,73 @@ TEST_P(PeerLife, ARestartedPeerThatOnlyAnswersIsNoticedWithinSeconds) {  // RFC 
   EXPECT_EQ(one().closed[0].reason, CloseReason::peer_dead);
 }
 
+bool is_informational(const Datagram& d) { return d.header().exchange == ExchangeType::informational; }
+
+void initiate_despite_doubt(Pair& pair, bool first) {
+  pair.command(pair.host(first), Initiate{kConnection, path_from(first), true});
+}
+
+TEST_P(PeerLife, ARestartedPeerThatSaysNothingGetsANewIkeSaInItsPlace) {  // RFC 7296 2.4
+  bring_up(pair);
+  const auto old = one().ike_sa().spi_i;
+  other().allocator().in_use.clear();
+  other().restart();
+  configure(pair);
+  // Neither INVALID_SPI nor INVALID_IKE_SPI ever comes.
+  pair.fate = [](const Datagram& d) { return is_informational(d) ? lost() : delivered(); };
+  pair.command(one(), CheckLiveness{one().ike_sa().ike_sa});
+  pair.advance(seconds(2));
+  initiate_despite_doubt(pair, GetParam());
+  pair.settle();
+  ASSERT_TRUE(in_step(pair));
+  EXPECT_NE(one().ike_sa().spi_i, old);
+  ASSERT_EQ(one().closed.size(), 1u);
+  EXPECT_EQ(one().closed[0].reason, CloseReason::superseded);
+  EXPECT_TRUE(no_leaks(pair));
+}
+
+TEST_P(PeerLife, WithoutAnUnansweredRequestThereIsNoDoubt) {
+  bring_up(pair);
+  pair.wire.clear();
+  initiate_despite_doubt(pair, GetParam());
+  pair.settle();
+  EXPECT_TRUE(pair.wire.empty());
+}
+
+TEST_P(PeerLife, APeerThatLivesAfterAllKeepsItsIkeSa) {
+  bring_up(pair);
+  const auto old = one().ike_sa().spi_i;
+  // The answer to the question takes longer than the new IKE_SA_INIT, but not longer than its answer.
+  pair.fate = [](const Datagram& d) { return is_informational(d) ? std::vector<Duration>{seconds(2)} : std::vector<Duration>{seconds(1)}; };
+  pair.command(one(), CheckLiveness{one().ike_sa().ike_sa});
+  pair.advance(seconds(3));
+  initiate_despite_doubt(pair, GetParam());
+  pair.advance(seconds(8));
+  EXPECT_EQ(one().ike_sa().spi_i, old);
+  EXPECT_TRUE(one().closed.empty() && other().closed.empty());
+  EXPECT_TRUE(one().logged("lives after all"));
+  EXPECT_TRUE(one().failures.empty());
+}
+
+TEST_P(PeerLife, BothSidesInDoubtEndWithOneTunnel) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    Pair both(seed);
+    SeededRandom chance(seed);
+    bring_up(both);
+    both.fate = [](const Datagram&) { return lost(); };
+    for (const bool first : {true, false}) both.command(both.host(first), CheckLiveness{both.host(first).ike_sa().ike_sa});
+    both.advance(seconds(2));
+    initiate_despite_doubt(both, GetParam());
+    both.advance(milliseconds(chance.below(3000)));
+    initiate_despite_doubt(both, !GetParam());
+    both.advance(milliseconds(chance.below(9000)));
+    both.fate = [&](const Datagram&) { return std::vector<Duration>{milliseconds(5 + chance.below(50))}; };
+    both.advance(seconds(30));
+    ASSERT_TRUE(in_step(both)) << seed;
+    EXPECT_TRUE(no_leaks(both)) << seed;
+  }
+}
+
 TEST_P(PeerLife, AForgedHintCostsOneCheckAndNothingElse) {  // RFC 7296 2.4, 2.21.4
   bring_up(pair);
   pair.wire.clear();

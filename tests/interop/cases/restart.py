@@ -47,9 +47,10 @@ def add_lone_initiator(word, peer_kind):
             stream.finish()
 
 
-# Not strongSwan after SIGKILL: it says nothing about SPIs that it does not know, so only the liveness check finds out.
-for _word, _peer_kind in (("term", "strongswan"), ("term", "culvert"), ("kill", "culvert")):
-    add_lone_initiator(_word, _peer_kind)
+# After SIGKILL strongSwan says nothing about SPIs that it no longer knows: our end must find out by itself.
+for _peer_kind in ("strongswan", "culvert"):
+    for _word in KINDS:
+        add_lone_initiator(_word, _peer_kind)
 for _kind in ("strongswan", "culvert"):
     for _who in ("us", "peer"):
         for _word in KINDS:
