@@ -72,7 +72,6 @@ Progression CreateChildSaInitiator::handle_response(const codec::Message& respon
     handle_refusal(*response.error_notify());
     return Progression::done;
   }
-  sa_.temporary_failure_since.reset();
   const ChildSa* old = old_ ? sa_.find_child(*old_) : nullptr;
   auto agreed = check_child_answer(config_, ChildExchange::create_child_sa, *offer_, old, response);
   if (!agreed) {
@@ -139,7 +138,8 @@ void CreateChildSaInitiator::handle_refusal(const codec::NotifyPayload& error) {
   switch (error.type) {
     case NotifyType::temporary_failure:
       // RFC 7296 2.25: not again at once.
-      return give_up_on_temporary_failure(core_, sa_) ? void() : retry(collision_delay(core_, old));
+      return give_up_on_temporary_failure(core_, sa_, retry_) ? void()
+                                                              : retry(collision_delay(core_, old), retry_.method);
     case NotifyType::child_sa_not_found:
       if (old != nullptr) {
         // RFC 7296 2.25: silently deleted, and made from scratch.
@@ -175,6 +175,8 @@ void CreateChildSaInitiator::fail(const ChildRefusal& refusal, bool peer_has_it)
     sa_.tasks.push_back({.task = DeleteUnknownChildTask{.spi_inbound = offer_->spi_inbound}});
     offer_.reset();
   }
+  // Later all methods may be tried again.
+  retry_ = {};
   if (old_) retry(retry_delay(core_, sa_.find_child(*old_)));
 }
 

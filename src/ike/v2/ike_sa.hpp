@@ -105,8 +105,6 @@ struct IkeSa {
   std::optional<Instant> phase_deadline;
   /// When outbound traffic moves to the pairs still held, at the latest.
   std::optional<Instant> release_at;
-  /// Since when the peer has been answering TEMPORARY_FAILURE (RFC 7296 2.25).
-  std::optional<Instant> temporary_failure_since;
   RateLimiter hints{1, std::chrono::seconds(10)};
   /// CREATE_CHILD_SA requests of the peer; goes over to the successor. Far above what lifetimes of seconds need.
   RateLimiter creations{256, std::chrono::milliseconds(100)};

@@ -78,7 +78,6 @@ Progression RekeyIkeSaInitiator::handle_response(const codec::Message& response)
     delete_unannounced(core_, *next);
     return Progression::done;
   }
-  sa_.temporary_failure_since.reset();
   IkeSa* theirs = collision_ ? core_.sas.find(*collision_->ike_sa) : nullptr;
   const bool standing = theirs != nullptr && theirs->phase == Phase::candidate;
   const Bytes& nonce_r = response.first<codec::NoncePayload>()->data;
@@ -137,7 +136,7 @@ void RekeyIkeSaInitiator::handle_refusal(const codec::NotifyPayload& error) {
     return promote(core_, sa_, *theirs);
   }
   if (error.type == NotifyType::temporary_failure) {
-    if (!give_up_on_temporary_failure(core_, sa_)) retry(collision_delay(core_, sa_.expire_at));
+    if (!give_up_on_temporary_failure(core_, sa_, retry_)) retry(collision_delay(core_, sa_.expire_at), method_);
     return;
   }
   if (error.type == NotifyType::invalid_ke_payload && error.data.size() == 2) {
@@ -155,6 +154,7 @@ void RekeyIkeSaInitiator::handle_refusal(const codec::NotifyPayload& error) {
 void RekeyIkeSaInitiator::fail(FailureKind kind, std::optional<NotifyType> notify, std::string detail) {
   if (sa_.phase != Phase::established) return;
   report_child_failure(core_, sa_, Role::initiator, kind, notify, std::move(detail));
+  retry_ = {};
   retry(retry_delay(core_, sa_.expire_at));
 }
 

@@ -36,9 +36,9 @@ Duration collision_delay(Core& core, const ChildSa* old) {
   return collision_delay(core, old != nullptr ? old->expire_at : std::nullopt);
 }
 
-bool give_up_on_temporary_failure(Core& core, IkeSa& sa) {
-  if (!sa.temporary_failure_since) sa.temporary_failure_since = core.now;
-  if (core.now - *sa.temporary_failure_since < kPatience) return false;
+bool give_up_on_temporary_failure(Core& core, IkeSa& sa, Retry& retry) {
+  if (!retry.refused_since) retry.refused_since = core.now;
+  if (core.now - *retry.refused_since < kPatience) return false;
   close_with_delete(core, sa, CloseReason::protocol_error);
   return true;
 }

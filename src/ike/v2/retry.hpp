@@ -16,7 +16,7 @@ namespace culvert::ike::v2 {
 [[nodiscard]] Duration collision_delay(Core& core, const ChildSa* old);
 [[nodiscard]] Duration collision_delay(Core& core, std::optional<Instant> expire_at);
 /// RFC 7296 2.25: a peer that answers TEMPORARY_FAILURE for minutes has another idea of the state than we: then the IKE
-/// SA is closed. True when it is.
-[[nodiscard]] bool give_up_on_temporary_failure(Core& core, IkeSa& sa);
+/// SA is closed. True when it is. `retry` is of the negotiation that was refused.
+[[nodiscard]] bool give_up_on_temporary_failure(Core& core, IkeSa& sa, Retry& retry);
 
 }  // namespace culvert::ike::v2

@@ -18,6 +18,8 @@ namespace culvert::ike::v2 {
 struct Retry {
   model::KeyExchangeMethod method = model::KeyExchangeMethod::none;
   unsigned attempts = 0;
+  /// Since when the peer has been answering it with TEMPORARY_FAILURE (RFC 7296 2.25).
+  std::optional<Instant> refused_since;
 };
 
 struct CreateChildTask {
