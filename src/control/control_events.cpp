@@ -68,7 +68,7 @@ void ControlPlane::on(ike::ChildSaEstablished&& event, Instant now) {
   }
   children_.insert_or_assign(id, std::move(child));
   notice(Level::info, connection, text);
-  if (Tunnel* tunnel = find(connection)) tunnel->child_up();
+  if (Tunnel* tunnel = find(connection)) tunnel->child_up(now);
 }
 
 void ControlPlane::on(ike::NegotiationFailed&& event, Instant now) {

@@ -61,8 +61,11 @@ void ControlPlane::change_tunnel(const config::TunnelConfig& changed, bool resta
     return;
   }
   const model::ConnectionId id = tunnel->config().id;
+  const auto resolved = tunnel->config().peer;
   tunnel->config() = changed.connection;
   tunnel->config().id = id;
+  // A name keeps the address that was found for it: without one IKE would take any caller for the peer's host.
+  if (!tunnel->config().peer) tunnel->config().peer = resolved;
   configure_ike(*tunnel, now);
   if (tunnel->config().start == model::StartMode::automatic) tunnel->want(true, now);
 }

@@ -173,6 +173,58 @@ TEST_F(ControlPlaneTest, AFailedAttemptIsExplainedAndTriedAgainLater) {
   EXPECT_TRUE(request<FindPath>()) << "the second attempt";
 }
 
+TEST_F(ControlPlaneTest, AFailedAttemptOfThePeerDoesNotDisturbOurs) {
+  apply(office("auto"));
+  const auto find = request<FindPath>();
+  ike.events.emplace_back(ike::NegotiationFailed{.connection = model::ConnectionId(1),
+                                                 .path = path(),
+                                                 .role = model::Role::responder,
+                                                 .kind = ike::FailureKind::no_proposal_chosen,
+                                                 .notify = std::nullopt,
+                                                 .detail = "anybody can cause this",
+                                                 .child_only = false});
+  run();
+  control.handle_path(find->connection, find->attempt, path(), now);
+  EXPECT_EQ(ike.seen<ike::Initiate>().size(), 1u);
+}
+
+TEST_F(ControlPlaneTest, ATunnelThatIsLostAgainAndAgainIsTriedEverMoreRarely) {
+  apply(office("auto"));
+  Duration last{};
+  for (unsigned n = 1; n <= 12; ++n) {
+    const auto find = request<FindPath>();
+    ASSERT_TRUE(find);
+    control.handle_path(find->connection, find->attempt, path(), now);
+    established(model::IkeSaId(n), model::Role::initiator);
+    child(model::ChildSaId(n), model::IkeSaId(n));
+    ike.events.emplace_back(ike::ChildSaRemoved{model::ChildSaId(n), model::ConnectionId(1), ike::CloseReason::peer_deleted, {}});
+    ike.events.emplace_back(ike::IkeSaClosed{model::IkeSaId(n), model::ConnectionId(1), ike::CloseReason::peer_deleted});
+    run();
+    ASSERT_TRUE(control.poll_timeout());
+    EXPECT_GE(*control.poll_timeout() - now, last);
+    last = *control.poll_timeout() - now;
+    now = *control.poll_timeout();
+    run();
+  }
+  EXPECT_EQ(last, seconds(60));
+}
+
+TEST_F(ControlPlaneTest, AChangedTimerKeepsTheAddressOfThePeersName) {
+  const auto named = [](const std::string& more) {
+    return "[tunnel.office]\npeer = \"gw.example.net\"\nsecret = \"a long enough secret\"\nlocal = [\"10.1.0.0/16\"]\nremote = "
+           "[\"10.2.0.0/16\"]\n" +
+           more;
+  };
+  apply(named(""));
+  const auto find = request<FindPath>();
+  control.handle_path(find->connection, find->attempt, path(), now);
+  apply(named("liveness = \"10s\"\n"));
+  const auto configured = ike.seen<ike::ConfigureConnection>();
+  ASSERT_EQ(configured.size(), 3u);
+  EXPECT_EQ(configured[2]->config.liveness_interval, seconds(10));
+  EXPECT_EQ(configured[2]->config.peer, path().remote.address);
+}
+
 TEST_F(ControlPlaneTest, NoPathIsAFailureLikeAnyOther) {
   apply(office("auto"));
   const auto find = request<FindPath>();

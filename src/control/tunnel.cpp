@@ -10,6 +10,9 @@ namespace {
 constexpr Duration kFirstRetry = std::chrono::milliseconds(200);
 constexpr Duration kSecondRetry = std::chrono::seconds(1);
 constexpr Duration kLongestRetry = std::chrono::seconds(60);
+// What is lost again before this time has passed is no accident: two hosts with one identity drive each other out, or the peer ends what
+// it has just agreed to.
+constexpr Duration kBriefLife = std::chrono::seconds(3);
 
 Duration retry_delay(unsigned failures_in_row, RandomSource& random) {
   Duration delay = kSecondRetry;
@@ -17,6 +20,12 @@ Duration retry_delay(unsigned failures_in_row, RandomSource& random) {
   delay = std::min(delay, kLongestRetry);
   // Up to a quarter less, so that many tunnels of one peer do not come all at once after its restart.
   return delay - Duration(static_cast<Duration::rep>(random.below(static_cast<std::uint64_t>(delay.count() / 4))));
+}
+
+Duration delay_after(unsigned brief_lives) {
+  Duration delay = kFirstRetry;
+  for (unsigned i = 1; i < brief_lives && delay < kLongestRetry; ++i) delay *= 2;
+  return std::min(delay, kLongestRetry);
 }
 
 }  // namespace
@@ -37,6 +46,7 @@ void Tunnel::want(bool up, Instant now) {
   wanted_ = up;
   was_up_ = false;
   failures_in_row_ = 0;
+  brief_lives_ = 0;
   not_before_.reset();
   if (!up) {
     retry_at_.reset();
@@ -58,7 +68,8 @@ std::uint64_t Tunnel::begin_attempt() {
   retry_at_.reset();
   attempt_running_ = true;
   closing_ = false;
-  return ++attempts_;
+  own_attempt_ = ++attempts_;
+  return own_attempt_;
 }
 
 void Tunnel::peer_failed(Instant now, std::string kind, std::string message, std::string hint) {
@@ -81,7 +92,8 @@ void Tunnel::failed(Instant now, std::string kind, std::string message, std::str
   }
 }
 
-void Tunnel::child_up() {
+void Tunnel::child_up(Instant now) {
+  if (!up_) up_since_ = now;
   up_ = true;
   was_up_ = true;
   closing_ = false;
@@ -94,8 +106,9 @@ void Tunnel::child_up() {
 
 void Tunnel::child_down(Instant now, bool last) {
   if (!last) return;
-  up_ = false;
-  if (wanted_ && can_initiate_ && !attempt_running_ && config_.start != model::StartMode::on_demand) plan(now + kFirstRetry);
+  if (std::exchange(up_, false)) brief_lives_ = now - up_since_ < kBriefLife ? brief_lives_ + 1 : 0;
+  const bool again = wanted_ && can_initiate_ && !attempt_running_ && config_.start != model::StartMode::on_demand;
+  if (again) plan(now + delay_after(brief_lives_));
 }
 
 void Tunnel::all_gone(Instant now) {

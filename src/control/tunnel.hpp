@@ -30,7 +30,7 @@ class Tunnel {
   [[nodiscard]] std::optional<Instant> retry_at() const { return retry_at_; }
   [[nodiscard]] const std::optional<Failure>& last_failure() const { return last_failure_; }
   [[nodiscard]] bool attempt_running() const { return attempt_running_; }
-  [[nodiscard]] bool is_current_attempt(std::uint64_t attempt) const { return attempt_running_ && attempt == attempts_; }
+  [[nodiscard]] bool is_current_attempt(std::uint64_t attempt) const { return attempt_running_ && attempt == own_attempt_; }
 
   std::string progress;
 
@@ -47,7 +47,7 @@ class Tunnel {
   /// Records a failure that ends no attempt of ours (the peer's was refused).
   void peer_failed(Instant now, std::string kind, std::string message, std::string hint);
 
-  void child_up();
+  void child_up(Instant now);
   /// A Child SA went; `last` when no other of the tunnel stands, `wished` when we ended it ourselves.
   void child_down(Instant now, bool last);
   void closing() { closing_ = true; }
@@ -66,7 +66,10 @@ class Tunnel {
   bool closing_ = false;
   bool attempt_running_ = false;
   unsigned failures_in_row_ = 0;
-  std::uint64_t attempts_ = 0;
+  std::uint64_t attempts_ = 0;     // ours and the peer's
+  std::uint64_t own_attempt_ = 0;  // the number of our last one
+  Instant up_since_{};
+  unsigned brief_lives_ = 0;  // in a row
   std::optional<Instant> retry_at_;
   std::optional<Instant> not_before_;  // of an attempt that traffic asks for
   std::optional<Failure> last_failure_;
