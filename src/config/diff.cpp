@@ -132,6 +132,12 @@ void compare_daemon(const DaemonConfig& a, const DaemonConfig& b, Diff& diff) {
 
 }  // namespace
 
+DaemonConfig in_force(const DaemonConfig& running, const DaemonConfig& wanted) {
+  DaemonConfig out = running;
+  out.log_level = wanted.log_level;
+  return out;
+}
+
 Diff diff(const Config& running, const Config& wanted) {
   Diff out;
   for (const TunnelConfig& tunnel : wanted.tunnels) {

@@ -33,5 +33,7 @@ struct Diff {
 
 /// Tunnels are matched by name, each list is in the order of `wanted` (`removed`: of `running`).
 [[nodiscard]] Diff diff(const Config& running, const Config& wanted);
+/// What of [daemon] is in force after `wanted` was applied: `running`, but for what needs no restart.
+[[nodiscard]] DaemonConfig in_force(const DaemonConfig& running, const DaemonConfig& wanted);
 
 }  // namespace culvert::config

@@ -57,6 +57,17 @@ TEST(Diff, TimingAloneNeedsNoRestart) {
   EXPECT_EQ(change.changed[0].changes, (std::vector<std::string>{"ike_lifetime: 4h -> 1h", "liveness: 30s -> 10s"}));
 }
 
+TEST(Diff, WhatNeedsARestartIsNotInForce) {
+  const Config running = config("[daemon]\nexport_keys = \"/tmp/keys\"\n");
+  Config wanted = config("[daemon]\nlog_level = \"debug\"\nike_port = 501\n");
+  wanted.daemon = in_force(running.daemon, wanted.daemon);
+  EXPECT_EQ(wanted.daemon.export_keys, "/tmp/keys") << "keys are still written, and the status must say so";
+  EXPECT_EQ(wanted.daemon.ike_port, 500);
+  EXPECT_EQ(wanted.daemon.log_level, LogLevel::debug);
+  EXPECT_TRUE(diff(wanted, config("[daemon]\nlog_level = \"debug\"\nike_port = 501\n")).daemon_restart_needed)
+      << "until it is restarted";
+}
+
 TEST(Diff, DaemonAndPolicies) {
   const Diff change =
       diff(config(""),

@@ -126,6 +126,8 @@ void Daemon::begin() {
 void Daemon::run_config(config::Config wanted, const config::Diff& diff) {
   secrets_.load(wanted);
   log_.set_level(options_.log_level.value_or(wanted.daemon.log_level));
+  // What the daemon shows, and compares the next configuration with, is what it does.
+  wanted.daemon = config::in_force(config_.daemon, wanted.daemon);
   config_ = std::move(wanted);
   for (const config::Problem& warning : config_.warnings) log_.write(Level::warning, "", warning.to_string());
   if (config_.tunnels.empty()) log_.write(Level::warning, "", fmt::format("{} has no tunnel", options_.config));

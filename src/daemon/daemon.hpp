@@ -42,6 +42,8 @@ class Daemon final : public api::Handlers {
 
   /// kExitOk after a requested end, kExitFailed after a fault.
   [[nodiscard]] int exit_code() const { return exit_code_; }
+  /// A name is being looked up: a thread of the resolver's that nothing can interrupt.
+  [[nodiscard]] bool looks_up_names() const { return paths_ && paths_->looks_up_names(); }
 
   // api::Handlers (daemon_api.cpp)
   [[nodiscard]] Result<api::Status, api::Error> status() override;

@@ -1,9 +1,12 @@
 // culvertd: command line, configuration, then the daemon until it is told to end.
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
 
+#include <csignal>
 #include <cstdio>
+#include <cstdlib>
 
 #include "config/load.hpp"
 #include "daemon/daemon.hpp"
@@ -40,7 +43,21 @@ int run(const daemon::Options& options) {
     return daemon::kExitFailed;
   }
   io.run();
-  return (*started)->exit_code();
+  const int code = (*started)->exit_code();
+  const bool waits = (*started)->looks_up_names();
+  started->reset();
+  // Routes and addresses are taken back. The io_context's end would wait for the resolver's thread, half a minute where no name server
+  // answers.
+  if (waits) std::_Exit(code);
+  return code;
+}
+
+/// Keeps secrets from other processes and from disk, and the daemon from ending by a closed pipe.
+void harden() {
+  // No core file and no ptrace, whatever the unit or the shell allows: the memory holds keys.
+  (void)::prctl(PR_SET_DUMPABLE, 0);
+  // A log reader that ends must not end the daemon, and leave its routes behind.
+  (void)std::signal(SIGPIPE, SIG_IGN);
 }
 
 }  // namespace
@@ -48,5 +65,6 @@ int run(const daemon::Options& options) {
 int main(int argc, char** argv) {
   const auto parsed = culvert::daemon::parse_options(argc, argv);
   if (!parsed.options) return parsed.exit_code;
+  harden();
   return run(*parsed.options);
 }

@@ -14,7 +14,6 @@ ParsedOptions parse_options(int argc, char** argv) {
   app.add_option("-c,--config", options.config, "Configuration: a file, or a folder of *.toml")->capture_default_str();
   app.add_option("-s,--socket", options.socket,
                  "Control socket for the culvert command (default: [daemon] socket, else " + std::string(config::kDefaultSocket) + ")");
-  app.add_option("--state-dir", options.state_dir, "Folder for what must outlive a restart")->capture_default_str();
   app.add_option("--log-level", level, "trace, debug, info, warning or error; over [daemon] log_level");
   app.add_flag("--check", options.check, "Only check the configuration, then end");
   app.footer(

@@ -11,7 +11,6 @@ namespace culvert::daemon {
 struct Options {
   std::string config{config::kDefaultPath};
   std::string socket;  // empty: what the configuration says
-  std::string state_dir = "/var/lib/culvert";
   std::optional<config::LogLevel> log_level;  // over the configuration's
   bool check = false;
 };

@@ -36,8 +36,10 @@ void PathFinder::find(const control::FindPath& request, Answer answer) {
     asio::post(io_, [this, remote = *address, request, answer = std::move(answer)] { answer(path_to(remote, request)); });
     return;
   }
+  ++lookups_;
   resolver_.async_resolve(request.peer, "", [this, request, answer = std::move(answer)](const boost::system::error_code& error,
                                                                                        const udp::resolver::results_type& results) {
+    --lookups_;
     if (error == asio::error::operation_aborted) return;
     const std::string name = escaped(request.peer);
     if (error) return answer(err(fmt::format("the peer's name {} cannot be resolved: {}", name, error.message())));

@@ -23,6 +23,8 @@ class PathFinder {
   void find(const control::FindPath& request, Answer answer);
   /// Gives up what is under way; answers that are still to come are not called.
   void cancel();
+  /// The system's resolver has not come back yet, cancelled or not.
+  [[nodiscard]] bool looks_up_names() const { return lookups_ > 0; }
 
  private:
   [[nodiscard]] Result<net::Path, std::string> path_to(const net::IpAddress& remote, const control::FindPath& request) const;
@@ -30,6 +32,7 @@ class PathFinder {
   boost::asio::io_context& io_;
   boost::asio::ip::udp::resolver resolver_;
   std::uint32_t mark_;
+  unsigned lookups_ = 0;
 };
 
 }  // namespace culvert::daemon
