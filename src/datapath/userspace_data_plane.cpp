@@ -204,7 +204,8 @@ Result<void, ipsec::DataPlaneError> UserspaceDataPlane::install(model::ChildSaPa
   }
   Command command = InstallCommand{std::move(params)};
   if (!state_->shared.commands.push(std::move(command))) return err(ipsec::DataPlaneError::overloaded);
-  state_->shared.to_worker.signal();
+  // Once the peer hears of the pair, its packets may be here sooner than the worker looks into its commands again.
+  state_->ask(false);
   return {};
 }
 
