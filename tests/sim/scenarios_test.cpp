@@ -420,6 +420,18 @@ TEST_P(Scenario, BothMakeAChildAtOnceAndOneRemains) {
   expect_traffic_flows();
 }
 
+TEST_P(Scenario, AChildThatThePeerMadeMeanwhileIsNotMadeAgain) {
+  for (model::ConnectionConfig& connection : options.connections) connection.start = model::StartMode::automatic;
+  set_up();
+  // The answer to the DELETE is lost for long: the window of the one that acts is busy while the peer makes a new pair.
+  lose(peer(), kInformational, true, 6);
+  world->host(actor()).ike_command(ike::DeleteChildSa{world->child(actor()).id});
+  ASSERT_TRUE(world->run_for(seconds(40))) << why();
+  expect_settled(seconds(10));
+  EXPECT_FALSE(ike_sa_is_new());
+  expect_traffic_flows();
+}
+
 TEST_P(Scenario, AnAttemptSurvivesTheIkeSaItReliedOn) {
   for (model::ConnectionConfig& connection : options.connections) {
     connection.start = model::StartMode::automatic;

@@ -55,7 +55,9 @@ class SeedRun {
     const Side first = any_side();
     world_.start(first);
     const Duration second_boots = random_.below(3) == 0 ? Duration{} : up_to(seconds(5));
-    world_.queue().after(second_boots, [this, second = other(first)] { world_.start(second); });
+    world_.queue().after(second_boots, [this, second = other(first)] {
+      if (!world_.host(second).running()) world_.start(second);
+    });
     for (const Side side : {Side::alice, Side::bob}) world_.set_traffic(side, profile_.traffic[index_of(side)]);
     for (unsigned i = 0; i < profile_.actions; ++i) {
       world_.queue().after(seconds(2) + up_to(profile_.duration), [this] { act(); });

@@ -35,6 +35,10 @@ CreateChildSaInitiator::CreateChildSaInitiator(Core& core, IkeSa& sa, std::optio
 Progression CreateChildSaInitiator::start() {
   const model::ConnectionConfig* config = core_.connections.find(*sa_.connection);
   const ChildSa* old = old_ ? sa_.find_child(*old_) : nullptr;
+  // While this waited for its turn the peer may have made the pair.
+  const bool stands = std::ranges::any_of(
+      sa_.children, [](const auto& entry) { return !entry.second.deleting && !entry.second.redundant; });
+  if (!old_ && stands) return Progression::done;
   // What has happened since this was planned may have settled it.
   if (config == nullptr || (old_ && (old == nullptr || old->replaced_by || old->deleting || old->redundant)))
     return Progression::done;
