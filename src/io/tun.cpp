@@ -79,7 +79,8 @@ Result<void, IoError> interface_request(const std::string& name, unsigned long o
   return {};
 }
 
-/// Without a link-local address the kernel solicits no routers over the interface. A kernel without IPv6 has none anyway.
+/// Without a link-local address the kernel solicits no routers over the interface. A kernel without IPv6 has none
+/// anyway.
 Result<void, IoError> keep_link_local_away(const std::string& name, unsigned index) {
   auto netlink = NetlinkSocket::open(NETLINK_ROUTE);
   if (!netlink) return err(std::move(netlink.error()));
@@ -93,11 +94,10 @@ Result<void, IoError> keep_link_local_away(const std::string& name, unsigned ind
   return set;
 }
 
-Result<void, IoError> take_up(const std::string& name) {
+Result<void, IoError> change_flags(const std::string& name, int set, int clear) {
   ifreq request = request_for(name);
   if (auto read = interface_request(name, SIOCGIFFLAGS, request, "read the flags"); !read) return read;
-  // Not a link with neighbours: no group is joined on it and no such report comes out of it.
-  request.ifr_flags = static_cast<short>((request.ifr_flags | IFF_UP) & ~IFF_MULTICAST);
+  request.ifr_flags = static_cast<short>((request.ifr_flags | set) & ~clear);
   return interface_request(name, SIOCSIFFLAGS, request, "set the flags");
 }
 
@@ -163,10 +163,20 @@ Result<Tun, IoError> Tun::open(const TunOptions& options) {
     tun.queues_.emplace_back(std::move(*fd), with_header);
   }
   tun.index_ = ::if_nametoindex(tun.name_.c_str());
-  if (auto quiet = keep_link_local_away(tun.name_, tun.index_); !quiet) return err(std::move(quiet.error()));
+  if (auto set = tun.make_quiet(); !set) return err(std::move(set.error()));
   if (auto set = tun.set_mtu(options.mtu); !set) return err(std::move(set.error()));
-  if (auto up = take_up(tun.name_); !up) return err(std::move(up.error()));
+  if (auto set = keep_link_local_away(tun.name_, tun.index_); !set) return err(std::move(set.error()));
+  if (auto up = change_flags(tun.name_, IFF_UP, 0); !up) return err(std::move(up.error()));
   return tun;
+}
+
+// It is no link with neighbours. Where the host forwards IPv6 the kernel has joined the routers' group by now and would
+// report that; below IPv6's smallest MTU it forgets all it had of IPv6 on the interface, and without IFF_MULTICAST it
+// does not join again.
+Result<void, IoError> Tun::make_quiet() {
+  constexpr unsigned kTooSmallForIpv6 = 576;
+  if (auto set = change_flags(name_, 0, IFF_MULTICAST); !set) return set;
+  return set_mtu(kTooSmallForIpv6);
 }
 
 Result<void, IoError> Tun::set_mtu(unsigned mtu) {

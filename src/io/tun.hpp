@@ -64,6 +64,7 @@ class Tun {
 
  private:
   Tun() = default;
+  [[nodiscard]] Result<void, IoError> make_quiet();
   std::string name_;
   unsigned index_ = 0;
   TunOffload offload_ = TunOffload::none;

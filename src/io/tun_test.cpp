@@ -125,8 +125,10 @@ TEST(Tun, HasNoVoiceOfItsOwn) {
   auto ns = testing::NetworkNamespace::create();
   if (!ns) GTEST_SKIP() << testing::kNeedsRoot;
   ns->run([] {
+    ASSERT_EQ(shell("sysctl -qw net.ipv6.conf.all.forwarding=1").status, 0);
     auto tun = Tun::open({.name = "cvt0"});
     ASSERT_TRUE(tun) << tun.error().text;
+    EXPECT_EQ(shell("ip -6 maddr show dev cvt0").output.find("ff02::2\n"), std::string::npos) << "the routers' group";
     const std::string link = shell("ip -d link show cvt0").output;
     EXPECT_NE(link.find("addrgenmode none"), std::string::npos) << link;
     EXPECT_EQ(link.find("MULTICAST"), std::string::npos) << link;
