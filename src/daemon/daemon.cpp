@@ -168,7 +168,9 @@ void Daemon::wait_for_signals() {
     if (const auto applied = apply(api::ApplyRequest{}); !applied) {
       log_.write(Level::error, "", applied.error().message);
       for (const api::Problem& problem : applied.error().problems) {
-        log_.write(Level::error, "", fmt::format("{}:{}:{}: {}: {}", problem.file, problem.line, problem.column, problem.field, problem.message));
+        log_.write(Level::error, "",
+                   fmt::format("{}:{}:{}: {}{}{}", problem.file, problem.line, problem.column, problem.field,
+                               problem.field.empty() ? "" : ": ", problem.message));
       }
     }
     notify_ready(fmt::format("{} tunnels", config_.tunnels.size()));
