@@ -20,6 +20,11 @@ void withdraw(Core& core, IkeSa& sa, CloseReason reason) {
     core.emit(
         IkeSaClosed{.ike_sa = sa.id, .connection = sa.connection.value_or(model::ConnectionId{}), .reason = reason});
   }
+  for (const QueuedTask& queued : sa.tasks) {
+    // The peer's half of such a pair goes with the IKE SA.
+    if (const auto* unknown = std::get_if<DeleteUnknownChildTask>(&queued.task))
+      core.esp_spis.release(unknown->spi_inbound);
+  }
   sa.tasks.clear();
   sa.rekey_at.reset();
   sa.expire_at.reset();

@@ -34,5 +34,24 @@ TEST(Retry, TemporaryFailuresOfDifferentNegotiationsDoNotAddUp) {  // RFC 7296 2
   EXPECT_TRUE(in_step(pair));
 }
 
+TEST(Retry, TheSpiOfAPairThatTheAnswerSpoiltIsGivenBackHoweverItEnds) {
+  Pair pair;
+  bring_up(pair);
+  pair.command(pair.a, DeleteChildSa{pair.a.child().id});
+  pair.settle();
+  // b answers with tunnel mode, so that a must delete what b believes to have.
+  auto config = config_of(true);
+  config.mode = model::Mode::transport;
+  pair.command(pair.a, ConfigureConnection{config});
+  initiate(pair);
+  // Another request comes before that DELETE, and the end of the IKE SA before both.
+  pair.command(pair.a, RekeyIkeSa{pair.a.ike_sa().ike_sa});
+  ASSERT_TRUE(pair.run_until([&] { return !pair.a.failures.empty(); }));
+  pair.command(pair.a, Terminate{kConnection});
+  pair.advance(minutes(3));
+  EXPECT_TRUE(pair.a.ike_sas.empty() && pair.b.ike_sas.empty());
+  EXPECT_TRUE(no_leaks(pair));
+}
+
 }  // namespace
 }  // namespace culvert::ike::v2
