@@ -97,7 +97,7 @@ struct IkeSa {
 
   Instant begun_at;                     // our first IKE_SA_INIT, or the arrival of the peer's
   std::uint64_t begun_order = 0;        // the same as a number that never repeats; see duplicates
-  std::uint64_t established_order = 0;  // 0 before
+  std::uint64_t established_order = 0;  // 0 before; kept through rekeys of the IKE SA
   Instant last_inbound;                 // the last proof that the peer lives
   std::optional<Instant> rekey_at;
   std::optional<Instant> expire_at;

@@ -11,6 +11,7 @@
 #include "ike/codec/serialize.hpp"
 #include "ike/v2/child_negotiation.hpp"
 #include "ike/v2/closing.hpp"
+#include "ike/v2/commands.hpp"
 #include "ike/v2/describe.hpp"
 #include "ike/v2/ike_auth_initiator.hpp"
 #include "ike/v2/ike_keys.hpp"
@@ -219,7 +220,12 @@ void IkeSaInitInitiator::handle_agreement(const codec::Message& message, ByteVie
   sa_.phase_deadline.reset();
   if (sa_.replaces_doubtful && doubt_is_over(core_, sa_)) {
     core_.progress(sa_, "the peer lives after all; the attempt at a new IKE SA is given up");
-    return close_ike_sa(core_, sa_, CloseReason::superseded, Phase::gone);
+    // Closing ends this object. Whoever asked for the tunnel meanwhile was told that this attempt is on its way; so if the Child SA is
+    // gone by now, the IKE SA that stands makes a new one.
+    Core& core = core_;
+    const Initiate instead{.connection = config_.id, .path = path, .despite_doubtful = false};
+    close_ike_sa(core, sa_, CloseReason::superseded, Phase::gone);
+    return handle(core, instead);
   }
   // Replaces, and thereby ends, this object: nothing of it is used from here on.
   start_ike_auth(core_, sa_, model::ConnectionConfig(config_));

@@ -10,7 +10,8 @@ namespace culvert::ike::v2 {
 void promote(Core& core, IkeSa& old, IkeSa& next) {
   next.phase = Phase::established;
   next.phase_deadline.reset();
-  next.established_order = core.next_order();
+  // A successor is as old as the line that it continues: what supersedes that line supersedes it too.
+  next.established_order = old.established_order;
   next.announced = true;
   next.path = old.path;
   // Lifetimes count anew; a connection that was removed meanwhile takes its IKE SAs along anyhow.
