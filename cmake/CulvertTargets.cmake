@@ -69,7 +69,7 @@ endfunction()
 # culvert_test(<name> [BOOST] SOURCES <files>... [DEPS <layers>...] [LIBS <third-party>...] [LABELS <label>...] [TIMEOUT <s>]
 #              [ARGS <arguments of the binary>...])
 #
-# One GoogleTest binary, one ctest entry. It runs in the root of the checkout; case results go to test-results/<name>.json.
+# One GoogleTest binary, one ctest entry. It runs in the root of the checkout; case results go to test-results/<name>.xml.
 function(culvert_test name)
   if(NOT CULVERT_TESTS)
     return()
@@ -89,7 +89,7 @@ function(culvert_test name)
   culvert_pch(${name} ${pch})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
   add_test(NAME ${name}
-    COMMAND ${name} --gtest_brief=1 "--gtest_output=json:${CMAKE_BINARY_DIR}/test-results/${name}.json" ${arg_ARGS}
+    COMMAND ${name} --gtest_brief=1 "--gtest_output=xml:${CMAKE_BINARY_DIR}/test-results/${name}.xml" ${arg_ARGS}
     WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
   set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}")
 endfunction()

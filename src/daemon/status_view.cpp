@@ -87,6 +87,7 @@ api::IkeSa to_ike_sa(const control::IkeSaView& view, Instant now) {
   sa.local_behind_nat = view.sa.local_behind_nat;
   sa.remote_behind_nat = view.sa.remote_behind_nat;
   sa.age = seconds_since(view.established, now);
+  if (view.sa.rekey_at) sa.rekey_in = seconds_until(*view.sa.rekey_at, now);
   for (const control::ChildSaView& child : view.children) sa.children.push_back(to_child(child, now));
   return sa;
 }

@@ -100,6 +100,7 @@ struct IkeSaEstablished {
   model::IkeSuite suite;
   bool local_behind_nat = false;
   bool remote_behind_nat = false;
+  std::optional<Instant> rekey_at;  // the soft lifetime
   /// The IKE SA whose Child SAs this one inherits, for a rekey (RFC 7296 2.18).
   std::optional<model::IkeSaId> replaces;
 };

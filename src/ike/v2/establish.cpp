@@ -76,6 +76,7 @@ void establish(Core& core, IkeSa& sa, const model::ConnectionConfig& config) {
                              .suite = sa.suite,
                              .local_behind_nat = sa.local_behind_nat,
                              .remote_behind_nat = sa.remote_behind_nat,
+                             .rekey_at = sa.rekey_at,
                              .replaces = std::nullopt});
   core.touch(sa);
 }

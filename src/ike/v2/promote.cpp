@@ -29,6 +29,7 @@ void promote(Core& core, IkeSa& old, IkeSa& next) {
                              .suite = next.suite,
                              .local_behind_nat = next.local_behind_nat,
                              .remote_behind_nat = next.remote_behind_nat,
+                             .rekey_at = next.rekey_at,
                              .replaces = old.id});
   move_children(core, old, next);
   old.successor = next.id;
