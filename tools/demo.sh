@@ -185,12 +185,12 @@ good "$counted"
 
 step "The same on two real machines"
 cat <<'EOF'
-     On each:   copy culvertd and culvert to /usr/local/sbin and /usr/local/bin,
+     On each:   ./dev install     (culvertd, culvert and the systemd unit, under /usr),
                 write /etc/culvert/office.toml as above (mode 600) with the other machine's address as `peer`,
                 its own network as `local`, the other's as `remote`, and the same `secret` in both
                 (`address` is the host's own inside the tunnel; a gateway that has one in its network needs none);
                 let UDP 500 and 4500 through the firewall; for a network behind it: sysctl -w net.ipv4.ip_forward=1
-     Then:      culvertd --config /etc/culvert &      (or the systemd unit)
+     Then:      systemctl enable --now culvertd      (or in the foreground: culvertd)
                 culvert up office && culvert status
      `start = "auto"` brings the tunnel up by itself and keeps it up.
 EOF
