@@ -9,8 +9,8 @@
 
 namespace culvert {
 
-/// A first-in first-out queue for any number of threads. It never blocks: a full queue refuses, an empty one answers nothing.
-/// Waking the reader is the owner's business (an eventfd, say).
+/// A first-in first-out queue for any number of threads. It never blocks: a full queue refuses, an empty one answers
+/// nothing. Waking the reader is the owner's business (an eventfd, say).
 template <typename T>
 class BoundedQueue {
  public:

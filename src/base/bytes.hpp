@@ -1,5 +1,5 @@
-// Byte sequences and the only two ways to touch wire bytes: ByteReader moves forward and fails once, ByteWriter appends and
-// fills in length fields when done. All multi-byte numbers are big-endian ("network order").
+// Byte sequences and the only two ways to touch wire bytes: ByteReader moves forward and fails once, ByteWriter appends
+// and fills in length fields when done. All multi-byte numbers are big-endian ("network order").
 #pragma once
 
 #include <cstddef>
@@ -19,8 +19,8 @@ using MutableByteView = std::span<std::uint8_t>;
 
 /// Reads big-endian numbers and slices from a byte sequence that it does not own.
 ///
-/// A read past the end sets a sticky failure, answers zeros or an empty view, and consumes the rest: a parser may read all its
-/// fields and ask `ok()` once. Never allocates, never throws.
+/// A read past the end sets a sticky failure, answers zeros or an empty view, and consumes the rest: a parser may read
+/// all its fields and ask `ok()` once. Never allocates, never throws.
 class ByteReader {
  public:
   explicit ByteReader(ByteView bytes) : rest_(bytes) {}

@@ -8,4 +8,5 @@ namespace culvert {
 
 }  // namespace culvert
 
-#define CHECK(condition) (__builtin_expect(!!(condition), 1) ? void(0) : ::culvert::check_failed(#condition, __FILE__, __LINE__))
+#define CHECK(condition) \
+  (__builtin_expect(!!(condition), 1) ? void(0) : ::culvert::check_failed(#condition, __FILE__, __LINE__))

@@ -1,8 +1,8 @@
 #include "base/random.hpp"
 
-#include <gtest/gtest.h>
-
 #include <array>
+
+#include <gtest/gtest.h>
 
 namespace culvert {
 namespace {

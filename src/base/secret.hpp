@@ -16,8 +16,8 @@ void wipe(MutableByteView bytes) noexcept;
 
 /// Owns a fixed number of secret octets.
 ///
-/// Movable; a copy is made only by `clone()`, so that each one is visible in the code. There is deliberately no stream or
-/// format operator.
+/// Movable; a copy is made only by `clone()`, so that each one is visible in the code. There is deliberately no stream
+/// or format operator.
 class SecretBytes {
  public:
   SecretBytes() = default;

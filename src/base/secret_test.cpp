@@ -1,8 +1,8 @@
 #include "base/secret.hpp"
 
-#include <gtest/gtest.h>
-
 #include <type_traits>
+
+#include <gtest/gtest.h>
 
 namespace culvert {
 namespace {

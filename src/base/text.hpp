@@ -8,8 +8,8 @@
 
 namespace culvert {
 
-/// The text with every octet outside printable ASCII, and the backslash, written as \xNN; cut after `limit` octets with "...".
-/// For any string that came from outside (identities, vendor ids, notify data).
+/// The text with every octet outside printable ASCII, and the backslash, written as \xNN; cut after `limit` octets with
+/// "...". For any string that came from outside (identities, vendor ids, notify data).
 [[nodiscard]] std::string escaped(std::string_view text, std::size_t limit = 256);
 
 /// The whole text as a decimal number without sign, spaces or leading plus; nothing otherwise or on overflow.

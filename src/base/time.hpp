@@ -1,5 +1,5 @@
-// Time as the pure layers see it: a value handed in, never read from a clock. The daemon feeds the monotonic clock, the simulator
-// a virtual one.
+// Time as the pure layers see it: a value handed in, never read from a clock. The daemon feeds the monotonic clock, the
+// simulator a virtual one.
 #pragma once
 
 #include <chrono>

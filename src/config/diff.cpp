@@ -39,7 +39,8 @@ std::string text_of(const model::TrafficSelectors& selectors) {
 }
 std::string text_of(const std::vector<model::InnerAddress>& addresses) {
   std::string out;
-  for (const auto& one : addresses) out += fmt::format("{}{}/{}", out.empty() ? "" : ", ", one.address.to_string(), one.prefix_length);
+  for (const auto& one : addresses)
+    out += fmt::format("{}{}/{}", out.empty() ? "" : ", ", one.address.to_string(), one.prefix_length);
   return out.empty() ? "none" : out;
 }
 std::string text_of(Duration duration) { return duration_text(duration); }

@@ -265,7 +265,8 @@ INSTANTIATE_TEST_SUITE_P(
              "a.toml:3:10: error: tunnel.office.secret: the secret is empty\n"
              "  write text, \"0x\" and hexadecimal digits, or \"0s\" and base64; make one with `culvert keygen`\n"},
         Case{"secret_short", with_secret("hunter2"),
-             "a.toml:3:10: warning: tunnel.office.secret: the secret has only 7 octets: whoever answers in the peer's place "
+             "a.toml:3:10: warning: tunnel.office.secret: the secret has only 7 octets: whoever answers in the peer's "
+             "place "
              "once can try all short ones at leisure\n"
              "  use at least 16 random octets; make one with `culvert keygen`\n"},
         Case{"secret_number",

@@ -48,8 +48,9 @@ SecretBytes take(Section& section, const Position& at, std::string_view key, std
   if (secret->size() < kShortSecret) {
     section.warning(
         at, key,
-        fmt::format("the secret has only {} octets: whoever answers in the peer's place once can try all short ones at leisure",
-                    secret->size()),
+        fmt::format(
+            "the secret has only {} octets: whoever answers in the peer's place once can try all short ones at leisure",
+            secret->size()),
         fmt::format("use at least {} random octets; {}", kShortSecret, kMakeOne));
   }
   return std::move(*secret);

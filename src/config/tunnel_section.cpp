@@ -260,7 +260,8 @@ void read_inner_addresses(Section& section, model::ConnectionConfig& connection)
     if (!is_host_address(section, written.position, "address", *address)) continue;
     const auto covers = [&](const model::TrafficSelector& selector) { return selector.addresses.contains(*address); };
     if (!connection.local.empty() && std::ranges::none_of(connection.local, covers)) {
-      section.error(written.position, "address", fmt::format("{} lies in none of the local subnets", address->to_string()),
+      section.error(written.position, "address",
+                    fmt::format("{} lies in none of the local subnets", address->to_string()),
                     "packets from it could not enter the tunnel: choose one within local, or add its subnet there");
       continue;
     }

@@ -9,16 +9,19 @@ std::string advice(const ike::NegotiationFailed& failure, const model::Connectio
   switch (failure.kind) {
     case ike::FailureKind::no_answer:
       return fmt::format(
-          "Check that the peer runs IKEv2 at {}, that it has a tunnel for this host, and that no firewall drops UDP {} and 4500 on the way.",
+          "Check that the peer runs IKEv2 at {}, that it has a tunnel for this host, and that no firewall drops UDP {} "
+          "and 4500 on the way.",
           failure.path.remote.to_string(), config.peer_port);
     case ike::FailureKind::no_proposal_chosen:
       return fmt::format(
-          "Give both ends a common suite: set \"{}\" of tunnel {} ({}) to one that the peer accepts, or remove the setting to offer the "
+          "Give both ends a common suite: set \"{}\" of tunnel {} ({}) to one that the peer accepts, or remove the "
+          "setting to offer the "
           "defaults.",
           failure.child_only ? "esp" : "ike", config.name, config.place.to_string());
     case ike::FailureKind::authentication_failed:
       return fmt::format(
-          "Compare \"secret\", \"local_id\" and \"remote_id\" of tunnel {} ({}) with the peer's; our local_id must be its remote_id and the "
+          "Compare \"secret\", \"local_id\" and \"remote_id\" of tunnel {} ({}) with the peer's; our local_id must be "
+          "its remote_id and the "
           "other way round.",
           config.name, config.place.to_string());
     case ike::FailureKind::traffic_selectors:
@@ -26,12 +29,10 @@ std::string advice(const ike::NegotiationFailed& failure, const model::Connectio
                          model::to_string(config.local), model::to_string(config.remote), config.place.to_string());
     case ike::FailureKind::unknown_peer:
       return "Add a tunnel whose peer is that address, or whose remote_id is that identity.";
-    case ike::FailureKind::peer_refused:
-      return initiator ? "The peer's log tells why it refused." : "";
+    case ike::FailureKind::peer_refused: return initiator ? "The peer's log tells why it refused." : "";
     case ike::FailureKind::protocol_error:
       return "Look at the messages with a key export and a packet capture; the peer's message breaks the protocol.";
-    case ike::FailureKind::local_error:
-      return "This is a fault on this host; the log has the details.";
+    case ike::FailureKind::local_error: return "This is a fault on this host; the log has the details.";
   }
   return "";
 }

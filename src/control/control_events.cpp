@@ -12,7 +12,8 @@ using Level = Notice::Level;
 
 void ControlPlane::on(ike::Progress&& event, Instant) {
   if (event.connection) {
-    if (Tunnel* tunnel = find(*event.connection); tunnel != nullptr && tunnel->attempt_running()) tunnel->progress = event.text;
+    if (Tunnel* tunnel = find(*event.connection); tunnel != nullptr && tunnel->attempt_running())
+      tunnel->progress = event.text;
   }
   notice(Level::debug, event.connection.value_or(model::ConnectionId()), std::move(event.text));
 }
@@ -20,11 +21,12 @@ void ControlPlane::on(ike::Progress&& event, Instant) {
 void ControlPlane::on(ike::IkeSaEstablished&& event, Instant now) {
   Tunnel* tunnel = find(event.connection);
   const bool rekeyed = event.replaces.has_value();
-  if (tunnel != nullptr && !rekeyed && event.role == model::Role::responder && !tunnel->attempt_running()) tunnel->peer_attempt();
+  if (tunnel != nullptr && !rekeyed && event.role == model::Role::responder && !tunnel->attempt_running())
+    tunnel->peer_attempt();
   notice(Level::info, event.connection,
-         fmt::format("IKE SA {} with {} ({}), {} -> {}, {}", rekeyed ? "rekeyed" : "established", event.remote_id.to_string(),
-                     event.role == model::Role::initiator ? "we began" : "the peer began", event.path.local.to_string(),
-                     event.path.remote.to_string(), model::to_string(event.suite)));
+         fmt::format("IKE SA {} with {} ({}), {} -> {}, {}", rekeyed ? "rekeyed" : "established",
+                     event.remote_id.to_string(), event.role == model::Role::initiator ? "we began" : "the peer began",
+                     event.path.local.to_string(), event.path.remote.to_string(), model::to_string(event.suite)));
   IkeSa sa{std::move(event), now, std::nullopt};
   // RFC 3948 4: the side behind a NAT keeps its mapping open.
   if (sa.sa.local_behind_nat && tunnel != nullptr && tunnel->config().nat_keepalive_interval > Duration::zero()) {
@@ -55,14 +57,16 @@ void ControlPlane::on(ike::ChildSaEstablished&& event, Instant now) {
   if (params.hard.time) child.view.expires_at = now + *params.hard.time;
   if (settings_.export_keys) export_esp_keys(params);
   const bool rekeyed = params.replaces.has_value();
-  const std::string text = fmt::format("Child SA {}: {} === {}, {}, SPI 0x{:08x} in, 0x{:08x} out", rekeyed ? "rekeyed" : "established",
-                                       model::to_string(params.local), model::to_string(params.remote), model::to_string(params.suite),
-                                       params.spi_inbound.value(), params.spi_outbound.value());
+  const std::string text =
+      fmt::format("Child SA {}: {} === {}, {}, SPI 0x{:08x} in, 0x{:08x} out", rekeyed ? "rekeyed" : "established",
+                  model::to_string(params.local), model::to_string(params.remote), model::to_string(params.suite),
+                  params.spi_inbound.value(), params.spi_outbound.value());
   const auto installed = data_plane_.install(std::move(params));
   if (!installed) {
     const std::string problem = fmt::format("the data plane refused the Child SA: {}", to_string(installed.error()));
     notice(Level::error, connection, problem);
-    if (Tunnel* tunnel = find(connection)) tunnel->failed(now, "local_error", problem, "This is a fault on this host.", random_);
+    if (Tunnel* tunnel = find(connection))
+      tunnel->failed(now, "local_error", problem, "This is a fault on this host.", random_);
     ike_.handle_command(ike::DeleteChildSa{id}, now);
     return;
   }
@@ -74,8 +78,9 @@ void ControlPlane::on(ike::ChildSaEstablished&& event, Instant now) {
 void ControlPlane::on(ike::NegotiationFailed&& event, Instant now) {
   const auto level = event.kind == ike::FailureKind::unknown_peer ? Level::warning : Level::error;
   Tunnel* tunnel = event.connection ? find(*event.connection) : nullptr;
-  const std::string text = fmt::format("{} failed with {}: {} ({})", event.child_only ? "Child SA set-up" : "IKE SA set-up",
-                                       event.path.remote.to_string(), event.detail, ike::name_of(event.kind));
+  const std::string text =
+      fmt::format("{} failed with {}: {} ({})", event.child_only ? "Child SA set-up" : "IKE SA set-up",
+                  event.path.remote.to_string(), event.detail, ike::name_of(event.kind));
   if (tunnel == nullptr) {
     notices_.push_back({level, "", text});
     return;
@@ -95,16 +100,19 @@ void ControlPlane::on(ipsec::Acquire&& event, Instant now) {
   Tunnel* tunnel = find(event.connection);
   if (tunnel == nullptr) return;
   notice(Level::debug, event.connection,
-         fmt::format("a packet {} -> {} waits for the tunnel", event.packet.source.to_string(), event.packet.destination.to_string()));
+         fmt::format("a packet {} -> {} waits for the tunnel", event.packet.source.to_string(),
+                     event.packet.destination.to_string()));
   tunnel->acquire(now);
 }
 
 void ControlPlane::on(ike::KeysExported&& event, Instant) { requests_.emplace_back(ExportIkeKeys{std::move(event)}); }
 
 void ControlPlane::export_esp_keys(const model::ChildSaParams& params) {
-  const auto clone = [](const model::SaKeys& keys) { return model::SaKeys{keys.encryption.clone(), keys.integrity.clone()}; };
-  requests_.emplace_back(
-      ExportEspKeys{params.path, params.spi_inbound, params.spi_outbound, params.suite, clone(params.inbound), clone(params.outbound)});
+  const auto clone = [](const model::SaKeys& keys) {
+    return model::SaKeys{keys.encryption.clone(), keys.integrity.clone()};
+  };
+  requests_.emplace_back(ExportEspKeys{params.path, params.spi_inbound, params.spi_outbound, params.suite,
+                                       clone(params.inbound), clone(params.outbound)});
 }
 
 // ---------------------------------------------------------------- life
@@ -127,8 +135,8 @@ void ControlPlane::on(ipsec::NothingComesBack&& event, Instant now) {
     child->second.doubtful = true;
     return ike_.handle_command(ike::CheckLiveness{child->second.ike_sa}, now);
   }
-  // Still nothing. A peer that was started anew may be silent about what it no longer knows, but it answers a new IKE_SA_INIT. If it is
-  // the network that is silent, the old SAs are there when it comes back.
+  // Still nothing. A peer that was started anew may be silent about what it no longer knows, but it answers a new
+  // IKE_SA_INIT. If it is the network that is silent, the old SAs are there when it comes back.
   notice(Level::debug, child->second.connection, "still nothing: trying a new IKE SA beside the old one");
   net::Path path = sa->second.sa.path;
   path.local.port = settings_.ike_port;
@@ -145,7 +153,8 @@ void ControlPlane::on(ipsec::SaExpired&& event, Instant now) {
   const auto child = children_.find(event.child);
   if (child == children_.end()) return;
   notice(Level::info, child->second.connection,
-         event.hard ? "Child SA reached its limit of bytes or packets" : "Child SA nears its limit of bytes or packets: rekeying");
+         event.hard ? "Child SA reached its limit of bytes or packets"
+                    : "Child SA nears its limit of bytes or packets: rekeying");
   if (event.hard) {
     ike_.handle_command(ike::DeleteChildSa{event.child}, now);
   } else {
@@ -154,9 +163,10 @@ void ControlPlane::on(ipsec::SaExpired&& event, Instant now) {
 }
 
 void ControlPlane::on(ipsec::UnknownSpi&& event, Instant now) {
-  notices_.push_back({Level::debug, "",
-                      fmt::format("ESP from {} with the unknown SPI 0x{:08x}: an old SA of the peer's, or of our last run",
-                                  event.path.remote.to_string(), event.spi.value())});
+  notices_.push_back(
+      {Level::debug, "",
+       fmt::format("ESP from {} with the unknown SPI 0x{:08x}: an old SA of the peer's, or of our last run",
+                   event.path.remote.to_string(), event.spi.value())});
   net::Path path = event.path;
   // Protocol 50 has no ports; the peer's IKE is where it usually is.
   if (path.local.port == 0) path.local.port = path.remote.port = settings_.ike_port;

@@ -10,7 +10,8 @@
 
 namespace culvert::control {
 
-ControlPlane::ControlPlane(const ControlSettings& settings, ike::Endpoint& ike, ipsec::DataPlane& data_plane, RandomSource& random)
+ControlPlane::ControlPlane(const ControlSettings& settings, ike::Endpoint& ike, ipsec::DataPlane& data_plane,
+                           RandomSource& random)
     : settings_(settings), ike_(ike), data_plane_(data_plane), random_(random) {}
 
 // ---------------------------------------------------------------- configuration
@@ -36,7 +37,8 @@ void ControlPlane::add_tunnel(const config::TunnelConfig& tunnel, Instant now) {
   const bool any_peer = tunnel.peer_kind == config::PeerKind::any;
   const auto id = connection.id;
   auto& added = tunnels_[id];
-  added = std::make_unique<Tunnel>(std::move(connection), any_peer ? std::string() : tunnel.connection.peer_name, !any_peer);
+  added = std::make_unique<Tunnel>(std::move(connection), any_peer ? std::string() : tunnel.connection.peer_name,
+                                   !any_peer);
   configure_ike(*added, now);
   if (added->config().start == model::StartMode::automatic) added->want(true, now);
 }
@@ -106,7 +108,8 @@ bool ControlPlane::down(std::string_view name, Instant now) {
   return true;
 }
 
-std::optional<ControlPlane::RekeyCount> ControlPlane::rekey(std::string_view name, bool ike_sas, bool child_sas, Instant now) {
+std::optional<ControlPlane::RekeyCount> ControlPlane::rekey(std::string_view name, bool ike_sas, bool child_sas,
+                                                            Instant now) {
   const Tunnel* tunnel = find(name);
   if (tunnel == nullptr) return std::nullopt;
   const model::ConnectionId id = tunnel->config().id;
@@ -147,13 +150,14 @@ void ControlPlane::handle_timeout(Instant now) {
 
 void ControlPlane::handle_data_plane(Instant now) { settle(now); }
 
-void ControlPlane::handle_path(model::ConnectionId connection, std::uint64_t attempt, const Result<net::Path, std::string>& path,
-                               Instant now) {
+void ControlPlane::handle_path(model::ConnectionId connection, std::uint64_t attempt,
+                               const Result<net::Path, std::string>& path, Instant now) {
   Tunnel* tunnel = find(connection);
   if (tunnel == nullptr || !tunnel->is_current_attempt(attempt)) return;  // the tunnel changed its mind meanwhile
   if (!path) {
     notice(Notice::Level::error, connection, path.error());
-    tunnel->failed(now, "no_path", path.error(), "Check \"peer\" and \"local_address\", the host's routes and its DNS.", random_);
+    tunnel->failed(now, "no_path", path.error(), "Check \"peer\" and \"local_address\", the host's routes and its DNS.",
+                   random_);
     settle(now);
     return;
   }

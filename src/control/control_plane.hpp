@@ -1,8 +1,9 @@
-// ControlPlane: where IKE and the data plane meet. It turns IKE's events into SAs and rules, the data plane's acquires and expiries into
-// IKE commands, and keeps each tunnel at what its configuration and its user want. Pure: time comes in, requests go out.
+// ControlPlane: where IKE and the data plane meet. It turns IKE's events into SAs and rules, the data plane's acquires
+// and expiries into IKE commands, and keeps each tunnel at what its configuration and its user want. Pure: time comes
+// in, requests go out.
 //
-// A turn: one handle_* or command call; inside it everything settles (events of IKE reach the data plane before any message leaves).
-// Then the caller drains poll_request, poll_notice and poll_transmit and asks poll_timeout.
+// A turn: one handle_* or command call; inside it everything settles (events of IKE reach the data plane before any
+// message leaves). Then the caller drains poll_request, poll_notice and poll_transmit and asks poll_timeout.
 #pragma once
 
 #include <cstdint>
@@ -40,7 +41,8 @@ class ControlPlane {
 
   // Commands.
 
-  /// Makes `config` what runs. `diff` is from what ran before (everything `added` the first time): unchanged tunnels are left alone.
+  /// Makes `config` what runs. `diff` is from what ran before (everything `added` the first time): unchanged tunnels
+  /// are left alone.
   void apply(const config::Config& config, const config::Diff& diff, Instant now);
   /// False when there is no tunnel of that name; so for the others.
   [[nodiscard]] bool up(std::string_view name, Instant now);
@@ -60,8 +62,10 @@ class ControlPlane {
   void handle_timeout(Instant now);
   /// The data plane has events.
   void handle_data_plane(Instant now);
-  /// Answers FindPath: the peer's address and the local one that reaches it (ports do not matter), or a sentence why there is none.
-  void handle_path(model::ConnectionId connection, std::uint64_t attempt, const Result<net::Path, std::string>& path, Instant now);
+  /// Answers FindPath: the peer's address and the local one that reaches it (ports do not matter), or a sentence why
+  /// there is none.
+  void handle_path(model::ConnectionId connection, std::uint64_t attempt, const Result<net::Path, std::string>& path,
+                   Instant now);
   void handle_completion(ike::RequestToken token, ike::Completion completion, Instant now);
 
   // Outputs.

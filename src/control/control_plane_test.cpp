@@ -1,9 +1,9 @@
 // The control plane between two stand-ins that record what it asks of them and say what the test wants.
 #include "control/control_plane.hpp"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
+
+#include <gtest/gtest.h>
 
 #include "config/load.hpp"
 
@@ -57,7 +57,9 @@ class RecordingDataPlane final : public ipsec::DataPlane {
   void remove(model::ChildSaId child, Duration) override { removed.push_back(child); }
   void update_path(model::ChildSaId, const net::Path& path, model::Encapsulation) override { paths.push_back(path); }
   void set_policies(std::vector<ipsec::Policy> wanted) override { policies = std::move(wanted); }
-  std::optional<ipsec::SaCounters> counters(model::ChildSaId) const override { return ipsec::SaCounters{.inbound_packets = 7}; }
+  std::optional<ipsec::SaCounters> counters(model::ChildSaId) const override {
+    return ipsec::SaCounters{.inbound_packets = 7};
+  }
   std::vector<std::pair<std::string, std::uint64_t>> drop_counters() const override { return {}; }
   std::optional<ipsec::DataPlaneEvent> poll_event() override {
     if (events.empty()) return std::nullopt;
@@ -82,7 +84,8 @@ class ControlPlaneTest : public ::testing::Test {
     running = std::move(*loaded);
   }
   static std::string office(const std::string& start) {
-    return "[tunnel.office]\npeer = \"192.0.2.2\"\nsecret = \"a long enough secret\"\nlocal = [\"10.1.0.0/16\"]\nremote = [\"10.2.0.0/16\"]\nstart = \"" +
+    return "[tunnel.office]\npeer = \"192.0.2.2\"\nsecret = \"a long enough secret\"\nlocal = "
+           "[\"10.1.0.0/16\"]\nremote = [\"10.2.0.0/16\"]\nstart = \"" +
            start + "\"\n";
   }
   template <typename T>
@@ -197,8 +200,10 @@ TEST_F(ControlPlaneTest, ATunnelThatIsLostAgainAndAgainIsTriedEverMoreRarely) {
     control.handle_path(find->connection, find->attempt, path(), now);
     established(model::IkeSaId(n), model::Role::initiator);
     child(model::ChildSaId(n), model::IkeSaId(n));
-    ike.events.emplace_back(ike::ChildSaRemoved{model::ChildSaId(n), model::ConnectionId(1), ike::CloseReason::peer_deleted, {}});
-    ike.events.emplace_back(ike::IkeSaClosed{model::IkeSaId(n), model::ConnectionId(1), ike::CloseReason::peer_deleted});
+    ike.events.emplace_back(
+        ike::ChildSaRemoved{model::ChildSaId(n), model::ConnectionId(1), ike::CloseReason::peer_deleted, {}});
+    ike.events.emplace_back(
+        ike::IkeSaClosed{model::IkeSaId(n), model::ConnectionId(1), ike::CloseReason::peer_deleted});
     run();
     ASSERT_TRUE(control.poll_timeout());
     EXPECT_GE(*control.poll_timeout() - now, last);
@@ -211,7 +216,8 @@ TEST_F(ControlPlaneTest, ATunnelThatIsLostAgainAndAgainIsTriedEverMoreRarely) {
 
 TEST_F(ControlPlaneTest, AChangedTimerKeepsTheAddressOfThePeersName) {
   const auto named = [](const std::string& more) {
-    return "[tunnel.office]\npeer = \"gw.example.net\"\nsecret = \"a long enough secret\"\nlocal = [\"10.1.0.0/16\"]\nremote = "
+    return "[tunnel.office]\npeer = \"gw.example.net\"\nsecret = \"a long enough secret\"\nlocal = "
+           "[\"10.1.0.0/16\"]\nremote = "
            "[\"10.2.0.0/16\"]\n" +
            more;
   };
@@ -259,7 +265,8 @@ TEST_F(ControlPlaneTest, ManualComesUpOnlyWhenToldAndTriesOnce) {
 TEST_F(ControlPlaneTest, ALostTunnelComesBackAlmostAtOnce) {
   apply(office("auto"));
   bring_up();
-  ike.events.emplace_back(ike::ChildSaRemoved{model::ChildSaId(1), model::ConnectionId(1), ike::CloseReason::peer_deleted, {}});
+  ike.events.emplace_back(
+      ike::ChildSaRemoved{model::ChildSaId(1), model::ConnectionId(1), ike::CloseReason::peer_deleted, {}});
   ike.events.emplace_back(ike::IkeSaClosed{model::IkeSaId(1), model::ConnectionId(1), ike::CloseReason::peer_deleted});
   run();
   EXPECT_EQ(data_plane.removed, (std::vector{model::ChildSaId(1)}));
@@ -273,7 +280,8 @@ TEST_F(ControlPlaneTest, ALostTunnelComesBackAlmostAtOnce) {
 TEST_F(ControlPlaneTest, AnAttemptGoesOnWhenTheIkeSaItReliedOnIsGone) {
   apply(office("auto"));
   bring_up();
-  ike.events.emplace_back(ike::ChildSaRemoved{model::ChildSaId(1), model::ConnectionId(1), ike::CloseReason::peer_deleted, {}});
+  ike.events.emplace_back(
+      ike::ChildSaRemoved{model::ChildSaId(1), model::ConnectionId(1), ike::CloseReason::peer_deleted, {}});
   run();
   now += seconds(1);
   run();
@@ -294,7 +302,8 @@ TEST_F(ControlPlaneTest, DownStaysDown) {
   ASSERT_TRUE(control.down("office", now));
   EXPECT_EQ(state(), TunnelState::closing);
   EXPECT_EQ(ike.seen<ike::Terminate>().size(), 1u);
-  ike.events.emplace_back(ike::ChildSaRemoved{model::ChildSaId(1), model::ConnectionId(1), ike::CloseReason::local_request, {}});
+  ike.events.emplace_back(
+      ike::ChildSaRemoved{model::ChildSaId(1), model::ConnectionId(1), ike::CloseReason::local_request, {}});
   ike.events.emplace_back(ike::IkeSaClosed{model::IkeSaId(1), model::ConnectionId(1), ike::CloseReason::local_request});
   run();
   EXPECT_EQ(state(), TunnelState::down);

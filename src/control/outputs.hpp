@@ -1,4 +1,5 @@
-// What the control plane asks of the daemon around it: slow, secret or privileged work, as values. Nothing here waits for an answer.
+// What the control plane asks of the daemon around it: slow, secret or privileged work, as values. Nothing here waits
+// for an answer.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +18,8 @@
 
 namespace culvert::control {
 
-/// Resolve `peer` (an address or a DNS name) and find the local address from which it is reached; answer with ControlPlane::handle_path.
+/// Resolve `peer` (an address or a DNS name) and find the local address from which it is reached; answer with
+/// ControlPlane::handle_path.
 struct FindPath {
   model::ConnectionId connection;
   std::uint64_t attempt = 0;
@@ -63,7 +65,8 @@ struct ExportEspKeys {
   model::SaKeys outbound;
 };
 
-using Request = std::variant<FindPath, SetNetwork, SendKeepalive, ExportIkeKeys, ExportEspKeys, ike::SharedKeyMacRequest>;
+using Request =
+    std::variant<FindPath, SetNetwork, SendKeepalive, ExportIkeKeys, ExportEspKeys, ike::SharedKeyMacRequest>;
 
 /// A line for the log. Text from peers is escaped already.
 struct Notice {

@@ -10,8 +10,8 @@ namespace {
 constexpr Duration kFirstRetry = std::chrono::milliseconds(200);
 constexpr Duration kSecondRetry = std::chrono::seconds(1);
 constexpr Duration kLongestRetry = std::chrono::seconds(60);
-// What is lost again before this time has passed is no accident: two hosts with one identity drive each other out, or the peer ends what
-// it has just agreed to.
+// What is lost again before this time has passed is no accident: two hosts with one identity drive each other out, or
+// the peer ends what it has just agreed to.
 constexpr Duration kBriefLife = std::chrono::seconds(3);
 
 Duration retry_delay(unsigned failures_in_row, RandomSource& random) {
@@ -113,8 +113,8 @@ void Tunnel::child_down(Instant now, bool last) {
 
 void Tunnel::all_gone(Instant now) {
   closing_ = false;
-  // The attempt may have been for a Child SA of what is gone now, and nobody will tell how it ended. Where it goes on regardless, IKE takes
-  // the next one for the same.
+  // The attempt may have been for a Child SA of what is gone now, and nobody will tell how it ended. Where it goes on
+  // regardless, IKE takes the next one for the same.
   const bool interrupted = std::exchange(attempt_running_, false);
   child_down(now, true);
   if (interrupted) plan(now + kFirstRetry);

@@ -1,4 +1,5 @@
-// Tunnel: whether one connection shall be up, and when to try (again). It knows counts and instants only; ControlPlane does the rest.
+// Tunnel: whether one connection shall be up, and when to try (again). It knows counts and instants only; ControlPlane
+// does the rest.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +31,9 @@ class Tunnel {
   [[nodiscard]] std::optional<Instant> retry_at() const { return retry_at_; }
   [[nodiscard]] const std::optional<Failure>& last_failure() const { return last_failure_; }
   [[nodiscard]] bool attempt_running() const { return attempt_running_; }
-  [[nodiscard]] bool is_current_attempt(std::uint64_t attempt) const { return attempt_running_ && attempt == own_attempt_; }
+  [[nodiscard]] bool is_current_attempt(std::uint64_t attempt) const {
+    return attempt_running_ && attempt == own_attempt_;
+  }
 
   std::string progress;
 

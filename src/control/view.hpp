@@ -15,16 +15,17 @@
 
 namespace culvert::control {
 
-/// down: not wanted up. waiting: comes up with the first packet or the peer's first message. connecting: an attempt is under way.
-/// up: at least one Child SA stands. retrying: the last attempt failed, the next is planned. closing: DELETE is under way.
+/// down: not wanted up. waiting: comes up with the first packet or the peer's first message. connecting: an attempt is
+/// under way. up: at least one Child SA stands. retrying: the last attempt failed, the next is planned. closing: DELETE
+/// is under way.
 enum class TunnelState : std::uint8_t { down, waiting, connecting, up, retrying, closing };
 
 struct Failure {
   std::uint64_t attempt = 0;
   Instant at;
-  std::string kind;     // ike::FailureKind by name, or "no_path"
+  std::string kind;  // ike::FailureKind by name, or "no_path"
   std::string message;
-  std::string hint;     // the way out
+  std::string hint;  // the way out
 };
 
 struct ChildSaView {

@@ -39,7 +39,8 @@ Daemon::~Daemon() {
 
 // ---------------------------------------------------------------- start
 
-Result<std::unique_ptr<Daemon>, std::string> Daemon::start(asio::io_context& io, Log& log, Options options, config::Config config) {
+Result<std::unique_ptr<Daemon>, std::string> Daemon::start(asio::io_context& io, Log& log, Options options,
+                                                           config::Config config) {
   auto daemon = std::unique_ptr<Daemon>(new Daemon(io, log, std::move(options), std::move(config)));
   if (auto opened = daemon->open(); !opened) return err(std::move(opened.error()));
   daemon->begin();
@@ -53,7 +54,9 @@ Result<void, std::string> Daemon::open() {
     auto exporter = KeyExport::open(*wanted.export_keys);
     if (!exporter) return err(std::move(exporter.error()));
     key_export_ = std::move(*exporter);
-    log_.write(Level::warning, "", fmt::format("session keys are exported to {}: whoever reads them reads all traffic", *wanted.export_keys));
+    log_.write(
+        Level::warning, "",
+        fmt::format("session keys are exported to {}: whoever reads them reads all traffic", *wanted.export_keys));
   }
   // The control socket first: a second daemon with the same one must not touch the network of the first.
   auto server = api::Server::listen(io_, options_.socket, *this, log_.ring());
@@ -72,7 +75,8 @@ Result<void, std::string> Daemon::open() {
   if (!tun) return err(std::move(tun.error().text));
   datapath::DataPlaneOptions data_plane_options;
   data_plane_options.engine.coalesce = true;
-  auto data_plane = datapath::UserspaceDataPlane::start(data_plane_options, std::move(*tun), std::move(*outer), random_);
+  auto data_plane =
+      datapath::UserspaceDataPlane::start(data_plane_options, std::move(*tun), std::move(*outer), random_);
   if (!data_plane) return err(std::move(data_plane.error().text));
   data_plane_ = std::move(*data_plane);
 
@@ -92,21 +96,23 @@ Result<void, std::string> Daemon::open() {
   settings.nat_port = wanted.nat_port;
   settings.export_keys = key_export_.has_value();
   ike_ = std::make_unique<ike::v2::IkeEndpoint>(settings, random_, *spis_);
-  control_ = std::make_unique<control::ControlPlane>(control::ControlSettings{wanted.ike_port, wanted.nat_port, settings.export_keys}, *ike_,
-                                                     *data_plane_, random_);
+  control_ = std::make_unique<control::ControlPlane>(
+      control::ControlSettings{wanted.ike_port, wanted.nat_port, settings.export_keys}, *ike_, *data_plane_, random_);
   paths_ = std::make_unique<PathFinder>(io_, wanted.fwmark);
   return {};
 }
 
 void Daemon::begin() {
   const datapath::DataPlaneFacts facts = data_plane_->facts();
-  log_.write(Level::info, "",
-             fmt::format("listening on UDP {} and {}{}, packets through {} (offload {}), control socket {}", config_.daemon.ike_port,
-                         config_.daemon.nat_port, facts.ipv6 ? ", IPv4 and IPv6" : ", IPv4 only", facts.tun_name, facts.tun_offload,
-                         options_.socket));
+  log_.write(
+      Level::info, "",
+      fmt::format("listening on UDP {} and {}{}, packets through {} (offload {}), control socket {}",
+                  config_.daemon.ike_port, config_.daemon.nat_port, facts.ipv6 ? ", IPv4 and IPv6" : ", IPv4 only",
+                  facts.tun_name, facts.tun_offload, options_.socket));
   if (const auto kernel = io::kernel_ipsec(); kernel.in_use()) {
     log_.write(Level::warning, "",
-               fmt::format("the kernel has {} IPsec SAs and {} policies of another program; they take ESP away from culvertd (see: ip xfrm "
+               fmt::format("the kernel has {} IPsec SAs and {} policies of another program; they take ESP away from "
+                           "culvertd (see: ip xfrm "
                            "state, ip xfrm policy)",
                            kernel.sas, kernel.policies));
   }
@@ -139,15 +145,17 @@ void Daemon::run_config(config::Config wanted, const config::Diff& diff) {
 // ---------------------------------------------------------------- the loop
 
 void Daemon::wait_for_data_plane() {
-  data_plane_ready_.async_wait(asio::posix::stream_descriptor::wait_read, [this](const boost::system::error_code& error) {
-    if (error) return;
-    data_plane_->handle_wakeup();
-    while (auto datagram = data_plane_->poll_datagram()) control_->handle_datagram(datagram->path, datagram->message, now());
-    control_->handle_data_plane(now());
-    if (const auto fault = data_plane_->poll_fault()) fail(*fault);
-    pump();
-    if (!stopping_) wait_for_data_plane();
-  });
+  data_plane_ready_.async_wait(asio::posix::stream_descriptor::wait_read,
+                               [this](const boost::system::error_code& error) {
+                                 if (error) return;
+                                 data_plane_->handle_wakeup();
+                                 while (auto datagram = data_plane_->poll_datagram())
+                                   control_->handle_datagram(datagram->path, datagram->message, now());
+                                 control_->handle_data_plane(now());
+                                 if (const auto fault = data_plane_->poll_fault()) fail(*fault);
+                                 pump();
+                                 if (!stopping_) wait_for_data_plane();
+                               });
 }
 
 void Daemon::wait_for_network_changes() {
@@ -188,7 +196,8 @@ void Daemon::pump() {
     // The data plane counts it; a lost message is sent again by IKE's own timers.
     if (error != 0) {
       log_.write(Level::debug, "",
-                 fmt::format("an IKE message to {} was refused: {}", transmit->path.remote.to_string(), io::errno_text(error)));
+                 fmt::format("an IKE message to {} was refused: {}", transmit->path.remote.to_string(),
+                             io::errno_text(error)));
     }
   }
   const auto next = control_->poll_timeout();

@@ -1,16 +1,18 @@
-// Daemon: the graph of objects and the event loop that turns them. The one place that joins sockets, time and the pure layers.
+// Daemon: the graph of objects and the event loop that turns them. The one place that joins sockets, time and the pure
+// layers.
 //
-// One thread runs the loop: IKE, control and the control protocol. Packets have a thread of their own inside the data plane.
+// One thread runs the loop: IKE, control and the control protocol. Packets have a thread of their own inside the data
+// plane.
 #pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
-
-#include <memory>
-#include <optional>
-#include <string>
 
 #include "api/handlers.hpp"
 #include "api/server.hpp"
@@ -32,10 +34,10 @@ namespace culvert::daemon {
 
 class Daemon final : public api::Handlers {
  public:
-  /// Opens everything that can be refused (sockets, TUN, netlink, control socket), in an order that leaves nothing behind when it is.
-  /// The error is a sentence with the way out. `io` and `log` must outlive the daemon.
-  [[nodiscard]] static Result<std::unique_ptr<Daemon>, std::string> start(boost::asio::io_context& io, Log& log, Options options,
-                                                                          config::Config config);
+  /// Opens everything that can be refused (sockets, TUN, netlink, control socket), in an order that leaves nothing
+  /// behind when it is. The error is a sentence with the way out. `io` and `log` must outlive the daemon.
+  [[nodiscard]] static Result<std::unique_ptr<Daemon>, std::string> start(boost::asio::io_context& io, Log& log,
+                                                                          Options options, config::Config config);
   ~Daemon() override;
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
@@ -51,7 +53,8 @@ class Daemon final : public api::Handlers {
   [[nodiscard]] Result<api::TunnelList, api::Error> list() override;
   [[nodiscard]] Result<api::TunnelStatus, api::Error> up(const std::string& name) override;
   [[nodiscard]] Result<api::TunnelStatus, api::Error> down(const std::string& name) override;
-  [[nodiscard]] Result<api::RekeyResult, api::Error> rekey(const std::string& name, const api::RekeyRequest& request) override;
+  [[nodiscard]] Result<api::RekeyResult, api::Error> rekey(const std::string& name,
+                                                           const api::RekeyRequest& request) override;
   [[nodiscard]] Result<api::ApplyResult, api::Error> apply(const api::ApplyRequest& request) override;
 
  private:

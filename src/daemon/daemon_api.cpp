@@ -14,8 +14,8 @@ namespace {
 std::vector<api::Problem> to_problems(const config::Problems& problems) {
   std::vector<api::Problem> list;
   for (const config::Problem& problem : problems) {
-    list.push_back({problem.severity == config::Severity::error ? "error" : "warning", problem.position.file, problem.position.line,
-                    problem.position.column, problem.field, problem.message, problem.hint});
+    list.push_back({problem.severity == config::Severity::error ? "error" : "warning", problem.position.file,
+                    problem.position.line, problem.position.column, problem.field, problem.message, problem.hint});
   }
   return list;
 }
@@ -41,7 +41,8 @@ Result<api::Status, api::Error> Daemon::status() {
   api::Status status;
   status.daemon.version = kVersion;
   status.daemon.pid = static_cast<std::uint64_t>(::getpid());
-  status.daemon.uptime = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(now() - started_).count());
+  status.daemon.uptime =
+      static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(now() - started_).count());
   status.daemon.config = options_.config;
   status.daemon.tun = data_plane_->facts().tun_name;
   status.daemon.ike_port = config_.daemon.ike_port;
@@ -56,7 +57,8 @@ Result<api::Status, api::Error> Daemon::status() {
                          {"retransmissions", counters.retransmissions},
                          {"half_open", counters.half_open}};
   for (std::size_t i = 0; i < counters.dropped.size(); ++i) {
-    if (counters.dropped[i] != 0) status.ike_drops.emplace(ike::name_of(static_cast<ike::DatagramDrop>(i)), counters.dropped[i]);
+    if (counters.dropped[i] != 0)
+      status.ike_drops.emplace(ike::name_of(static_cast<ike::DatagramDrop>(i)), counters.dropped[i]);
   }
   status.packet_drops = without_zeros(data_plane_->drop_counters());
   return status;
@@ -82,7 +84,9 @@ Result<api::TunnelStatus, api::Error> Daemon::up(const std::string& name) {
   if (tunnel->peer_kind == config::PeerKind::any) {
     return err(api::Error{api::ErrorCode::conflict,
                           fmt::format("tunnel {} has peer = \"any\": it comes up when the peer calls", name),
-                          "To begin from this end, name the peer's address.", "peer", {}});
+                          "To begin from this end, name the peer's address.",
+                          "peer",
+                          {}});
   }
   (void)control_->up(name, now());
   pump();
@@ -101,7 +105,11 @@ Result<api::RekeyResult, api::Error> Daemon::rekey(const std::string& name, cons
   const auto count = control_->rekey(name, ike, child, now());
   if (!count) return err(api::no_such_tunnel(name));
   if (count->ike_sas + count->child_sas == 0) {
-    return err(api::Error{api::ErrorCode::conflict, fmt::format("tunnel {} is not up", name), fmt::format("Run: culvert up {}", name), "", {}});
+    return err(api::Error{api::ErrorCode::conflict,
+                          fmt::format("tunnel {} is not up", name),
+                          fmt::format("Run: culvert up {}", name),
+                          "",
+                          {}});
   }
   pump();
   return api::RekeyResult{count->ike_sas, count->child_sas};
@@ -110,7 +118,8 @@ Result<api::RekeyResult, api::Error> Daemon::rekey(const std::string& name, cons
 Result<api::ApplyResult, api::Error> Daemon::apply(const api::ApplyRequest& request) {
   auto loaded = config::load(options_.config);
   if (!loaded) {
-    return err(api::Error{api::ErrorCode::config_invalid, fmt::format("{} has errors; nothing was changed", options_.config),
+    return err(api::Error{api::ErrorCode::config_invalid,
+                          fmt::format("{} has errors; nothing was changed", options_.config),
                           "Mend them and run `culvert apply` again.", "", to_problems(loaded.error())});
   }
   const config::Diff diff = config::diff(config_, *loaded);
@@ -118,7 +127,8 @@ Result<api::ApplyResult, api::Error> Daemon::apply(const api::ApplyRequest& requ
   result.applied = !request.dry_run;
   result.added = diff.added;
   result.removed = diff.removed;
-  for (const config::TunnelChange& change : diff.changed) result.changed.push_back({change.name, change.changes, change.restarts});
+  for (const config::TunnelChange& change : diff.changed)
+    result.changed.push_back({change.name, change.changes, change.restarts});
   result.unchanged = diff.unchanged;
   result.policies_changed = diff.policies_changed;
   result.daemon = diff.daemon;

@@ -1,6 +1,7 @@
 #include "daemon/host_network.hpp"
 
 #include <algorithm>
+
 #include <fmt/format.h>
 
 namespace culvert::daemon {
@@ -24,7 +25,8 @@ std::vector<std::string> HostNetwork::apply(const control::NetworkWish& wish) {
   // Addresses before routes: a route's preferred source must be an address of the host.
   for (const model::InnerAddress& address : wish.addresses) {
     if (std::ranges::find(wish_.addresses, address) != wish_.addresses.end()) continue;
-    if (const auto done = addresses_.add(address.address, address.prefix_length); !done) problems.push_back(done.error().text);
+    if (const auto done = addresses_.add(address.address, address.prefix_length); !done)
+      problems.push_back(done.error().text);
   }
   wish_ = wish;
   apply_routes(problems);
@@ -47,7 +49,9 @@ void HostNetwork::apply_routes(std::vector<std::string>& problems) {
     if (addresses && route.kind == io::TunnelRoute::Kind::tunnel) {
       // Of the tunnel's local networks only those of the route's family can be its source.
       std::vector<net::AddressRange> candidates = wish_.inner_locals;
-      std::erase_if(candidates, [&](const net::AddressRange& range) { return range.family() != wish.destination.address.family(); });
+      std::erase_if(candidates, [&](const net::AddressRange& range) {
+        return range.family() != wish.destination.address.family();
+      });
       route.preferred_source = io::local_address_within(*addresses, candidates);
     }
     routes.push_back(std::move(route));

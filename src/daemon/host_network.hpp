@@ -1,4 +1,5 @@
-// HostNetwork: brings about what the control plane wishes of the host's routes, addresses and the TUN device's MTU, and takes it back.
+// HostNetwork: brings about what the control plane wishes of the host's routes, addresses and the TUN device's MTU, and
+// takes it back.
 #pragma once
 
 #include <string>
@@ -17,7 +18,8 @@ class HostNetwork {
   /// `tun` must outlive it. Leftovers of an earlier run stay in force until the first `apply`.
   [[nodiscard]] static Result<HostNetwork, io::IoError> open(const io::RoutingOptions& options, io::Tun& tun);
 
-  /// Changes what differs from the last wish. Each problem is one sentence; the rest of the wish is in force all the same.
+  /// Changes what differs from the last wish. Each problem is one sentence; the rest of the wish is in force all the
+  /// same.
   [[nodiscard]] std::vector<std::string> apply(const control::NetworkWish& wish);
   /// The host's addresses changed: the preferred sources of the routes are chosen anew.
   [[nodiscard]] std::vector<std::string> addresses_changed();

@@ -1,15 +1,15 @@
 #include "daemon/key_export.hpp"
 
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
-
-#include <cerrno>
-#include <cstring>
-#include <string_view>
 
 namespace culvert::daemon {
 namespace {
@@ -52,12 +52,13 @@ std::string_view esp_integrity_name(model::IntegrityId integrity) {
   }
 }
 
-std::string esp_line(const net::IpAddress& source, const net::IpAddress& destination, model::Spi spi, const model::EspSuite& suite,
-                     const model::SaKeys& keys) {
+std::string esp_line(const net::IpAddress& source, const net::IpAddress& destination, model::Spi spi,
+                     const model::EspSuite& suite, const model::SaKeys& keys) {
   const auto hex = [](const SecretBytes& key) { return key.empty() ? std::string() : "0x" + to_hex(key.view()); };
-  return fmt::format("\"{}\",\"{}\",\"{}\",\"0x{:08x}\",\"{}\",\"{}\",\"{}\",\"{}\"\n", source.is_v4() ? "IPv4" : "IPv6", source.to_string(),
-                     destination.to_string(), spi.value(), esp_encryption_name(suite.encryption), hex(keys.encryption),
-                     esp_integrity_name(suite.integrity), hex(keys.integrity));
+  return fmt::format("\"{}\",\"{}\",\"{}\",\"0x{:08x}\",\"{}\",\"{}\",\"{}\",\"{}\"\n",
+                     source.is_v4() ? "IPv4" : "IPv6", source.to_string(), destination.to_string(), spi.value(),
+                     esp_encryption_name(suite.encryption), hex(keys.encryption), esp_integrity_name(suite.integrity),
+                     hex(keys.integrity));
 }
 
 }  // namespace
@@ -66,8 +67,9 @@ std::string ike_table_line(const ike::KeysExported& keys) {
   const std::string encryption = ike_encryption_name(keys.suite);
   const std::string integrity = ike_integrity_name(keys.suite.integrity);
   if (encryption.empty() || integrity.empty()) return {};
-  return fmt::format("{:016x},{:016x},{},{},\"{}\",{},{},\"{}\"\n", keys.spi_i.value(), keys.spi_r.value(), to_hex(keys.sk_ei.view()),
-                     to_hex(keys.sk_er.view()), encryption, to_hex(keys.sk_ai.view()), to_hex(keys.sk_ar.view()), integrity);
+  return fmt::format("{:016x},{:016x},{},{},\"{}\",{},{},\"{}\"\n", keys.spi_i.value(), keys.spi_r.value(),
+                     to_hex(keys.sk_ei.view()), to_hex(keys.sk_er.view()), encryption, to_hex(keys.sk_ai.view()),
+                     to_hex(keys.sk_ar.view()), integrity);
 }
 
 std::string esp_table_lines(const control::ExportEspKeys& keys) {
@@ -82,7 +84,8 @@ Result<KeyExport, std::string> KeyExport::open(const std::filesystem::path& fold
   std::error_code error;
   const bool existed = std::filesystem::exists(folder, error);
   std::filesystem::create_directories(folder, error);
-  if (error) return err(fmt::format("cannot make the folder {} for exported keys: {}", folder.string(), error.message()));
+  if (error)
+    return err(fmt::format("cannot make the folder {} for exported keys: {}", folder.string(), error.message()));
   if (!existed) std::filesystem::permissions(folder, std::filesystem::perms::owner_all, error);
   if (::access(folder.c_str(), W_OK) != 0) {
     return err(fmt::format("cannot write exported keys into {}: {}", folder.string(), std::strerror(errno)));
@@ -109,7 +112,8 @@ void KeyExport::append(const char* file, const std::string& line) const {
   }
   std::string copy = line;
   const ssize_t written = ::write(fd, copy.data(), copy.size());
-  if (written != static_cast<ssize_t>(copy.size())) spdlog::error("cannot export keys to {}: short write", path.string());
+  if (written != static_cast<ssize_t>(copy.size()))
+    spdlog::error("cannot export keys to {}: short write", path.string());
   wipe({reinterpret_cast<std::uint8_t*>(copy.data()), copy.size()});
   ::close(fd);
 }

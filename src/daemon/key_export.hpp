@@ -1,4 +1,5 @@
-// KeyExport: session keys as Wireshark reads them, for a capture that must be understood. Opt-in, loud, and only ever session keys.
+// KeyExport: session keys as Wireshark reads them, for a capture that must be understood. Opt-in, loud, and only ever
+// session keys.
 #pragma once
 
 #include <filesystem>
@@ -9,8 +10,8 @@
 
 namespace culvert::daemon {
 
-/// Appends to `ikev2_decryption_table` and `esp_sa` in the folder: Wireshark's preference files of those names. Files are made with
-/// mode 0600.
+/// Appends to `ikev2_decryption_table` and `esp_sa` in the folder: Wireshark's preference files of those names. Files
+/// are made with mode 0600.
 class KeyExport {
  public:
   /// Makes the folder (mode 0700) if needed; the error says what is in the way.

@@ -1,11 +1,11 @@
 #include "daemon/key_export.hpp"
 
-#include <gtest/gtest.h>
+#include <fstream>
+#include <sstream>
 
 #include <sys/stat.h>
 
-#include <fstream>
-#include <sstream>
+#include <gtest/gtest.h>
 
 namespace culvert::daemon {
 namespace {
@@ -24,15 +24,18 @@ control::ExportEspKeys esp_keys() {
 
 TEST(KeyExport, LinesHaveWiresharksForm) {
   EXPECT_EQ(esp_table_lines(esp_keys()),
-            "\"IPv4\",\"192.0.2.2\",\"192.0.2.1\",\"0x01020304\",\"AES-CBC [RFC3602]\",\"0x0102\",\"HMAC-SHA-256-128 [RFC4868]\",\"0x03\"\n"
-            "\"IPv4\",\"192.0.2.1\",\"192.0.2.2\",\"0xa0b0c0d0\",\"AES-CBC [RFC3602]\",\"0x0405\",\"HMAC-SHA-256-128 [RFC4868]\",\"0x06\"\n");
+            "\"IPv4\",\"192.0.2.2\",\"192.0.2.1\",\"0x01020304\",\"AES-CBC [RFC3602]\",\"0x0102\",\"HMAC-SHA-256-128 "
+            "[RFC4868]\",\"0x03\"\n"
+            "\"IPv4\",\"192.0.2.1\",\"192.0.2.2\",\"0xa0b0c0d0\",\"AES-CBC [RFC3602]\",\"0x0405\",\"HMAC-SHA-256-128 "
+            "[RFC4868]\",\"0x06\"\n");
   ike::KeysExported ike;
   ike.spi_i = model::IkeSpi(0x0158b8fb90b7623d);
   ike.spi_r = model::IkeSpi(1);
   ike.sk_ei = SecretBytes::copy_of(Bytes{0xaa});
   ike.sk_er = SecretBytes::copy_of(Bytes{0xbb});
-  EXPECT_EQ(ike_table_line(ike),
-            "0158b8fb90b7623d,0000000000000001,aa,bb,\"AES-GCM-256 with 16 octet ICV [RFC5282]\",,,\"NONE [RFC4306]\"\n");
+  EXPECT_EQ(
+      ike_table_line(ike),
+      "0158b8fb90b7623d,0000000000000001,aa,bb,\"AES-GCM-256 with 16 octet ICV [RFC5282]\",,,\"NONE [RFC4306]\"\n");
 }
 
 TEST(KeyExport, FilesAreForTheOwnerOnly) {
@@ -40,7 +43,7 @@ TEST(KeyExport, FilesAreForTheOwnerOnly) {
   const auto exporter = KeyExport::open(folder);
   ASSERT_TRUE(exporter);
   exporter->add(esp_keys());
-  struct stat info {};
+  struct stat info{};
   ASSERT_EQ(::stat((folder / "esp_sa").c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0600u);
   std::filesystem::remove_all(folder);

@@ -7,7 +7,8 @@ namespace culvert::daemon {
 
 void SharedSecrets::load(const config::Config& config) {
   by_tunnel_.clear();
-  for (const config::TunnelConfig& tunnel : config.tunnels) by_tunnel_.emplace(tunnel.connection.name, tunnel.secret.clone());
+  for (const config::TunnelConfig& tunnel : config.tunnels)
+    by_tunnel_.emplace(tunnel.connection.name, tunnel.secret.clone());
 }
 
 void SharedSecrets::name_connection(model::ConnectionId connection, std::string tunnel) {

@@ -1,5 +1,5 @@
-// SharedSecrets: the one place that holds long-term secrets after loading. It computes with them and never gives them away, so that
-// it can become a process of its own (DESIGN section 3, "keys").
+// SharedSecrets: the one place that holds long-term secrets after loading. It computes with them and never gives them
+// away, so that it can become a process of its own (DESIGN section 3, "keys").
 #pragma once
 
 #include <map>

@@ -1,9 +1,9 @@
 #include "daemon/log.hpp"
 
+#include <chrono>
+
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
-
-#include <chrono>
 
 namespace culvert::daemon {
 namespace {

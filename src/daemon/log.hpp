@@ -1,4 +1,5 @@
-// Log: one line per thing worth telling, to standard error (the journal under systemd) and to the ring behind `culvert log`.
+// Log: one line per thing worth telling, to standard error (the journal under systemd) and to the ring behind `culvert
+// log`.
 #pragma once
 
 #include <string>

@@ -1,12 +1,12 @@
 // culvertd: command line, configuration, then the daemon until it is told to end.
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
-
-#include <csignal>
-#include <cstdio>
-#include <cstdlib>
 
 #include "config/load.hpp"
 #include "daemon/daemon.hpp"
@@ -21,7 +21,8 @@ int check(const std::string& path, const Result<config::Config, config::Problems
   const config::Problems& problems = loaded ? loaded->warnings : loaded.error();
   for (const config::Problem& problem : problems) std::fprintf(stderr, "%s\n", problem.to_string().c_str());
   if (!loaded) return daemon::kExitConfigInvalid;
-  std::printf("%s is well-formed: %zu tunnels, %zu explicit rules\n", path.c_str(), loaded->tunnels.size(), loaded->policies.size());
+  std::printf("%s is well-formed: %zu tunnels, %zu explicit rules\n", path.c_str(), loaded->tunnels.size(),
+              loaded->policies.size());
   return daemon::kExitOk;
 }
 
@@ -46,8 +47,8 @@ int run(const daemon::Options& options) {
   const int code = (*started)->exit_code();
   const bool waits = (*started)->looks_up_names();
   started->reset();
-  // Routes and addresses are taken back. The io_context's end would wait for the resolver's thread, half a minute where no name server
-  // answers.
+  // Routes and addresses are taken back. The io_context's end would wait for the resolver's thread, half a minute where
+  // no name server answers.
   if (waits) std::_Exit(code);
   return code;
 }

@@ -13,12 +13,15 @@ ParsedOptions parse_options(int argc, char** argv) {
   app.set_version_flag("--version", std::string("culvertd ") + std::string(kVersion));
   app.add_option("-c,--config", options.config, "Configuration: a file, or a folder of *.toml")->capture_default_str();
   app.add_option("-s,--socket", options.socket,
-                 "Control socket for the culvert command (default: [daemon] socket, else " + std::string(config::kDefaultSocket) + ")");
+                 "Control socket for the culvert command (default: [daemon] socket, else " +
+                     std::string(config::kDefaultSocket) + ")");
   app.add_option("--log-level", level, "trace, debug, info, warning or error; over [daemon] log_level");
   app.add_flag("--check", options.check, "Only check the configuration, then end");
   app.footer(
-      "Runs in the foreground and logs to standard error. SIGHUP reads the configuration again, SIGTERM and SIGINT end it after telling\n"
-      "the peers. Exit codes: 0 ended on request, 1 could not start or failed, 2 wrong command line, 4 configuration has errors.\n"
+      "Runs in the foreground and logs to standard error. SIGHUP reads the configuration again, SIGTERM and SIGINT end "
+      "it after telling\n"
+      "the peers. Exit codes: 0 ended on request, 1 could not start or failed, 2 wrong command line, 4 configuration "
+      "has errors.\n"
       "See also: culvert --help, culvertd(8), culvert.toml(5).");
   try {
     app.parse(argc, argv);

@@ -10,12 +10,13 @@ namespace culvert::daemon {
 
 struct Options {
   std::string config{config::kDefaultPath};
-  std::string socket;  // empty: what the configuration says
+  std::string socket;                         // empty: what the configuration says
   std::optional<config::LogLevel> log_level;  // over the configuration's
   bool check = false;
 };
 
-/// Either options to run with, or the exit code to end with at once (help, version, a wrong command line), already printed.
+/// Either options to run with, or the exit code to end with at once (help, version, a wrong command line), already
+/// printed.
 struct ParsedOptions {
   std::optional<Options> options;
   int exit_code = 0;

@@ -21,9 +21,11 @@ net::IpAddress from_asio(const asio::ip::address& address) {
 
 PathFinder::PathFinder(asio::io_context& io, std::uint32_t mark) : io_(io), resolver_(io), mark_(mark) {}
 
-Result<net::Path, std::string> PathFinder::path_to(const net::IpAddress& remote, const control::FindPath& request) const {
+Result<net::Path, std::string> PathFinder::path_to(const net::IpAddress& remote,
+                                                   const control::FindPath& request) const {
   if (request.local && request.local->family() != remote.family()) {
-    return err(fmt::format("local_address {} and the peer {} are of different families", request.local->to_string(), remote.to_string()));
+    return err(fmt::format("local_address {} and the peer {} are of different families", request.local->to_string(),
+                           remote.to_string()));
   }
   // Asked also when the address is given: without a route the attempt would be silence until its time is up.
   const auto local = io::local_address_towards(remote, mark_, request.local);
@@ -33,24 +35,27 @@ Result<net::Path, std::string> PathFinder::path_to(const net::IpAddress& remote,
 
 void PathFinder::find(const control::FindPath& request, Answer answer) {
   if (const auto address = net::IpAddress::parse(request.peer)) {
-    asio::post(io_, [this, remote = *address, request, answer = std::move(answer)] { answer(path_to(remote, request)); });
+    asio::post(io_,
+               [this, remote = *address, request, answer = std::move(answer)] { answer(path_to(remote, request)); });
     return;
   }
   ++lookups_;
-  resolver_.async_resolve(request.peer, "", [this, request, answer = std::move(answer)](const boost::system::error_code& error,
-                                                                                       const udp::resolver::results_type& results) {
-    --lookups_;
-    if (error == asio::error::operation_aborted) return;
-    const std::string name = escaped(request.peer);
-    if (error) return answer(err(fmt::format("the peer's name {} cannot be resolved: {}", name, error.message())));
-    std::string last = fmt::format("the peer's name {} has no address", name);
-    for (const auto& result : results) {
-      const auto path = path_to(from_asio(result.endpoint().address()), request);
-      if (path) return answer(path);
-      last = path.error();
-    }
-    answer(err(std::move(last)));
-  });
+  resolver_.async_resolve(
+      request.peer, "",
+      [this, request, answer = std::move(answer)](const boost::system::error_code& error,
+                                                  const udp::resolver::results_type& results) {
+        --lookups_;
+        if (error == asio::error::operation_aborted) return;
+        const std::string name = escaped(request.peer);
+        if (error) return answer(err(fmt::format("the peer's name {} cannot be resolved: {}", name, error.message())));
+        std::string last = fmt::format("the peer's name {} has no address", name);
+        for (const auto& result : results) {
+          const auto path = path_to(from_asio(result.endpoint().address()), request);
+          if (path) return answer(path);
+          last = path.error();
+        }
+        answer(err(std::move(last)));
+      });
 }
 
 void PathFinder::cancel() { resolver_.cancel(); }

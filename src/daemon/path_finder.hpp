@@ -1,4 +1,5 @@
-// PathFinder: where a peer is and from which of our addresses it is reached. DNS runs asynchronously; it never holds the loop up.
+// PathFinder: where a peer is and from which of our addresses it is reached. DNS runs asynchronously; it never holds
+// the loop up.
 #pragma once
 
 #include <functional>
@@ -19,7 +20,8 @@ class PathFinder {
 
   /// `mark` as on the daemon's sockets, so that the tunnels' own routes are not taken for the peer's.
   PathFinder(boost::asio::io_context& io, std::uint32_t mark);
-  /// Calls `answer` later from the loop, with addresses of one family; the ports are 0. The error is a sentence that names the peer.
+  /// Calls `answer` later from the loop, with addresses of one family; the ports are 0. The error is a sentence that
+  /// names the peer.
   void find(const control::FindPath& request, Answer answer);
   /// Gives up what is under way; answers that are still to come are not called.
   void cancel();
@@ -27,7 +29,8 @@ class PathFinder {
   [[nodiscard]] bool looks_up_names() const { return lookups_ > 0; }
 
  private:
-  [[nodiscard]] Result<net::Path, std::string> path_to(const net::IpAddress& remote, const control::FindPath& request) const;
+  [[nodiscard]] Result<net::Path, std::string> path_to(const net::IpAddress& remote,
+                                                       const control::FindPath& request) const;
 
   boost::asio::io_context& io_;
   boost::asio::ip::udp::resolver resolver_;

@@ -1,9 +1,9 @@
 #include "daemon/status_view.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <chrono>
+
+#include <fmt/format.h>
 
 namespace culvert::daemon {
 namespace {
@@ -14,12 +14,14 @@ std::uint64_t seconds_until(Instant later, Instant now) {
 }
 
 std::uint64_t seconds_since(Instant earlier, Instant now) {
-  return static_cast<std::uint64_t>(std::max<std::int64_t>(0, std::chrono::floor<std::chrono::seconds>(now - earlier).count()));
+  return static_cast<std::uint64_t>(
+      std::max<std::int64_t>(0, std::chrono::floor<std::chrono::seconds>(now - earlier).count()));
 }
 
 std::int64_t time_of_day(Instant then, Instant now) {
   const auto ago = std::chrono::duration_cast<std::chrono::milliseconds>(now - then);
-  const auto wall = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch());
+  const auto wall =
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch());
   return (wall - ago).count();
 }
 
@@ -115,8 +117,8 @@ api::TunnelStatus to_status(const control::TunnelView& view, const model::Connec
   status.progress = view.progress;
   status.attempts = view.attempts;
   if (view.last_failure) {
-    status.last_failure = api::Failure{view.last_failure->attempt, time_of_day(view.last_failure->at, now), view.last_failure->kind,
-                                       view.last_failure->message, view.last_failure->hint};
+    status.last_failure = api::Failure{view.last_failure->attempt, time_of_day(view.last_failure->at, now),
+                                       view.last_failure->kind, view.last_failure->message, view.last_failure->hint};
   }
   if (view.retry_at) status.retry_in = seconds_until(*view.retry_at, now);
   for (const control::IkeSaView& sa : view.ike_sas) status.ike_sas.push_back(to_ike_sa(sa, now));

@@ -1,8 +1,9 @@
-// The face of the IKE core, the same for every version: bytes, commands, completions and time go in; datagrams, events and requests
-// come out. No socket, clock or thread; the caller owns all three (DESIGN section 3).
+// The face of the IKE core, the same for every version: bytes, commands, completions and time go in; datagrams, events
+// and requests come out. No socket, clock or thread; the caller owns all three (DESIGN section 3).
 //
-// The contract of one turn: call one handle_* function, then drain poll_event(), then poll_request(), then poll_transmit(), then ask
-// poll_timeout(). Events come first because an SA must be installed before the message that lets the peer use it leaves.
+// The contract of one turn: call one handle_* function, then drain poll_event(), then poll_request(), then
+// poll_transmit(), then ask poll_timeout(). Events come first because an SA must be installed before the message that
+// lets the peer use it leaves.
 #pragma once
 
 #include <array>
@@ -38,13 +39,13 @@ struct ConfigureConnection {
 struct RemoveConnection {
   model::ConnectionId connection;
 };
-/// Brings a connection up as initiator. `path` tells the local and remote addresses to use (ports: the IKE port, or the NAT-T port to
-/// begin there). Nothing happens when it is up already or on its way.
+/// Brings a connection up as initiator. `path` tells the local and remote addresses to use (ports: the IKE port, or the
+/// NAT-T port to begin there). Nothing happens when it is up already or on its way.
 struct Initiate {
   model::ConnectionId connection;
   net::Path path;
-  /// Also beside an IKE SA on which the peer owes an answer: if it was started anew, the new IKE SA supersedes the old; if it lives, the
-  /// attempt ends without a word.
+  /// Also beside an IKE SA on which the peer owes an answer: if it was started anew, the new IKE SA supersedes the old;
+  /// if it lives, the attempt ends without a word.
   bool despite_doubtful = false;
 };
 /// Deletes all IKE SAs of the connection, and an attempt that is under way.
@@ -69,13 +70,15 @@ struct CheckLiveness {
 struct PeerAlive {
   model::ChildSaId child;
 };
-/// The data plane saw authenticated ESP from a new outer address (RFC 7296 2.23): IKE follows if the peer is behind a NAT.
+/// The data plane saw authenticated ESP from a new outer address (RFC 7296 2.23): IKE follows if the peer is behind a
+/// NAT.
 struct PeerMoved {
   model::ChildSaId child;
   net::Endpoint remote;
 };
-/// The data plane received ESP with an SPI that it does not know, as after a restart of ours. `path` is where it came from and to, with
-/// the UDP ports to answer on. The sender is told with INVALID_SPI, at a bounded rate (RFC 7296 1.5), so that it notices soon.
+/// The data plane received ESP with an SPI that it does not know, as after a restart of ours. `path` is where it came
+/// from and to, with the UDP ports to answer on. The sender is told with INVALID_SPI, at a bounded rate (RFC 7296 1.5),
+/// so that it notices soon.
 struct UnknownEspSpi {
   net::Path path;
   model::Spi spi;
@@ -83,8 +86,8 @@ struct UnknownEspSpi {
 /// Ends everything: DELETE to every peer, once, without waiting for the answer.
 struct Shutdown {};
 
-using Command = std::variant<ConfigureConnection, RemoveConnection, Initiate, Terminate, RekeyIkeSa, RekeyChildSa, DeleteChildSa,
-                             CheckLiveness, PeerAlive, PeerMoved, UnknownEspSpi, Shutdown>;
+using Command = std::variant<ConfigureConnection, RemoveConnection, Initiate, Terminate, RekeyIkeSa, RekeyChildSa,
+                             DeleteChildSa, CheckLiveness, PeerAlive, PeerMoved, UnknownEspSpi, Shutdown>;
 
 // ---------------------------------------------------------------- events: what IKE tells control
 
@@ -106,14 +109,14 @@ struct IkeSaEstablished {
 };
 
 enum class CloseReason : std::uint8_t {
-  local_request,     // Terminate, RemoveConnection, Shutdown
-  peer_deleted,      // the peer sent DELETE
-  rekeyed,           // its successor took over
-  peer_dead,         // retransmissions without an answer
-  superseded,        // INITIAL_CONTACT, or the duplicate of a simultaneous set-up
-  protocol_error,    // the peer broke the protocol after establishment
-  lifetime_expired,  // no rekey came about in time
-  negotiation_failed // the successor state never came to be
+  local_request,      // Terminate, RemoveConnection, Shutdown
+  peer_deleted,       // the peer sent DELETE
+  rekeyed,            // its successor took over
+  peer_dead,          // retransmissions without an answer
+  superseded,         // INITIAL_CONTACT, or the duplicate of a simultaneous set-up
+  protocol_error,     // the peer broke the protocol after establishment
+  lifetime_expired,   // no rekey came about in time
+  negotiation_failed  // the successor state never came to be
 };
 [[nodiscard]] std::string_view name_of(CloseReason reason);
 
@@ -126,14 +129,14 @@ struct IkeSaClosed {
 
 /// Why a negotiation failed, in a form that `culvert why` can turn into advice.
 enum class FailureKind : std::uint8_t {
-  no_answer,                // the peer never answered
-  no_proposal_chosen,       // no common algorithms
-  authentication_failed,    // wrong secret or identity, as seen by us or told by the peer
-  traffic_selectors,        // TS_UNACCEPTABLE
-  unknown_peer,             // as responder: no connection matches the addresses or the identity
-  peer_refused,             // another error notification of the peer
-  protocol_error,           // the peer's message was invalid
-  local_error               // crypto or resources of our own
+  no_answer,              // the peer never answered
+  no_proposal_chosen,     // no common algorithms
+  authentication_failed,  // wrong secret or identity, as seen by us or told by the peer
+  traffic_selectors,      // TS_UNACCEPTABLE
+  unknown_peer,           // as responder: no connection matches the addresses or the identity
+  peer_refused,           // another error notification of the peer
+  protocol_error,         // the peer's message was invalid
+  local_error             // crypto or resources of our own
 };
 [[nodiscard]] std::string_view name_of(FailureKind kind);
 
@@ -144,7 +147,8 @@ struct NegotiationFailed {
   model::Role role = model::Role::initiator;
   FailureKind kind = FailureKind::no_answer;
   std::optional<model::NotifyType> notify;  // what was sent or received
-  /// One sentence with what was offered and what is accepted, addresses, identities; safe to print (peer text is escaped).
+  /// One sentence with what was offered and what is accepted, addresses, identities; safe to print (peer text is
+  /// escaped).
   std::string detail;
   /// True when only a Child SA failed and the IKE SA lives.
   bool child_only = false;
@@ -189,8 +193,8 @@ struct KeysExported {
   SecretBytes sk_ei, sk_er, sk_ai, sk_ar;
 };
 
-using Event = std::variant<IkeSaEstablished, IkeSaClosed, NegotiationFailed, ChildSaEstablished, ChildSaUseOutbound, ChildSaRemoved,
-                           PathChanged, ChildSaMoved, Progress, KeysExported>;
+using Event = std::variant<IkeSaEstablished, IkeSaClosed, NegotiationFailed, ChildSaEstablished, ChildSaUseOutbound,
+                           ChildSaRemoved, PathChanged, ChildSaMoved, Progress, KeysExported>;
 
 // ---------------------------------------------------------------- requests: slow or secret work that leaves the core
 
@@ -211,8 +215,8 @@ using Completion = std::variant<SharedKeyMacResult>;
 
 // ---------------------------------------------------------------- datagrams
 
-/// One IKE message to send, from the local to the remote endpoint of the path. The non-ESP marker (RFC 3948 2.2) is not included: who
-/// sends from the NAT-T port puts it in front.
+/// One IKE message to send, from the local to the remote endpoint of the path. The non-ESP marker (RFC 3948 2.2) is not
+/// included: who sends from the NAT-T port puts it in front.
 struct Transmit {
   net::Path path;
   Bytes message;

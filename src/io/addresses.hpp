@@ -30,8 +30,9 @@ struct InterfaceAddress {
 [[nodiscard]] std::optional<net::IpAddress> local_address_within(const std::vector<InterfaceAddress>& addresses,
                                                                  const std::vector<net::AddressRange>& ranges);
 
-/// The address that the kernel would send from to reach `remote`, for packets that carry `mark`: `from` if that is given,
-/// which must be of `remote`'s family. `unreachable` without a route, `address_unavailable` if `from` is not the host's.
+/// The address that the kernel would send from to reach `remote`, for packets that carry `mark`: `from` if that is
+/// given, which must be of `remote`'s family. `unreachable` without a route, `address_unavailable` if `from` is not the
+/// host's.
 [[nodiscard]] Result<net::IpAddress, IoError> local_address_towards(const net::IpAddress& remote, std::uint32_t mark,
                                                                     const std::optional<net::IpAddress>& from = {});
 

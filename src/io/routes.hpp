@@ -54,8 +54,8 @@ class TunnelRoutes {
   ~TunnelRoutes();
 
   /// Makes the table hold exactly `routes`; what is the same stays untouched, what the kernel took away comes back. A
-  /// route that cannot be set does not hold up the others: the first such error is answered, the route's guard stands if
-  /// it could be set, and the next call tries again.
+  /// route that cannot be set does not hold up the others: the first such error is answered, the route's guard stands
+  /// if it could be set, and the next call tries again.
   [[nodiscard]] Result<void, IoError> apply(const std::vector<TunnelRoute>& routes);
   /// The routes that stand.
   [[nodiscard]] const std::set<TunnelRoute>& current() const { return current_; }

@@ -150,8 +150,8 @@ TEST_F(Routing, ARouteThatFailsIsBlockedAndHoldsUpNoOther) {
     {
       auto routes = open_routes();
       ASSERT_TRUE(routes.apply({to("10.2.0.0/16")}));
-      const auto applied = routes.apply({to("10.2.0.0/16"), to("10.3.0.0/16", TunnelRoute::Kind::tunnel, "10.99.99.99"),
-                                         to("10.4.0.0/16")});
+      const auto applied = routes.apply(
+          {to("10.2.0.0/16"), to("10.3.0.0/16", TunnelRoute::Kind::tunnel, "10.99.99.99"), to("10.4.0.0/16")});
       ASSERT_FALSE(applied);
       EXPECT_NE(applied.error().text.find("10.3.0.0/16"), std::string::npos) << applied.error().text;
       EXPECT_TRUE(goes_into("10.2.0.1", "cvt0"));

@@ -1,4 +1,5 @@
-// AcquireQueue: the first packets of a flow wait here while IKE makes their SA (RFC 4301 5.1). Bounded per rule, in all, and in time.
+// AcquireQueue: the first packets of a flow wait here while IKE makes their SA (RFC 4301 5.1). Bounded per rule, in
+// all, and in time.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// DataPlane: what the control plane may ask of whatever carries packets, be it our userspace engine or, later, the kernel's XFRM.
-// All calls come from one thread (the control thread) and take effect in order; none waits for packets.
+// DataPlane: what the control plane may ask of whatever carries packets, be it our userspace engine or, later, the
+// kernel's XFRM. All calls come from one thread (the control thread) and take effect in order; none waits for packets.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +22,8 @@ using PolicyId = StrongId<struct PolicyIdTag, std::uint32_t>;
 
 enum class PolicyAction : std::uint8_t { protect, bypass, discard };
 
-/// One SPD rule (RFC 4301 4.4.1). The list is ordered: the first rule that matches decides. It stands for both directions: outbound
-/// packets go from `local` to `remote`, inbound ones the other way.
+/// One SPD rule (RFC 4301 4.4.1). The list is ordered: the first rule that matches decides. It stands for both
+/// directions: outbound packets go from `local` to `remote`, inbound ones the other way.
 struct Policy {
   PolicyId id;
   PolicyAction action = PolicyAction::discard;
@@ -46,13 +46,15 @@ struct SaCounters {
 
 // Events of the data plane, drained by the control thread.
 
-/// A packet matched a protect rule without an SA (RFC 4301 5.1). It waits in a bounded queue. Repeated at most once a second per rule.
+/// A packet matched a protect rule without an SA (RFC 4301 5.1). It waits in a bounded queue. Repeated at most once a
+/// second per rule.
 struct Acquire {
   PolicyId policy;
   model::ConnectionId connection;
   net::PacketInfo packet;
 };
-/// A soft or hard bound in bytes or packets was reached, or the sequence numbers run out (RFC 4303 3.3.3). Time bounds are control's.
+/// A soft or hard bound in bytes or packets was reached, or the sequence numbers run out (RFC 4303 3.3.3). Time bounds
+/// are control's.
 struct SaExpired {
   model::ChildSaId child;
   bool hard = false;
@@ -61,7 +63,8 @@ struct SaExpired {
 struct InboundActivity {
   model::ChildSaId child;
 };
-/// Packets have been going out for a while and none comes back (see SilenceWatch). A reason to ask whether the peer lives (RFC 7296 2.4).
+/// Packets have been going out for a while and none comes back (see SilenceWatch). A reason to ask whether the peer
+/// lives (RFC 7296 2.4).
 struct NothingComesBack {
   model::ChildSaId child;
 };
@@ -81,7 +84,7 @@ enum class DataPlaneError : std::uint8_t {
   unsupported_suite,  // no backend has the algorithm
   no_free_spi,        // all slots in use
   unknown_sa,
-  overloaded          // the command queue to the workers is full
+  overloaded  // the command queue to the workers is full
 };
 [[nodiscard]] const char* to_string(DataPlaneError error);
 
@@ -93,8 +96,9 @@ class DataPlane {
   [[nodiscard]] virtual Result<model::Spi, DataPlaneError> allocate_spi() = 0;
   virtual void release_spi(model::Spi spi) = 0;
 
-  /// Installs both directions of a pair, or nothing. From then on inbound packets are taken; outbound ones use it unless
-  /// `hold_outbound`, and packets that waited for it leave. With `replaces`, outbound traffic moves over from that pair.
+  /// Installs both directions of a pair, or nothing. From then on inbound packets are taken; outbound ones use it
+  /// unless `hold_outbound`, and packets that waited for it leave. With `replaces`, outbound traffic moves over from
+  /// that pair.
   [[nodiscard]] virtual Result<void, DataPlaneError> install(model::ChildSaParams params) = 0;
   /// Ends `hold_outbound`.
   virtual void use_outbound(model::ChildSaId child) = 0;

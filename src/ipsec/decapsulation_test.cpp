@@ -18,7 +18,9 @@ class Decapsulation : public testing::TestWithParam<NamedSuite> {
   }
 
   // Bob's answer to one more packet with this plaintext.
-  std::vector<Bytes> receive_text(ByteView text) { return pair_.bob_receives({sealer_->seal(++sequence_, text)}).packets; }
+  std::vector<Bytes> receive_text(ByteView text) {
+    return pair_.bob_receives({sealer_->seal(++sequence_, text)}).packets;
+  }
   std::vector<Bytes> receive_inner(ByteView inner, net::IpProtocol next_header) {
     return pair_.bob_receives({sealer_->seal_inner(++sequence_, inner, next_header)}).packets;
   }

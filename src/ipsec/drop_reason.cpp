@@ -7,7 +7,8 @@ namespace culvert::ipsec {
 std::string drop_reasons_markdown() {
   std::string text =
       "# Why packets are dropped\n\n"
-      "One line per reason, in the order of the packet's path. The name is the word in logs and the label of the counters in\n"
+      "One line per reason, in the order of the packet's path. The name is the word in logs and the label of the "
+      "counters in\n"
       "`culvert status`. This page is made from `src/ipsec/drop_reason.hpp`; a test holds both together.\n";
   for (const DropDirection direction : {DropDirection::outbound, DropDirection::inbound}) {
     text += direction == DropDirection::outbound ? "\n## Outbound\n\n" : "\n## Inbound\n\n";

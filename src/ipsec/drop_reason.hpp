@@ -1,4 +1,5 @@
-// DropReason: why a packet went no further. One list serves as counter label, log word and documentation (docs/drop-reasons.md).
+// DropReason: why a packet went no further. One list serves as counter label, log word and documentation
+// (docs/drop-reasons.md).
 #pragma once
 
 #include <array>

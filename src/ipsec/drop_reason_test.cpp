@@ -1,11 +1,11 @@
 #include "ipsec/drop_reason.hpp"
 
-#include <gtest/gtest.h>
-
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <set>
+
+#include <gtest/gtest.h>
 
 namespace culvert::ipsec {
 namespace {

@@ -14,8 +14,8 @@ enum class Ecn : std::uint8_t { not_ect = 0, ect1 = 1, ect0 = 2, ce = 3 };
   return copy_dscp ? inner : static_cast<std::uint8_t>(inner & kEcnMask);
 }
 
-/// RFC 6040 4.2, figure 4: the ECN field that the decapsulated packet goes on with; nothing when it has to be dropped. The inner DSCP
-/// stays as it is (RFC 4301 5.1.2.1).
+/// RFC 6040 4.2, figure 4: the ECN field that the decapsulated packet goes on with; nothing when it has to be dropped.
+/// The inner DSCP stays as it is (RFC 4301 5.1.2.1).
 [[nodiscard]] constexpr std::optional<std::uint8_t> decapsulated_tos(std::uint8_t inner, std::uint8_t outer) {
   const auto inside = static_cast<Ecn>(inner & kEcnMask);
   const auto outside = static_cast<Ecn>(outer & kEcnMask);

@@ -1,9 +1,11 @@
-// Engine: the IPsec boundary of RFC 4301 in userspace, without any I/O. Inner packets in, ESP out, and the other way, in batches.
+// Engine: the IPsec boundary of RFC 4301 in userspace, without any I/O. Inner packets in, ESP out, and the other way,
+// in batches.
 //
-// One thread owns an engine and makes all calls; engines share nothing. Time comes as an argument and never runs backwards. The
-// outer IP header is the kernel's work (UDP and raw sockets): the engine makes and takes ESP packets and says what TOS the outer
-// header shall have. The kernel that forwarded a packet into TUN has decremented its TTL already (RFC 4301 5.1.2.1), and TUN's MTU makes
-// it answer "fragmentation needed" / "packet too big" to the inner source, so the engine does neither.
+// One thread owns an engine and makes all calls; engines share nothing. Time comes as an argument and never runs
+// backwards. The outer IP header is the kernel's work (UDP and raw sockets): the engine makes and takes ESP packets and
+// says what TOS the outer header shall have. The kernel that forwarded a packet into TUN has decremented its TTL
+// already (RFC 4301 5.1.2.1), and TUN's MTU makes it answer "fragmentation needed" / "packet too big" to the inner
+// source, so the engine does neither.
 #pragma once
 
 #include <cstdint>
@@ -57,23 +59,24 @@ class Engine {
 
   // Packets.
 
-  /// Protects, bypasses or drops each packet (RFC 4301 5.1). Segments super-packets, completes partial checksums. Packets are sealed
-  /// in order; the order within a flow is the order of the trains. Bytes of the packets are used up, with head- and tailroom.
+  /// Protects, bypasses or drops each packet (RFC 4301 5.1). Segments super-packets, completes partial checksums.
+  /// Packets are sealed in order; the order within a flow is the order of the trains. Bytes of the packets are used up,
+  /// with head- and tailroom.
   void outbound(std::span<const InnerPacket> packets, Instant now, OutboundSink& sink);
 
   /// Takes ESP apart (RFC 4301 5.2). Bad packets are dropped, counted by reason and never answered.
   void inbound(std::span<const WireInput> inputs, Instant now, InboundSink& sink);
 
-  /// Does what is due: drops waiting packets that got too old, ends lingering SAs, and sends packets whose SA has come. Call it at
-  /// `next_deadline` and after any of the commands below.
+  /// Does what is due: drops waiting packets that got too old, ends lingering SAs, and sends packets whose SA has come.
+  /// Call it at `next_deadline` and after any of the commands below.
   void handle_time(Instant now, OutboundSink& sink);
   /// When `handle_time` wants to be called; in the past when at once. May change with every call into the engine.
   [[nodiscard]] std::optional<Instant> next_deadline() const;
 
   // Commands: what DataPlane asks for, on the engine's own thread.
 
-  /// As DataPlane::install. Every mode but tunnel is refused with `unsupported_suite`. The inbound SPI must come from a SpiAllocator with
-  /// this engine's layout.
+  /// As DataPlane::install. Every mode but tunnel is refused with `unsupported_suite`. The inbound SPI must come from a
+  /// SpiAllocator with this engine's layout.
   [[nodiscard]] Result<void, DataPlaneError> install(model::ChildSaParams params, Instant now);
   void use_outbound(model::ChildSaId child);
   void remove(model::ChildSaId child, Duration linger, Instant now);
@@ -87,7 +90,8 @@ class Engine {
   [[nodiscard]] std::optional<DataPlaneEvent> poll_event();
   /// "ipsec-mb 1.3" or the like: the cipher library of an SA, for status; empty for an unknown one.
   [[nodiscard]] std::string backend(model::ChildSaId child) const;
-  /// Inbound SPIs of pairs that are gone for good since the last call (after lingering); the SpiAllocator may have them back.
+  /// Inbound SPIs of pairs that are gone for good since the last call (after lingering); the SpiAllocator may have them
+  /// back.
   [[nodiscard]] std::vector<model::Spi> take_released_spis();
 
  private:

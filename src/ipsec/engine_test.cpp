@@ -53,8 +53,8 @@ TEST(Engine, RulesDecideInOrder) {
   Flow nowhere = dns;
   nowhere.destination = address("10.3.0.1");
   for (int round = 0; round < 2; ++round) {  // the second round takes its verdicts from the flow cache
-    const CollectingWire wire = pair.alice_sends({udp_packet(pair.v4, {}), udp_packet(dns, {}), udp_packet(aside, {}),
-                                                  udp_packet(nowhere, {})});
+    const CollectingWire wire = pair.alice_sends(
+        {udp_packet(pair.v4, {}), udp_packet(dns, {}), udp_packet(aside, {}), udp_packet(nowhere, {})});
     EXPECT_EQ(wire.packets().size(), 1U);
   }
   EXPECT_EQ(drops(pair.alice, "discard_rule"), 2U);
@@ -204,8 +204,8 @@ TEST(Engine, SelectorsAreCheckedBehindTheSa) {
   Flow inside = pair.v4;
   Flow outside = pair.v4;
   outside.source = address("10.1.1.1");
-  const CollectingWire wire = pair.alice_sends({udp_packet(inside, {}), udp_packet(outside, {}),
-                                                tcp_packet(inside, 1, 0x10, {}), udp_packet(pair.v6, {})});
+  const CollectingWire wire = pair.alice_sends(
+      {udp_packet(inside, {}), udp_packet(outside, {}), tcp_packet(inside, 1, 0x10, {}), udp_packet(pair.v6, {})});
   EXPECT_EQ(pair.bob_receives(wire.packets()).packets.size(), 1U);
   EXPECT_EQ(drops(pair.bob, "selector_mismatch"), 3U);
 }
@@ -219,8 +219,8 @@ TEST(Engine, EcnCrossesTheTunnel) {
   flow.tos = 0xb8 | 2;  // EF, ECT(0)
   Flow flow6 = pair.v6;
   flow6.tos = 0x28 | 2;
-  const CollectingWire wire = pair.alice_sends({udp_packet(flow, as_bytes("x")), udp_packet(flow6, as_bytes("x")),
-                                                udp_packet(pair.v4, as_bytes("x"))});
+  const CollectingWire wire = pair.alice_sends(
+      {udp_packet(flow, as_bytes("x")), udp_packet(flow6, as_bytes("x")), udp_packet(pair.v4, as_bytes("x"))});
   ASSERT_EQ(wire.trains.size(), 3U);
   EXPECT_EQ(wire.trains[0].train.tos, 0xb8 | 2);
   EXPECT_EQ(wire.trains[1].train.tos, 0x28 | 2);
@@ -350,8 +350,11 @@ TEST(Engine, ExpiryIsToldEvenAfterTheEventQueueWasFull) {
     Flow flow = pair.v4;
     flow.destination = net::IpAddress::from_bytes(octets).value();
     // Only the last rule's connection has an SA.
-    policies.push_back({PolicyId{i}, PolicyAction::protect, pair.alice_side,
-                        {{net::AddressRange::of(flow.destination)}}, model::ConnectionId{i == 1999 ? 7U : 8U}});
+    policies.push_back({PolicyId{i},
+                        PolicyAction::protect,
+                        pair.alice_side,
+                        {{net::AddressRange::of(flow.destination)}},
+                        model::ConnectionId{i == 1999 ? 7U : 8U}});
     packets.push_back(udp_packet(flow, {}));
   }
   pair.alice.set_policies(std::move(policies));

@@ -1,4 +1,5 @@
-// For tests, fuzzers and benchmarks of the engine only: packet builders, collecting sinks, and two engines that share SA pairs.
+// For tests, fuzzers and benchmarks of the engine only: packet builders, collecting sinks, and two engines that share
+// SA pairs.
 #pragma once
 
 #include <cstdint>
@@ -77,8 +78,8 @@ inline Bytes tcp_packet(const Flow& flow, std::uint32_t sequence, std::uint8_t f
   writer.u32(0);
   writer.bytes(payload);
   Bytes segment = writer.take();
-  const std::uint64_t pseudo = net::pseudo_header_sum(flow.source, flow.destination, 6,
-                                                      static_cast<std::uint32_t>(segment.size()));
+  const std::uint64_t pseudo =
+      net::pseudo_header_sum(flow.source, flow.destination, 6, static_cast<std::uint32_t>(segment.size()));
   store_be16(segment.data() + 16, net::checksum_finish(net::checksum_add(pseudo, segment)));
   return with_ip_header(flow, net::IpProtocol::tcp, segment);
 }
@@ -195,7 +196,8 @@ inline std::vector<NamedSuite> all_suites() {
   using model::EsnId;
   using model::IntegrityId;
   std::vector<NamedSuite> suites;
-  const auto add = [&](const char* name, EncryptionId encryption, std::uint16_t bits, IntegrityId integrity, EsnId esn) {
+  const auto add = [&](const char* name, EncryptionId encryption, std::uint16_t bits, IntegrityId integrity,
+                       EsnId esn) {
     suites.push_back({name, {.encryption = encryption, .key_bits = bits, .integrity = integrity, .esn = esn}});
   };
   for (const EsnId esn : {EsnId::esn, EsnId::no_esn}) {

@@ -1,4 +1,5 @@
-// The crypto job of one ESP packet: what is authenticated and where IV, ciphertext and ICV stand (RFC 4303 2, RFC 4106 5, RFC 7634 2.1).
+// The crypto job of one ESP packet: what is authenticated and where IV, ciphertext and ICV stand (RFC 4303 2, RFC 4106
+// 5, RFC 7634 2.1).
 #pragma once
 
 #include <array>
@@ -12,8 +13,8 @@ namespace culvert::ipsec {
 
 inline constexpr std::size_t kMaxEspAad = 12;
 
-/// For the packet at `packet`, whose plaintext or ciphertext has `text_length` octets, worked on in place. `sequence` is the full
-/// number; `aad` must live as long as the job.
+/// For the packet at `packet`, whose plaintext or ciphertext has `text_length` octets, worked on in place. `sequence`
+/// is the full number; `aad` must live as long as the job.
 [[nodiscard]] inline crypto::PacketJob make_esp_job(const EspLayout& layout, std::uint8_t* packet,
                                                     std::size_t text_length, std::uint64_t sequence,
                                                     std::array<std::uint8_t, kMaxEspAad>& aad) {

@@ -1,5 +1,5 @@
-// EventQueue: what the engine has to tell control. Of fixed size: when control does not keep up, hints are lost (they come again with
-// the traffic), expiries wait in their SA until there is room.
+// EventQueue: what the engine has to tell control. Of fixed size: when control does not keep up, hints are lost (they
+// come again with the traffic), expiries wait in their SA until there is room.
 #pragma once
 
 #include <cstddef>

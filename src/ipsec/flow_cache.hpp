@@ -1,5 +1,5 @@
-// FlowCache: remembers, per flow, which rule and which SA its packets take. A front for the SPD and SAD; of fixed size, so that a flood
-// of new flows can only make it useless, not large.
+// FlowCache: remembers, per flow, which rule and which SA its packets take. A front for the SPD and SAD; of fixed size,
+// so that a flood of new flows can only make it useless, not large.
 #pragma once
 
 #include <array>

@@ -71,8 +71,8 @@ OutboundPath::Decision OutboundPath::decide(const net::PacketInfo& info) {
   return decision;
 }
 
-void OutboundPath::wait_for_sa(const InnerPacket& packet, const net::PacketInfo& info, const Policy& policy, Instant now,
-                               Instant since) {
+void OutboundPath::wait_for_sa(const InnerPacket& packet, const net::PacketInfo& info, const Policy& policy,
+                               Instant now, Instant since) {
   if (waiting_.should_ask(policy.id, now)) events_.push(Acquire{policy.id, policy.connection, info});
   if (!waiting_.push(policy.id, packet, since)) drops_.count(DropReason::acquire_overflow);
 }

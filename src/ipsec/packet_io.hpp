@@ -1,5 +1,6 @@
-// What goes into the engine and what comes out of it: inner packets on the TUN side, ESP on the wire side, always in batches and
-// always as views of buffers that someone else owns. A super-packet (TSO, USO) or a train of equal packets (GSO, GRO) is one item.
+// What goes into the engine and what comes out of it: inner packets on the TUN side, ESP on the wire side, always in
+// batches and always as views of buffers that someone else owns. A super-packet (TSO, USO) or a train of equal packets
+// (GSO, GRO) is one item.
 #pragma once
 
 #include <cstddef>
@@ -12,18 +13,19 @@
 
 namespace culvert::ipsec {
 
-/// What the 10-byte virtio-net header in front of a TUN packet says, decoded. It is a hint of our own kernel; the engine parses the
-/// headers itself and drops what does not fit together.
+/// What the 10-byte virtio-net header in front of a TUN packet says, decoded. It is a hint of our own kernel; the
+/// engine parses the headers itself and drops what does not fit together.
 struct Offload {
   enum class Segmentation : std::uint8_t { none, tcp4, tcp6, udp };  // VIRTIO_NET_HDR_GSO_NONE, _TCPV4, _TCPV6, _UDP_L4
 
   Segmentation segmentation = Segmentation::none;
   /// Octets of payload behind the TCP or UDP header in each segment but the last; 0 without segmentation.
   std::uint16_t segment_size = 0;
-  /// From the engine to TUN: octets of all headers in front of the payload of a super-packet (virtio's hdr_len). Ignored on the way in.
+  /// From the engine to TUN: octets of all headers in front of the payload of a super-packet (virtio's hdr_len).
+  /// Ignored on the way in.
   std::uint16_t header_length = 0;
-  /// VIRTIO_NET_HDR_F_NEEDS_CSUM: the 16 bits at `checksum_start` + `checksum_offset` hold the pseudo header's sum only; the checksum
-  /// covers everything from `checksum_start` (counted from the IP header) on.
+  /// VIRTIO_NET_HDR_F_NEEDS_CSUM: the 16 bits at `checksum_start` + `checksum_offset` hold the pseudo header's sum
+  /// only; the checksum covers everything from `checksum_start` (counted from the IP header) on.
   bool checksum_partial = false;
   std::uint16_t checksum_start = 0;
   std::uint16_t checksum_offset = 0;
@@ -31,15 +33,16 @@ struct Offload {
   bool checksum_valid = false;
 };
 
-/// Octets that must be writable in front of and behind each InnerPacket given to Engine::outbound. The engine may use them to build
-/// ESP around the packet without moving it; their content, and the packet's own, is unspecified afterwards.
+/// Octets that must be writable in front of and behind each InnerPacket given to Engine::outbound. The engine may use
+/// them to build ESP around the packet without moving it; their content, and the packet's own, is unspecified
+/// afterwards.
 inline constexpr std::size_t kInnerHeadroom = 128;
 inline constexpr std::size_t kInnerTailroom = 64;
 /// The longest inner packet, super-packets included.
 inline constexpr std::size_t kMaxInnerPacket = 65535;
 
-/// One IP packet of the protected side: read from TUN (Engine::outbound) or to be written to it (InboundSink). A super-packet is one
-/// packet whose length field, ports and sequence number describe the whole.
+/// One IP packet of the protected side: read from TUN (Engine::outbound) or to be written to it (InboundSink). A
+/// super-packet is one packet whose length field, ports and sequence number describe the whole.
 struct InnerPacket {
   MutableByteView bytes;  // from the IP header on
   Offload offload;
@@ -47,16 +50,17 @@ struct InnerPacket {
 
 /// One send operation: ESP packets of one size, back to back, all to one peer.
 ///
-/// With Encapsulation::udp each segment is the payload of one datagram on `path`; with Encapsulation::esp each is the payload of one IP
-/// packet of protocol 50 between the path's addresses. `bytes` is cut every `segment_size` octets; only the last piece may be shorter.
-/// Where UDP_SEGMENT cannot be used (raw sockets, old kernels, a segment longer than the interface's MTU, which the kernel answers
-/// with EINVAL or EMSGSIZE), the pieces are sent one by one.
+/// With Encapsulation::udp each segment is the payload of one datagram on `path`; with Encapsulation::esp each is the
+/// payload of one IP packet of protocol 50 between the path's addresses. `bytes` is cut every `segment_size` octets;
+/// only the last piece may be shorter. Where UDP_SEGMENT cannot be used (raw sockets, old kernels, a segment longer
+/// than the interface's MTU, which the kernel answers with EINVAL or EMSGSIZE), the pieces are sent one by one.
 struct WireTrain {
   net::Path path;
   model::Encapsulation encapsulation = model::Encapsulation::udp;
   /// DSCP and ECN for the outer header (RFC 4301 5.1.2.1, RFC 6040 4.1); the same for all segments.
   std::uint8_t tos = 0;
-  /// RFC 4301 8.1: the outer IPv4 DF bit. A property of the socket on Linux; a datapath that has one socket may treat it as a wish.
+  /// RFC 4301 8.1: the outer IPv4 DF bit. A property of the socket on Linux; a datapath that has one socket may treat
+  /// it as a wish.
   bool dont_fragment = false;
   std::uint16_t segment_size = 0;  // never 0; equal to the length for a lone packet
   ByteView bytes;
@@ -64,8 +68,8 @@ struct WireTrain {
   [[nodiscard]] std::size_t segments() const { return (bytes.size() + segment_size - 1) / segment_size; }
 };
 
-/// What one receive operation brought: one datagram's payload, one GRO train of them, or one IP packet of protocol 50 without its IP
-/// header. `bytes` is decrypted in place and used up.
+/// What one receive operation brought: one datagram's payload, one GRO train of them, or one IP packet of protocol 50
+/// without its IP header. `bytes` is decrypted in place and used up.
 struct WireInput {
   net::Path path;  // local is ours, remote the sender; with Encapsulation::esp the ports are 0
   model::Encapsulation encapsulation = model::Encapsulation::udp;
@@ -78,21 +82,24 @@ struct WireInput {
 /// The smallest region that OutboundSink::region may answer.
 inline constexpr std::size_t kMinWireRegion = 66 * 1024;
 
-/// Where Engine::outbound puts what it made. Implemented by the datapath; called on the engine's thread only, during a call into it.
+/// Where Engine::outbound puts what it made. Implemented by the datapath; called on the engine's thread only, during a
+/// call into it.
 class OutboundSink {
  public:
   virtual ~OutboundSink() = default;
 
-  /// Memory to seal into: at least kMinWireRegion octets that stay the engine's until the next call of `send`. From then on the trains'
-  /// bytes are the sink's (it may send at once, gather for sendmmsg, or leave them to io_uring); the next `region` may answer what was
-  /// left of the same memory, or other memory. It cannot fail: a sink that has no memory left sends what it holds first.
+  /// Memory to seal into: at least kMinWireRegion octets that stay the engine's until the next call of `send`. From
+  /// then on the trains' bytes are the sink's (it may send at once, gather for sendmmsg, or leave them to io_uring);
+  /// the next `region` may answer what was left of the same memory, or other memory. It cannot fail: a sink that has no
+  /// memory left sends what it holds first.
   virtual MutableByteView region() = 0;
 
-  /// Finished trains, in order, all inside the last region. Never empty. After it the engine asks for a new region before it writes again.
+  /// Finished trains, in order, all inside the last region. Never empty. After it the engine asks for a new region
+  /// before it writes again.
   virtual void send(std::span<const WireTrain> trains) = 0;
 
-  /// A packet that a bypass rule lets through unprotected (RFC 4301 5.1, step 3b). False when this datapath has no way out in clear; it
-  /// is then dropped and counted.
+  /// A packet that a bypass rule lets through unprotected (RFC 4301 5.1, step 3b). False when this datapath has no way
+  /// out in clear; it is then dropped and counted.
   [[nodiscard]] virtual bool bypass(const InnerPacket& packet) = 0;
 };
 
@@ -101,13 +108,13 @@ class InboundSink {
  public:
   virtual ~InboundSink() = default;
 
-  /// Inner packets for TUN, in order of arrival, never empty. Their bytes lie inside the buffers of the WireInputs of the running call
-  /// to Engine::inbound, so they stay as long as the caller leaves those alone; the 10-byte virtio header has to come from elsewhere
-  /// (writev). Super-packets come only when Engine::Options::coalesce allows it.
+  /// Inner packets for TUN, in order of arrival, never empty. Their bytes lie inside the buffers of the WireInputs of
+  /// the running call to Engine::inbound, so they stay as long as the caller leaves those alone; the 10-byte virtio
+  /// header has to come from elsewhere (writev). Super-packets come only when Engine::Options::coalesce allows it.
   virtual void deliver(std::span<const InnerPacket> packets) = 0;
 
-  /// An IKE message that came over UDP behind a non-ESP marker (RFC 3948 2.2), the marker removed. One segment of a GRO train may
-  /// be IKE and the next ESP, so the engine sorts them. `message` lies in the WireInput's buffer.
+  /// An IKE message that came over UDP behind a non-ESP marker (RFC 3948 2.2), the marker removed. One segment of a GRO
+  /// train may be IKE and the next ESP, so the engine sorts them. `message` lies in the WireInput's buffer.
   virtual void ike_message(const net::Path& path, ByteView message) = 0;
 };
 

@@ -1,5 +1,5 @@
-// ReplayWindow: RFC 4303 3.4.3 and Appendix A2. The check stands apart from the update, because a packet that was not authenticated
-// must never move the window.
+// ReplayWindow: RFC 4303 3.4.3 and Appendix A2. The check stands apart from the update, because a packet that was not
+// authenticated must never move the window.
 #pragma once
 
 #include <cstdint>
@@ -10,13 +10,14 @@
 
 namespace culvert::ipsec {
 
-/// Remembers which of the last `size` sequence numbers were received. A ring with exactly one bit per number: the bit of number n is
-/// n modulo size, and holds for n or, left of the window, for nothing.
+/// Remembers which of the last `size` sequence numbers were received. A ring with exactly one bit per number: the bit
+/// of number n is n modulo size, and holds for n or, left of the window, for nothing.
 class ReplayWindow {
  public:
   enum class Verdict : std::uint8_t { fresh, replayed, too_old };
 
-  /// `size` is a power of two from 64 to 65,536, or 0: then nothing is ever a replay (RFC 4303 3.4.3 allows it for the receiver).
+  /// `size` is a power of two from 64 to 65,536, or 0: then nothing is ever a replay (RFC 4303 3.4.3 allows it for the
+  /// receiver).
   ReplayWindow(std::uint32_t size, bool extended) : size_(size), extended_(extended) {
     CHECK(size == 0 || (size >= 64 && size <= 65536 && (size & (size - 1)) == 0));
     if (size != 0) bits_ = std::make_unique<std::uint64_t[]>(size / 64);
@@ -24,8 +25,8 @@ class ReplayWindow {
 
   /// The full sequence number that the 32 bits in the packet stand for; nothing when it would lie before number 0.
   ///
-  /// RFC 4303 A2.2: the number is taken to lie in the window or to the right of it; which of the neighbouring 2^32-subspaces that
-  /// means follows from the window's edges.
+  /// RFC 4303 A2.2: the number is taken to lie in the window or to the right of it; which of the neighbouring
+  /// 2^32-subspaces that means follows from the window's edges.
   [[nodiscard]] std::optional<std::uint64_t> infer(std::uint32_t low) const {
     if (!extended_) return low;
     const auto top_low = static_cast<std::uint32_t>(top_);
@@ -54,8 +55,8 @@ class ReplayWindow {
     return (word(sequence) & bit(sequence)) != 0 ? Verdict::replayed : Verdict::fresh;
   }
 
-  /// Checks again and marks the number as received. Only after authentication. Between `check` and here other packets of the same batch
-  /// may have moved the window.
+  /// Checks again and marks the number as received. Only after authentication. Between `check` and here other packets
+  /// of the same batch may have moved the window.
   Verdict update(std::uint64_t sequence) {
     const Verdict verdict = check(sequence);
     if (verdict != Verdict::fresh) return verdict;

@@ -1,8 +1,8 @@
 #include "ipsec/replay_window.hpp"
 
-#include <gtest/gtest.h>
-
 #include <set>
+
+#include <gtest/gtest.h>
 
 #include "base/random.hpp"
 
@@ -37,7 +37,8 @@ class PlainWindow {
 
 class ReplayWindowModel : public testing::TestWithParam<std::uint32_t> {};
 
-// RFC 4303 3.4.3, A2: the same verdicts as the plain model, at 64-bit numbers of every size, with jumps over the window's edges.
+// RFC 4303 3.4.3, A2: the same verdicts as the plain model, at 64-bit numbers of every size, with jumps over the
+// window's edges.
 TEST_P(ReplayWindowModel, AgreesWithPlainModel) {
   const std::uint32_t size = GetParam();
   SeededRandom random(size);

@@ -1,5 +1,5 @@
-// SaPair: one Child SA in both directions. What was negotiated never changes; what every packet changes stands apart, one block of
-// cache lines per direction, and belongs to the engine's thread.
+// SaPair: one Child SA in both directions. What was negotiated never changes; what every packet changes stands apart,
+// one block of cache lines per direction, and belongs to the engine's thread.
 #pragma once
 
 #include <cstdint>
@@ -80,9 +80,10 @@ class EventQueue;
 
 class SaPair {
  public:
-  /// Keys the ciphers and wipes the keys in `params`. `unsupported_suite` when no backend has the algorithms, when the keys do not have
-  /// the suite's length, or for a mode other than tunnel.
-  [[nodiscard]] static Result<std::unique_ptr<SaPair>, DataPlaneError> make(model::ChildSaParams params, crypto::Backend backend);
+  /// Keys the ciphers and wipes the keys in `params`. `unsupported_suite` when no backend has the algorithms, when the
+  /// keys do not have the suite's length, or for a mode other than tunnel.
+  [[nodiscard]] static Result<std::unique_ptr<SaPair>, DataPlaneError> make(model::ChildSaParams params,
+                                                                            crypto::Backend backend);
 
   model::ChildSaParams params;  // path and encapsulation follow the peer, the rest never changes
   InboundSa inbound;

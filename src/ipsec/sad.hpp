@@ -1,5 +1,5 @@
-// Sad: the Security Association Database (RFC 4301 4.4.2). Inbound SAs are found by the slot in their SPI, outbound ones by connection
-// and selectors.
+// Sad: the Security Association Database (RFC 4301 4.4.2). Inbound SAs are found by the slot in their SPI, outbound
+// ones by connection and selectors.
 #pragma once
 
 #include <cstdint>
@@ -30,8 +30,8 @@ class Sad {
     const Slot& entry = by_slot_[slot];
     return entry.spi == spi ? entry.pair : nullptr;
   }
-  /// The newest pair of the connection that may send this packet. A held one only when there is no other: its predecessor is gone, so
-  /// waiting longer would only stop the traffic.
+  /// The newest pair of the connection that may send this packet. A held one only when there is no other: its
+  /// predecessor is gone, so waiting longer would only stop the traffic.
   [[nodiscard]] SaPair* find_outbound(model::ConnectionId connection, const net::PacketInfo& packet) const;
 
   /// Stops sending at once; receiving ends at `ends_at`. An unknown id changes nothing.

@@ -92,7 +92,8 @@ TEST_F(Parts, RetiredPairsEndInOrderAndGiveTheirSpisBack) {
   EXPECT_TRUE(sad_.all().empty());
 }
 
-// RFC 4303 3.3.3: numbers never cycle, with 32 bits or 64; a rekey is asked for long before, and in the end nothing leaves.
+// RFC 4303 3.3.3: numbers never cycle, with 32 bits or 64; a rekey is asked for long before, and in the end nothing
+// leaves.
 TEST_F(Parts, SequenceNumbersRunOutWithoutWrapping) {
   spd_.replace({{TwoEngines::kPolicy, PolicyAction::protect, kit_.alice_side, kit_.bob_side, TwoEngines::kConnection}});
   for (const model::EsnId esn : {model::EsnId::no_esn, model::EsnId::esn}) {

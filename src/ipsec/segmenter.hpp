@@ -1,5 +1,5 @@
-// Segmenter: cuts a super-packet from TUN (TSO, USO) into the IP packets that it stands for, and completes partial checksums, so that
-// everything that goes into ESP is right by itself.
+// Segmenter: cuts a super-packet from TUN (TSO, USO) into the IP packets that it stands for, and completes partial
+// checksums, so that everything that goes into ESP is right by itself.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,8 @@ namespace culvert::ipsec {
 /// A view of one inner packet; valid as long as its bytes.
 class Segmenter {
  public:
-  /// Checks the offload facts against the headers; virtio's header length is not believed. `offload_mismatch` when they do not fit.
+  /// Checks the offload facts against the headers; virtio's header length is not believed. `offload_mismatch` when they
+  /// do not fit.
   [[nodiscard]] static Result<Segmenter, DropReason> make(const InnerPacket& packet, const net::PacketInfo& info);
 
   /// How many packets come out: 1 or more.

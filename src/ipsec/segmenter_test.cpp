@@ -34,8 +34,8 @@ Flow flow_of(net::Family family) {
 // As TUN hands it over: the checksum field holds the sum of the pseudo header only.
 Bytes with_partial_checksum(Bytes packet, std::size_t field_offset) {
   const net::PacketInfo info = net::parse_packet(packet).value();
-  const std::uint64_t pseudo = net::pseudo_header_sum(info.source, info.destination, info.protocol,
-                                                      info.total_length - info.header_length);
+  const std::uint64_t pseudo =
+      net::pseudo_header_sum(info.source, info.destination, info.protocol, info.total_length - info.header_length);
   store_be16(packet.data() + info.header_length + field_offset,
              static_cast<std::uint16_t>(~net::checksum_finish(pseudo)));
   return packet;
@@ -96,13 +96,13 @@ TEST_P(SegmenterFamilies, PartialChecksumsAreCompleted) {
   for (const std::size_t size : {0UL, 1UL, 2UL, 1357UL}) {
     const Bytes payload = random_bytes(random, size);
     const Bytes udp = udp_packet(flow, payload);
-    const auto whole_udp = cut(with_partial_checksum(udp, 6),
-                               {.checksum_partial = true, .checksum_start = start, .checksum_offset = 6});
+    const auto whole_udp =
+        cut(with_partial_checksum(udp, 6), {.checksum_partial = true, .checksum_start = start, .checksum_offset = 6});
     ASSERT_TRUE(whole_udp.has_value());
     EXPECT_EQ(whole_udp->at(0), udp);
     const Bytes tcp = tcp_packet(flow, 1, 0x10, payload);
-    const auto whole_tcp = cut(with_partial_checksum(tcp, 16),
-                               {.checksum_partial = true, .checksum_start = start, .checksum_offset = 16});
+    const auto whole_tcp =
+        cut(with_partial_checksum(tcp, 16), {.checksum_partial = true, .checksum_start = start, .checksum_offset = 16});
     ASSERT_TRUE(whole_tcp.has_value());
     EXPECT_EQ(whole_tcp->at(0), tcp);
   }
@@ -114,7 +114,8 @@ TEST_P(SegmenterFamilies, UdpChecksumIsNeverZero) {
   const auto start = static_cast<std::uint16_t>(net::ip_header_size(GetParam()));
   bool met = false;
   for (std::uint32_t value = 0; value < 0x10000 && !met; ++value) {
-    const Bytes packet = udp_packet(flow, Bytes{static_cast<std::uint8_t>(value >> 8), static_cast<std::uint8_t>(value)});
+    const Bytes packet =
+        udp_packet(flow, Bytes{static_cast<std::uint8_t>(value >> 8), static_cast<std::uint8_t>(value)});
     if (load_be16(packet.data() + start + 6) != 0xffff) continue;
     met = true;
     const auto whole = cut(with_partial_checksum(packet, 6),

@@ -10,7 +10,8 @@ bool selectors_match(const model::TrafficSelectors& source, const model::Traffic
     }
     return false;
   };
-  return any(source, packet.source, packet.source_port) && any(destination, packet.destination, packet.destination_port);
+  return any(source, packet.source, packet.source_port) &&
+         any(destination, packet.destination, packet.destination_port);
 }
 
 const Policy* Spd::find_outbound(const net::PacketInfo& packet) const {

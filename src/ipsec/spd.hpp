@@ -9,8 +9,8 @@
 
 namespace culvert::ipsec {
 
-/// True when a packet from a `source` selector to a `destination` selector is what the two lists describe: one of each, and both for
-/// the packet's protocol.
+/// True when a packet from a `source` selector to a `destination` selector is what the two lists describe: one of each,
+/// and both for the packet's protocol.
 [[nodiscard]] bool selectors_match(const model::TrafficSelectors& source, const model::TrafficSelectors& destination,
                                    const net::PacketInfo& packet);
 

@@ -22,7 +22,8 @@ TEST(Spd, FirstMatchDecides) {
   spd.replace({
       rule(1, PolicyAction::discard, {selector("10.0.0.0/8")}, {selector("192.0.2.7")}),
       rule(2, PolicyAction::bypass, {selector("10.0.0.0/8")}, {selector("192.0.2.0-192.0.2.10[udp/53-60]")}),
-      rule(3, PolicyAction::protect, {selector("0.0.0.0/0"), selector("::/0")}, {selector("192.0.2.0/24"), selector("2001:db8::/32")}),
+      rule(3, PolicyAction::protect, {selector("0.0.0.0/0"), selector("::/0")},
+           {selector("192.0.2.0/24"), selector("2001:db8::/32")}),
   });
   const auto found = [&spd](const Flow& flow, bool tcp = false) -> std::uint32_t {
     const Policy* const policy = spd.find_outbound(info_of(tcp ? tcp_packet(flow, 1, 0x10, {}) : udp_packet(flow, {})));
@@ -64,8 +65,7 @@ TEST(FlowCache, AgreesWithTheRulesAndForgetsOldGenerations) {
     Flow flow{address("10.1.0.1"), address("10.9.0.0"), 5, static_cast<std::uint16_t>(1000 + random.below(6))};
     const std::uint8_t octets[] = {10, 9, 0, static_cast<std::uint8_t>(random.below(18))};
     flow.destination = net::IpAddress::from_bytes(octets).value();
-    const net::PacketInfo info =
-        info_of(random.below(2) == 0 ? udp_packet(flow, {}) : tcp_packet(flow, 1, 0x10, {}));
+    const net::PacketInfo info = info_of(random.below(2) == 0 ? udp_packet(flow, {}) : tcp_packet(flow, 1, 0x10, {}));
     const FlowKey key = FlowKey::of(info);
     const FlowCache::Entry* const entry = cache.find(key);
     if (entry != nullptr) {

@@ -28,8 +28,8 @@ Result<model::Spi, DataPlaneError> SpiAllocator::allocate() {
   } else {
     return err(DataPlaneError::no_free_spi);
   }
-  // RFC 4303 2.1: 0 to 255 are reserved; with a generation of at least 1 and 4 bits or more the SPI lies above them unless the
-  // slots are few.
+  // RFC 4303 2.1: 0 to 255 are reserved; with a generation of at least 1 and 4 bits or more the SPI lies above them
+  // unless the slots are few.
   const std::uint32_t generations = std::uint32_t{1} << layout_.generation_bits();
   const std::uint32_t node = layout_.node_bits == 0 ? 0 : layout_.node << (32 - layout_.node_bits);
   std::uint32_t spi = 0;

@@ -12,8 +12,8 @@
 
 namespace culvert::ipsec {
 
-/// How an SPI of ours is cut, from the high bits down: node id | random generation | slot. The node id is there for a cluster of
-/// gateways that share one address. The generation is never 0, so no SPI falls into 0 to 255 (RFC 4303 2.1).
+/// How an SPI of ours is cut, from the high bits down: node id | random generation | slot. The node id is there for a
+/// cluster of gateways that share one address. The generation is never 0, so no SPI falls into 0 to 255 (RFC 4303 2.1).
 struct SpiLayout {
   unsigned node_bits = 6;
   unsigned slot_bits = 16;  // 65,536 SAs
@@ -24,8 +24,9 @@ struct SpiLayout {
   [[nodiscard]] std::uint32_t slot_of(model::Spi spi) const { return spi.value() & (capacity() - 1); }
 };
 
-/// Hands out each slot at most once at a time. Belongs to the control thread; engines only need the layout. A released slot rests while
-/// others are free, and its next generation differs, so that late packets of the old SA never meet a new one's SPI.
+/// Hands out each slot at most once at a time. Belongs to the control thread; engines only need the layout. A released
+/// slot rests while others are free, and its next generation differs, so that late packets of the old SA never meet a
+/// new one's SPI.
 class SpiAllocator {
  public:
   /// `random` must outlive the allocator.
@@ -42,7 +43,7 @@ class SpiAllocator {
   RandomSource& random_;
   std::vector<std::uint32_t> current_;  // by slot: the SPI in use, or the last one
   std::vector<bool> used_;
-  std::deque<std::uint32_t> resting_;   // released slots, the longest rested first
+  std::deque<std::uint32_t> resting_;  // released slots, the longest rested first
   std::uint32_t in_use_ = 0;
 };
 

@@ -1,8 +1,8 @@
 #include "ipsec/spi_allocator.hpp"
 
-#include <gtest/gtest.h>
-
 #include <set>
+
+#include <gtest/gtest.h>
 
 namespace culvert::ipsec {
 namespace {

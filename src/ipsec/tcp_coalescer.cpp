@@ -41,7 +41,8 @@ std::uint64_t pseudo_sum(const net::IpAddress& source, const net::IpAddress& des
                                 static_cast<std::uint32_t>(length));
 }
 
-// A plain data segment whose checksums are right: only such may be joined, or damage done before the tunnel would be covered up.
+// A plain data segment whose checksums are right: only such may be joined, or damage done before the tunnel would be
+// covered up.
 bool is_candidate(ByteView packet, const net::PacketInfo& info) {
   if (info.protocol != static_cast<std::uint8_t>(net::IpProtocol::tcp) || info.is_fragment) return false;
   const std::size_t plain = info.family == net::Family::v4 ? net::kIpv4HeaderSize : net::kIpv6HeaderSize;
@@ -51,8 +52,8 @@ bool is_candidate(ByteView packet, const net::PacketInfo& info) {
   if ((flags & ~kTcpPush) != kTcpAck) return false;
   if (info.family == net::Family::v4 && net::ipv4_header_checksum(packet.first(plain)) != 0) return false;
   const ByteView segment = packet.subspan(info.header_length);
-  return net::checksum_finish(
-             net::checksum_add(pseudo_sum(info.source, info.destination, segment.size()), segment)) == 0;
+  return net::checksum_finish(net::checksum_add(pseudo_sum(info.source, info.destination, segment.size()), segment)) ==
+         0;
 }
 
 }  // namespace

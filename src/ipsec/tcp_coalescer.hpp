@@ -1,4 +1,5 @@
-// TcpCoalescer: joins decapsulated TCP segments that follow each other into a super-packet, which TUN takes in one write.
+// TcpCoalescer: joins decapsulated TCP segments that follow each other into a super-packet, which TUN takes in one
+// write.
 #pragma once
 
 #include <cstdint>
@@ -9,12 +10,13 @@
 
 namespace culvert::ipsec {
 
-/// Takes packets in order and appends them to a list. Only neighbours are joined, and only inside one receive buffer, where the
-/// payload moves down over the ESP framing between them: nothing is allocated, no packet overtakes another.
+/// Takes packets in order and appends them to a list. Only neighbours are joined, and only inside one receive buffer,
+/// where the payload moves down over the ESP framing between them: nothing is allocated, no packet overtakes another.
 ///
-/// The rules are those of a careful GRO: segmenting the super-packet again gives the same packets. So: equal headers but for length,
-/// identification, sequence number, checksum and PSH; equal payload lengths, a shorter one only at the end; ACK and PSH as the only
-/// flags; PSH ends it; consecutive IPv4 identifications unless DF is set (RFC 6864: then they mean nothing).
+/// The rules are those of a careful GRO: segmenting the super-packet again gives the same packets. So: equal headers
+/// but for length, identification, sequence number, checksum and PSH; equal payload lengths, a shorter one only at the
+/// end; ACK and PSH as the only flags; PSH ends it; consecutive IPv4 identifications unless DF is set (RFC 6864: then
+/// they mean nothing).
 class TcpCoalescer {
  public:
   /// `buffer` tells receive buffers apart. `packet` lies in it, behind all packets added before from the same buffer.

@@ -15,8 +15,7 @@ std::vector<Bytes> pieces_of(const Flow& flow, const Bytes& payload, std::size_t
     const std::size_t size = std::min(step, payload.size() - at);
     Flow piece = flow;
     piece.identification = static_cast<std::uint16_t>(flow.identification + pieces.size());
-    pieces.push_back(tcp_packet(piece, static_cast<std::uint32_t>(1 + at), 0x10,
-                                ByteView(payload).subspan(at, size)));
+    pieces.push_back(tcp_packet(piece, static_cast<std::uint32_t>(1 + at), 0x10, ByteView(payload).subspan(at, size)));
   }
   return pieces;
 }
@@ -34,9 +33,8 @@ TEST_F(Trains, SuperPacketBecomesOneTrain) {
   for (const bool six : {false, true}) {
     const Flow flow = six ? pair_.v6 : pair_.v4;
     const Bytes payload = random_bytes(pair_.random, 60000);
-    const Offload offload{.segmentation = six ? Segmentation::tcp6 : Segmentation::tcp4,
-                          .segment_size = 1360,
-                          .checksum_partial = true};
+    const Offload offload{
+        .segmentation = six ? Segmentation::tcp6 : Segmentation::tcp4, .segment_size = 1360, .checksum_partial = true};
     const CollectingWire wire = pair_.alice_sends({tcp_packet(flow, 1, 0x10, payload)}, offload);
     ASSERT_EQ(wire.trains.size(), 1U);
     EXPECT_EQ(wire.trains[0].train.segments(), 45U);
@@ -54,9 +52,8 @@ TEST_F(Trains, SuperPacketComesOutAsOneWhenCoalescing) {
   pair.install(1);
   for (const bool six : {false, true}) {
     const Bytes payload = random_bytes(pair.random, 60000);
-    const Offload offload{.segmentation = six ? Segmentation::tcp6 : Segmentation::tcp4,
-                          .segment_size = 1360,
-                          .checksum_partial = true};
+    const Offload offload{
+        .segmentation = six ? Segmentation::tcp6 : Segmentation::tcp4, .segment_size = 1360, .checksum_partial = true};
     const Bytes super = tcp_packet(six ? pair.v6 : pair.v4, 1, 0x18, payload);
     const CollectingInner inner = pair.bob_receives_trains(pair.alice_sends({super}, offload).trains);
     ASSERT_EQ(inner.packets.size(), 1U);
@@ -76,13 +73,15 @@ TEST_F(Trains, BoundsOfATrainHold) {
   pair.install(1);
   for (const int step : {100, 536, 1400, 8000}) {
     const Bytes payload = random_bytes(pair.random, 50000);
-    const CollectingWire wire = pair.alice_sends({tcp_packet(pair.v4, 1, 0x10, payload)},
-                                                 {.segmentation = Segmentation::tcp4, .segment_size = static_cast<std::uint16_t>(step)});
+    const CollectingWire wire =
+        pair.alice_sends({tcp_packet(pair.v4, 1, 0x10, payload)},
+                         {.segmentation = Segmentation::tcp4, .segment_size = static_cast<std::uint16_t>(step)});
     for (const SentTrain& sent : wire.trains) {
       EXPECT_LE(sent.train.segments(), 7U);
       EXPECT_LE(sent.bytes.size(), 9000U);
     }
-    EXPECT_EQ(pair.bob_receives_trains(wire.trains).packets, pieces_of(pair.v4, payload, static_cast<std::size_t>(step)));
+    EXPECT_EQ(pair.bob_receives_trains(wire.trains).packets,
+              pieces_of(pair.v4, payload, static_cast<std::size_t>(step)));
   }
 }
 

@@ -1,4 +1,5 @@
-// How much of an SA is used up: lifetimes in packets and bytes (RFC 4301 4.4.2.1), and the sequence numbers (RFC 4303 3.3.3).
+// How much of an SA is used up: lifetimes in packets and bytes (RFC 4301 4.4.2.1), and the sequence numbers (RFC
+// 4303 3.3.3).
 #pragma once
 
 #include <cstdint>
@@ -24,8 +25,8 @@ class UseMeter {
  public:
   UseMeter(const UseBounds& bounds);
 
-  /// Room for `packets` more with `bytes` of inner packets in all? False when a hard bound would be passed; nothing is counted then, and
-  /// the direction stays closed.
+  /// Room for `packets` more with `bytes` of inner packets in all? False when a hard bound would be passed; nothing is
+  /// counted then, and the direction stays closed.
   [[nodiscard]] bool admit(std::uint64_t packets, std::uint64_t bytes) {
     if (__builtin_expect(packets_ + packets > quiet_packets_ || bytes_ + bytes > quiet_bytes_, 0)) {
       if (!admit_near_bound(packets, bytes)) return false;
@@ -58,8 +59,8 @@ class UseMeter {
   bool closed_ = false;
 };
 
-/// Hands out sequence numbers from 1 on, each once; the AEADs' IVs are the same numbers, so no IV repeats under one key (RFC 4106 3.1,
-/// RFC 7634 2).
+/// Hands out sequence numbers from 1 on, each once; the AEADs' IVs are the same numbers, so no IV repeats under one key
+/// (RFC 4106 3.1, RFC 7634 2).
 class SequenceCounter {
  public:
   explicit SequenceCounter(bool extended, std::uint64_t last_used = 0)

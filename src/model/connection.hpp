@@ -1,5 +1,5 @@
-// ConnectionConfig: one configured tunnel as all layers see it: who the peer is (RFC 4301's PAD entry), what to offer, what to protect.
-// The shared secret is deliberately not in it; it stays with whoever computes AUTH.
+// ConnectionConfig: one configured tunnel as all layers see it: who the peer is (RFC 4301's PAD entry), what to offer,
+// what to protect. The shared secret is deliberately not in it; it stays with whoever computes AUTH.
 #pragma once
 
 #include <optional>
@@ -40,7 +40,8 @@ struct ConnectionConfig {
   std::string name;
   SourcePlace place;
 
-  /// The peer's address, or nothing: any peer that authenticates as `remote_id` (responder only). `peer_name` is what the user wrote.
+  /// The peer's address, or nothing: any peer that authenticates as `remote_id` (responder only). `peer_name` is what
+  /// the user wrote.
   std::string peer_name;
   std::optional<net::IpAddress> peer;
   std::optional<net::IpAddress> local_address;
@@ -60,8 +61,9 @@ struct ConnectionConfig {
 
   Duration ike_lifetime = std::chrono::hours(4);
   Lifetime child_lifetime{.time = std::chrono::hours(1)};  // hard; the soft bound is `rekey_margin` before
-  double rekey_margin = 0.1;  // rekey at (1 - margin - jitter) of each bound; jitter below margin/2, so that two sides seldom collide
-  Duration liveness_interval = std::chrono::seconds(30);   // of silence before an empty INFORMATIONAL; 0 = never
+  double rekey_margin =
+      0.1;  // rekey at (1 - margin - jitter) of each bound; jitter below margin/2, so that two sides seldom collide
+  Duration liveness_interval = std::chrono::seconds(30);       // of silence before an empty INFORMATIONAL; 0 = never
   Duration nat_keepalive_interval = std::chrono::seconds(20);  // RFC 3948 4
   std::uint32_t replay_window = 1024;
   std::optional<std::uint16_t> inner_mtu;  // default: derived from the path

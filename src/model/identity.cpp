@@ -35,11 +35,11 @@ std::string Identity::to_string() const {
       return right_family ? address->to_string() : "malformed address 0x" + to_hex(data);
     }
     case IdentificationType::fqdn:
-    case IdentificationType::rfc822_addr:
-      return escaped(text);
+    case IdentificationType::rfc822_addr: return escaped(text);
     case IdentificationType::key_id: {
       const bool printable = !text.empty() && std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7f; });
-      return printable ? "keyid:" + escaped(text) : "keyid:0x" + to_hex(ByteView(data).first(std::min<std::size_t>(data.size(), 64)));
+      return printable ? "keyid:" + escaped(text)
+                       : "keyid:0x" + to_hex(ByteView(data).first(std::min<std::size_t>(data.size(), 64)));
     }
     default:
       return std::string(name_of(type)) + ":0x" + to_hex(ByteView(data).first(std::min<std::size_t>(data.size(), 64)));

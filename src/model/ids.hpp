@@ -7,7 +7,8 @@
 
 namespace culvert::model {
 
-/// Security Parameters Index of an ESP or AH SA (RFC 4301 4.1). 0 never names an SA; 1 to 255 are reserved (RFC 4303 2.1).
+/// Security Parameters Index of an ESP or AH SA (RFC 4301 4.1). 0 never names an SA; 1 to 255 are reserved (RFC
+/// 4303 2.1).
 using Spi = StrongId<struct SpiTag, std::uint32_t>;
 /// IKE SA SPI (RFC 7296 2.6). 0 stands for "not yet known".
 using IkeSpi = StrongId<struct IkeSpiTag, std::uint64_t>;

@@ -1,4 +1,5 @@
-// Proposals to and from the user's words, and what is offered by default. The choosing stands in proposal_selection.cpp.
+// Proposals to and from the user's words, and what is offered by default. The choosing stands in
+// proposal_selection.cpp.
 #include "model/proposal.hpp"
 
 #include <algorithm>
@@ -17,7 +18,8 @@ bool has(const Proposal& proposal, TransformType type) {
 
 bool is_aead(const Transform& transform) {
   const auto id = static_cast<EncryptionId>(transform.id);
-  return transform.type == TransformType::encryption && (id == EncryptionId::aes_gcm_16 || id == EncryptionId::chacha20_poly1305);
+  return transform.type == TransformType::encryption &&
+         (id == EncryptionId::aes_gcm_16 || id == EncryptionId::chacha20_poly1305);
 }
 
 // RFC 4868 2.1.2 and RFC 7296 2.13: where the user names only an integrity algorithm, the PRF is of the same hash.
@@ -52,14 +54,17 @@ std::optional<std::string> incomplete(const Proposal& proposal, std::string_view
       proposal.transforms, [](const Transform& t) { return t.type == TransformType::encryption && !is_aead(t); });
   // RFC 7296 3.3: combined-mode ciphers and others must be offered in separate proposals.
   if (any_aead && any_plain) {
-    return fmt::format("\"{}\" mixes a combined-mode cipher (GCM, ChaCha20-Poly1305) with another one; write them as two suites", text);
+    return fmt::format(
+        "\"{}\" mixes a combined-mode cipher (GCM, ChaCha20-Poly1305) with another one; write them as two suites",
+        text);
   }
   if (any_aead && has(proposal, TransformType::integrity)) {
     return fmt::format(
         "\"{}\" names an integrity algorithm beside a combined-mode cipher, which has its own; remove it{}", text,
         protocol == ProtocolId::ike ? " (for the PRF write prfsha256, prfsha384 or prfsha512)" : "");
   }
-  if (!any_aead && !has(proposal, TransformType::integrity)) return missing("integrity algorithm", TransformType::integrity);
+  if (!any_aead && !has(proposal, TransformType::integrity))
+    return missing("integrity algorithm", TransformType::integrity);
   if (protocol == ProtocolId::ike) {
     if (!has(proposal, TransformType::prf)) return missing("PRF", TransformType::prf);
     if (!has(proposal, TransformType::key_exchange)) return missing("key exchange", TransformType::key_exchange);
@@ -87,12 +92,13 @@ Result<Proposal, std::string> parse_proposal(ProtocolId protocol, std::string_vi
     const std::string_view word = text.substr(start, dash - start);
     const auto transform = transform_of(protocol, word);
     if (!transform) {
-      return err(fmt::format("\"{}\" in \"{}\" is not an algorithm that {} can use; encryption: {}; integrity: {}; {}key exchange: {}", word,
-                             text, protocol == ProtocolId::ike ? "IKE" : "ESP", allowed_words(protocol, TransformType::encryption),
-                             allowed_words(protocol, TransformType::integrity),
-                             protocol == ProtocolId::ike ? "PRF: " + allowed_words(protocol, TransformType::prf) + "; "
-                                                         : "sequence numbers: esn noesn; ",
-                             allowed_words(protocol, TransformType::key_exchange)));
+      return err(fmt::format(
+          "\"{}\" in \"{}\" is not an algorithm that {} can use; encryption: {}; integrity: {}; {}key exchange: {}",
+          word, text, protocol == ProtocolId::ike ? "IKE" : "ESP", allowed_words(protocol, TransformType::encryption),
+          allowed_words(protocol, TransformType::integrity),
+          protocol == ProtocolId::ike ? "PRF: " + allowed_words(protocol, TransformType::prf) + "; "
+                                      : "sequence numbers: esn noesn; ",
+          allowed_words(protocol, TransformType::key_exchange)));
     }
     if (std::ranges::find(proposal.transforms, *transform) != proposal.transforms.end()) {
       return err(fmt::format("\"{}\" stands twice in \"{}\"", word, text));
@@ -141,7 +147,8 @@ std::string to_string(const EspSuite& suite) {
 }
 
 std::vector<Proposal> default_ike_proposals() {
-  // RFC 8247: AEADs, SHA-2 PRFs, groups of at least 128 bits first; AES-CBC and MODP-2048 for peers that have nothing newer.
+  // RFC 8247: AEADs, SHA-2 PRFs, groups of at least 128 bits first; AES-CBC and MODP-2048 for peers that have nothing
+  // newer.
   return must_parse(
       ProtocolId::ike,
       {"aes256gcm16-aes128gcm16-chacha20poly1305-prfsha256-prfsha384-prfsha512-x25519-ecp256-ecp384-modp3072-modp2048",
@@ -149,21 +156,28 @@ std::vector<Proposal> default_ike_proposals() {
 }
 
 std::vector<Proposal> default_esp_proposals() {
-  // RFC 8221: AES-GCM and ChaCha20-Poly1305, then AES-CBC with SHA-2. Perfect forward secrecy is offered and not demanded, since many
-  // peers rekey without it by default.
+  // RFC 8221: AES-GCM and ChaCha20-Poly1305, then AES-CBC with SHA-2. Perfect forward secrecy is offered and not
+  // demanded, since many peers rekey without it by default.
   return must_parse(ProtocolId::esp,
                     {"aes128gcm16-aes256gcm16-chacha20poly1305-x25519-ecp256-ecp384-modp3072-modp2048-nopfs-esn-noesn",
                      "aes256-aes128-sha256-sha512-x25519-ecp256-ecp384-modp3072-modp2048-nopfs-esn-noesn"});
 }
 
-std::optional<crypto::PacketSuite> packet_suite(EncryptionId encryption, std::uint16_t key_bits, IntegrityId integrity) {
+std::optional<crypto::PacketSuite> packet_suite(EncryptionId encryption, std::uint16_t key_bits,
+                                                IntegrityId integrity) {
   crypto::PacketSuite suite;
   suite.key_bits = key_bits;
   switch (encryption) {
-    case EncryptionId::null: suite.cipher = crypto::CipherId::null; suite.key_bits = 0; break;
+    case EncryptionId::null:
+      suite.cipher = crypto::CipherId::null;
+      suite.key_bits = 0;
+      break;
     case EncryptionId::aes_cbc: suite.cipher = crypto::CipherId::aes_cbc; break;
     case EncryptionId::aes_gcm_16: suite.cipher = crypto::CipherId::aes_gcm_16; break;
-    case EncryptionId::chacha20_poly1305: suite.cipher = crypto::CipherId::chacha20_poly1305; suite.key_bits = 256; break;
+    case EncryptionId::chacha20_poly1305:
+      suite.cipher = crypto::CipherId::chacha20_poly1305;
+      suite.key_bits = 256;
+      break;
     default: return std::nullopt;
   }
   switch (integrity) {

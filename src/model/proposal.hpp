@@ -51,7 +51,8 @@ struct IkeSuite {
   friend bool operator==(const IkeSuite&, const IkeSuite&) = default;
 };
 
-/// The chosen algorithms of a Child SA. `key_exchange` is NONE when there is no perfect forward secrecy (and in IKE_AUTH).
+/// The chosen algorithms of a Child SA. `key_exchange` is NONE when there is no perfect forward secrecy (and in
+/// IKE_AUTH).
 struct EspSuite {
   EncryptionId encryption = EncryptionId::aes_gcm_16;
   std::uint16_t key_bits = 128;
@@ -61,21 +62,24 @@ struct EspSuite {
   friend bool operator==(const EspSuite&, const EspSuite&) = default;
 };
 
-/// The proposal that the user's text names: "aes256gcm16-prfsha256-x25519" (IKE) or "aes128gcm16-esn-noesn", "aes256-sha256-x25519" (ESP).
-/// Several transforms of one type are alternatives. The error is a sentence that names the word at fault and the words allowed there.
+/// The proposal that the user's text names: "aes256gcm16-prfsha256-x25519" (IKE) or "aes128gcm16-esn-noesn",
+/// "aes256-sha256-x25519" (ESP). Several transforms of one type are alternatives. The error is a sentence that names
+/// the word at fault and the words allowed there.
 [[nodiscard]] Result<Proposal, std::string> parse_proposal(ProtocolId protocol, std::string_view text);
 /// The same short words, "aes256gcm16-prfsha256-x25519"; foreign numbers as "encr-99".
 [[nodiscard]] std::string to_string(const Proposal& proposal);
 [[nodiscard]] std::string to_string(const IkeSuite& suite);
 [[nodiscard]] std::string to_string(const EspSuite& suite);
 
-/// What is offered and accepted when the user names nothing, numbered from 1: AEADs first, then AES-CBC with SHA-2 for peers without them.
+/// What is offered and accepted when the user names nothing, numbered from 1: AEADs first, then AES-CBC with SHA-2 for
+/// peers without them.
 [[nodiscard]] std::vector<Proposal> default_ike_proposals();
 [[nodiscard]] std::vector<Proposal> default_esp_proposals();
 
-/// The offered proposal to answer with: the first of ours that one of the peer's matches, reduced to one transform per type, with the
-/// offered number and SPI. RFC 7296 3.3.6: whole proposals only, never a mixture. With `prefer_method` the key exchange of that method wins
-/// where allowed (the KE payload is already there); `ignore_key_exchange` for IKE_AUTH, where Child SAs carry none (RFC 7296 1.2).
+/// The offered proposal to answer with: the first of ours that one of the peer's matches, reduced to one transform per
+/// type, with the offered number and SPI. RFC 7296 3.3.6: whole proposals only, never a mixture. With `prefer_method`
+/// the key exchange of that method wins where allowed (the KE payload is already there); `ignore_key_exchange` for
+/// IKE_AUTH, where Child SAs carry none (RFC 7296 1.2).
 struct ChosenProposal {
   Proposal proposal;
   IkeSuite ike;  // of the two only the one for the proposal's protocol is meaningful
@@ -85,14 +89,18 @@ struct SelectionOptions {
   KeyExchangeMethod prefer_method = KeyExchangeMethod::none;
   bool ignore_key_exchange = false;
 };
-[[nodiscard]] std::optional<ChosenProposal> select_proposal(const std::vector<Proposal>& offered, const std::vector<Proposal>& acceptable,
+[[nodiscard]] std::optional<ChosenProposal> select_proposal(const std::vector<Proposal>& offered,
+                                                            const std::vector<Proposal>& acceptable,
                                                             const SelectionOptions& options = {});
-/// The initiator's check of an answer (RFC 7296 2.7, 3.3.1): exactly one proposal, one transform per type that we offered, all of them among ours.
-[[nodiscard]] std::optional<ChosenProposal> accept_answer(const std::vector<Proposal>& answer, const std::vector<Proposal>& offered,
+/// The initiator's check of an answer (RFC 7296 2.7, 3.3.1): exactly one proposal, one transform per type that we
+/// offered, all of them among ours.
+[[nodiscard]] std::optional<ChosenProposal> accept_answer(const std::vector<Proposal>& answer,
+                                                          const std::vector<Proposal>& offered,
                                                           const SelectionOptions& options = {});
 
 /// From negotiated numbers to what the crypto layer runs; nothing where it has no such algorithm.
-[[nodiscard]] std::optional<crypto::PacketSuite> packet_suite(EncryptionId encryption, std::uint16_t key_bits, IntegrityId integrity);
+[[nodiscard]] std::optional<crypto::PacketSuite> packet_suite(EncryptionId encryption, std::uint16_t key_bits,
+                                                              IntegrityId integrity);
 [[nodiscard]] std::optional<crypto::HashId> prf_hash(PrfId prf);
 [[nodiscard]] std::optional<crypto::KeyExchangeId> key_exchange_id(KeyExchangeMethod method);
 

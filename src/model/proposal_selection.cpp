@@ -1,4 +1,5 @@
-// Choosing among proposals (RFC 7296 2.7, 3.3.1, 3.3.6): the responder's selection and the initiator's check of the answer.
+// Choosing among proposals (RFC 7296 2.7, 3.3.1, 3.3.6): the responder's selection and the initiator's check of the
+// answer.
 #include <algorithm>
 #include <array>
 
@@ -7,8 +8,8 @@
 namespace culvert::model {
 namespace {
 
-constexpr std::array kTypes = {TransformType::encryption, TransformType::prf, TransformType::integrity, TransformType::key_exchange,
-                               TransformType::esn};
+constexpr std::array kTypes = {TransformType::encryption, TransformType::prf, TransformType::integrity,
+                               TransformType::key_exchange, TransformType::esn};
 
 bool is_ours(TransformType type) { return std::ranges::find(kTypes, type) != kTypes.end(); }
 
@@ -20,10 +21,13 @@ std::vector<Transform> of_type(const Proposal& proposal, TransformType type) {
   return found;
 }
 
-bool holds(const std::vector<Transform>& list, const Transform& wanted) { return std::ranges::find(list, wanted) != list.end(); }
+bool holds(const std::vector<Transform>& list, const Transform& wanted) {
+  return std::ranges::find(list, wanted) != list.end();
+}
 
-// RFC 7296 3.3.3: integrity and key exchange may be left out, which means NONE, as may a listed NONE. ESN is mandatory for ESP, yet some
-// peers leave it out and mean 32-bit numbers. The others are never optional. All these defaults have the number 0.
+// RFC 7296 3.3.3: integrity and key exchange may be left out, which means NONE, as may a listed NONE. ESN is mandatory
+// for ESP, yet some peers leave it out and mean 32-bit numbers. The others are never optional. All these defaults have
+// the number 0.
 bool optional_type(ProtocolId protocol, TransformType type) {
   switch (type) {
     case TransformType::integrity: return true;
@@ -73,7 +77,9 @@ void put_in_suites(ChosenProposal& chosen, const Transform& transform) {
       chosen.ike.key_bits = chosen.esp.key_bits = transform.key_bits;
       break;
     case TransformType::prf: chosen.ike.prf = static_cast<PrfId>(transform.id); break;
-    case TransformType::integrity: chosen.ike.integrity = chosen.esp.integrity = static_cast<IntegrityId>(transform.id); break;
+    case TransformType::integrity:
+      chosen.ike.integrity = chosen.esp.integrity = static_cast<IntegrityId>(transform.id);
+      break;
     case TransformType::key_exchange:
       chosen.ike.key_exchange = chosen.esp.key_exchange = static_cast<KeyExchangeMethod>(transform.id);
       break;
@@ -135,13 +141,15 @@ std::optional<ChosenProposal> choose(const Proposal& ours, const Proposal& their
 
 bool one_per_type(const Proposal& proposal) {
   return std::ranges::all_of(proposal.transforms, [&](const Transform& transform) {
-    return std::ranges::count_if(proposal.transforms, [&](const Transform& t) { return t.type == transform.type; }) == 1;
+    return std::ranges::count_if(proposal.transforms, [&](const Transform& t) { return t.type == transform.type; }) ==
+           1;
   });
 }
 
 }  // namespace
 
-std::optional<ChosenProposal> select_proposal(const std::vector<Proposal>& offered, const std::vector<Proposal>& acceptable,
+std::optional<ChosenProposal> select_proposal(const std::vector<Proposal>& offered,
+                                              const std::vector<Proposal>& acceptable,
                                               const SelectionOptions& options) {
   for (const Proposal& ours : acceptable) {
     for (const Proposal& theirs : offered) {
@@ -153,12 +161,13 @@ std::optional<ChosenProposal> select_proposal(const std::vector<Proposal>& offer
 
 std::optional<ChosenProposal> accept_answer(const std::vector<Proposal>& answer, const std::vector<Proposal>& offered,
                                             const SelectionOptions& options) {
-  // RFC 7296 3.3: the answer holds exactly one proposal with one transform of each type, all of them offered under that number.
+  // RFC 7296 3.3: the answer holds exactly one proposal with one transform of each type, all of them offered under that
+  // number.
   if (answer.size() != 1 || !one_per_type(answer[0])) return std::nullopt;
   for (const Proposal& ours : offered) {
     if (ours.number != answer[0].number || ours.protocol != answer[0].protocol) continue;
-    const bool all_offered =
-        std::ranges::all_of(answer[0].transforms, [&](const Transform& t) { return !t.unknown_attribute && holds(ours.transforms, t); });
+    const bool all_offered = std::ranges::all_of(
+        answer[0].transforms, [&](const Transform& t) { return !t.unknown_attribute && holds(ours.transforms, t); });
     if (!all_offered) return std::nullopt;
     return choose(ours, answer[0], options);
   }

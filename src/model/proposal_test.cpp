@@ -1,8 +1,8 @@
 #include "model/proposal.hpp"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
+
+#include <gtest/gtest.h>
 
 namespace culvert::model {
 namespace {
@@ -12,7 +12,8 @@ Proposal esp(std::string_view text) { return parse_proposal(ProtocolId::esp, tex
 
 TEST(ParseProposal, WordsBecomeTransforms) {
   EXPECT_EQ(to_string(ike("aes256gcm16-prfsha384-x25519")), "aes256gcm16-prfsha384-x25519");
-  EXPECT_EQ(to_string(ike("aes256-sha256-modp2048")), "aes256-sha256-modp2048-prfsha256") << "the PRF follows the integrity algorithm";
+  EXPECT_EQ(to_string(ike("aes256-sha256-modp2048")), "aes256-sha256-modp2048-prfsha256")
+      << "the PRF follows the integrity algorithm";
   EXPECT_EQ(to_string(esp("aes128gcm16")), "aes128gcm16-esn-noesn");
   EXPECT_EQ(to_string(esp("null-sha256-noesn")), "null-sha256-noesn");
 }
@@ -35,21 +36,24 @@ TEST(ParseProposal, ErrorsNameTheWordAndTheWayOut) {
 }
 
 TEST(SelectProposal, OursDecideTheOrderTheirsTheSet) {
-  const auto chosen = select_proposal({ike("aes128-sha256-x25519"), ike("aes128gcm16-aes256gcm16-prfsha256-ecp256-x25519")},
-                                      {ike("aes256gcm16-aes128gcm16-prfsha256-x25519-ecp256"), ike("aes128-sha256-x25519")});
+  const auto chosen =
+      select_proposal({ike("aes128-sha256-x25519"), ike("aes128gcm16-aes256gcm16-prfsha256-ecp256-x25519")},
+                      {ike("aes256gcm16-aes128gcm16-prfsha256-x25519-ecp256"), ike("aes128-sha256-x25519")});
   ASSERT_TRUE(chosen);
   EXPECT_EQ(to_string(chosen->ike), "aes256gcm16-prfsha256-x25519");
 }
 
 TEST(SelectProposal, TheKeyExchangeAlreadySentIsPreferred) {
-  const auto chosen = select_proposal({ike("aes256gcm16-prfsha256-ecp256-x25519")}, {ike("aes256gcm16-prfsha256-x25519-ecp256")},
-                                      {.prefer_method = KeyExchangeMethod::ecp_256});
+  const auto chosen =
+      select_proposal({ike("aes256gcm16-prfsha256-ecp256-x25519")}, {ike("aes256gcm16-prfsha256-x25519-ecp256")},
+                      {.prefer_method = KeyExchangeMethod::ecp_256});
   ASSERT_TRUE(chosen);
   EXPECT_EQ(chosen->ike.key_exchange, KeyExchangeMethod::ecp_256);
 }
 
 TEST(SelectProposal, NeverMixesTwoProposals) {  // RFC 7296 3.3.6
-  EXPECT_FALSE(select_proposal({ike("aes128-sha256-x25519"), ike("aes256-sha512-ecp256")}, {ike("aes128-sha512-x25519")}));
+  EXPECT_FALSE(
+      select_proposal({ike("aes128-sha256-x25519"), ike("aes256-sha512-ecp256")}, {ike("aes128-sha512-x25519")}));
 }
 
 TEST(SelectProposal, UnknownTransformTypesAndAttributesAreNeverChosen) {  // RFC 7296 3.3.6
@@ -61,12 +65,11 @@ TEST(SelectProposal, UnknownTransformTypesAndAttributesAreNeverChosen) {  // RFC
   EXPECT_FALSE(select_proposal({offered}, default_ike_proposals()));
 }
 
-TEST(SelectProposal, KeyLengthMustAgree) {
-  EXPECT_FALSE(select_proposal({esp("aes256gcm16")}, {esp("aes128gcm16")}));
-}
+TEST(SelectProposal, KeyLengthMustAgree) { EXPECT_FALSE(select_proposal({esp("aes256gcm16")}, {esp("aes128gcm16")})); }
 
 TEST(SelectProposal, InIkeAuthTheKeyExchangeIsIgnored) {  // RFC 7296 1.2
-  const auto chosen = select_proposal({esp("aes128gcm16-noesn")}, {esp("aes128gcm16-x25519")}, {.ignore_key_exchange = true});
+  const auto chosen =
+      select_proposal({esp("aes128gcm16-noesn")}, {esp("aes128gcm16-x25519")}, {.ignore_key_exchange = true});
   ASSERT_TRUE(chosen);
   EXPECT_EQ(chosen->esp.key_exchange, KeyExchangeMethod::none);
   EXPECT_FALSE(select_proposal({esp("aes128gcm16-noesn")}, {esp("aes128gcm16-x25519")})) << "a rekey demands it";
@@ -91,7 +94,8 @@ TEST(AcceptAnswer, OnlyOneWholeProposalOfOurs) {
   EXPECT_FALSE(accept_answer({answer, answer}, offered)) << "two proposals";
   EXPECT_FALSE(accept_answer({}, offered));
   EXPECT_FALSE(accept_answer({ike("aes192gcm16-prfsha256-ecp256")}, offered)) << "not offered";
-  EXPECT_FALSE(accept_answer({ike("aes128gcm16-aes256gcm16-prfsha256-ecp256")}, offered)) << "two transforms of one type";
+  EXPECT_FALSE(accept_answer({ike("aes128gcm16-aes256gcm16-prfsha256-ecp256")}, offered))
+      << "two transforms of one type";
   auto other_number = answer;
   other_number.number = 2;
   EXPECT_FALSE(accept_answer({other_number}, offered));

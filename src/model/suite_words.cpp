@@ -55,7 +55,8 @@ std::optional<Transform> transform_of(ProtocolId protocol, std::string_view word
 
 std::string word_of(const Transform& wanted) {
   for (const SuiteWord& row : kWords) {
-    if (row.transform.type == wanted.type && row.transform.id == wanted.id && row.transform.key_bits == wanted.key_bits) {
+    if (row.transform.type == wanted.type && row.transform.id == wanted.id &&
+        row.transform.key_bits == wanted.key_bits) {
       return std::string(row.word);
     }
   }

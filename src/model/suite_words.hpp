@@ -1,4 +1,5 @@
-// The short words by which users name algorithms ("aes256gcm16", "prfsha256", "x25519"), one table for parsing and printing.
+// The short words by which users name algorithms ("aes256gcm16", "prfsha256", "x25519"), one table for parsing and
+// printing.
 #pragma once
 
 #include <optional>

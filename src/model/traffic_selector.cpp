@@ -15,9 +15,10 @@ struct ProtocolName {
 };
 
 // IANA "Assigned Internet Protocol Numbers", the ones that people write in policies.
-constexpr ProtocolName kProtocols[] = {{1, "icmp"},  {2, "igmp"},  {4, "ipv4"}, {6, "tcp"},      {17, "udp"},  {33, "dccp"},
-                                       {41, "ipv6"}, {47, "gre"},  {50, "esp"}, {51, "ah"},      {58, "icmpv6"}, {89, "ospf"},
-                                       {103, "pim"}, {112, "vrrp"}, {132, "sctp"}, {135, "mobility"}, {136, "udplite"}};
+constexpr ProtocolName kProtocols[] = {{1, "icmp"},       {2, "igmp"},     {4, "ipv4"},  {6, "tcp"},    {17, "udp"},
+                                       {33, "dccp"},      {41, "ipv6"},    {47, "gre"},  {50, "esp"},   {51, "ah"},
+                                       {58, "icmpv6"},    {89, "ospf"},    {103, "pim"}, {112, "vrrp"}, {132, "sctp"},
+                                       {135, "mobility"}, {136, "udplite"}};
 
 std::string protocol_text(std::uint8_t number) {
   for (const ProtocolName& row : kProtocols) {

@@ -1,4 +1,5 @@
-// TrafficSelector: which packets an SA may carry (RFC 7296 2.9 and 3.13, RFC 4301 4.4.1.1), and the set operations of narrowing.
+// TrafficSelector: which packets an SA may carry (RFC 7296 2.9 and 3.13, RFC 4301 4.4.1.1), and the set operations of
+// narrowing.
 #pragma once
 
 #include <cstdint>
@@ -25,10 +26,12 @@ struct TrafficSelector {
   [[nodiscard]] bool is_opaque() const { return start_port == 0xffff && end_port == 0; }
   [[nodiscard]] bool any_port() const { return start_port == 0 && end_port == 0xffff; }
   /// `ports_visible` false (a later fragment, a protocol without ports) matches only selectors for any port or OPAQUE.
-  [[nodiscard]] bool matches(const net::IpAddress& address, std::uint8_t packet_protocol, bool ports_visible, std::uint16_t port) const;
+  [[nodiscard]] bool matches(const net::IpAddress& address, std::uint8_t packet_protocol, bool ports_visible,
+                             std::uint16_t port) const;
   [[nodiscard]] bool contains(const TrafficSelector& other) const;
   [[nodiscard]] std::optional<TrafficSelector> intersection(const TrafficSelector& other) const;
-  /// "10.0.0.0/8", "10.0.0.1-10.0.0.9[tcp/80-90]", "2001:db8::/32[udp]"; ICMP by type and code: "0.0.0.0/0[icmp/8]", "[icmp/3.4]".
+  /// "10.0.0.0/8", "10.0.0.1-10.0.0.9[tcp/80-90]", "2001:db8::/32[udp]"; ICMP by type and code: "0.0.0.0/0[icmp/8]",
+  /// "[icmp/3.4]".
   [[nodiscard]] std::string to_string() const;
   /// The same form; protocol by name (tcp, udp, icmp, icmpv6, sctp, gre, ...) or number.
   [[nodiscard]] static std::optional<TrafficSelector> parse(std::string_view text);
@@ -37,9 +40,10 @@ struct TrafficSelector {
 
 using TrafficSelectors = std::vector<TrafficSelector>;
 
-/// What of `proposed` the `policy` allows, in the order of `proposed`, without selectors contained in others; empty when nothing.
-/// RFC 7296 2.9: the responder narrows to the intersection. At most `limit` selectors come back.
-[[nodiscard]] TrafficSelectors narrow(const TrafficSelectors& proposed, const TrafficSelectors& policy, std::size_t limit = 64);
+/// What of `proposed` the `policy` allows, in the order of `proposed`, without selectors contained in others; empty
+/// when nothing. RFC 7296 2.9: the responder narrows to the intersection. At most `limit` selectors come back.
+[[nodiscard]] TrafficSelectors narrow(const TrafficSelectors& proposed, const TrafficSelectors& policy,
+                                      std::size_t limit = 64);
 /// True when every selector of `inner` lies within one of `outer`.
 [[nodiscard]] bool is_subset(const TrafficSelectors& inner, const TrafficSelectors& outer);
 [[nodiscard]] std::string to_string(const TrafficSelectors& selectors);

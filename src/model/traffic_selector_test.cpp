@@ -12,15 +12,17 @@ TrafficSelector ts(std::string_view text) {
 }
 
 TEST(TrafficSelector, TextRoundTrips) {
-  for (const auto* text : {"10.0.0.0/8", "10.0.0.1-10.0.0.9[tcp/80-90]", "2001:db8::/32[udp]", "0.0.0.0/0[icmp/8]", "0.0.0.0/0[icmp/3.4]",
-                           "192.0.2.1[gre]", "10.0.0.0/8[99]", "10.0.0.0/8[tcp/opaque]", "10.0.0.0/8[tcp/443]"}) {
+  for (const auto* text :
+       {"10.0.0.0/8", "10.0.0.1-10.0.0.9[tcp/80-90]", "2001:db8::/32[udp]", "0.0.0.0/0[icmp/8]", "0.0.0.0/0[icmp/3.4]",
+        "192.0.2.1[gre]", "10.0.0.0/8[99]", "10.0.0.0/8[tcp/opaque]", "10.0.0.0/8[tcp/443]"}) {
     EXPECT_EQ(ts(text).to_string(), text);
   }
 }
 
 TEST(TrafficSelector, RefusesWhatItCannotMean) {
-  for (const auto* text : {"", "10.0.0.0/33", "10.0.0.9-10.0.0.1", "10.0.0.0/8[tcp", "10.0.0.0/8[nosuch]", "10.0.0.0/8[tcp/90-80]",
-                           "10.0.0.0/8[tcp/70000]", "10.0.0.0/8[icmp/300]", "10.0.0.1-2001:db8::1", "10.0.0.0/8[tcp/]"}) {
+  for (const auto* text :
+       {"", "10.0.0.0/33", "10.0.0.9-10.0.0.1", "10.0.0.0/8[tcp", "10.0.0.0/8[nosuch]", "10.0.0.0/8[tcp/90-80]",
+        "10.0.0.0/8[tcp/70000]", "10.0.0.0/8[icmp/300]", "10.0.0.1-2001:db8::1", "10.0.0.0/8[tcp/]"}) {
     EXPECT_FALSE(TrafficSelector::parse(text)) << text;
   }
 }

@@ -1,8 +1,8 @@
-// The engine without I/O: ns per packet to seal and to open, by suite, packet size and number of SAs used in turn, ESN and replay window
-// on. The raw cipher stands beside it as the baseline of the same run. "time per item" is per packet.
-#include <benchmark/benchmark.h>
-
+// The engine without I/O: ns per packet to seal and to open, by suite, packet size and number of SAs used in turn, ESN
+// and replay window on. The raw cipher stands beside it as the baseline of the same run. "time per item" is per packet.
 #include <string>
+
+#include <benchmark/benchmark.h>
 
 #include "ipsec/engine_test_kit.hpp"
 
@@ -42,8 +42,8 @@ struct Fleet {
   Fleet(const model::EspSuite& suite, std::size_t count, std::size_t size, const EngineOptions& options = {})
       : pair(options) {
     // One rule and one connection per SA would measure the rules; one rule for all measures the engine.
-    pair.alice.set_policies({{TwoEngines::kPolicy, PolicyAction::protect, pair.alice_side, pair.bob_side,
-                              TwoEngines::kConnection}});
+    pair.alice.set_policies(
+        {{TwoEngines::kPolicy, PolicyAction::protect, pair.alice_side, pair.bob_side, TwoEngines::kConnection}});
     for (std::size_t i = 0; i < count; ++i) {
       const std::uint8_t octets[] = {10, 2, static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i)};
       Flow flow = pair.v4;
@@ -82,7 +82,8 @@ EngineOptions bench_options() {
 }
 
 void seal(benchmark::State& state, const model::EspSuite& suite) {
-  Fleet fleet(suite, static_cast<std::size_t>(state.range(1)), static_cast<std::size_t>(state.range(0)), bench_options());
+  Fleet fleet(suite, static_cast<std::size_t>(state.range(1)), static_cast<std::size_t>(state.range(0)),
+              bench_options());
   DiscardingWire wire;
   for (auto _ : state) fleet.pair.alice.outbound(fleet.next(), fleet.pair.now, wire);
   CHECK(all_drops(fleet.pair.alice) == 0);
@@ -92,7 +93,8 @@ void seal(benchmark::State& state, const model::EspSuite& suite) {
 // Opening uses the packets up, so each round seals new ones first, with the clock stopped.
 void open(benchmark::State& state, const model::EspSuite& suite) {
   constexpr std::size_t kCallsPerRound = 16;
-  Fleet fleet(suite, static_cast<std::size_t>(state.range(1)), static_cast<std::size_t>(state.range(0)), bench_options());
+  Fleet fleet(suite, static_cast<std::size_t>(state.range(1)), static_cast<std::size_t>(state.range(0)),
+              bench_options());
   DiscardingInner inner;
   for (auto _ : state) {
     state.PauseTiming();
@@ -122,7 +124,8 @@ void raw_seal(benchmark::State& state, const model::EspSuite& suite) {
       model::packet_suite(suite.encryption, suite.key_bits, suite.integrity).value();
   const crypto::SuiteSizes sizes = crypto::sizes_of(packet_suite);
   auto cipher = crypto::make_packet_cipher(packet_suite, random_bytes(random, sizes.encryption_key),
-                                           random_bytes(random, sizes.integrity_key)).value();
+                                           random_bytes(random, sizes.integrity_key))
+                    .value();
   state.SetLabel(cipher->backend());
   const std::size_t alignment = std::max<std::size_t>(4, sizes.block);
   const std::size_t text = (static_cast<std::size_t>(state.range(0)) + 2 + alignment - 1) / alignment * alignment;
@@ -153,7 +156,8 @@ void seal_super(benchmark::State& state) {
   pair.set_policies();
   pair.install(1);
   const Bytes packet = tcp_packet(pair.v4, 1, 0x10, Bytes(1360 * 44));
-  InnerBuffer buffer(packet, {.segmentation = Offload::Segmentation::tcp4, .segment_size = 1360, .checksum_partial = true});
+  InnerBuffer buffer(packet,
+                     {.segmentation = Offload::Segmentation::tcp4, .segment_size = 1360, .checksum_partial = true});
   const InnerPacket view = buffer.view();
   DiscardingWire wire;
   for (auto _ : state) pair.alice.outbound({&view, 1}, pair.now, wire);
@@ -194,13 +198,16 @@ int main(int argc, char** argv) {
     const std::string name = named.name;
     const model::EspSuite suite = named.suite;
     for (const std::int64_t size : {64, 512, 1400}) {
-      benchmark::RegisterBenchmark(("cipher/" + name).c_str(), [suite](auto& state) { raw_seal(state, suite); })
-          ->Args({size, 1});
+      benchmark::RegisterBenchmark(("cipher/" + name).c_str(), [suite](auto& state) {
+        raw_seal(state, suite);
+      })->Args({size, 1});
       for (const std::int64_t sas : {1, 100, 1000}) {
-        benchmark::RegisterBenchmark(("seal/" + name).c_str(), [suite](auto& state) { seal(state, suite); })
-            ->Args({size, sas});
-        benchmark::RegisterBenchmark(("open/" + name).c_str(), [suite](auto& state) { open(state, suite); })
-            ->Args({size, sas});
+        benchmark::RegisterBenchmark(("seal/" + name).c_str(), [suite](auto& state) {
+          seal(state, suite);
+        })->Args({size, sas});
+        benchmark::RegisterBenchmark(("open/" + name).c_str(), [suite](auto& state) {
+          open(state, suite);
+        })->Args({size, sas});
       }
     }
   }

@@ -1,10 +1,11 @@
-// The engine with known keys. The input is a script: the first octet chooses the suite and, by its high bit, coalescing; then records
+// The engine with known keys. The input is a script: the first octet chooses the suite and, by its high bit,
+// coalescing; then records
 //
 //   kind, tos, length (2 octets), data
 //
-// follow: data as a raw datagram, as plaintext that is sealed (so that it gets past the ICV), as an inner packet that gets its trailer
-// and is sealed, as a GRO train, or as an inner packet with offload facts on its way out, whose trains then come in at the other side.
-// Whatever comes out must be a whole IP packet that the SA may carry.
+// follow: data as a raw datagram, as plaintext that is sealed (so that it gets past the ICV), as an inner packet that
+// gets its trailer and is sealed, as a GRO train, or as an inner packet with offload facts on its way out, whose trains
+// then come in at the other side. Whatever comes out must be a whole IP packet that the SA may carry.
 #include <cstdint>
 
 #include "base/check.hpp"
@@ -46,9 +47,9 @@ class Run {
         return receive({sealer_->seal(++sequence_, text)}, tos, 0);
       }
       case sealed_inner:
-        return receive({sealer_->seal_inner(++sequence_, data,
-                                            (tos & 0x80) != 0 ? net::IpProtocol::ipv6 : net::IpProtocol::ipv4)},
-                       tos, 0);
+        return receive(
+            {sealer_->seal_inner(++sequence_, data, (tos & 0x80) != 0 ? net::IpProtocol::ipv6 : net::IpProtocol::ipv4)},
+            tos, 0);
       case train: {
         // A right packet, then the data cut at its size.
         const Bytes first = sealer_->seal_inner(++sequence_, udp_packet(pair_.v4, Bytes(tos)), net::IpProtocol::ipv4);
@@ -65,10 +66,8 @@ class Run {
     for (Bytes& packet : packets) {
       // So that mutations need not guess the SPI.
       if (packet.size() >= 4 && packet[0] != 0) store_be32(packet.data(), spi_.value());
-      inputs.push_back({.path = {pair_.path.remote, pair_.path.local},
-                        .tos = tos,
-                        .segment_size = segment_size,
-                        .bytes = packet});
+      inputs.push_back(
+          {.path = {pair_.path.remote, pair_.path.local}, .tos = tos, .segment_size = segment_size, .bytes = packet});
     }
     CollectingInner inner;
     pair_.bob.inbound(inputs, pair_.now, inner);

@@ -1,14 +1,15 @@
-// Two engines and a bad network between them, beside a model that knows what must arrive: exactly the packets that were sent, did not
-// get lost, came for the first time, within the replay window and while their SA stood. Rekeys go on all the time.
+// Two engines and a bad network between them, beside a model that knows what must arrive: exactly the packets that were
+// sent, did not get lost, came for the first time, within the replay window and while their SA stood. Rekeys go on all
+// the time.
 //
-// After every step: what arrived is what the model says, in order; no (SPI, IV) was ever used twice; nothing left that is not ESP of a
-// standing SA, and no plaintext shows in it.
-#include <gtest/gtest.h>
-
+// After every step: what arrived is what the model says, in order; no (SPI, IV) was ever used twice; nothing left that
+// is not ESP of a standing SA, and no plaintext shows in it.
 #include <algorithm>
 #include <deque>
 #include <map>
 #include <set>
+
+#include <gtest/gtest.h>
 
 #include "ipsec/engine_test_kit.hpp"
 
@@ -44,12 +45,12 @@ struct Datagram {
 // One side as the model sees it.
 struct Side {
   Engine* engine = nullptr;
-  net::Path path;  // as this side sees it
-  std::vector<std::uint32_t> send_spis;  // oldest first
-  std::map<std::uint32_t, PlainWindow> windows;            // by inbound SPI
-  std::map<std::uint32_t, Instant> ends;                   // inbound SPIs that linger
-  std::set<std::pair<std::uint32_t, Bytes>> ivs;           // that this side has sent
-  std::deque<Datagram> in_flight;                          // towards this side
+  net::Path path;                                 // as this side sees it
+  std::vector<std::uint32_t> send_spis;           // oldest first
+  std::map<std::uint32_t, PlainWindow> windows;   // by inbound SPI
+  std::map<std::uint32_t, Instant> ends;          // inbound SPIs that linger
+  std::set<std::pair<std::uint32_t, Bytes>> ivs;  // that this side has sent
+  std::deque<Datagram> in_flight;                 // towards this side
   std::uint64_t arrived = 0;
 };
 
@@ -65,8 +66,8 @@ std::vector<Profile> profiles() {
   std::size_t i = 0;
   for (const NamedSuite& suite : all_suites()) {
     ++i;
-    list.push_back({suite.name, suite.suite, i % 3 == 0 ? model::Encapsulation::esp : model::Encapsulation::udp,
-                    i % 2 == 0});
+    list.push_back(
+        {suite.name, suite.suite, i % 3 == 0 ? model::Encapsulation::esp : model::Encapsulation::udp, i % 2 == 0});
   }
   return list;
 }
@@ -186,7 +187,8 @@ class World {
     const std::size_t count = 1 + random_.below(40);
     for (std::size_t i = 0; i < count && !side.in_flight.empty(); ++i) {
       // Mostly in order, sometimes from further behind.
-      const std::size_t at = random_.below(5) == 0 ? random_.below(std::min<std::size_t>(side.in_flight.size(), 200)) : 0;
+      const std::size_t at =
+          random_.below(5) == 0 ? random_.below(std::min<std::size_t>(side.in_flight.size(), 200)) : 0;
       const Datagram datagram = side.in_flight[at];
       if (random_.below(12) == 0) batch.push_back(forged(datagram));
       if (random_.below(12) == 0) batch.push_back(truncated(datagram));
@@ -308,8 +310,9 @@ TEST(NoPlaintext, InAnyState) {
     switch (random.below(10)) {
       case 0: {
         const bool protect = random.below(3) != 0;
-        pair.alice.set_policies({{TwoEngines::kPolicy, protect ? PolicyAction::protect : PolicyAction::discard,
-                                  pair.alice_side, pair.bob_side, model::ConnectionId{random.below(2) == 0 ? 7U : 8U}}});
+        pair.alice.set_policies(
+            {{TwoEngines::kPolicy, protect ? PolicyAction::protect : PolicyAction::discard, pair.alice_side,
+              pair.bob_side, model::ConnectionId{random.below(2) == 0 ? 7U : 8U}}});
         break;
       }
       case 1: {

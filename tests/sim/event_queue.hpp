@@ -1,4 +1,5 @@
-// EventQueue: virtual time. Events of one instant run in the order in which they were planned, so a run repeats exactly.
+// EventQueue: virtual time. Events of one instant run in the order in which they were planned, so a run repeats
+// exactly.
 #pragma once
 
 #include <algorithm>
@@ -23,7 +24,8 @@ class EventQueue {
   }
   void after(Duration delay, Action action) { at(now_ + delay, std::move(action)); }
 
-  /// Runs the next event that is due no later than `until`. Without one, the time becomes `until` and the answer is false.
+  /// Runs the next event that is due no later than `until`. Without one, the time becomes `until` and the answer is
+  /// false.
   bool run_next(Instant until) {
     if (heap_.empty() || heap_.front().when > until) {
       now_ = std::max(now_, until);

@@ -10,7 +10,9 @@ namespace {
 
 constexpr std::uint16_t kInnerPort = 7;
 
-std::size_t ip_header_size(ByteView packet) { return packet[0] >> 4 == 4 ? net::kIpv4HeaderSize : net::kIpv6HeaderSize; }
+std::size_t ip_header_size(ByteView packet) {
+  return packet[0] >> 4 == 4 ? net::kIpv4HeaderSize : net::kIpv6HeaderSize;
+}
 
 }  // namespace
 
@@ -75,7 +77,8 @@ InnerId Ledger::next(Side from) {
 void Ledger::delivered(Side at, ByteView packet) {
   const auto id = read_inner(packet);
   if (!id) return log_.fail("{} delivered an inner packet that nobody sent: {}", name_of(at), to_hex(packet));
-  if (!known(*id) || side_of(*id) == at) return log_.fail("{} delivered inner packet {:x}, which was never sent to it", name_of(at), *id);
+  if (!known(*id) || side_of(*id) == at)
+    return log_.fail("{} delivered inner packet {:x}, which was never sent to it", name_of(at), *id);
   Entry& known_packet = entry(*id);
   if (known_packet.delivered) return log_.fail("{} delivered inner packet {:x} twice", name_of(at), *id);
   known_packet.delivered = true;

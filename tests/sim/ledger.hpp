@@ -18,7 +18,8 @@ namespace culvert::sim {
 inline constexpr std::array<std::uint8_t, 8> kInnerMagic{0xc7, 0x1e, 0x42, 0x9a, 0x5d, 0x0b, 0xf3, 0x68};
 
 /// The UDP packet of an id: its payload, and so the whole packet, follows from id, addresses and size.
-[[nodiscard]] Bytes make_inner(InnerId id, const net::IpAddress& source, const net::IpAddress& destination, std::size_t payload);
+[[nodiscard]] Bytes make_inner(InnerId id, const net::IpAddress& source, const net::IpAddress& destination,
+                               std::size_t payload);
 /// The id of a packet made by make_inner, whole and unchanged; nothing for any other bytes.
 [[nodiscard]] std::optional<InnerId> read_inner(ByteView packet);
 
@@ -39,7 +40,8 @@ class Ledger {
   void sent_as_esp(InnerId id) { ++entry(id).copies; }
   void duplicated(InnerId id) { ++entry(id).copies; }
   void dropped(InnerId id) { ++entry(id).drops; }
-  /// What came out of a host's tunnel: fails the run for a packet that was never sent, that is not for this side, or that came before.
+  /// What came out of a host's tunnel: fails the run for a packet that was never sent, that is not for this side, or
+  /// that came before.
   void delivered(Side at, ByteView packet);
   [[nodiscard]] bool was_delivered(InnerId id) const { return entry(id).delivered; }
 

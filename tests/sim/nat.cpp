@@ -7,7 +7,8 @@ namespace culvert::sim {
 bool Nat::outbound(Packet& packet, Instant now) {
   if (packet.kind == model::Encapsulation::esp) return false;
   std::erase_if(mappings_, [&](const auto& entry) { return now - entry.second.used > idle_timeout_; });
-  auto found = std::ranges::find_if(mappings_, [&](const auto& entry) { return entry.second.inside_port == packet.source.port; });
+  auto found = std::ranges::find_if(mappings_,
+                                    [&](const auto& entry) { return entry.second.inside_port == packet.source.port; });
   while (found == mappings_.end()) {
     const auto port = static_cast<std::uint16_t>(20000 + random_.below(40000));
     const auto [added, fresh] = mappings_.try_emplace(port, Mapping{packet.source.port, now});

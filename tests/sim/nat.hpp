@@ -1,5 +1,5 @@
-// Nat: an address and port translator in front of one host (RFC 4787: endpoint-independent mapping and filtering, mappings that
-// expire when idle), which can forget all mappings at once as a rebooted or overloaded one does.
+// Nat: an address and port translator in front of one host (RFC 4787: endpoint-independent mapping and filtering,
+// mappings that expire when idle), which can forget all mappings at once as a rebooted or overloaded one does.
 #pragma once
 
 #include <cstdint>

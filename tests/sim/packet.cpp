@@ -34,15 +34,17 @@ std::string describe(const WireView& view) {
   if (view.kind == WireKind::keepalive) return "NAT-keepalive";
   if (view.kind == WireKind::esp) {
     if (view.body.size() < 8) return fmt::format("ESP of {} octets", view.body.size());
-    return fmt::format("ESP SPI 0x{:08x}, sequence {}, {} octets", load_be32(view.body.data()), load_be32(view.body.data() + 4),
-                       view.body.size());
+    return fmt::format("ESP SPI 0x{:08x}, sequence {}, {} octets", load_be32(view.body.data()),
+                       load_be32(view.body.data() + 4), view.body.size());
   }
   const auto header = ike_header(view.body);
   if (!header) return fmt::format("broken IKE message of {} octets", view.body.size());
   static constexpr std::array<const char*, 4> kNames{"IKE_SA_INIT", "IKE_AUTH", "CREATE_CHILD_SA", "INFORMATIONAL"};
-  const char* name = header->exchange >= 34 && header->exchange < 38 ? kNames[header->exchange - 34u] : "other exchange";
-  return fmt::format("{} {} {} by {}, {} octets, SPIs {:016x} {:016x}", name, header->response ? "response" : "request", header->message_id,
-                     header->from_initiator ? "original initiator" : "original responder", view.body.size(), header->spi_i, header->spi_r);
+  const char* name =
+      header->exchange >= 34 && header->exchange < 38 ? kNames[header->exchange - 34u] : "other exchange";
+  return fmt::format("{} {} {} by {}, {} octets, SPIs {:016x} {:016x}", name, header->response ? "response" : "request",
+                     header->message_id, header->from_initiator ? "original initiator" : "original responder",
+                     view.body.size(), header->spi_i, header->spi_r);
 }
 
 std::uint64_t digest(ByteView bytes, std::uint64_t start) {

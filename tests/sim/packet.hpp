@@ -22,13 +22,14 @@ struct Packet {
   net::Endpoint source;  // with protocol 50 the ports are 0
   net::Endpoint destination;
   model::Encapsulation kind = model::Encapsulation::udp;
-  Bytes bytes;  // of UDP's or protocol 50's payload
+  Bytes bytes;                   // of UDP's or protocol 50's payload
   std::optional<InnerId> inner;  // the inner packet that this ESP packet carries, where the harness knows it
 };
 
 enum class WireKind : std::uint8_t { ike, esp, keepalive };
 
-/// What a packet carries. `port` is the UDP port on the side of the host that sends or receives it: NATs change the other one.
+/// What a packet carries. `port` is the UDP port on the side of the host that sends or receives it: NATs change the
+/// other one.
 struct WireView {
   WireKind kind = WireKind::ike;
   ByteView body;  // the IKE message or ESP packet, without non-ESP marker

@@ -1,11 +1,10 @@
-// Rekeying costs no packet: 10,000 rekeys under 10 % loss, with traffic both ways all the time and every packet accounted for.
-// SIM_LOG=1 prints what happened before a failure.
-#include <gtest/gtest.h>
-
+// Rekeying costs no packet: 10,000 rekeys under 10 % loss, with traffic both ways all the time and every packet
+// accounted for. SIM_LOG=1 prints what happened before a failure.
 #include <cstdlib>
 #include <iostream>
 
 #include <fmt/format.h>
+#include <gtest/gtest.h>
 
 #include "tests/sim/world.hpp"
 
@@ -62,7 +61,8 @@ TEST_P(RekeyLoss, NoPacketIsLostThatTheNetworkDidNotLose) {
   const Case& one = GetParam();
   World world(options(one));
   world.start_both();
-  ASSERT_TRUE(world.run_until([&] { return world.settled(); }, seconds(120))) << world.report(one.rekeys * 100) << world.amiss().value_or("");
+  ASSERT_TRUE(world.run_until([&] { return world.settled(); }, seconds(120)))
+      << world.report(one.rekeys * 100) << world.amiss().value_or("");
   const std::array<std::size_t, 2> first{world.ledger().count(Side::alice), world.ledger().count(Side::bob)};
   for (const Side side : {Side::alice, Side::bob}) world.set_traffic(side, Traffic{milliseconds(25), 64});
 
@@ -72,11 +72,16 @@ TEST_P(RekeyLoss, NoPacketIsLostThatTheNetworkDidNotLose) {
   while (child_rekeys + ike_rekeys < one.rekeys) {
     // The last SAs linger for some seconds; more of them than this would only show the harness's own bound.
     ASSERT_TRUE(world.run_for(milliseconds(200)));
-    ASSERT_TRUE(world.run_until([&] { return world.host(Side::alice).view().ike_sas.size() == 1 && world.host(Side::bob).view().ike_sas.size() == 1 &&
-                                             world.host(Side::alice).view().ike_sas[0].children.size() == 1 &&
-                                             world.host(Side::bob).view().ike_sas[0].children.size() == 1; },
-                                seconds(120), milliseconds(50)))
-        << "after " << child_rekeys << " child and " << ike_rekeys << " IKE rekeys: " << world.report(one.rekeys * 100) << world.amiss().value_or("");
+    ASSERT_TRUE(world.run_until(
+        [&] {
+          return world.host(Side::alice).view().ike_sas.size() == 1 &&
+                 world.host(Side::bob).view().ike_sas.size() == 1 &&
+                 world.host(Side::alice).view().ike_sas[0].children.size() == 1 &&
+                 world.host(Side::bob).view().ike_sas[0].children.size() == 1;
+        },
+        seconds(120), milliseconds(50)))
+        << "after " << child_rekeys << " child and " << ike_rekeys << " IKE rekeys: " << world.report(one.rekeys * 100)
+        << world.amiss().value_or("");
     const Side side = static_cast<Side>(random.below(2));
     const bool ike = random.below(5) == 0;
     const auto spi = world.child(side).spi_inbound;
@@ -84,7 +89,8 @@ TEST_P(RekeyLoss, NoPacketIsLostThatTheNetworkDidNotLose) {
     world.host(side).rekey(ike, !ike);
     // Now and then both ends at once.
     if (random.below(8) == 0) {
-      ASSERT_TRUE(world.run_for(Duration(random.below(static_cast<std::uint64_t>(Duration(milliseconds(60)).count())))));
+      ASSERT_TRUE(
+          world.run_for(Duration(random.below(static_cast<std::uint64_t>(Duration(milliseconds(60)).count())))));
       world.host(other(side)).rekey(ike, !ike);
     }
     ASSERT_TRUE(world.run_until(
@@ -94,7 +100,8 @@ TEST_P(RekeyLoss, NoPacketIsLostThatTheNetworkDidNotLose) {
           return ike ? view.ike_sas[0].sa.spi_i != ike_spi : view.ike_sas[0].children[0].spi_inbound != spi;
         },
         seconds(120), milliseconds(50)))
-        << "rekey " << child_rekeys + ike_rekeys << " did not finish: " << world.report(one.rekeys * 100) << world.amiss().value_or("");
+        << "rekey " << child_rekeys + ike_rekeys << " did not finish: " << world.report(one.rekeys * 100)
+        << world.amiss().value_or("");
     ++(ike ? ike_rekeys : child_rekeys);
   }
   for (const Side side : {Side::alice, Side::bob}) world.set_traffic(side, std::nullopt);
@@ -102,8 +109,9 @@ TEST_P(RekeyLoss, NoPacketIsLostThatTheNetworkDidNotLose) {
 
   for (const Side side : {Side::alice, Side::bob}) {
     const Ledger::Totals totals = world.ledger().totals(side, first[index_of(side)]);
-    std::cout << fmt::format("{}: {} child and {} IKE rekeys; from {}: {} packets, {} delivered, {} lost by the network\n", one.name,
-                             child_rekeys, ike_rekeys, name_of(side), totals.made, totals.delivered, totals.lost_by_network);
+    std::cout << fmt::format(
+        "{}: {} child and {} IKE rekeys; from {}: {} packets, {} delivered, {} lost by the network\n", one.name,
+        child_rekeys, ike_rekeys, name_of(side), totals.made, totals.delivered, totals.lost_by_network);
     EXPECT_EQ(totals.lost_by_us, 0u) << "arrived at the other host, but did not come out";
     EXPECT_EQ(totals.never_sent, 0u) << "no ESP packet was made";
     EXPECT_GT(totals.delivered, one.rekeys) << "traffic flowed all the time";
@@ -116,7 +124,8 @@ TEST_P(RekeyLoss, NoPacketIsLostThatTheNetworkDidNotLose) {
 INSTANTIATE_TEST_SUITE_P(
     Networks, RekeyLoss,
     ::testing::Values(Case{"TenPercentLoss", 10'000, 100'000, 0, {}, 0, milliseconds(10), milliseconds(10)},
-                      Case{"Reordering", 1'000, 100'000, 20'000, milliseconds(60), 10'000, milliseconds(10), milliseconds(10)},
+                      Case{"Reordering", 1'000, 100'000, 20'000, milliseconds(60), 10'000, milliseconds(10),
+                           milliseconds(10)},
                       Case{"LongWay", 500, 100'000, 0, milliseconds(20), 0, milliseconds(150), milliseconds(40)},
                       Case{"NoLoss", 500, 0, 0, {}, 0, milliseconds(10), milliseconds(10)}),
     [](const ::testing::TestParamInfo<Case>& test) { return test.param.name; });

@@ -1,4 +1,5 @@
-// RunLog: what one simulated run did, and the first thing that was wrong with it. Lines are only made when somebody will read them.
+// RunLog: what one simulated run did, and the first thing that was wrong with it. Lines are only made when somebody
+// will read them.
 #pragma once
 
 #include <optional>

@@ -1,8 +1,7 @@
-// Directed scenarios of whole hosts: set-up, crossing requests (RFC 7296 2.8 and 2.25), lost answers, lost peers, NATs. Each in both
-// original roles and with either side acting.
-#include <gtest/gtest.h>
-
+// Directed scenarios of whole hosts: set-up, crossing requests (RFC 7296 2.8 and 2.25), lost answers, lost peers, NATs.
+// Each in both original roles and with either side acting.
 #include <fmt/format.h>
+#include <gtest/gtest.h>
 
 #include "tests/sim/world.hpp"
 
@@ -30,7 +29,8 @@ class Scenario : public ::testing::TestWithParam<Roles> {
   Scenario() : options(two_hosts()) {
     options.log = true;
     for (const Side side : {Side::alice, Side::bob}) {
-      options.connections[index_of(side)].start = side == GetParam().initiator ? model::StartMode::automatic : model::StartMode::on_demand;
+      options.connections[index_of(side)].start =
+          side == GetParam().initiator ? model::StartMode::automatic : model::StartMode::on_demand;
     }
   }
 
@@ -479,7 +479,9 @@ TEST_P(Scenario, ACrashedPeerComesBackByItself) {
   ASSERT_TRUE(world->run_for(seconds(3)));
   world->start(actor());
   // Issue 2: traffic is back within five seconds of the start.
-  ASSERT_TRUE(world->run_until([&] { return world->host(actor()).view().state == control::TunnelState::up; }, seconds(2))) << why();
+  ASSERT_TRUE(
+      world->run_until([&] { return world->host(actor()).view().state == control::TunnelState::up; }, seconds(2)))
+      << why();
   expect_traffic_flows();
   expect_settled();
 }
@@ -537,10 +539,11 @@ TEST_P(Scenario, DownStaysDownAndUpBringsItBack) {
 }
 
 INSTANTIATE_TEST_SUITE_P(BothRoles, Scenario,
-                         ::testing::Values(Roles{Side::alice, Side::alice}, Roles{Side::alice, Side::bob}, Roles{Side::bob, Side::alice},
-                                           Roles{Side::bob, Side::bob}),
+                         ::testing::Values(Roles{Side::alice, Side::alice}, Roles{Side::alice, Side::bob},
+                                           Roles{Side::bob, Side::alice}, Roles{Side::bob, Side::bob}),
                          [](const ::testing::TestParamInfo<Roles>& test) {
-                           return fmt::format("{}Began{}Acts", name_of(test.param.initiator), name_of(test.param.actor));
+                           return fmt::format("{}Began{}Acts", name_of(test.param.initiator),
+                                              name_of(test.param.actor));
                          });
 
 }  // namespace

@@ -8,10 +8,11 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr std::array kIkeSuites{"aes128gcm16-prfsha256-x25519", "aes256gcm16-prfsha384-x25519", "chacha20poly1305-prfsha256-x25519",
-                                "aes256-sha256-prfsha256-x25519", "aes128-sha512-prfsha512-x25519"};
-constexpr std::array kEspSuites{"aes128gcm16-esn",          "aes256gcm16-noesn",      "chacha20poly1305-esn",
-                                "aes128gcm16-x25519-esn",   "aes256-sha256-esn",      "aes128-sha512-noesn",
+constexpr std::array kIkeSuites{"aes128gcm16-prfsha256-x25519", "aes256gcm16-prfsha384-x25519",
+                                "chacha20poly1305-prfsha256-x25519", "aes256-sha256-prfsha256-x25519",
+                                "aes128-sha512-prfsha512-x25519"};
+constexpr std::array kEspSuites{"aes128gcm16-esn",          "aes256gcm16-noesn",       "chacha20poly1305-esn",
+                                "aes128gcm16-x25519-esn",   "aes256-sha256-esn",       "aes128-sha512-noesn",
                                 "aes256gcm16-x25519-noesn", "aes256-sha256-x25519-esn"};
 
 template <typename T, std::size_t N>
@@ -42,7 +43,8 @@ LinkConditions make_link(SeededRandom& random) {
 // Lifetimes from very short to none that matters within the run.
 void make_lifetimes(model::ConnectionConfig& connection, SeededRandom& random) {
   connection.ike_lifetime = one_in(2, random) ? between(seconds(25), seconds(120), random) : Duration(seconds(3600));
-  connection.child_lifetime.time = one_in(2, random) ? between(seconds(15), seconds(80), random) : Duration(seconds(3600));
+  connection.child_lifetime.time =
+      one_in(2, random) ? between(seconds(15), seconds(80), random) : Duration(seconds(3600));
   // Not so short that the last pairs, which linger for some seconds, never go.
   if (one_in(4, random)) connection.child_lifetime.packets = 200 + random.below(300);
   if (one_in(6, random)) connection.child_lifetime.bytes = 200'000 + random.below(200'000);
@@ -97,7 +99,8 @@ SeedProfile make_profile(std::uint64_t seed, SeededRandom& random, bool log) {
   }
   const auto encapsulation = one_in(4, random) ? model::EncapsulationPolicy::esp : model::EncapsulationPolicy::udp;
   for (model::ConnectionConfig& connection : world.connections) connection.encapsulation = encapsulation;
-  for (Duration& delay : world.answer_delays) delay = one_in(2, random) ? Duration{} : between(milliseconds(0), milliseconds(60), random);
+  for (Duration& delay : world.answer_delays)
+    delay = one_in(2, random) ? Duration{} : between(milliseconds(0), milliseconds(60), random);
   profile.patience = seconds(75);
   const bool impatient = !one_in(4, random);  // other than the defaults: 15 s in all, which makes for shorter runs
   if (impatient) profile.patience = seconds(20);
@@ -115,12 +118,15 @@ SeedProfile make_profile(std::uint64_t seed, SeededRandom& random, bool log) {
   profile.duration = between(seconds(20), seconds(90), random);
   profile.actions = static_cast<unsigned>(random.below(10));
   profile.text = fmt::format(
-      "ike {}, esp {}, outer {}, inner {}, NAT {}, loss {} and {} ppm, duplicates {} and {}, child lifetime {} and {} s, ike lifetime {} and "
+      "ike {}, esp {}, outer {}, inner {}, NAT {}, loss {} and {} ppm, duplicates {} and {}, child lifetime {} and {} "
+      "s, ike lifetime {} and "
       "{} s, start {} and {}, {} actions in {} s",
       ike, esp, world.outer == net::Family::v4 ? "IPv4" : "IPv6", world.inner == net::Family::v4 ? "IPv4" : "IPv6",
-      world.nat ? name_of(*world.nat) : "none", world.links[0].loss_ppm, world.links[1].loss_ppm, world.links[0].duplicate_ppm,
-      world.links[1].duplicate_ppm, world.connections[0].child_lifetime.time->count() / 1'000'000'000,
-      world.connections[1].child_lifetime.time->count() / 1'000'000'000, world.connections[0].ike_lifetime.count() / 1'000'000'000,
+      world.nat ? name_of(*world.nat) : "none", world.links[0].loss_ppm, world.links[1].loss_ppm,
+      world.links[0].duplicate_ppm, world.links[1].duplicate_ppm,
+      world.connections[0].child_lifetime.time->count() / 1'000'000'000,
+      world.connections[1].child_lifetime.time->count() / 1'000'000'000,
+      world.connections[0].ike_lifetime.count() / 1'000'000'000,
       world.connections[1].ike_lifetime.count() / 1'000'000'000, static_cast<int>(world.connections[0].start),
       static_cast<int>(world.connections[1].start), profile.actions, profile.duration.count() / 1'000'000'000);
   return profile;

@@ -12,7 +12,8 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// An attempt that finds nobody gives up after about a minute, and the next begins at most a minute later; then a third of that again.
+// An attempt that finds nobody gives up after about a minute, and the next begins at most a minute later; then a third
+// of that again.
 constexpr Duration kCalmAtMost = seconds(300);
 constexpr Duration kWatched = seconds(30);
 constexpr Duration kLinger = seconds(8);  // longer than any packet is under way or any SA lingers
@@ -187,10 +188,12 @@ class SeedRun {
       const Ledger::Totals totals = world_.ledger().totals(side, first[index_of(side)]);
       if (totals.delivered == totals.made && totals.made > 0) continue;
       const auto lost = world_.ledger().lost_by_us(side, first[index_of(side)]);
-      return fail(fmt::format("of {} packets from {}, sent while the network lost none, {} were delivered, {} dropped by the network, {} never "
-                              "sent; the first lost one is {:x}",
-                              totals.made, name_of(side), totals.delivered, totals.lost_by_network, totals.never_sent,
-                              lost.empty() ? 0 : lost.front()));
+      return fail(
+          fmt::format("of {} packets from {}, sent while the network lost none, {} were delivered, {} dropped by the "
+                      "network, {} never "
+                      "sent; the first lost one is {:x}",
+                      totals.made, name_of(side), totals.delivered, totals.lost_by_network, totals.never_sent,
+                      lost.empty() ? 0 : lost.front()));
     }
     if (world_.run_until([this] { return world_.settled(); }, seconds(60))) return true;
     return world_.log().failed() ? false : fail("the tunnel did not stay as it should: " + world_.amiss().value_or(""));
@@ -213,7 +216,8 @@ class SeedRun {
   [[nodiscard]] bool empty() const {
     for (const Side side : {Side::alice, Side::bob}) {
       const SimHost& host = world_.host(side);
-      if (!host.view().ike_sas.empty() || host.data_plane().sa_count() != 0 || host.data_plane().spis_in_use() != 0) return false;
+      if (!host.view().ike_sas.empty() || host.data_plane().sa_count() != 0 || host.data_plane().spis_in_use() != 0)
+        return false;
       if (host.ike_counters().half_open != 0) return false;
     }
     return true;

@@ -1,6 +1,4 @@
 // Seeded runs. SIM_SEEDS=first-last chooses the seeds, SIM_SEED=n runs one and prints its log.
-#include <gtest/gtest.h>
-
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -8,8 +6,10 @@
 #include <iostream>
 #include <string>
 
-#include <fmt/format.h>
 #include <unistd.h>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
 
 #include "tests/sim/seed_run.hpp"
 
@@ -31,15 +31,16 @@ Range seeds_to_run() {
   return range;
 }
 
-// A loop without end inside of one event would never come back to the harness. Nothing is measured: the bound is a hundred times what
-// the longest run takes.
+// A loop without end inside of one event would never come back to the harness. Nothing is measured: the bound is a
+// hundred times what the longest run takes.
 volatile std::sig_atomic_t seed_under_way = 0;
 constexpr unsigned kHangs = 120;  // seconds
 
 void say_which_seed_hangs(int) {
   char text[] = "seed            hangs: SIM_SEED=... sim_test --gtest_filter=Seeds.*\n";
   auto rest = static_cast<unsigned long>(seed_under_way);
-  for (std::size_t place = 14; rest > 0 && place > 4; rest /= 10, --place) text[place] = static_cast<char>('0' + rest % 10);
+  for (std::size_t place = 14; rest > 0 && place > 4; rest /= 10, --place)
+    text[place] = static_cast<char>('0' + rest % 10);
   [[maybe_unused]] const auto written = write(STDERR_FILENO, text, sizeof text - 1);
   _exit(1);
 }
@@ -79,8 +80,8 @@ TEST(Seeds, HoldEveryInvariant) {
     ADD_FAILURE() << "seed " << seed << ": " << result.report << "log: " << write_log(seed)
                   << "\nagain: SIM_SEED=" << seed << " sim_test --gtest_filter=Seeds.*";
   }
-  std::cout << fmt::format("seeds {} to {}: {} packets, {} CREATE_CHILD_SA requests, {} seeds failed\n", range.first, range.last, packets,
-                           rekeys, failed);
+  std::cout << fmt::format("seeds {} to {}: {} packets, {} CREATE_CHILD_SA requests, {} seeds failed\n", range.first,
+                           range.last, packets, rekeys, failed);
   EXPECT_GT(rekeys, 0u) << "a set of seeds without any rekey tests little";
 }
 

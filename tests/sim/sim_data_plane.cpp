@@ -15,7 +15,8 @@ ipsec::EngineOptions engine_options() {
 
 }  // namespace
 
-SimDataPlane::SimDataPlane(Side side, const EventQueue& queue, WireMonitor& monitor, RandomSource& random, DataPlaneOutputs outputs)
+SimDataPlane::SimDataPlane(Side side, const EventQueue& queue, WireMonitor& monitor, RandomSource& random,
+                           DataPlaneOutputs outputs)
     : side_(side),
       queue_(queue),
       monitor_(monitor),
@@ -61,7 +62,8 @@ void SimDataPlane::send_inner(ByteView packet, std::optional<InnerId> id) {
 }
 
 void SimDataPlane::receive(const net::Path& path, model::Encapsulation encapsulation, Bytes bytes) {
-  const ipsec::WireInput input{.path = path, .encapsulation = encapsulation, .tos = 0, .segment_size = 0, .bytes = bytes};
+  const ipsec::WireInput input{
+      .path = path, .encapsulation = encapsulation, .tos = 0, .segment_size = 0, .bytes = bytes};
   engine_.inbound({&input, 1}, queue_.now(), *this);
   for (const auto& [from, message] : std::exchange(ike_messages_, {})) outputs_.ike(from, message);
 }
@@ -84,6 +86,8 @@ void SimDataPlane::deliver(std::span<const ipsec::InnerPacket> packets) {
   for (const ipsec::InnerPacket& packet : packets) outputs_.inner(packet.bytes);
 }
 
-void SimDataPlane::ike_message(const net::Path& path, ByteView message) { ike_messages_.emplace_back(path, to_bytes(message)); }
+void SimDataPlane::ike_message(const net::Path& path, ByteView message) {
+  ike_messages_.emplace_back(path, to_bytes(message));
+}
 
 }  // namespace culvert::sim

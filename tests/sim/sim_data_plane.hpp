@@ -18,16 +18,21 @@
 
 namespace culvert::sim {
 
-/// Where the data plane's packets go. `esp` may not call back into the data plane; `ike` is called outside of the engine.
+/// Where the data plane's packets go. `esp` may not call back into the data plane; `ike` is called outside of the
+/// engine.
 struct DataPlaneOutputs {
   std::function<void(const net::Path&, model::Encapsulation, ByteView esp, std::optional<InnerId>)> esp;
   std::function<void(ByteView inner)> inner;
   std::function<void(const net::Path&, ByteView message)> ike;
 };
 
-class SimDataPlane final : public ipsec::DataPlane, public ike::SpiAllocator, private ipsec::OutboundSink, private ipsec::InboundSink {
+class SimDataPlane final : public ipsec::DataPlane,
+                           public ike::SpiAllocator,
+                           private ipsec::OutboundSink,
+                           private ipsec::InboundSink {
  public:
-  SimDataPlane(Side side, const EventQueue& queue, WireMonitor& monitor, RandomSource& random, DataPlaneOutputs outputs);
+  SimDataPlane(Side side, const EventQueue& queue, WireMonitor& monitor, RandomSource& random,
+               DataPlaneOutputs outputs);
 
   // ipsec::DataPlane
   [[nodiscard]] Result<model::Spi, ipsec::DataPlaneError> allocate_spi() override { return spis_.allocate(); }
@@ -37,8 +42,12 @@ class SimDataPlane final : public ipsec::DataPlane, public ike::SpiAllocator, pr
   void remove(model::ChildSaId child, Duration linger) override;
   void update_path(model::ChildSaId child, const net::Path& path, model::Encapsulation encapsulation) override;
   void set_policies(std::vector<ipsec::Policy> policies) override;
-  [[nodiscard]] std::optional<ipsec::SaCounters> counters(model::ChildSaId child) const override { return engine_.counters(child); }
-  [[nodiscard]] std::vector<std::pair<std::string, std::uint64_t>> drop_counters() const override { return engine_.drop_counters(); }
+  [[nodiscard]] std::optional<ipsec::SaCounters> counters(model::ChildSaId child) const override {
+    return engine_.counters(child);
+  }
+  [[nodiscard]] std::vector<std::pair<std::string, std::uint64_t>> drop_counters() const override {
+    return engine_.drop_counters();
+  }
   [[nodiscard]] std::optional<ipsec::DataPlaneEvent> poll_event() override { return engine_.poll_event(); }
 
   // ike::SpiAllocator

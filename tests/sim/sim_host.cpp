@@ -16,7 +16,9 @@ constexpr std::size_t kMostSas = 32;
 constexpr std::size_t kMostIkeSas = 12;
 constexpr unsigned kMostWakesAtOneInstant = 100;
 
-control::ControlSettings control_settings(const ike::EndpointSettings& ike) { return {ike.ike_port, ike.nat_port, ike.export_keys}; }
+control::ControlSettings control_settings(const ike::EndpointSettings& ike) {
+  return {ike.ike_port, ike.nat_port, ike.export_keys};
+}
 
 }  // namespace
 
@@ -33,8 +35,15 @@ struct SimHost::Machine {
   control::ControlPlane control;
 };
 
-SimHost::SimHost(Side side, EventQueue& queue, SimNetwork& network, WireMonitor& monitor, Ledger& ledger, RunLog& log, HostOptions options)
-    : side_(side), queue_(queue), network_(network), monitor_(monitor), ledger_(ledger), log_(log), options_(std::move(options)) {
+SimHost::SimHost(Side side, EventQueue& queue, SimNetwork& network, WireMonitor& monitor, Ledger& ledger, RunLog& log,
+                 HostOptions options)
+    : side_(side),
+      queue_(queue),
+      network_(network),
+      monitor_(monitor),
+      ledger_(ledger),
+      log_(log),
+      options_(std::move(options)) {
   network_.attach(side_, options_.address, [this](Packet&& packet) { receive(std::move(packet)); });
 }
 
@@ -50,7 +59,9 @@ void SimHost::start(std::uint64_t seed) {
     network_.send(side_, Packet{path.local, path.remote, kind, to_bytes(esp), id});
   };
   outputs.inner = [this](ByteView inner) { ledger_.delivered(side_, inner); };
-  outputs.ike = [this](const net::Path& path, ByteView message) { machine_->control.handle_datagram(path, message, queue_.now()); };
+  outputs.ike = [this](const net::Path& path, ByteView message) {
+    machine_->control.handle_datagram(path, message, queue_.now());
+  };
   machine_ = std::make_unique<Machine>(*this, seed, std::move(outputs));
   network_.set_up(side_, true);
   log_.line("{} starts", name_of(side_));
@@ -148,7 +159,8 @@ void SimHost::handle(control::Request&& request) {
   if (const auto* find = std::get_if<control::FindPath>(&request)) return answer_path(*find);
   if (auto* mac = std::get_if<ike::SharedKeyMacRequest>(&request)) return answer_mac(std::move(*mac));
   if (const auto* keepalive = std::get_if<control::SendKeepalive>(&request)) {
-    network_.send(side_, Packet{keepalive->path.local, keepalive->path.remote, model::Encapsulation::udp, Bytes{0xff}, {}});
+    network_.send(side_,
+                  Packet{keepalive->path.local, keepalive->path.remote, model::Encapsulation::udp, Bytes{0xff}, {}});
   }
 }
 
@@ -216,7 +228,8 @@ void SimHost::wake() {
 void SimHost::check_bounds() {
   const std::size_t sas = machine_->data_plane.sa_count();
   if (sas > kMostSas) log_.fail("{} holds {} Child SA pairs", name_of(side_), sas);
-  if (machine_->data_plane.spis_in_use() > kMostSas) log_.fail("{} holds {} SPIs", name_of(side_), machine_->data_plane.spis_in_use());
+  if (machine_->data_plane.spis_in_use() > kMostSas)
+    log_.fail("{} holds {} SPIs", name_of(side_), machine_->data_plane.spis_in_use());
   const std::uint64_t half_open = machine_->ike.counters().half_open;
   if (half_open > kMostIkeSas) log_.fail("{} holds {} half-open IKE SAs", name_of(side_), half_open);
 }

@@ -1,5 +1,6 @@
-// SimHost: one machine of the simulated world: the real control plane, IKE endpoint and ESP engine, and a stand-in for the daemon
-// around them that moves messages, keeps the timers and answers requests. It can crash and come back with nothing but its configuration.
+// SimHost: one machine of the simulated world: the real control plane, IKE endpoint and ESP engine, and a stand-in for
+// the daemon around them that moves messages, keeps the timers and answers requests. It can crash and come back with
+// nothing but its configuration.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +36,8 @@ struct HostOptions {
 
 class SimHost {
  public:
-  SimHost(Side side, EventQueue& queue, SimNetwork& network, WireMonitor& monitor, Ledger& ledger, RunLog& log, HostOptions options);
+  SimHost(Side side, EventQueue& queue, SimNetwork& network, WireMonitor& monitor, Ledger& ledger, RunLog& log,
+          HostOptions options);
   ~SimHost();
 
   /// Boots with a random source of its own.

@@ -29,7 +29,8 @@ const net::IpAddress& SimNetwork::public_address(Side side) const {
 }
 
 Duration SimNetwork::up_to(Duration bound) {
-  return bound <= Duration::zero() ? Duration::zero() : Duration(random_.below(static_cast<std::uint64_t>(bound.count())));
+  return bound <= Duration::zero() ? Duration::zero()
+                                   : Duration(random_.below(static_cast<std::uint64_t>(bound.count())));
 }
 
 void SimNetwork::send(Side from, Packet packet) {
@@ -37,7 +38,8 @@ void SimNetwork::send(Side from, Packet packet) {
   const LinkConditions& conditions = port(from).conditions;
   if (filter_ && filter_(from, packet)) return observer_.dropped(from, packet, DropCause::loss);
   Nat* translator = nat(from);
-  if (translator != nullptr && !translator->outbound(packet, queue_.now())) return observer_.dropped(from, packet, DropCause::nat);
+  if (translator != nullptr && !translator->outbound(packet, queue_.now()))
+    return observer_.dropped(from, packet, DropCause::nat);
   if (port(from).cut) return observer_.dropped(from, packet, DropCause::cut);
 
   const std::size_t copies = chance(conditions.duplicate_ppm) ? 2 : 1;
@@ -61,7 +63,8 @@ void SimNetwork::send(Side from, Packet packet) {
 void SimNetwork::deliver(Side from, Packet packet) {
   const Side to = other(from);
   Nat* translator = nat(to);
-  if (translator != nullptr && !translator->inbound(packet, queue_.now())) return observer_.dropped(from, packet, DropCause::nat);
+  if (translator != nullptr && !translator->inbound(packet, queue_.now()))
+    return observer_.dropped(from, packet, DropCause::nat);
   if (packet.destination.address != port(to).address) return observer_.dropped(from, packet, DropCause::no_route);
   if (!port(to).up) return observer_.dropped(from, packet, DropCause::host_down);
   observer_.arrived(to, packet);

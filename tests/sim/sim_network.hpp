@@ -1,4 +1,5 @@
-// SimNetwork: the two hosts' network in virtual time: delay, loss, duplication, late packets, MTU, a NAT, cuts; all from one seed.
+// SimNetwork: the two hosts' network in virtual time: delay, loss, duplication, late packets, MTU, a NAT, cuts; all
+// from one seed.
 #pragma once
 
 #include <array>
@@ -26,16 +27,17 @@ struct LinkConditions {
   std::uint32_t loss_ppm = 0;
   std::uint32_t duplicate_ppm = 0;
   Duration latency = std::chrono::milliseconds(10);
-  Duration jitter{};               // uniform on top of the latency: reorders when above the distance of two packets
-  std::uint32_t late_ppm = 0;      // packets that come later still
+  Duration jitter{};           // uniform on top of the latency: reorders when above the distance of two packets
+  std::uint32_t late_ppm = 0;  // packets that come later still
   Duration late_by{};
-  std::size_t mtu = 1500;          // longer packets travel in fragments, each with its own chance of loss
+  std::size_t mtu = 1500;  // longer packets travel in fragments, each with its own chance of loss
 };
 
 enum class DropCause : std::uint8_t { loss, cut, nat, no_route, host_down };
 [[nodiscard]] std::string_view name_of(DropCause cause);
 
-/// Sees every packet: when a host hands it over (before any NAT), when the network drops it, when it reaches a host (behind its NAT).
+/// Sees every packet: when a host hands it over (before any NAT), when the network drops it, when it reaches a host
+/// (behind its NAT).
 class NetworkObserver {
  public:
   virtual ~NetworkObserver() = default;
@@ -50,7 +52,8 @@ class SimNetwork {
   /// Takes a packet at a host.
   using Receiver = std::function<void(Packet&&)>;
 
-  SimNetwork(EventQueue& queue, NetworkObserver& observer, std::uint64_t seed) : queue_(queue), observer_(observer), random_(seed) {}
+  SimNetwork(EventQueue& queue, NetworkObserver& observer, std::uint64_t seed)
+      : queue_(queue), observer_(observer), random_(seed) {}
 
   void attach(Side side, const net::IpAddress& address, Receiver receiver);
   /// What is sent to a host that is down is dropped.

@@ -1,8 +1,9 @@
 // The simulator's own parts: a harness that cannot fail proves nothing.
+#include "tests/sim/sim_network.hpp"
+
 #include <gtest/gtest.h>
 
 #include "tests/sim/ledger.hpp"
-#include "tests/sim/sim_network.hpp"
 #include "tests/sim/wire_monitor.hpp"
 
 namespace culvert::sim {
@@ -17,9 +18,8 @@ class SimNetworkTest : public ::testing::Test {
  protected:
   SimNetworkTest() {
     for (const Side side : {Side::alice, Side::bob}) {
-      network.attach(side, endpoint(side == Side::alice ? "192.0.2.1:0" : "192.0.2.2:0").address, [this, side](Packet&& packet) {
-        got[index_of(side)].push_back(std::move(packet));
-      });
+      network.attach(side, endpoint(side == Side::alice ? "192.0.2.1:0" : "192.0.2.2:0").address,
+                     [this, side](Packet&& packet) { got[index_of(side)].push_back(std::move(packet)); });
       network.set_up(side, true);
     }
   }
@@ -66,7 +66,9 @@ TEST_F(SimNetworkTest, LosesAndDoublesAboutAsManyAsAsked) {
 TEST_F(SimNetworkTest, JitterReorders) {
   network.conditions(Side::alice).jitter = milliseconds(50);
   for (std::uint8_t i = 0; i < 20; ++i) {  // the onlooker's complaint about such short packets is not the point here
-    network.send(Side::alice, Packet{endpoint("192.0.2.1:4500"), endpoint("192.0.2.2:4500"), model::Encapsulation::esp, Bytes{i}, {}});
+    network.send(
+        Side::alice,
+        Packet{endpoint("192.0.2.1:4500"), endpoint("192.0.2.2:4500"), model::Encapsulation::esp, Bytes{i}, {}});
   }
   run(seconds(1));
   ASSERT_EQ(at(Side::bob).size(), 20u);
@@ -233,7 +235,8 @@ TEST_F(SimNetworkTest, TheLedgerSeesDoublesAndStrangers) {
 TEST_F(SimNetworkTest, TheLedgerTellsWhoLostAPacket) {
   const InnerId delivered = ledger.next(Side::alice);
   ledger.sent_as_esp(delivered);
-  ledger.delivered(Side::bob, make_inner(delivered, endpoint("10.1.0.1:0").address, endpoint("10.2.0.1:0").address, 20));
+  ledger.delivered(Side::bob,
+                   make_inner(delivered, endpoint("10.1.0.1:0").address, endpoint("10.2.0.1:0").address, 20));
   const InnerId lost = ledger.next(Side::alice);
   ledger.sent_as_esp(lost);
   ledger.duplicated(lost);

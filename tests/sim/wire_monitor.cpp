@@ -11,7 +11,9 @@ namespace {
 constexpr std::uint8_t kIkeSaInit = 34;
 constexpr std::uint8_t kEncryptedPayload = 46;
 
-std::uint64_t digest_of(const model::SaKeys& keys) { return digest(keys.integrity.view(), digest(keys.encryption.view())); }
+std::uint64_t digest_of(const model::SaKeys& keys) {
+  return digest(keys.integrity.view(), digest(keys.encryption.view()));
+}
 
 }  // namespace
 
@@ -28,8 +30,8 @@ void WireMonitor::installed(Side at, const model::ChildSaParams& params) {
   may_be_plain_ = may_be_plain_ || !sa.encrypted;
   outbound_[index_of(at)].insert_or_assign(params.spi_outbound.value(), std::move(sa));
   spi_of_[index_of(at)][params.id] = params.spi_outbound.value();
-  log_.line("{} installs Child SA {}: SPI 0x{:08x} in, 0x{:08x} out{}{}", name_of(at), params.id.value(), params.spi_inbound.value(),
-            params.spi_outbound.value(), params.hold_outbound ? ", outbound held" : "",
+  log_.line("{} installs Child SA {}: SPI 0x{:08x} in, 0x{:08x} out{}{}", name_of(at), params.id.value(),
+            params.spi_inbound.value(), params.spi_outbound.value(), params.hold_outbound ? ", outbound held" : "",
             params.replaces ? fmt::format(", replaces {}", params.replaces->value()) : "");
 }
 
@@ -53,8 +55,8 @@ void WireMonitor::sent(Side from, const Packet& packet) {
   ++packets_;
   run_digest_ = digest(packet.bytes, run_digest_ ^ packet.source.port ^ (std::uint64_t{packet.destination.port} << 16));
   const WireView view = wire_view(packet, packet.source.port);
-  log_.line("{} sends {} -> {}: {}{}", name_of(from), packet.source.to_string(), packet.destination.to_string(), describe(view),
-            packet.inner ? fmt::format(", inner {:x}", *packet.inner) : "");
+  log_.line("{} sends {} -> {}: {}{}", name_of(from), packet.source.to_string(), packet.destination.to_string(),
+            describe(view), packet.inner ? fmt::format(", inner {:x}", *packet.inner) : "");
   if (packet.inner) ledger_.sent_as_esp(*packet.inner);
   check_plaintext(from, packet.bytes);
   if (view.kind == WireKind::esp) check_esp(from, view.body);
@@ -94,12 +96,14 @@ void WireMonitor::check_esp(Side from, ByteView packet) {
   if (packet.size() < 24) return log_.fail("{} sent an ESP packet of {} octets", name_of(from), packet.size());
   const std::uint32_t spi = load_be32(packet.data());
   const auto found = outbound_[index_of(from)].find(spi);
-  if (found == outbound_[index_of(from)].end()) return log_.fail("{} sent ESP with SPI 0x{:08x}, which it has no SA for", name_of(from), spi);
+  if (found == outbound_[index_of(from)].end())
+    return log_.fail("{} sent ESP with SPI 0x{:08x}, which it has no SA for", name_of(from), spi);
   OutboundSa& sa = found->second;
   // RFC 4303 2.2: the sequence number grows by one per packet and never cycles.
   const std::uint32_t sequence = load_be32(packet.data() + 4);
   if (sequence != sa.last_sequence + 1) {
-    return log_.fail("{} sent ESP sequence {} after {} with SPI 0x{:08x}", name_of(from), sequence, sa.last_sequence, spi);
+    return log_.fail("{} sent ESP sequence {} after {} with SPI 0x{:08x}", name_of(from), sequence, sa.last_sequence,
+                     spi);
   }
   sa.last_sequence = sequence;
   // RFC 4106 2, RFC 7634 2: one nonce is used once under one key.
@@ -119,8 +123,10 @@ void WireMonitor::check_ike(Side from, ByteView message) {
   const SpiPair spis(header->spi_i, header->spi_r);
   const std::uint64_t message_digest = digest(message);
   if (message.size() >= 40) {
-    const auto [known, fresh] = ike_ivs_.try_emplace({spis, header->from_initiator, load_be64(message.data() + 32)}, message_digest);
-    if (!fresh && known->second != message_digest) log_.fail("{} used an IV twice in an IKE SA: {}", name_of(from), describe({WireKind::ike, message}));
+    const auto [known, fresh] =
+        ike_ivs_.try_emplace({spis, header->from_initiator, load_be64(message.data() + 32)}, message_digest);
+    if (!fresh && known->second != message_digest)
+      log_.fail("{} used an IV twice in an IKE SA: {}", name_of(from), describe({WireKind::ike, message}));
   }
   if (header->response) {
     check_response(from, *header, message_digest);
@@ -129,12 +135,14 @@ void WireMonitor::check_ike(Side from, ByteView message) {
   }
 }
 
-// RFC 7296 2.1 to 2.3: requests are numbered one by one, repeated octet by octet, and without SET_WINDOW_SIZE one is outstanding.
+// RFC 7296 2.1 to 2.3: requests are numbered one by one, repeated octet by octet, and without SET_WINDOW_SIZE one is
+// outstanding.
 void WireMonitor::check_request(Side from, const IkeHeader& header, std::uint64_t message_digest) {
   const auto [found, fresh] = requests_by_sa_.try_emplace({SpiPair(header.spi_i, header.spi_r), from});
   RequestStream& stream = found->second;
   if (!fresh && header.message_id == stream.last_id) {
-    if (message_digest != stream.digest) log_.fail("{} repeated request {} with other octets", name_of(from), header.message_id);
+    if (message_digest != stream.digest)
+      log_.fail("{} repeated request {} with other octets", name_of(from), header.message_id);
     return;
   }
   if (fresh ? header.message_id > 1 : header.message_id != stream.last_id + 1) {
@@ -142,13 +150,16 @@ void WireMonitor::check_request(Side from, const IkeHeader& header, std::uint64_
   } else if (!fresh && !stream.answered && !shutting_down_[index_of(from)]) {
     log_.fail("{} sent request {} while {} was outstanding", name_of(from), header.message_id, stream.last_id);
   }
-  if (header.exchange >= kIkeSaInit && header.exchange < kIkeSaInit + requests_.size()) ++requests_[header.exchange - kIkeSaInit];
+  if (header.exchange >= kIkeSaInit && header.exchange < kIkeSaInit + requests_.size())
+    ++requests_[header.exchange - kIkeSaInit];
   stream = {header.message_id, message_digest, false};
 }
 
 void WireMonitor::check_response(Side from, const IkeHeader& header, std::uint64_t message_digest) {
-  const auto [known, fresh] = responses_.try_emplace({SpiPair(header.spi_i, header.spi_r), from, header.message_id}, message_digest);
-  if (!fresh && known->second != message_digest) log_.fail("{} answered request {} in two ways", name_of(from), header.message_id);
+  const auto [known, fresh] =
+      responses_.try_emplace({SpiPair(header.spi_i, header.spi_r), from, header.message_id}, message_digest);
+  if (!fresh && known->second != message_digest)
+    log_.fail("{} answered request {} in two ways", name_of(from), header.message_id);
 }
 
 }  // namespace culvert::sim

@@ -1,8 +1,9 @@
-// WireMonitor: an onlooker with perfect sight who fails the run when anything that IPsec promises of the wire does not hold.
+// WireMonitor: an onlooker with perfect sight who fails the run when anything that IPsec promises of the wire does not
+// hold.
 //
-// Watched: no inner packet in plaintext; no AEAD nonce used twice under one key, for ESP and for IKE; no ESP key used for two SAs;
-// sequence numbers that only grow; one outstanding request per direction of an IKE SA; requests and responses that are repeated
-// octet by octet.
+// Watched: no inner packet in plaintext; no AEAD nonce used twice under one key, for ESP and for IKE; no ESP key used
+// for two SAs; sequence numbers that only grow; one outstanding request per direction of an IKE SA; requests and
+// responses that are repeated octet by octet.
 #pragma once
 
 #include <array>

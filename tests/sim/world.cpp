@@ -155,13 +155,16 @@ std::optional<std::string> World::amiss() const {
   for (const Side side : {Side::alice, Side::bob}) {
     const SimHost& at = host(side);
     control::TunnelView view = at.view();
-    if (view.state != control::TunnelState::up) return fmt::format("{}'s tunnel is in state {}", name_of(side), static_cast<int>(view.state));
+    if (view.state != control::TunnelState::up)
+      return fmt::format("{}'s tunnel is in state {}", name_of(side), static_cast<int>(view.state));
     if (view.ike_sas.size() != 1) return fmt::format("{} has {} IKE SAs", name_of(side), view.ike_sas.size());
     if (view.ike_sas[0].children.size() != 1) {
       return fmt::format("{} has {} Child SA pairs", name_of(side), view.ike_sas[0].children.size());
     }
-    if (at.data_plane().sa_count() != 1) return fmt::format("{}'s engine has {} SA pairs", name_of(side), at.data_plane().sa_count());
-    if (at.data_plane().spis_in_use() != 1) return fmt::format("{} holds {} SPIs", name_of(side), at.data_plane().spis_in_use());
+    if (at.data_plane().sa_count() != 1)
+      return fmt::format("{}'s engine has {} SA pairs", name_of(side), at.data_plane().sa_count());
+    if (at.data_plane().spis_in_use() != 1)
+      return fmt::format("{} holds {} SPIs", name_of(side), at.data_plane().spis_in_use());
     if (const auto half_open = at.ike_counters().half_open; half_open != 0) {
       return fmt::format("{} has {} half-open IKE SAs", name_of(side), half_open);
     }
@@ -171,7 +174,8 @@ std::optional<std::string> World::amiss() const {
   const control::IkeSaView& b = views[1].ike_sas[0];
   if (a.sa.spi_i != b.sa.spi_i || a.sa.spi_r != b.sa.spi_r) return "the IKE SAs of the two sides differ";
   if (a.sa.role == b.sa.role) return "both sides have the same role in the IKE SA";
-  if (a.children[0].spi_inbound != b.children[0].spi_outbound || a.children[0].spi_outbound != b.children[0].spi_inbound) {
+  if (a.children[0].spi_inbound != b.children[0].spi_outbound ||
+      a.children[0].spi_outbound != b.children[0].spi_inbound) {
     return "the Child SAs of the two sides differ";
   }
   return std::nullopt;

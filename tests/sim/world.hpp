@@ -26,7 +26,8 @@ struct Traffic {
   std::size_t largest_payload = 200;
 };
 
-/// What a run is made of. The connection configurations are filled in by `two_hosts` and may be changed before the World is made.
+/// What a run is made of. The connection configurations are filled in by `two_hosts` and may be changed before the
+/// World is made.
 struct WorldOptions {
   std::uint64_t seed = 1;
   bool log = false;
@@ -57,14 +58,17 @@ class World {
 
   /// Runs the virtual time on; false when an invariant was violated.
   [[nodiscard]] bool run_for(Duration time);
-  /// Runs until the condition holds, looked at every `step`; false when it did not within `limit` or an invariant was violated.
-  [[nodiscard]] bool run_until(const std::function<bool()>& condition, Duration limit, Duration step = std::chrono::milliseconds(100));
+  /// Runs until the condition holds, looked at every `step`; false when it did not within `limit` or an invariant was
+  /// violated.
+  [[nodiscard]] bool run_until(const std::function<bool()>& condition, Duration limit,
+                               Duration step = std::chrono::milliseconds(100));
 
   void set_traffic(Side from, std::optional<Traffic> traffic);
   /// One inner packet now; its id.
   InnerId send_one(Side from, std::size_t payload = 100);
 
-  /// Nothing when both hosts have the tunnel up with one IKE SA and one Child SA pair that agree, and nothing besides; else what is amiss.
+  /// Nothing when both hosts have the tunnel up with one IKE SA and one Child SA pair that agree, and nothing besides;
+  /// else what is amiss.
   [[nodiscard]] std::optional<std::string> amiss() const;
   [[nodiscard]] bool settled() const { return !amiss(); }
   /// The only Child SA of a host's tunnel; its IKE SA likewise. Fails a CHECK when there is not exactly one.

@@ -1,8 +1,9 @@
-// Whole ESP packets made by others: RFC 7634 Appendix A, DPDK's test vectors; and the AEAD layouts of ESP in Linux's testmgr.
-#include <gtest/gtest.h>
-
+// Whole ESP packets made by others: RFC 7634 Appendix A, DPDK's test vectors; and the AEAD layouts of ESP in Linux's
+// testmgr.
 #include <map>
 #include <sstream>
+
+#include <gtest/gtest.h>
 
 #include "ipsec/engine_test_kit.hpp"
 #include "support.hpp"
@@ -39,8 +40,8 @@ std::vector<crypto::Backend> backends() {
 
 std::uint32_t sequence_of(const Bytes& esp) { return load_be32(esp.data() + 4); }
 
-// The ICV is right and behind it stands the inner packet with the trailer of RFC 4303 2.4; sealing that again, with the same
-// IV, gives the same octets.
+// The ICV is right and behind it stands the inner packet with the trailer of RFC 4303 2.4; sealing that again, with the
+// same IV, gives the same octets.
 void check_both_ways(const EspVector& vector, crypto::Backend backend) {
   const crypto::PacketSuite suite =
       model::packet_suite(vector.suite.encryption, vector.suite.key_bits, vector.suite.integrity).value();
@@ -82,8 +83,8 @@ void check_engine(const EspVector& vector, crypto::Backend backend) {
   params.suite.esn = model::EsnId::no_esn;
   params.inbound = {SecretBytes::copy_of(vector.encryption_key), SecretBytes::copy_of(vector.integrity_key)};
   params.outbound = {SecretBytes::copy_of(vector.encryption_key), SecretBytes::copy_of(vector.integrity_key)};
-  params.local = params.remote = {model::TrafficSelector::all(net::Family::v4),
-                                  model::TrafficSelector::all(net::Family::v6)};
+  params.local =
+      params.remote = {model::TrafficSelector::all(net::Family::v4), model::TrafficSelector::all(net::Family::v6)};
   ASSERT_TRUE(engine.install(std::move(params), {}).has_value());
   Bytes first = vector.esp;
   Bytes second = vector.esp;

@@ -240,10 +240,11 @@ ChildSa& build_child(Core& core, IkeSa& sa, const model::ConnectionConfig& confi
   child.local = agreement.local;
   child.remote = agreement.remote;
   const ChildSa* old = child.replaces ? sa.find_child(*child.replaces) : nullptr;
-  child.origin = old != nullptr ? old->origin
-                                : ChildOrigin{.role = role,
-                                              .initiators_spi = role == Role::initiator ? child.spi_inbound : child.spi_outbound,
-                                              .at = core.now};
+  child.origin = old != nullptr
+                     ? old->origin
+                     : ChildOrigin{.role = role,
+                                   .initiators_spi = role == Role::initiator ? child.spi_inbound : child.spi_outbound,
+                                   .at = core.now};
 
   model::ChildSaParams params;
   params.id = child.id;

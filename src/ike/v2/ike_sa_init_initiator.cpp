@@ -220,8 +220,8 @@ void IkeSaInitInitiator::handle_agreement(const codec::Message& message, ByteVie
   sa_.phase_deadline.reset();
   if (sa_.replaces_doubtful && doubt_is_over(core_, sa_)) {
     core_.progress(sa_, "the peer lives after all; the attempt at a new IKE SA is given up");
-    // Closing ends this object. Whoever asked for the tunnel meanwhile was told that this attempt is on its way; so if the Child SA is
-    // gone by now, the IKE SA that stands makes a new one.
+    // Closing ends this object. Whoever asked for the tunnel meanwhile was told that this attempt is on its way; so if
+    // the Child SA is gone by now, the IKE SA that stands makes a new one.
     Core& core = core_;
     const Initiate instead{.connection = config_.id, .path = path, .despite_doubtful = false};
     close_ike_sa(core, sa_, CloseReason::superseded, Phase::gone);

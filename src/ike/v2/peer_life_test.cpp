@@ -126,7 +126,9 @@ TEST_P(PeerLife, APeerThatLivesAfterAllKeepsItsIkeSa) {
   bring_up(pair);
   const auto old = one().ike_sa().spi_i;
   // The answer to the question takes longer than the new IKE_SA_INIT, but not longer than its answer.
-  pair.fate = [](const Datagram& d) { return is_informational(d) ? std::vector<Duration>{seconds(2)} : std::vector<Duration>{seconds(1)}; };
+  pair.fate = [](const Datagram& d) {
+    return is_informational(d) ? std::vector<Duration>{seconds(2)} : std::vector<Duration>{seconds(1)};
+  };
   pair.command(one(), CheckLiveness{one().ike_sa().ike_sa});
   pair.advance(seconds(3));
   initiate_despite_doubt(pair, GetParam());
@@ -143,7 +145,8 @@ TEST_P(PeerLife, BothSidesInDoubtEndWithOneTunnel) {
     SeededRandom chance(seed);
     bring_up(both);
     both.fate = [](const Datagram&) { return lost(); };
-    for (const bool first : {true, false}) both.command(both.host(first), CheckLiveness{both.host(first).ike_sa().ike_sa});
+    for (const bool first : {true, false})
+      both.command(both.host(first), CheckLiveness{both.host(first).ike_sa().ike_sa});
     both.advance(seconds(2));
     initiate_despite_doubt(both, GetParam());
     both.advance(milliseconds(chance.below(3000)));

@@ -6,14 +6,14 @@
 namespace culvert::model {
 
 enum class AuthenticationMethod : std::uint8_t {
-  rsa_signature = 1,  // RFC 7296
-  shared_key_mic = 2,  // RFC 7296 2.15
-  dss_signature = 3,  // RFC 7296
-  ecdsa_256 = 9,  // RFC 4754
-  ecdsa_384 = 10,  // RFC 4754
-  ecdsa_521 = 11,  // RFC 4754
-  secure_password = 12,  // RFC 6467
-  null = 13,  // RFC 7619
+  rsa_signature = 1,       // RFC 7296
+  shared_key_mic = 2,      // RFC 7296 2.15
+  dss_signature = 3,       // RFC 7296
+  ecdsa_256 = 9,           // RFC 4754
+  ecdsa_384 = 10,          // RFC 4754
+  ecdsa_521 = 11,          // RFC 4754
+  secure_password = 12,    // RFC 6467
+  null = 13,               // RFC 7619
   digital_signature = 14,  // RFC 7427
 };
 
@@ -30,6 +30,8 @@ inline constexpr RegistryName<AuthenticationMethod> kAuthenticationMethodNames[]
 };
 
 /// The registry's name of the value, or "unknown".
-[[nodiscard]] constexpr std::string_view name_of(AuthenticationMethod value) { return find_name(kAuthenticationMethodNames, value); }
+[[nodiscard]] constexpr std::string_view name_of(AuthenticationMethod value) {
+  return find_name(kAuthenticationMethodNames, value);
+}
 
 }  // namespace culvert::model

@@ -11,7 +11,7 @@ enum class CertificateEncoding : std::uint8_t {
   crl = 7,
   hash_and_url_x509 = 12,
   hash_and_url_bundle = 13,
-  ocsp_content = 14,  // RFC 4806
+  ocsp_content = 14,    // RFC 4806
   raw_public_key = 15,  // RFC 7670
 };
 
@@ -26,6 +26,8 @@ inline constexpr RegistryName<CertificateEncoding> kCertificateEncodingNames[] =
 };
 
 /// The registry's name of the value, or "unknown".
-[[nodiscard]] constexpr std::string_view name_of(CertificateEncoding value) { return find_name(kCertificateEncodingNames, value); }
+[[nodiscard]] constexpr std::string_view name_of(CertificateEncoding value) {
+  return find_name(kCertificateEncodingNames, value);
+}
 
 }  // namespace culvert::model

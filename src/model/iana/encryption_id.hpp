@@ -6,23 +6,23 @@
 namespace culvert::model {
 
 enum class EncryptionId : std::uint16_t {
-  des = 2,  // RFC 2405, broken
-  triple_des = 3,  // RFC 2451
-  null = 11,  // RFC 2410
-  aes_cbc = 12,  // RFC 3602
-  aes_ctr = 13,  // RFC 3686
-  aes_ccm_8 = 14,  // RFC 4309
-  aes_ccm_12 = 15,  // RFC 4309
-  aes_ccm_16 = 16,  // RFC 4309
-  aes_gcm_8 = 18,  // RFC 4106
-  aes_gcm_12 = 19,  // RFC 4106
-  aes_gcm_16 = 20,  // RFC 4106
-  null_aes_gmac = 21,  // RFC 4543
-  camellia_cbc = 23,  // RFC 5529
-  camellia_ctr = 24,  // RFC 5529
-  chacha20_poly1305 = 28,  // RFC 7634
-  aes_ccm_8_iiv = 29,  // RFC 8750
-  aes_gcm_16_iiv = 30,  // RFC 8750
+  des = 2,                     // RFC 2405, broken
+  triple_des = 3,              // RFC 2451
+  null = 11,                   // RFC 2410
+  aes_cbc = 12,                // RFC 3602
+  aes_ctr = 13,                // RFC 3686
+  aes_ccm_8 = 14,              // RFC 4309
+  aes_ccm_12 = 15,             // RFC 4309
+  aes_ccm_16 = 16,             // RFC 4309
+  aes_gcm_8 = 18,              // RFC 4106
+  aes_gcm_12 = 19,             // RFC 4106
+  aes_gcm_16 = 20,             // RFC 4106
+  null_aes_gmac = 21,          // RFC 4543
+  camellia_cbc = 23,           // RFC 5529
+  camellia_ctr = 24,           // RFC 5529
+  chacha20_poly1305 = 28,      // RFC 7634
+  aes_ccm_8_iiv = 29,          // RFC 8750
+  aes_gcm_16_iiv = 30,         // RFC 8750
   chacha20_poly1305_iiv = 31,  // RFC 8750
 };
 

@@ -7,7 +7,7 @@ namespace culvert::model {
 
 enum class EsnId : std::uint16_t {
   no_esn = 0,  // 32-bit sequence numbers
-  esn = 1,  // 64-bit sequence numbers
+  esn = 1,     // 64-bit sequence numbers
 };
 
 inline constexpr RegistryName<EsnId> kEsnIdNames[] = {

@@ -6,13 +6,13 @@
 namespace culvert::model {
 
 enum class ExchangeType : std::uint8_t {
-  ike_sa_init = 34,  // RFC 7296
-  ike_auth = 35,  // RFC 7296
-  create_child_sa = 36,  // RFC 7296
-  informational = 37,  // RFC 7296
+  ike_sa_init = 34,         // RFC 7296
+  ike_auth = 35,            // RFC 7296
+  create_child_sa = 36,     // RFC 7296
+  informational = 37,       // RFC 7296
   ike_session_resume = 38,  // RFC 5723
-  ike_intermediate = 43,  // RFC 9242
-  ike_followup_ke = 44,  // RFC 9370
+  ike_intermediate = 43,    // RFC 9242
+  ike_followup_ke = 44,     // RFC 9370
 };
 
 inline constexpr RegistryName<ExchangeType> kExchangeTypeNames[] = {

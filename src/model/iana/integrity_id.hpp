@@ -6,14 +6,14 @@
 namespace culvert::model {
 
 enum class IntegrityId : std::uint16_t {
-  none = 0,  // RFC 7296
-  hmac_md5_96 = 1,  // RFC 2403
-  hmac_sha1_96 = 2,  // RFC 2404
-  aes_xcbc_96 = 5,  // RFC 3566
-  aes_cmac_96 = 8,  // RFC 4494
-  aes_128_gmac = 9,  // RFC 4543
-  aes_192_gmac = 10,  // RFC 4543
-  aes_256_gmac = 11,  // RFC 4543
+  none = 0,                // RFC 7296
+  hmac_md5_96 = 1,         // RFC 2403
+  hmac_sha1_96 = 2,        // RFC 2404
+  aes_xcbc_96 = 5,         // RFC 3566
+  aes_cmac_96 = 8,         // RFC 4494
+  aes_128_gmac = 9,        // RFC 4543
+  aes_192_gmac = 10,       // RFC 4543
+  aes_256_gmac = 11,       // RFC 4543
   hmac_sha2_256_128 = 12,  // RFC 4868
   hmac_sha2_384_192 = 13,  // RFC 4868
   hmac_sha2_512_256 = 14,  // RFC 4868

@@ -6,26 +6,26 @@
 namespace culvert::model {
 
 enum class KeyExchangeMethod : std::uint16_t {
-  none = 0,  // RFC 7296
-  modp_768 = 1,  // broken
-  modp_1024 = 2,  // RFC 7296, weak
-  modp_1536 = 5,  // RFC 3526
-  modp_2048 = 14,  // RFC 3526
-  modp_3072 = 15,  // RFC 3526
-  modp_4096 = 16,  // RFC 3526
-  modp_6144 = 17,  // RFC 3526
-  modp_8192 = 18,  // RFC 3526
-  ecp_256 = 19,  // RFC 5903
-  ecp_384 = 20,  // RFC 5903
-  ecp_521 = 21,  // RFC 5903
+  none = 0,               // RFC 7296
+  modp_768 = 1,           // broken
+  modp_1024 = 2,          // RFC 7296, weak
+  modp_1536 = 5,          // RFC 3526
+  modp_2048 = 14,         // RFC 3526
+  modp_3072 = 15,         // RFC 3526
+  modp_4096 = 16,         // RFC 3526
+  modp_6144 = 17,         // RFC 3526
+  modp_8192 = 18,         // RFC 3526
+  ecp_256 = 19,           // RFC 5903
+  ecp_384 = 20,           // RFC 5903
+  ecp_521 = 21,           // RFC 5903
   brainpool_p256r1 = 28,  // RFC 6954
   brainpool_p384r1 = 29,  // RFC 6954
   brainpool_p512r1 = 30,  // RFC 6954
-  curve25519 = 31,  // RFC 8031
-  curve448 = 32,  // RFC 8031
-  ml_kem_512 = 35,  // IANA
-  ml_kem_768 = 36,  // IANA
-  ml_kem_1024 = 37,  // IANA
+  curve25519 = 31,        // RFC 8031
+  curve448 = 32,          // RFC 8031
+  ml_kem_512 = 35,        // IANA
+  ml_kem_768 = 36,        // IANA
+  ml_kem_1024 = 37,       // IANA
 };
 
 inline constexpr RegistryName<KeyExchangeMethod> kKeyExchangeMethodNames[] = {
@@ -52,6 +52,8 @@ inline constexpr RegistryName<KeyExchangeMethod> kKeyExchangeMethodNames[] = {
 };
 
 /// The registry's name of the value, or "unknown".
-[[nodiscard]] constexpr std::string_view name_of(KeyExchangeMethod value) { return find_name(kKeyExchangeMethodNames, value); }
+[[nodiscard]] constexpr std::string_view name_of(KeyExchangeMethod value) {
+  return find_name(kKeyExchangeMethodNames, value);
+}
 
 }  // namespace culvert::model

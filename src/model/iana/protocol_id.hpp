@@ -7,9 +7,9 @@ namespace culvert::model {
 
 enum class ProtocolId : std::uint8_t {
   none = 0,  // a notification about no SA
-  ike = 1,  // RFC 7296
-  ah = 2,  // RFC 4302
-  esp = 3,  // RFC 4303
+  ike = 1,   // RFC 7296
+  ah = 2,    // RFC 4302
+  esp = 3,   // RFC 4303
 };
 
 inline constexpr RegistryName<ProtocolId> kProtocolIdNames[] = {

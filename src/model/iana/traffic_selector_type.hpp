@@ -8,8 +8,8 @@ namespace culvert::model {
 enum class TrafficSelectorType : std::uint8_t {
   ipv4_addr_range = 7,  // RFC 7296
   ipv6_addr_range = 8,  // RFC 7296
-  fc_addr_range = 9,  // RFC 4595
-  secured_label = 10,  // RFC 9478
+  fc_addr_range = 9,    // RFC 4595
+  secured_label = 10,   // RFC 9478
 };
 
 inline constexpr RegistryName<TrafficSelectorType> kTrafficSelectorTypeNames[] = {
@@ -20,6 +20,8 @@ inline constexpr RegistryName<TrafficSelectorType> kTrafficSelectorTypeNames[] =
 };
 
 /// The registry's name of the value, or "unknown".
-[[nodiscard]] constexpr std::string_view name_of(TrafficSelectorType value) { return find_name(kTrafficSelectorTypeNames, value); }
+[[nodiscard]] constexpr std::string_view name_of(TrafficSelectorType value) {
+  return find_name(kTrafficSelectorTypeNames, value);
+}
 
 }  // namespace culvert::model

@@ -6,19 +6,16 @@
 namespace culvert::model {
 
 enum class TransformType : std::uint8_t {
-  encryption = 1,  // IKE and ESP
-  prf = 2,  // IKE
-  integrity = 3,  // IKE, AH, optional in ESP
+  encryption = 1,    // IKE and ESP
+  prf = 2,           // IKE
+  integrity = 3,     // IKE, AH, optional in ESP
   key_exchange = 4,  // IKE, optional in AH and ESP; once called D-H
-  esn = 5,  // AH and ESP; RFC 9827 calls it SN
+  esn = 5,           // AH and ESP; RFC 9827 calls it SN
 };
 
 inline constexpr RegistryName<TransformType> kTransformTypeNames[] = {
-    {TransformType::encryption, "ENCR"},
-    {TransformType::prf, "PRF"},
-    {TransformType::integrity, "INTEG"},
-    {TransformType::key_exchange, "KE"},
-    {TransformType::esn, "ESN"},
+    {TransformType::encryption, "ENCR"}, {TransformType::prf, "PRF"}, {TransformType::integrity, "INTEG"},
+    {TransformType::key_exchange, "KE"}, {TransformType::esn, "ESN"},
 };
 
 /// The registry's name of the value, or "unknown".
