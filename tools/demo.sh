@@ -154,7 +154,7 @@ grep -q ' 10 received' <<<"$ping_result" || fail "ping: $ping_result"
 good "ping: 10 of 10 came back, $(sed -n 's/^rtt min\/avg\/max\/mdev = [^/]*\/\([^/]*\)\/.*/\1 ms on average/p' <<<"$ping_result")"
 start bob "$work/iperf3-server.log" iperf3 -s -1 -B 10.2.0.1
 wait_for 50 grep -q listening "$work/iperf3-server.log" || sleep 0.5
-on alice iperf3 -c 10.2.0.1 -t "$seconds" -J >"$work/iperf3.json" 2>&1 || fail "iperf3: $(tail -n 3 "$work/iperf3.json")"
+on alice timeout $((seconds + 20)) iperf3 -c 10.2.0.1 -t "$seconds" -J >"$work/iperf3.json" 2>&1 || fail "iperf3: $(tail -n 3 "$work/iperf3.json")"
 good "iperf3: $(python3 - "$work/iperf3.json" <<'EOF'
 import json, sys
 end = json.load(open(sys.argv[1]))["end"]
