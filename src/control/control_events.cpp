@@ -105,6 +105,16 @@ void ControlPlane::on(ipsec::Acquire&& event, Instant now) {
   tunnel->acquire(now);
 }
 
+void ControlPlane::on(ipsec::SequenceGrantWanted&&, Instant) {}
+
+void ControlPlane::on(ipsec::PathMtuChanged&& event, Instant) {
+  const auto child = children_.find(event.child);
+  if (child == children_.end()) return;
+  notice(
+      Level::debug, child->second.connection,
+      fmt::format("the path takes outer packets of {} octets now, inner ones of {}", event.path_mtu, event.inner_mtu));
+}
+
 void ControlPlane::on(ike::KeysExported&& event, Instant) { requests_.emplace_back(ExportIkeKeys{std::move(event)}); }
 
 void ControlPlane::export_esp_keys(const model::ChildSaParams& params) {
@@ -189,7 +199,7 @@ void ControlPlane::on(ike::PathChanged&& event, Instant) {
   for (auto& [id, child] : children_) {
     if (child.ike_sa != event.ike_sa) continue;
     net::Path path = event.path;
-    if (child.view.encapsulation == model::Encapsulation::esp) path.local.port = path.remote.port = 0;
+    if (child.view.encapsulation == model::Encapsulation::none) path.local.port = path.remote.port = 0;
     child.path = path;
     data_plane_.update_path(id, path, child.view.encapsulation);
   }

@@ -114,6 +114,8 @@ class ControlPlane {
   void notice(Notice::Level level, model::ConnectionId connection, std::string text);
 
   // control_events.cpp
+  void on(ipsec::SequenceGrantWanted&& event, Instant now);
+  void on(ipsec::PathMtuChanged&& event, Instant now);
   void on(ike::IkeSaEstablished&& event, Instant now);
   void on(ike::IkeSaClosed&& event, Instant now);
   void on(ike::NegotiationFailed&& event, Instant now);

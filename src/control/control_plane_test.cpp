@@ -47,6 +47,7 @@ class RecordingIke final : public ike::Endpoint {
 class RecordingDataPlane final : public ipsec::DataPlane {
  public:
   Result<model::Spi, ipsec::DataPlaneError> allocate_spi() override { return model::Spi(1000); }
+  Result<void, ipsec::DataPlaneError> reserve_spi(model::Spi) override { return {}; }
   void release_spi(model::Spi) override {}
   Result<void, ipsec::DataPlaneError> install(model::ChildSaParams params) override {
     if (refuse) return err(ipsec::DataPlaneError::unsupported_suite);
@@ -56,6 +57,7 @@ class RecordingDataPlane final : public ipsec::DataPlane {
   void use_outbound(model::ChildSaId child) override { switched.push_back(child); }
   void remove(model::ChildSaId child, Duration) override { removed.push_back(child); }
   void update_path(model::ChildSaId, const net::Path& path, model::Encapsulation) override { paths.push_back(path); }
+  void grant_sequence(model::ChildSaId, std::uint64_t) override {}
   void set_policies(std::vector<ipsec::Policy> wanted) override { policies = std::move(wanted); }
   std::optional<ipsec::SaCounters> counters(model::ChildSaId) const override {
     return ipsec::SaCounters{.inbound_packets = 7};
@@ -243,7 +245,7 @@ TEST_F(ControlPlaneTest, OnDemandWaitsForTraffic) {
   apply(office("on-demand"));
   EXPECT_FALSE(request<FindPath>());
   EXPECT_EQ(state(), TunnelState::waiting);
-  data_plane.events.emplace_back(ipsec::Acquire{ipsec::PolicyId(1), model::ConnectionId(1), {}});
+  data_plane.events.emplace_back(ipsec::Acquire{ipsec::PolicyId(1), model::ConnectionId(1), {}, {}, {}});
   control.handle_data_plane(now);
   EXPECT_TRUE(request<FindPath>());
 }
@@ -251,7 +253,7 @@ TEST_F(ControlPlaneTest, OnDemandWaitsForTraffic) {
 TEST_F(ControlPlaneTest, ManualComesUpOnlyWhenToldAndTriesOnce) {
   apply(office("manual"));
   EXPECT_EQ(state(), TunnelState::down);
-  data_plane.events.emplace_back(ipsec::Acquire{ipsec::PolicyId(1), model::ConnectionId(1), {}});
+  data_plane.events.emplace_back(ipsec::Acquire{ipsec::PolicyId(1), model::ConnectionId(1), {}, {}, {}});
   control.handle_data_plane(now);
   EXPECT_FALSE(request<FindPath>()) << "traffic does not bring a manual tunnel up";
   ASSERT_TRUE(control.up("office", now));

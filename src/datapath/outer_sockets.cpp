@@ -55,7 +55,7 @@ std::optional<OuterSockets::Kind> OuterSockets::kind_of_port(std::uint16_t port)
 
 const io::DatagramSocket* OuterSockets::for_esp(const net::Path& path, model::Encapsulation encapsulation) const {
   const net::Family family = path.remote.address.family();
-  if (encapsulation == model::Encapsulation::esp) return find(Kind::esp, family);
+  if (encapsulation == model::Encapsulation::none) return find(Kind::esp, family);
   // RFC 3948 2.1: ESP shares the NAT port with IKE, and only that one: on the IKE port there is no marker to tell them
   // apart.
   return path.local.port == nat_port_ ? find(Kind::nat, family) : nullptr;

@@ -37,6 +37,10 @@ struct UpdatePathCommand {
   net::Path path;
   model::Encapsulation encapsulation;
 };
+struct GrantSequenceCommand {
+  model::ChildSaId child;
+  std::uint64_t granted;
+};
 struct SetPoliciesCommand {
   std::vector<ipsec::Policy> policies;
 };
@@ -45,8 +49,8 @@ struct AskCommand {
   std::uint64_t ticket;
   bool with_counters;
 };
-using Command =
-    std::variant<InstallCommand, UseOutboundCommand, RemoveCommand, UpdatePathCommand, SetPoliciesCommand, AskCommand>;
+using Command = std::variant<InstallCommand, UseOutboundCommand, RemoveCommand, UpdatePathCommand, GrantSequenceCommand,
+                             SetPoliciesCommand, AskCommand>;
 
 /// All of the engine's counters at one moment; SA pairs sorted by id.
 struct CounterSnapshot {

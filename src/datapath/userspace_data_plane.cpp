@@ -189,6 +189,9 @@ DataPlaneFacts UserspaceDataPlane::facts() const {
 void UserspaceDataPlane::settle() { state_->ask(false); }
 
 Result<model::Spi, ipsec::DataPlaneError> UserspaceDataPlane::allocate_spi() { return state_->spis.allocate(); }
+Result<void, ipsec::DataPlaneError> UserspaceDataPlane::reserve_spi(model::Spi spi) {
+  return state_->spis.reserve(spi);
+}
 void UserspaceDataPlane::release_spi(model::Spi spi) { state_->spis.release(spi); }
 
 Result<void, ipsec::DataPlaneError> UserspaceDataPlane::install(model::ChildSaParams params) {
@@ -216,6 +219,9 @@ void UserspaceDataPlane::remove(model::ChildSaId child, Duration linger) {
 void UserspaceDataPlane::update_path(model::ChildSaId child, const net::Path& path,
                                      model::Encapsulation encapsulation) {
   state_->order(UpdatePathCommand{child, path, encapsulation});
+}
+void UserspaceDataPlane::grant_sequence(model::ChildSaId child, std::uint64_t granted) {
+  state_->order(GrantSequenceCommand{child, granted});
 }
 void UserspaceDataPlane::set_policies(std::vector<ipsec::Policy> policies) {
   state_->order(SetPoliciesCommand{std::move(policies)});

@@ -72,11 +72,13 @@ class UserspaceDataPlane final : public ipsec::DataPlane {
   // ipsec::DataPlane. An SA that the worker must refuse after `install` said yes (which would be a fault of ours) comes
   // back as a hard SaExpired.
   [[nodiscard]] Result<model::Spi, ipsec::DataPlaneError> allocate_spi() override;
+  [[nodiscard]] Result<void, ipsec::DataPlaneError> reserve_spi(model::Spi spi) override;
   void release_spi(model::Spi spi) override;
   [[nodiscard]] Result<void, ipsec::DataPlaneError> install(model::ChildSaParams params) override;
   void use_outbound(model::ChildSaId child) override;
   void remove(model::ChildSaId child, Duration linger) override;
   void update_path(model::ChildSaId child, const net::Path& path, model::Encapsulation encapsulation) override;
+  void grant_sequence(model::ChildSaId child, std::uint64_t granted) override;
   void set_policies(std::vector<ipsec::Policy> policies) override;
   /// Asks the worker and waits for its answer, at most once in 20 ms; between that the last answer stands.
   [[nodiscard]] std::optional<ipsec::SaCounters> counters(model::ChildSaId child) const override;

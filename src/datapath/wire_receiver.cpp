@@ -19,9 +19,13 @@ bool WireReceiver::receive(const OuterSockets::Entry& entry, Instant now) {
   } else if (!outcome.messages.empty()) {
     inputs_.clear();
     const auto encapsulation =
-        entry.kind == OuterSockets::Kind::nat ? model::Encapsulation::udp : model::Encapsulation::esp;
+        entry.kind == OuterSockets::Kind::nat ? model::Encapsulation::udp : model::Encapsulation::none;
     for (const io::ReceivedMessage& message : outcome.messages) {
-      inputs_.push_back({message.path, encapsulation, message.tos, message.segment_size, message.bytes});
+      inputs_.push_back({.path = message.path,
+                         .encapsulation = encapsulation,
+                         .tos = message.tos,
+                         .segment_size = message.segment_size,
+                         .bytes = message.bytes});
     }
     engine_.inbound(inputs_, now, *this);
   }

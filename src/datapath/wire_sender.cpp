@@ -4,8 +4,8 @@
 
 namespace culvert::datapath {
 
-WireSender::WireSender(const OuterSockets& sockets, IoCounters& counters)
-    : sockets_(sockets), counters_(counters), slab_(kSlab) {
+WireSender::WireSender(const OuterSockets& sockets, io::TunQueue& tun, IoCounters& counters)
+    : sockets_(sockets), tun_(tun), counters_(counters), slab_(kSlab) {
   messages_.reserve(kMostMessages);
   by_.reserve(kMostMessages);
 }
@@ -35,6 +35,10 @@ void WireSender::send(std::span<const ipsec::WireTrain> trains) {
 bool WireSender::bypass(const ipsec::InnerPacket& packet) {
   (void)packet;
   return false;
+}
+
+void WireSender::answer(ByteView packet) {
+  if (tun_.write({}, packet) != 0) counters_.count(IoDrop::tun_write_refused);
 }
 
 void WireSender::flush() {

@@ -43,7 +43,7 @@ Worker::Worker(io::Poller poller, const ipsec::EngineOptions& options, io::TunQu
       shared_(shared),
       engine_(options, random),
       reader_(tun, shared.counters),
-      sender_(sockets, shared.counters),
+      sender_(sockets, tun, shared.counters),
       receiver_(engine_, tun, shared) {}
 
 void Worker::run() {
@@ -82,6 +82,7 @@ void Worker::run_commands() {
             [&](const UseOutboundCommand& use) { engine_.use_outbound(use.child); },
             [&](const RemoveCommand& remove) { engine_.remove(remove.child, remove.linger, now_); },
             [&](const UpdatePathCommand& move) { engine_.update_path(move.child, move.path, move.encapsulation); },
+            [&](const GrantSequenceCommand& grant) { engine_.grant_sequence(grant.child, grant.granted); },
             [&](SetPoliciesCommand& set) { engine_.set_policies(std::move(set.policies)); },
             [&](const AskCommand& ask) { answer(ask); },
         },

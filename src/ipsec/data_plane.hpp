@@ -22,8 +22,22 @@ using PolicyId = StrongId<struct PolicyIdTag, std::uint32_t>;
 
 enum class PolicyAction : std::uint8_t { protect, bypass, discard };
 
-/// One SPD rule (RFC 4301 4.4.1). The list is ordered: the first rule that matches decides. It stands for both
-/// directions: outbound packets go from `local` to `remote`, inbound ones the other way.
+/// Which of RFC 4301 4.4.1's parts a rule belongs to: SPD-S and both others, SPD-O only, SPD-I only.
+enum class PolicyDirection : std::uint8_t { both, outbound, inbound };
+
+/// RFC 4301 4.4.1.2, "populate from packet": which selectors of a new SA come from the packet that asks for it instead
+/// of the rule. `port` fields stand for ICMP type and code and the Mobility Header type likewise.
+struct PopulateFromPacket {
+  bool local_address = false;
+  bool remote_address = false;
+  bool protocol = false;
+  bool local_port = false;
+  bool remote_port = false;
+  friend bool operator==(const PopulateFromPacket&, const PopulateFromPacket&) = default;
+};
+
+/// One SPD rule (RFC 4301 4.4.1). The list is ordered: the first rule that matches decides. Outbound packets go from
+/// `local` to `remote`, inbound ones the other way; a packet matches one of `local` and one of `remote`.
 struct Policy {
   PolicyId id;
   PolicyAction action = PolicyAction::discard;
@@ -31,6 +45,9 @@ struct Policy {
   model::TrafficSelectors remote;
   /// For protect: the connection whose Child SAs may carry the traffic.
   model::ConnectionId connection;
+  PolicyDirection direction = PolicyDirection::both;
+  PopulateFromPacket populate;
+  std::string name;  // RFC 4301 4.4.1.1's Name where it has one; for status and logs
 };
 
 /// The traffic counters of one SA pair.
@@ -52,6 +69,9 @@ struct Acquire {
   PolicyId policy;
   model::ConnectionId connection;
   net::PacketInfo packet;
+  /// The selectors that the new SA needs: the rule's, with what `populate` takes from the packet.
+  model::TrafficSelectors local;
+  model::TrafficSelectors remote;
 };
 /// A soft or hard bound in bytes or packets was reached, or the sequence numbers run out (RFC 4303 3.3.3). Time bounds
 /// are control's.
@@ -78,11 +98,23 @@ struct UnknownSpi {
   model::Spi spi;
   net::Path path;
 };
-using DataPlaneEvent = std::variant<Acquire, SaExpired, InboundActivity, NothingComesBack, PeerMovedSeen, UnknownSpi>;
+/// The outbound sequence numbers granted to this pair are nearly used (ChildSaParams::sequence_granted).
+struct SequenceGrantWanted {
+  model::ChildSaId child;
+  std::uint64_t used = 0;  // the last number handed out
+};
+/// What fits through this pair changed: the longest outer packet, and the longest inner one that goes uncut.
+struct PathMtuChanged {
+  model::ChildSaId child;
+  std::uint16_t path_mtu = 0;
+  std::uint16_t inner_mtu = 0;
+};
+using DataPlaneEvent = std::variant<Acquire, SaExpired, InboundActivity, NothingComesBack, PeerMovedSeen, UnknownSpi,
+                                    SequenceGrantWanted, PathMtuChanged>;
 
 enum class DataPlaneError : std::uint8_t {
   unsupported_suite,  // no backend has the algorithm
-  no_free_spi,        // all slots in use
+  no_free_spi,        // all slots in use, or the given SPI is
   unknown_sa,
   overloaded  // the command queue to the workers is full
 };
@@ -94,6 +126,8 @@ class DataPlane {
 
   /// Reserves an inbound SPI. Released by `release_spi`, or by `remove` of the SA installed with it.
   [[nodiscard]] virtual Result<model::Spi, DataPlaneError> allocate_spi() = 0;
+  /// Takes a given SPI (256 or above) for an SA with manual keys; `no_free_spi` when it is in use. Released likewise.
+  [[nodiscard]] virtual Result<void, DataPlaneError> reserve_spi(model::Spi spi) = 0;
   virtual void release_spi(model::Spi spi) = 0;
 
   /// Installs both directions of a pair, or nothing. From then on inbound packets are taken; outbound ones use it
@@ -106,6 +140,8 @@ class DataPlane {
   virtual void remove(model::ChildSaId child, Duration linger) = 0;
   /// Moves a pair to a new outer path.
   virtual void update_path(model::ChildSaId child, const net::Path& path, model::Encapsulation encapsulation) = 0;
+  /// Raises the highest outbound sequence number that the pair may use; never lowers it.
+  virtual void grant_sequence(model::ChildSaId child, std::uint64_t granted) = 0;
   /// Replaces the whole SPD at once.
   virtual void set_policies(std::vector<Policy> policies) = 0;
 

@@ -90,6 +90,15 @@ void Engine::update_path(model::ChildSaId child, const net::Path& path, model::E
   pair->params.encapsulation = encapsulation;
 }
 
+void Engine::grant_sequence(model::ChildSaId child, std::uint64_t granted) {
+  SaPair* const pair = state_->sad.find(child);
+  if (pair != nullptr) pair->outbound.sequence.grant(granted);
+}
+
+void Engine::unprotected_error(const net::Path&, model::Encapsulation, std::uint16_t, ByteView, Instant) {
+  // RFC 4301 8.2: nothing that came unauthenticated is believed as it stands.
+}
+
 void Engine::set_policies(std::vector<Policy> policies) {
   state_->spd.replace(std::move(policies));
   state_->sending_changed();

@@ -3,9 +3,8 @@
 //
 // One thread owns an engine and makes all calls; engines share nothing. Time comes as an argument and never runs
 // backwards. The outer IP header is the kernel's work (UDP and raw sockets): the engine makes and takes ESP packets and
-// says what TOS the outer header shall have. The kernel that forwarded a packet into TUN has decremented its TTL
-// already (RFC 4301 5.1.2.1), and TUN's MTU makes it answer "fragmentation needed" / "packet too big" to the inner
-// source, so the engine does neither.
+// says what the outer header shall have, or makes the whole packet where the kernel's would not do (AH, transport
+// mode). The kernel that forwarded a packet into TUN has decremented its TTL already (RFC 4301 5.1.2.1).
 #pragma once
 
 #include <cstdint>
@@ -26,17 +25,12 @@
 
 namespace culvert::ipsec {
 
-/// Whether the outer IPv4 header gets the DF bit (RFC 4301 8.1).
-enum class DontFragment : std::uint8_t { clear, copy, set };
-
 struct EngineOptions {
   SpiLayout spi_layout;
   crypto::Backend backend = crypto::Backend::automatic;
   /// Bounds of one WireTrain: the kernel's UDP_SEGMENT takes 64 segments (128 from Linux 6.9 on) and 65,507 octets.
   std::uint16_t max_train_segments = 64;
   std::size_t max_train_bytes = 65507;
-  DontFragment dont_fragment = DontFragment::clear;
-  bool copy_dscp = true;  // else the outer DSCP is 0 (RFC 4301 5.1.2.1)
   /// Merge inbound TCP segments of one flow into super-packets for a TUN that takes them.
   bool coalesce = false;
   std::size_t flow_cache_entries = 4096;
@@ -81,7 +75,14 @@ class Engine {
   void use_outbound(model::ChildSaId child);
   void remove(model::ChildSaId child, Duration linger, Instant now);
   void update_path(model::ChildSaId child, const net::Path& path, model::Encapsulation encapsulation);
+  void grant_sequence(model::ChildSaId child, std::uint64_t granted);
   void set_policies(std::vector<Policy> policies);
+
+  /// An ICMP or ICMPv6 error that came back from the unprotected side for an outer packet of ours: not authenticated
+  /// (RFC 4301 8.2). `mtu` is 0 unless it says that the packet was too long; `quoted` is what the error quotes of our
+  /// packet, from ESP or AH on, so that it can be told from a guess.
+  void unprotected_error(const net::Path& path, model::Encapsulation encapsulation, std::uint16_t mtu, ByteView quoted,
+                         Instant now);
 
   [[nodiscard]] std::optional<SaCounters> counters(model::ChildSaId child) const;
   /// The counters of every SA pair that stands, lingering ones included.

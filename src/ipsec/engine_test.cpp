@@ -235,17 +235,15 @@ TEST(Engine, EcnCrossesTheTunnel) {
 }
 
 TEST(Engine, DontFragmentFollowsTheOption) {
-  for (const DontFragment mode : {DontFragment::clear, DontFragment::copy, DontFragment::set}) {
-    EngineOptions options;
-    options.dont_fragment = mode;
-    TwoEngines pair(options);
+  for (const auto mode : {model::DontFragment::clear, model::DontFragment::copy, model::DontFragment::set}) {
+    TwoEngines pair;
     pair.set_policies();
-    pair.install(1);
+    pair.install(1, {}, {.outer = {.dont_fragment = mode}});
     Flow with = pair.v4;
     with.dont_fragment = true;
     const CollectingWire wire = pair.alice_sends({udp_packet(with, {}), udp_packet(pair.v4, {})});
-    EXPECT_EQ(wire.trains.front().train.dont_fragment, mode != DontFragment::clear);
-    EXPECT_EQ(wire.trains.back().train.dont_fragment, mode == DontFragment::set);
+    EXPECT_EQ(wire.trains.front().train.dont_fragment, mode != model::DontFragment::clear);
+    EXPECT_EQ(wire.trains.back().train.dont_fragment, mode == model::DontFragment::set);
   }
 }
 

@@ -137,6 +137,7 @@ class CollectingWire final : public OutboundSink {
     bypassed.push_back(to_bytes(packet.bytes));
     return true;
   }
+  void answer(ByteView packet) override { answers.push_back(to_bytes(packet)); }
 
   [[nodiscard]] std::vector<Bytes> packets() const {
     std::vector<Bytes> all;
@@ -148,6 +149,7 @@ class CollectingWire final : public OutboundSink {
 
   std::vector<SentTrain> trains;
   std::vector<Bytes> bypassed;
+  std::vector<Bytes> answers;
   bool bypass_allowed = false;
 
  private:
@@ -316,8 +318,9 @@ class TwoEngines {
     return {std::move(a), std::move(b)};
   }
 
-  void install(std::uint64_t id, const model::EspSuite& suite = {}) {
+  void install(std::uint64_t id, const model::EspSuite& suite = {}, const model::PacketTreatment& treatment = {}) {
     auto [a, b] = make_pair(id, suite);
+    a.treatment = b.treatment = treatment;
     CHECK(alice.install(std::move(a), now).has_value());
     CHECK(bob.install(std::move(b), now).has_value());
   }

@@ -73,7 +73,8 @@ OutboundPath::Decision OutboundPath::decide(const net::PacketInfo& info) {
 
 void OutboundPath::wait_for_sa(const InnerPacket& packet, const net::PacketInfo& info, const Policy& policy,
                                Instant now, Instant since) {
-  if (waiting_.should_ask(policy.id, now)) events_.push(Acquire{policy.id, policy.connection, info});
+  if (waiting_.should_ask(policy.id, now))
+    events_.push(Acquire{policy.id, policy.connection, info, policy.local, policy.remote});
   if (!waiting_.push(policy.id, packet, since)) drops_.count(DropReason::acquire_overflow);
 }
 
@@ -91,9 +92,10 @@ void OutboundPath::protect(const InnerPacket& packet, const net::PacketInfo& inf
   const auto first = take_numbers(sa, *plan);
   if (!first) return;
 
-  const std::uint8_t tos = outer_tos(info.tos, options_.copy_dscp);
-  const bool dont_fragment = options_.dont_fragment == DontFragment::set ||
-                             (options_.dont_fragment == DontFragment::copy && info.dont_fragment);
+  const model::OuterHeader& outer = sa.params.treatment.outer;
+  const std::uint8_t tos = outer_tos(info.tos, !outer.dscp.has_value());
+  const bool dont_fragment = outer.dont_fragment == model::DontFragment::set ||
+                             (outer.dont_fragment == model::DontFragment::copy && info.dont_fragment);
   const auto next_header =
       static_cast<std::uint8_t>(info.family == net::Family::v4 ? net::IpProtocol::ipv4 : net::IpProtocol::ipv6);
   for (std::uint32_t i = 0; i < plan->count(); ++i) {

@@ -50,17 +50,22 @@ struct InnerPacket {
 
 /// One send operation: ESP packets of one size, back to back, all to one peer.
 ///
-/// With Encapsulation::udp each segment is the payload of one datagram on `path`; with Encapsulation::esp each is the
-/// payload of one IP packet of protocol 50 between the path's addresses. `bytes` is cut every `segment_size` octets;
-/// only the last piece may be shorter. Where UDP_SEGMENT cannot be used (raw sockets, old kernels, a segment longer
-/// than the interface's MTU, which the kernel answers with EINVAL or EMSGSIZE), the pieces are sent one by one.
+/// With Encapsulation::udp each segment is the payload of one datagram on `path`; with Encapsulation::none each is the
+/// payload of one IP packet of protocol 50 between the path's addresses, or, `with_ip_header`, a whole IP packet that
+/// is to leave as it stands (AH authenticates its header; transport mode keeps the packet's own). `bytes` is cut every
+/// `segment_size` octets; only the last piece may be shorter. Where UDP_SEGMENT cannot be used (raw sockets, old
+/// kernels, a segment longer than the interface's MTU, which the kernel answers with EINVAL or EMSGSIZE), the pieces
+/// are sent one by one.
 struct WireTrain {
   net::Path path;
   model::Encapsulation encapsulation = model::Encapsulation::udp;
+  /// Only with Encapsulation::none. Then the header says all that `path`, `tos`, `hop_limit` and `dont_fragment` say
+  /// here, is complete but for what the kernel fills in (nothing), and the packet is no longer than the path takes.
+  bool with_ip_header = false;
+  std::uint8_t hop_limit = 64;  // of the outer header
   /// DSCP and ECN for the outer header (RFC 4301 5.1.2.1, RFC 6040 4.1); the same for all segments.
   std::uint8_t tos = 0;
-  /// RFC 4301 8.1: the outer IPv4 DF bit. A property of the socket on Linux; a datapath that has one socket may treat
-  /// it as a wish.
+  /// RFC 4301 8.1: the outer IPv4 DF bit; the same for all segments.
   bool dont_fragment = false;
   std::uint16_t segment_size = 0;  // never 0; equal to the length for a lone packet
   ByteView bytes;
@@ -69,11 +74,16 @@ struct WireTrain {
 };
 
 /// What one receive operation brought: one datagram's payload, one GRO train of them, or one IP packet of protocol 50
-/// without its IP header. `bytes` is decrypted in place and used up.
+/// or 51 from that header on. `bytes` is decrypted in place and used up.
 struct WireInput {
-  net::Path path;  // local is ours, remote the sender; with Encapsulation::esp the ports are 0
+  net::Path path;  // local is ours, remote the sender; with Encapsulation::none the ports are 0
   model::Encapsulation encapsulation = model::Encapsulation::udp;
-  std::uint8_t tos = 0;  // outer DSCP and ECN (cmsg IP_TOS / IPV6_TCLASS); 0 when unknown
+  std::uint8_t tos = 0;        // outer DSCP and ECN (cmsg IP_TOS / IPV6_TCLASS); 0 when unknown
+  std::uint8_t hop_limit = 0;  // of the outer header; 0 when unknown
+  std::uint8_t protocol = 50;  // with Encapsulation::none: 50 (ESP) or 51 (AH)
+  /// With Encapsulation::none: the IP header in front of `bytes`, with its options or extension headers, as it was
+  /// received; its total or payload length is that of the (reassembled) packet. Elsewhere empty.
+  ByteView ip_header;
   /// The UDP_GRO segment size; 0 or not below the length means a single packet.
   std::uint16_t segment_size = 0;
   MutableByteView bytes;
@@ -101,6 +111,10 @@ class OutboundSink {
   /// A packet that a bypass rule lets through unprotected (RFC 4301 5.1, step 3b). False when this datapath has no way
   /// out in clear; it is then dropped and counted.
   [[nodiscard]] virtual bool bypass(const InnerPacket& packet) = 0;
+
+  /// A packet of our own back to the protected side, by TUN: an ICMP error about a packet that came from there (RFC
+  /// 4301 8). `packet` is the engine's and holds until the call returns.
+  virtual void answer(ByteView packet) = 0;
 };
 
 /// Where Engine::inbound puts what it took out. As OutboundSink.
@@ -109,8 +123,9 @@ class InboundSink {
   virtual ~InboundSink() = default;
 
   /// Inner packets for TUN, in order of arrival, never empty. Their bytes lie inside the buffers of the WireInputs of
-  /// the running call to Engine::inbound, so they stay as long as the caller leaves those alone; the 10-byte virtio
-  /// header has to come from elsewhere (writev). Super-packets come only when Engine::Options::coalesce allows it.
+  /// the running call to Engine::inbound, or in memory of the engine's own that holds until `deliver` returns; the
+  /// 10-byte virtio header has to come from elsewhere (writev). Super-packets come only when Engine::Options::coalesce
+  /// allows it.
   virtual void deliver(std::span<const InnerPacket> packets) = 0;
 
   /// An IKE message that came over UDP behind a non-ESP marker (RFC 3948 2.2), the marker removed. One segment of a GRO

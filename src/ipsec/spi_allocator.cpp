@@ -36,14 +36,26 @@ Result<model::Spi, DataPlaneError> SpiAllocator::allocate() {
   do {
     const auto generation = static_cast<std::uint32_t>(1 + random_.below(generations - 1));
     spi = node | (generation << layout_.slot_bits) | slot;
-  } while (spi == current_[slot] || spi <= 255);
+  } while (spi == current_[slot] || spi <= 255 || given_.contains(spi));
   current_[slot] = spi;
   used_[slot] = true;
   ++in_use_;
   return model::Spi{spi};
 }
 
+Result<void, DataPlaneError> SpiAllocator::reserve(model::Spi spi) {
+  const std::uint32_t slot = layout_.slot_of(spi);
+  const bool ours = slot < current_.size() && used_[slot] && current_[slot] == spi.value();
+  if (spi.value() <= 255 || ours || !given_.insert(spi.value()).second) return err(DataPlaneError::no_free_spi);
+  ++in_use_;
+  return {};
+}
+
 void SpiAllocator::release(model::Spi spi) {
+  if (given_.erase(spi.value()) != 0) {
+    --in_use_;
+    return;
+  }
   const std::uint32_t slot = layout_.slot_of(spi);
   if (slot >= current_.size() || !used_[slot] || current_[slot] != spi.value()) return;
   used_[slot] = false;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <set>
 #include <vector>
 
 #include "base/random.hpp"
@@ -34,6 +35,8 @@ class SpiAllocator {
 
   /// `no_free_spi` when all slots are in use.
   [[nodiscard]] Result<model::Spi, DataPlaneError> allocate();
+  /// Takes an SPI that someone else chose; `no_free_spi` when it is in use or reserved (0 to 255).
+  [[nodiscard]] Result<void, DataPlaneError> reserve(model::Spi spi);
   /// An SPI that is not in use is ignored.
   void release(model::Spi spi);
   [[nodiscard]] std::uint32_t in_use() const { return in_use_; }
@@ -43,6 +46,7 @@ class SpiAllocator {
   RandomSource& random_;
   std::vector<std::uint32_t> current_;  // by slot: the SPI in use, or the last one
   std::vector<bool> used_;
+  std::set<std::uint32_t> given_;      // chosen by others
   std::deque<std::uint32_t> resting_;  // released slots, the longest rested first
   std::uint32_t in_use_ = 0;
 };

@@ -2,6 +2,7 @@
 // 4303 3.3.3).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -63,8 +64,11 @@ class UseMeter {
 /// (RFC 4106 3.1, RFC 7634 2).
 class SequenceCounter {
  public:
-  explicit SequenceCounter(bool extended, std::uint64_t last_used = 0)
-      : last_(last_used), limit_(extended ? UseBounds::kNone : 0xffff'ffffU) {}
+  /// `granted` bounds the numbers for now (see grant); 0: only the protocol does.
+  explicit SequenceCounter(bool extended, std::uint64_t last_used = 0, std::uint64_t granted = 0)
+      : last_(last_used), end_(extended ? UseBounds::kNone : 0xffff'ffffU), limit_(end_) {
+    if (granted != 0) limit_ = std::clamp(granted, last_, end_);
+  }
 
   /// `count` numbers in a row: the first of them, or nothing when fewer are left. RFC 4303 3.3.3: they never cycle.
   [[nodiscard]] std::optional<std::uint64_t> take(std::uint32_t count) {
@@ -73,13 +77,16 @@ class SequenceCounter {
     last_ += count;
     return first;
   }
+  /// Raises the highest number that may be used; never lowers it, never beyond what the protocol has.
+  void grant(std::uint64_t granted) { limit_ = std::min(std::max(limit_, granted), end_); }
   [[nodiscard]] std::uint64_t last() const { return last_; }
   /// True once fifteen sixteenths are used: time for a rekey.
-  [[nodiscard]] bool running_out() const { return last_ > limit_ - limit_ / 16; }
+  [[nodiscard]] bool running_out() const { return last_ > end_ - end_ / 16; }
 
  private:
   std::uint64_t last_;
-  std::uint64_t limit_;
+  std::uint64_t end_;    // the last number that the protocol has
+  std::uint64_t limit_;  // the last one granted
 };
 
 }  // namespace culvert::ipsec

@@ -1,5 +1,5 @@
-// ChildSaParams: everything both planes must know of one negotiated ESP SA pair. IKE makes it, the data plane installs
-// it.
+// ChildSaParams: everything both planes must know of one ESP or AH SA pair. IKE or manual keying makes it, the data
+// plane installs it.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 #include "base/secret.hpp"
 #include "base/time.hpp"
 #include "model/ids.hpp"
+#include "model/packet_treatment.hpp"
 #include "model/proposal.hpp"
 #include "model/traffic_selector.hpp"
 #include "net/address.hpp"
@@ -16,8 +17,8 @@ namespace culvert::model {
 
 enum class Mode : std::uint8_t { tunnel, transport, beet };
 
-/// How ESP travels (RFC 3948 or IP protocol 50).
-enum class Encapsulation : std::uint8_t { udp, esp };
+/// How ESP and AH travel: in UDP (RFC 3948, ESP only), or right behind the IP header as protocol 50 or 51.
+enum class Encapsulation : std::uint8_t { udp, none };
 
 /// A bound on an SA's use; 0 or absent means none. Soft bounds ask for a rekey, hard bounds end the SA (RFC
 /// 4301 4.4.2.1).
@@ -34,26 +35,49 @@ struct SaKeys {
   SecretBytes integrity;   // empty for AEADs
 };
 
+/// The CPIs of a pair that has IPComp in front of ESP or AH (RFC 3173 3.1); each side chooses the one it receives.
+struct IpCompParams {
+  std::uint16_t cpi_inbound = 0;
+  std::uint16_t cpi_outbound = 0;
+  friend bool operator==(const IpCompParams&, const IpCompParams&) = default;
+};
+
 /// One Child SA pair.
 struct ChildSaParams {
   ChildSaId id;
   ConnectionId connection;
   IkeSaId ike_sa;
-  Role role = Role::initiator;  // of the exchange that made it
-  Spi spi_inbound;              // ours, chosen by the data plane
-  Spi spi_outbound;             // the peer's
+  Role role = Role::initiator;            // of the exchange that made it
+  Spi spi_inbound;                        // ours, chosen by the data plane
+  Spi spi_outbound;                       // the peer's
+  ProtocolId protocol = ProtocolId::esp;  // or ah: then the suite's encryption is NULL
   EspSuite suite;
   SaKeys inbound;
   SaKeys outbound;
   Mode mode = Mode::tunnel;
   Encapsulation encapsulation = Encapsulation::udp;
-  net::Path path;          // with Encapsulation::udp the UDP ports; else the ports are 0
-  TrafficSelectors local;  // after narrowing
+  net::Path path;  // with Encapsulation::udp the UDP ports; else the ports are 0
+  /// After narrowing. In BEET mode each is one selector for one address: the inner addresses, which no packet carries.
+  TrafficSelectors local;
   TrafficSelectors remote;
+  /// Transport mode through a NAT: the addresses that the peer's transport checksums were made with, where they differ
+  /// from the path's (RFC 7296 2.23.1, RFC 3948 3.1.2).
+  std::optional<net::IpAddress> original_local;
+  std::optional<net::IpAddress> original_remote;
+  PacketTreatment treatment;
+  std::optional<IpCompParams> ipcomp;
+  /// Octets that an outer IP packet may have, as far as known when the pair is made (the interface's MTU); 0: unknown.
+  std::uint16_t path_mtu = 0;
   Lifetime soft;
   Lifetime hard;
   std::uint32_t replay_window =
-      1024;  // packets, a power of two from 64 to 8192; 0 switches replay protection off (testing)
+      1024;  // packets, a power of two from 32 to 65,536; 0 switches replay protection off (testing)
+  /// The last outbound sequence number used under these keys, by an earlier run: the next packet has the next one.
+  std::uint64_t sequence_used = 0;
+  /// The highest outbound sequence number allowed so far; 0: as the protocol has it. Before it is reached the data
+  /// plane tells SequenceGrantWanted, and DataPlane::grant_sequence raises it. With manual keys the grants are written
+  /// down first, so that no number is used twice under one key, whatever crashes.
+  std::uint64_t sequence_granted = 0;
   /// True when the peer may not have its inbound side ready: traffic goes on over the SA being replaced until
   /// DataPlane::use_outbound (RFC 7296 2.8: the responder of a rekey waits for proof that the initiator has the new
   /// SA).

@@ -57,6 +57,7 @@ struct ConnectionConfig {
   std::vector<InnerAddress> addresses;
   Mode mode = Mode::tunnel;
   EncapsulationPolicy encapsulation = EncapsulationPolicy::udp;
+  PacketTreatment treatment;
   StartMode start = StartMode::automatic;
 
   Duration ike_lifetime = std::chrono::hours(4);

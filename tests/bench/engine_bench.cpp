@@ -22,6 +22,7 @@ class DiscardingWire final : public OutboundSink {
     for (const WireTrain& train : trains) benchmark::DoNotOptimize(train.bytes.back());
   }
   bool bypass(const InnerPacket&) override { return false; }
+  void answer(ByteView) override {}
 
  private:
   Bytes memory_ = Bytes(kMinWireRegion * 4);

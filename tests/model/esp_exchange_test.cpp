@@ -67,7 +67,7 @@ std::vector<Profile> profiles() {
   for (const NamedSuite& suite : all_suites()) {
     ++i;
     list.push_back(
-        {suite.name, suite.suite, i % 3 == 0 ? model::Encapsulation::esp : model::Encapsulation::udp, i % 2 == 0});
+        {suite.name, suite.suite, i % 3 == 0 ? model::Encapsulation::none : model::Encapsulation::udp, i % 2 == 0});
   }
   return list;
 }
@@ -76,7 +76,7 @@ class World {
  public:
   World(const Profile& profile, std::uint64_t seed) : profile_(profile), random_(seed), pair_(options(), seed) {
     if (profile.outer_v6) pair_.path = {{address("2001:db8::1"), 4500}, {address("2001:db8::2"), 4500}};
-    if (profile.encapsulation == model::Encapsulation::esp) pair_.path.local.port = pair_.path.remote.port = 0;
+    if (profile.encapsulation == model::Encapsulation::none) pair_.path.local.port = pair_.path.remote.port = 0;
     pair_.set_policies();
     sides_[0].engine = &pair_.alice;
     sides_[0].path = pair_.path;

@@ -5,7 +5,7 @@
 namespace culvert::sim {
 
 bool Nat::outbound(Packet& packet, Instant now) {
-  if (packet.kind == model::Encapsulation::esp) return false;
+  if (packet.kind == model::Encapsulation::none) return false;
   std::erase_if(mappings_, [&](const auto& entry) { return now - entry.second.used > idle_timeout_; });
   auto found = std::ranges::find_if(mappings_,
                                     [&](const auto& entry) { return entry.second.inside_port == packet.source.port; });
@@ -20,7 +20,7 @@ bool Nat::outbound(Packet& packet, Instant now) {
 }
 
 bool Nat::inbound(Packet& packet, Instant now) {
-  if (packet.kind == model::Encapsulation::esp || packet.destination.address != outside_) return false;
+  if (packet.kind == model::Encapsulation::none || packet.destination.address != outside_) return false;
   const auto found = mappings_.find(packet.destination.port);
   if (found == mappings_.end() || now - found->second.used > idle_timeout_) return false;
   packet.destination = {inside_, found->second.inside_port};

@@ -6,7 +6,7 @@ namespace culvert::sim {
 
 WireView wire_view(const Packet& packet, std::uint16_t port) {
   const ByteView all = packet.bytes;
-  if (packet.kind == model::Encapsulation::esp) return {WireKind::esp, all};
+  if (packet.kind == model::Encapsulation::none) return {WireKind::esp, all};
   if (port == kIkePort) return {WireKind::ike, all};
   // RFC 3948 2.2 and 2.3.
   if (all.size() == 1 && all[0] == 0xff) return {WireKind::keepalive, all};

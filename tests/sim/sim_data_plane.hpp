@@ -36,11 +36,15 @@ class SimDataPlane final : public ipsec::DataPlane,
 
   // ipsec::DataPlane
   [[nodiscard]] Result<model::Spi, ipsec::DataPlaneError> allocate_spi() override { return spis_.allocate(); }
+  [[nodiscard]] Result<void, ipsec::DataPlaneError> reserve_spi(model::Spi spi) override { return spis_.reserve(spi); }
   void release_spi(model::Spi spi) override { spis_.release(spi); }
   [[nodiscard]] Result<void, ipsec::DataPlaneError> install(model::ChildSaParams params) override;
   void use_outbound(model::ChildSaId child) override;
   void remove(model::ChildSaId child, Duration linger) override;
   void update_path(model::ChildSaId child, const net::Path& path, model::Encapsulation encapsulation) override;
+  void grant_sequence(model::ChildSaId child, std::uint64_t granted) override {
+    engine_.grant_sequence(child, granted);
+  }
   void set_policies(std::vector<ipsec::Policy> policies) override;
   [[nodiscard]] std::optional<ipsec::SaCounters> counters(model::ChildSaId child) const override {
     return engine_.counters(child);
@@ -70,6 +74,7 @@ class SimDataPlane final : public ipsec::DataPlane,
   MutableByteView region() override { return region_; }
   void send(std::span<const ipsec::WireTrain> trains) override;
   [[nodiscard]] bool bypass(const ipsec::InnerPacket&) override { return false; }
+  void answer(ByteView packet) override { outputs_.inner(packet); }
   void deliver(std::span<const ipsec::InnerPacket> packets) override;
   void ike_message(const net::Path& path, ByteView message) override;
 

@@ -68,7 +68,7 @@ TEST_F(SimNetworkTest, JitterReorders) {
   for (std::uint8_t i = 0; i < 20; ++i) {  // the onlooker's complaint about such short packets is not the point here
     network.send(
         Side::alice,
-        Packet{endpoint("192.0.2.1:4500"), endpoint("192.0.2.2:4500"), model::Encapsulation::esp, Bytes{i}, {}});
+        Packet{endpoint("192.0.2.1:4500"), endpoint("192.0.2.2:4500"), model::Encapsulation::none, Bytes{i}, {}});
   }
   run(seconds(1));
   ASSERT_EQ(at(Side::bob).size(), 20u);

@@ -259,7 +259,7 @@ ChildSa& build_child(Core& core, IkeSa& sa, const model::ConnectionConfig& confi
   params.mode = child.mode;
   params.encapsulation = encapsulation_of(core, sa, config.encapsulation);
   params.path = sa.path;
-  if (params.encapsulation == model::Encapsulation::esp) params.path.local.port = params.path.remote.port = 0;
+  if (params.encapsulation == model::Encapsulation::none) params.path.local.port = params.path.remote.port = 0;
   params.local = child.local;
   params.remote = child.remote;
   Bounds bounds = bounds_of(core, config.child_lifetime, config.rekey_margin);

@@ -60,8 +60,8 @@ net::Path path_after_init(const Core& core, const IkeSa& sa, model::Encapsulatio
 model::Encapsulation encapsulation_of(const Core& core, const IkeSa& sa, model::EncapsulationPolicy policy) {
   const bool nat = sa.local_behind_nat || sa.remote_behind_nat;
   // RFC 7296 2.23: UDP encapsulation must not be done on port 500, and must be done when a NAT was detected.
-  if (!sa.nat_traversal || sa.path.local.port == core.settings.ike_port) return model::Encapsulation::esp;
-  return nat || policy == model::EncapsulationPolicy::udp ? model::Encapsulation::udp : model::Encapsulation::esp;
+  if (!sa.nat_traversal || sa.path.local.port == core.settings.ike_port) return model::Encapsulation::none;
+  return nat || policy == model::EncapsulationPolicy::udp ? model::Encapsulation::udp : model::Encapsulation::none;
 }
 
 void follow_peer(Core& core, IkeSa& sa, const net::Path& path) {

