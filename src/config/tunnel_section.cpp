@@ -202,16 +202,16 @@ void read_rekey_margin(Section& section, double& margin) {
 }
 
 void read_replay_window(Section& section, std::uint32_t& window) {
-  const auto written = section.integer("replay_window", 0, 8192);
+  const auto written = section.integer("replay_window", 0, 65536);
   if (!written) return;
   const auto value = static_cast<std::uint32_t>(*written);
   const Position at = section.position_of("replay_window");
   if (value == 0) {
     section.warning(at, "replay_window", "0 switches the protection against replayed packets off",
                     "use 1024 outside of tests");
-  } else if (value < 64 || !std::has_single_bit(value)) {
+  } else if (value < 32 || !std::has_single_bit(value)) {
     return section.error(at, "replay_window", fmt::format("{} packets cannot be the window", value),
-                         "write 64, 128, 256, 512, 1024, 2048, 4096 or 8192");
+                         "write a power of two from 32 to 65536");
   }
   window = value;
 }

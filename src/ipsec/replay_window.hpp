@@ -2,6 +2,7 @@
 // authenticated must never move the window.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -10,17 +11,24 @@
 
 namespace culvert::ipsec {
 
-/// Remembers which of the last `size` sequence numbers were received. A ring with exactly one bit per number: the bit
-/// of number n is n modulo size, and holds for n or, left of the window, for nothing.
+/// Remembers which of the last `size` sequence numbers were received. A ring of one bit per number, at least a word
+/// long: the bit of number n stands at n modulo the ring's length.
 class ReplayWindow {
  public:
   enum class Verdict : std::uint8_t { fresh, replayed, too_old };
 
-  /// `size` is a power of two from 64 to 65,536, or 0: then nothing is ever a replay (RFC 4303 3.4.3 allows it for the
+  /// RFC 4303 3.4.3: 32 is the least that a receiver must support.
+  static constexpr std::uint32_t kSmallest = 32;
+  static constexpr std::uint32_t kLargest = 65536;
+  [[nodiscard]] static constexpr bool is_size(std::uint32_t size) {
+    return size == 0 || (size >= kSmallest && size <= kLargest && (size & (size - 1)) == 0);
+  }
+
+  /// `size` is a power of two from 32 to 65,536, or 0: then nothing is ever a replay (RFC 4303 3.4.3 allows it for the
   /// receiver).
-  ReplayWindow(std::uint32_t size, bool extended) : size_(size), extended_(extended) {
-    CHECK(size == 0 || (size >= 64 && size <= 65536 && (size & (size - 1)) == 0));
-    if (size != 0) bits_ = std::make_unique<std::uint64_t[]>(size / 64);
+  ReplayWindow(std::uint32_t size, bool extended) : size_(size), ring_(std::max(size, kWordBits)), extended_(extended) {
+    CHECK(is_size(size));
+    if (size != 0) bits_ = std::make_unique<std::uint64_t[]>(ring_ / kWordBits);
   }
 
   /// The full sequence number that the 32 bits in the packet stand for; nothing when it would lie before number 0.
@@ -73,13 +81,14 @@ class ReplayWindow {
   [[nodiscard]] std::uint32_t size() const { return size_; }
 
  private:
+  static constexpr std::uint32_t kWordBits = 64;
   [[nodiscard]] static std::uint64_t bit(std::uint64_t sequence) { return std::uint64_t{1} << (sequence & 63); }
-  [[nodiscard]] std::uint64_t& word(std::uint64_t sequence) const { return bits_[(sequence & (size_ - 1)) >> 6]; }
+  [[nodiscard]] std::uint64_t& word(std::uint64_t sequence) const { return bits_[(sequence & (ring_ - 1)) >> 6]; }
 
   // Clears the bits of the numbers from `first` to `last`, which enter the window from the right.
   void forget(std::uint64_t first, std::uint64_t last) {
-    if (last - first >= size_ - 1) {
-      for (std::uint32_t i = 0; i < size_ / 64; ++i) bits_[i] = 0;
+    if (last - first >= ring_ - 1) {
+      for (std::uint32_t i = 0; i < ring_ / kWordBits; ++i) bits_[i] = 0;
       return;
     }
     for (;;) {
@@ -94,6 +103,7 @@ class ReplayWindow {
 
   std::uint64_t top_ = 0;
   std::uint32_t size_;
+  std::uint32_t ring_;
   bool extended_;
   std::unique_ptr<std::uint64_t[]> bits_;
 };

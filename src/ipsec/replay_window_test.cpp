@@ -81,7 +81,34 @@ TEST_P(ReplayWindowModel, AgreesWithPlainModel) {
     EXPECT_GT(too_old, 100U);
   }
 }
-INSTANTIATE_TEST_SUITE_P(Sizes, ReplayWindowModel, testing::Values(64, 128, 256, 1024, 2048, 8192, 65536));
+INSTANTIATE_TEST_SUITE_P(Sizes, ReplayWindowModel,
+                         testing::Values(32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536));
+
+// RFC 4303 3.4.3 without ESN: numbers of 32 bits, up to the very last one.
+TEST_P(ReplayWindowModel, AgreesWithPlainModelInThirtyTwoBits) {
+  constexpr std::uint64_t kLast = 0xffff'ffff;
+  const std::uint32_t size = GetParam();
+  SeededRandom random(size + 1);
+  for (const std::uint64_t start : {std::uint64_t{1}, kLast - 3 * size}) {
+    ReplayWindow window(size, false);
+    PlainWindow plain(size);
+    ASSERT_EQ(window.update(start), Verdict::fresh);
+    plain.update(start);
+    for (int step = 0; step < 20000; ++step) {
+      const std::uint64_t top = plain.top();
+      const std::uint64_t left = top - std::min<std::uint64_t>(top, random.below(size + 2));
+      const std::uint64_t right = std::min<std::uint64_t>(kLast, top + random.below(4));
+      const auto low = static_cast<std::uint32_t>(random.below(3) == 0 ? right : left);
+      const auto sequence = window.infer(low);
+      ASSERT_EQ(sequence, low);
+      const Verdict expected = plain.check(low);
+      ASSERT_EQ(window.check(low), expected) << "size " << size << " top " << top << " sequence " << low;
+      ASSERT_EQ(window.update(low), expected);
+      if (expected == Verdict::fresh) plain.update(low);
+    }
+    EXPECT_LE(window.top(), kLast);
+  }
+}
 
 // RFC 4303 A2.2, case A: the window [Tl-W+1, Tl] within one subspace.
 TEST(ReplayWindow, InfersTheNextSubspaceLeftOfTheWindow) {
