@@ -115,6 +115,15 @@ void ControlPlane::on(ipsec::PathMtuChanged&& event, Instant) {
       fmt::format("the path takes outer packets of {} octets now, inner ones of {}", event.path_mtu, event.inner_mtu));
 }
 
+// RFC 6040 4.2: such combinations should be logged.
+void ControlPlane::on(ipsec::EcnAnomaly&& event, Instant) {
+  const auto child = children_.find(event.child);
+  if (child == children_.end()) return;
+  notice(
+      Level::debug, child->second.connection,
+      fmt::format("the ECN field {:02b} of an outer header does not go with {:02b} inside", event.outer, event.inner));
+}
+
 void ControlPlane::on(ike::KeysExported&& event, Instant) { requests_.emplace_back(ExportIkeKeys{std::move(event)}); }
 
 void ControlPlane::export_esp_keys(const model::ChildSaParams& params) {

@@ -116,6 +116,7 @@ class ControlPlane {
   // control_events.cpp
   void on(ipsec::SequenceGrantWanted&& event, Instant now);
   void on(ipsec::PathMtuChanged&& event, Instant now);
+  void on(ipsec::EcnAnomaly&& event, Instant now);
   void on(ike::IkeSaEstablished&& event, Instant now);
   void on(ike::IkeSaClosed&& event, Instant now);
   void on(ike::NegotiationFailed&& event, Instant now);

@@ -109,8 +109,15 @@ struct PathMtuChanged {
   std::uint16_t path_mtu = 0;
   std::uint16_t inner_mtu = 0;
 };
+/// The outer ECN field of a packet was one that cannot have come from the inner one (RFC 6040 4.2, figure 4); at most
+/// one event a second.
+struct EcnAnomaly {
+  model::ChildSaId child;
+  std::uint8_t inner = 0;  // the two ECN bits
+  std::uint8_t outer = 0;
+};
 using DataPlaneEvent = std::variant<Acquire, SaExpired, InboundActivity, NothingComesBack, PeerMovedSeen, UnknownSpi,
-                                    SequenceGrantWanted, PathMtuChanged>;
+                                    SequenceGrantWanted, PathMtuChanged, EcnAnomaly>;
 
 enum class DataPlaneError : std::uint8_t {
   unsupported_suite,  // no backend has the algorithm

@@ -16,7 +16,7 @@ TEST(DropReason, ListStandsInOrderWithDistinctNames) {
     EXPECT_EQ(static_cast<std::size_t>(kDropReasons[i].reason), i) << kDropReasons[i].name;
     EXPECT_TRUE(names.insert(kDropReasons[i].name).second) << kDropReasons[i].name;
   }
-  EXPECT_EQ(static_cast<std::size_t>(DropReason::ecn_not_capable) + 1, kDropReasons.size());
+  EXPECT_EQ(static_cast<std::size_t>(DropReason::unprotected_error_doubtful) + 1, kDropReasons.size());
 }
 
 // CULVERT_UPDATE_DOCS=1 writes the page instead of comparing it.

@@ -65,6 +65,9 @@ struct ChildSaParams {
   std::optional<net::IpAddress> original_local;
   std::optional<net::IpAddress> original_remote;
   PacketTreatment treatment;
+  /// RFC 4301 7.3: both sides take fragments other than the first over this pair although its selectors name ports
+  /// (NON_FIRST_FRAGMENTS_ALSO). Selectors for any port carry them without.
+  bool non_first_fragments = false;
   std::optional<IpCompParams> ipcomp;
   /// Octets that an outer IP packet may have, as far as known when the pair is made (the interface's MTU); 0: unknown.
   std::uint16_t path_mtu = 0;

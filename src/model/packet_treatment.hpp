@@ -30,6 +30,14 @@ struct OuterHeader {
   friend bool operator==(const OuterHeader&, const OuterHeader&) = default;
 };
 
+/// RFC 4301 6.2: which ICMP errors may pass an SA. Routers between send them, so their own addresses need not be ones
+/// that the SA's selectors know.
+enum class IcmpErrors : std::uint8_t {
+  selectors,  // those that the selectors admit, like any packet
+  quoted,     // also those whose quoted packet, turned round, the selectors admit
+  checked     // as `quoted`, and the quoted packet must fit in any case: a peer may speak of its own flows only
+};
+
 /// Traffic flow confidentiality (RFC 4303 2.6, 2.7); only towards a peer that can take it.
 struct TrafficFlowConfidentiality {
   static constexpr std::uint16_t kPadToPath = 0xffff;
@@ -65,6 +73,7 @@ struct PacketTreatment {
   std::optional<Aggfrag> aggfrag;
   /// Lowers the MSS option of TCP SYNs both ways to what fits the path (0) or to this value; absent: leaves it alone.
   std::optional<std::uint16_t> mss_clamp = 0;
+  IcmpErrors icmp_errors = IcmpErrors::quoted;
   friend bool operator==(const PacketTreatment&, const PacketTreatment&) = default;
 };
 
