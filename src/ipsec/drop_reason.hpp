@@ -29,6 +29,7 @@ enum class DropReason : std::uint8_t {
   path_too_narrow,
   lifetime_reached,
   sequence_exhausted,
+  sequence_not_granted,
   // Inbound, in the order of the path.
   keepalive,
   esp_truncated,
@@ -97,6 +98,8 @@ inline constexpr std::array kDropReasons = {
                     "The SA has sent as many bytes or packets as its hard lifetime allows."},
     DropReasonEntry{DropReason::sequence_exhausted, DropDirection::outbound, "sequence_exhausted",
                     "The SA has used up its sequence numbers; they never wrap (RFC 4303 3.3.3)."},
+    DropReasonEntry{DropReason::sequence_not_granted, DropDirection::outbound, "sequence_not_granted",
+                    "The manually keyed SA waits until further sequence numbers are written down as used."},
     DropReasonEntry{DropReason::keepalive, DropDirection::inbound, "keepalive",
                     "A NAT keepalive, the single octet 0xff (RFC 3948 2.3). Harmless."},
     DropReasonEntry{DropReason::esp_truncated, DropDirection::inbound, "esp_truncated",

@@ -92,7 +92,9 @@ void Engine::update_path(model::ChildSaId child, const net::Path& path, model::E
 
 void Engine::grant_sequence(model::ChildSaId child, std::uint64_t granted) {
   SaPair* const pair = state_->sad.find(child);
-  if (pair != nullptr) pair->outbound.sequence.grant(granted);
+  if (pair == nullptr) return;
+  pair->outbound.sequence.grant(granted);
+  pair->outbound.grant_asked = false;
 }
 
 void Engine::unprotected_error(const net::Path&, model::Encapsulation, std::uint16_t, ByteView, Instant) {

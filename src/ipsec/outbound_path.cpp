@@ -121,15 +121,28 @@ std::optional<std::uint64_t> OutboundPath::take_numbers(SaPair& sa, const Segmen
     return std::nullopt;
   }
   const auto first = out.sequence.take(plan.count());
-  // RFC 4303 3.3.3: the counter must not cycle; a new SA is needed.
-  if (!first) {
-    drops_.count(DropReason::sequence_exhausted, plan.count());
-    out.meter.shut();
-  } else if (out.sequence.running_out()) {
-    out.meter.raise(ExpiryNews::soft);
-  }
+  if (!first || !out.sequence.quiet()) watch_sequence(sa, plan.count(), first.has_value());
   if (out.meter.news() != ExpiryNews::none) tell_expiry(sa);
   return first;
+}
+
+// What the numbers are about to run into, or ran into.
+void OutboundPath::watch_sequence(SaPair& sa, std::uint32_t count, bool taken) {
+  OutboundSa& out = sa.outbound;
+  if (!taken && out.sequence.has(count)) {
+    // The grant is used up, not the SA: sending goes on when control grants more.
+    drops_.count(DropReason::sequence_not_granted, count);
+    if (!out.grant_asked) out.grant_asked = events_.push(SequenceGrantWanted{sa.params.id, out.sequence.last()});
+    return;
+  }
+  // RFC 4303 3.3.3: the counter must not cycle; a new SA is needed.
+  if (!taken) {
+    drops_.count(DropReason::sequence_exhausted, count);
+    return out.meter.shut();
+  }
+  if (out.sequence.running_out()) out.meter.raise(ExpiryNews::soft);
+  if (out.sequence.grant_low() && !out.grant_asked)
+    out.grant_asked = events_.push(SequenceGrantWanted{sa.params.id, out.sequence.last()});
 }
 
 void OutboundPath::tell_expiry(SaPair& sa) {

@@ -53,6 +53,7 @@ class OutboundPath {
   void wait_for_sa(const InnerPacket& packet, const net::PacketInfo& info, const Policy& policy, Instant now,
                    Instant since);
   [[nodiscard]] std::optional<std::uint64_t> take_numbers(SaPair& sa, const Segmenter& plan);
+  void watch_sequence(SaPair& sa, std::uint32_t count, bool taken);
   void frame(const Segmenter& plan, std::uint32_t index, std::uint8_t next_header, std::uint64_t sequence, SaPair& sa,
              std::uint8_t* at);
   void add_to_train(const SaPair& sa, std::uint8_t tos, bool dont_fragment, std::uint8_t* at, std::size_t length);

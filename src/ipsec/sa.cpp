@@ -53,7 +53,8 @@ Result<std::unique_ptr<SaPair>, DataPlaneError> SaPair::make(model::ChildSaParam
   const UseBounds bounds = bounds_of(params.soft, params.hard);
   InboundSa inbound(std::move(*opener), layout, bounds, params.replay_window);
   inbound.spi = params.spi_inbound.value();
-  OutboundSa outbound(std::move(*sealer), layout, bounds);
+  OutboundSa outbound(std::move(*sealer), layout, bounds,
+                      SequenceCounter(layout.extended, params.sequence_used, params.sequence_granted));
   outbound.spi = params.spi_outbound.value();
   const bool held = params.hold_outbound;
   std::unique_ptr<SaPair> pair(new SaPair(std::move(params), std::move(inbound), std::move(outbound)));

@@ -48,13 +48,15 @@ struct BatchCursor {
 
 /// What sealing needs; written for every packet.
 struct alignas(64) OutboundSa {
-  OutboundSa(std::unique_ptr<crypto::PacketCipher> packet_cipher, const EspLayout& esp_layout, const UseBounds& bounds)
-      : cipher(std::move(packet_cipher)), layout(esp_layout), sequence(esp_layout.extended), meter(bounds) {}
+  OutboundSa(std::unique_ptr<crypto::PacketCipher> packet_cipher, const EspLayout& esp_layout, const UseBounds& bounds,
+             const SequenceCounter& counter)
+      : cipher(std::move(packet_cipher)), layout(esp_layout), sequence(counter), meter(bounds) {}
   std::unique_ptr<crypto::PacketCipher> cipher;
   EspLayout layout;
   std::uint32_t spi = 0;
   BatchCursor cursor;
   SequenceCounter sequence;
+  bool grant_asked = false;  // SequenceGrantWanted was told for the present grant
   UseMeter meter;
   SilenceWatch silence;
 };

@@ -6,14 +6,26 @@
 
 namespace culvert::ipsec {
 
+namespace {
+
+// How far beyond the last slot in use a new one may lie. Allocated SPIs fill the slots from the first on; a given one
+// may name any, and must not make the table long.
+constexpr std::size_t kSlotGap = 1024;
+
+}  // namespace
+
 Result<void, DataPlaneError> Sad::install(std::unique_ptr<SaPair> pair) {
   const std::uint32_t spi = pair->params.spi_inbound.value();
   const std::uint32_t slot = layout_.slot_of(pair->params.spi_inbound);
   const model::ChildSaId id = pair->params.id;
-  if (spi <= 255 || pairs_.contains(id)) return err(DataPlaneError::no_free_spi);
-  if (slot < by_slot_.size() && by_slot_[slot].pair != nullptr) return err(DataPlaneError::no_free_spi);
-  if (slot >= by_slot_.size()) by_slot_.resize(slot + 1);
-  by_slot_[slot] = {spi, pair.get()};
+  if (spi <= 255 || pairs_.contains(id) || find_inbound(spi) != nullptr) return err(DataPlaneError::no_free_spi);
+  const bool taken = slot < by_slot_.size() && by_slot_[slot].pair != nullptr;
+  if (taken || slot >= by_slot_.size() + kSlotGap) {
+    beside_.emplace(spi, pair.get());
+  } else {
+    if (slot >= by_slot_.size()) by_slot_.resize(slot + 1);
+    by_slot_[slot] = {spi, pair.get()};
+  }
   by_connection_[pair->params.connection].push_back(pair.get());
   pairs_.emplace(id, std::move(pair));
   return {};
@@ -22,6 +34,11 @@ Result<void, DataPlaneError> Sad::install(std::unique_ptr<SaPair> pair) {
 SaPair* Sad::find(model::ChildSaId child) const {
   const auto found = pairs_.find(child);
   return found == pairs_.end() ? nullptr : found->second.get();
+}
+
+SaPair* Sad::find_beside(std::uint32_t spi) const {
+  const auto found = beside_.find(spi);
+  return found == beside_.end() ? nullptr : found->second;
 }
 
 SaPair* Sad::find_outbound(model::ConnectionId connection, const net::PacketInfo& packet) const {
@@ -72,7 +89,7 @@ std::vector<SaPair*> Sad::all() const {
 void Sad::destroy(model::ChildSaId child) {
   const auto found = pairs_.find(child);
   SaPair* const pair = found->second.get();
-  by_slot_[layout_.slot_of(pair->params.spi_inbound)] = {};
+  if (beside_.erase(pair->params.spi_inbound.value()) == 0) by_slot_[layout_.slot_of(pair->params.spi_inbound)] = {};
   const auto connection = by_connection_.find(pair->params.connection);
   std::erase(connection->second, pair);
   if (connection->second.empty()) by_connection_.erase(connection);

@@ -1,5 +1,6 @@
 // Sad: the Security Association Database (RFC 4301 4.4.2). Inbound SAs are found by the slot in their SPI, outbound
-// ones by connection and selectors.
+// ones by connection and selectors. SPIs that someone else chose (manual keys) may want a slot that is taken: those few
+// stand in a map beside, which is looked at only when the slot holds another SPI.
 #pragma once
 
 #include <cstdint>
@@ -19,16 +20,19 @@ class Sad {
  public:
   explicit Sad(const SpiLayout& layout) : layout_(layout) {}
 
-  /// Takes a pair in. `no_free_spi` when its inbound slot is taken or it comes twice; then nothing has changed.
+  /// Takes a pair in. `no_free_spi` when its inbound SPI is reserved or in use or it comes twice; then nothing has
+  /// changed.
   [[nodiscard]] Result<void, DataPlaneError> install(std::unique_ptr<SaPair> pair);
   /// The pair with this id, also while it lingers; null when there is none.
   [[nodiscard]] SaPair* find(model::ChildSaId child) const;
   /// The pair that a received SPI names, or null. One array access.
   [[nodiscard]] SaPair* find_inbound(std::uint32_t spi) const {
     const std::uint32_t slot = spi & (layout_.capacity() - 1);
-    if (slot >= by_slot_.size()) return nullptr;
-    const Slot& entry = by_slot_[slot];
-    return entry.spi == spi ? entry.pair : nullptr;
+    if (slot < by_slot_.size()) {
+      const Slot& entry = by_slot_[slot];
+      if (entry.spi == spi) return entry.pair;
+    }
+    return beside_.empty() ? nullptr : find_beside(spi);
   }
   /// The newest pair of the connection that may send this packet. A held one only when there is no other: its
   /// predecessor is gone, so waiting longer would only stop the traffic.
@@ -48,10 +52,12 @@ class Sad {
     std::uint32_t spi = 0;
     SaPair* pair = nullptr;
   };
+  [[nodiscard]] SaPair* find_beside(std::uint32_t spi) const;
   void destroy(model::ChildSaId child);
 
   SpiLayout layout_;
   std::vector<Slot> by_slot_;
+  std::unordered_map<std::uint32_t, SaPair*> beside_;  // by SPI: those whose slot was not to be had
   std::unordered_map<model::ChildSaId, std::unique_ptr<SaPair>> pairs_;
   std::unordered_map<model::ConnectionId, std::vector<SaPair*>> by_connection_;  // oldest first
   std::set<std::pair<Instant, model::ChildSaId>> retired_;

@@ -128,6 +128,75 @@ TEST_F(Parts, SequenceNumbersRunOutWithoutWrapping) {
   }
 }
 
+// Manual keys name any SPI: one whose slot an allocated SPI has, and one that is taken before the allocator wants it.
+TEST_F(Parts, GivenSpisStandBesideAllocatedOnes) {
+  const auto given = [&](std::uint64_t id, std::uint32_t spi) {
+    auto params = kit_.make_pair(id, {}).first;
+    params.spi_inbound = model::Spi{spi};
+    auto pair = SaPair::make(std::move(params), crypto::Backend::automatic);
+    CHECK(pair.has_value());
+    return sad_.install(std::move(*pair));
+  };
+  const std::uint32_t ours = install(1).params.spi_inbound.value();
+  const std::uint32_t rival = ours ^ 0x0100'0000U;  // the same slot
+  ASSERT_TRUE(given(2, rival));
+  ASSERT_TRUE(given(3, 0x1234'ffffU)) << "a slot far beyond those in use";
+  ASSERT_TRUE(given(4, 256));
+  EXPECT_EQ(given(5, rival).error(), DataPlaneError::no_free_spi);
+  EXPECT_EQ(given(5, ours).error(), DataPlaneError::no_free_spi);
+  EXPECT_EQ(given(5, 256).error(), DataPlaneError::no_free_spi);
+  EXPECT_EQ(given(5, 255).error(), DataPlaneError::no_free_spi);
+  EXPECT_EQ(sad_.find_inbound(ours), sad_.find(model::ChildSaId{1}));
+  EXPECT_EQ(sad_.find_inbound(rival), sad_.find(model::ChildSaId{2}));
+  EXPECT_EQ(sad_.find_inbound(0x1234'ffffU), sad_.find(model::ChildSaId{3}));
+  EXPECT_EQ(sad_.find_inbound(256), sad_.find(model::ChildSaId{4}));
+  EXPECT_EQ(sad_.find_inbound(0x0034'ffffU), nullptr);
+  // Allocated SPIs come into slots that given ones have.
+  for (std::uint64_t id = 10; id <= 300; ++id) {
+    const std::uint32_t spi = install(id).params.spi_inbound.value();
+    EXPECT_EQ(sad_.find_inbound(spi), sad_.find(model::ChildSaId{id}));
+  }
+  EXPECT_EQ(sad_.find_inbound(256), sad_.find(model::ChildSaId{4}));
+  std::vector<model::Spi> released;
+  for (const std::uint64_t id : {1, 2, 3, 4}) sad_.retire(model::ChildSaId{id}, kit_.now);
+  sad_.expire(kit_.now, released);
+  EXPECT_EQ(released.size(), 4U);
+  for (const std::uint32_t spi : {ours, rival, 0x1234'ffffU, 256U}) EXPECT_EQ(sad_.find_inbound(spi), nullptr);
+  EXPECT_EQ(sad_.find_inbound(sad_.find(model::ChildSaId{10})->params.spi_inbound.value()),
+            sad_.find(model::ChildSaId{10}));
+}
+
+// A grant that is used up stops the sending, not the SA.
+TEST_F(Parts, SequenceNumbersAreUsedWithinTheirGrant) {
+  spd_.replace({{TwoEngines::kPolicy, PolicyAction::protect, kit_.alice_side, kit_.bob_side, TwoEngines::kConnection}});
+  auto params = kit_.make_pair(1, {}).first;
+  params.sequence_used = 1000;
+  params.sequence_granted = 1004;
+  auto pair = SaPair::make(std::move(params), crypto::Backend::automatic);
+  ASSERT_TRUE(pair);
+  SaPair& sa = **pair;
+  ASSERT_TRUE(sad_.install(std::move(*pair)));
+  const Bytes packet = udp_packet(kit_.v4, as_bytes("x"));
+  for (std::uint64_t i = 1001; i <= 1004; ++i) {
+    const CollectingWire wire = send(packet);
+    ASSERT_EQ(wire.packets().size(), 1U);
+    EXPECT_EQ(load_be64(wire.packets()[0].data() + kEspHeaderSize), i);
+    const auto wanted = only<SequenceGrantWanted>(events());
+    EXPECT_EQ(wanted.size(), i == 1003 ? 1U : 0U) << i;
+    if (!wanted.empty()) {
+      EXPECT_EQ(wanted[0].used, 1003U);
+    }
+  }
+  EXPECT_TRUE(send(packet).trains.empty());
+  EXPECT_EQ(drops_.of(DropReason::sequence_not_granted), 1U);
+  EXPECT_TRUE(events().empty()) << "neither told again nor expired";
+  EXPECT_TRUE(sa.sends());
+  sa.outbound.sequence.grant(1010);
+  const CollectingWire wire = send(packet);
+  ASSERT_EQ(wire.packets().size(), 1U);
+  EXPECT_EQ(load_be64(wire.packets()[0].data() + kEspHeaderSize), 1005U);
+}
+
 // RFC 3602 3: IVs of CBC must not be predictable, so certainly no counter and never twice.
 TEST_F(Parts, CbcIvsAreRandom) {
   spd_.replace({{TwoEngines::kPolicy, PolicyAction::protect, kit_.alice_side, kit_.bob_side, TwoEngines::kConnection}});

@@ -66,8 +66,9 @@ class SequenceCounter {
  public:
   /// `granted` bounds the numbers for now (see grant); 0: only the protocol does.
   explicit SequenceCounter(bool extended, std::uint64_t last_used = 0, std::uint64_t granted = 0)
-      : last_(last_used), end_(extended ? UseBounds::kNone : 0xffff'ffffU), limit_(end_) {
+      : end_(extended ? UseBounds::kNone : 0xffff'ffffU), last_(std::min(last_used, end_)), limit_(end_) {
     if (granted != 0) limit_ = std::clamp(granted, last_, end_);
+    watch();
   }
 
   /// `count` numbers in a row: the first of them, or nothing when fewer are left. RFC 4303 3.3.3: they never cycle.
@@ -78,15 +79,32 @@ class SequenceCounter {
     return first;
   }
   /// Raises the highest number that may be used; never lowers it, never beyond what the protocol has.
-  void grant(std::uint64_t granted) { limit_ = std::min(std::max(limit_, granted), end_); }
+  void grant(std::uint64_t granted) {
+    limit_ = std::min(std::max(limit_, granted), end_);
+    watch();
+  }
   [[nodiscard]] std::uint64_t last() const { return last_; }
+  /// False once `running_out` or `grant_low` may have something to say.
+  [[nodiscard]] bool quiet() const { return last_ <= quiet_; }
   /// True once fifteen sixteenths are used: time for a rekey.
   [[nodiscard]] bool running_out() const { return last_ > end_ - end_ / 16; }
+  /// True once less than a quarter of the last grant is left, and a further one could help.
+  [[nodiscard]] bool grant_low() const { return limit_ != end_ && last_ >= low_; }
+  /// Whether the protocol has `count` more numbers, granted or not.
+  [[nodiscard]] bool has(std::uint64_t count) const { return end_ - last_ >= count; }
 
  private:
-  std::uint64_t last_;
+  void watch() {
+    low_ = limit_ - (limit_ - last_) / 4;
+    quiet_ = end_ - end_ / 16;
+    if (limit_ != end_ && low_ <= quiet_) quiet_ = low_ == 0 ? 0 : low_ - 1;
+  }
+
   std::uint64_t end_;    // the last number that the protocol has
+  std::uint64_t last_;   // the last one handed out
   std::uint64_t limit_;  // the last one granted
+  std::uint64_t low_ = 0;
+  std::uint64_t quiet_ = 0;
 };
 
 }  // namespace culvert::ipsec

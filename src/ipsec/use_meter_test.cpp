@@ -89,5 +89,33 @@ TEST(SequenceCounter, AsksForARekeyInTime) {
   EXPECT_TRUE(narrow.running_out());
 }
 
+TEST(SequenceCounter, StaysWithinItsGrantUntilItIsRaised) {
+  SequenceCounter counter(true, 100, 108);
+  EXPECT_TRUE(counter.quiet());
+  EXPECT_EQ(counter.take(5), 101U);
+  EXPECT_FALSE(counter.grant_low());
+  EXPECT_EQ(counter.take(1), 106U);
+  EXPECT_TRUE(counter.grant_low());
+  EXPECT_FALSE(counter.quiet());
+  EXPECT_FALSE(counter.take(3).has_value());
+  EXPECT_TRUE(counter.has(3)) << "only the grant is used up";
+  counter.grant(50);  // never lowers
+  EXPECT_EQ(counter.take(2), 107U);
+  EXPECT_FALSE(counter.take(1).has_value());
+  counter.grant(116);
+  EXPECT_TRUE(counter.quiet());
+  EXPECT_EQ(counter.take(8), 109U);
+  EXPECT_FALSE(counter.take(1).has_value());
+}
+
+TEST(SequenceCounter, NoGrantReachesBeyondTheProtocol) {
+  SequenceCounter narrow(false, 0xffff'fff0, 0xffff'fff8);
+  narrow.grant(~std::uint64_t{0});
+  EXPECT_FALSE(narrow.grant_low()) << "no further grant can help";
+  EXPECT_EQ(narrow.take(15), 0xffff'fff1U);
+  EXPECT_FALSE(narrow.take(1).has_value());
+  EXPECT_FALSE(narrow.has(1));
+}
+
 }  // namespace
 }  // namespace culvert::ipsec
