@@ -18,7 +18,7 @@ need_root() {
 # run: what the build and the demo need. test, lint, fuzz: what these commands need on top.
 packages_run="
   g++ cmake ninja-build ccache mold pkg-config git ca-certificates python3
-  libssl-dev libipsec-mb-dev libfmt-dev libspdlog-dev libboost-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev
+  libssl-dev libipsec-mb-dev zlib1g-dev libfmt-dev libspdlog-dev libboost-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev
   libnl-3-dev libnl-route-3-dev libsystemd-dev libgtest-dev libgmock-dev libbenchmark-dev
   iproute2 iputils-ping iperf3 tcpdump procps"
 packages_test="
