@@ -7,21 +7,75 @@
 namespace culvert::crypto {
 namespace {
 
-constexpr std::size_t kAeadSalt = 4;
-constexpr std::size_t kAeadIv = 8;
-constexpr std::size_t kAesBlock = 16;
+/// What a cipher brings along. `icv` is 0 where it does not authenticate; `key_bits` 0 stands for AES's and Camellia's
+/// choice of 128, 192 and 256.
+struct CipherShape {
+  std::uint8_t salt;
+  std::uint8_t nonce_iv;
+  std::uint8_t block;
+  std::uint8_t icv;
+  unsigned key_bits = 0;
+};
+
+CipherShape shape_of(CipherId cipher) {
+  switch (cipher) {
+    case CipherId::null: return {0, 0, 1, 0};
+    case CipherId::aes_cbc:
+    case CipherId::camellia_cbc: return {0, 16, 16, 0};
+    case CipherId::aes_ctr:
+    case CipherId::camellia_ctr: return {4, 8, 1, 0};
+    case CipherId::aes_gcm_8: return {4, 8, 1, 8};
+    case CipherId::aes_gcm_12: return {4, 8, 1, 12};
+    case CipherId::aes_gcm_16:
+    case CipherId::aes_gcm_16_iiv:
+    case CipherId::null_aes_gmac: return {4, 8, 1, 16};
+    case CipherId::aes_ccm_8:
+    case CipherId::aes_ccm_8_iiv: return {3, 8, 1, 8};
+    case CipherId::aes_ccm_12: return {3, 8, 1, 12};
+    case CipherId::aes_ccm_16: return {3, 8, 1, 16};
+    case CipherId::chacha20_poly1305:
+    case CipherId::chacha20_poly1305_iiv: return {4, 8, 1, 16, 256};
+    case CipherId::triple_des_cbc: return {0, 8, 8, 0, 192};
+    case CipherId::des_cbc: return {0, 8, 8, 0, 64};
+  }
+  return {};
+}
+
+struct IntegrityShape {
+  std::uint8_t key;
+  std::uint8_t icv;
+  std::uint8_t salt = 0;
+  std::uint8_t iv = 0;
+};
+
+IntegrityShape shape_of(IntegrityId integrity) {
+  switch (integrity) {
+    case IntegrityId::none: return {0, 0};
+    // RFC 4868 2.1, 2.6: the key is as long as the digest, the ICV half of it.
+    case IntegrityId::hmac_sha2_256_128: return {32, 16};
+    case IntegrityId::hmac_sha2_384_192: return {48, 24};
+    case IntegrityId::hmac_sha2_512_256: return {64, 32};
+    case IntegrityId::hmac_sha1_96: return {20, 12};
+    case IntegrityId::hmac_md5_96:
+    case IntegrityId::aes_xcbc_96:
+    case IntegrityId::aes_cmac_96: return {16, 12};
+    case IntegrityId::aes_128_gmac: return {16 + 4, 16, 4, 8};
+    case IntegrityId::aes_192_gmac: return {24 + 4, 16, 4, 8};
+    case IntegrityId::aes_256_gmac: return {32 + 4, 16, 4, 8};
+  }
+  return {};
+}
+
+bool is_gmac(IntegrityId integrity) { return shape_of(integrity).iv != 0; }
 
 bool is_supported(const PacketSuite& suite) {
-  const bool aes_key = suite.key_bits == 128 || suite.key_bits == 192 || suite.key_bits == 256;
   const bool has_integrity = suite.integrity != IntegrityId::none;
-  switch (suite.cipher) {
-    case CipherId::aes_gcm_16: return aes_key && !has_integrity;
-    case CipherId::chacha20_poly1305: return suite.key_bits == 256 && !has_integrity;
-    // Encryption that nobody authenticates can be changed at will; and nothing at all protects nothing.
-    case CipherId::aes_cbc: return aes_key && has_integrity;
-    case CipherId::null: return suite.key_bits == 0 && has_integrity;
-  }
-  return false;
+  if (suite.cipher == CipherId::null) return suite.key_bits == 0 && has_integrity;  // nothing at all protects nothing
+  const CipherShape shape = shape_of(suite.cipher);
+  const bool good_key = shape.key_bits != 0 ? suite.key_bits == shape.key_bits
+                                            : suite.key_bits == 128 || suite.key_bits == 192 || suite.key_bits == 256;
+  // RFC 4303 3.2, RFC 3686 7: encryption that nobody authenticates can be changed at will.
+  return good_key && has_integrity != suite.is_aead() && !is_gmac(suite.integrity);
 }
 
 /// How many packets a burst needs before ipsec-mb's HMAC beats OpenSSL's. It computes up to 16 messages at once and one
@@ -33,6 +87,7 @@ Result<std::unique_ptr<PacketCipher>, CryptoError> make_fastest(const PacketSuit
                                                                 ByteView integrity_key) {
   if (!ipsec_mb_available()) return openssl::make(suite, encryption_key, integrity_key);
   auto many = ipsec_mb::make(suite, encryption_key, integrity_key);
+  if (!many && many.error() == CryptoError::unsupported) return openssl::make(suite, encryption_key, integrity_key);
   if (suite.is_aead() || !many) return many;
   auto few = openssl::make(suite, encryption_key, integrity_key);
   if (!few) return few;
@@ -41,31 +96,26 @@ Result<std::unique_ptr<PacketCipher>, CryptoError> make_fastest(const PacketSuit
 
 }  // namespace
 
+bool PacketSuite::is_aead() const { return shape_of(cipher).icv != 0; }
+
+bool PacketSuite::counter_iv() const { return shape_of(cipher).salt != 0 || is_gmac(integrity); }
+
+bool PacketSuite::implicit_iv() const {
+  return cipher == CipherId::aes_ccm_8_iiv || cipher == CipherId::aes_gcm_16_iiv ||
+         cipher == CipherId::chacha20_poly1305_iiv;
+}
+
 SuiteSizes sizes_of(const PacketSuite& suite) {
+  const CipherShape cipher = shape_of(suite.cipher);
+  const IntegrityShape integrity = shape_of(suite.integrity);
   SuiteSizes sizes;
-  switch (suite.cipher) {
-    case CipherId::aes_gcm_16:
-    case CipherId::chacha20_poly1305:
-      sizes.salt = kAeadSalt;
-      sizes.encryption_key = suite.key_bits / 8 + kAeadSalt;
-      sizes.iv = kAeadIv;
-      sizes.icv = 16;
-      return sizes;
-    case CipherId::aes_cbc:
-      sizes.encryption_key = suite.key_bits / 8;
-      sizes.iv = kAesBlock;
-      sizes.block = kAesBlock;
-      break;
-    case CipherId::null: break;
-  }
-  // RFC 4868 2.1, 2.6: the key is as long as the digest, the ICV half of it.
-  switch (suite.integrity) {
-    case IntegrityId::none: break;
-    case IntegrityId::hmac_sha2_256_128: sizes.integrity_key = 32; break;
-    case IntegrityId::hmac_sha2_384_192: sizes.integrity_key = 48; break;
-    case IntegrityId::hmac_sha2_512_256: sizes.integrity_key = 64; break;
-  }
-  sizes.icv = sizes.integrity_key / 2;
+  sizes.salt = cipher.salt;
+  sizes.encryption_key = suite.key_bits / 8 + cipher.salt;
+  sizes.integrity_key = integrity.key;
+  sizes.nonce_iv = std::size_t{cipher.nonce_iv} + integrity.iv;
+  sizes.iv = suite.implicit_iv() ? 0 : sizes.nonce_iv;
+  sizes.block = cipher.block;
+  sizes.icv = std::size_t{cipher.icv} + integrity.icv;
   return sizes;
 }
 

@@ -15,25 +15,69 @@
 
 namespace culvert::crypto {
 
-enum class CipherId : std::uint8_t { null, aes_cbc, aes_gcm_16, chacha20_poly1305 };
-enum class IntegrityId : std::uint8_t { none, hmac_sha2_256_128, hmac_sha2_384_192, hmac_sha2_512_256 };
+enum class CipherId : std::uint8_t {
+  null,
+  aes_cbc,
+  aes_ctr,    // RFC 3686
+  aes_gcm_8,  // RFC 4106
+  aes_gcm_12,
+  aes_gcm_16,
+  aes_ccm_8,  // RFC 4309
+  aes_ccm_12,
+  aes_ccm_16,
+  chacha20_poly1305,  // RFC 7634
+  null_aes_gmac,      // RFC 4543: a combined mode that authenticates and does not encrypt; ESP
+  camellia_cbc,       // RFC 5529
+  camellia_ctr,       // RFC 5529
+  triple_des_cbc,     // RFC 2451
+  des_cbc,            // RFC 2405
+  // RFC 8750: the IV is the sequence number and not in the packet.
+  aes_ccm_8_iiv,
+  aes_gcm_16_iiv,
+  chacha20_poly1305_iiv
+};
+enum class IntegrityId : std::uint8_t {
+  none,
+  hmac_sha2_256_128,  // RFC 4868
+  hmac_sha2_384_192,
+  hmac_sha2_512_256,
+  hmac_sha1_96,  // RFC 2404
+  hmac_md5_96,   // RFC 2403
+  aes_xcbc_96,   // RFC 3566
+  aes_cmac_96,   // RFC 4494
+  // RFC 4543 4: AH only, and only without a cipher. Its IV stands in front of the ICV in AH's ICV field.
+  aes_128_gmac,
+  aes_192_gmac,
+  aes_256_gmac
+};
 
-/// A cipher with its key size and, unless it is a combined mode, an integrity algorithm.
+/// A cipher with its key size and, unless it is a combined mode, an integrity algorithm. What it protects:
+///   - a combined mode without integrity algorithm, or any other cipher with one: ESP and IKE;
+///   - NULL with an integrity algorithm: ESP without encryption, and AH.
 struct PacketSuite {
   CipherId cipher = CipherId::aes_gcm_16;
-  unsigned key_bits = 128;  // of the cipher without salt; 256 for ChaCha20, 0 for NULL
+  unsigned key_bits = 128;  // of the cipher without salt; 256 for ChaCha20, 192 for 3DES, 64 for DES, 0 for NULL
   IntegrityId integrity = IntegrityId::none;
   friend bool operator==(const PacketSuite&, const PacketSuite&) = default;
 
-  [[nodiscard]] bool is_aead() const { return cipher == CipherId::aes_gcm_16 || cipher == CipherId::chacha20_poly1305; }
+  /// A combined mode: cipher and integrity are one algorithm, and the additional data is never text.
+  [[nodiscard]] bool is_aead() const;
+  /// Somebody without the key cannot read the text.
+  [[nodiscard]] bool encrypts() const { return cipher != CipherId::null && cipher != CipherId::null_aes_gmac; }
+  /// The job's IV must never repeat under one key and may be a counter; otherwise, where there is one, it must be
+  /// unpredictable (CBC, RFC 3602 3).
+  [[nodiscard]] bool counter_iv() const;
+  /// RFC 8750: the job's IV is the packet's 64-bit sequence number and not in the packet.
+  [[nodiscard]] bool implicit_iv() const;
 };
 
 /// The sizes, in octets, that a suite gives a packet.
 struct SuiteSizes {
   std::size_t encryption_key = 0;  // key material to take from KEYMAT: key, then salt (RFC 4106 8.1, RFC 7634 2)
-  std::size_t salt = 0;            // of which salt: 4 for the AEADs, else 0
-  std::size_t integrity_key = 0;
-  std::size_t iv = 0;     // explicit IV in the packet: 8 for the AEADs, 16 for CBC, 0 for NULL
+  std::size_t salt = 0;            // of which salt: 3 for CCM, 4 for the other counter modes, else 0
+  std::size_t integrity_key = 0;   // with AES-GMAC for AH: key, then 4 octets of salt (RFC 4543 5.3)
+  std::size_t nonce_iv = 0;        // octets that PacketJob::iv has
+  std::size_t iv = 0;  // octets of IV in the packet: nonce_iv, or 0 where the IV is implicit. For AH in the ICV field
   std::size_t block = 1;  // the plaintext of a seal is a multiple of this
   std::size_t icv = 0;
 };
@@ -42,22 +86,29 @@ struct SuiteSizes {
 /// One packet's work. All pointers refer to memory of the caller; `output` may be `input` (in place) or not overlap it
 /// at all, except that it may also start before it: a move to the front, for an open also over its own IV and
 /// additional data. Jobs of one batch share no memory that any of them writes.
+///
+/// AH (RFC 4302 3.4.3.1): a suite with NULL cipher. All that AH authenticates goes in as `aad` (what had to be copied,
+/// because mutable fields and the ICV field are zero in it: the IP header, AH itself), then `input` with `output` equal
+/// to it (what follows in the packet as it is), then `mac_suffix` (ESN's high half, RFC 4302 2.5.1). `icv` is the end
+/// of AH's ICV field; with AES-GMAC `iv` is its beginning (RFC 4543 4). That IV itself is not authenticated by
+/// position: where AH has it, `aad` has zeros.
 struct PacketJob {
-  /// The explicit IV as it stands in the packet: 8 octets (AEAD; the nonce is salt | iv) or 16 (CBC). For seal the
-  /// caller has already chosen and written it; it must never repeat under one key for the AEADs and be unpredictable
-  /// for CBC (RFC 3602 3).
+  /// The IV: SuiteSizes::nonce_iv octets. It stands in the packet, except an implicit IV (RFC 8750): then it is the
+  /// packet's whole sequence number, big-endian, high half zero without ESN, in memory of the caller. The nonce of a
+  /// counter mode is salt | iv. For seal the caller has already chosen it; it must never repeat under one key where
+  /// PacketSuite::counter_iv, and else be unpredictable (RFC 3602 3).
   const std::uint8_t* iv = nullptr;
-  /// AEAD: the additional data. Cipher-then-MAC: the octets that go into the MAC in front of the IV
-  /// (ESP: SPI and low sequence number; IKE: from the IKE header up to the IV), of any length.
+  /// Combined modes: the additional data. Otherwise: the octets that go into the MAC in front of the IV (ESP: SPI and
+  /// low sequence number; IKE: from the IKE header up to the IV; AH: see above), of any length.
   ByteView aad;
-  /// Cipher-then-MAC only: octets that enter the MAC after the ciphertext without being sent (ESN's high half, RFC
+  /// Not for combined modes: octets that enter the MAC after the ciphertext without being sent (ESN's high half, RFC
   /// 4303 2.2.1).
   std::array<std::uint8_t, 4> mac_suffix{};
   std::uint8_t mac_suffix_length = 0;  // 0 or 4
   const std::uint8_t* input = nullptr;
   std::uint8_t* output = nullptr;
   /// Octets of plaintext = ciphertext, without IV and ICV. Seal wants a multiple of the suite's block; open refuses
-  /// others. Cipher-then-MAC: all that enters the MAC is 1 to 65,534 octets.
+  /// others. All that enters the MAC of a suite with an integrity algorithm or of null_aes_gmac is 1 to 65,534 octets.
   std::size_t length = 0;
   /// Seal writes the ICV here; open compares with what stands here. It may lie directly behind the ciphertext.
   std::uint8_t* icv = nullptr;

@@ -18,6 +18,7 @@ const char* name_of(HashId id) {
     case HashId::sha2_256: return "SHA2-256";
     case HashId::sha2_384: return "SHA2-384";
     case HashId::sha2_512: return "SHA2-512";
+    case HashId::md5: return "MD5";
   }
   return nullptr;
 }
@@ -43,7 +44,7 @@ struct FetchedHash {
 
 const FetchedHash& fetched(HashId id) {
   static const std::array all{FetchedHash(HashId::sha1), FetchedHash(HashId::sha2_256), FetchedHash(HashId::sha2_384),
-                              FetchedHash(HashId::sha2_512)};
+                              FetchedHash(HashId::sha2_512), FetchedHash(HashId::md5)};
   return all[static_cast<std::size_t>(id)];
 }
 
@@ -55,6 +56,7 @@ std::size_t hash_size(HashId id) {
     case HashId::sha2_256: return 32;
     case HashId::sha2_384: return 48;
     case HashId::sha2_512: return 64;
+    case HashId::md5: return 16;
   }
   return 0;
 }

@@ -9,7 +9,7 @@
 
 namespace culvert::crypto {
 
-enum class HashId : std::uint8_t { sha1, sha2_256, sha2_384, sha2_512 };
+enum class HashId : std::uint8_t { sha1, sha2_256, sha2_384, sha2_512, md5 };
 
 [[nodiscard]] std::size_t hash_size(HashId id);
 /// The digest of the parts one after the other.

@@ -210,6 +210,21 @@ inline std::vector<NamedSuite> all_suites() {
     add(wide ? "aes128_sha256_esn" : "aes128_sha256", EncryptionId::aes_cbc, 128, IntegrityId::hmac_sha2_256_128, esn);
     add(wide ? "aes256_sha512_esn" : "aes256_sha512", EncryptionId::aes_cbc, 256, IntegrityId::hmac_sha2_512_256, esn);
     add(wide ? "null_sha256_esn" : "null_sha256", EncryptionId::null, 0, IntegrityId::hmac_sha2_256_128, esn);
+    add(wide ? "aes128gcm8_esn" : "aes128gcm8", EncryptionId::aes_gcm_8, 128, IntegrityId::none, esn);
+    add(wide ? "aes256gcm12_esn" : "aes256gcm12", EncryptionId::aes_gcm_12, 256, IntegrityId::none, esn);
+    add(wide ? "aes128ccm8_esn" : "aes128ccm8", EncryptionId::aes_ccm_8, 128, IntegrityId::none, esn);
+    add(wide ? "aes192ccm12_esn" : "aes192ccm12", EncryptionId::aes_ccm_12, 192, IntegrityId::none, esn);
+    add(wide ? "aes256ccm16_esn" : "aes256ccm16", EncryptionId::aes_ccm_16, 256, IntegrityId::none, esn);
+    add(wide ? "aes128ctr_sha1_esn" : "aes128ctr_sha1", EncryptionId::aes_ctr, 128, IntegrityId::hmac_sha1_96, esn);
+    add(wide ? "camellia256_xcbc_esn" : "camellia256_xcbc", EncryptionId::camellia_cbc, 256, IntegrityId::aes_xcbc_96,
+        esn);
+    add(wide ? "camellia128ctr_cmac_esn" : "camellia128ctr_cmac", EncryptionId::camellia_ctr, 128,
+        IntegrityId::aes_cmac_96, esn);
+    add(wide ? "des3_md5_esn" : "des3_md5", EncryptionId::triple_des, 0, IntegrityId::hmac_md5_96, esn);
+    add(wide ? "gmac256_esn" : "gmac256", EncryptionId::null_aes_gmac, 256, IntegrityId::none, esn);
+    add(wide ? "aes128ccm8iiv_esn" : "aes128ccm8iiv", EncryptionId::aes_ccm_8_iiv, 128, IntegrityId::none, esn);
+    add(wide ? "aes256gcm16iiv_esn" : "aes256gcm16iiv", EncryptionId::aes_gcm_16_iiv, 256, IntegrityId::none, esn);
+    add(wide ? "chacha20iiv_esn" : "chacha20iiv", EncryptionId::chacha20_poly1305_iiv, 0, IntegrityId::none, esn);
   }
   return suites;
 }
@@ -220,13 +235,7 @@ class RawSealer {
   RawSealer(model::Spi spi, const model::EspSuite& suite, const model::SaKeys& keys) : spi_(spi) {
     const crypto::PacketSuite packet_suite =
         model::packet_suite(suite.encryption, suite.key_bits, suite.integrity).value();
-    const crypto::SuiteSizes sizes = crypto::sizes_of(packet_suite);
-    layout_ = {.iv = static_cast<std::uint16_t>(sizes.iv),
-               .icv = static_cast<std::uint16_t>(sizes.icv),
-               .alignment = static_cast<std::uint16_t>(std::max<std::size_t>(4, sizes.block)),
-               .aead = packet_suite.is_aead(),
-               .random_iv = !packet_suite.is_aead() && sizes.iv != 0,
-               .extended = suite.esn == model::EsnId::esn};
+    layout_ = layout_of(packet_suite, suite.esn);
     cipher_ = crypto::make_packet_cipher(packet_suite, keys.encryption.view(), keys.integrity.view()).value();
   }
 
@@ -239,8 +248,8 @@ class RawSealer {
       packet[kEspHeaderSize + i] = static_cast<std::uint8_t>(sequence >> (8 * (i % 8)));
     }
     std::copy(text.begin(), text.end(), packet.begin() + static_cast<std::ptrdiff_t>(layout_.head()));
-    std::array<std::uint8_t, kMaxEspAad> aad{};
-    crypto::PacketJob job = make_esp_job(layout_, packet.data(), text.size(), sequence, aad);
+    EspScratch scratch{};
+    crypto::PacketJob job = make_esp_job(layout_, packet.data(), text.size(), sequence, scratch);
     cipher_->seal({&job, 1});
     return packet;
   }

@@ -1,5 +1,5 @@
 // The crypto job of one ESP packet: what is authenticated and where IV, ciphertext and ICV stand (RFC 4303 2, RFC 4106
-// 5, RFC 7634 2.1).
+// 5, RFC 7634 2.1, RFC 8750 4).
 #pragma once
 
 #include <array>
@@ -12,24 +12,31 @@
 namespace culvert::ipsec {
 
 inline constexpr std::size_t kMaxEspAad = 12;
+/// What a job reads and the packet does not have: additional data, and an implicit IV behind them.
+using EspScratch = std::array<std::uint8_t, kMaxEspAad + 8>;
 
 /// For the packet at `packet`, whose plaintext or ciphertext has `text_length` octets, worked on in place. `sequence`
-/// is the full number; `aad` must live as long as the job.
+/// is the full number; `scratch` must live as long as the job.
 [[nodiscard]] inline crypto::PacketJob make_esp_job(const EspLayout& layout, std::uint8_t* packet,
                                                     std::size_t text_length, std::uint64_t sequence,
-                                                    std::array<std::uint8_t, kMaxEspAad>& aad) {
+                                                    EspScratch& scratch) {
   crypto::PacketJob job;
   std::uint8_t* const text = packet + layout.head();
   job.iv = layout.iv == 0 ? nullptr : packet + kEspHeaderSize;
+  if (layout.implicit_iv) {
+    // RFC 8750 4: the sequence number, as 64 bits whether or not it is extended.
+    store_be64(scratch.data() + kMaxEspAad, sequence);
+    job.iv = scratch.data() + kMaxEspAad;
+  }
   job.input = text;
   job.output = text;
   job.length = text_length;
   job.icv = text + text_length;
   if (layout.aead && layout.extended) {
     // RFC 4106 5: SPI and the whole 64-bit sequence number.
-    __builtin_memcpy(aad.data(), packet, 4);
-    store_be64(aad.data() + 4, sequence);
-    job.aad = {aad.data(), 12};
+    __builtin_memcpy(scratch.data(), packet, 4);
+    store_be64(scratch.data() + 4, sequence);
+    job.aad = {scratch.data(), kMaxEspAad};
   } else {
     job.aad = {packet, kEspHeaderSize};
     if (!layout.aead && layout.extended) {

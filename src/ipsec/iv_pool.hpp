@@ -11,17 +11,17 @@ namespace culvert::ipsec {
 
 class IvPool {
  public:
-  static constexpr std::size_t kIvSize = 16;
+  static constexpr std::size_t kIvSize = 16;  // the longest; DES has 8
 
   explicit IvPool(RandomSource& random) : random_(random) {}
 
-  /// Writes the next 16 random octets; each is given out once.
-  void take(std::uint8_t* out) {
+  /// Fills `out`, up to 16 octets, with random ones; each is given out once.
+  void take(MutableByteView out) {
     if (used_ == pool_.size()) {
       random_.fill(pool_);
       used_ = 0;
     }
-    std::memcpy(out, pool_.data() + used_, kIvSize);
+    std::memcpy(out.data(), pool_.data() + used_, out.size());
     used_ += kIvSize;
   }
 

@@ -23,7 +23,7 @@ class JobBatch {
 
   /// Adds the packet at `packet`; the batch must not be full.
   void add(Sa& sa, std::uint8_t* packet, std::size_t text_length, std::uint64_t sequence) {
-    job_[size_] = make_esp_job(sa.layout, packet, text_length, sequence, aad_[size_]);
+    job_[size_] = make_esp_job(sa.layout, packet, text_length, sequence, scratch_[size_]);
     sa_[size_] = &sa;
     mixed_ |= sa_[0] != &sa;
     ++size_;
@@ -78,7 +78,7 @@ class JobBatch {
   std::array<Sa*, kCapacity> sa_{};
   std::array<Sa*, kCapacity> distinct_{};
   std::array<std::uint16_t, kCapacity> place_{};
-  std::array<std::array<std::uint8_t, kMaxEspAad>, kCapacity> aad_{};
+  std::array<EspScratch, kCapacity> scratch_{};
 };
 
 }  // namespace culvert::ipsec

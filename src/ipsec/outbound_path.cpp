@@ -159,7 +159,7 @@ void OutboundPath::frame(const Segmenter& plan, std::uint32_t index, std::uint8_
   store_be32(at + 4, static_cast<std::uint32_t>(sequence));
   std::uint8_t* const iv = at + kEspHeaderSize;
   if (layout.random_iv) {
-    ivs_.take(iv);
+    ivs_.take({iv, layout.iv});
   } else if (layout.iv != 0) {
     store_be64(iv, sequence);
   }

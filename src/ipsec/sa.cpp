@@ -8,17 +8,6 @@
 namespace culvert::ipsec {
 namespace {
 
-EspLayout layout_of(const crypto::PacketSuite& suite, model::EsnId esn) {
-  const crypto::SuiteSizes sizes = crypto::sizes_of(suite);
-  return {.iv = static_cast<std::uint16_t>(sizes.iv),
-          .icv = static_cast<std::uint16_t>(sizes.icv),
-          // RFC 4303 2.4: the trailer ends on a 4-octet boundary, whatever the cipher's block.
-          .alignment = static_cast<std::uint16_t>(std::max<std::size_t>(4, sizes.block)),
-          .aead = suite.is_aead(),
-          .random_iv = !suite.is_aead() && sizes.iv != 0,
-          .extended = esn == model::EsnId::esn};
-}
-
 UseBounds bounds_of(const model::Lifetime& soft, const model::Lifetime& hard) {
   const auto bound = [](std::uint64_t value) { return value == 0 ? UseBounds::kNone : value; };
   return {.soft_packets = bound(soft.packets),
@@ -33,6 +22,18 @@ bool keys_fit(const crypto::PacketSuite& suite, const model::SaKeys& keys) {
 }
 
 }  // namespace
+
+EspLayout layout_of(const crypto::PacketSuite& suite, model::EsnId esn) {
+  const crypto::SuiteSizes sizes = crypto::sizes_of(suite);
+  return {.iv = static_cast<std::uint16_t>(sizes.iv),
+          .icv = static_cast<std::uint16_t>(sizes.icv),
+          // RFC 4303 2.4: the trailer ends on a 4-octet boundary, whatever the cipher's block.
+          .alignment = static_cast<std::uint16_t>(std::max<std::size_t>(4, sizes.block)),
+          .aead = suite.is_aead(),
+          .random_iv = sizes.iv != 0 && !suite.counter_iv(),
+          .implicit_iv = suite.implicit_iv(),
+          .extended = esn == model::EsnId::esn};
+}
 
 Result<std::unique_ptr<SaPair>, DataPlaneError> SaPair::make(model::ChildSaParams params, crypto::Backend backend) {
   const auto suite = model::packet_suite(params.suite.encryption, params.suite.key_bits, params.suite.integrity);

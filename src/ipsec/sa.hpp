@@ -23,12 +23,13 @@ inline constexpr std::size_t kEspTrailerSize = 2;  // pad length and next header
 
 /// The sizes that packets of one SA have, from its suite.
 struct EspLayout {
-  std::uint16_t iv = 0;
+  std::uint16_t iv = 0;  // in the packet
   std::uint16_t icv = 0;
   std::uint16_t alignment = 4;  // of the plaintext with its trailer: RFC 4303 2.4, at least 4
   bool aead = true;
-  bool random_iv = false;  // CBC: 16 unpredictable octets instead of a counter
-  bool extended = true;    // 64-bit sequence numbers
+  bool random_iv = false;    // CBC: a block of unpredictable octets instead of a counter
+  bool implicit_iv = false;  // RFC 8750: the sequence number is the IV, and none is in the packet
+  bool extended = true;      // 64-bit sequence numbers
 
   [[nodiscard]] std::size_t head() const { return kEspHeaderSize + iv; }
   /// Plaintext octets, padding and trailer included, for an inner packet.
@@ -39,6 +40,8 @@ struct EspLayout {
   /// The whole ESP packet.
   [[nodiscard]] std::size_t sealed(std::size_t inner) const { return head() + padded(inner) + icv; }
 };
+
+[[nodiscard]] EspLayout layout_of(const crypto::PacketSuite& suite, model::EsnId esn);
 
 /// Where an SA's jobs stand while a batch is sorted; zero between batches.
 struct BatchCursor {

@@ -163,30 +163,70 @@ std::vector<Proposal> default_esp_proposals() {
                      "aes256-aes128-sha256-sha512-x25519-ecp256-ecp384-modp3072-modp2048-nopfs-esn-noesn"});
 }
 
+namespace {
+
+std::optional<crypto::CipherId> cipher_id(EncryptionId encryption) {
+  using crypto::CipherId;
+  switch (encryption) {
+    case EncryptionId::des: return CipherId::des_cbc;
+    case EncryptionId::triple_des: return CipherId::triple_des_cbc;
+    case EncryptionId::null: return CipherId::null;
+    case EncryptionId::aes_cbc: return CipherId::aes_cbc;
+    case EncryptionId::aes_ctr: return CipherId::aes_ctr;
+    case EncryptionId::aes_ccm_8: return CipherId::aes_ccm_8;
+    case EncryptionId::aes_ccm_12: return CipherId::aes_ccm_12;
+    case EncryptionId::aes_ccm_16: return CipherId::aes_ccm_16;
+    case EncryptionId::aes_gcm_8: return CipherId::aes_gcm_8;
+    case EncryptionId::aes_gcm_12: return CipherId::aes_gcm_12;
+    case EncryptionId::aes_gcm_16: return CipherId::aes_gcm_16;
+    case EncryptionId::null_aes_gmac: return CipherId::null_aes_gmac;
+    case EncryptionId::camellia_cbc: return CipherId::camellia_cbc;
+    case EncryptionId::camellia_ctr: return CipherId::camellia_ctr;
+    case EncryptionId::chacha20_poly1305: return CipherId::chacha20_poly1305;
+    case EncryptionId::aes_ccm_8_iiv: return CipherId::aes_ccm_8_iiv;
+    case EncryptionId::aes_gcm_16_iiv: return CipherId::aes_gcm_16_iiv;
+    case EncryptionId::chacha20_poly1305_iiv: return CipherId::chacha20_poly1305_iiv;
+  }
+  return std::nullopt;
+}
+
+std::optional<crypto::IntegrityId> integrity_id(IntegrityId integrity) {
+  switch (integrity) {
+    case IntegrityId::none: return crypto::IntegrityId::none;
+    case IntegrityId::hmac_md5_96: return crypto::IntegrityId::hmac_md5_96;
+    case IntegrityId::hmac_sha1_96: return crypto::IntegrityId::hmac_sha1_96;
+    case IntegrityId::aes_xcbc_96: return crypto::IntegrityId::aes_xcbc_96;
+    case IntegrityId::aes_cmac_96: return crypto::IntegrityId::aes_cmac_96;
+    case IntegrityId::aes_128_gmac: return crypto::IntegrityId::aes_128_gmac;
+    case IntegrityId::aes_192_gmac: return crypto::IntegrityId::aes_192_gmac;
+    case IntegrityId::aes_256_gmac: return crypto::IntegrityId::aes_256_gmac;
+    case IntegrityId::hmac_sha2_256_128: return crypto::IntegrityId::hmac_sha2_256_128;
+    case IntegrityId::hmac_sha2_384_192: return crypto::IntegrityId::hmac_sha2_384_192;
+    case IntegrityId::hmac_sha2_512_256: return crypto::IntegrityId::hmac_sha2_512_256;
+  }
+  return std::nullopt;
+}
+
+/// The crypto layer's key bits, where the wire has no Key Length attribute because there is only one.
+std::uint16_t fixed_key_bits(EncryptionId encryption, std::uint16_t key_bits) {
+  switch (encryption) {
+    case EncryptionId::null: return 0;
+    case EncryptionId::des: return 64;
+    case EncryptionId::triple_des: return 192;
+    case EncryptionId::chacha20_poly1305:
+    case EncryptionId::chacha20_poly1305_iiv: return 256;
+    default: return key_bits;
+  }
+}
+
+}  // namespace
+
 std::optional<crypto::PacketSuite> packet_suite(EncryptionId encryption, std::uint16_t key_bits,
                                                 IntegrityId integrity) {
-  crypto::PacketSuite suite;
-  suite.key_bits = key_bits;
-  switch (encryption) {
-    case EncryptionId::null:
-      suite.cipher = crypto::CipherId::null;
-      suite.key_bits = 0;
-      break;
-    case EncryptionId::aes_cbc: suite.cipher = crypto::CipherId::aes_cbc; break;
-    case EncryptionId::aes_gcm_16: suite.cipher = crypto::CipherId::aes_gcm_16; break;
-    case EncryptionId::chacha20_poly1305:
-      suite.cipher = crypto::CipherId::chacha20_poly1305;
-      suite.key_bits = 256;
-      break;
-    default: return std::nullopt;
-  }
-  switch (integrity) {
-    case IntegrityId::none: suite.integrity = crypto::IntegrityId::none; break;
-    case IntegrityId::hmac_sha2_256_128: suite.integrity = crypto::IntegrityId::hmac_sha2_256_128; break;
-    case IntegrityId::hmac_sha2_384_192: suite.integrity = crypto::IntegrityId::hmac_sha2_384_192; break;
-    case IntegrityId::hmac_sha2_512_256: suite.integrity = crypto::IntegrityId::hmac_sha2_512_256; break;
-    default: return std::nullopt;
-  }
+  const auto cipher = cipher_id(encryption);
+  const auto mac = integrity_id(integrity);
+  if (!cipher || !mac) return std::nullopt;
+  const crypto::PacketSuite suite{*cipher, fixed_key_bits(encryption, key_bits), *mac};
   // RFC 4303 3.2: never encryption alone, never nothing at all.
   if (suite.is_aead() != (suite.integrity == crypto::IntegrityId::none)) return std::nullopt;
   return suite;

@@ -26,7 +26,7 @@ void WireMonitor::installed(Side at, const model::ChildSaParams& params) {
   const auto suite = model::packet_suite(params.suite.encryption, params.suite.key_bits, params.suite.integrity);
   OutboundSa sa{.child = params.id, .ivs = {}};
   if (suite) sa.iv_size = crypto::sizes_of(*suite).iv;
-  sa.encrypted = suite && suite->cipher != crypto::CipherId::null;
+  sa.encrypted = suite && suite->encrypts();
   may_be_plain_ = may_be_plain_ || !sa.encrypted;
   outbound_[index_of(at)].insert_or_assign(params.spi_outbound.value(), std::move(sa));
   spi_of_[index_of(at)][params.id] = params.spi_outbound.value();

@@ -45,26 +45,21 @@ std::uint32_t sequence_of(const Bytes& esp) { return load_be32(esp.data() + 4); 
 void check_both_ways(const EspVector& vector, crypto::Backend backend) {
   const crypto::PacketSuite suite =
       model::packet_suite(vector.suite.encryption, vector.suite.key_bits, vector.suite.integrity).value();
-  const crypto::SuiteSizes sizes = crypto::sizes_of(suite);
-  const EspLayout layout{.iv = static_cast<std::uint16_t>(sizes.iv),
-                         .icv = static_cast<std::uint16_t>(sizes.icv),
-                         .alignment = static_cast<std::uint16_t>(std::max<std::size_t>(4, sizes.block)),
-                         .aead = suite.is_aead(),
-                         .extended = false};
+  const EspLayout layout = layout_of(suite, model::EsnId::no_esn);
   ASSERT_EQ(vector.esp.size(), layout.sealed(vector.inner.size()));
   auto cipher = crypto::make_packet_cipher(suite, vector.encryption_key, vector.integrity_key, backend);
   ASSERT_TRUE(cipher.has_value());
   Bytes packet = vector.esp;
-  std::array<std::uint8_t, kMaxEspAad> aad{};
+  EspScratch scratch{};
   const std::size_t text_length = layout.padded(vector.inner.size());
-  crypto::PacketJob job = make_esp_job(layout, packet.data(), text_length, sequence_of(vector.esp), aad);
+  crypto::PacketJob job = make_esp_job(layout, packet.data(), text_length, sequence_of(vector.esp), scratch);
   (*cipher)->open({&job, 1});
   ASSERT_TRUE(job.ok);
   EXPECT_TRUE(equal(ByteView(packet).subspan(layout.head(), vector.inner.size()), vector.inner));
   EXPECT_EQ(packet[layout.head() + text_length - 2], text_length - vector.inner.size() - kEspTrailerSize);
 
   std::fill(packet.end() - layout.icv, packet.end(), 0);
-  job = make_esp_job(layout, packet.data(), text_length, sequence_of(vector.esp), aad);
+  job = make_esp_job(layout, packet.data(), text_length, sequence_of(vector.esp), scratch);
   (*cipher)->seal({&job, 1});
   EXPECT_EQ(to_hex(packet), to_hex(vector.esp));
 }

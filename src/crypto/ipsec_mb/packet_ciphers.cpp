@@ -16,7 +16,13 @@ MadePacketCipher make(const PacketSuite& suite, ByteView encryption_key, ByteVie
     case CipherId::aes_gcm_16: return make_aes_gcm(suite, encryption_key);
     case CipherId::chacha20_poly1305: return make_chacha20_poly1305(encryption_key);
     case CipherId::aes_cbc:
-    case CipherId::null: return make_cipher_then_mac(suite, encryption_key, integrity_key);
+    case CipherId::null:
+      if (suite.integrity == IntegrityId::hmac_sha2_256_128 || suite.integrity == IntegrityId::hmac_sha2_384_192 ||
+          suite.integrity == IntegrityId::hmac_sha2_512_256) {
+        return make_cipher_then_mac(suite, encryption_key, integrity_key);
+      }
+      break;
+    default: break;
   }
   return err(CryptoError::unsupported);
 }

@@ -1,3 +1,4 @@
+// AES-GCM with ICVs of 8, 12 and 16 octets (RFC 4106) and ChaCha20-Poly1305 (RFC 7634).
 #include <algorithm>
 #include <array>
 #include <climits>
@@ -13,20 +14,12 @@ namespace {
 
 constexpr std::size_t kSaltSize = 4;
 constexpr std::size_t kNonceSize = 12;
-constexpr int kIcvSize = 16;
-
-const char* cipher_name(const PacketSuite& suite) {
-  if (suite.cipher == CipherId::chacha20_poly1305) return "ChaCha20-Poly1305";
-  switch (suite.key_bits) {
-    case 128: return "AES-128-GCM";
-    case 192: return "AES-192-GCM";
-    default: return "AES-256-GCM";
-  }
-}
-
 class Aead final : public PacketCipher {
  public:
-  Aead(CipherCtx context, ByteView salt) : context_(std::move(context)) { std::ranges::copy(salt, nonce_.begin()); }
+  Aead(CipherCtx context, ByteView salt, std::size_t icv_size)
+      : context_(std::move(context)), icv_size_(static_cast<int>(icv_size)) {
+    std::ranges::copy(salt, nonce_.begin());
+  }
   Aead(const Aead&) = delete;
   Aead& operator=(const Aead&) = delete;
   ~Aead() override { wipe(nonce_); }
@@ -53,7 +46,7 @@ class Aead final : public PacketCipher {
     EVP_CIPHER_CTX* context = context_.get();
     int written = 0;
     if (EVP_CipherInit_ex2(context, nullptr, nullptr, nonce_.data(), sealing ? 1 : 0, nullptr) != 1) return false;
-    if (!sealing && EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, kIcvSize, job.icv) != 1) return false;
+    if (!sealing && EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, icv_size_, job.icv) != 1) return false;
     if (!job.aad.empty() &&
         EVP_CipherUpdate(context, nullptr, &written, job.aad.data(), static_cast<int>(job.aad.size())) != 1) {
       return false;
@@ -70,25 +63,25 @@ class Aead final : public PacketCipher {
     }
     std::uint8_t nothing[16];
     if (EVP_CipherFinal_ex(context, nothing, &written) != 1) return false;  // compares the ICV in constant time
-    return !sealing || EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, kIcvSize, job.icv) == 1;
+    return !sealing || EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, icv_size_, job.icv) == 1;
   }
 
   CipherCtx context_;
+  int icv_size_;
   std::array<std::uint8_t, kNonceSize> nonce_{};
 };
 
 }  // namespace
 
-Result<std::unique_ptr<PacketCipher>, CryptoError> make_aead(const PacketSuite& suite, ByteView key_and_salt) {
-  const ErrorQueueGuard guard;
-  const Cipher cipher(EVP_CIPHER_fetch(nullptr, cipher_name(suite), nullptr));
-  CipherCtx context(EVP_CIPHER_CTX_new());
+MadePacketCipher make_aead(const PacketSuite& suite, ByteView key_and_salt) {
+  const Cipher cipher = fetch_cipher(suite);
   if (!cipher) return err(CryptoError::unsupported);
+  CipherCtx context(EVP_CIPHER_CTX_new());
   const std::size_t key_size = suite.key_bits / 8;
   if (!context || EVP_CipherInit_ex2(context.get(), cipher.get(), key_and_salt.data(), nullptr, 1, nullptr) != 1) {
     return err(CryptoError::backend_failure);
   }
-  return std::make_unique<Aead>(std::move(context), key_and_salt.subspan(key_size));
+  return std::make_unique<Aead>(std::move(context), key_and_salt.subspan(key_size), sizes_of(suite).icv);
 }
 
 }  // namespace culvert::crypto::openssl

@@ -21,9 +21,9 @@ using model::PayloadType;
 constexpr std::size_t kMaxAeadData = 64;
 
 Result<std::unique_ptr<PacketCipher>, CryptoError> make_cipher(const PacketSuite& suite, ByteView sk_e, ByteView sk_a) {
-  const bool encrypts = suite.cipher != crypto::CipherId::null;
   const bool authenticates = suite.is_aead() || suite.integrity != crypto::IntegrityId::none;
-  if (!encrypts || !authenticates) return err(CryptoError::unsupported);
+  // RFC 8750 7: an IKE message has no number from which an IV that is not sent could be made.
+  if (!suite.encrypts() || !authenticates || suite.implicit_iv()) return err(CryptoError::unsupported);
   return crypto::make_packet_cipher(suite, sk_e, sk_a);
 }
 
@@ -46,12 +46,12 @@ Result<MessageSealer, CryptoError> MessageSealer::make(const PacketSuite& suite,
 }
 
 void MessageSealer::write_iv(MutableByteView iv) {
-  if (!suite_.is_aead()) {
+  if (!suite_.counter_iv()) {
     // RFC 3602 3: unpredictable.
     random_->fill(iv);
     return;
   }
-  // RFC 5282 3.1: never twice under one key.
+  // RFC 5282 3.1, RFC 5930 2: never twice under one key.
   CHECK(iv.size() == sizeof(next_iv_) && next_iv_ != std::numeric_limits<std::uint64_t>::max());
   store_be64(iv.data(), next_iv_++);
 }
