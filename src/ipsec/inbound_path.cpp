@@ -202,7 +202,7 @@ auto InboundPath::unwrap(const Item& item) -> Result<Decapsulated, DropReason> {
   if (!selectors_match(item.sa->params.remote, item.sa->params.local, *info)) {
     return err(DropReason::selector_mismatch);
   }
-  const auto tos = decapsulated_tos(info->tos, item.input->tos);
+  const auto tos = decapsulated_tos(info->tos, item.input->tos, item.sa->params.treatment.outer.dscp_inward);
   if (!tos) return err(DropReason::ecn_not_capable);
   if (*tos != info->tos) net::set_tos(inner, *tos);
   return Decapsulated{inner, *info};

@@ -93,9 +93,8 @@ void OutboundPath::protect(const InnerPacket& packet, const net::PacketInfo& inf
   if (!first) return;
 
   const model::OuterHeader& outer = sa.params.treatment.outer;
-  const std::uint8_t tos = outer_tos(info.tos, !outer.dscp.has_value());
-  const bool dont_fragment = outer.dont_fragment == model::DontFragment::set ||
-                             (outer.dont_fragment == model::DontFragment::copy && info.dont_fragment);
+  const std::uint8_t tos = outer_tos(info.tos, outer);
+  const bool dont_fragment = outer_dont_fragment(info.family == net::Family::v6, info.dont_fragment, outer);
   const auto next_header =
       static_cast<std::uint8_t>(info.family == net::Family::v4 ? net::IpProtocol::ipv4 : net::IpProtocol::ipv6);
   for (std::uint32_t i = 0; i < plan->count(); ++i) {
