@@ -33,10 +33,18 @@ bool AcquireQueue::push(PolicyId policy, const InnerPacket& packet, Instant sinc
   return true;
 }
 
-bool AcquireQueue::should_ask(PolicyId policy, Instant now) {
-  Queue& queue = queues_[policy];
-  if (queue.asked && now - *queue.asked < kAskInterval) return false;
-  queue.asked = now;
+bool AcquireQueue::should_ask(PolicyId policy, const SaSelectors& selectors, Instant now) {
+  std::map<SaSelectors, Instant>& asked = queues_[policy].asked;
+  if (const auto before = asked.find(selectors); before != asked.end()) {
+    if (now - before->second < kAskInterval) return false;
+    before->second = now;
+    return true;
+  }
+  if (asked.size() >= kMaxAsked) {
+    std::erase_if(asked, [now](const auto& entry) { return now - entry.second >= kAskInterval; });
+    if (asked.size() >= kMaxAsked) return false;
+  }
+  asked.emplace(selectors, now);
   return true;
 }
 
@@ -61,7 +69,8 @@ std::size_t AcquireQueue::expire(Instant now) {
       queue.packets.pop_front();
       ++dropped;
     }
-    const bool idle = queue.packets.empty() && (!queue.asked || now - *queue.asked >= bounds_.age);
+    std::erase_if(queue.asked, [&](const auto& asked) { return now - asked.second >= bounds_.age; });
+    const bool idle = queue.packets.empty() && queue.asked.empty();
     entry = idle ? queues_.erase(entry) : std::next(entry);
   }
   return dropped;

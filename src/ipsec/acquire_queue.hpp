@@ -13,6 +13,7 @@
 #include "ipsec/data_plane.hpp"
 #include "ipsec/drop_reason.hpp"
 #include "ipsec/packet_io.hpp"
+#include "ipsec/spd.hpp"
 
 namespace culvert::ipsec {
 
@@ -43,8 +44,11 @@ class AcquireQueue {
 
   /// Copies the packet into its rule's queue. False when that would pass a bound.
   [[nodiscard]] bool push(PolicyId policy, const InnerPacket& packet, Instant since);
-  /// Whether control should be told again of this rule; at most once a second. Marks it as told.
-  [[nodiscard]] bool should_ask(PolicyId policy, Instant now);
+  /// Whether control should be told (again) that the rule needs an SA with these selectors; of the same ones at most
+  /// once a second. Marks it as told. A rule that takes selectors from its packets may ask for up to kMaxAsked SAs at a
+  /// time.
+  [[nodiscard]] bool should_ask(PolicyId policy, const SaSelectors& selectors, Instant now);
+  static constexpr std::size_t kMaxAsked = 256;
 
   /// All that waits, rule by rule and in order within each.
   [[nodiscard]] std::vector<WaitingPacket> take_all();
@@ -57,7 +61,7 @@ class AcquireQueue {
   struct Queue {
     std::deque<WaitingPacket> packets;
     std::size_t bytes = 0;
-    std::optional<Instant> asked;
+    std::map<SaSelectors, Instant> asked;
   };
   AcquireBounds bounds_;
   std::map<PolicyId, Queue> queues_;

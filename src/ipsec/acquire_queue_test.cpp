@@ -66,10 +66,26 @@ TEST(AcquireQueue, OldPacketsLeaveAndFreeTheirBytes) {
 // RFC 4301 5.1; at most one question a second and rule.
 TEST(AcquireQueue, AsksOnceASecondPerRule) {
   AcquireQueue queue({});
-  EXPECT_TRUE(queue.should_ask(PolicyId{1}, Instant{1s}));
-  EXPECT_FALSE(queue.should_ask(PolicyId{1}, Instant{1999ms}));
-  EXPECT_TRUE(queue.should_ask(PolicyId{2}, Instant{1999ms}));
-  EXPECT_TRUE(queue.should_ask(PolicyId{1}, Instant{2s}));
+  EXPECT_TRUE(queue.should_ask(PolicyId{1}, {}, Instant{1s}));
+  EXPECT_FALSE(queue.should_ask(PolicyId{1}, {}, Instant{1999ms}));
+  EXPECT_TRUE(queue.should_ask(PolicyId{2}, {}, Instant{1999ms}));
+  EXPECT_TRUE(queue.should_ask(PolicyId{1}, {}, Instant{2s}));
+}
+
+// RFC 4301 4.4.1.2: one rule may need many SAs; each is asked for, of so many at a time.
+TEST(AcquireQueue, AsksForEachSetOfSelectors) {
+  AcquireQueue queue({});
+  const auto of = [](std::uint8_t host) {
+    return SaSelectors{{model::TrafficSelector::of(net::AddressRange::of(net::IpAddress::v4({10, 1, 0, host})))}, {}};
+  };
+  for (std::size_t i = 0; i < AcquireQueue::kMaxAsked; ++i) {
+    EXPECT_TRUE(queue.should_ask(PolicyId{1}, of(static_cast<std::uint8_t>(i)), Instant{1s}));
+  }
+  EXPECT_FALSE(queue.should_ask(PolicyId{1}, of(7), Instant{1500ms}));
+  EXPECT_FALSE(queue.should_ask(PolicyId{1}, {}, Instant{1500ms}));  // no room
+  EXPECT_TRUE(queue.should_ask(PolicyId{2}, {}, Instant{1500ms}));
+  EXPECT_TRUE(queue.should_ask(PolicyId{1}, of(7), Instant{2s}));
+  EXPECT_TRUE(queue.should_ask(PolicyId{1}, {}, Instant{2s}));  // the others are old enough to be forgotten
 }
 
 }  // namespace

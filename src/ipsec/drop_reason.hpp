@@ -17,6 +17,7 @@ enum class DropReason : std::uint8_t {
   no_rule,
   discard_rule,
   bypass_unavailable,
+  populate_unavailable,
   acquire_overflow,
   acquire_timeout,
   too_long,
@@ -81,6 +82,9 @@ inline constexpr std::array kDropReasons = {
                     "A discard rule of the SPD matches."},
     DropReasonEntry{DropReason::bypass_unavailable, DropDirection::outbound, "bypass_unavailable",
                     "A bypass rule matches, but this data path has no way out in clear."},
+    DropReasonEntry{DropReason::populate_unavailable, DropDirection::outbound, "populate_unavailable",
+                    "The rule takes a new SA's ports or protocol from the packet, which does not show them (a later "
+                    "fragment)."},
     DropReasonEntry{DropReason::acquire_overflow, DropDirection::outbound, "acquire_overflow",
                     "The queue of packets that wait for an SA is full."},
     DropReasonEntry{DropReason::acquire_timeout, DropDirection::outbound, "acquire_timeout",

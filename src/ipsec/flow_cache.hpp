@@ -1,22 +1,28 @@
 // FlowCache: remembers, per flow, which rule and which SA its packets take. A front for the SPD and SAD; of fixed size,
 // so that a flood of new flows can only make it useless, not large.
+//
+// Made for a million flows: an IPv4 entry is half a cache line, an IPv6 one a whole, and who has many packets in hand
+// calls `prefetch` for all of them first, so that the memory's delays overlap.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
-#include <vector>
+#include <memory>
+#include <optional>
 
 #include "base/bytes.hpp"
+#include "base/check.hpp"
 #include "base/random.hpp"
+#include "ipsec/data_plane.hpp"
 #include "net/packet.hpp"
 
 namespace culvert::ipsec {
 
-struct Policy;
 class SaPair;
 
-/// Everything about a packet that a selector can see.
+/// Everything about a packet that a selector can see. IPv4 uses the first and the last word.
 struct FlowKey {
   std::array<std::uint64_t, 5> words{};
 
@@ -25,8 +31,7 @@ struct FlowKey {
     const std::uint8_t* const source = packet.source.bytes().data();
     const std::uint8_t* const destination = packet.destination.bytes().data();
     if (packet.family == net::Family::v4) {
-      std::memcpy(key.words.data(), source, 4);
-      std::memcpy(key.words.data() + 2, destination, 4);
+      key.words[0] = std::uint64_t{load_be32(source)} << 32 | load_be32(destination);
     } else {
       std::memcpy(key.words.data(), source, 16);
       std::memcpy(key.words.data() + 2, destination, 16);
@@ -36,62 +41,151 @@ struct FlowKey {
                    static_cast<std::uint64_t>(packet.family);
     return key;
   }
+  [[nodiscard]] bool is_v4() const { return (words[4] & 0xff) == static_cast<std::uint64_t>(net::Family::v4); }
   friend bool operator==(const FlowKey&, const FlowKey&) = default;
 };
 
-/// Two-way set associative; entries of an older generation count as absent.
+/// What is decided for a flow: the place of its rule in the list, and an SA where the rule says protect.
+struct FlowVerdict {
+  static constexpr std::uint32_t kNoRule = 0x3fff'ffff;
+
+  std::uint32_t rule = kNoRule;
+  PolicyAction action = PolicyAction::discard;
+  SaPair* sa = nullptr;
+};
+
+/// Four-way set associative; entries of an older generation count as absent.
 class FlowCache {
  public:
-  struct Entry {
-    FlowKey key;
-    const Policy* policy = nullptr;
-    SaPair* sa = nullptr;  // null unless the rule says protect
-    std::uint64_t generation = 0;
-  };
-
-  /// `entries` is rounded up to a power of two. `seed` is secret, so that nobody can aim at one set.
+  /// Room for `entries` flows of each family, rounded up to a power of two; memory that no flow has used stays the
+  /// system's. With four times as many entries as flows, one flow in 200 finds its set full. `seed` is secret, so that
+  /// nobody can aim at one set.
   FlowCache(std::size_t entries, std::uint64_t seed) {
-    std::size_t size = 2;
+    std::size_t size = kWays;
     while (size < entries) size *= 2;
-    entries_.resize(size);
+    v4_ = Table<EntryV4>(size);
+    v6_ = Table<EntryV6>(size);
     SeededRandom expander(seed);
     for (std::uint64_t& multiplier : multipliers_) multiplier = expander.u64() | 1;
   }
 
   /// Forgets everything; after each change of the SPD, and of the SAs that outbound packets may take.
-  void invalidate() { ++generation_; }
-
-  /// The entry of this flow, or null.
-  [[nodiscard]] const Entry* find(const FlowKey& key) const {
-    const std::size_t first = set_of(key);
-    for (std::size_t i = first; i < first + 2; ++i) {
-      const Entry& entry = entries_[i];
-      if (entry.generation == generation_ && entry.key == key) return &entry;
-    }
-    return nullptr;
+  void invalidate() {
+    if (++generation_ != 0) return;
+    // Entries of four billion changes ago must not come back.
+    v4_.clear();
+    v6_.clear();
+    generation_ = 1;
   }
 
-  /// Remembers a flow that `find` did not find; the older one of its set gives way.
-  void insert(const FlowKey& key, const Policy* policy, SaPair* sa) {
-    const std::size_t first = set_of(key);
-    entries_[first + 1] = entries_[first];
-    entries_[first] = {key, policy, sa, generation_};
+  void prefetch(const FlowKey& key) const { key.is_v4() ? v4_.prefetch(hash_v4(key)) : v6_.prefetch(hash_v6(key)); }
+
+  [[nodiscard]] std::optional<FlowVerdict> find(const FlowKey& key) const {
+    return key.is_v4() ? v4_.find(hash_v4(key), key, generation_) : v6_.find(hash_v6(key), key, generation_);
+  }
+
+  /// Remembers a flow that `find` did not find; an older one of its set gives way when all places are taken.
+  void insert(const FlowKey& key, const FlowVerdict& verdict) {
+    key.is_v4() ? v4_.insert(hash_v4(key), key, verdict, generation_)
+                : v6_.insert(hash_v6(key), key, verdict, generation_);
   }
 
  private:
-  // Multilinear hashing: the products do not wait for each other, and the high bits depend on every bit of the key.
-  [[nodiscard]] std::size_t set_of(const FlowKey& key) const {
-    std::uint64_t hash = 0;
-    for (std::size_t i = 0; i < key.words.size(); ++i) {
-      const std::uint64_t word = key.words[i];
-      hash += (word ^ (word >> 32)) * multipliers_[i];
+  static constexpr std::size_t kWays = 4;
+  static constexpr unsigned kActionShift = 30;
+
+  struct Value {
+    SaPair* sa = nullptr;
+    std::uint32_t rule_and_action = 0;
+    std::uint32_t generation = 0;
+
+    Value(const FlowVerdict& verdict, std::uint32_t now)
+        : sa(verdict.sa),
+          rule_and_action(verdict.rule | static_cast<std::uint32_t>(verdict.action) << kActionShift),
+          generation(now) {}
+    [[nodiscard]] FlowVerdict verdict() const {
+      return {rule_and_action & FlowVerdict::kNoRule, static_cast<PolicyAction>(rule_and_action >> kActionShift), sa};
     }
-    return static_cast<std::size_t>(hash >> 32) & (entries_.size() - 2);
+  };
+  struct alignas(32) EntryV4 {
+    std::uint64_t addresses;
+    std::uint64_t rest;
+    Value value;
+    EntryV4(const FlowKey& key, const Value& what) : addresses(key.words[0]), rest(key.words[4]), value(what) {}
+    [[nodiscard]] bool is(const FlowKey& key) const {
+      return ((addresses ^ key.words[0]) | (rest ^ key.words[4])) == 0;
+    }
+  };
+  struct alignas(64) EntryV6 {
+    FlowKey key;
+    Value value;
+    EntryV6(const FlowKey& flow, const Value& what) : key(flow), value(what) {}
+    [[nodiscard]] bool is(const FlowKey& flow) const { return key == flow; }
+  };
+  static_assert(sizeof(EntryV4) == 32 && sizeof(EntryV6) == 64);
+
+  // Sets of four entries in a row; a flow's own place among them comes first, so that IPv4 mostly needs one line.
+  template <typename Entry>
+  class Table {
+   public:
+    Table() = default;
+    explicit Table(std::size_t size)
+        // Large blocks of calloc are fresh zero pages that cost nothing until they are written.
+        : memory_(std::calloc(size + kWays, sizeof(Entry))),  // NOLINT(cppcoreguidelines-no-malloc)
+          mask_(size - 1) {
+      CHECK(memory_ != nullptr);
+      void* start = memory_.get();
+      std::size_t space = (size + kWays) * sizeof(Entry);
+      entries_ = static_cast<Entry*>(std::align(kWays * sizeof(Entry), size * sizeof(Entry), start, space));
+      CHECK(entries_ != nullptr);
+    }
+    void clear() { std::memset(static_cast<void*>(entries_), 0, (mask_ + 1) * sizeof(Entry)); }
+    void prefetch(std::size_t hash) const { __builtin_prefetch(entries_ + (hash & mask_)); }
+    [[nodiscard]] std::optional<FlowVerdict> find(std::size_t hash, const FlowKey& key,
+                                                  std::uint32_t generation) const {
+      const std::size_t home = hash & mask_;
+      for (std::size_t way = 0; way < kWays; ++way) {
+        const Entry& entry = entries_[home ^ way];
+        if (entry.is(key) && entry.value.generation == generation) return entry.value.verdict();
+      }
+      return std::nullopt;
+    }
+    void insert(std::size_t hash, const FlowKey& key, const FlowVerdict& verdict, std::uint32_t generation) {
+      const std::size_t home = hash & mask_;
+      std::size_t way = 0;
+      while (way < kWays && entries_[home ^ way].value.generation == generation) ++way;
+      if (way == kWays) {
+        entries_[home ^ 1] = entries_[home];
+        way = 0;
+      }
+      entries_[home ^ way] = Entry(key, Value(verdict, generation));
+    }
+
+   private:
+    struct Free {
+      void operator()(void* memory) const { std::free(memory); }  // NOLINT(cppcoreguidelines-no-malloc): calloc below
+    };
+    std::unique_ptr<void, Free> memory_;
+    Entry* entries_ = nullptr;
+    std::size_t mask_ = 0;
+  };
+
+  // Multilinear hashing: the products do not wait for each other, and the high bits depend on every bit of the key.
+  [[nodiscard]] std::uint64_t term(const FlowKey& key, std::size_t i) const {
+    const std::uint64_t word = key.words[i];
+    return (word ^ (word >> 32)) * multipliers_[i];
+  }
+  [[nodiscard]] std::size_t hash_v4(const FlowKey& key) const {
+    return static_cast<std::size_t>((term(key, 0) + term(key, 4)) >> 32);
+  }
+  [[nodiscard]] std::size_t hash_v6(const FlowKey& key) const {
+    return static_cast<std::size_t>((term(key, 0) + term(key, 1) + term(key, 2) + term(key, 3) + term(key, 4)) >> 32);
   }
 
   std::array<std::uint64_t, 5> multipliers_{};
-  std::uint64_t generation_ = 1;
-  std::vector<Entry> entries_;
+  std::uint32_t generation_ = 1;
+  Table<EntryV4> v4_;
+  Table<EntryV6> v6_;
 };
 
 }  // namespace culvert::ipsec

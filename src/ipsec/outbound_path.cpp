@@ -1,5 +1,8 @@
 #include "ipsec/outbound_path.hpp"
 
+#include <algorithm>
+#include <utility>
+
 #include "base/check.hpp"
 #include "ipsec/ecn.hpp"
 #include "net/headers.hpp"
@@ -23,7 +26,12 @@ OutboundPath::OutboundPath(const EngineOptions& options, const Spd& spd, const S
 
 void OutboundPath::run(std::span<const InnerPacket> packets, Instant now, OutboundSink& sink) {
   if (retry_) send_waiting(now, sink);
-  for (const InnerPacket& packet : packets) process(packet, now, now, sink);
+  while (!packets.empty()) {
+    const auto some = packets.first(std::min(packets.size(), kLookahead));
+    for (std::size_t i = 0; i < some.size(); ++i) ahead_[i] = classify(some[i]);
+    for (std::size_t i = 0; i < some.size(); ++i) process(some[i], ahead_[i], now, now, sink);
+    packets = packets.subspan(some.size());
+  }
   flush(sink);
 }
 
@@ -39,48 +47,69 @@ std::optional<Instant> OutboundPath::next_deadline() const {
 }
 
 // Stage 1: classify.
-void OutboundPath::process(const InnerPacket& packet, Instant now, Instant since, OutboundSink& sink) {
-  const auto info = net::parse_packet(packet.bytes);
+OutboundPath::Classified OutboundPath::classify(const InnerPacket& packet) const {
+  Classified classified{net::parse_packet(packet.bytes), {}};
+  if (classified.info) {
+    classified.key = FlowKey::of(*classified.info);
+    flows_.prefetch(classified.key);
+  }
+  return classified;
+}
+
+void OutboundPath::process(const InnerPacket& packet, const Classified& classified, Instant now, Instant since,
+                           OutboundSink& sink) {
+  const auto& info = classified.info;
   if (!info) return drops_.count(DropReason::inner_malformed);
-  const Decision decision = decide(*info);
+  const FlowVerdict verdict = decide(classified);
   // RFC 4301 5.1: a packet that matches no rule is discarded.
-  if (decision.policy == nullptr) return drops_.count(DropReason::no_rule);
-  switch (decision.policy->action) {
+  if (verdict.rule == FlowVerdict::kNoRule) return drops_.count(DropReason::no_rule);
+  switch (verdict.action) {
     case PolicyAction::discard: return drops_.count(DropReason::discard_rule);
     case PolicyAction::bypass:
       if (!sink.bypass(packet)) drops_.count(DropReason::bypass_unavailable);
       return;
     case PolicyAction::protect: break;
   }
-  if (decision.sa == nullptr) return wait_for_sa(packet, *info, *decision.policy, now, since);
-  protect(packet, *info, *decision.sa, sink);
-  SaPair& sa = *decision.sa;
+  if (verdict.sa == nullptr) return wait_for_sa(packet, *info, spd_.policies()[verdict.rule], now, since);
+  protect(packet, *info, *verdict.sa, sink);
+  SaPair& sa = *verdict.sa;
   if (sa.outbound.silence.sends(sa.inbound.meter.packets(), now)) events_.push(NothingComesBack{sa.params.id});
 }
 
 // Stage 2: decide.
-OutboundPath::Decision OutboundPath::decide(const net::PacketInfo& info) {
-  const FlowKey key = FlowKey::of(info);
-  if (const FlowCache::Entry* const entry = flows_.find(key)) return {entry->policy, entry->sa};
-  Decision decision{spd_.find_outbound(info), nullptr};
-  if (decision.policy != nullptr && decision.policy->action == PolicyAction::protect) {
-    decision.sa = sad_.find_outbound(decision.policy->connection, info);
-    if (decision.sa == nullptr) return decision;  // the way through the acquire queue is slow anyhow
+FlowVerdict OutboundPath::decide(const Classified& classified) {
+  if (const auto known = flows_.find(classified.key)) return *known;
+  FlowVerdict verdict;
+  if (const std::uint32_t rule = spd_.table().find_outbound(*classified.info); rule != PolicyTable::kNone) {
+    const Policy& policy = spd_.policies()[rule];
+    verdict = {rule, policy.action, nullptr};
+    if (policy.action == PolicyAction::protect) {
+      verdict.sa = sad_.find_outbound(policy.connection, *classified.info);
+      if (verdict.sa == nullptr) return verdict;  // the way through the acquire queue is slow anyhow
+    }
   }
-  flows_.insert(key, decision.policy, decision.sa);
-  return decision;
+  flows_.insert(classified.key, verdict);
+  return verdict;
 }
 
 void OutboundPath::wait_for_sa(const InnerPacket& packet, const net::PacketInfo& info, const Policy& policy,
                                Instant now, Instant since) {
-  if (waiting_.should_ask(policy.id, now))
-    events_.push(Acquire{policy.id, policy.connection, info, policy.local, policy.remote});
+  auto selectors = selectors_for(policy, info);
+  // RFC 4301 4.4.1.2: a rule wants a value of the packet that it does not have.
+  if (!selectors) return drops_.count(DropReason::populate_unavailable);
+  if (waiting_.should_ask(policy.id, *selectors, now)) {
+    events_.push(
+        Acquire{policy.id, policy.connection, info, std::move(selectors->local), std::move(selectors->remote)});
+  }
   if (!waiting_.push(policy.id, packet, since)) drops_.count(DropReason::acquire_overflow);
 }
 
 void OutboundPath::send_waiting(Instant now, OutboundSink& sink) {
   retry_ = false;
-  for (WaitingPacket& packet : waiting_.take_all()) process(packet.view(), now, packet.since(), sink);
+  for (WaitingPacket& packet : waiting_.take_all()) {
+    const InnerPacket view = packet.view();
+    process(view, classify(view), now, packet.since(), sink);
+  }
 }
 
 // Stages 3 to 5 for one inner packet.

@@ -1,6 +1,6 @@
 // OutboundPath: an inner packet's way into ESP (RFC 4301 5.1).
 //
-//   1 classify    read the headers
+//   1 classify    read the headers, some packets ahead
 //   2 decide      SPD verdict and SA, by the flow cache where it knows the flow
 //   3 segment     plan the packets that a super-packet stands for
 //   4 number      count against the lifetime, take the sequence numbers of all segments at once
@@ -9,6 +9,7 @@
 //   7 send        trains of equal packets
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -41,14 +42,17 @@ class OutboundPath {
   [[nodiscard]] std::optional<Instant> next_deadline() const;
 
  private:
-  // Where a packet goes: a rule, and an SA when the rule is protect and one stands.
-  struct Decision {
-    const Policy* policy = nullptr;
-    SaPair* sa = nullptr;
+  // A packet's headers, and what they make of it for the flow cache.
+  struct Classified {
+    Result<net::PacketInfo, net::PacketError> info = err(net::PacketError::truncated);
+    FlowKey key;
   };
+  // How many packets are classified ahead of the one in work, so that the flow cache's memory is there when asked.
+  static constexpr std::size_t kLookahead = 32;
 
-  void process(const InnerPacket& packet, Instant now, Instant since, OutboundSink& sink);
-  [[nodiscard]] Decision decide(const net::PacketInfo& info);
+  [[nodiscard]] Classified classify(const InnerPacket& packet) const;
+  void process(const InnerPacket& packet, const Classified& classified, Instant now, Instant since, OutboundSink& sink);
+  [[nodiscard]] FlowVerdict decide(const Classified& classified);
   void protect(const InnerPacket& packet, const net::PacketInfo& info, SaPair& sa, OutboundSink& sink);
   void wait_for_sa(const InnerPacket& packet, const net::PacketInfo& info, const Policy& policy, Instant now,
                    Instant since);
@@ -70,6 +74,7 @@ class OutboundPath {
   AcquireQueue waiting_;
   IvPool ivs_;
   bool retry_ = false;
+  std::array<Classified, kLookahead> ahead_;
 
   // The region in use and what stands in it, framed but not yet sealed and sent.
   MutableByteView region_;

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "ipsec/spd.hpp"
-
 namespace culvert::ipsec {
 
 namespace {
@@ -26,7 +24,7 @@ Result<void, DataPlaneError> Sad::install(std::unique_ptr<SaPair> pair) {
     if (slot >= by_slot_.size()) by_slot_.resize(slot + 1);
     by_slot_[slot] = {spi, pair.get()};
   }
-  by_connection_[pair->params.connection].push_back(pair.get());
+  by_connection_[pair->params.connection].add(pair.get());
   pairs_.emplace(id, std::move(pair));
   return {};
 }
@@ -43,16 +41,7 @@ SaPair* Sad::find_beside(std::uint32_t spi) const {
 
 SaPair* Sad::find_outbound(model::ConnectionId connection, const net::PacketInfo& packet) const {
   const auto found = by_connection_.find(connection);
-  if (found == by_connection_.end()) return nullptr;
-  SaPair* held = nullptr;
-  const std::vector<SaPair*>& pairs = found->second;
-  for (auto pair = pairs.rbegin(); pair != pairs.rend(); ++pair) {
-    if (!(*pair)->sends()) continue;
-    if (!selectors_match((*pair)->params.local, (*pair)->params.remote, packet)) continue;
-    if (!(*pair)->held) return *pair;
-    if (held == nullptr) held = *pair;
-  }
-  return held;
+  return found == by_connection_.end() ? nullptr : found->second.find(packet);
 }
 
 void Sad::retire(model::ChildSaId child, Instant ends_at) {
@@ -91,7 +80,7 @@ void Sad::destroy(model::ChildSaId child) {
   SaPair* const pair = found->second.get();
   if (beside_.erase(pair->params.spi_inbound.value()) == 0) by_slot_[layout_.slot_of(pair->params.spi_inbound)] = {};
   const auto connection = by_connection_.find(pair->params.connection);
-  std::erase(connection->second, pair);
+  connection->second.remove(pair);
   if (connection->second.empty()) by_connection_.erase(connection);
   pairs_.erase(found);
 }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "ipsec/sa.hpp"
+#include "ipsec/sa_index.hpp"
 #include "ipsec/spi_allocator.hpp"
 #include "net/packet.hpp"
 
@@ -59,7 +60,7 @@ class Sad {
   std::vector<Slot> by_slot_;
   std::unordered_map<std::uint32_t, SaPair*> beside_;  // by SPI: those whose slot was not to be had
   std::unordered_map<model::ChildSaId, std::unique_ptr<SaPair>> pairs_;
-  std::unordered_map<model::ConnectionId, std::vector<SaPair*>> by_connection_;  // oldest first
+  std::unordered_map<model::ConnectionId, SaIndex> by_connection_;
   std::set<std::pair<Instant, model::ChildSaId>> retired_;
 };
 

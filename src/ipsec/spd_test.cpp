@@ -45,6 +45,123 @@ TEST(Spd, FirstMatchDecides) {
   EXPECT_EQ(found({address("2001:db8:5::1"), address("2001:db9::1")}), 0U);
 }
 
+net::PacketInfo with_type(std::uint8_t protocol, std::uint8_t type, std::uint8_t code, bool v6 = false) {
+  net::PacketInfo info;
+  info.family = v6 ? net::Family::v6 : net::Family::v4;
+  info.source = address(v6 ? "2001:db8:1::1" : "10.1.0.1");
+  info.destination = address(v6 ? "2001:db8:2::1" : "10.2.0.1");
+  info.protocol = protocol;
+  info.ports_visible = true;
+  info.source_port = info.destination_port = static_cast<std::uint16_t>(type << 8 | code);
+  return info;
+}
+
+// RFC 4301 4.4.1.3 C, D: the local "port" of ICMP says what may be sent, the remote one what may be received.
+TEST(Spd, IcmpTypesMayBeSentThatMustNotBeReceived) {
+  Spd spd;
+  spd.replace(
+      {rule(1, PolicyAction::protect, {selector("10.1.0.0/16[icmp/8]")}, {selector("10.2.0.0/16[icmp/opaque]")}),
+       rule(2, PolicyAction::protect, {selector("10.1.0.0/16[icmp/opaque]")}, {selector("10.2.0.0/16[icmp/3]")})});
+  const auto reversed = [](net::PacketInfo info) {
+    std::swap(info.source, info.destination);
+    return info;
+  };
+  ASSERT_NE(spd.find_outbound(with_type(1, 8, 0)), nullptr);
+  EXPECT_EQ(spd.find_outbound(with_type(1, 8, 0))->id, PolicyId{1});
+  EXPECT_EQ(spd.find_inbound(reversed(with_type(1, 8, 0))), nullptr);
+  EXPECT_EQ(spd.find_outbound(with_type(1, 3, 4)), nullptr);
+  ASSERT_NE(spd.find_inbound(reversed(with_type(1, 3, 4))), nullptr);
+  EXPECT_EQ(spd.find_inbound(reversed(with_type(1, 3, 4)))->id, PolicyId{2});
+}
+
+// RFC 4301 4.4.1.1: type * 256 + code between the ends; the Mobility Header's type in the high octet.
+TEST(Spd, TypesAndCodesAreRangesOfOneNumber) {
+  Spd spd;
+  spd.replace({rule(1, PolicyAction::protect, {selector("10.0.0.0/8[icmp/3.4-5.1]")}, {selector("10.0.0.0/8")}),
+               rule(2, PolicyAction::protect, {selector("::/0[mobility/1280-1535]")}, {selector("::/0")})});
+  EXPECT_EQ(spd.find_outbound(with_type(1, 3, 3)), nullptr);
+  EXPECT_NE(spd.find_outbound(with_type(1, 3, 4)), nullptr);
+  EXPECT_NE(spd.find_outbound(with_type(1, 4, 250)), nullptr);
+  EXPECT_NE(spd.find_outbound(with_type(1, 5, 1)), nullptr);
+  EXPECT_EQ(spd.find_outbound(with_type(1, 5, 2)), nullptr);
+  EXPECT_NE(spd.find_outbound(with_type(135, 5, 0, true)), nullptr);
+  EXPECT_EQ(spd.find_outbound(with_type(135, 6, 0, true)), nullptr);
+}
+
+// RFC 4301 4.4.1.1: ports that cannot be seen match ANY and OPAQUE, ports that can be seen never match OPAQUE.
+TEST(Spd, LaterFragmentsMatchAnyAndOpaqueOnly) {
+  Bytes fragment = udp_packet({address("10.1.0.1"), address("10.2.0.1"), 5, 80}, Bytes(8));
+  store_be16(fragment.data() + 6, 2);
+  const net::PacketInfo later = info_of(fragment);
+  const net::PacketInfo whole = info_of(udp_packet({address("10.1.0.1"), address("10.2.0.1"), 5, 80}, Bytes(8)));
+  Spd spd;
+  spd.replace(
+      {rule(1, PolicyAction::protect, {selector("10.0.0.0/8")}, {selector("10.0.0.0/8[udp/0-65534]")}),
+       rule(2, PolicyAction::protect, {selector("10.0.0.0/8[udp/opaque]")}, {selector("10.0.0.0/8[udp/opaque]")}),
+       rule(3, PolicyAction::bypass, {selector("10.0.0.0/8")}, {selector("10.0.0.0/8")})});
+  EXPECT_EQ(spd.find_outbound(whole)->id, PolicyId{1});
+  EXPECT_EQ(spd.find_outbound(later)->id, PolicyId{2});
+  net::PacketInfo gre = whole;
+  gre.protocol = 47;
+  gre.ports_visible = false;
+  gre.source_port = gre.destination_port = 0;
+  EXPECT_EQ(spd.find_outbound(gre)->id, PolicyId{3});
+}
+
+// RFC 4301 4.4.1: SPD-S serves both ways, SPD-O and SPD-I one each; inbound the two ends are swapped.
+TEST(Spd, DirectionsHaveRulesOfTheirOwn) {
+  Spd spd;
+  std::vector<Policy> policies{rule(1, PolicyAction::bypass, {selector("10.1.0.0/16")}, {selector("10.2.0.0/16")}),
+                               rule(2, PolicyAction::discard, {selector("10.1.0.0/16")}, {selector("10.2.0.0/16")}),
+                               rule(3, PolicyAction::protect, {selector("10.0.0.0/8")}, {selector("10.0.0.0/8")})};
+  policies[0].direction = PolicyDirection::outbound;
+  policies[1].direction = PolicyDirection::inbound;
+  spd.replace(policies);
+  const Flow out{address("10.1.0.1"), address("10.2.0.1")};
+  EXPECT_EQ(spd.find_outbound(info_of(udp_packet(out, {})))->id, PolicyId{1});
+  EXPECT_EQ(spd.find_inbound(info_of(udp_packet(out.reversed(), {})))->id, PolicyId{2});
+  EXPECT_EQ(spd.find_outbound(info_of(udp_packet(out.reversed(), {})))->id, PolicyId{3});
+  EXPECT_EQ(spd.find_inbound(info_of(udp_packet(out, {})))->id, PolicyId{3});
+}
+
+// RFC 4301 4.4.1.2, the table at its end.
+TEST(Spd, NewSelectorsComeFromTheRuleOrThePacket) {
+  Policy policy = rule(1, PolicyAction::protect, {selector("10.1.0.0/16"), selector("10.9.0.0/16[tcp]")},
+                       {selector("10.2.0.0/16[udp/50-90]"), selector("10.2.0.0/24")});
+  const net::PacketInfo packet = info_of(udp_packet({address("10.1.0.1"), address("10.2.0.1"), 5, 80}, Bytes(8)));
+  const auto made = [&](const PopulateFromPacket& flags) {
+    policy.populate = flags;
+    const auto selectors = selectors_for(policy, packet);
+    return selectors ? model::to_string(selectors->local) + " / " + model::to_string(selectors->remote) : "none";
+  };
+  EXPECT_EQ(made({}), "10.1.0.0/16, 10.9.0.0/16[tcp] / 10.2.0.0/16[udp/50-90], 10.2.0.0/24");
+  EXPECT_EQ(made({.local_address = true}), "10.1.0.1 / 10.2.0.0/16[udp/50-90], 10.2.0.0/24");
+  EXPECT_EQ(made({.remote_address = true}), "10.1.0.0/16, 10.9.0.0/16[tcp] / 10.2.0.1[udp/50-90], 10.2.0.1");
+  EXPECT_EQ(made({.protocol = true}), "10.1.0.0/16[udp] / 10.2.0.0/16[udp/50-90], 10.2.0.0/24[udp]");
+  EXPECT_EQ(made({.remote_port = true}), "10.1.0.0/16[udp] / 10.2.0.0/16[udp/80], 10.2.0.0/24[udp/80]");
+  EXPECT_EQ(made({true, true, true, true, true}), "10.1.0.1[udp/5] / 10.2.0.1[udp/80]");
+}
+
+// RFC 4301 4.4.1.2: PFP for a value that is not available: discard the packet. A protocol that has no ports lacks none.
+TEST(Spd, WhatAPacketDoesNotShowCannotBeTakenFromIt) {
+  Policy policy = rule(1, PolicyAction::protect, {selector("10.1.0.0/16")}, {selector("10.2.0.0/16")});
+  Bytes fragment = udp_packet({address("10.1.0.1"), address("10.2.0.1"), 5, 80}, Bytes(8));
+  store_be16(fragment.data() + 6, 2);
+  policy.populate.remote_port = true;
+  EXPECT_FALSE(selectors_for(policy, info_of(fragment)).has_value());
+  policy.populate = {.remote_address = true};
+  EXPECT_TRUE(selectors_for(policy, info_of(fragment)).has_value());
+  net::PacketInfo gre = info_of(fragment);
+  gre.protocol = 47;
+  policy.populate = {.protocol = true, .local_port = true};
+  EXPECT_EQ(model::to_string(selectors_for(policy, gre)->local), "10.1.0.0/16[gre]");
+  net::PacketInfo unknown = with_type(60, 0, 0, true);  // an IPv6 fragment whose upper layer is not in it
+  unknown.ports_visible = false;
+  policy.local = policy.remote = {selector("::/0")};
+  policy.populate = {.protocol = true};
+  EXPECT_FALSE(selectors_for(policy, unknown).has_value());
+}
+
 TEST(FlowCache, AgreesWithTheRulesAndForgetsOldGenerations) {
   Spd spd;
   spd.replace({
@@ -67,15 +184,45 @@ TEST(FlowCache, AgreesWithTheRulesAndForgetsOldGenerations) {
     flow.destination = net::IpAddress::from_bytes(octets).value();
     const net::PacketInfo info = info_of(random.below(2) == 0 ? udp_packet(flow, {}) : tcp_packet(flow, 1, 0x10, {}));
     const FlowKey key = FlowKey::of(info);
-    const FlowCache::Entry* const entry = cache.find(key);
-    if (entry != nullptr) {
+    const std::uint32_t place = spd.table().find_outbound(info);
+    FlowVerdict verdict;
+    if (place != PolicyTable::kNone) verdict = {place, spd.policies()[place].action, nullptr};
+    if (const auto known = cache.find(key)) {
       ++hits;
-      ASSERT_EQ(entry->policy, spd.find_outbound(info));
+      ASSERT_EQ(known->rule, verdict.rule);
+      ASSERT_EQ(known->action, verdict.action);
     } else {
-      cache.insert(key, spd.find_outbound(info), nullptr);
+      cache.insert(key, verdict);
     }
   }
   EXPECT_GT(hits, 5000U);
+}
+
+TEST(FlowCache, FourFlowsOfOneSetStandSideBySideAndAFifthTakesAPlace) {
+  FlowCache cache(4, 7);  // one set
+  int marks[5];
+  std::vector<FlowKey> keys;
+  for (std::uint16_t port = 1; port <= 5; ++port) {
+    keys.push_back(FlowKey::of(info_of(udp_packet({address("10.1.0.1"), address("10.2.0.1"), port, 9}, {}))));
+  }
+  const auto verdict = [&](std::size_t i) {
+    // No pointer is followed.
+    return FlowVerdict{static_cast<std::uint32_t>(i), PolicyAction::protect, reinterpret_cast<SaPair*>(&marks[i])};
+  };
+  for (std::size_t i = 0; i < 4; ++i) cache.insert(keys[i], verdict(i));
+  for (std::size_t i = 0; i < 4; ++i) {
+    const auto known = cache.find(keys[i]);
+    ASSERT_TRUE(known.has_value()) << i;
+    EXPECT_EQ(known->rule, i);
+    EXPECT_EQ(known->sa, verdict(i).sa);
+    EXPECT_EQ(known->action, PolicyAction::protect);
+  }
+  cache.insert(keys[4], {});
+  ASSERT_TRUE(cache.find(keys[4]).has_value());
+  EXPECT_EQ(cache.find(keys[4])->rule, FlowVerdict::kNoRule);
+  EXPECT_EQ(std::ranges::count_if(keys, [&](const FlowKey& key) { return cache.find(key).has_value(); }), 4);
+  cache.invalidate();
+  for (const FlowKey& key : keys) EXPECT_FALSE(cache.find(key).has_value());
 }
 
 TEST(FlowCache, KeysTellFamiliesPortsAndFragmentsApart) {

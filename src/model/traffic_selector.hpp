@@ -12,7 +12,20 @@
 
 namespace culvert::model {
 
-/// One rectangle of addresses, protocol and ports. Protocol 0 is ANY. For ICMP and ICMPv6 a port is type << 8 | code.
+/// ICMP, ICMPv6 and the Mobility Header have one selector field, type and code or type, in place of two ports (RFC 4301
+/// 4.4.1.3).
+[[nodiscard]] constexpr bool has_one_port_field(std::uint8_t protocol) {
+  return protocol == 1 || protocol == 58 || protocol == 135;
+}
+/// Protocols whose ports, or what stands in their place, are selectors (RFC 4301 4.4.1.1), as net::parse_packet reads
+/// them: those, TCP, UDP, DCCP, SCTP and UDP-Lite.
+[[nodiscard]] constexpr bool has_port_fields(std::uint8_t protocol) {
+  return has_one_port_field(protocol) || protocol == 6 || protocol == 17 || protocol == 33 || protocol == 132 ||
+         protocol == 136;
+}
+
+/// One rectangle of addresses, protocol and ports. Protocol 0 is ANY. For ICMP and ICMPv6 a port is
+/// type << 8 | code, for the Mobility Header type << 8.
 struct TrafficSelector {
   net::AddressRange addresses;
   std::uint8_t protocol = 0;
@@ -28,6 +41,12 @@ struct TrafficSelector {
   /// `ports_visible` false (a later fragment, a protocol without ports) matches only selectors for any port or OPAQUE.
   [[nodiscard]] bool matches(const net::IpAddress& address, std::uint8_t packet_protocol, bool ports_visible,
                              std::uint16_t port) const;
+  /// As `matches`, for the selector that stands for the packet's destination. RFC 4301 4.4.1.3: of a protocol with one
+  /// field in place of two ports the sender's selector says what it may be; the destination's does not count.
+  [[nodiscard]] bool matches_destination(const net::IpAddress& address, std::uint8_t packet_protocol,
+                                         bool ports_visible, std::uint16_t port) const;
+  /// Whether packets without visible ports lie within: ANY encompasses OPAQUE (RFC 4301 4.4.1.1).
+  [[nodiscard]] bool covers_opaque() const { return any_port() || is_opaque(); }
   [[nodiscard]] bool contains(const TrafficSelector& other) const;
   [[nodiscard]] std::optional<TrafficSelector> intersection(const TrafficSelector& other) const;
   /// "10.0.0.0/8", "10.0.0.1-10.0.0.9[tcp/80-90]", "2001:db8::/32[udp]"; ICMP by type and code: "0.0.0.0/0[icmp/8]",
