@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "control/clear_packets.hpp"
 #include "control/network_wish.hpp"
 
 namespace culvert::control {
@@ -79,8 +80,10 @@ void ControlPlane::configure_ike(const Tunnel& tunnel, Instant now) {
 void ControlPlane::send_rules(const config::Config& config) {
   std::vector<const model::ConnectionConfig*> connections;
   for (const auto& [id, tunnel] : tunnels_) connections.push_back(&tunnel->config());
-  data_plane_.set_policies(make_policies(config.policies, connections));
+  std::vector<ipsec::Policy> policies = make_policies(config.policies, connections);
   NetworkWish wish = make_network_wish(config.policies, connections);
+  wish.clear_packets = make_clear_packet_wishes(policies);
+  data_plane_.set_policies(std::move(policies));
   if (network_ == wish) return;
   network_ = wish;
   requests_.emplace_back(SetNetwork{std::move(wish)});

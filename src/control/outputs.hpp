@@ -35,12 +35,22 @@ struct RouteWish {
   friend auto operator<=>(const RouteWish&, const RouteWish&) = default;
 };
 
+/// What of the traffic that arrives in clear, past TUN, goes on (RFC 4301 5.2): the first rule that matches decides;
+/// what none matches is not IPsec's to judge.
+struct ClearPacketWish {
+  bool accept = false;
+  model::TrafficSelector source;  // both of one family
+  model::TrafficSelector destination;
+  friend auto operator<=>(const ClearPacketWish&, const ClearPacketWish&) = default;
+};
+
 /// What the host's network shall look like, whole: the daemon brings about the difference and takes it back at exit.
 struct NetworkWish {
   std::vector<RouteWish> routes;                // sorted, without doubles
   std::vector<model::InnerAddress> addresses;   // to be put on the TUN device
   std::vector<net::AddressRange> inner_locals;  // a host address within these is the preferred source of the routes
   std::uint16_t mtu = 0;                        // of the TUN device
+  std::vector<ClearPacketWish> clear_packets;   // in order
   friend bool operator==(const NetworkWish&, const NetworkWish&) = default;
 };
 struct SetNetwork {

@@ -83,7 +83,8 @@ Result<void, std::string> Daemon::open() {
   io::RoutingOptions routing;
   routing.table = wanted.routing_table;
   routing.mark = wanted.fwmark;
-  auto network = HostNetwork::open(routing, data_plane_->tun());
+  auto network =
+      HostNetwork::open(routing, {data_plane_->tun().name(), wanted.ike_port, wanted.nat_port}, data_plane_->tun());
   if (!network) return err(std::move(network.error().text));
   network_.emplace(std::move(*network));
   auto monitor = io::NetworkMonitor::open();

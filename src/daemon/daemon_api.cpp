@@ -60,7 +60,9 @@ Result<api::Status, api::Error> Daemon::status() {
     if (counters.dropped[i] != 0)
       status.ike_drops.emplace(ike::name_of(static_cast<ike::DatagramDrop>(i)), counters.dropped[i]);
   }
-  status.packet_drops = without_zeros(data_plane_->drop_counters());
+  auto packet_drops = data_plane_->drop_counters();
+  packet_drops.emplace_back("clear_from_wire", network_->clear_packets_dropped());
+  status.packet_drops = without_zeros(packet_drops);
   return status;
 }
 

@@ -6,12 +6,13 @@
 
 namespace culvert::daemon {
 
-Result<HostNetwork, io::IoError> HostNetwork::open(const io::RoutingOptions& options, io::Tun& tun) {
+Result<HostNetwork, io::IoError> HostNetwork::open(const io::RoutingOptions& options,
+                                                   const io::ClearPacketOptions& clear_packets, io::Tun& tun) {
   auto routes = io::TunnelRoutes::open(options, tun.index());
   if (!routes) return err(routes.error());
   auto addresses = io::AddedAddresses::open(tun.index());
   if (!addresses) return err(addresses.error());
-  return HostNetwork(std::move(*routes), std::move(*addresses), tun);
+  return HostNetwork(std::move(*routes), std::move(*addresses), io::ClearPacketFilter(clear_packets), tun);
 }
 
 std::vector<std::string> HostNetwork::apply(const control::NetworkWish& wish) {
@@ -30,7 +31,32 @@ std::vector<std::string> HostNetwork::apply(const control::NetworkWish& wish) {
   }
   wish_ = wish;
   apply_routes(problems);
+  apply_clear_packets(problems);
   return problems;
+}
+
+void HostNetwork::apply_clear_packets(std::vector<std::string>& problems) {
+  if (filtered_ == wish_.clear_packets) return;
+  std::vector<io::ClearPacketRule> rules;
+  rules.reserve(wish_.clear_packets.size());
+  for (const control::ClearPacketWish& wish : wish_.clear_packets) {
+    const auto ports = [](const model::TrafficSelector& selector) {
+      return selector.is_opaque() ? io::ClearPacketRule::Ports{}
+                                  : io::ClearPacketRule::Ports{selector.start_port, selector.end_port};
+    };
+    rules.push_back({.accept = wish.accept,
+                     .source = wish.source.addresses,
+                     .destination = wish.destination.addresses,
+                     .protocol = std::max(wish.source.protocol, wish.destination.protocol),
+                     .source_ports = ports(wish.source),
+                     .destination_ports = ports(wish.destination),
+                     .later_fragments_only = wish.source.is_opaque() || wish.destination.is_opaque()});
+  }
+  if (const auto done = filter_.apply(rules); !done) {
+    problems.push_back(done.error().text);
+  } else {
+    filtered_ = wish_.clear_packets;
+  }
 }
 
 std::vector<std::string> HostNetwork::addresses_changed() {

@@ -88,3 +88,17 @@ def leak_restart_term(setup):
 @case("leak-restart-kill", "a daemon gets SIGKILL and is started again, with ping streams from both hosts all the time", only=ONLY)
 def leak_restart_kill(setup):
     restart(setup, signal.SIGKILL, "ab")
+
+
+@case("leak-inbound", "what arrives in the clear although a tunnel should carry it is dropped and counted", only=ONLY)
+def leak_inbound(setup):
+    pair = setup.pair(inner=(4, 6), peer_kind="culvert")
+    pair.sut.up()
+    pair.wait_up()
+    pair.prove()
+    # Without its daemon the other host sends in the clear, as somebody on the path could.
+    pair.peer.stop()
+    for family in (4, 6):
+        check(traffic.ping(pair.lab, "b", family, 3, wait=0.2) == 0, "an answer to a ping in the clear")
+    dropped = pair.sut.status()["packet_drops"].get("clear_from_wire", 0)
+    check(dropped >= 6, f"six pings came in the clear, {dropped} were dropped for it")

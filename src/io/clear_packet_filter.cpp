@@ -1,0 +1,155 @@
+#include "io/clear_packet_filter.hpp"
+
+#include <charconv>
+#include <string_view>
+#include <utility>
+
+#include <errno.h>
+
+#include <fmt/format.h>
+#include <nftables/libnftables.h>
+
+namespace culvert::io {
+namespace {
+
+constexpr std::uint8_t kIcmp = 1;
+constexpr std::uint8_t kIcmpv6 = 58;
+
+// "add" first, so that "delete" never fails for want of a table; all three take effect at once or not at all.
+constexpr std::string_view kRemove = "add table inet culvert\ndelete table inet culvert\n";
+
+std::string addresses(std::string_view word, const net::AddressRange& range) {
+  if (range == net::AddressRange::all(range.family())) return {};
+  const std::string_view header = range.family() == net::Family::v4 ? "ip" : "ip6";
+  const std::string first = range.first.to_string();
+  const std::string last = range.last.to_string();
+  if (first == last) return fmt::format("{} {} {} ", header, word, first);
+  return fmt::format("{} {} {}-{} ", header, word, first, last);
+}
+
+std::string span(unsigned first, unsigned last) {
+  return first == last ? fmt::format("{}", first) : fmt::format("{}-{}", first, last);
+}
+
+std::string ports(std::string_view word, const ClearPacketRule::Ports& range) {
+  return range.any() ? std::string() : fmt::format("th {} {} ", word, span(range.first, range.last));
+}
+
+// A range of type << 8 | code within one type, or of whole types. Others do not occur in selectors that a user writes;
+// the types at their ends are taken whole.
+std::string icmp(std::string_view header, const ClearPacketRule::Ports& range) {
+  if (range.any()) return {};
+  const unsigned first_type = range.first >> 8;
+  const unsigned last_type = range.last >> 8;
+  const unsigned first_code = range.first & 0xff;
+  const unsigned last_code = range.last & 0xff;
+  std::string text = fmt::format("{} type {} ", header, span(first_type, last_type));
+  if (first_type == last_type && (first_code != 0 || last_code != 0xff)) {
+    text += fmt::format("{} code {} ", header, span(first_code, last_code));
+  }
+  return text;
+}
+
+std::string rule_text(const ClearPacketRule& rule) {
+  const bool v4 = rule.source.family() == net::Family::v4;
+  std::string text = v4 ? "meta nfproto ipv4 " : "meta nfproto ipv6 ";
+  text += addresses("saddr", rule.source) + addresses("daddr", rule.destination);
+  if (rule.later_fragments_only) text += v4 ? "ip frag-off & 0x1fff != 0 " : "frag frag-off != 0 ";
+  if (rule.protocol != 0) text += fmt::format("meta l4proto {} ", rule.protocol);
+  if (rule.protocol == kIcmp || rule.protocol == kIcmpv6) {
+    text += icmp(rule.protocol == kIcmp ? "icmp" : "icmpv6", rule.source_ports);
+  } else {
+    text += ports("sport", rule.source_ports) + ports("dport", rule.destination_ports);
+  }
+  text += rule.accept ? "accept" : "counter name dropped drop";
+  return text;
+}
+
+}  // namespace
+
+struct ClearPacketFilter::Context {
+  Context() : handle(nft_ctx_new(NFT_CTX_DEFAULT)) {
+    if (handle == nullptr) return;
+    nft_ctx_buffer_output(handle);
+    nft_ctx_buffer_error(handle);
+  }
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+  ~Context() {
+    if (handle != nullptr) nft_ctx_free(handle);
+  }
+  [[nodiscard]] bool run(const std::string& text) {
+    return handle != nullptr && nft_run_cmd_from_buffer(handle, text.c_str()) == 0;
+  }
+  /// The first line of what nftables says about the last failure.
+  [[nodiscard]] std::string reason() const {
+    const char* said = handle != nullptr ? nft_ctx_get_error_buffer(handle) : nullptr;
+    if (said == nullptr || *said == 0) return "no netlink socket";
+    const std::string_view text(said);
+    return std::string(text.substr(0, text.find('\n')));
+  }
+  nft_ctx* handle;
+};
+
+std::string ClearPacketFilter::text(const ClearPacketOptions& options, const std::vector<ClearPacketRule>& rules) {
+  std::string text(kRemove);
+  if (rules.empty()) return text;
+  text += fmt::format(
+      "table inet culvert {{\n"
+      "  counter dropped {{ }}\n"
+      "  chain arriving {{\n"
+      // Behind connection tracking's defragmentation where that is in use, before NAT and everybody's filters.
+      "    type filter hook prerouting priority -190; policy accept;\n"
+      "    iifname {{ \"lo\", \"{}\" }} accept\n"
+      "    fib daddr type local meta l4proto {{ 50, 51 }} accept\n"
+      "    fib daddr type local udp dport {{ {}, {} }} accept\n"
+      // RFC 4861: the link itself must work; these never cross a router.
+      "    icmpv6 type {{ 130-137, 143 }} ip6 hoplimit {{ 1, 255 }} accept\n",
+      options.tun_name, options.ike_port, options.nat_port);
+  for (const ClearPacketRule& rule : rules) text += "    " + rule_text(rule) + "\n";
+  text += "  }\n}\n";
+  return text;
+}
+
+ClearPacketFilter::ClearPacketFilter(ClearPacketOptions options)
+    : options_(std::move(options)), context_(std::make_unique<Context>()) {}
+ClearPacketFilter::ClearPacketFilter(ClearPacketFilter&& other) noexcept
+    : options_(std::move(other.options_)),
+      context_(std::move(other.context_)),
+      stands_(std::exchange(other.stands_, false)) {}
+
+ClearPacketFilter::~ClearPacketFilter() {
+  if (stands_) (void)context_->run(std::string(kRemove));
+}
+
+Result<void, IoError> ClearPacketFilter::apply(const std::vector<ClearPacketRule>& rules) {
+  if (rules.empty() && !stands_) {
+    // A table that a killed run left goes as well; where nf_tables is missing there is none.
+    (void)context_->run(std::string(kRemove));
+    return {};
+  }
+  if (!context_->run(text(options_, rules))) {
+    return err(IoError{
+        IoErrorCode::not_supported, EOPNOTSUPP,
+        fmt::format(
+            "packets that arrive unprotected although a tunnel should carry them cannot be dropped: nftables says "
+            "\"{}\"; load the kernel module nf_tables, or see to it with a packet filter of your own",
+            context_->reason())});
+  }
+  stands_ = !rules.empty();
+  return {};
+}
+
+std::optional<std::uint64_t> ClearPacketFilter::dropped() const {
+  if (!stands_ || !context_->run("list counter inet culvert dropped")) return std::nullopt;
+  const std::string_view said = nft_ctx_get_output_buffer(context_->handle);
+  constexpr std::string_view kWord = "packets ";
+  const std::size_t at = said.find(kWord);
+  if (at == std::string_view::npos) return std::nullopt;
+  std::uint64_t count = 0;
+  const char* const begin = said.data() + at + kWord.size();
+  if (std::from_chars(begin, said.data() + said.size(), count).ec != std::errc()) return std::nullopt;
+  return count;
+}
+
+}  // namespace culvert::io

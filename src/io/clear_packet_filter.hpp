@@ -1,0 +1,70 @@
+// ClearPacketFilter: drops what arrives in clear although it should have come protected (RFC 4301 5.2), in the kernel,
+// since packets that do not come out of TUN never pass this process.
+//
+// One nftables table of our own, "culvert", replaced in one transaction. It looks at packets before routing, so at
+// those for this host and those to be forwarded. What TUN delivers, loopback, neighbour discovery, and what our own
+// outer sockets receive passes. The table is removed at an orderly end and stays when the process is killed, as the
+// routes' guards do.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "io/error.hpp"
+#include "net/address.hpp"
+
+namespace culvert::io {
+
+/// One rule; the first that matches decides. Source and destination are of one family.
+struct ClearPacketRule {
+  /// Ports, or for ICMP and ICMPv6 type << 8 | code.
+  struct Ports {
+    std::uint16_t first = 0;
+    std::uint16_t last = 0xffff;
+    [[nodiscard]] bool any() const { return first == 0 && last == 0xffff; }
+    friend auto operator<=>(const Ports&, const Ports&) = default;
+  };
+  bool accept = false;
+  net::AddressRange source;
+  net::AddressRange destination;
+  std::uint8_t protocol = 0;  // 0: any
+  Ports source_ports;
+  Ports destination_ports;
+  bool later_fragments_only = false;
+  friend auto operator<=>(const ClearPacketRule&, const ClearPacketRule&) = default;
+};
+
+struct ClearPacketOptions {
+  std::string tun_name;
+  std::uint16_t ike_port = 500;
+  std::uint16_t nat_port = 4500;
+};
+
+class ClearPacketFilter {
+ public:
+  /// The table's text in nftables' language. `rules` empty: an order to remove the table.
+  [[nodiscard]] static std::string text(const ClearPacketOptions& options, const std::vector<ClearPacketRule>& rules);
+
+  /// In the network namespace of the calling thread.
+  explicit ClearPacketFilter(ClearPacketOptions options);
+  ClearPacketFilter(ClearPacketFilter&&) noexcept;
+  ClearPacketFilter& operator=(ClearPacketFilter&&) = delete;
+  /// Removes the table if this object has set one.
+  ~ClearPacketFilter();
+
+  /// Makes the table hold exactly `rules`, or leaves it as it was and says why (a kernel without nf_tables, say).
+  [[nodiscard]] Result<void, IoError> apply(const std::vector<ClearPacketRule>& rules);
+  /// How many packets were dropped since the rules last changed; nothing while no table stands.
+  [[nodiscard]] std::optional<std::uint64_t> dropped() const;
+
+ private:
+  struct Context;
+  ClearPacketOptions options_;
+  std::unique_ptr<Context> context_;
+  bool stands_ = false;
+};
+
+}  // namespace culvert::io

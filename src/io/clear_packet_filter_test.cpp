@@ -1,0 +1,130 @@
+#include "io/clear_packet_filter.hpp"
+
+#include <gtest/gtest.h>
+
+#include "io/testing/network_namespace.hpp"
+
+namespace culvert::io {
+namespace {
+
+using testing::NetworkNamespace;
+using testing::shell;
+
+net::AddressRange range(const char* text) { return *net::AddressRange::parse(text); }
+
+ClearPacketRule drop(const char* source, const char* destination) {
+  return {.accept = false, .source = range(source), .destination = range(destination)};
+}
+
+/// `here` with 192.0.2.1 and 10.1.0.1, `there` with 192.0.2.2 and 10.2.0.1, each with a route to the other.
+class ClearPackets : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    here_ = NetworkNamespace::create();
+    there_ = NetworkNamespace::create();
+    if (!here_ || !there_) GTEST_SKIP() << testing::kNeedsRoot;
+    const auto made = here_->command("ip link add v0 type veth peer name v1; ip link set v1 netns " + there_->path());
+    ASSERT_EQ(made.status, 0) << made.output;
+    set_up(*here_, "v0", "1", "2");
+    set_up(*there_, "v1", "2", "1");
+  }
+  static void set_up(const NetworkNamespace& ns, const std::string& link, const std::string& own,
+                     const std::string& other) {
+    const auto done = ns.command("set -e; ip link set " + link + " up; ip addr add 192.0.2." + own + "/24 dev " + link +
+                                 "; ip addr add 10." + own + ".0.1/16 dev " + link + "; ip addr add fd0" + own +
+                                 "::1/64 dev " + link + " nodad; ip route add 10." + other + ".0.0/16 via 192.0.2." +
+                                 other + "; ip -6 route add fd0" + other + "::/64 dev " + link);
+    ASSERT_EQ(done.status, 0) << done.output;
+  }
+  bool ping(const std::string& source, const std::string& destination) const {
+    return there_->command("ping -c 1 -W 1 -I " + source + " " + destination).status == 0;
+  }
+
+  ClearPacketOptions options_{.tun_name = "cvt0"};
+  std::optional<NetworkNamespace> here_;
+  std::optional<NetworkNamespace> there_;
+};
+
+// RFC 4301 5.2: what should have come protected and did not is dropped; all else is not this filter's.
+TEST_F(ClearPackets, WhatShouldBeProtectedIsDroppedAndCounted) {
+  here_->run([&] {
+    ASSERT_TRUE(ping("10.2.0.1", "10.1.0.1")) << "without the filter";
+    {
+      ClearPacketFilter filter(options_);
+      const auto done = filter.apply({drop("10.2.0.0/16", "10.1.0.0/16"), drop("fd02::/64", "fd01::/64")});
+      ASSERT_TRUE(done) << done.error().text;
+      EXPECT_EQ(filter.dropped(), 0U);
+      EXPECT_FALSE(ping("10.2.0.1", "10.1.0.1"));
+      EXPECT_FALSE(ping("fd02::1", "fd01::1"));
+      EXPECT_EQ(filter.dropped(), 2U);
+      EXPECT_TRUE(ping("192.0.2.2", "192.0.2.1")) << "not among the rules";
+      EXPECT_TRUE(ping("192.0.2.2", "10.1.0.1")) << "another source";
+    }
+    EXPECT_TRUE(ping("10.2.0.1", "10.1.0.1")) << "the filter went with its object";
+  });
+}
+
+TEST_F(ClearPackets, TheFirstRuleDecidesAndTheListIsReplacedAsAWhole) {
+  here_->run([&] {
+    ClearPacketFilter filter(options_);
+    ClearPacketRule echo = drop("10.2.0.0/16", "10.1.0.0/16");
+    echo.accept = true;
+    echo.protocol = 1;
+    echo.source_ports = echo.destination_ports = {8 << 8, (8 << 8) | 0xff};
+    ASSERT_TRUE(filter.apply({echo, drop("10.2.0.0/16", "10.1.0.0/16")}));
+    EXPECT_TRUE(ping("10.2.0.1", "10.1.0.1"));
+    ASSERT_TRUE(filter.apply({drop("10.2.0.0/16", "10.1.0.0/16")}));
+    EXPECT_FALSE(ping("10.2.0.1", "10.1.0.1"));
+    ASSERT_TRUE(filter.apply({}));
+    EXPECT_TRUE(ping("10.2.0.1", "10.1.0.1"));
+    EXPECT_EQ(shell("nft list tables").output, "");
+  });
+}
+
+// A killed run leaves its table; the next one without rules clears it.
+TEST_F(ClearPackets, LeftoversOfAKilledRunGo) {
+  here_->run([&] {
+    const auto left =
+        shell("nft -f - <<'END'\n" + ClearPacketFilter::text(options_, {drop("10.2.0.0/16", "10.1.0.0/16")}) + "END\ntrue");
+    ASSERT_EQ(left.status, 0) << left.output;
+    EXPECT_FALSE(ping("10.2.0.1", "10.1.0.1"));
+    ClearPacketFilter filter(options_);
+    ASSERT_TRUE(filter.apply({}));
+    EXPECT_TRUE(ping("10.2.0.1", "10.1.0.1"));
+  });
+}
+
+// Everything that a rule can say is text that nftables takes.
+TEST_F(ClearPackets, EveryKindOfSelectorIsUnderstood) {
+  here_->run([&] {
+    ClearPacketFilter filter(options_);
+    std::vector<ClearPacketRule> rules;
+    for (const auto& [source, destination] :
+         {std::pair("0.0.0.0-255.255.255.255", "10.1.0.0/16"), std::pair("10.2.0.5-10.2.0.9", "10.1.0.1-10.1.0.1"),
+          std::pair("::/0", "fd01::1-fd01::5")}) {
+      ClearPacketRule rule = drop(source, destination);
+      rules.push_back(rule);
+      rule.protocol = 6;
+      rule.source_ports = {80, 90};
+      rule.destination_ports = {1024, 65535};
+      rules.push_back(rule);
+      rule.source_ports = rule.destination_ports = {};
+      rule.later_fragments_only = true;
+      rules.push_back(rule);
+      rule.later_fragments_only = false;
+      rule.protocol = rule.source.family() == net::Family::v4 ? 1 : 58;
+      rule.source_ports = rule.destination_ports = {(3 << 8) | 4, (3 << 8) | 4};
+      rules.push_back(rule);
+      rule.source_ports = rule.destination_ports = {3 << 8, (12 << 8) | 0xff};
+      rules.push_back(rule);
+      rule.protocol = 47;
+      rule.source_ports = rule.destination_ports = {};
+      rules.push_back(rule);
+    }
+    const auto done = filter.apply(rules);
+    EXPECT_TRUE(done) << done.error().text;
+  });
+}
+
+}  // namespace
+}  // namespace culvert::io

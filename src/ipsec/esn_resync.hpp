@@ -1,0 +1,40 @@
+// EsnResync: finds an SA's extended sequence numbers again after 2^32 or more packets were lost in a row (RFC 4303
+// Appendix A3, RFC 4302 Appendix B3). The high half is not in the packet, so from then on every packet looks forged.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "base/time.hpp"
+
+namespace culvert::ipsec {
+
+/// Counts one SA's consecutive failures and says when a packet is worth trying with higher halves. The trial itself is
+/// the path's; it costs up to `kTries` integrity checks, so it is rare whatever arrives.
+class EsnResync {
+ public:
+  /// RFC 4303 A3.1: the number of consecutive failures that sets it off is a local matter. No honest peer has as many.
+  static constexpr std::uint32_t kTrigger = 64;
+  /// RFC 4303 A3.2: how many successive values of the high half are tried.
+  static constexpr std::uint32_t kTries = 8;
+  static constexpr Duration kInterval = std::chrono::seconds(1);
+
+  void note_failure() {
+    if (failures_ < kTrigger) ++failures_;
+  }
+  /// A packet was authentic.
+  void note_success() { failures_ = 0; }
+  /// True when the packet at hand is to be tried; at most once per interval.
+  [[nodiscard]] bool wants_trial(Instant now) {
+    if (failures_ < kTrigger) return false;
+    if (last_ && now - *last_ < kInterval) return false;
+    last_ = now;
+    return true;
+  }
+
+ private:
+  std::uint32_t failures_ = 0;
+  std::optional<Instant> last_;
+};
+
+}  // namespace culvert::ipsec
