@@ -20,16 +20,19 @@ constexpr const char* kFooter =
     "tunnel; 6 not up in time, culvertd goes on trying.\n"
     "See also: culvert(1), culvertd(8), culvert.toml(5).";
 
-constexpr std::array<std::pair<std::string_view, Command>, 10> kCommands = {{{"up", Command::up},
-                                                                             {"down", Command::down},
-                                                                             {"rekey", Command::rekey},
-                                                                             {"status", Command::status},
-                                                                             {"list", Command::list},
-                                                                             {"apply", Command::apply},
-                                                                             {"check", Command::check},
-                                                                             {"log", Command::log},
-                                                                             {"keygen", Command::keygen},
-                                                                             {"version", Command::version}}};
+constexpr auto kCommands = std::to_array<std::pair<std::string_view, Command>>({
+    {"up", Command::up},
+    {"down", Command::down},
+    {"rekey", Command::rekey},
+    {"status", Command::status},
+    {"list", Command::list},
+    {"apply", Command::apply},
+    {"check", Command::check},
+    {"log", Command::log},
+    {"keygen", Command::keygen},
+    {"transforms", Command::transforms},
+    {"version", Command::version},
+});
 
 /// CLI11's view of the command line; the members are what it fills in.
 class Parser {
@@ -110,6 +113,7 @@ class Parser {
     check->add_option("PATH", options_.path, "a file, or a folder of *.toml")->capture_default_str();
     CLI::App* keygen = add("keygen", "Make a pre-shared key of 32 random octets");
     keygen->add_option("-o,--output", options_.output, "write it to a new file of mode 600 instead");
+    add("transforms", "List the algorithms, and what is known of each; needs no daemon");
     add("version", "Show the version");
   }
 

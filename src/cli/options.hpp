@@ -11,7 +11,7 @@
 
 namespace culvert::cli {
 
-enum class Command : std::uint8_t { up, down, rekey, status, list, apply, check, log, keygen, version };
+enum class Command : std::uint8_t { up, down, rekey, status, list, apply, check, log, keygen, transforms, version };
 
 struct Options {
   Command command = Command::status;

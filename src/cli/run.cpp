@@ -11,6 +11,7 @@
 #include "cli/local_commands.hpp"
 #include "cli/options.hpp"
 #include "cli/render.hpp"
+#include "cli/transforms.hpp"
 
 namespace culvert::cli {
 namespace {
@@ -211,6 +212,7 @@ ExitCode dispatch(const Options& options, const World& world) {
     case Command::log: return conversation.log();
     case Command::check: return check(options, world);
     case Command::keygen: return keygen(options, world);
+    case Command::transforms: return list_transforms(options, world);
     case Command::version: return version(options, world);
   }
   return ExitCode::usage;

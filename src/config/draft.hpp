@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -45,9 +46,18 @@ struct Draft {
 [[nodiscard]] LocatedSelectors read_selectors(Section& section, std::string_view key);
 /// The secret of `secret` or `secret_file`; empty after a complaint.
 [[nodiscard]] SecretBytes read_secret(Section& section);
+/// A weak algorithm that `compat` allows.
+struct CompatWord {
+  std::string word;
+  Position position;
+  bool used = false;  // by a suite read so far
+};
+[[nodiscard]] std::vector<CompatWord> read_compat(Section& section);
 /// The suites of `ike` or `esp`, or the defaults.
 [[nodiscard]] std::vector<model::Proposal> read_proposals(Section& section, std::string_view key,
-                                                          model::ProtocolId protocol);
+                                                          model::ProtocolId protocol, std::span<CompatWord> compat);
+/// Warns of words that no suite needed, once all are read.
+void check_compat_used(Section& section, std::span<const CompatWord> compat);
 
 /// Who may read or write a file with a secret in it, judged by mode and owner; nothing when all is well. No error when
 /// the file cannot be looked at.

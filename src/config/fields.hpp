@@ -38,6 +38,7 @@ inline constexpr std::array kTunnelFields = std::to_array<FieldInfo>({
     {"start", "\"auto\""},
     {"ike", ""},
     {"esp", ""},
+    {"compat", ""},
     {"mode", "\"tunnel\""},
     {"encapsulation", "\"auto\""},
     {"ike_lifetime", "\"4h\""},

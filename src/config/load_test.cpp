@@ -323,66 +323,88 @@ INSTANTIATE_TEST_SUITE_P(
 
 INSTANTIATE_TEST_SUITE_P(
     Values, Complaint,
-    ::testing::Values(Case{"unknown", tunnel("remoteid = \"x\"\n"),
-                           "a.toml:6:1: error: tunnel.office.remoteid: there is no such setting\n"
-                           "  did you mean \"remote_id\"?\n"},
-                      Case{"unknown_far", tunnel("left = \"x\"\n"),
-                           "a.toml:6:1: error: tunnel.office.left: there is no such setting\n"
-                           "  allowed here: peer, peer_port, local_address, local_id, remote_id, secret, secret_file, "
-                           "local, remote, address, start, ike, esp, "
-                           "mode, encapsulation, ike_lifetime, child_lifetime, rekey_margin, liveness, keepalive, "
-                           "replay_window or mtu\n"},
-                      Case{"weak", tunnel("ike = [\"3des-sha1-modp1024\"]\n"),
-                           "a.toml:6:8: error: tunnel.office.ike: \"3des\" in \"3des-sha1-modp1024\" is refused: 3DES "
-                           "has blocks of 64 bits, which "
-                           "collide after some gigabytes\n"
-                           "  use a suite such as \"aes256gcm16-prfsha256-x25519\", or \"aes256-sha256-modp2048\" for "
-                           "an old peer; weaker algorithms "
-                           "are open to a compat profile only, and this version has none\n"},
-                      Case{"null_cipher", tunnel("esp = \"null-sha256\"\n"),
-                           "a.toml:6:7: warning: tunnel.office.esp: \"null-sha256\" DOES NOT ENCRYPT: everybody on the "
-                           "way can read the traffic\n"
-                           "  NULL encryption is for tests only\n"},
-                      Case{"duration_word", tunnel("ike_lifetime = \"4 hours\"\n"),
-                           "a.toml:6:16: error: tunnel.office.ike_lifetime: \"4 hours\" is not a time\n"
-                           "  write a time from 10s to 365d, such as \"30s\", \"4h\", \"1h30m\", or plain seconds\n"},
-                      Case{"duration_range", tunnel("ike_lifetime = 5\n"),
-                           "a.toml:6:16: error: tunnel.office.ike_lifetime: 5 is out of range\n"
-                           "  write a time from 10s to 365d, such as \"30s\", \"4h\", \"1h30m\", or plain seconds\n"},
-                      Case{"duration_type", tunnel("liveness = true\n"),
-                           "a.toml:6:12: error: tunnel.office.liveness: a time is needed, true was found\n"
-                           "  write a time from 1s to 1d, such as \"30s\", \"4h\", \"1h30m\", or plain seconds; 0 "
-                           "switches the check off\n"},
-                      Case{"lifetime_table",
-                           tunnel("child_lifetime = { times = \"1h\", bytes = \"10XB\", packets = 5 }\n"),
-                           "a.toml:6:20: error: tunnel.office.child_lifetime.times: there is no such setting\n"
-                           "  did you mean \"time\"?\n"
-                           "a.toml:6:42: error: tunnel.office.child_lifetime.bytes: \"10XB\" is not an amount of data\n"
-                           "  write a number of octets of at least 65536, such as 1000000000, \"10GB\" or \"10GiB\"\n"
-                           "a.toml:6:60: error: tunnel.office.child_lifetime.packets: 5 is out of range\n"
-                           "  write a whole number from 100 to 4611686018427387904\n"},
-                      Case{"margin", tunnel("rekey_margin = \"90%\"\n"),
-                           "a.toml:6:16: error: tunnel.office.rekey_margin: \"90%\" is not a margin\n"
-                           "  write \"1%\" to \"50%\", or 0.01 to 0.5\n"},
-                      Case{"margin_nan", tunnel("rekey_margin = nan\n"),
-                           "a.toml:6:16: error: tunnel.office.rekey_margin: the number nan is not a margin\n"
-                           "  write \"1%\" to \"50%\", or 0.01 to 0.5\n"},
-                      Case{"window", tunnel("replay_window = 1000\n"),
-                           "a.toml:6:17: error: tunnel.office.replay_window: 1000 packets cannot be the window\n"
-                           "  write a power of two from 32 to 65536\n"},
-                      Case{"window_off", tunnel("replay_window = 0\n"),
-                           "a.toml:6:17: warning: tunnel.office.replay_window: 0 switches the protection against "
-                           "replayed packets off\n"
-                           "  use 1024 outside of tests\n"},
-                      Case{"mode", tunnel("mode = \"transport\"\n"),
-                           "a.toml:6:8: error: tunnel.office.mode: \"transport\" is not known here\n"
-                           "  write tunnel\n"},
-                      Case{"mtu", tunnel("mtu = 500\n"),
-                           "a.toml:6:7: error: tunnel.office.mtu: 500 is out of range\n"
-                           "  write a whole number from 576 to 65535\n"},
-                      Case{"start", tunnel("start = \"ondemand\"\n"),
-                           "a.toml:6:9: error: tunnel.office.start: \"ondemand\" is not known here\n"
-                           "  did you mean \"on-demand\"? write auto, on-demand or manual\n"}),
+    ::testing::Values(
+        Case{"unknown", tunnel("remoteid = \"x\"\n"),
+             "a.toml:6:1: error: tunnel.office.remoteid: there is no such setting\n"
+             "  did you mean \"remote_id\"?\n"},
+        Case{"unknown_far", tunnel("left = \"x\"\n"),
+             "a.toml:6:1: error: tunnel.office.left: there is no such setting\n"
+             "  allowed here: peer, peer_port, local_address, local_id, remote_id, secret, secret_file, "
+             "local, remote, address, start, ike, esp, compat, "
+             "mode, encapsulation, ike_lifetime, child_lifetime, rekey_margin, liveness, keepalive, "
+             "replay_window or mtu\n"},
+        Case{"weak", tunnel("ike = [\"3des-sha256-modp2048\"]\n"),
+             "a.toml:6:8: error: tunnel.office.ike: \"3des\" in \"3des-sha256-modp2048\" is refused: "
+             "3DES has blocks of 64 bits, which collide after some gigabytes\n"
+             "  use a suite such as \"aes256gcm16-prfsha256-x25519\"; for a peer that can do no better, "
+             "write compat = [\"3des\"] in [tunnel.office]\n"},
+        Case{"weak_group", tunnel("ike = [\"aes256-sha256-modp1024\"]\n"),
+             "a.toml:6:8: error: tunnel.office.ike: \"modp1024\" in \"aes256-sha256-modp1024\" is refused: "
+             "groups below 2048 bits can be broken by precomputation\n"
+             "  use a suite such as \"aes256gcm16-prfsha256-x25519\", or \"aes256-sha256-modp2048\" for "
+             "an old peer\n"},
+        Case{"weak_half_allowed", tunnel("compat = \"3des\"\nesp = [\"3des-md5\"]\n"),
+             "a.toml:7:8: warning: tunnel.office.esp: \"3des\" in \"3des-md5\" weakens this tunnel: 3DES has "
+             "blocks of 64 bits, which collide after some gigabytes\n"
+             "  once the peer can do better, use a suite such as \"aes128gcm16-x25519\" and take \"3des\" out "
+             "of compat\n"
+             "a.toml:7:8: error: tunnel.office.esp: \"md5\" in \"3des-md5\" is refused: MD5 is broken\n"
+             "  use a suite such as \"aes128gcm16-x25519\"; for a peer that can do no better, write compat = "
+             "[\"md5\"] in [tunnel.office]\n"},
+        Case{"weak_allowed", tunnel("compat = [\"sha1\"]\nike = [\"aes128-sha1-modp2048\"]\n"),
+             "a.toml:7:8: warning: tunnel.office.ike: \"sha1\" in \"aes128-sha1-modp2048\" weakens this "
+             "tunnel: SHA-1 is broken as a hash and on its way out in HMAC\n"
+             "  once the peer can do better, use a suite such as \"aes256gcm16-prfsha256-x25519\" and take "
+             "\"sha1\" out of compat\n"},
+        Case{"compat_word", tunnel("compat = [\"rc4\"]\n"),
+             "a.toml:6:11: error: tunnel.office.compat: \"rc4\" is not a weak algorithm that can be allowed\n"
+             "  write one or more of: 3des des sha1 md5\n"},
+        Case{"compat_unused", tunnel("compat = [\"md5\"]\n"),
+             "a.toml:6:11: warning: tunnel.office.compat: \"md5\" allows what no suite here uses\n"
+             "  take it out, or name the weak algorithm in ike or esp\n"},
+        Case{"null_cipher", tunnel("esp = \"null-sha256\"\n"),
+             "a.toml:6:7: warning: tunnel.office.esp: \"null-sha256\" DOES NOT ENCRYPT: everybody on the "
+             "way can read the traffic\n"
+             "  NULL encryption is for tests only\n"},
+        Case{"duration_word", tunnel("ike_lifetime = \"4 hours\"\n"),
+             "a.toml:6:16: error: tunnel.office.ike_lifetime: \"4 hours\" is not a time\n"
+             "  write a time from 10s to 365d, such as \"30s\", \"4h\", \"1h30m\", or plain seconds\n"},
+        Case{"duration_range", tunnel("ike_lifetime = 5\n"),
+             "a.toml:6:16: error: tunnel.office.ike_lifetime: 5 is out of range\n"
+             "  write a time from 10s to 365d, such as \"30s\", \"4h\", \"1h30m\", or plain seconds\n"},
+        Case{"duration_type", tunnel("liveness = true\n"),
+             "a.toml:6:12: error: tunnel.office.liveness: a time is needed, true was found\n"
+             "  write a time from 1s to 1d, such as \"30s\", \"4h\", \"1h30m\", or plain seconds; 0 "
+             "switches the check off\n"},
+        Case{"lifetime_table", tunnel("child_lifetime = { times = \"1h\", bytes = \"10XB\", packets = 5 }\n"),
+             "a.toml:6:20: error: tunnel.office.child_lifetime.times: there is no such setting\n"
+             "  did you mean \"time\"?\n"
+             "a.toml:6:42: error: tunnel.office.child_lifetime.bytes: \"10XB\" is not an amount of data\n"
+             "  write a number of octets of at least 65536, such as 1000000000, \"10GB\" or \"10GiB\"\n"
+             "a.toml:6:60: error: tunnel.office.child_lifetime.packets: 5 is out of range\n"
+             "  write a whole number from 100 to 4611686018427387904\n"},
+        Case{"margin", tunnel("rekey_margin = \"90%\"\n"),
+             "a.toml:6:16: error: tunnel.office.rekey_margin: \"90%\" is not a margin\n"
+             "  write \"1%\" to \"50%\", or 0.01 to 0.5\n"},
+        Case{"margin_nan", tunnel("rekey_margin = nan\n"),
+             "a.toml:6:16: error: tunnel.office.rekey_margin: the number nan is not a margin\n"
+             "  write \"1%\" to \"50%\", or 0.01 to 0.5\n"},
+        Case{"window", tunnel("replay_window = 1000\n"),
+             "a.toml:6:17: error: tunnel.office.replay_window: 1000 packets cannot be the window\n"
+             "  write a power of two from 32 to 65536\n"},
+        Case{"window_off", tunnel("replay_window = 0\n"),
+             "a.toml:6:17: warning: tunnel.office.replay_window: 0 switches the protection against "
+             "replayed packets off\n"
+             "  use 1024 outside of tests\n"},
+        Case{"mode", tunnel("mode = \"transport\"\n"),
+             "a.toml:6:8: error: tunnel.office.mode: \"transport\" is not known here\n"
+             "  write tunnel\n"},
+        Case{"mtu", tunnel("mtu = 500\n"),
+             "a.toml:6:7: error: tunnel.office.mtu: 500 is out of range\n"
+             "  write a whole number from 576 to 65535\n"},
+        Case{"start", tunnel("start = \"ondemand\"\n"),
+             "a.toml:6:9: error: tunnel.office.start: \"ondemand\" is not known here\n"
+             "  did you mean \"on-demand\"? write auto, on-demand or manual\n"}),
     [](const auto& test) { return std::string(test.param.name); });
 
 }  // namespace

@@ -299,8 +299,10 @@ DraftTunnel read_tunnel(Section section, std::string name, Problems& problems) {
   read_subnets(section, draft);
   read_inner_addresses(section, connection);
   read_start(section, draft);
-  connection.ike_proposals = read_proposals(section, "ike", model::ProtocolId::ike);
-  connection.esp_proposals = read_proposals(section, "esp", model::ProtocolId::esp);
+  std::vector<CompatWord> compat = read_compat(section);
+  connection.ike_proposals = read_proposals(section, "ike", model::ProtocolId::ike, compat);
+  connection.esp_proposals = read_proposals(section, "esp", model::ProtocolId::esp, compat);
+  check_compat_used(section, compat);
   if (const auto mode = section.choice("mode", kModes)) connection.mode = *mode;
   if (const auto policy = section.choice("encapsulation", kEncapsulations)) connection.encapsulation = *policy;
   if (const auto time = section.duration("ike_lifetime", seconds(10), kYear)) connection.ike_lifetime = *time;

@@ -134,6 +134,8 @@ Result<std::unique_ptr<PacketCipher>, CryptoError> make_packet_cipher(const Pack
   return make_fastest(suite, encryption_key, integrity_key);
 }
 
+const char* provider_name() { return openssl::backend_name(); }
+
 bool ipsec_mb_available() { return ipsec_mb::available(); }
 
 }  // namespace culvert::crypto

@@ -135,6 +135,8 @@ enum class Backend : std::uint8_t { automatic, openssl, ipsec_mb };
 /// `bad_key_length` likewise.
 [[nodiscard]] Result<std::unique_ptr<PacketCipher>, CryptoError> make_packet_cipher(
     const PacketSuite& suite, ByteView encryption_key, ByteView integrity_key, Backend backend = Backend::automatic);
+/// "OpenSSL 3.0.x", which computes all that is not a packet's.
+[[nodiscard]] const char* provider_name();
 /// True when ipsec-mb was built in and this CPU can run it.
 [[nodiscard]] bool ipsec_mb_available();
 

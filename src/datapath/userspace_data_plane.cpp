@@ -195,7 +195,7 @@ Result<void, ipsec::DataPlaneError> UserspaceDataPlane::reserve_spi(model::Spi s
 void UserspaceDataPlane::release_spi(model::Spi spi) { state_->spis.release(spi); }
 
 Result<void, ipsec::DataPlaneError> UserspaceDataPlane::install(model::ChildSaParams params) {
-  const auto suite = model::packet_suite(params.suite.encryption, params.suite.key_bits, params.suite.integrity);
+  const auto suite = model::packet_suite(params.protocol, params.suite);
   if (!suite || params.mode != model::Mode::tunnel || !state_->suite_works(*suite)) {
     return err(ipsec::DataPlaneError::unsupported_suite);
   }

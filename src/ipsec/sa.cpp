@@ -36,7 +36,7 @@ EspLayout layout_of(const crypto::PacketSuite& suite, model::EsnId esn) {
 }
 
 Result<std::unique_ptr<SaPair>, DataPlaneError> SaPair::make(model::ChildSaParams params, crypto::Backend backend) {
-  const auto suite = model::packet_suite(params.suite.encryption, params.suite.key_bits, params.suite.integrity);
+  const auto suite = model::packet_suite(params.protocol, params.suite);
   if (!suite || params.mode != model::Mode::tunnel) return err(DataPlaneError::unsupported_suite);
   if (!keys_fit(*suite, params.inbound) || !keys_fit(*suite, params.outbound)) {
     return err(DataPlaneError::unsupported_suite);

@@ -7,7 +7,7 @@
 
 #include <fmt/format.h>
 
-#include "model/suite_words.hpp"
+#include "model/transforms.hpp"
 
 namespace culvert::model {
 namespace {
@@ -17,9 +17,8 @@ bool has(const Proposal& proposal, TransformType type) {
 }
 
 bool is_aead(const Transform& transform) {
-  const auto id = static_cast<EncryptionId>(transform.id);
   return transform.type == TransformType::encryption &&
-         (id == EncryptionId::aes_gcm_16 || id == EncryptionId::chacha20_poly1305);
+         packet_suite(static_cast<EncryptionId>(transform.id), transform.key_bits, IntegrityId::none).has_value();
 }
 
 // RFC 4868 2.1.2 and RFC 7296 2.13: where the user names only an integrity algorithm, the PRF is of the same hash.
@@ -28,6 +27,8 @@ std::optional<PrfId> prf_like(std::uint16_t integrity) {
     case IntegrityId::hmac_sha2_256_128: return PrfId::hmac_sha2_256;
     case IntegrityId::hmac_sha2_384_192: return PrfId::hmac_sha2_384;
     case IntegrityId::hmac_sha2_512_256: return PrfId::hmac_sha2_512;
+    case IntegrityId::hmac_sha1_96: return PrfId::hmac_sha1;
+    case IntegrityId::hmac_md5_96: return PrfId::hmac_md5;
     default: return std::nullopt;
   }
 }
@@ -48,6 +49,10 @@ std::optional<std::string> incomplete(const Proposal& proposal, std::string_view
   const auto missing = [&](std::string_view what, TransformType type) {
     return fmt::format("\"{}\" names no {}; add one of: {}", text, what, allowed_words(protocol, type));
   };
+  if (protocol == ProtocolId::ah) {
+    if (!has(proposal, TransformType::integrity)) return missing("integrity algorithm", TransformType::integrity);
+    return std::nullopt;
+  }
   if (!has(proposal, TransformType::encryption)) return missing("encryption algorithm", TransformType::encryption);
   const bool any_aead = std::ranges::any_of(proposal.transforms, is_aead);
   const bool any_plain = std::ranges::any_of(
@@ -55,7 +60,7 @@ std::optional<std::string> incomplete(const Proposal& proposal, std::string_view
   // RFC 7296 3.3: combined-mode ciphers and others must be offered in separate proposals.
   if (any_aead && any_plain) {
     return fmt::format(
-        "\"{}\" mixes a combined-mode cipher (GCM, ChaCha20-Poly1305) with another one; write them as two suites",
+        "\"{}\" mixes a combined-mode cipher (GCM, CCM, ChaCha20-Poly1305) with another one; write them as two suites",
         text);
   }
   if (any_aead && has(proposal, TransformType::integrity)) {
@@ -70,6 +75,20 @@ std::optional<std::string> incomplete(const Proposal& proposal, std::string_view
     if (!has(proposal, TransformType::key_exchange)) return missing("key exchange", TransformType::key_exchange);
   }
   return std::nullopt;
+}
+
+std::string unknown_word(ProtocolId protocol, std::string_view word, std::string_view text) {
+  std::string allowed;
+  const auto add = [&](std::string_view kind, TransformType type) {
+    const std::string words = allowed_words(protocol, type);
+    if (!words.empty()) allowed += fmt::format("; {}: {}", kind, words);
+  };
+  add("encryption", TransformType::encryption);
+  add("integrity", TransformType::integrity);
+  add("PRF", TransformType::prf);
+  add("sequence numbers", TransformType::esn);
+  add("key exchange", TransformType::key_exchange);
+  return fmt::format("\"{}\" in \"{}\" is not an algorithm that {} can use{}", word, text, name_of(protocol), allowed);
 }
 
 std::vector<Proposal> must_parse(ProtocolId protocol, std::initializer_list<std::string_view> texts) {
@@ -90,25 +109,17 @@ Result<Proposal, std::string> parse_proposal(ProtocolId protocol, std::string_vi
   while (start <= text.size()) {
     const std::size_t dash = std::min(text.find('-', start), text.size());
     const std::string_view word = text.substr(start, dash - start);
-    const auto transform = transform_of(protocol, word);
-    if (!transform) {
-      return err(fmt::format(
-          "\"{}\" in \"{}\" is not an algorithm that {} can use; encryption: {}; integrity: {}; {}key exchange: {}",
-          word, text, protocol == ProtocolId::ike ? "IKE" : "ESP", allowed_words(protocol, TransformType::encryption),
-          allowed_words(protocol, TransformType::integrity),
-          protocol == ProtocolId::ike ? "PRF: " + allowed_words(protocol, TransformType::prf) + "; "
-                                      : "sequence numbers: esn noesn; ",
-          allowed_words(protocol, TransformType::key_exchange)));
-    }
-    if (std::ranges::find(proposal.transforms, *transform) != proposal.transforms.end()) {
+    const TransformInfo* const info = find_transform(protocol, word);
+    if (info == nullptr) return err(unknown_word(protocol, word, text));
+    if (std::ranges::find(proposal.transforms, info->transform) != proposal.transforms.end()) {
       return err(fmt::format("\"{}\" stands twice in \"{}\"", word, text));
     }
-    proposal.transforms.push_back(*transform);
+    proposal.transforms.push_back(info->transform);
     start = dash + 1;
   }
   if (protocol == ProtocolId::ike && !has(proposal, TransformType::prf)) add_implied_prfs(proposal);
-  if (protocol == ProtocolId::esp && !has(proposal, TransformType::esn)) {
-    // RFC 7296 3.3.2: the ESN transform is part of every ESP proposal; both are taken unless the user chose.
+  if (protocol != ProtocolId::ike && !has(proposal, TransformType::esn)) {
+    // RFC 7296 3.3.2: the ESN transform is part of every ESP and AH proposal; both are taken unless the user chose.
     proposal.transforms.push_back({TransformType::esn, static_cast<std::uint16_t>(EsnId::esn)});
     proposal.transforms.push_back({TransformType::esn, static_cast<std::uint16_t>(EsnId::no_esn)});
   }
@@ -232,8 +243,26 @@ std::optional<crypto::PacketSuite> packet_suite(EncryptionId encryption, std::ui
   return suite;
 }
 
+std::optional<crypto::PacketSuite> packet_suite(ProtocolId protocol, const EspSuite& suite) {
+  const auto allowed = [&](TransformType type, std::uint16_t id, std::uint16_t key_bits) {
+    const TransformInfo* info = find_transform({type, id, key_bits});
+    if (info == nullptr) info = find_transform({type, id, 0});  // its one key size goes without saying
+    return info != nullptr && info->serves(protocol);
+  };
+  const bool encryption_fits =
+      protocol == ProtocolId::ah
+          ? suite.encryption == EncryptionId::null
+          : allowed(TransformType::encryption, static_cast<std::uint16_t>(suite.encryption), suite.key_bits);
+  const bool integrity_fits = suite.integrity == IntegrityId::none ||
+                              allowed(TransformType::integrity, static_cast<std::uint16_t>(suite.integrity), 0);
+  if (!encryption_fits || !integrity_fits) return std::nullopt;
+  return packet_suite(suite.encryption, suite.key_bits, suite.integrity);
+}
+
 std::optional<crypto::HashId> prf_hash(PrfId prf) {
   switch (prf) {
+    case PrfId::hmac_md5: return crypto::HashId::md5;
+    case PrfId::hmac_sha1: return crypto::HashId::sha1;
     case PrfId::hmac_sha2_256: return crypto::HashId::sha2_256;
     case PrfId::hmac_sha2_384: return crypto::HashId::sha2_384;
     case PrfId::hmac_sha2_512: return crypto::HashId::sha2_512;

@@ -51,8 +51,8 @@ struct IkeSuite {
   friend bool operator==(const IkeSuite&, const IkeSuite&) = default;
 };
 
-/// The chosen algorithms of a Child SA. `key_exchange` is NONE when there is no perfect forward secrecy (and in
-/// IKE_AUTH).
+/// The chosen algorithms of a Child SA; AH's encryption is NULL. `key_exchange` is NONE when there is no perfect
+/// forward secrecy (and in IKE_AUTH).
 struct EspSuite {
   EncryptionId encryption = EncryptionId::aes_gcm_16;
   std::uint16_t key_bits = 128;
@@ -63,8 +63,9 @@ struct EspSuite {
 };
 
 /// The proposal that the user's text names: "aes256gcm16-prfsha256-x25519" (IKE) or "aes128gcm16-esn-noesn",
-/// "aes256-sha256-x25519" (ESP). Several transforms of one type are alternatives. The error is a sentence that names
-/// the word at fault and the words allowed there.
+/// "aes256-sha256-x25519" (ESP), "sha256-esn" (AH). Weak words are taken: whether they are allowed is asked of
+/// weak_transforms (model/transforms.hpp). Several transforms of one type are alternatives. The error is a sentence
+/// that names the word at fault and the words allowed there.
 [[nodiscard]] Result<Proposal, std::string> parse_proposal(ProtocolId protocol, std::string_view text);
 /// The same short words, "aes256gcm16-prfsha256-x25519"; foreign numbers as "encr-99".
 [[nodiscard]] std::string to_string(const Proposal& proposal);
@@ -98,9 +99,13 @@ struct SelectionOptions {
                                                           const std::vector<Proposal>& offered,
                                                           const SelectionOptions& options = {});
 
-/// From negotiated numbers to what the crypto layer runs; nothing where it has no such algorithm.
+/// From negotiated numbers to what the crypto layer runs; nothing where it has no such algorithm. This one does not ask
+/// whether ESP, AH or IKE may use it.
 [[nodiscard]] std::optional<crypto::PacketSuite> packet_suite(EncryptionId encryption, std::uint16_t key_bits,
                                                               IntegrityId integrity);
+/// The same for one protocol: nothing also for an algorithm that ESP or AH may not use, or key bits that the registry
+/// of transforms does not have. AH's encryption is NULL.
+[[nodiscard]] std::optional<crypto::PacketSuite> packet_suite(ProtocolId protocol, const EspSuite& suite);
 [[nodiscard]] std::optional<crypto::HashId> prf_hash(PrfId prf);
 [[nodiscard]] std::optional<crypto::KeyExchangeId> key_exchange_id(KeyExchangeMethod method);
 

@@ -30,7 +30,7 @@ bool holds(const std::vector<Transform>& list, const Transform& wanted) {
 // the number 0.
 bool optional_type(ProtocolId protocol, TransformType type) {
   switch (type) {
-    case TransformType::integrity: return true;
+    case TransformType::integrity: return protocol != ProtocolId::ah;
     case TransformType::key_exchange:
     case TransformType::esn: return protocol != ProtocolId::ike;
     default: return false;
@@ -39,6 +39,7 @@ bool optional_type(ProtocolId protocol, TransformType type) {
 
 bool needs_type(ProtocolId protocol, TransformType type) {
   if (type == TransformType::prf) return protocol == ProtocolId::ike;
+  if (type == TransformType::encryption) return protocol != ProtocolId::ah;
   if (type == TransformType::esn) return protocol != ProtocolId::ike;
   return true;
 }
@@ -87,7 +88,7 @@ void put_in_suites(ChosenProposal& chosen, const Transform& transform) {
   }
 }
 
-// One transform of each type, given the encryption; nothing when a type has no common one.
+// One transform of each type, given the encryption (which AH has none of); nothing when a type has no common one.
 std::optional<ChosenProposal> choose_with(const Transform& encryption, const Proposal& ours, const Proposal& theirs,
                                           const SelectionOptions& options) {
   ChosenProposal chosen;
@@ -95,6 +96,7 @@ std::optional<ChosenProposal> choose_with(const Transform& encryption, const Pro
   chosen.proposal.number = theirs.number;
   chosen.proposal.spi = theirs.spi;
   chosen.ike.integrity = chosen.esp.integrity = IntegrityId::none;
+  if (ours.protocol == ProtocolId::ah) chosen.esp.encryption = EncryptionId::null;
   for (const TransformType type : kTypes) {
     if (!needs_type(ours.protocol, type)) continue;
     if (type == TransformType::key_exchange && options.ignore_key_exchange) continue;
@@ -104,7 +106,7 @@ std::optional<ChosenProposal> choose_with(const Transform& encryption, const Pro
     } else if (type == TransformType::integrity) {
       // RFC 7296 3.3: a combined-mode cipher goes with NONE, any other one with a real integrity algorithm.
       const Transform none{TransformType::integrity, 0};
-      if (is_aead(encryption)) {
+      if (needs_type(ours.protocol, TransformType::encryption) && is_aead(encryption)) {
         if (holds(alternatives(ours, type), none) && holds(alternatives(theirs, type), none)) pick = none;
       } else {
         pick = common(without_none(alternatives(ours, type)), without_none(alternatives(theirs, type)), std::nullopt);
@@ -130,6 +132,13 @@ std::optional<ChosenProposal> choose(const Proposal& ours, const Proposal& their
   // RFC 7296 3.3.6: a transform type we do not know makes the whole proposal unacceptable.
   for (const Transform& transform : theirs.transforms) {
     if (!is_ours(transform.type)) return std::nullopt;
+  }
+  if (!needs_type(ours.protocol, TransformType::encryption)) {
+    // RFC 7296 3.3.3: AH has integrity and sequence numbers, and nothing that encrypts.
+    if (!of_type(theirs, TransformType::encryption).empty()) return std::nullopt;
+    auto chosen = choose_with({}, ours, theirs, options);
+    if (chosen) chosen->esp.key_bits = 0;
+    return chosen;
   }
   const auto offered = of_type(theirs, TransformType::encryption);
   for (const Transform& encryption : of_type(ours, TransformType::encryption)) {
