@@ -9,6 +9,7 @@ std::string_view name_of(IoDrop drop) {
     case IoDrop::outer_no_socket: return "outer_no_socket";
     case IoDrop::outer_buffer_full: return "outer_buffer_full";
     case IoDrop::outer_refused: return "outer_refused";
+    case IoDrop::bypass_refused: return "bypass_refused";
     case IoDrop::tun_read_invalid: return "tun_read_invalid";
     case IoDrop::tun_write_refused: return "tun_write_refused";
     case IoDrop::install_refused: return "install_refused";

@@ -18,7 +18,8 @@ enum class IoDrop : std::uint8_t {
   ike_queue_full,     // an IKE message while the control thread was behind
   outer_no_socket,    // no socket for the path's family and port
   outer_buffer_full,  // the socket's send buffer stayed full
-  outer_refused,      // the kernel refused to send: no route, source address gone, filtered
+  outer_refused,      // the kernel refused to send: no route, source address gone, filtered, too long
+  bypass_refused,     // likewise, for a packet in clear that a rule lets out
   tun_read_invalid,   // a virtio header that says what we did not agree to
   tun_write_refused,  // the kernel refused an inner packet, or TUN was full
   install_refused,    // the engine refused an SA that was found right before

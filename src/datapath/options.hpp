@@ -13,7 +13,7 @@ struct SocketOptions {
   std::uint16_t nat_port = 4500;
   /// SO_MARK of all outer packets, as io::RoutingOptions::mark. 0: none.
   std::uint32_t mark = 0;
-  bool raw_esp = true;       // protocol 50 besides UDP
+  bool raw = true;           // protocols 50 and 51 and whole packets besides UDP
   bool segmentation = true;  // UDP_SEGMENT and UDP_GRO where the kernel has them
 };
 

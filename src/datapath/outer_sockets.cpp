@@ -1,9 +1,11 @@
 #include "datapath/outer_sockets.hpp"
 
 #include <array>
+#include <vector>
 
 #include <errno.h>
 
+#include "io/path_mtu.hpp"
 #include "net/headers.hpp"
 
 namespace culvert::datapath {
@@ -12,39 +14,95 @@ Result<OuterSockets, io::IoError> OuterSockets::open(const SocketOptions& option
   OuterSockets sockets;
   sockets.ike_port_ = options.ike_port;
   sockets.nat_port_ = options.nat_port;
+  sockets.mark_ = options.mark;
   for (const net::Family family : {net::Family::v4, net::Family::v6}) {
-    for (const Kind kind : {Kind::ike, Kind::nat, Kind::esp}) {
-      if (kind == Kind::esp && !options.raw_esp) continue;
-      auto socket = [&] {
-        if (kind == Kind::esp) {
-          return io::DatagramSocket::open_raw(
-              {.family = family, .protocol = static_cast<std::uint8_t>(net::IpProtocol::esp), .mark = options.mark});
-        }
-        io::UdpOptions udp;
-        udp.local = {net::IpAddress::any(family), kind == Kind::ike ? options.ike_port : options.nat_port};
-        udp.mark = options.mark;
-        // IKE messages come one by one, and a control thread that is behind need not find megabytes of them.
-        if (kind == Kind::ike) udp.receive_buffer = 1024 * 1024;
-        udp.segmentation = options.segmentation && kind == Kind::nat;
-        return io::DatagramSocket::open_udp(udp);
-      }();
-      if (!socket) {
-        // A kernel booted without IPv6 has no such sockets, or no address to bind.
-        const int number = socket.error().system_error;
-        if (family == net::Family::v6 && (number == EAFNOSUPPORT || number == EADDRNOTAVAIL)) continue;
-        return err(std::move(socket.error()));
-      }
-      sockets.entries_.push_back({kind, std::move(*socket)});
+    auto opened = sockets.open_family(family, options);
+    if (opened) continue;
+    // A kernel booted without IPv6 has no such sockets, or no address to bind; one that has it switched off, no ::1.
+    const int number = opened.error().system_error;
+    if (family == net::Family::v6 && (number == EAFNOSUPPORT || number == EADDRNOTAVAIL || number == ENETUNREACH)) {
+      std::erase_if(sockets.entries_, [](const Entry& entry) { return entry.socket.family() == net::Family::v6; });
+      std::erase_if(sockets.senders_, [](const Sender& entry) { return entry.socket.family() == net::Family::v6; });
+      continue;
     }
+    return err(std::move(opened.error()));
   }
   return sockets;
 }
 
-const io::DatagramSocket* OuterSockets::find(Kind kind, net::Family family) const {
+Result<io::DatagramSocket, io::IoError> OuterSockets::open_one(Kind kind, net::Family family,
+                                                               const SocketOptions& options) {
+  if (kind == Kind::esp || kind == Kind::ah) {
+    const auto protocol = kind == Kind::esp ? net::IpProtocol::esp : net::IpProtocol::ah;
+    return io::DatagramSocket::open_raw(
+        {.family = family, .protocol = static_cast<std::uint8_t>(protocol), .mark = options.mark, .errors = true});
+  }
+  io::UdpOptions udp;
+  udp.local = {net::IpAddress::any(family), kind == Kind::ike ? options.ike_port : options.nat_port};
+  udp.mark = options.mark;
+  // IKE messages come one by one, and a control thread that is behind need not find megabytes of them.
+  if (kind == Kind::ike) udp.receive_buffer = 1024 * 1024;
+  udp.segmentation = options.segmentation && kind == Kind::nat;
+  udp.errors = kind == Kind::nat;
+  return io::DatagramSocket::open_udp(udp);
+}
+
+Result<void, io::IoError> OuterSockets::open_family(net::Family family, const SocketOptions& options) {
+  for (const Kind kind : {Kind::ike, Kind::nat, Kind::esp, Kind::ah}) {
+    if (kind >= Kind::esp && !options.raw) continue;
+    auto socket = open_one(kind, family, options);
+    if (!socket) return err(std::move(socket.error()));
+    // IKE's own port has no ESP, AH leaves in whole packets: neither needs a socket to send from.
+    for (const bool dont_fragment : {false, true}) {
+      if (kind == Kind::ike || kind == Kind::ah) break;
+      auto sender = socket->sender(dont_fragment);
+      if (!sender) return err(std::move(sender.error()));
+      senders_.push_back({kind, dont_fragment, std::move(*sender)});
+    }
+    entries_.push_back({kind, std::move(*socket)});
+  }
+  if (!options.raw) return {};
+  auto whole = io::DatagramSocket::open_whole({.family = family, .mark = options.mark});
+  if (!whole) return err(std::move(whole.error()));
+  whole_.push_back(std::move(*whole));
+  return {};
+}
+
+const io::DatagramSocket* OuterSockets::sender(Kind kind, net::Family family, bool dont_fragment) const {
+  for (const Sender& entry : senders_) {
+    if (entry.kind == kind && entry.socket.family() == family && entry.dont_fragment == dont_fragment) {
+      return &entry.socket;
+    }
+  }
   for (const Entry& entry : entries_) {
-    if (entry.kind == kind && entry.socket.family() == family) return &entry.socket;
+    if (entry.kind == kind && kind == Kind::ike && entry.socket.family() == family) return &entry.socket;
   }
   return nullptr;
+}
+
+const io::DatagramSocket* OuterSockets::for_whole(net::Family family) const {
+  for (const io::DatagramSocket& socket : whole_) {
+    if (socket.family() == family) return &socket;
+  }
+  return nullptr;
+}
+
+std::uint16_t OuterSockets::mtu_towards(const net::Path& path) const {
+  return io::path_mtu(path.local.address, path.remote.address, mark_).value_or(0);
+}
+
+const io::DatagramSocket* OuterSockets::for_esp(const net::Path& path, model::Encapsulation encapsulation,
+                                                bool dont_fragment) const {
+  // A sending socket has no address that the kernel could choose for it.
+  if (path.local.address.is_unspecified()) return nullptr;
+  const net::Family family = path.remote.address.family();
+  // DF is IPv4's. IPv6 cuts at the source only, and there a packet that the engine let through although it is longer
+  // than the path had better arrive in pieces (RFC 2473 7.1 asks it for inner packets up to 1280 octets).
+  if (family == net::Family::v6) dont_fragment = false;
+  if (encapsulation == model::Encapsulation::none) return sender(Kind::esp, family, dont_fragment);
+  // RFC 3948 2.1: ESP shares the NAT port with IKE, and only that one: on the IKE port there is no marker to tell them
+  // apart.
+  return path.local.port == nat_port_ ? sender(Kind::nat, family, dont_fragment) : nullptr;
 }
 
 std::optional<OuterSockets::Kind> OuterSockets::kind_of_port(std::uint16_t port) const {
@@ -53,17 +111,9 @@ std::optional<OuterSockets::Kind> OuterSockets::kind_of_port(std::uint16_t port)
   return {};
 }
 
-const io::DatagramSocket* OuterSockets::for_esp(const net::Path& path, model::Encapsulation encapsulation) const {
-  const net::Family family = path.remote.address.family();
-  if (encapsulation == model::Encapsulation::none) return find(Kind::esp, family);
-  // RFC 3948 2.1: ESP shares the NAT port with IKE, and only that one: on the IKE port there is no marker to tell them
-  // apart.
-  return path.local.port == nat_port_ ? find(Kind::nat, family) : nullptr;
-}
-
 int OuterSockets::send_ike(const net::Path& path, ByteView message) const {
   const auto kind = kind_of_port(path.local.port);
-  const io::DatagramSocket* socket = kind ? find(*kind, path.remote.address.family()) : nullptr;
+  const io::DatagramSocket* socket = kind ? sender(*kind, path.remote.address.family(), false) : nullptr;
   if (socket == nullptr) return EAFNOSUPPORT;
   // RFC 3948 2.2: four zero octets, where an SPI would stand.
   static constexpr std::array<std::uint8_t, 4> kNonEspMarker{};
@@ -73,7 +123,7 @@ int OuterSockets::send_ike(const net::Path& path, ByteView message) const {
 
 int OuterSockets::send_keepalive(const net::Path& path) const {
   const auto kind = kind_of_port(path.local.port);
-  const io::DatagramSocket* socket = kind ? find(*kind, path.remote.address.family()) : nullptr;
+  const io::DatagramSocket* socket = kind ? sender(*kind, path.remote.address.family(), false) : nullptr;
   if (socket == nullptr) return EAFNOSUPPORT;
   static constexpr std::array<std::uint8_t, 1> kKeepalive{0xff};
   const ByteView octet = kKeepalive;

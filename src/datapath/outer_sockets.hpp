@@ -1,5 +1,8 @@
-// OuterSockets: the host's outer side: UDP on the IKE port and the NAT port, raw ESP, each for IPv4 and IPv6, all
-// addresses.
+// OuterSockets: the host's outer side: UDP on the IKE port and the NAT port, raw ESP and AH, whole packets, each for
+// IPv4 and IPv6, all addresses.
+//
+// What carries ESP has one socket that receives, packets and ICMP errors alike, and two that send, with and without DF:
+// the kernel knows no DF per message, and an error that waits in a socket would fail the next send.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +20,7 @@ namespace culvert::datapath {
 
 class OuterSockets {
  public:
-  enum class Kind : std::uint8_t { ike, nat, esp };
+  enum class Kind : std::uint8_t { ike, nat, esp, ah };
   struct Entry {
     Kind kind;
     io::DatagramSocket socket;
@@ -28,7 +31,12 @@ class OuterSockets {
 
   [[nodiscard]] const std::vector<Entry>& entries() const { return entries_; }
   /// The socket that ESP on this path leaves by; nothing when there is none.
-  [[nodiscard]] const io::DatagramSocket* for_esp(const net::Path& path, model::Encapsulation encapsulation) const;
+  [[nodiscard]] const io::DatagramSocket* for_esp(const net::Path& path, model::Encapsulation encapsulation,
+                                                  bool dont_fragment) const;
+  /// The socket for packets that bring their IP header.
+  [[nodiscard]] const io::DatagramSocket* for_whole(net::Family family) const;
+  /// The longest packet that the interface towards the peer takes; 0 when that is not known.
+  [[nodiscard]] std::uint16_t mtu_towards(const net::Path& path) const;
 
   /// Sends an IKE message on a UDP path, behind the non-ESP marker when the local port is the NAT port (RFC 3948 2.2,
   /// RFC 7296 2.23). Any thread. 0 or an errno; EAFNOSUPPORT when no socket has that family and port.
@@ -38,10 +46,21 @@ class OuterSockets {
 
  private:
   OuterSockets() = default;
-  [[nodiscard]] const io::DatagramSocket* find(Kind kind, net::Family family) const;
+  struct Sender {
+    Kind kind;
+    bool dont_fragment;
+    io::DatagramSocket socket;
+  };
+  [[nodiscard]] static Result<io::DatagramSocket, io::IoError> open_one(Kind kind, net::Family family,
+                                                                        const SocketOptions& options);
+  [[nodiscard]] Result<void, io::IoError> open_family(net::Family family, const SocketOptions& options);
+  [[nodiscard]] const io::DatagramSocket* sender(Kind kind, net::Family family, bool dont_fragment) const;
   [[nodiscard]] std::optional<Kind> kind_of_port(std::uint16_t port) const;
 
   std::vector<Entry> entries_;
+  std::vector<Sender> senders_;
+  std::vector<io::DatagramSocket> whole_;
+  std::uint32_t mark_ = 0;
   std::uint16_t ike_port_ = 0;
   std::uint16_t nat_port_ = 0;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "datapath/offload.hpp"
+#include "net/headers.hpp"
 
 namespace culvert::datapath {
 
@@ -20,16 +21,38 @@ bool WireReceiver::receive(const OuterSockets::Entry& entry, Instant now) {
     inputs_.clear();
     const auto encapsulation =
         entry.kind == OuterSockets::Kind::nat ? model::Encapsulation::udp : model::Encapsulation::none;
+    const auto protocol = entry.kind == OuterSockets::Kind::ah ? net::IpProtocol::ah : net::IpProtocol::esp;
     for (const io::ReceivedMessage& message : outcome.messages) {
       inputs_.push_back({.path = message.path,
                          .encapsulation = encapsulation,
                          .tos = message.tos,
+                         .hop_limit = message.hop_limit,
+                         .protocol = static_cast<std::uint8_t>(protocol),
+                         .ip_header = message.ip_header,
                          .segment_size = message.segment_size,
                          .bytes = message.bytes});
     }
     engine_.inbound(inputs_, now, *this);
   }
   return outcome.error == 0;
+}
+
+void WireReceiver::receive_errors(const OuterSockets::Entry& entry, Instant now) {
+  if (entry.kind == OuterSockets::Kind::ike) return;
+  const auto encapsulation =
+      entry.kind == OuterSockets::Kind::nat ? model::Encapsulation::udp : model::Encapsulation::none;
+  // Whoever sends us errors without end shall not hold up packets.
+  constexpr int kMostBatches = 4;
+  for (int i = 0; i < kMostBatches; ++i) {
+    const auto errors = entry.socket.receive_errors(error_buffers_);
+    if (errors.empty()) return;
+    for (const io::ReceivedError& error : errors) {
+      // RFC 3948 2.2: behind the non-ESP marker stands IKE, which has its own timers.
+      const bool ike =
+          encapsulation == model::Encapsulation::udp && error.quoted.size() >= 4 && load_be32(error.quoted.data()) == 0;
+      if (!ike) engine_.unprotected_error(error.path, encapsulation, error.mtu, error.quoted, now);
+    }
+  }
 }
 
 // RFC 3948 2.2: the marker exists on the NAT port only; what comes to the IKE port is IKE as a whole.

@@ -19,6 +19,8 @@ class WireReceiver final : public ipsec::InboundSink {
 
   /// One batch. False when the socket was empty.
   bool receive(const OuterSockets::Entry& entry, Instant now);
+  /// ICMP errors that wait at the socket, to the engine; all of them, up to a bound.
+  void receive_errors(const OuterSockets::Entry& entry, Instant now);
 
   void deliver(std::span<const ipsec::InnerPacket> packets) override;
   void ike_message(const net::Path& path, ByteView message) override;
@@ -35,6 +37,7 @@ class WireReceiver final : public ipsec::InboundSink {
   io::TunQueue& tun_;
   Shared& shared_;
   io::ReceiveBuffers buffers_;
+  io::ErrorBuffers error_buffers_;
   std::vector<ipsec::WireInput> inputs_;
   bool control_wanted_ = false;
 };

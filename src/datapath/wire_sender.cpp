@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "ipsec/segmenter.hpp"
+#include "net/packet.hpp"
+
 namespace culvert::datapath {
 
 WireSender::WireSender(const OuterSockets& sockets, io::TunQueue& tun, IoCounters& counters)
@@ -21,20 +24,48 @@ void WireSender::send(std::span<const ipsec::WireTrain> trains) {
     const std::size_t end = static_cast<std::size_t>(train.bytes.data() + train.bytes.size() - slab_.data());
     constexpr std::size_t kLine = 64;
     used_ = std::min((end + kLine - 1) / kLine * kLine, slab_.size());
-    const io::DatagramSocket* socket = sockets_.for_esp(train.path, train.encapsulation);
-    if (socket == nullptr) {
+    const Way way =
+        train.with_ip_header
+            ? Way{sockets_.for_whole(train.path.remote.address.family()), train.encapsulation, true}
+            : Way{sockets_.for_esp(train.path, train.encapsulation, train.dont_fragment), train.encapsulation, false};
+    if (way.socket == nullptr) {
       counters_.count(IoDrop::outer_no_socket, train.segments());
       continue;
     }
-    messages_.push_back({train.path, train.tos, train.segment_size, train.bytes});
-    by_.push_back(socket);
+    messages_.push_back({train.path, train.tos, train.segment_size, train.bytes, train.hop_limit});
+    by_.push_back(way);
+    // Its header says all of that.
+    if (way.whole) messages_.back().tos = 0, messages_.back().hop_limit = io::kDefaultHopLimit;
   }
   if (messages_.size() >= kMostMessages / 2) flush();
 }
 
 bool WireSender::bypass(const ipsec::InnerPacket& packet) {
-  (void)packet;
-  return false;
+  const auto info = net::parse_packet(packet.bytes);
+  if (!info) return false;
+  const auto segmenter = ipsec::Segmenter::make(packet, *info);
+  if (!segmenter || sockets_.for_whole(info->family) == nullptr) return false;
+  if (segmenter->total_length() > kBypassSlab) return false;
+  const bool other_family = !bypassed_.empty() && bypassed_.front().path.remote.address.family() != info->family;
+  if (other_family || segmenter->total_length() > kBypassSlab - bypass_used_) flush_bypassed();
+  if (bypass_slab_.empty()) bypass_slab_.resize(kBypassSlab);
+  for (std::uint32_t i = 0; i < segmenter->count(); ++i) {
+    std::uint8_t* const at = bypass_slab_.data() + bypass_used_;
+    const std::size_t length = segmenter->length(i);
+    segmenter->write(i, at);
+    bypass_used_ += length;
+    bypassed_.push_back({.path = {{info->source, 0}, {info->destination, 0}}, .bytes = {at, length}});
+  }
+  return true;
+}
+
+void WireSender::flush_bypassed() {
+  if (bypassed_.empty()) return;
+  const auto counts = sockets_.for_whole(bypassed_.front().path.remote.address.family())->send(bypassed_, scratch_);
+  counters_.count(IoDrop::bypass_refused, counts.refused);
+  counters_.count(IoDrop::outer_buffer_full, counts.buffer_full);
+  bypassed_.clear();
+  bypass_used_ = 0;
 }
 
 void WireSender::answer(ByteView packet) {
@@ -45,14 +76,29 @@ void WireSender::flush() {
   for (std::size_t first = 0; first < messages_.size();) {
     std::size_t end = first + 1;
     while (end < messages_.size() && by_[end] == by_[first]) ++end;
-    const auto counts = by_[first]->send(std::span(messages_).subspan(first, end - first), scratch_);
+    const auto counts = by_[first].socket->send(std::span(messages_).subspan(first, end - first), scratch_);
     counters_.count(IoDrop::outer_refused, counts.refused);
     counters_.count(IoDrop::outer_buffer_full, counts.buffer_full);
+    if (counts.too_long) note_too_long(*counts.too_long, by_[first]);
     first = end;
   }
+  flush_bypassed();
   messages_.clear();
   by_.clear();
   used_ = 0;
+}
+
+void WireSender::note_too_long(const io::OutgoingMessage& message, const Way& way) {
+  constexpr std::size_t kMostNotes = 16;
+  constexpr std::size_t kQuoted = 64;
+  if (too_long_.size() >= kMostNotes) return;
+  ByteView packet = message.bytes;
+  if (way.whole) {
+    const auto info = net::parse_packet(packet);
+    if (!info) return;
+    packet = packet.subspan(info->header_length);
+  }
+  too_long_.push_back({message.path, way.encapsulation, to_bytes(packet.first(std::min(packet.size(), kQuoted)))});
 }
 
 }  // namespace culvert::datapath

@@ -1,8 +1,10 @@
 // WireSender: gives the engine memory to seal into and brings the finished trains to the sockets, many per system call.
 #pragma once
 
+#include <utility>
 #include <vector>
 
+#include "base/bytes.hpp"
 #include "datapath/io_counters.hpp"
 #include "datapath/outer_sockets.hpp"
 #include "io/datagram_socket.hpp"
@@ -17,13 +19,23 @@ class WireSender final : public ipsec::OutboundSink {
 
   MutableByteView region() override;
   void send(std::span<const ipsec::WireTrain> trains) override;
-  /// There is no way out in clear here: rules for whole networks are routed around TUN instead
-  /// (io::TunnelRoute::Kind::around).
+  /// Sends it as it is, by a socket with our mark, so that it does not come back to TUN; a super-packet in pieces.
+  /// False without raw sockets and for what is no IP packet. Rules for whole networks never come here: they are routed
+  /// around TUN (io::TunnelRoute::Kind::around).
   [[nodiscard]] bool bypass(const ipsec::InnerPacket& packet) override;
   void answer(ByteView packet) override;
 
   /// Sends all that is gathered. To be called before waiting.
   void flush();
+
+  /// A packet of ours that the interface refused because of its length.
+  struct TooLong {
+    net::Path path;
+    model::Encapsulation encapsulation = model::Encapsulation::udp;
+    Bytes quoted;  // its beginning, from ESP or AH on
+  };
+  /// Those seen since the last call, a few of each flush at most.
+  [[nodiscard]] std::vector<TooLong> take_too_long() { return std::exchange(too_long_, {}); }
 
  private:
   static constexpr std::size_t kSlab = 512 * 1024;
@@ -36,7 +48,23 @@ class WireSender final : public ipsec::OutboundSink {
   std::vector<std::uint8_t> slab_;
   std::size_t used_ = 0;
   std::vector<io::OutgoingMessage> messages_;
-  std::vector<const io::DatagramSocket*> by_;  // which socket each message leaves by
+  /// The way that each message leaves by.
+  struct Way {
+    const io::DatagramSocket* socket;
+    model::Encapsulation encapsulation;
+    bool whole;
+    friend bool operator==(const Way&, const Way&) = default;
+  };
+  std::vector<Way> by_;
+  std::vector<TooLong> too_long_;
+
+  void note_too_long(const io::OutgoingMessage& message, const Way& way);
+  void flush_bypassed();
+  // Room for the longest super-packet in pieces, each with its headers.
+  static constexpr std::size_t kBypassSlab = 512 * 1024;
+  std::vector<std::uint8_t> bypass_slab_;  // made at the first use
+  std::size_t bypass_used_ = 0;
+  std::vector<io::OutgoingMessage> bypassed_;  // of one family
   io::SendScratch scratch_;
 };
 

@@ -51,11 +51,19 @@ void Worker::run() {
     now_ = io::MonotonicClock::now();
     const auto ready = poller_.wait(time_to_wait());
     now_ = io::MonotonicClock::now();
-    for (const io::Poller::Ready& source : ready) dispatch(source.token);
+    for (const io::Poller::Ready& source : ready) dispatch(source);
     // An SA that arrived, or a packet that proved the peer ready, may have freed packets that waited.
     if (const auto due = engine_.next_deadline(); due && *due <= now_) engine_.handle_time(now_, sender_);
     sender_.flush();
+    tell_too_long();
     tell_control();
+  }
+}
+
+void Worker::tell_too_long() {
+  for (const WireSender::TooLong& packet : sender_.take_too_long()) {
+    const std::uint16_t mtu = sockets_.mtu_towards(packet.path);
+    if (mtu != 0) engine_.unprotected_error(packet.path, packet.encapsulation, mtu, packet.quoted, now_);
   }
 }
 
@@ -65,11 +73,11 @@ std::optional<Duration> Worker::time_to_wait() const {
   return *due <= now_ ? Duration::zero() : *due - now_;
 }
 
-void Worker::dispatch(std::uint32_t token) {
-  switch (token) {
+void Worker::dispatch(const io::Poller::Ready& source) {
+  switch (source.token) {
     case kCommandToken: return run_commands();
     case kTunToken: return pump_tun();
-    default: return pump_socket(sockets_.entries()[token - kFirstSocketToken]);
+    default: return pump_socket(sockets_.entries()[source.token - kFirstSocketToken], source.failed);
   }
 }
 
@@ -127,7 +135,8 @@ void Worker::pump_tun() {
   }
 }
 
-void Worker::pump_socket(const OuterSockets::Entry& entry) {
+void Worker::pump_socket(const OuterSockets::Entry& entry, bool failed) {
+  if (failed) receiver_.receive_errors(entry, now_);
   for (int i = 0; i < kBatchesPerTurn; ++i) {
     if (!receiver_.receive(entry, now_)) return;
   }

@@ -34,12 +34,14 @@ class Worker {
          Shared& shared, RandomSource& random);
 
   [[nodiscard]] std::optional<Duration> time_to_wait() const;
-  void dispatch(std::uint32_t token);
+  void dispatch(const io::Poller::Ready& source);
   void run_commands();
   void carry_out(InstallCommand& command);
   void answer(const AskCommand& command);
+  /// The interface's own refusals are errors of the unprotected side too, and trustworthy ones.
+  void tell_too_long();
   void pump_tun();
-  void pump_socket(const OuterSockets::Entry& entry);
+  void pump_socket(const OuterSockets::Entry& entry, bool failed);
   [[nodiscard]] std::optional<ipsec::DataPlaneEvent> next_event();
   void tell_control();
 

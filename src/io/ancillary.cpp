@@ -41,6 +41,11 @@ void read_v4(const cmsghdr* header, Ancillary& out) {
     out.has_destination = true;
   } else if (header->cmsg_type == IP_TOS) {
     (void)take(header, out.tos);  // one octet, unlike IPV6_TCLASS
+  } else if (header->cmsg_type == IP_TTL) {
+    int ttl = 0;
+    if (take(header, ttl)) out.hop_limit = static_cast<std::uint8_t>(ttl);
+  } else if (header->cmsg_type == IP_RECVERR) {
+    (void)take(header, out.error);
   }
 }
 
@@ -53,13 +58,23 @@ void read_v6(const cmsghdr* header, Ancillary& out) {
   } else if (header->cmsg_type == IPV6_TCLASS) {
     int traffic_class = 0;
     if (take(header, traffic_class)) out.tos = static_cast<std::uint8_t>(traffic_class);
+  } else if (header->cmsg_type == IPV6_HOPLIMIT) {
+    int hop_limit = 0;
+    if (take(header, hop_limit)) out.hop_limit = static_cast<std::uint8_t>(hop_limit);
+  } else if (header->cmsg_type == kIpv6FlowInfo) {
+    std::uint32_t flow_info = 0;
+    if (take(header, flow_info)) out.flow_info = ntohl(flow_info);
+  } else if (header->cmsg_type == IPV6_RECVERR) {
+    (void)take(header, out.error);
   }
 }
 
 }  // namespace
 
-void write_ancillary(msghdr& message, AncillaryBuffer& buffer, const net::IpAddress& source, std::uint8_t tos,
-                     std::uint16_t segment_size) {
+void write_ancillary(msghdr& message, AncillaryBuffer& buffer, const SendAncillary& wanted) {
+  const net::IpAddress& source = wanted.source;
+  const int tos = wanted.tos;
+  const int hop_limit = wanted.hop_limit;
   message.msg_control = buffer.octets.data();
   message.msg_controllen = 0;
   const bool has_source = !source.is_unspecified();
@@ -69,16 +84,18 @@ void write_ancillary(msghdr& message, AncillaryBuffer& buffer, const net::IpAddr
       std::memcpy(&info.ipi_spec_dst, source.bytes().data(), 4);
       append(message, buffer, IPPROTO_IP, IP_PKTINFO, info);
     }
-    if (tos != 0) append(message, buffer, IPPROTO_IP, IP_TOS, static_cast<int>(tos));
+    if (tos != 0) append(message, buffer, IPPROTO_IP, IP_TOS, tos);
+    if (hop_limit != kDefaultHopLimit) append(message, buffer, IPPROTO_IP, IP_TTL, hop_limit);
   } else {
     if (has_source) {
       in6_pktinfo info{};
       std::memcpy(&info.ipi6_addr, source.bytes().data(), 16);
       append(message, buffer, IPPROTO_IPV6, IPV6_PKTINFO, info);
     }
-    if (tos != 0) append(message, buffer, IPPROTO_IPV6, IPV6_TCLASS, static_cast<int>(tos));
+    if (tos != 0) append(message, buffer, IPPROTO_IPV6, IPV6_TCLASS, tos);
+    if (hop_limit != kDefaultHopLimit) append(message, buffer, IPPROTO_IPV6, IPV6_HOPLIMIT, hop_limit);
   }
-  if (segment_size != 0) append(message, buffer, IPPROTO_UDP, UDP_SEGMENT, segment_size);
+  if (wanted.segment_size != 0) append(message, buffer, IPPROTO_UDP, UDP_SEGMENT, wanted.segment_size);
   if (message.msg_controllen == 0) message.msg_control = nullptr;
 }
 

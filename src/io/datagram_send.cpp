@@ -65,7 +65,7 @@ class DatagramSocket::Sender {
   void add_pieces(const OutgoingMessage& train) {
     for (std::size_t offset = 0; offset < train.bytes.size(); offset += train.segment_size) {
       const std::size_t size = std::min<std::size_t>(train.segment_size, train.bytes.size() - offset);
-      put({train.path, train.tos, 0, train.bytes.subspan(offset, size)});
+      put({train.path, train.tos, 0, train.bytes.subspan(offset, size), train.hop_limit});
     }
   }
 
@@ -84,8 +84,11 @@ class DatagramSocket::Sender {
     header.msg_iov = &scratch_.vectors[slot];
     header.msg_iovlen = 1;
     const bool train = message.segment_size != 0 && message.segment_size < message.bytes.size();
-    write_ancillary(header, scratch_.controls[slot], message.path.local.address, message.tos,
-                    train ? message.segment_size : std::uint16_t{0});
+    write_ancillary(header, scratch_.controls[slot],
+                    {.source = message.path.local.address,
+                     .tos = message.tos,
+                     .hop_limit = message.hop_limit,
+                     .segment_size = train ? message.segment_size : std::uint16_t{0}});
   }
 
   void flush() {
@@ -132,9 +135,14 @@ class DatagramSocket::Sender {
       send_pieces(message);
       return true;
     }
+    refuse(message, error);
+    return true;
+  }
+
+  void refuse(const OutgoingMessage& message, int error) {
     counts_.refused += pieces_of(message);
     counts_.last_error = error;
-    return true;
+    if (error == EMSGSIZE) counts_.too_long = message;
   }
 
   void send_pieces(const OutgoingMessage& train) {
@@ -142,19 +150,18 @@ class DatagramSocket::Sender {
       const ByteView piece =
           train.bytes.subspan(offset, std::min<std::size_t>(train.segment_size, train.bytes.size() - offset));
       ++counts_.system_calls;
-      int error = socket_.send_one(train.path, train.tos, std::span(&piece, 1));
+      int error = socket_.send_one(train.path, train.tos, std::span(&piece, 1), train.hop_limit);
       for (int i = 0; i < kFullAttempts && (error == EAGAIN || error == ENOBUFS); ++i) {
         pollfd waiting{socket_.fd(), POLLOUT, 0};
         (void)::poll(&waiting, 1, kFullWaitMilliseconds);
-        error = socket_.send_one(train.path, train.tos, std::span(&piece, 1));
+        error = socket_.send_one(train.path, train.tos, std::span(&piece, 1), train.hop_limit);
       }
       if (error == 0) {
         ++counts_.datagrams;
       } else if (error == EAGAIN || error == ENOBUFS) {
         ++counts_.buffer_full;
       } else {
-        ++counts_.refused;
-        counts_.last_error = error;
+        refuse({train.path, train.tos, 0, piece, train.hop_limit}, error);
       }
     }
   }

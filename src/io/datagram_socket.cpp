@@ -48,23 +48,30 @@ IoError bind_error(const net::Endpoint& local, int number) {
 
 }  // namespace
 
-Result<void, IoError> DatagramSocket::configure(std::uint32_t mark, int receive_buffer, int send_buffer) const {
+Result<void, IoError> DatagramSocket::configure(const Settings& settings) const {
   const int fd = fd_.get();
   bool ok = true;
   if (family_ == net::Family::v4) {
+    // Of DF and fragments see `sender`. Where errors are wanted, "too long" must be among them: not with _DONT. _OMIT
+    // keeps the kernel from believing them.
     ok = set_int(fd, IPPROTO_IP, IP_PKTINFO, 1) && set_int(fd, IPPROTO_IP, IP_RECVTOS, 1) &&
-         // The outer packet may be fragmented: what the inner one is told is the business of TUN's MTU.
-         set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
+         set_int(fd, IPPROTO_IP, IP_RECVTTL, 1) && set_int(fd, IPPROTO_IP, IP_TTL, kDefaultHopLimit) &&
+         set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, settings.errors ? IP_PMTUDISC_OMIT : IP_PMTUDISC_DONT) &&
+         (!settings.errors || set_int(fd, IPPROTO_IP, IP_RECVERR, 1));
   } else {
     ok = set_int(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) && set_int(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1) &&
-         set_int(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT);
+         set_int(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1) &&
+         set_int(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, kDefaultHopLimit) &&
+         set_int(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, settings.errors ? IPV6_PMTUDISC_WANT : IPV6_PMTUDISC_DONT) &&
+         (!settings.errors || set_int(fd, IPPROTO_IPV6, IPV6_RECVERR, 1));
   }
   if (!ok) return err(system_error("cannot set a socket's options", errno));
+  const std::uint32_t mark = settings.mark;
   if (mark != 0 && ::setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof mark) < 0) {
     return err(system_error(fmt::format("cannot set the firewall mark {:#x} on a socket", mark), errno));
   }
-  set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, receive_buffer);
-  set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, send_buffer);
+  if (settings.receive_buffer != 0) set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, settings.receive_buffer);
+  set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, settings.send_buffer);
   return {};
 }
 
@@ -76,8 +83,8 @@ Result<DatagramSocket, IoError> DatagramSocket::open_udp(const UdpOptions& optio
         system_error(fmt::format("cannot make an {} UDP socket", family == net::Family::v4 ? "IPv4" : "IPv6"), errno));
   }
   DatagramSocket socket(std::move(fd), family);
-  if (auto set = socket.configure(options.mark, options.receive_buffer, options.send_buffer); !set)
-    return err(set.error());
+  socket.settings_ = {options.mark, options.receive_buffer, options.send_buffer, options.errors};
+  if (auto set = socket.configure(socket.settings_); !set) return err(set.error());
   if (family == net::Family::v6 && !set_int(socket.fd(), IPPROTO_IPV6, IPV6_V6ONLY, 1)) {
     return err(system_error("cannot keep an IPv6 socket to IPv6", errno));
   }
@@ -106,14 +113,97 @@ Result<DatagramSocket, IoError> DatagramSocket::open_raw(const RawOptions& optio
                             errno));
   }
   DatagramSocket socket(std::move(fd), options.family);
-  if (auto set = socket.configure(options.mark, options.receive_buffer, options.send_buffer); !set)
-    return err(set.error());
+  socket.settings_ = {options.mark, options.receive_buffer, options.send_buffer, options.errors};
+  if (auto set = socket.configure(socket.settings_); !set) return err(set.error());
+  if (options.family == net::Family::v6) {
+    const int fd_number = socket.fd();
+    // For ReceivedMessage::ip_header: an IPv6 raw socket gives the headers as ancillary data only.
+    for (const int option : {IPV6_RECVHOPOPTS, IPV6_RECVDSTOPTS, IPV6_RECVRTHDR, kIpv6FlowInfo}) {
+      if (!set_int(fd_number, IPPROTO_IPV6, option, 1))
+        return err(system_error("cannot ask for IPv6 extension headers", errno));
+    }
+  }
   socket.raw_ = true;
+  socket.protocol_ = options.protocol;
   socket.local_ = {net::IpAddress::any(options.family), 0};
   return socket;
 }
 
-int DatagramSocket::send_one(const net::Path& path, std::uint8_t tos, std::span<const ByteView> parts) const {
+Result<DatagramSocket, IoError> DatagramSocket::open_whole(const WholePacketOptions& options) {
+  const bool v4 = options.family == net::Family::v4;
+  FileDescriptor fd(::socket(socket_family(options.family), SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_RAW));
+  if (!fd.valid()) {
+    return err(system_error(fmt::format("cannot make an {} socket for whole packets", v4 ? "IPv4" : "IPv6"), errno));
+  }
+  DatagramSocket socket(std::move(fd), options.family);
+  socket.settings_ = {options.mark, 0, options.send_buffer, false};
+  if (auto set = socket.configure(socket.settings_); !set) return err(set.error());
+  // _PROBE: the interface's MTU counts, not what an ICMP error made the kernel believe. IPV6_FREEBIND: a packet that
+  // passes through keeps a source that is not ours, and routing may ask for it.
+  const bool ok = v4 ? set_int(socket.fd(), IPPROTO_IP, IP_HDRINCL, 1) &&
+                           set_int(socket.fd(), IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE)
+                     : set_int(socket.fd(), IPPROTO_IPV6, IPV6_HDRINCL, 1) &&
+                           set_int(socket.fd(), IPPROTO_IPV6, IPV6_FREEBIND, 1) &&
+                           set_int(socket.fd(), IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
+  if (!ok) return err(system_error("cannot make a socket take whole IP packets", errno));
+  socket.raw_ = true;
+  socket.protocol_ = IPPROTO_RAW;
+  socket.local_ = {net::IpAddress::any(options.family), 0};
+  return socket;
+}
+
+Result<DatagramSocket, IoError> DatagramSocket::sender(bool dont_fragment) const {
+  const bool v4 = family_ == net::Family::v4;
+  FileDescriptor fd(::socket(socket_family(family_), (raw_ ? SOCK_RAW : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC,
+                             raw_ ? protocol_ : 0));
+  if (!fd.valid()) return err(system_error("cannot make a socket to send from", errno));
+  DatagramSocket socket(std::move(fd), family_);
+  socket.settings_ = {settings_.mark, 0, settings_.send_buffer, false};
+  if (auto set = socket.configure(socket.settings_); !set) return err(set.error());
+  const int discover = v4 ? (dont_fragment ? IP_PMTUDISC_PROBE : IP_PMTUDISC_DONT)
+                          : (dont_fragment ? IPV6_PMTUDISC_PROBE : IPV6_PMTUDISC_WANT);
+  if (!set_int(socket.fd(), v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER, discover)) {
+    return err(system_error("cannot choose whether packets may be cut", errno));
+  }
+  socket.raw_ = raw_;
+  socket.protocol_ = protocol_;
+  if (auto bound = socket.bind_beside(*this); !bound) return err(std::move(bound.error()));
+  socket.local_ = local_;
+  if (gso_) socket.gso_ = set_int(socket.fd(), IPPROTO_UDP, UDP_SEGMENT, 0);
+  return socket;
+}
+
+/// Takes the port of `receiver` too, and nothing that comes to it: connected to a loopback port where nobody answers,
+/// this socket is out of the question for every other sender's datagrams and for ICMP errors about them. Messages name
+/// their own destination and source all the same.
+Result<void, IoError> DatagramSocket::bind_beside(const DatagramSocket& receiver) {
+  sockaddr_storage address{};
+  if (!raw_) {
+    if (family_ == net::Family::v6 && !set_int(fd(), IPPROTO_IPV6, IPV6_V6ONLY, 1)) {
+      return err(system_error("cannot keep an IPv6 socket to IPv6", errno));
+    }
+    // On the receiver for this moment only: afterwards the port is refused to anyone else again.
+    (void)set_int(receiver.fd(), SOL_SOCKET, SO_REUSEADDR, 1);
+    (void)set_int(fd(), SOL_SOCKET, SO_REUSEADDR, 1);
+    const socklen_t length = to_sockaddr(receiver.local_, address);
+    const int bound = ::bind(fd(), reinterpret_cast<const sockaddr*>(&address), length);
+    const int number = errno;
+    (void)set_int(receiver.fd(), SOL_SOCKET, SO_REUSEADDR, 0);
+    if (bound < 0) return err(bind_error(receiver.local_, number));
+  }
+  constexpr std::uint16_t kDiscardPort = 9;
+  const auto nobody = receiver.local_.address.is_unspecified()
+                          ? *net::IpAddress::parse(family_ == net::Family::v4 ? "127.0.0.1" : "::1")
+                          : receiver.local_.address;
+  const socklen_t length = to_sockaddr({nobody, raw_ ? std::uint16_t{0} : kDiscardPort}, address);
+  if (::connect(fd(), reinterpret_cast<const sockaddr*>(&address), length) < 0) {
+    return err(system_error("cannot set a sending socket apart (is the loopback interface up?)", errno));
+  }
+  return {};
+}
+
+int DatagramSocket::send_one(const net::Path& path, std::uint8_t tos, std::span<const ByteView> parts,
+                             std::uint8_t hop_limit) const {
   constexpr std::size_t kMaxParts = 4;
   std::array<iovec, kMaxParts> vectors;
   if (parts.size() > kMaxParts || path.remote.address.family() != family_) return EINVAL;
@@ -127,7 +217,7 @@ int DatagramSocket::send_one(const net::Path& path, std::uint8_t tos, std::span<
   message.msg_namelen = to_sockaddr({path.remote.address, raw_ ? std::uint16_t{0} : path.remote.port}, address);
   message.msg_iov = vectors.data();
   message.msg_iovlen = parts.size();
-  write_ancillary(message, control, path.local.address, tos, 0);
+  write_ancillary(message, control, {.source = path.local.address, .tos = tos, .hop_limit = hop_limit});
   for (int attempt = 0;; ++attempt) {
     if (::sendmsg(fd_.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return 0;
     if (errno == EINTR) continue;

@@ -1,9 +1,10 @@
-// DatagramSocket: an unconnected UDP socket, or a raw socket of one IP protocol, that sends and receives batches and
-// knows for each datagram both addresses and the outer TOS octet.
+// DatagramSocket: a UDP socket, a raw socket of one IP protocol, or one for whole IP packets, that sends and receives
+// batches and knows for each datagram both addresses and what of the outer header matters.
 //
-// Unconnected, so that an ICMP error caused by one peer never fails a send to another. Wildcard-bound, so that
-// addresses may come and go; the local address of each datagram comes from the kernel (IP_PKTINFO), and answers leave
-// from it.
+// Wildcard-bound, so that addresses may come and go; the local address of each datagram comes from the kernel
+// (IP_PKTINFO), and answers leave from it. Where ICMP errors are wanted, one socket receives and others send
+// (`sender`): the kernel hands an error to the socket that it would have given the answer to, and lets its next send
+// fail, which then says nothing about that send.
 #pragma once
 
 #include <cstdint>
@@ -27,6 +28,8 @@ struct UdpOptions {
   int receive_buffer = 64 * 1024 * 1024;
   int send_buffer = 4 * 1024 * 1024;
   bool segmentation = true;  // UDP_SEGMENT and UDP_GRO where the kernel has them
+  /// ICMP errors come by `receive_errors` (IP_RECVERR); then send through `sender` sockets only.
+  bool errors = false;
 };
 
 struct RawOptions {
@@ -35,15 +38,29 @@ struct RawOptions {
   std::uint32_t mark = 0;
   int receive_buffer = 64 * 1024 * 1024;
   int send_buffer = 4 * 1024 * 1024;
+  bool errors = false;  // as UdpOptions::errors
+};
+
+struct WholePacketOptions {
+  net::Family family = net::Family::v4;
+  std::uint32_t mark = 0;
+  int send_buffer = 4 * 1024 * 1024;
 };
 
 /// One received message: a datagram, a GRO train of them, or what follows the IP header on a raw socket (port 0).
 struct ReceivedMessage {
   net::Path path;
   std::uint8_t tos = 0;
+  std::uint8_t hop_limit = 0;      // 0 when the kernel did not tell
   std::uint16_t segment_size = 0;  // of a train; 0 for a lone datagram
+  /// Raw sockets: the IP header in front of `bytes` with its options or extension headers, as received. Of fragments
+  /// that the kernel put together it is the whole packet's, as the kernel made it.
+  ByteView ip_header;
   MutableByteView bytes;
 };
+
+/// What the sockets put into the IP header unless a message says otherwise.
+inline constexpr std::uint8_t kDefaultHopLimit = 64;
 
 /// One message to send: `bytes` cut every `segment_size` octets (the last piece may be shorter); 0 for a lone datagram.
 struct OutgoingMessage {
@@ -51,6 +68,17 @@ struct OutgoingMessage {
   std::uint8_t tos = 0;
   std::uint16_t segment_size = 0;
   ByteView bytes;
+  std::uint8_t hop_limit = kDefaultHopLimit;  // 1 or more; a whole packet has its own
+};
+
+/// An ICMP or ICMPv6 error about a datagram that left from the port or protocol of the socket. Nothing in it is
+/// authenticated.
+struct ReceivedError {
+  net::Path path;         // of the datagram: local is ours
+  std::uint16_t mtu = 0;  // of the narrow link, when the datagram was too long for it; else 0
+  std::uint8_t type = 0;
+  std::uint8_t code = 0;
+  ByteView quoted;  // of the datagram's payload, as much as the error holds
 };
 
 /// Buffers for `DatagramSocket::receive`, allocated once. One thread.
@@ -62,6 +90,20 @@ class ReceiveBuffers {
   ~ReceiveBuffers();
   ReceiveBuffers(ReceiveBuffers&&) noexcept;
   ReceiveBuffers& operator=(ReceiveBuffers&&) noexcept;
+
+ private:
+  friend class DatagramSocket;
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// Buffers for `DatagramSocket::receive_errors`, allocated once. One thread.
+class ErrorBuffers {
+ public:
+  ErrorBuffers();
+  ~ErrorBuffers();
+  ErrorBuffers(ErrorBuffers&&) noexcept;
+  ErrorBuffers& operator=(ErrorBuffers&&) noexcept;
 
  private:
   friend class DatagramSocket;
@@ -91,6 +133,8 @@ struct SendCounts {
   std::uint32_t buffer_full = 0;  // datagrams given up because the socket's buffer stayed full
   std::uint32_t unsegmented = 0;  // trains sent piece by piece because the kernel would not segment them
   int last_error = 0;             // errno of the last refusal
+  /// One of the datagrams that were longer than the interface takes (EMSGSIZE; they count as refused).
+  std::optional<OutgoingMessage> too_long;
 };
 
 struct ReceiveOutcome {
@@ -104,6 +148,15 @@ class DatagramSocket {
   /// Refuses a port that anyone else holds, another culvertd included: SO_REUSEADDR and SO_REUSEPORT stay off.
   [[nodiscard]] static Result<DatagramSocket, IoError> open_udp(const UdpOptions& options);
   [[nodiscard]] static Result<DatagramSocket, IoError> open_raw(const RawOptions& options);
+  /// Sends IP packets that bring their header (IP_HDRINCL, IPV6_HDRINCL) and receives nothing. Their source may be any
+  /// address; `path` chooses the route. The kernel sets the total length and the checksum of an IPv4 header, and an
+  /// identification where that is 0 without DF; an IPv6 packet leaves as it is. A packet longer than the interface's
+  /// MTU is refused with EMSGSIZE.
+  [[nodiscard]] static Result<DatagramSocket, IoError> open_whole(const WholePacketOptions& options);
+  /// Another socket on this one's port or protocol, that only sends; no ICMP error about any datagram fails its sends.
+  /// With `dont_fragment` its packets carry DF and are never cut here: longer ones than the interface takes are refused
+  /// with EMSGSIZE, whatever ICMP said of the path (IP_PMTUDISC_PROBE). Without, the kernel cuts them.
+  [[nodiscard]] Result<DatagramSocket, IoError> sender(bool dont_fragment) const;
 
   [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] net::Family family() const { return family_; }
@@ -116,22 +169,37 @@ class DatagramSocket {
   /// skipped.
   [[nodiscard]] ReceiveOutcome receive(ReceiveBuffers& buffers) const;
 
+  /// ICMP errors that wait, at most as many as the buffers hold. Empty when there are none. The views hold until the
+  /// next call with these buffers.
+  [[nodiscard]] std::span<const ReceivedError> receive_errors(ErrorBuffers& buffers) const;
+
   /// Sends all messages in order; waits a few milliseconds when the buffer is full. Peers' paths must be of this
   /// socket's family.
   SendCounts send(std::span<const OutgoingMessage> messages, SendScratch& scratch) const;
 
   /// One datagram, made of `parts` one after the other. Any thread. 0 or an errno.
-  [[nodiscard]] int send_one(const net::Path& path, std::uint8_t tos, std::span<const ByteView> parts) const;
+  [[nodiscard]] int send_one(const net::Path& path, std::uint8_t tos, std::span<const ByteView> parts,
+                             std::uint8_t hop_limit = kDefaultHopLimit) const;
 
  private:
   DatagramSocket(FileDescriptor fd, net::Family family) : fd_(std::move(fd)), family_(family) {}
-  [[nodiscard]] Result<void, IoError> configure(std::uint32_t mark, int receive_buffer, int send_buffer) const;
+  struct Settings {
+    std::uint32_t mark = 0;
+    int receive_buffer = 0;
+    int send_buffer = 0;
+    bool errors = false;
+  };
+  [[nodiscard]] Result<void, IoError> configure(const Settings& settings) const;
+  [[nodiscard]] Result<void, IoError> bind_beside(const DatagramSocket& receiver);
+  [[nodiscard]] bool read_message(std::size_t slot, ReceiveBuffers& buffers, ReceivedMessage& out) const;
   class Sender;
 
   FileDescriptor fd_;
   net::Family family_;
   net::Endpoint local_;
+  Settings settings_;
   bool raw_ = false;
+  std::uint8_t protocol_ = 0;  // of a raw socket
   bool gso_ = false;
   bool gro_ = false;
 };

@@ -182,6 +182,86 @@ TEST_P(Datagram, SendOneJoinsItsParts) {
 INSTANTIATE_TEST_SUITE_P(Families, Datagram, ::testing::Values(Family::v4, Family::v6),
                          [](const auto& one) { return one.param == Family::v4 ? "v4" : "v6"; });
 
+// A wildcard socket with its senders, as the data path has them.
+TEST(DatagramSocket, SendersShareThePortAndTakeNothing) {
+  auto ns = testing::NetworkNamespace::create();
+  if (!ns) GTEST_SKIP() << testing::kNeedsRoot;
+  ns->run([] {
+    for (const Family family : {Family::v4, Family::v6}) {
+      UdpOptions options;
+      options.local = {IpAddress::any(family), 4500};
+      options.errors = true;
+      const auto receiver = DatagramSocket::open_udp(options);
+      ASSERT_TRUE(receiver) << receiver.error().text;
+      const auto cutting = receiver->sender(false);
+      const auto whole = receiver->sender(true);
+      ASSERT_TRUE(cutting && whole) << (cutting ? whole.error().text : cutting.error().text);
+      EXPECT_TRUE(whole->sends_trains());
+      EXPECT_FALSE(DatagramSocket::open_udp(options)) << "the port stays ours alone";
+      const auto peer = open_udp(loopback(family));
+      const Endpoint here{loopback(family).address, 4500};
+      SendScratch scratch;
+      ReceiveBuffers buffers(8);
+      const Bytes payload = numbered(64);
+      for (const DatagramSocket* sender : {&*cutting, &*whole}) {
+        const OutgoingMessage message{.path = {here, peer.local()}, .tos = 0xb8, .bytes = payload, .hop_limit = 17};
+        EXPECT_EQ(sender->send(std::span(&message, 1), scratch).datagrams, 1U);
+        ASSERT_TRUE(wait_readable(peer));
+        const auto outcome = peer.receive(buffers);
+        ASSERT_EQ(outcome.messages.size(), 1U);
+        EXPECT_EQ(outcome.messages[0].path.remote, here);
+        EXPECT_EQ(outcome.messages[0].hop_limit, 17);
+        EXPECT_EQ(outcome.messages[0].tos, 0xb8);
+        // What comes back goes to the receiver, whoever sent.
+        const OutgoingMessage back{.path = {peer.local(), here}, .bytes = payload};
+        EXPECT_EQ(peer.send(std::span(&back, 1), scratch).datagrams, 1U);
+        ASSERT_TRUE(wait_readable(*receiver));
+        EXPECT_EQ(receiver->receive(buffers).messages.size(), 1U);
+        EXPECT_EQ(sender->receive(buffers).messages.size(), 0U);
+      }
+    }
+  });
+}
+
+// An error that one peer's host sends back is told once, with what it quotes, and costs no send to anyone.
+TEST(DatagramSocket, AnErrorComesToTheReceiverAndFailsNoSend) {
+  auto ns = testing::NetworkNamespace::create();
+  if (!ns) GTEST_SKIP() << testing::kNeedsRoot;
+  ns->run([] {
+    for (const Family family : {Family::v4, Family::v6}) {
+      UdpOptions options;
+      options.local = {IpAddress::any(family), 4500};
+      options.errors = true;
+      const auto receiver = DatagramSocket::open_udp(options);
+      ASSERT_TRUE(receiver) << receiver.error().text;
+      const auto sender = receiver->sender(true);
+      ASSERT_TRUE(sender) << sender.error().text;
+      const auto peer = open_udp(loopback(family));
+      const Endpoint here{loopback(family).address, 4500};
+      const Endpoint closed{loopback(family).address, 4999};
+      const Bytes payload = numbered(64);
+      std::vector<OutgoingMessage> messages;
+      for (int i = 0; i < 20; ++i) {
+        messages.push_back({.path = {here, closed}, .bytes = payload});
+        messages.push_back({.path = {here, peer.local()}, .bytes = payload});
+      }
+      SendScratch scratch;
+      const SendCounts counts = sender->send(messages, scratch);
+      EXPECT_EQ(counts.refused, 0U);
+      EXPECT_EQ(counts.datagrams, 40U);
+      EXPECT_EQ(counts.system_calls, 1U) << "none failed even once";
+      pollfd failing{receiver->fd(), 0, 0};
+      ASSERT_EQ(::poll(&failing, 1, 3000), 1);
+      ErrorBuffers buffers;
+      const auto errors = receiver->receive_errors(buffers);
+      ASSERT_FALSE(errors.empty());
+      EXPECT_EQ(errors[0].path, (net::Path{here, closed}));
+      EXPECT_EQ(errors[0].mtu, 0);
+      EXPECT_TRUE(equal(errors[0].quoted, payload));
+    }
+  });
+}
+
 TEST(DatagramSocket, ForeignAddressIsRefusedByName) {
   UdpOptions options;
   options.local = {*IpAddress::parse("192.0.2.77"), 0};
