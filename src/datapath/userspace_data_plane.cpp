@@ -12,6 +12,7 @@
 #include "datapath/shared.hpp"
 #include "datapath/worker.hpp"
 #include "io/clock.hpp"
+#include "ipsec/sa.hpp"
 #include "model/proposal.hpp"
 
 namespace culvert::datapath {
@@ -196,9 +197,8 @@ void UserspaceDataPlane::release_spi(model::Spi spi) { state_->spis.release(spi)
 
 Result<void, ipsec::DataPlaneError> UserspaceDataPlane::install(model::ChildSaParams params) {
   const auto suite = model::packet_suite(params.protocol, params.suite);
-  if (!suite || params.mode != model::Mode::tunnel || !state_->suite_works(*suite)) {
-    return err(ipsec::DataPlaneError::unsupported_suite);
-  }
+  if (!suite || !state_->suite_works(*suite)) return err(ipsec::DataPlaneError::unsupported_suite);
+  if (!ipsec::goes_together(params)) return err(ipsec::DataPlaneError::unsupported_mode);
   const crypto::SuiteSizes sizes = crypto::sizes_of(*suite);
   for (const model::SaKeys* keys : {&params.inbound, &params.outbound}) {
     if (keys->encryption.size() != sizes.encryption_key || keys->integrity.size() != sizes.integrity_key) {

@@ -121,6 +121,8 @@ using DataPlaneEvent = std::variant<Acquire, SaExpired, InboundActivity, Nothing
 
 enum class DataPlaneError : std::uint8_t {
   unsupported_suite,  // no backend has the algorithm
+  unsupported_mode,   // protocol, mode, encapsulation and selectors do not go together: AH in UDP, BEET with a range,
+                      // ...
   no_free_spi,        // all slots in use, or the given SPI is
   unknown_sa,
   overloaded  // the command queue to the workers is full

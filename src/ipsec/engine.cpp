@@ -85,9 +85,7 @@ void Engine::remove(model::ChildSaId child, Duration linger, Instant now) {
 
 void Engine::update_path(model::ChildSaId child, const net::Path& path, model::Encapsulation encapsulation) {
   SaPair* const pair = state_->sad.find(child);
-  if (pair == nullptr) return;
-  pair->params.path = path;
-  pair->params.encapsulation = encapsulation;
+  if (pair != nullptr) pair->move_to(path, encapsulation);
 }
 
 void Engine::grant_sequence(model::ChildSaId child, std::uint64_t granted) {

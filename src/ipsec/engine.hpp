@@ -69,8 +69,7 @@ class Engine {
 
   // Commands: what DataPlane asks for, on the engine's own thread.
 
-  /// As DataPlane::install. Every mode but tunnel is refused with `unsupported_suite`. The inbound SPI must come from a
-  /// SpiAllocator with this engine's layout.
+  /// As DataPlane::install. The inbound SPI must come from a SpiAllocator with this engine's layout.
   [[nodiscard]] Result<void, DataPlaneError> install(model::ChildSaParams params, Instant now);
   void use_outbound(model::ChildSaId child);
   void remove(model::ChildSaId child, Duration linger, Instant now);

@@ -431,8 +431,38 @@ TEST(Engine, TellsWhenNothingComesBack) {  // RFC 7296 2.4
 TEST(Engine, RefusesWhatItCannotCarry) {
   TwoEngines pair;
   auto [a, b] = pair.make_pair(1, {});
-  a.mode = model::Mode::transport;
-  EXPECT_EQ(pair.alice.install(std::move(a), pair.now).error(), DataPlaneError::unsupported_suite);
+  // BEET has one inner address on each side; AH travels neither in UDP nor with a cipher; GMAC as integrity is AH's.
+  const auto refused = [&](auto change, DataPlaneError why) {
+    auto [mine, theirs] = pair.make_pair(1, {});
+    change(mine);
+    const auto result = pair.alice.install(std::move(mine), pair.now);
+    return !result && result.error() == why;
+  };
+  constexpr auto kMode = DataPlaneError::unsupported_mode;
+  EXPECT_TRUE(refused([](auto& params) { params.mode = model::Mode::beet; }, kMode));
+  EXPECT_TRUE(refused(
+      [](auto& params) {
+        params.protocol = model::ProtocolId::ah;
+        params.suite = {
+            .encryption = model::EncryptionId::null, .key_bits = 0, .integrity = model::IntegrityId::hmac_sha2_256_128};
+      },
+      kMode));
+  EXPECT_TRUE(refused(
+      [](auto& params) {
+        params.protocol = model::ProtocolId::ah;
+        params.encapsulation = model::Encapsulation::none;
+        params.suite.esn = model::EsnId::no_esn;
+      },
+      DataPlaneError::unsupported_suite));
+  EXPECT_TRUE(refused(
+      [](auto& params) {
+        params.suite = {.encryption = model::EncryptionId::null,
+                        .key_bits = 0,
+                        .integrity = model::IntegrityId::aes_128_gmac,
+                        .esn = model::EsnId::no_esn};
+      },
+      DataPlaneError::unsupported_suite));
+  EXPECT_TRUE(refused([](auto& params) { params.path.local.address = address("2001:db8::1"); }, kMode));
   b.suite.encryption = model::EncryptionId::triple_des;
   EXPECT_EQ(pair.bob.install(std::move(b), pair.now).error(), DataPlaneError::unsupported_suite);
   auto [c, d] = pair.make_pair(2, {});

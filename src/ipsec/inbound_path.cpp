@@ -1,5 +1,8 @@
 #include "ipsec/inbound_path.hpp"
 
+#include <algorithm>
+#include <utility>
+
 #include "ipsec/ecn.hpp"
 #include "ipsec/spd.hpp"
 #include "net/header_writer.hpp"
@@ -9,6 +12,7 @@
 namespace culvert::ipsec {
 namespace {
 
+constexpr auto kAh = static_cast<std::uint8_t>(net::IpProtocol::ah);
 constexpr std::uint8_t kKeepalive = 0xff;
 constexpr std::size_t kNonEspMarkerSize = 4;
 constexpr Duration kEventInterval = std::chrono::seconds(1);
@@ -71,21 +75,51 @@ void InboundPath::sort(const WireInput& input, MutableByteView segment, Instant 
       return sink.ike_message(input.path, segment.subspan(kNonEspMarkerSize));
     }
   }
-  enqueue(input, segment, now, sink);
+  if (input.encapsulation == model::Encapsulation::none && input.protocol == kAh) {
+    enqueue_ah(input, segment, nullptr, now);
+  } else {
+    enqueue(input, segment, nullptr, now);
+  }
+  if (batch_.full()) finish_batch(now, sink);
 }
 
-// Stages 2 and 3: find, check.
-void InboundPath::enqueue(const WireInput& input, MutableByteView packet, Instant now, InboundSink& sink) {
-  if (packet.size() < kEspHeaderSize) return drops_.count(DropReason::esp_truncated);
-  const std::uint32_t spi = load_be32(packet.data());
-  // RFC 4303 2.1: 0 to 255 are reserved.
-  if (spi <= 255) return drops_.count(DropReason::spi_reserved);
+// Stage 2: find.
+SaPair* InboundPath::find(std::uint32_t spi, bool ah, const WireInput& input, Instant now) {
+  // RFC 4303 2.1, RFC 4302 2.4: 0 to 255 are reserved.
+  if (spi <= 255) {
+    drops_.count(DropReason::spi_reserved);
+    return nullptr;
+  }
   SaPair* const sa = sad_.find_inbound(spi);
   if (sa == nullptr) {
     // RFC 4301 5.2: no SA, no packet.
     if (unknown_spi_hints_.allow(now)) events_.push(UnknownSpi{model::Spi{spi}, input.path});
-    return drops_.count(DropReason::spi_unknown);
+    drops_.count(DropReason::spi_unknown);
+    return nullptr;
   }
+  // RFC 4301 4.1: an SA is for ESP or for AH.
+  if (sa->inbound.ah != ah) {
+    drops_.count(DropReason::protocol_mismatch);
+    return nullptr;
+  }
+  return sa;
+}
+
+// RFC 4303 3.4.3, RFC 4302 3.4.3: duplicates are refused before the work of opening them, by a window that is not
+// touched yet.
+std::optional<std::uint64_t> InboundPath::check_replay(SaPair& sa, std::uint32_t low) {
+  const auto sequence = sa.inbound.window.infer(low);
+  const ReplayWindow::Verdict verdict = sequence ? sa.inbound.window.check(*sequence) : ReplayWindow::Verdict::too_old;
+  if (verdict == ReplayWindow::Verdict::fresh) return sequence;
+  count_replay(sa, verdict);
+  return std::nullopt;
+}
+
+// Stages 2 and 3 of ESP. There is room in the batch.
+void InboundPath::enqueue(const WireInput& input, MutableByteView packet, const Nested* nested, Instant now) {
+  if (packet.size() < kEspHeaderSize) return drops_.count(DropReason::esp_truncated);
+  SaPair* const sa = find(load_be32(packet.data()), false, input, now);
+  if (sa == nullptr) return;
   InboundSa& in = sa->inbound;
   const EspLayout& layout = in.layout;
   const std::size_t frame = layout.head() + layout.icv;
@@ -94,15 +128,10 @@ void InboundPath::enqueue(const WireInput& input, MutableByteView packet, Instan
   // RFC 4303 2.4: the trailer ends on a 4-octet boundary and, where the cipher has blocks, on one of those.
   if (text_length % layout.alignment != 0) return drops_.count(DropReason::esp_misaligned);
 
-  // RFC 4303 3.4.3: duplicates are refused before the work of opening them, by a window that is not touched yet.
-  const auto sequence = in.window.infer(load_be32(packet.data() + 4));
-  if (!sequence) return count_replay(*sa, ReplayWindow::Verdict::too_old);
-  const ReplayWindow::Verdict verdict = in.window.check(*sequence);
-  if (verdict != ReplayWindow::Verdict::fresh) return count_replay(*sa, verdict);
-
-  items_[batch_.size()] = {sa, &input, packet, *sequence};
+  const auto sequence = check_replay(*sa, load_be32(packet.data() + 4));
+  if (!sequence) return;
+  items_[batch_.size()] = {sa, &input, packet, *sequence, nested};
   batch_.add(in, packet.data(), text_length, *sequence);
-  if (batch_.full()) finish_batch(now, sink);
 }
 
 void InboundPath::count_replay(SaPair& sa, ReplayWindow::Verdict verdict) {
@@ -110,9 +139,26 @@ void InboundPath::count_replay(SaPair& sa, ReplayWindow::Verdict verdict) {
   drops_.count(verdict == ReplayWindow::Verdict::replayed ? DropReason::replayed : DropReason::replay_too_old);
 }
 
-// Stages 4 to 8 for all that waits.
+// Stages 4 to 8 for all that waits, and for what comes out of it to go through the path once more.
 void InboundPath::finish_batch(Instant now, InboundSink& sink) {
-  if (batch_.size() == 0) return;
+  while (batch_.size() != 0) {
+    open_batch(now);
+    if (!delivery_.empty()) sink.deliver(delivery_);
+    delivery_.clear();
+    built_.clear();
+    covered_.clear();
+    nested_ = std::exchange(pending_, {});
+    for (const Nested& packet : nested_) {
+      if (packet.protocol == kAh) {
+        enqueue_ah(*packet.input, packet.packet, &packet, now);
+      } else {
+        enqueue(*packet.input, packet.packet, &packet, now);
+      }
+    }
+  }
+}
+
+void InboundPath::open_batch(Instant now) {
   batch_.open();
   for (std::size_t i = 0; i < batch_.size(); ++i) {
     const Item& item = items_[i];
@@ -127,16 +173,15 @@ void InboundPath::finish_batch(Instant now, InboundSink& sink) {
       drops_.count(inner.error());
       continue;
     }
+    if (inner->packet.empty()) continue;
     if (options_.coalesce) {
-      coalescer_.add(inner->packet, inner->info, item.input->bytes.data(), delivery_);
+      coalescer_.add(inner->packet, inner->info, inner->buffer, delivery_);
     } else {
       delivery_.push_back({inner->packet, {}});
     }
   }
   coalescer_.finish(delivery_);
   batch_.clear();
-  if (!delivery_.empty()) sink.deliver(delivery_);
-  delivery_.clear();
 }
 
 // Stage 5: admit.
@@ -149,7 +194,9 @@ bool InboundPath::admit(const Item& item, Instant now) {
     count_replay(*item.sa, verdict);
     return false;
   }
-  const bool admitted = in.meter.admit(1, inner_length(in.layout, item.packet).value_or(0));
+  const std::size_t octets =
+      item.ah_size != 0 ? item.packet.size() - item.ah_size : inner_length(in.layout, item.packet).value_or(0);
+  const bool admitted = in.meter.admit(1, octets);
   if (in.meter.news() != ExpiryNews::none) item.sa->tell_expiry(events_);
   if (!admitted) {
     drops_.count(DropReason::lifetime_over);
@@ -177,35 +224,54 @@ void InboundPath::note_traffic(const Item& item, bool newest, Instant now) {
 
 // Stages 6 and 7: unwrap, match.
 auto InboundPath::unwrap(const Item& item) -> Result<Decapsulated, DropReason> {
-  const EspLayout& layout = item.sa->inbound.layout;
-  const MutableByteView text = text_of(layout, item.packet);
-  const auto next_header = static_cast<net::IpProtocol>(text[text.size() - 1]);
-  const auto length = inner_length(layout, item.packet);
-  if (!length) return err(DropReason::bad_padding);
-  const MutableByteView padding = text.subspan(*length, text.size() - kEspTrailerSize - *length);
-  if (!padding_is_right(padding)) return err(DropReason::bad_padding);
-
+  const InboundSa& in = item.sa->inbound;
+  MutableByteView payload;
+  std::uint8_t next_header = 0;
+  if (in.ah) {
+    payload = item.packet.subspan(item.ah_size);
+    next_header = item.packet[0];
+  } else {
+    const MutableByteView text = text_of(in.layout, item.packet);
+    const auto length = inner_length(in.layout, item.packet);
+    if (!length) return err(DropReason::bad_padding);
+    const MutableByteView padding = text.subspan(*length, text.size() - kEspTrailerSize - *length);
+    if (!padding_is_right(padding)) return err(DropReason::bad_padding);
+    payload = text.first(*length);
+    next_header = text[text.size() - 1];
+  }
   // RFC 4303 2.6: next header 59 is a dummy packet, to be dropped without prejudice.
-  if (next_header == net::IpProtocol::no_next) return err(DropReason::dummy);
-  if (next_header != net::IpProtocol::ipv4 && next_header != net::IpProtocol::ipv6) {
+  if (next_header == static_cast<std::uint8_t>(net::IpProtocol::no_next)) return err(DropReason::dummy);
+  if (in.in_place) return unwrap_tunnel(item, payload, next_header);
+  return item.sa->params.mode == model::Mode::beet ? unwrap_beet(item, payload, next_header)
+                                                   : unwrap_transport(item, payload, next_header);
+}
+
+auto InboundPath::unwrap_tunnel(const Item& item, MutableByteView payload, std::uint8_t next_header)
+    -> Result<Decapsulated, DropReason> {
+  const auto protocol = static_cast<net::IpProtocol>(next_header);
+  if (protocol != net::IpProtocol::ipv4 && protocol != net::IpProtocol::ipv6) {
     return err(DropReason::bad_next_header);
   }
-  const auto info = net::parse_packet(text.first(*length));
+  const auto info = net::parse_packet(payload);
   if (!info) return err(DropReason::decapsulated_malformed);
-  if ((info->family == net::Family::v4) != (next_header == net::IpProtocol::ipv4)) {
+  if ((info->family == net::Family::v4) != (protocol == net::IpProtocol::ipv4)) {
     return err(DropReason::bad_next_header);
   }
   // RFC 4303 2.7: what follows the inner packet's own length is traffic flow confidentiality padding.
-  const MutableByteView inner = text.first(info->total_length);
-
-  // RFC 4301 5.2: the packet must be one that this SA was negotiated for.
-  if (!selectors_match(item.sa->params.remote, item.sa->params.local, *info)) {
-    return err(DropReason::selector_mismatch);
-  }
+  const MutableByteView inner = payload.first(info->total_length);
+  if (!matches(item, *info)) return err(DropReason::selector_mismatch);
   const auto tos = decapsulated_tos(info->tos, item.input->tos, item.sa->params.treatment.outer.dscp_inward);
   if (!tos) return err(DropReason::ecn_not_capable);
   if (*tos != info->tos) net::set_tos(inner, *tos);
-  return Decapsulated{inner, *info};
+  return Decapsulated{inner, *info, item.input->bytes.data()};
+}
+
+// RFC 4301 5.2: the packet must be one that this SA was negotiated for; with SAs inside each other, each of them.
+bool InboundPath::matches(const Item& item, const net::PacketInfo& info) {
+  const auto allows = [&info](const SaPair& sa) { return selectors_match(sa.params.remote, sa.params.local, info); };
+  if (!allows(*item.sa)) return false;
+  return item.nested == nullptr ||
+         std::ranges::all_of(item.nested->unmatched, [&](const SaPair* outer) { return allows(*outer); });
 }
 
 }  // namespace culvert::ipsec

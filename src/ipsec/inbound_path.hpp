@@ -1,20 +1,23 @@
-// InboundPath: a received packet's way out of ESP (RFC 4301 5.2, RFC 4303 3.4).
+// InboundPath: a received packet's way out of ESP and AH (RFC 4301 5.2, RFC 4303 3.4, RFC 4302 3.4).
 //
-//   1 sort        keepalive, IKE or ESP (RFC 3948 2)
+//   1 sort        keepalive, IKE, ESP (RFC 3948 2) or AH
 //   2 find        the SA by its SPI
-//   3 check       lengths, then the replay window
+//   3 check       lengths, then the replay window; for AH what its ICV covers of the headers
 //   4 open        all packets of the batch, gathered by SA
 //   5 admit       replay window again, now moved; lifetime; the peer's address
-//   6 unwrap      padding, next header, the inner packet's headers, ECN
+//   6 unwrap      padding, next header, the inner packet's headers, ECN; in transport and BEET mode a packet made anew,
+//                 in inbound_wrapped.cpp, or another ESP or AH, which goes back to stage 2
 //   7 match       the SA's selectors
 //   8 deliver     to TUN, TCP segments joined to super-packets where it takes them
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
+#include "ipsec/arena.hpp"
 #include "ipsec/drop_reason.hpp"
 #include "ipsec/engine.hpp"
 #include "ipsec/event_queue.hpp"
@@ -35,26 +38,53 @@ class InboundPath {
   [[nodiscard]] bool take_sending_changed();
 
  private:
+  // What came out of an SA in transport mode and is ESP or AH again.
+  struct Nested {
+    const WireInput* input = nullptr;
+    Bytes headers;           // as if it had come with these
+    MutableByteView packet;  // in the input's buffer
+    std::uint8_t protocol = 0;
+    // The SAs whose selectors do not name ESP or AH and so have to match what comes out in the end.
+    std::vector<const SaPair*> unmatched;
+    unsigned depth = 0;
+  };
   // One packet between stages 3 and 8.
   struct Item {
     SaPair* sa = nullptr;
     const WireInput* input = nullptr;
     MutableByteView packet;
     std::uint64_t sequence = 0;
+    const Nested* nested = nullptr;
+    std::uint16_t ah_size = 0;  // octets of AH in front; 0: it is ESP
+    [[nodiscard]] ByteView headers() const { return nested != nullptr ? ByteView(nested->headers) : input->ip_header; }
   };
 
   void sort(const WireInput& input, MutableByteView segment, Instant now, InboundSink& sink);
-  void enqueue(const WireInput& input, MutableByteView packet, Instant now, InboundSink& sink);
+  void enqueue(const WireInput& input, MutableByteView packet, const Nested* nested, Instant now);
+  void enqueue_ah(const WireInput& input, MutableByteView packet, const Nested* nested, Instant now);
+  [[nodiscard]] SaPair* find(std::uint32_t spi, bool ah, const WireInput& input, Instant now);
+  [[nodiscard]] std::optional<std::uint64_t> check_replay(SaPair& sa, std::uint32_t low);
+  void open_batch(Instant now);
   void finish_batch(Instant now, InboundSink& sink);
   [[nodiscard]] bool admit(const Item& item, Instant now);
   void note_traffic(const Item& item, bool newest, Instant now);
   // An inner packet on its way to TUN. The facts are those before the ECN field was merged.
   struct Decapsulated {
-    MutableByteView packet;
+    MutableByteView packet;  // empty: it waits to go through the path again
     net::PacketInfo info;
+    const void* buffer = nullptr;  // what it lies in
   };
   /// The inner packet, ECN merged and selectors checked, or why there is none.
   [[nodiscard]] Result<Decapsulated, DropReason> unwrap(const Item& item);
+  [[nodiscard]] Result<Decapsulated, DropReason> unwrap_tunnel(const Item& item, MutableByteView payload,
+                                                               std::uint8_t next_header);
+  [[nodiscard]] Result<Decapsulated, DropReason> unwrap_transport(const Item& item, MutableByteView payload,
+                                                                  std::uint8_t next_header);
+  [[nodiscard]] Result<Decapsulated, DropReason> unwrap_beet(const Item& item, MutableByteView payload,
+                                                             std::uint8_t next_header);
+  [[nodiscard]] static bool matches(const Item& item, const net::PacketInfo& info);
+  [[nodiscard]] Result<Decapsulated, DropReason> nest(const Item& item, ByteView headers, MutableByteView payload,
+                                                      std::uint8_t next_header);
   void count_replay(SaPair& sa, ReplayWindow::Verdict verdict);
 
   const EngineOptions& options_;
@@ -64,6 +94,10 @@ class InboundPath {
   RateLimit unknown_spi_hints_{8};
   bool sending_changed_ = false;
 
+  Arena covered_;  // what the ICVs of AH packets cover of their headers
+  Arena built_;    // packets of transport and BEET mode
+  std::vector<Nested> pending_;
+  std::vector<Nested> nested_;  // those of the batch
   JobBatch<InboundSa> batch_;
   std::array<Item, JobBatch<InboundSa>::kCapacity> items_;
   TcpCoalescer coalescer_;

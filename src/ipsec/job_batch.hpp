@@ -23,7 +23,11 @@ class JobBatch {
 
   /// Adds the packet at `packet`; the batch must not be full.
   void add(Sa& sa, std::uint8_t* packet, std::size_t text_length, std::uint64_t sequence) {
-    job_[size_] = make_esp_job(sa.layout, packet, text_length, sequence, scratch_[size_]);
+    add(sa, make_esp_job(sa.layout, packet, text_length, sequence, scratch_[size_]));
+  }
+  /// Likewise for a job made elsewhere.
+  void add(Sa& sa, const crypto::PacketJob& job) {
+    job_[size_] = job;
     sa_[size_] = &sa;
     mixed_ |= sa_[0] != &sa;
     ++size_;

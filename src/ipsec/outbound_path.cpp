@@ -116,28 +116,41 @@ void OutboundPath::send_waiting(Instant now, OutboundSink& sink) {
 void OutboundPath::protect(const InnerPacket& packet, const net::PacketInfo& info, SaPair& sa, OutboundSink& sink) {
   const auto plan = Segmenter::make(packet, info);
   if (!plan) return drops_.count(plan.error());
+  if (sa.outbound.framing != Framing::esp_tunnel) return protect_wrapped(packet, info, sa, *plan, sink);
   const EspLayout& layout = sa.outbound.layout;
   if (layout.sealed(plan->length(0)) > options_.max_train_bytes) return drops_.count(DropReason::too_long);
   const auto first = take_numbers(sa, *plan);
   if (!first) return;
 
-  const model::OuterHeader& outer = sa.params.treatment.outer;
-  const std::uint8_t tos = outer_tos(info.tos, outer);
-  const bool dont_fragment = outer_dont_fragment(info.family == net::Family::v6, info.dont_fragment, outer);
+  const OuterFields outer = outer_fields(sa, info);
   const auto next_header =
       static_cast<std::uint8_t>(info.family == net::Family::v4 ? net::IpProtocol::ipv4 : net::IpProtocol::ipv6);
   for (std::uint32_t i = 0; i < plan->count(); ++i) {
     const std::size_t length = layout.sealed(plan->length(i));
-    if (batch_.full() || region_used_ + length > region_.size()) flush(sink);
-    if (region_.empty()) {
-      region_ = sink.region();
-      CHECK(region_.size() >= kMinWireRegion);
-    }
-    std::uint8_t* const at = region_.data() + region_used_;
-    region_used_ += length;
+    std::uint8_t* const at = reserve(length, 0, sink);
     frame(*plan, i, next_header, *first + i, sa, at);
-    add_to_train(sa, tos, dont_fragment, at, length);
+    add_to_train(sa, outer, at, length);
   }
+}
+
+OutboundPath::OuterFields OutboundPath::outer_fields(const SaPair& sa, const net::PacketInfo& info) {
+  const model::OuterHeader& outer = sa.params.treatment.outer;
+  return {.tos = outer_tos(info.tos, outer),
+          .hop_limit = outer.hop_limit,
+          .dont_fragment = outer_dont_fragment(info.family == net::Family::v6, info.dont_fragment, outer)};
+}
+
+// Room for a packet, with `in_front` octets before it that may be written to if they are given back as they were.
+std::uint8_t* OutboundPath::reserve(std::size_t length, std::size_t in_front, OutboundSink& sink) {
+  if (batch_.full() || region_used_ + length > region_.size()) flush(sink);
+  if (region_.empty()) {
+    region_ = sink.region();
+    CHECK(region_.size() >= kMinWireRegion);
+  }
+  if (region_used_ < in_front) region_used_ = in_front;
+  std::uint8_t* const at = region_.data() + region_used_;
+  region_used_ += length;
+  return at;
 }
 
 // Stage 4: number. A super-packet goes as a whole or not at all.
@@ -182,6 +195,13 @@ void OutboundPath::tell_expiry(SaPair& sa) {
 // Stage 5: frame.
 void OutboundPath::frame(const Segmenter& plan, std::uint32_t index, std::uint8_t next_header, std::uint64_t sequence,
                          SaPair& sa, std::uint8_t* at) {
+  plan.write(index, at + sa.outbound.layout.head());
+  frame_esp_around(at, plan.length(index), next_header, sequence, sa);
+}
+
+// ESP around `length` octets that stand behind room for its header and IV.
+void OutboundPath::frame_esp_around(std::uint8_t* at, std::size_t length, std::uint8_t next_header,
+                                    std::uint64_t sequence, SaPair& sa) {
   const EspLayout& layout = sa.outbound.layout;
   store_be32(at, sa.outbound.spi);
   store_be32(at + 4, static_cast<std::uint32_t>(sequence));
@@ -191,13 +211,10 @@ void OutboundPath::frame(const Segmenter& plan, std::uint32_t index, std::uint8_
   } else if (layout.iv != 0) {
     store_be64(iv, sequence);
   }
-  std::uint8_t* const inner = iv + layout.iv;
-  const std::size_t length = plan.length(index);
   const std::size_t padded = layout.padded(length);
-  plan.write(index, inner);
   // RFC 4303 2.4: padding octets count 1, 2, 3, ...
   const std::size_t padding = padded - length - kEspTrailerSize;
-  std::uint8_t* const pad = inner + length;
+  std::uint8_t* const pad = iv + layout.iv + length;
   for (std::size_t i = 0; i < padding; ++i) pad[i] = static_cast<std::uint8_t>(i + 1);
   pad[padding] = static_cast<std::uint8_t>(padding);
   pad[padding + 1] = next_header;
@@ -206,11 +223,11 @@ void OutboundPath::frame(const Segmenter& plan, std::uint32_t index, std::uint8_
 }
 
 // Part of stage 7. A shorter packet may only end a train, so it closes it.
-void OutboundPath::add_to_train(const SaPair& sa, std::uint8_t tos, bool dont_fragment, std::uint8_t* at,
-                                std::size_t length) {
+void OutboundPath::add_to_train(const SaPair& sa, const OuterFields& outer, std::uint8_t* at, std::size_t length) {
   if (train_open_) {
     WireTrain& train = trains_.back();
-    if (train_sa_ == &sa && train.tos == tos && train.dont_fragment == dont_fragment && length <= train.segment_size &&
+    const bool behind = train.bytes.data() + train.bytes.size() == at;
+    if (train_sa_ == &sa && behind && train_fields_ == outer && length <= train.segment_size &&
         train.bytes.size() + length <= options_.max_train_bytes &&
         train.bytes.size() < std::size_t{train.segment_size} * options_.max_train_segments) {
       train.bytes = {train.bytes.data(), train.bytes.size() + length};
@@ -220,11 +237,14 @@ void OutboundPath::add_to_train(const SaPair& sa, std::uint8_t tos, bool dont_fr
   }
   trains_.push_back({.path = sa.params.path,
                      .encapsulation = sa.params.encapsulation,
-                     .tos = tos,
-                     .dont_fragment = dont_fragment,
+                     .with_ip_header = outer.whole_packet,
+                     .hop_limit = outer.hop_limit,
+                     .tos = outer.tos,
+                     .dont_fragment = outer.dont_fragment,
                      .segment_size = static_cast<std::uint16_t>(length),
                      .bytes = {at, length}});
   train_sa_ = &sa;
+  train_fields_ = outer;
   train_open_ = true;
 }
 
@@ -234,6 +254,7 @@ void OutboundPath::flush(OutboundSink& sink) {
   batch_.seal();
   sink.send(trains_);
   batch_.clear();
+  covered_.clear();
   trains_.clear();
   train_sa_ = nullptr;
   train_open_ = false;

@@ -1,10 +1,11 @@
-// OutboundPath: an inner packet's way into ESP (RFC 4301 5.1).
+// OutboundPath: an inner packet's way into ESP or AH (RFC 4301 5.1).
 //
 //   1 classify    read the headers, some packets ahead
 //   2 decide      SPD verdict and SA, by the flow cache where it knows the flow
 //   3 segment     plan the packets that a super-packet stands for
 //   4 number      count against the lifetime, take the sequence numbers of all segments at once
-//   5 frame       ESP header, IV, inner packet and trailer straight into the send region
+//   5 frame       ESP header, IV, inner packet and trailer straight into the send region; every mode but ESP in tunnel
+//                 mode by way of a Wrapping, in outbound_wrapped.cpp
 //   6 seal        all framed packets, gathered by SA
 //   7 send        trains of equal packets
 #pragma once
@@ -15,7 +16,9 @@
 #include <vector>
 
 #include "ipsec/acquire_queue.hpp"
+#include "ipsec/arena.hpp"
 #include "ipsec/drop_reason.hpp"
+#include "ipsec/encapsulation.hpp"
 #include "ipsec/engine.hpp"
 #include "ipsec/event_queue.hpp"
 #include "ipsec/flow_cache.hpp"
@@ -60,7 +63,27 @@ class OutboundPath {
   void watch_sequence(SaPair& sa, std::uint32_t count, bool taken);
   void frame(const Segmenter& plan, std::uint32_t index, std::uint8_t next_header, std::uint64_t sequence, SaPair& sa,
              std::uint8_t* at);
-  void add_to_train(const SaPair& sa, std::uint8_t tos, bool dont_fragment, std::uint8_t* at, std::size_t length);
+  // What a train's packets have in common besides their SA.
+  struct OuterFields {
+    std::uint8_t tos = 0;
+    std::uint8_t hop_limit = 64;
+    bool dont_fragment = false;
+    bool whole_packet = false;  // the others stand in its own header
+    friend bool operator==(const OuterFields&, const OuterFields&) = default;
+  };
+  [[nodiscard]] static OuterFields outer_fields(const SaPair& sa, const net::PacketInfo& info);
+  void protect_wrapped(const InnerPacket& packet, const net::PacketInfo& info, SaPair& sa, const Segmenter& plan,
+                       OutboundSink& sink);
+  [[nodiscard]] bool ah_can_cover(ByteView headers);
+  [[nodiscard]] std::uint8_t* reserve(std::size_t length, std::size_t in_front, OutboundSink& sink);
+  void frame_wrapped(const Segmenter& plan, std::uint32_t index, const Wrapping& wrapping, const OuterFields& outer,
+                     std::uint64_t sequence, SaPair& sa, std::uint8_t* at);
+  void write_front(const Wrapping& wrapping, const OuterFields& outer, const SaPair& sa, MutableByteView packet);
+  void frame_ah(const Wrapping& wrapping, std::uint64_t sequence, SaPair& sa, MutableByteView packet);
+  void frame_esp_around(std::uint8_t* at, std::size_t length, std::uint8_t next_header, std::uint64_t sequence,
+                        SaPair& sa);
+  [[nodiscard]] std::uint16_t next_identification();
+  void add_to_train(const SaPair& sa, const OuterFields& outer, std::uint8_t* at, std::size_t length);
   void flush(OutboundSink& sink);
   void tell_expiry(SaPair& sa);
   void send_waiting(Instant now, OutboundSink& sink);
@@ -80,8 +103,11 @@ class OutboundPath {
   MutableByteView region_;
   std::size_t region_used_ = 0;
   JobBatch<OutboundSa> batch_;
+  Arena covered_;  // what the ICVs of AH packets cover of their headers
+  std::uint16_t identification_ = 0;
   std::vector<WireTrain> trains_;
   const SaPair* train_sa_ = nullptr;
+  OuterFields train_fields_;
   bool train_open_ = false;
 };
 

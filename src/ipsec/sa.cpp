@@ -16,6 +16,10 @@ UseBounds bounds_of(const model::Lifetime& soft, const model::Lifetime& hard) {
           .hard_bytes = bound(hard.bytes)};
 }
 
+bool is_one_address(const model::TrafficSelectors& selectors) {
+  return selectors.size() == 1 && selectors[0].addresses.first == selectors[0].addresses.last;
+}
+
 bool keys_fit(const crypto::PacketSuite& suite, const model::SaKeys& keys) {
   const crypto::SuiteSizes sizes = crypto::sizes_of(suite);
   return keys.encryption.size() == sizes.encryption_key && keys.integrity.size() == sizes.integrity_key;
@@ -35,9 +39,32 @@ EspLayout layout_of(const crypto::PacketSuite& suite, model::EsnId esn) {
           .extended = esn == model::EsnId::esn};
 }
 
+bool goes_together(const model::ChildSaParams& params) {
+  const net::Path& path = params.path;
+  const bool ah = params.protocol == model::ProtocolId::ah;
+  // RFC 3948 1: only ESP travels in UDP.
+  if (ah ? params.encapsulation != model::Encapsulation::none : params.protocol != model::ProtocolId::esp) return false;
+  if (path.local.address.family() != path.remote.address.family()) return false;
+  if (params.mode != model::Mode::beet) return true;
+  return is_one_address(params.local) && is_one_address(params.remote) &&
+         params.local[0].addresses.family() == params.remote[0].addresses.family();
+}
+
+Framing framing_of(model::ProtocolId protocol, model::Mode mode, model::Encapsulation encapsulation) {
+  const bool ah = protocol == model::ProtocolId::ah;
+  switch (mode) {
+    case model::Mode::tunnel: return ah ? Framing::ah_tunnel : Framing::esp_tunnel;
+    case model::Mode::beet: return ah ? Framing::ah_beet : Framing::esp_beet;
+    case model::Mode::transport: break;
+  }
+  if (ah) return Framing::ah_transport;
+  return encapsulation == model::Encapsulation::udp ? Framing::esp_transport_in_udp : Framing::esp_transport;
+}
+
 Result<std::unique_ptr<SaPair>, DataPlaneError> SaPair::make(model::ChildSaParams params, crypto::Backend backend) {
   const auto suite = model::packet_suite(params.protocol, params.suite);
-  if (!suite || params.mode != model::Mode::tunnel) return err(DataPlaneError::unsupported_suite);
+  if (!suite) return err(DataPlaneError::unsupported_suite);
+  if (!goes_together(params)) return err(DataPlaneError::unsupported_mode);
   if (!keys_fit(*suite, params.inbound) || !keys_fit(*suite, params.outbound)) {
     return err(DataPlaneError::unsupported_suite);
   }
@@ -54,13 +81,24 @@ Result<std::unique_ptr<SaPair>, DataPlaneError> SaPair::make(model::ChildSaParam
   const UseBounds bounds = bounds_of(params.soft, params.hard);
   InboundSa inbound(std::move(*opener), layout, bounds, params.replay_window);
   inbound.spi = params.spi_inbound.value();
+  inbound.ah = params.protocol == model::ProtocolId::ah;
+  inbound.in_place = params.mode == model::Mode::tunnel;
   OutboundSa outbound(std::move(*sealer), layout, bounds,
                       SequenceCounter(layout.extended, params.sequence_used, params.sequence_granted));
   outbound.spi = params.spi_outbound.value();
+  outbound.framing = framing_of(params.protocol, params.mode, params.encapsulation);
   const bool held = params.hold_outbound;
   std::unique_ptr<SaPair> pair(new SaPair(std::move(params), std::move(inbound), std::move(outbound)));
   pair->held = held;
   return pair;
+}
+
+void SaPair::move_to(const net::Path& path, model::Encapsulation encapsulation) {
+  const bool udp = encapsulation == model::Encapsulation::udp;
+  if (udp && params.protocol == model::ProtocolId::ah) return;
+  params.path = path;
+  params.encapsulation = encapsulation;
+  outbound.framing = framing_of(params.protocol, params.mode, encapsulation);
 }
 
 void SaPair::tell_expiry(EventQueue& events) {

@@ -39,9 +39,29 @@ struct EspLayout {
   }
   /// The whole ESP packet.
   [[nodiscard]] std::size_t sealed(std::size_t inner) const { return head() + padded(inner) + icv; }
+  /// AH up to its payload: 12 octets, IV and ICV, padded to 4 octets over IPv4 and 8 over IPv6 (RFC 4302 3.3.3.2.1).
+  [[nodiscard]] std::size_t ah(net::Family outer) const {
+    const std::size_t mask = outer == net::Family::v4 ? 3 : 7;
+    return (12 + std::size_t{iv} + icv + mask) & ~mask;
+  }
 };
 
 [[nodiscard]] EspLayout layout_of(const crypto::PacketSuite& suite, model::EsnId esn);
+
+/// How the packets of an SA leave: decided once, by protocol, mode and encapsulation. The kernel writes the outer
+/// header of the first three; the others are whole IP packets.
+enum class Framing : std::uint8_t {
+  esp_tunnel,
+  esp_transport_in_udp,
+  esp_beet,
+  esp_transport,
+  ah_tunnel,
+  ah_transport,
+  ah_beet
+};
+[[nodiscard]] constexpr bool is_ah(Framing framing) { return framing >= Framing::ah_tunnel; }
+[[nodiscard]] constexpr bool is_whole_packet(Framing framing) { return framing >= Framing::esp_transport; }
+[[nodiscard]] Framing framing_of(model::ProtocolId protocol, model::Mode mode, model::Encapsulation encapsulation);
 
 /// Where an SA's jobs stand while a batch is sorted; zero between batches.
 struct BatchCursor {
@@ -56,6 +76,7 @@ struct alignas(64) OutboundSa {
       : cipher(std::move(packet_cipher)), layout(esp_layout), sequence(counter), meter(bounds) {}
   std::unique_ptr<crypto::PacketCipher> cipher;
   EspLayout layout;
+  Framing framing = Framing::esp_tunnel;
   std::uint32_t spi = 0;
   BatchCursor cursor;
   SequenceCounter sequence;
@@ -71,6 +92,8 @@ struct alignas(64) InboundSa {
       : cipher(std::move(packet_cipher)), layout(esp_layout), window(window_size, esp_layout.extended), meter(bounds) {}
   std::unique_ptr<crypto::PacketCipher> cipher;
   EspLayout layout;
+  bool ah = false;       // else ESP
+  bool in_place = true;  // tunnel mode: the inner packet is delivered where it lies
   std::uint32_t spi = 0;
   BatchCursor cursor;
   ReplayWindow window;
@@ -81,12 +104,16 @@ struct alignas(64) InboundSa {
   std::optional<Instant> last_moved_event;
 };
 
+/// Whether protocol, mode, encapsulation and addresses go together: AH has no UDP, BEET one inner address on each side.
+[[nodiscard]] bool goes_together(const model::ChildSaParams& params);
+
 class EventQueue;
 
 class SaPair {
  public:
   /// Keys the ciphers and wipes the keys in `params`. `unsupported_suite` when no backend has the algorithms, when the
-  /// keys do not have the suite's length, or for a mode other than tunnel.
+  /// keys do not have the suite's length; `unsupported_mode` when protocol, mode, encapsulation, suite and addresses do
+  /// not go together.
   [[nodiscard]] static Result<std::unique_ptr<SaPair>, DataPlaneError> make(model::ChildSaParams params,
                                                                             crypto::Backend backend);
 
@@ -97,6 +124,10 @@ class SaPair {
   bool held = false;
   /// Set by `remove`: inbound packets are taken until then, outbound ones not at all.
   std::optional<Instant> ends_at;
+
+  /// Follows the peer to another path; how packets are framed may change with it. An encapsulation that the protocol
+  /// does not have changes nothing.
+  void move_to(const net::Path& path, model::Encapsulation encapsulation);
 
   [[nodiscard]] bool sends() const { return !ends_at && !outbound.meter.closed(); }
   [[nodiscard]] SaCounters counters() const;
