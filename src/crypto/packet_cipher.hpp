@@ -87,11 +87,11 @@ struct SuiteSizes {
 /// at all, except that it may also start before it: a move to the front, for an open also over its own IV and
 /// additional data. Jobs of one batch share no memory that any of them writes.
 ///
-/// AH (RFC 4302 3.4.3.1): a suite with NULL cipher. All that AH authenticates goes in as `aad` (what had to be copied,
-/// because mutable fields and the ICV field are zero in it: the IP header, AH itself), then `input` with `output` equal
-/// to it (what follows in the packet as it is), then `mac_suffix` (ESN's high half, RFC 4302 2.5.1). `icv` is the end
-/// of AH's ICV field; with AES-GMAC `iv` is its beginning (RFC 4543 4). That IV itself is not authenticated by
-/// position: where AH has it, `aad` has zeros.
+/// AH (RFC 4302 3.3.3): a suite with NULL cipher. All that AH authenticates goes in as `aad` (what had to be copied,
+/// because mutable fields and the ICV are zero in it: the IP header, AH itself), then `input` with `output` equal to it
+/// (what follows in the packet as it is), then `mac_suffix` (ESN's high half, RFC 4302 2.5.1). `icv` is the end of AH's
+/// ICV field; with AES-GMAC `iv` is its beginning (RFC 4543 4), and stands in `aad` too as it is in the packet: only
+/// the 16 octets behind it are zero there.
 struct PacketJob {
   /// The IV: SuiteSizes::nonce_iv octets. It stands in the packet, except an implicit IV (RFC 8750): then it is the
   /// packet's whole sequence number, big-endian, high half zero without ESN, in memory of the caller. The nonce of a

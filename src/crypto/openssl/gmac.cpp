@@ -1,6 +1,6 @@
 // AES-GMAC (RFC 4543): GCM without text. For ESP the IV is authenticated where it stands, between sequence number and
 // payload (figure 4; figures 2 and 3 leave it out, which the RFC's erratum 1821 mends). For AH the caller shows
-// all that is authenticated, with zeros in the place of IV and ICV.
+// all that is authenticated, the IV included.
 #include <algorithm>
 #include <array>
 
