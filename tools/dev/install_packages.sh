@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # install_packages.sh "<package>..." : apt, as root, without questions and without starting any service.
 #
-# Some test peers bring daemons with them (strongSwan's starter would take ports 500 and 4500 of this machine). While the
-# packages are unpacked a policy-rc.d forbids their start, and a unit that was not there before is left disabled.
+# Some test peers bring daemons with them (strongSwan's starter would take ports 500 and 4500 of this machine, BIRD would
+# change its routes). While the packages are unpacked a policy-rc.d forbids their start, and a unit that was not there
+# before is left disabled.
 set -euo pipefail
 
 read -r -a packages <<<"$1"
@@ -14,7 +15,7 @@ if [ ! -e "$policy" ]; then
   chmod 755 "$policy"
   trap 'rm -f "$policy"' EXIT
 fi
-had_starter=$(dpkg-query -W -f='${db:Status-Status}' strongswan-starter 2>/dev/null || true)
+had_before=$(dpkg-query -W -f='${db:Status-Status} ${Package}\n' strongswan-starter bird2 2>/dev/null || true)
 
 install() {
   apt-get -o DPkg::Lock::Timeout=600 -qq -y --no-install-recommends install "${packages[@]}" >/tmp/culvert-apt.$$ 2>&1
@@ -28,6 +29,10 @@ if ! install; then
 fi
 rm -f /tmp/culvert-apt.$$
 
-if [ "$had_starter" != installed ] && command -v systemctl >/dev/null; then
-  systemctl disable strongswan-starter.service >/dev/null 2>&1 || true
+leave_disabled() {  # <package> <unit>
+  grep -qxF "installed $1" <<<"$had_before" || systemctl disable "$2" >/dev/null 2>&1 || true
+}
+if command -v systemctl >/dev/null; then
+  leave_disabled strongswan-starter strongswan-starter.service
+  leave_disabled bird2 bird.service
 fi

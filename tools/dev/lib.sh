@@ -22,7 +22,7 @@ packages_run="
   libnl-3-dev libnl-route-3-dev libnftables-dev libsystemd-dev libgtest-dev libgmock-dev libbenchmark-dev
   iproute2 iputils-ping iperf3 tcpdump procps"
 packages_test="
-  tshark nftables conntrack ethtool openssl python3-scapy
+  tshark nftables conntrack ethtool openssl python3-scapy user-mode-linux busybox-static bird2
   strongswan-swanctl strongswan-charon libcharon-extra-plugins libcharon-extauth-plugins
   libstrongswan-standard-plugins libstrongswan-extra-plugins"
 packages_lint="clang-19 clang-tidy-19 clang-format-19 shellcheck"

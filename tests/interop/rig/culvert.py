@@ -29,6 +29,7 @@ class Culvert(Peer):
         os.makedirs(self.dir, exist_ok=True)
         self.config, self.socket = self.dir + "/culvert.toml", self.dir + "/sock"
         self.daemon = {"log_level": "debug"}  # the section [daemon]
+        self.extra = ""  # more sections, as text
 
     # ------------------------------------------------------------------ life
     def start(self):
@@ -52,7 +53,7 @@ class Culvert(Peer):
     def write_config(self):
         text = "[daemon]\n" + "".join(f"{k} = {_toml(v)}\n" for k, v in self.daemon.items())
         with open(self.config, "w", encoding="utf-8") as f:
-            f.write(text + "".join(_section(t) for t in self.tunnels))
+            f.write(text + "".join(_section(t) for t in self.tunnels) + self.extra)
         os.chmod(self.config, 0o600)
 
     def reload(self):

@@ -1,9 +1,11 @@
 """A lab: network namespaces for one case, joined by veth, made and removed as one.
 
-Two layouts. `a` is always the side of the daemon under test, `b` the peer's:
+Layouts. `a` is always the side of the daemon under test, `b` the peer's:
 
     direct   a 192.0.2.1 ---- 192.0.2.2 b                      (also 2001:db8::1 and ::2)
     nat      a 192.168.77.2 ---- gw (masquerade) 192.0.2.254 ---- 192.0.2.2 b
+    bare     a ---- b                                          no addresses
+    alone    a                                                 a guest's TAP device is its wire
 
 Each end owns one inner address per family, on its loopback: 10.1.0.1 and fd01::1 at a, 10.2.0.1 and fd02::1 at b.
 Each end has a default route over the outer network, so that a packet which should have been protected and was not
@@ -35,6 +37,7 @@ class Lab:
         self.prefix = f"{PREFIX}{os.getpid()}-{Lab.made}"
         self.dir = tempfile.mkdtemp(prefix=f"{FOLDER}{os.getpid()}-")
         self.processes = []
+        self.at_end = []  # functions
         self.namespaces = []
 
     # ------------------------------------------------------------------ life
@@ -48,14 +51,20 @@ class Lab:
         return self
 
     def _build(self):
-        for name in ("a", "b") + (("gw",) if self.layout == "nat" else ()):
+        for name in {"nat": ("a", "b", "gw"), "alone": ("a",)}.get(self.layout, ("a", "b")):
             self._add_namespace(name)
+        if self.layout == "alone":
+            return
+        if self.layout == "bare":
+            return self._veth("a", "wire", "b", "wire")
         self._join_nat() if self.layout == "nat" else self._join_direct()
         for side in ("a", "b"):
             for family, bits in ((4, 32), (6, 128)):
                 self.ip(side, "addr", "add", f"{INNER[side][family]}/{bits}", "dev", "lo", *(["nodad"] if family == 6 else []))
 
     def __exit__(self, *_):
+        for function in reversed(self.at_end):
+            function()
         for process in reversed(self.processes):
             shell.end(process, signal.SIGKILL)
         for name in self.namespaces:

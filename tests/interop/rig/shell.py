@@ -23,8 +23,12 @@ def check(condition, message):
         raise Failed(message)
 
 
+def which(name):
+    return shutil.which(name)
+
+
 def need_tool(name, package):
-    if not shutil.which(name):
+    if not which(name):
         raise Skipped(f"{name} is not installed (Debian package {package})")
 
 
@@ -52,7 +56,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
 
 
-def _die_with_parent():
+def die_with_parent():
     # A runner that is killed outright must not leave daemons behind.
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -61,7 +65,7 @@ def spawn(argv, output, stdout=None):
     """Starts a process that ends with this one; what it prints goes to the file `output`."""
     with open(output, "ab") as f:
         return subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=stdout or f, stderr=f,
-                                preexec_fn=_die_with_parent)
+                                preexec_fn=die_with_parent)
 
 
 def end(process, sig=signal.SIGTERM, seconds=5):
