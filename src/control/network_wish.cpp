@@ -30,8 +30,8 @@ bool is_everything(const model::TrafficSelectors& selectors, net::Family family)
 }
 
 /// Where the rules' bypass may be a route. Routing sees destinations only: a rule for some ports or sources cannot be
-/// one, nor one behind a discard rule that may match first. Such packets reach the SPD, which drops and counts what it
-/// may not send.
+/// one, nor one behind a discard rule that may match first. Such packets reach the SPD, and the data plane sends those
+/// in clear that a rule lets out.
 Prefixes bypass_prefixes(const std::vector<config::PolicyRule>& rules) {
   Prefixes discarded;
   Prefixes bypassed;

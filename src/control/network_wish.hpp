@@ -20,8 +20,8 @@ inline constexpr std::uint16_t kDefaultInnerMtu = 1400;
 
 /// All remote networks lead into TUN whether the tunnel is up or not: what a rule protects never leaves in clear
 /// because there is no SA. A discard rule leads into TUN too, where the SPD drops and counts; a bypass rule for all
-/// protocols and sources leads back to the host's own routing. So do the tunnel's own networks where everything
-/// (0.0.0.0/0) is remote: a gateway must reach the hosts it protects.
+/// protocols and sources leads back to the host's own routing; others are carried out packet by packet, from TUN. So do
+/// the tunnel's own networks where everything (0.0.0.0/0) is remote: a gateway must reach the hosts it protects.
 [[nodiscard]] NetworkWish make_network_wish(const std::vector<config::PolicyRule>& rules,
                                             const std::vector<const model::ConnectionConfig*>& connections);
 

@@ -35,6 +35,8 @@ class OuterSockets {
                                                   bool dont_fragment) const;
   /// The socket for packets that bring their IP header.
   [[nodiscard]] const io::DatagramSocket* for_whole(net::Family family) const;
+  /// Our packets are known by their mark. Without one, a packet sent in clear would be routed into TUN again.
+  [[nodiscard]] bool marked() const { return mark_ != 0; }
   /// The longest packet that the interface towards the peer takes; 0 when that is not known.
   [[nodiscard]] std::uint16_t mtu_towards(const net::Path& path) const;
 

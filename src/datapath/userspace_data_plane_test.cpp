@@ -361,6 +361,49 @@ TEST_F(DataPlane, AUsedPortIsNamedAndARestartFindsItFree) {
   EXPECT_EQ(lab_->ping(Family::v6, "-c 1").status, 0);
 }
 
+// RFC 4301 5.1, step 3b: what a rule lets out leaves as it came, super-packets in pieces, while all else is protected.
+TEST_F(DataPlane, WhatARuleBypassesLeavesInClearAndTheRestDoesNot) {
+  start_both();
+  ASSERT_EQ(lab_->install({.suite = kGcm}), "");
+  for (Host* host : {&lab_->alice, &lab_->bob}) {
+    Host& peer = host == &lab_->alice ? lab_->bob : lab_->alice;
+    const std::string via4 = peer.outer(Family::v4).to_string();
+    const std::string via6 = peer.outer(Family::v6).to_string();
+    // Where the packets would go without us: in clear to the peer's outer address.
+    ASSERT_EQ(host->ns
+                  .command(fmt::format("ip route add {} via {} && ip -6 route add {} via {}",
+                                       peer.inner_text(Family::v4), via4, peer.inner_text(Family::v6), via6))
+                  .status,
+              0);
+    const auto all = [](const Host& of, const char* what) -> model::TrafficSelectors {
+      return {*model::TrafficSelector::parse(of.inner_text(Family::v4) + "/32" + what),
+              *model::TrafficSelector::parse(of.inner_text(Family::v6) + "/128" + what)};
+    };
+    host->plane->set_policies({{.id = ipsec::PolicyId(1),
+                                .action = ipsec::PolicyAction::bypass,
+                                .local = all(*host, "[tcp]"),
+                                .remote = all(peer, "[tcp]")},
+                               {.id = ipsec::PolicyId(2),
+                                .action = ipsec::PolicyAction::protect,
+                                .local = all(*host, ""),
+                                .remote = all(peer, ""),
+                                .connection = model::ConnectionId(1)}});
+    host->plane->settle();
+  }
+  const WireCapture wire = capture();
+  for (const Family inner : {Family::v4, Family::v6}) EXPECT_EQ(lab_->ping(inner, "-c 3 -i 0.05").status, 0);
+  const auto protected_part = wire.take();
+  EXPECT_GE(protected_part.esp_in_udp, 6U);
+  EXPECT_TRUE(protected_part.others.empty());
+  for (const Family inner : {Family::v4, Family::v6}) transfer(inner, "-n 4M");
+  const auto seen = wire.take();
+  EXPECT_GE(seen.others.size(), 2000U) << "8 MiB in super-packets would be some hundred; these are their pieces";
+  EXPECT_LE(seen.esp_in_udp, 100U);
+  EXPECT_EQ(counters(lab_->alice).outbound_packets, 6U) << "nothing of TCP went through the tunnel";
+  EXPECT_EQ(lab_->alice.drops("bypass_unavailable"), 0U);
+  EXPECT_EQ(lab_->alice.drops("bypass_refused"), 0U);
+}
+
 TEST_F(DataPlane, StoppingLeavesTheHostAsItWas) {
   // All but what the kernel adds by itself, a little later than asked.
   const auto state = [&] {

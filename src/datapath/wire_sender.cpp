@@ -44,7 +44,7 @@ bool WireSender::bypass(const ipsec::InnerPacket& packet) {
   const auto info = net::parse_packet(packet.bytes);
   if (!info) return false;
   const auto segmenter = ipsec::Segmenter::make(packet, *info);
-  if (!segmenter || sockets_.for_whole(info->family) == nullptr) return false;
+  if (!segmenter || sockets_.for_whole(info->family) == nullptr || !sockets_.marked()) return false;
   if (segmenter->total_length() > kBypassSlab) return false;
   const bool other_family = !bypassed_.empty() && bypassed_.front().path.remote.address.family() != info->family;
   if (other_family || segmenter->total_length() > kBypassSlab - bypass_used_) flush_bypassed();

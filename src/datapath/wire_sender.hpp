@@ -20,8 +20,8 @@ class WireSender final : public ipsec::OutboundSink {
   MutableByteView region() override;
   void send(std::span<const ipsec::WireTrain> trains) override;
   /// Sends it as it is, by a socket with our mark, so that it does not come back to TUN; a super-packet in pieces.
-  /// False without raw sockets and for what is no IP packet. Rules for whole networks never come here: they are routed
-  /// around TUN (io::TunnelRoute::Kind::around).
+  /// False without raw sockets or mark, and for what is no IP packet. Rules for whole networks never come here: they
+  /// are routed around TUN (io::TunnelRoute::Kind::around).
   [[nodiscard]] bool bypass(const ipsec::InnerPacket& packet) override;
   void answer(ByteView packet) override;
 

@@ -107,6 +107,7 @@ void Worker::run_commands() {
 void Worker::carry_out(InstallCommand& command) {
   const model::ChildSaId child = command.params.id;
   model::Spi spi = command.params.spi_inbound;
+  if (command.params.path_mtu == 0) command.params.path_mtu = sockets_.mtu_towards(command.params.path);
   if (engine_.install(std::move(command.params), now_)) return;
   shared_.counters.count(IoDrop::install_refused);
   refused_.push_back(child);

@@ -338,5 +338,67 @@ TEST_F(WholePacket, OfAFragmentedPacketTheHeaderIsTheWholeOnes) {
   }
 }
 
+// A router in the middle with a narrow link behind it: its "too long" comes to the socket that receives, with the MTU
+// and what it quotes from ESP on, for UDP and raw sockets of both families.
+TEST(IcmpErrors, TooLongComesFromARouterInBetween) {
+  auto near = NetworkNamespace::create();
+  auto router = NetworkNamespace::create();
+  auto far = NetworkNamespace::create();
+  if (!near || !router || !far) GTEST_SKIP() << testing::kNeedsRoot;
+  const auto run = [](const NetworkNamespace& space, const std::string& text) {
+    const auto done = space.command("set -e; " + text);
+    ASSERT_EQ(done.status, 0) << done.output;
+  };
+  run(*near, "ip link add v0 type veth peer name n0 netns " + router->path() +
+                 "; ip addr add 192.0.2.1/24 dev v0; ip -6 addr add 2001:db8:1::1/64 dev v0 nodad; ip link set v0 up");
+  run(*router, "ip link add f0 type veth peer name v0 netns " + far->path() +
+                   "; ip addr add 192.0.2.9/24 dev n0; ip -6 addr add 2001:db8:1::9/64 dev n0 nodad; ip link set n0 up"
+                   "; ip addr add 198.51.100.9/24 dev f0; ip -6 addr add 2001:db8:2::9/64 dev f0 nodad; ip link set "
+                   "f0 mtu 1300 up; echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > "
+                   "/proc/sys/net/ipv6/conf/all/forwarding");
+  run(*far,
+      "ip addr add 198.51.100.1/24 dev v0; ip -6 addr add 2001:db8:2::1/64 dev v0 nodad; ip link set v0 mtu 1300 "
+      "up; ip route add default via 198.51.100.9; ip -6 route add default via 2001:db8:2::9");
+  run(*near, "ip route add default via 192.0.2.9; ip -6 route add default via 2001:db8:1::9");
+  for (const Family family : {Family::v4, Family::v6}) {
+    for (const bool udp : {true, false}) {
+      std::optional<DatagramSocket> receiver;
+      std::optional<DatagramSocket> sender;
+      near->run([&] {
+        UdpOptions options;
+        options.local = {IpAddress::any(family), 4500};
+        options.errors = true;
+        auto opened = udp ? DatagramSocket::open_udp(options)
+                          : DatagramSocket::open_raw({.family = family, .protocol = 50, .errors = true});
+        ASSERT_TRUE(opened) << opened.error().text;
+        receiver.emplace(std::move(*opened));
+        auto beside = receiver->sender(true);
+        ASSERT_TRUE(beside) << beside.error().text;
+        sender.emplace(std::move(*beside));
+      });
+      ASSERT_TRUE(receiver && sender);
+      const std::uint16_t port = udp ? 4500 : 0;
+      const net::Path path{{ip(family == Family::v4 ? "192.0.2.1" : "2001:db8:1::1"), port},
+                           {ip(family == Family::v4 ? "198.51.100.1" : "2001:db8:2::1"), port}};
+      const Bytes payload = filled(1400);
+      SendScratch scratch;
+      // Twice: the kernel itself does not believe the error, so the next packet meets the router again.
+      for (int i = 0; i < 2; ++i) {
+        const OutgoingMessage message{.path = path, .bytes = payload};
+        EXPECT_EQ(sender->send(std::span(&message, 1), scratch).datagrams, 1U);
+        pollfd failing{receiver->fd(), 0, 0};
+        ASSERT_EQ(::poll(&failing, 1, 3000), 1) << udp << i;
+        ErrorBuffers buffers;
+        const auto errors = receiver->receive_errors(buffers);
+        ASSERT_EQ(errors.size(), 1U);
+        EXPECT_EQ(errors[0].path, path) << errors[0].path.local.to_string();
+        EXPECT_EQ(errors[0].mtu, 1300);
+        ASSERT_GE(errors[0].quoted.size(), 8U);
+        EXPECT_TRUE(equal(errors[0].quoted, ByteView(payload).first(errors[0].quoted.size())));
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace culvert::io
