@@ -45,6 +45,7 @@ THIRD_PARTY = [
     (r"openssl/.*|intel-ipsec-mb\.h", ["crypto"]),
     (r"zlib\.h", ["ipsec"]),  # one file: ipcomp.cpp
     (r"netlink/.*", ["io"]),
+    (r"nftables/.*", ["io"]),
     (r"boost/.*", ["api", "io", "daemon", "cli"]),
     (r"nlohmann/.*", ["api", "daemon", "cli", "test"]),
     (r"toml\+\+/.*|toml\.hpp", ["config"]),
