@@ -78,13 +78,27 @@ bool Classifier<Address>::matches(const Rule& rule, const Query& query) {
 }
 
 template <typename Address>
-std::uint32_t Classifier<Address>::find(const net::PacketInfo& packet, const Confirm& confirm) const {
-  Query query{packet, confirm, address_of(packet.source), address_of(packet.destination), {}, kNone};
+typename Classifier<Address>::Words Classifier<Address>::words_of(const net::PacketInfo& packet) {
   const auto port = [&](std::uint16_t value) { return packet.ports_visible ? value : kOpaquePort; };
-  query.words = words_of(query.source, query.destination, packet.protocol, port(packet.source_port),
-                         port(packet.destination_port));
+  return words_of(address_of(packet.source), address_of(packet.destination), packet.protocol, port(packet.source_port),
+                  port(packet.destination_port));
+}
+
+template <typename Address>
+std::uint32_t Classifier<Address>::find(const net::PacketInfo& packet, const Confirm& confirm) const {
+  Query query{packet, confirm, address_of(packet.source), address_of(packet.destination), words_of(packet), kNone};
   search(root_, query);
   return query.best;
+}
+
+template <typename Address>
+void Classifier<Address>::prefetch(const net::PacketInfo& packet) const {
+  if (root_ == kEmpty || (root_ & kListFlag) != 0 || nodes_[root_].kind != Kind::tables) return;
+  const Words words = words_of(packet);
+  const Table* const tables = tables_.data() + nodes_[root_].first;
+  for (std::uint32_t i = 0; i < nodes_[root_].count; ++i) {
+    __builtin_prefetch(slots_.data() + tables[i].first_slot + (hash(words, tables[i].masks) & tables[i].slot_mask));
+  }
 }
 
 template <typename Address>
@@ -119,7 +133,9 @@ void Classifier<Address>::search_tables(const Node& node, Query& query) const {
     while (slots[at].child != kEmpty && slots[at].key != keys[i]) at = (at + 1) & tables[i].slot_mask;
     children[i] = slots[at].child;
     if ((children[i] & kListFlag) != 0) {
-      __builtin_prefetch(rules_.data() + (children[i] & ((1U << kOffsetBits) - 1)));
+      const Rule* const list = rules_.data() + (children[i] & ((1U << kOffsetBits) - 1));
+      __builtin_prefetch(list);
+      __builtin_prefetch(reinterpret_cast<const std::uint8_t*>(list) + 64);
     }
   }
   for (std::uint32_t i = 0; i < count && tables[i].first_order < query.best; ++i) search(children[i], query);
@@ -137,8 +153,8 @@ void Classifier<Address>::search_list(std::size_t first, std::size_t count, Quer
 }
 
 template <typename Address>
-typename Classifier<Address>::Shape Classifier<Address>::shape() const {
-  Shape shape{.rules = rules_.size(), .tables = tables_.size()};
+ClassifierShape Classifier<Address>::shape() const {
+  ClassifierShape shape{.rules = rules_.size(), .tables = tables_.size()};
   if (root_ != kEmpty && (root_ & kListFlag) == 0 && nodes_[root_].kind == Kind::tables) {
     shape.root_tables = nodes_[root_].count;
   }

@@ -35,6 +35,16 @@ class Confirm {
   [[nodiscard]] virtual bool confirm(std::uint32_t order, const net::PacketInfo& packet) const = 0;
 };
 
+/// What was built; for tests and figures.
+struct ClassifierShape {
+  std::size_t rules = 0;   // in lists, copies included
+  std::size_t tables = 0;  // in all nodes
+  std::size_t root_tables = 0;
+  std::size_t cuts = 0;
+  std::size_t longest_list = 0;  // of those longer than a bucket may be
+  std::size_t bytes = 0;
+};
+
 /// `Address` is std::uint32_t for IPv4 and Uint128 for IPv6.
 template <typename Address>
 class Classifier {
@@ -49,16 +59,10 @@ class Classifier {
   /// The lowest order of a box that holds the packet, or kNone.
   [[nodiscard]] std::uint32_t find(const net::PacketInfo& packet, const Confirm& confirm) const;
 
-  /// What was built; for tests and figures.
-  struct Shape {
-    std::size_t rules = 0;   // in lists, copies included
-    std::size_t tables = 0;  // in all nodes
-    std::size_t root_tables = 0;
-    std::size_t cuts = 0;
-    std::size_t longest_list = 0;
-    std::size_t bytes = 0;
-  };
-  [[nodiscard]] Shape shape() const;
+  /// Asks for the memory where `find` begins, for packets looked up soon.
+  void prefetch(const net::PacketInfo& packet) const;
+
+  [[nodiscard]] ClassifierShape shape() const;
 
  private:
   template <typename>
@@ -128,6 +132,7 @@ class Classifier {
                                       std::uint64_t source_port, std::uint64_t destination_port);
   [[nodiscard]] static std::uint32_t hash(const Words& words, const Words& masks);
   [[nodiscard]] static bool matches(const Rule& rule, const Query& query);
+  [[nodiscard]] static Words words_of(const net::PacketInfo& packet);
   void search(Ref ref, Query& query) const;
   void search_tables(const Node& node, Query& query) const;
   void search_list(std::size_t first, std::size_t count, Query& query) const;

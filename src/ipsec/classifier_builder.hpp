@@ -55,8 +55,9 @@ class ClassifierBuilder {
   static constexpr std::size_t kLeaf = 8;
   static constexpr unsigned kMaxDepth = 6;
   // The mean number of boxes that a hit finds in its bucket, up to which two tables become one.
-  static constexpr double kCrowded = 5;
-  static constexpr unsigned kTrials = 48;  // of joining tables, for one node
+  static constexpr double kCrowded = 1.5;
+  // Boxes looked at while tables are joined, for each box of a node.
+  static constexpr std::size_t kWork = 64;
 
   static unsigned prefix_length(SelectorField field, const Interval& range) {
     return ipsec::prefix_length(Target::kFamily, field, range);
@@ -133,29 +134,29 @@ class ClassifierBuilder {
     return Target::hash(pieces_[piece].words, masks);
   }
 
-  // How many boxes the bucket of an average box holds. Of many boxes a part of the buckets is looked at, whole.
-  [[nodiscard]] double crowd(const Lengths& lengths, const Items& a, const Items& b) const {
+  // How many boxes share the bucket of an average one of `a`, and of `b`, in a table for both; the larger of the two.
+  // Counted in a table of counters a little larger than the boxes' number: now and then two buckets count as one.
+  [[nodiscard]] double crowd(const Lengths& lengths, const Items& a, const Items& b) {
     const Words masks = masks_of(lengths);
-    const std::uint32_t part = a.size() + b.size() > 16'384 ? 15 : 0;
-    std::vector<std::uint32_t> keys;
+    const std::size_t size = std::bit_ceil(2 * (a.size() + b.size()));
+    counters_.assign(size, 0);
+    keys_.clear();
     for (const Items* const items : {&a, &b}) {
       for (const std::uint32_t item : *items) {
-        const std::uint32_t key = hash(item, masks);
-        if ((key & part) == 0) keys.push_back(key);
+        keys_.push_back(hash(item, masks) & static_cast<std::uint32_t>(size - 1));
+        ++counters_[keys_.back()];
       }
     }
-    if (keys.empty()) return 0;
-    std::ranges::sort(keys);
-    double squares = 0;
-    for (std::size_t i = 0, end = 0; i < keys.size(); i = end) {
-      while (end < keys.size() && keys[end] == keys[i]) ++end;
-      squares += static_cast<double>(end - i) * static_cast<double>(end - i);
-    }
-    return squares / static_cast<double>(keys.size());
+    const auto mean = [this](std::size_t first, std::size_t count) {
+      double sum = 0;
+      for (std::size_t i = first; i < first + count; ++i) sum += counters_[keys_[i]];
+      return sum / static_cast<double>(count);
+    };
+    return std::max(mean(0, a.size()), mean(a.size(), b.size()));
   }
 
   // Groups boxes by the lengths of their prefixes, then joins groups whose common key still tells boxes apart well.
-  [[nodiscard]] std::vector<Plan> plan(const Items& items) const {
+  [[nodiscard]] std::vector<Plan> plan(const Items& items) {
     std::map<Lengths, Items> groups;
     for (const std::uint32_t item : items) groups[rounded(pieces_[item].lengths)].push_back(item);
     std::vector<Plan> sorted;
@@ -163,11 +164,13 @@ class ClassifierBuilder {
     std::ranges::stable_sort(sorted, [](const Plan& a, const Plan& b) { return a.items.size() > b.items.size(); });
 
     std::vector<Plan> plans;
-    unsigned trials = 0;
+    std::size_t work = kWork * items.size();
     for (Plan& group : sorted) {
       Plan* home = nullptr;
       for (Plan& candidate : plans) {
-        if (++trials > kTrials) break;
+        const std::size_t cost = candidate.items.size() + group.items.size();
+        if (cost > work) break;
+        work -= cost;
         if (crowd(shorter(candidate.lengths, group.lengths), candidate.items, group.items) > kCrowded) continue;
         home = &candidate;
         break;
@@ -334,6 +337,8 @@ class ClassifierBuilder {
   const std::vector<ClassifierEntry>& entries_;
   std::vector<Piece> pieces_;
   std::size_t cut_budget_ = 0;
+  std::vector<std::uint32_t> counters_;
+  std::vector<std::uint32_t> keys_;
 };
 
 }  // namespace culvert::ipsec

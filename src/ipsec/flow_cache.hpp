@@ -2,7 +2,7 @@
 // so that a flood of new flows can only make it useless, not large.
 //
 // Made for a million flows: an IPv4 entry is half a cache line, an IPv6 one a whole, and who has many packets in hand
-// calls `prefetch` for all of them first, so that the memory's delays overlap.
+// calls `locate` for all of them, then `peek`, then `find`, so that the memory's delays overlap.
 #pragma once
 
 #include <array>
@@ -25,6 +25,7 @@ class SaPair;
 /// Everything about a packet that a selector can see. IPv4 uses the first and the last word.
 struct FlowKey {
   std::array<std::uint64_t, 5> words{};
+  std::size_t hash = 0;  // FlowCache::locate's
 
   [[nodiscard]] static FlowKey of(const net::PacketInfo& packet) {
     FlowKey key;
@@ -42,7 +43,7 @@ struct FlowKey {
     return key;
   }
   [[nodiscard]] bool is_v4() const { return (words[4] & 0xff) == static_cast<std::uint64_t>(net::Family::v4); }
-  friend bool operator==(const FlowKey&, const FlowKey&) = default;
+  friend bool operator==(const FlowKey& a, const FlowKey& b) { return a.words == b.words; }
 };
 
 /// What is decided for a flow: the place of its rule in the list, and an SA where the rule says protect.
@@ -78,16 +79,24 @@ class FlowCache {
     generation_ = 1;
   }
 
-  void prefetch(const FlowKey& key) const { key.is_v4() ? v4_.prefetch(hash_v4(key)) : v6_.prefetch(hash_v6(key)); }
+  /// First of all for each key: works out its place and asks for the memory there.
+  void locate(FlowKey& key) const {
+    key.hash = key.is_v4() ? hash_v4(key) : hash_v6(key);
+    key.is_v4() ? v4_.prefetch(key.hash) : v6_.prefetch(key.hash);
+  }
+  /// Second, where many are looked up one after the other: asks for the rest of the set where the flow is not in the
+  /// first line of it. True when it is.
+  [[nodiscard]] bool peek(const FlowKey& key) const {
+    return key.is_v4() ? v4_.peek(key, generation_) : v6_.peek(key, generation_);
+  }
 
   [[nodiscard]] std::optional<FlowVerdict> find(const FlowKey& key) const {
-    return key.is_v4() ? v4_.find(hash_v4(key), key, generation_) : v6_.find(hash_v6(key), key, generation_);
+    return key.is_v4() ? v4_.find(key, generation_) : v6_.find(key, generation_);
   }
 
   /// Remembers a flow that `find` did not find; an older one of its set gives way when all places are taken.
   void insert(const FlowKey& key, const FlowVerdict& verdict) {
-    key.is_v4() ? v4_.insert(hash_v4(key), key, verdict, generation_)
-                : v6_.insert(hash_v6(key), key, verdict, generation_);
+    key.is_v4() ? v4_.insert(key, verdict, generation_) : v6_.insert(key, verdict, generation_);
   }
 
  private:
@@ -117,10 +126,10 @@ class FlowCache {
     }
   };
   struct alignas(64) EntryV6 {
-    FlowKey key;
+    std::array<std::uint64_t, 5> words;
     Value value;
-    EntryV6(const FlowKey& flow, const Value& what) : key(flow), value(what) {}
-    [[nodiscard]] bool is(const FlowKey& flow) const { return key == flow; }
+    EntryV6(const FlowKey& flow, const Value& what) : words(flow.words), value(what) {}
+    [[nodiscard]] bool is(const FlowKey& flow) const { return words == flow.words; }
   };
   static_assert(sizeof(EntryV4) == 32 && sizeof(EntryV6) == 64);
 
@@ -141,17 +150,26 @@ class FlowCache {
     }
     void clear() { std::memset(static_cast<void*>(entries_), 0, (mask_ + 1) * sizeof(Entry)); }
     void prefetch(std::size_t hash) const { __builtin_prefetch(entries_ + (hash & mask_)); }
-    [[nodiscard]] std::optional<FlowVerdict> find(std::size_t hash, const FlowKey& key,
-                                                  std::uint32_t generation) const {
-      const std::size_t home = hash & mask_;
+    [[nodiscard]] bool peek(const FlowKey& key, std::uint32_t generation) const {
+      constexpr std::size_t kOfLine = 64 / sizeof(Entry);
+      const std::size_t home = key.hash & mask_;
+      for (std::size_t way = 0; way < kOfLine; ++way) {
+        const Entry& entry = entries_[home ^ way];
+        if (entry.is(key) && entry.value.generation == generation) return true;
+      }
+      for (std::size_t way = kOfLine; way < kWays; way += kOfLine) __builtin_prefetch(entries_ + (home ^ way));
+      return false;
+    }
+    [[nodiscard]] std::optional<FlowVerdict> find(const FlowKey& key, std::uint32_t generation) const {
+      const std::size_t home = key.hash & mask_;
       for (std::size_t way = 0; way < kWays; ++way) {
         const Entry& entry = entries_[home ^ way];
         if (entry.is(key) && entry.value.generation == generation) return entry.value.verdict();
       }
       return std::nullopt;
     }
-    void insert(std::size_t hash, const FlowKey& key, const FlowVerdict& verdict, std::uint32_t generation) {
-      const std::size_t home = hash & mask_;
+    void insert(const FlowKey& key, const FlowVerdict& verdict, std::uint32_t generation) {
+      const std::size_t home = key.hash & mask_;
       std::size_t way = 0;
       while (way < kWays && entries_[home ^ way].value.generation == generation) ++way;
       if (way == kWays) {

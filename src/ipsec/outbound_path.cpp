@@ -29,6 +29,7 @@ void OutboundPath::run(std::span<const InnerPacket> packets, Instant now, Outbou
   while (!packets.empty()) {
     const auto some = packets.first(std::min(packets.size(), kLookahead));
     for (std::size_t i = 0; i < some.size(); ++i) ahead_[i] = classify(some[i]);
+    look_ahead(some.size());
     for (std::size_t i = 0; i < some.size(); ++i) process(some[i], ahead_[i], now, now, sink);
     packets = packets.subspan(some.size());
   }
@@ -51,9 +52,17 @@ OutboundPath::Classified OutboundPath::classify(const InnerPacket& packet) const
   Classified classified{net::parse_packet(packet.bytes), {}};
   if (classified.info) {
     classified.key = FlowKey::of(*classified.info);
-    flows_.prefetch(classified.key);
+    flows_.locate(classified.key);
   }
   return classified;
+}
+
+// A part of stage 2: what the flow cache does not know will be looked up, so its memory is asked for as well.
+void OutboundPath::look_ahead(std::size_t count) const {
+  for (std::size_t i = 0; i < count; ++i) {
+    const Classified& one = ahead_[i];
+    if (one.info && !flows_.peek(one.key)) spd_.table().prefetch_outbound(*one.info);
+  }
 }
 
 void OutboundPath::process(const InnerPacket& packet, const Classified& classified, Instant now, Instant since,
@@ -81,10 +90,10 @@ FlowVerdict OutboundPath::decide(const Classified& classified) {
   if (const auto known = flows_.find(classified.key)) return *known;
   FlowVerdict verdict;
   if (const std::uint32_t rule = spd_.table().find_outbound(*classified.info); rule != PolicyTable::kNone) {
-    const Policy& policy = spd_.policies()[rule];
-    verdict = {rule, policy.action, nullptr};
-    if (policy.action == PolicyAction::protect) {
-      verdict.sa = sad_.find_outbound(policy.connection, *classified.info);
+    const PolicyTable::Verdict& says = spd_.table().verdict(rule);
+    verdict = {rule, says.action, nullptr};
+    if (says.action == PolicyAction::protect) {
+      verdict.sa = sad_.find_outbound(says.connection, *classified.info);
       if (verdict.sa == nullptr) return verdict;  // the way through the acquire queue is slow anyhow
     }
   }

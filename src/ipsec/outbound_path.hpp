@@ -33,6 +33,9 @@ namespace culvert::ipsec {
 
 class OutboundPath {
  public:
+  /// How many packets are classified ahead of the one in work, so that the flow cache's memory is there when asked.
+  static constexpr std::size_t kLookahead = 64;
+
   OutboundPath(const EngineOptions& options, const Spd& spd, const Sad& sad, EventQueue& events, DropCounters& drops,
                RandomSource& random);
 
@@ -50,10 +53,8 @@ class OutboundPath {
     Result<net::PacketInfo, net::PacketError> info = err(net::PacketError::truncated);
     FlowKey key;
   };
-  // How many packets are classified ahead of the one in work, so that the flow cache's memory is there when asked.
-  static constexpr std::size_t kLookahead = 32;
-
   [[nodiscard]] Classified classify(const InnerPacket& packet) const;
+  void look_ahead(std::size_t count) const;
   void process(const InnerPacket& packet, const Classified& classified, Instant now, Instant since, OutboundSink& sink);
   [[nodiscard]] FlowVerdict decide(const Classified& classified);
   void protect(const InnerPacket& packet, const net::PacketInfo& info, SaPair& sa, OutboundSink& sink);

@@ -121,6 +121,8 @@ std::optional<SaSelectors> selectors_for(const Policy& policy, const net::Packet
 }
 
 PolicyTable::PolicyTable(std::vector<Policy> policies) : policies_(std::move(policies)) {
+  verdicts_.reserve(policies_.size());
+  for (const Policy& policy : policies_) verdicts_.push_back({policy.connection, policy.action});
   outbound_.table = inbound_.table = this;
   inbound_.inbound = true;
   build(outbound_);

@@ -49,7 +49,21 @@ class PolicyTable {
   /// Likewise for a packet that comes in unprotected (SPD-S and SPD-I): from a rule's `remote` to its `local`. Where it
   /// says protect, the packet had to come by an SA, and is to be discarded (RFC 4301 5.2).
   [[nodiscard]] std::uint32_t find_inbound(const net::PacketInfo& packet) const { return find(inbound_, packet); }
+  /// Asks for the memory where find_outbound begins.
+  void prefetch_outbound(const net::PacketInfo& packet) const {
+    packet.family == net::Family::v4 ? outbound_.v4.prefetch(packet) : outbound_.v6.prefetch(packet);
+  }
+  /// What the packet path needs of the rule at this place; so that it need not go to the rule itself.
+  struct Verdict {
+    model::ConnectionId connection;
+    PolicyAction action = PolicyAction::discard;
+  };
+  [[nodiscard]] const Verdict& verdict(std::uint32_t place) const { return verdicts_[place]; }
   [[nodiscard]] const std::vector<Policy>& policies() const { return policies_; }
+  using Shape = ClassifierShape;
+  [[nodiscard]] Shape outbound_shape(net::Family family) const {
+    return family == net::Family::v4 ? outbound_.v4.shape() : outbound_.v6.shape();
+  }
   /// Octets of all classifiers together.
   [[nodiscard]] std::size_t bytes() const;
 
@@ -69,6 +83,7 @@ class PolicyTable {
   }
 
   std::vector<Policy> policies_;
+  std::vector<Verdict> verdicts_;
   Direction outbound_;
   Direction inbound_;
 };

@@ -183,7 +183,8 @@ TEST(FlowCache, AgreesWithTheRulesAndForgetsOldGenerations) {
     const std::uint8_t octets[] = {10, 9, 0, static_cast<std::uint8_t>(random.below(18))};
     flow.destination = net::IpAddress::from_bytes(octets).value();
     const net::PacketInfo info = info_of(random.below(2) == 0 ? udp_packet(flow, {}) : tcp_packet(flow, 1, 0x10, {}));
-    const FlowKey key = FlowKey::of(info);
+    FlowKey key = FlowKey::of(info);
+    cache.locate(key);
     const std::uint32_t place = spd.table().find_outbound(info);
     FlowVerdict verdict;
     if (place != PolicyTable::kNone) verdict = {place, spd.policies()[place].action, nullptr};
@@ -204,6 +205,7 @@ TEST(FlowCache, FourFlowsOfOneSetStandSideBySideAndAFifthTakesAPlace) {
   std::vector<FlowKey> keys;
   for (std::uint16_t port = 1; port <= 5; ++port) {
     keys.push_back(FlowKey::of(info_of(udp_packet({address("10.1.0.1"), address("10.2.0.1"), port, 9}, {}))));
+    cache.locate(keys.back());
   }
   const auto verdict = [&](std::size_t i) {
     // No pointer is followed.
