@@ -271,6 +271,40 @@ TEST_F(Command, KeygenIsReadByTheParser) {
   EXPECT_EQ(run({"keygen", "-o", file}), 1) << "never overwritten";
 }
 
+TEST_F(Command, TransformsNeedsNoDaemon) {
+  EXPECT_EQ(run({"transforms"}), 0);
+  for (const char* text : {"aes128gcm16", "chacha20poly1305iiv", "camellia256ctr", "aesxcbc", "RFC 8221", "modp1024",
+                           "needs compat \"3des\""}) {
+    EXPECT_THAT(out(), HasSubstr(text));
+  }
+  EXPECT_EQ(run({"transforms", "--json"}), 0);
+  const auto all = nlohmann::json::parse(out())["transforms"];
+  const auto row = [&](const char* type, const char* word) {
+    for (const auto& entry : all) {
+      if (entry["type"] == type && entry["word"] == word) return entry;
+    }
+    return nlohmann::json();
+  };
+  const auto ccm = row("encryption", "aes192ccm12");
+  EXPECT_EQ(ccm["number"], 15);
+  EXPECT_EQ(ccm["key_bits"], 192);
+  EXPECT_EQ(ccm["salt"], 3);
+  EXPECT_EQ(ccm["iv"], 8);
+  EXPECT_EQ(ccm["icv"], 12);
+  EXPECT_EQ(ccm["ah"], false);
+  EXPECT_THAT(ccm["backend"].get<std::string>(), StartsWith("OpenSSL 3."));
+  EXPECT_EQ(row("encryption", "aes256gcm16iiv")["iv"], 0);
+  const auto gmac = row("integrity", "aes256gmac");
+  EXPECT_EQ(gmac["key_bits"], 256);
+  EXPECT_EQ(gmac["salt"], 4);
+  EXPECT_EQ(gmac["iv"], 8);
+  EXPECT_EQ(gmac["ah"], true);
+  EXPECT_EQ(gmac["esp"], false);
+  EXPECT_EQ(row("integrity", "md5")["compat"], "md5");
+  EXPECT_EQ(row("integrity", "md5")["rfc8221"], "MUST NOT");
+  EXPECT_EQ(row("key exchange", "modp1024")["refused"], true);
+}
+
 TEST_F(Command, CheckNeedsNoDaemon) {
   const auto file = (daemon_.folder() / "a.toml").string();
   std::ofstream(file) << "[tunnel.office]\npeer = \"192.0.2.2\"\nsecret = \"0123456789abcdef\"\nlocal = "

@@ -29,6 +29,9 @@ constexpr NamedSuite kSuites[] = {
     {"chacha20poly1305", {CipherId::chacha20_poly1305, 256, IntegrityId::none}},
     {"aes128cbc-sha256", {CipherId::aes_cbc, 128, IntegrityId::hmac_sha2_256_128}},
     {"aes256cbc-sha512", {CipherId::aes_cbc, 256, IntegrityId::hmac_sha2_512_256}},
+    {"aes128gcm8", {CipherId::aes_gcm_8, 128, IntegrityId::none}},
+    {"aes128ctr-sha1", {CipherId::aes_ctr, 128, IntegrityId::hmac_sha1_96}},
+    {"null-sha1", {CipherId::null, 0, IntegrityId::hmac_sha1_96}},
     {"null-sha256", {CipherId::null, 0, IntegrityId::hmac_sha2_256_128}},
 };
 

@@ -14,10 +14,10 @@ namespace culvert::crypto::ipsec_mb {
 
 inline constexpr std::size_t kSaltSize = 4;
 inline constexpr std::size_t kIvSize = 8;
-inline constexpr std::size_t kIcvSize = 16;
+inline constexpr std::size_t kLongestIcv = 16;
 
 using Nonce = std::array<std::uint8_t, kSaltSize + kIvSize>;
-using Icv = std::array<std::uint8_t, kIcvSize>;
+using Icv = std::array<std::uint8_t, kLongestIcv>;
 
 /// RFC 4106 4, RFC 7634 2: the nonce is the salt, then the packet's IV.
 [[nodiscard]] inline Nonce make_nonce(const std::array<std::uint8_t, kSaltSize>& salt, const std::uint8_t* iv) {
@@ -30,7 +30,8 @@ using Icv = std::array<std::uint8_t, kIcvSize>;
 /// Runs jobs in bursts through the thread's queue. `fill(slot, job)` sets algorithm, key, source and additional data;
 /// the rest is done here. Both algorithms finish inside the call and in order.
 template <typename Fill>
-void run_aead(std::span<PacketJob> jobs, const std::array<std::uint8_t, kSaltSize>& salt, bool sealing, Fill&& fill) {
+void run_aead(std::span<PacketJob> jobs, const std::array<std::uint8_t, kSaltSize>& salt, std::size_t icv_size,
+              bool sealing, Fill&& fill) {
   IMB_MGR* manager = thread_workspace().manager.get();
   std::array<IMB_JOB*, kBurst> slots;
   std::array<Nonce, kBurst> nonces;
@@ -53,14 +54,14 @@ void run_aead(std::span<PacketJob> jobs, const std::array<std::uint8_t, kSaltSiz
       slot.iv = nonces[i].data();
       slot.iv_len_in_bytes = nonces[i].size();
       slot.auth_tag_output = sealing ? job.icv : icvs[i].data();
-      slot.auth_tag_output_len_in_bytes = kIcvSize;
+      slot.auth_tag_output_len_in_bytes = icv_size;
       fill(slot, job);
     }
     const std::uint32_t done = IMB_SUBMIT_BURST_NOCHECK(manager, count, slots.data());
     CHECK(done == count);  // what was not sealed must never be sent
     for (std::uint32_t i = 0; i < count; ++i) {
       CHECK(slots[i]->status == IMB_STATUS_COMPLETED);
-      jobs[i].ok = sealing || constant_time_equal(icvs[i], {jobs[i].icv, kIcvSize});
+      jobs[i].ok = sealing || constant_time_equal(ByteView(icvs[i]).first(icv_size), {jobs[i].icv, icv_size});
     }
   }
 }

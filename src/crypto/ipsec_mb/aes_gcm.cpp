@@ -23,7 +23,8 @@ Kernel kernel_for(const IMB_MGR& manager, unsigned key_bits) {
 
 class AesGcm final : public PacketCipher {
  public:
-  AesGcm(const Kernel& kernel, std::size_t key_size, ByteView key_and_salt) : kernel_(kernel), key_size_(key_size) {
+  AesGcm(const Kernel& kernel, std::size_t key_size, std::size_t icv_size, ByteView key_and_salt)
+      : kernel_(kernel), key_size_(key_size), icv_size_(icv_size) {
     kernel_.expand(key_and_salt.data(), &key_);
     std::ranges::copy(key_and_salt.subspan(key_size), salt_.begin());
   }
@@ -36,7 +37,7 @@ class AesGcm final : public PacketCipher {
 
   void seal(std::span<PacketJob> jobs) override {
     if (jobs.size() != 1)
-      return run_aead(jobs, salt_, true, [this](IMB_JOB& slot, const PacketJob& job) { fill(slot, job); });
+      return run_aead(jobs, salt_, icv_size_, true, [this](IMB_JOB& slot, const PacketJob& job) { fill(slot, job); });
     PacketJob& job = jobs.front();
     run_one(kernel_.seal, job, job.icv);
     job.ok = true;
@@ -44,11 +45,11 @@ class AesGcm final : public PacketCipher {
 
   void open(std::span<PacketJob> jobs) override {
     if (jobs.size() != 1)
-      return run_aead(jobs, salt_, false, [this](IMB_JOB& slot, const PacketJob& job) { fill(slot, job); });
+      return run_aead(jobs, salt_, icv_size_, false, [this](IMB_JOB& slot, const PacketJob& job) { fill(slot, job); });
     PacketJob& job = jobs.front();
     Icv icv;
     run_one(kernel_.open, job, icv.data());
-    job.ok = constant_time_equal(icv, {job.icv, kIcvSize});
+    job.ok = constant_time_equal(ByteView(icv).first(icv_size_), {job.icv, icv_size_});
   }
 
   [[nodiscard]] const char* backend() const override { return backend_name(); }
@@ -58,7 +59,7 @@ class AesGcm final : public PacketCipher {
     const Nonce nonce = make_nonce(salt_, job.iv);
     gcm_context_data context;
     function(&key_, &context, job.output, job.input, job.length, nonce.data(), job.aad.data(), job.aad.size(), icv,
-             kIcvSize);
+             icv_size_);
   }
 
   void fill(IMB_JOB& slot, const PacketJob& job) const {
@@ -76,13 +77,15 @@ class AesGcm final : public PacketCipher {
   alignas(64) gcm_key_data key_;
   Kernel kernel_;
   std::size_t key_size_;
+  std::size_t icv_size_;
   std::array<std::uint8_t, kSaltSize> salt_{};
 };
 
 }  // namespace
 
 MadePacketCipher make_aes_gcm(const PacketSuite& suite, ByteView key_and_salt) {
-  return std::make_unique<AesGcm>(kernel_for(*shared_manager(), suite.key_bits), suite.key_bits / 8, key_and_salt);
+  return std::make_unique<AesGcm>(kernel_for(*shared_manager(), suite.key_bits), suite.key_bits / 8,
+                                  sizes_of(suite).icv, key_and_salt);
 }
 
 }  // namespace culvert::crypto::ipsec_mb

@@ -56,7 +56,7 @@ class ChaCha20Poly1305 final : public PacketCipher {
   }
 
   void run_apart(std::span<PacketJob> jobs, bool sealing) {
-    run_aead(jobs, salt_, sealing, [this](IMB_JOB& slot, const PacketJob& job) {
+    run_aead(jobs, salt_, kLongestIcv, sealing, [this](IMB_JOB& slot, const PacketJob& job) {
       slot.cipher_mode = IMB_CIPHER_CHACHA20_POLY1305;
       slot.hash_alg = IMB_AUTH_CHACHA20_POLY1305;
       slot.enc_keys = key_.data();

@@ -1,5 +1,5 @@
-// AES-CBC or NULL with HMAC. Stages of a seal: move, encrypt the batch, MAC the batch. Of an open: MAC the batch,
-// compare, decrypt what was right.
+// AES-CBC, AES-CTR or NULL with HMAC. Stages of a seal: move, encrypt the batch, MAC the batch. Of an open: MAC the
+// batch, compare, decrypt what was right.
 #if HAVE_IPSEC_MB
 
 #include <algorithm>
@@ -17,6 +17,8 @@ namespace culvert::crypto::ipsec_mb {
 namespace {
 
 constexpr std::size_t kAesBlock = 16;
+constexpr std::size_t kSaltSize = 4;
+constexpr std::size_t kCounterIv = 8;
 constexpr std::size_t kLargestIcv = 32;
 using Icv = std::array<std::uint8_t, kLargestIcv>;
 
@@ -25,19 +27,22 @@ class CipherThenMac final : public PacketCipher {
   CipherThenMac(const IMB_MGR& manager, const PacketSuite& suite, ByteView encryption_key, ByteView integrity_key)
       : mac_key_(manager, suite.integrity, integrity_key),
         sizes_(sizes_of(suite)),
-        encrypts_(suite.cipher == CipherId::aes_cbc),
+        encrypts_(suite.encrypts()),
+        counts_(suite.cipher == CipherId::aes_ctr),
         key_size_(static_cast<IMB_KEY_SIZE_BYTES>(suite.key_bits / 8)) {
     if (!encrypts_) return;
     const keyexp_t expand = suite.key_bits == 128   ? manager.keyexp_128
                             : suite.key_bits == 192 ? manager.keyexp_192
                                                     : manager.keyexp_256;
     expand(encryption_key.data(), encrypt_key_.data(), decrypt_key_.data());
+    if (counts_) std::ranges::copy(encryption_key.last(kSaltSize), salt_.begin());
   }
   CipherThenMac(const CipherThenMac&) = delete;
   CipherThenMac& operator=(const CipherThenMac&) = delete;
   ~CipherThenMac() override {
     wipe(encrypt_key_);
     wipe(decrypt_key_);
+    wipe(salt_);
   }
 
   void seal(std::span<PacketJob> jobs) override {
@@ -79,7 +84,7 @@ class CipherThenMac final : public PacketCipher {
     std::uint32_t count = 0;
     for (PacketJob& job : batch) {
       if (!job.ok) continue;
-      if (encrypts_) std::copy_n(job.iv, kAesBlock, ivs[count].begin());  // a move to the front may overwrite it
+      if (encrypts_) take_iv(job, ivs[count]);  // a move to the front may overwrite it
       const bool in_place = !encrypts_ || overlaps_partly(job);
       if (in_place) move_to_output(job);
       if (!encrypts_ || job.length == 0) continue;
@@ -95,9 +100,20 @@ class CipherThenMac final : public PacketCipher {
       ++count;
     }
     if (count == 0) return;
-    const std::uint32_t done = IMB_SUBMIT_CIPHER_BURST_NOCHECK(work.manager.get(), work.jobs.data(), count,
-                                                               IMB_CIPHER_CBC, direction, key_size_);
+    const std::uint32_t done = IMB_SUBMIT_CIPHER_BURST_NOCHECK(
+        work.manager.get(), work.jobs.data(), count, counts_ ? IMB_CIPHER_CNTR : IMB_CIPHER_CBC, direction, key_size_);
     check_done(work, done, count);
+  }
+
+  /// The IV of CBC, or the first counter block (RFC 3686 4).
+  void take_iv(const PacketJob& job, std::array<std::uint8_t, kAesBlock>& out) const {
+    if (!counts_) {
+      std::copy_n(job.iv, kAesBlock, out.begin());
+      return;
+    }
+    std::ranges::copy(salt_, out.begin());
+    std::copy_n(job.iv, kCounterIv, out.begin() + kSaltSize);
+    store_be32(out.data() + kSaltSize + kCounterIv, 1);
   }
 
   /// Computes the ICVs of all jobs that are still ok, over what stands in their output (sealing) or input.
@@ -171,6 +187,8 @@ class CipherThenMac final : public PacketCipher {
   HmacKey mac_key_;
   SuiteSizes sizes_;
   bool encrypts_;
+  bool counts_;
+  std::array<std::uint8_t, kSaltSize> salt_{};
   IMB_KEY_SIZE_BYTES key_size_;
 };
 

@@ -18,6 +18,7 @@ Hash hash_for(const IMB_MGR& manager, IntegrityId id) {
   switch (id) {
     case IntegrityId::hmac_sha2_384_192: return {IMB_AUTH_HMAC_SHA_384, manager.sha384_one_block, 128};
     case IntegrityId::hmac_sha2_512_256: return {IMB_AUTH_HMAC_SHA_512, manager.sha512_one_block, 128};
+    case IntegrityId::hmac_sha1_96: return {IMB_AUTH_HMAC_SHA_1, manager.sha1_one_block, 64};
     default: return {IMB_AUTH_HMAC_SHA_256, manager.sha256_one_block, 64};
   }
 }

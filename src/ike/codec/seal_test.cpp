@@ -152,6 +152,15 @@ TEST_P(Seal, LengthsThatCannotBe) {
 
 INSTANTIATE_TEST_SUITE_P(Suites, Seal,
                          testing::Values(PacketSuite{CipherId::aes_gcm_16, 128, IntegrityId::none},
+                                         PacketSuite{CipherId::aes_gcm_8, 256, IntegrityId::none},
+                                         PacketSuite{CipherId::aes_gcm_12, 128, IntegrityId::none},
+                                         PacketSuite{CipherId::aes_ccm_8, 128, IntegrityId::none},
+                                         PacketSuite{CipherId::aes_ccm_12, 256, IntegrityId::none},
+                                         PacketSuite{CipherId::aes_ccm_16, 192, IntegrityId::none},
+                                         PacketSuite{CipherId::aes_ctr, 128, IntegrityId::hmac_sha1_96},
+                                         PacketSuite{CipherId::aes_ctr, 256, IntegrityId::aes_cmac_96},
+                                         PacketSuite{CipherId::camellia_cbc, 192, IntegrityId::aes_xcbc_96},
+                                         PacketSuite{CipherId::triple_des_cbc, 192, IntegrityId::hmac_md5_96},
                                          PacketSuite{CipherId::aes_gcm_16, 256, IntegrityId::none},
                                          PacketSuite{CipherId::chacha20_poly1305, 256, IntegrityId::none},
                                          PacketSuite{CipherId::aes_cbc, 128, IntegrityId::hmac_sha2_256_128},
@@ -258,6 +267,11 @@ TEST(Make, RefusesSuitesUnfitForIke) {
   const PacketSuite bare{CipherId::aes_cbc, 128, IntegrityId::none};
   EXPECT_EQ(MessageOpener::make(bare, Bytes(16), {}).error(), crypto::CryptoError::unsupported);
   EXPECT_FALSE(MessageOpener::make(kGcm, Bytes(19), {}));
+  const PacketSuite gmac{CipherId::null_aes_gmac, 128, IntegrityId::none};
+  EXPECT_EQ(MessageOpener::make(gmac, Bytes(20), {}).error(), crypto::CryptoError::unsupported);
+  // RFC 8750 7: implicit IVs are for ESP only.
+  const PacketSuite implicit{CipherId::aes_gcm_16_iiv, 128, IntegrityId::none};
+  EXPECT_EQ(MessageSealer::make(implicit, Bytes(20), {}, random).error(), crypto::CryptoError::unsupported);
 }
 
 }  // namespace
