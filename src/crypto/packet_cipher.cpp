@@ -81,7 +81,10 @@ bool is_supported(const PacketSuite& suite) {
 /// How many packets a burst needs before ipsec-mb's HMAC beats OpenSSL's. It computes up to 16 messages at once and one
 /// alone takes as long as all of them: measured with AVX-512, one packet costs 2 (SHA-512) to 6 (SHA-256) times
 /// OpenSSL's time, a burst of 32 a third of it.
-std::size_t enough_for_a_burst(IntegrityId integrity) { return integrity == IntegrityId::hmac_sha2_256_128 ? 7 : 3; }
+std::size_t enough_for_a_burst(IntegrityId integrity) {
+  if (integrity == IntegrityId::hmac_sha1_96) return 4;
+  return integrity == IntegrityId::hmac_sha2_256_128 ? 7 : 3;
+}
 
 Result<std::unique_ptr<PacketCipher>, CryptoError> make_fastest(const PacketSuite& suite, ByteView encryption_key,
                                                                 ByteView integrity_key) {

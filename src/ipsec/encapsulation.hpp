@@ -45,8 +45,8 @@ void write_beet_pseudo_header(std::uint8_t* at, ByteView header);
 void write_ah(std::uint8_t* at, std::size_t ah_size, std::uint8_t next_header, std::uint32_t spi,
               std::uint64_t sequence);
 
-/// The job of an AH packet (RFC 4302 3.3.3): `covered` holds what the ICV covers up to AH's end, with zeros in the ICV
-/// field; `ah` and the payload behind it are the packet's own.
+/// The job of an AH packet (RFC 4302 3.3.3): `covered` holds what the ICV covers up to AH's end, with zeros for the ICV
+/// (AES-GMAC's IV in front of it as it is); `ah` and the payload behind it are the packet's own.
 [[nodiscard]] crypto::PacketJob make_ah_job(const EspLayout& layout, ByteView covered, std::uint8_t* ah,
                                             std::size_t ah_size, std::size_t payload_length, std::uint64_t sequence);
 

@@ -86,14 +86,15 @@ void InboundPath::enqueue_ah(const WireInput& input, MutableByteView packet, con
   const auto sequence = check_replay(*sa, load_be32(packet.data() + 8));
   if (!sequence) return;
 
-  // RFC 4302 3.4.4: the ICV field counts as zero, and so do fields that change on the way.
+  // RFC 4302 3.4.4: the ICV counts as zero, and so do fields that change on the way. An IV in front of it does not (RFC
+  // 4543 4).
   const MutableByteView covered = covered_.take(headers.size() + ah_size).bytes;
   std::memcpy(covered.data(), headers.data(), headers.size());
   const auto kept = zero_mutable_fields(covered.first(headers.size()));
   if (!kept) return drops_.count(DropReason::outer_malformed);
   std::uint8_t* const ah = covered.data() + *kept;
   std::memcpy(ah, packet.data(), ah_size);
-  std::memset(ah + kAhFixedSize, 0, icv_field);
+  std::memset(ah + kAhFixedSize + layout.iv, 0, layout.icv);
 
   item.sa = sa;
   item.sequence = *sequence;

@@ -144,8 +144,9 @@ void OutboundPath::frame_ah(const Wrapping& wrapping, std::uint64_t sequence, Sa
   std::memcpy(covered.data(), packet.data(), wrapping.front);
   const auto headers = zero_mutable_fields(covered.first(wrapping.front));
   CHECK(headers.has_value());  // ah_can_cover said so
-  std::memcpy(covered.data() + *headers, ah, ah_size);
+  // RFC 4543 4: the IV in the ICV field is authenticated as it is.
   if (layout.iv != 0) store_be64(ah + kAhFixedSize, sequence);
+  std::memcpy(covered.data() + *headers, ah, ah_size);
   batch_.add(sa.outbound, make_ah_job(layout, covered.first(*headers + ah_size), ah, ah_size,
                                       packet.size() - wrapping.front - ah_size, sequence));
 }
