@@ -6,6 +6,9 @@
 #include "ipsec/event_queue.hpp"
 #include "ipsec/inbound_path.hpp"
 #include "ipsec/outbound_path.hpp"
+#include "ipsec/path_mtu.hpp"
+#include "ipsec/sa_lengths.hpp"
+#include "ipsec/sa_timers.hpp"
 #include "ipsec/sad.hpp"
 #include "ipsec/spd.hpp"
 
@@ -22,12 +25,28 @@ struct Engine::State {
         sad(options.spi_layout),
         events(kEventCapacity),
         outbound(options, spd, sad, events, drops, random),
-        inbound(options, sad, events, drops) {}
+        inbound(options, sad, events, drops, random) {}
 
   // Flows may take another way now, and packets that wait may have one.
   void sending_changed() {
     outbound.invalidate_flows();
     outbound.retry_waiting();
+  }
+
+  void path_changed(SaPair& pair) {
+    update_lengths(pair, options.max_train_bytes);
+    events.push(PathMtuChanged{pair.params.id, pair.path_mtu.value(), inner_mtu_of(pair)});
+  }
+  [[nodiscard]] std::uint16_t inner_mtu_of(const SaPair& pair) const {
+    const net::Family family = pair.params.local.empty() ? net::Family::v4 : pair.params.local[0].addresses.family();
+    return static_cast<std::uint16_t>(inner_mtu(pair, family, options.max_train_bytes));
+  }
+  // RFC 4301 8.2.2: what an error has lowered rises again.
+  void age_paths(Instant now) {
+    while (const auto child = narrowed.take_due(now)) {
+      SaPair* const pair = sad.find(*child);
+      if (pair != nullptr && pair->path_mtu.age(now)) path_changed(*pair);
+    }
   }
 
   const Options options;
@@ -37,6 +56,8 @@ struct Engine::State {
   DropCounters drops;
   OutboundPath outbound;
   InboundPath inbound;
+  SaTimers narrowed;  // SAs whose path MTU an error has lowered
+  RateLimit path_errors{32};
   std::vector<model::Spi> released;
 };
 
@@ -54,19 +75,24 @@ void Engine::inbound(std::span<const WireInput> inputs, Instant now, InboundSink
 
 void Engine::handle_time(Instant now, OutboundSink& sink) {
   state_->sad.expire(now, state_->released);
+  state_->age_paths(now);
   state_->outbound.handle_time(now, sink);
 }
 
 std::optional<Instant> Engine::next_deadline() const {
-  return earliest(state_->sad.next_expiry(), state_->outbound.next_deadline());
+  return earliest(earliest(state_->sad.next_expiry(), state_->narrowed.next()), state_->outbound.next_deadline());
 }
 
 Result<void, DataPlaneError> Engine::install(model::ChildSaParams params, Instant now) {
   state_->sad.expire(now, state_->released);
   auto pair = SaPair::make(std::move(params), state_->options.backend);
   if (!pair) return err(pair.error());
+  SaPair& made = **pair;
   auto installed = state_->sad.install(std::move(*pair));
-  if (installed) state_->sending_changed();
+  if (!installed) return installed;
+  update_lengths(made, state_->options.max_train_bytes);
+  state_->outbound.installed(made, now);
+  state_->sending_changed();
   return installed;
 }
 
@@ -85,7 +111,13 @@ void Engine::remove(model::ChildSaId child, Duration linger, Instant now) {
 
 void Engine::update_path(model::ChildSaId child, const net::Path& path, model::Encapsulation encapsulation) {
   SaPair* const pair = state_->sad.find(child);
-  if (pair != nullptr) pair->move_to(path, encapsulation);
+  if (pair == nullptr) return;
+  const std::pair before{pair->path_mtu.value(), state_->inner_mtu_of(*pair)};
+  pair->move_to(path, encapsulation);
+  // What was learnt of the old path says nothing of the new one.
+  pair->path_mtu.reset();
+  update_lengths(*pair, state_->options.max_train_bytes);
+  if (before != std::pair{pair->path_mtu.value(), state_->inner_mtu_of(*pair)}) state_->path_changed(*pair);
 }
 
 void Engine::grant_sequence(model::ChildSaId child, std::uint64_t granted) {
@@ -95,12 +127,30 @@ void Engine::grant_sequence(model::ChildSaId child, std::uint64_t granted) {
   pair->outbound.grant_asked = false;
 }
 
-void Engine::unprotected_error(const net::Path&, model::Encapsulation, std::uint16_t, ByteView, Instant) {
-  // RFC 4301 8.2: nothing that came unauthenticated is believed as it stands.
+// RFC 4301 8.2: unauthenticated, so it needs to show that it comes from where our packets go.
+void Engine::unprotected_error(const net::Path& path, model::Encapsulation encapsulation, std::uint16_t mtu,
+                               ByteView quoted, Instant now) {
+  const PathMtuOptions& options = state_->options.path_mtu;
+  if (mtu == 0 || !options.believe_errors || !state_->path_errors.allow(now)) return;
+  SaPair* pair = nullptr;
+  for (const model::ProtocolId protocol : {model::ProtocolId::esp, model::ProtocolId::ah}) {
+    const auto header = quoted_header(quoted, protocol);
+    if (!header || pair != nullptr) continue;
+    SaPair* const found = state_->sad.find_by_outbound_spi(header->spi, path.remote.address);
+    if (found == nullptr || found->params.protocol != protocol || found->params.encapsulation != encapsulation)
+      continue;
+    if (recently_sent(found->outbound.sequence.last(), header->sequence)) pair = found;
+  }
+  if (pair == nullptr) return state_->drops.count(DropReason::unprotected_error_doubtful);
+  const std::uint16_t floor = path.remote.address.is_v4() ? options.floor_v4 : options.floor_v6;
+  if (!pair->path_mtu.lower(mtu, floor, now + options.age)) return;
+  state_->narrowed.arm(pair->params.id, now + options.age);
+  state_->path_changed(*pair);
 }
 
 void Engine::set_policies(std::vector<Policy> policies) {
   state_->spd.replace(std::move(policies));
+  state_->outbound.policies_changed();
   state_->sending_changed();
 }
 

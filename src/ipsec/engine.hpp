@@ -20,7 +20,10 @@
 #include "base/time.hpp"
 #include "crypto/packet_cipher.hpp"
 #include "ipsec/data_plane.hpp"
+#include "ipsec/fragment_tracker.hpp"
 #include "ipsec/packet_io.hpp"
+#include "ipsec/path_mtu.hpp"
+#include "ipsec/reassembler.hpp"
 #include "ipsec/spi_allocator.hpp"
 
 namespace culvert::ipsec {
@@ -39,6 +42,9 @@ struct EngineOptions {
   std::size_t acquire_bytes = 512 * 1024;
   std::size_t acquire_total_bytes = 8 * 1024 * 1024;
   Duration acquire_age = std::chrono::seconds(10);
+  PathMtuOptions path_mtu;
+  FragmentBounds fragments;     // RFC 4301 7.3: those whose first one shows where they belong
+  ReassemblyBounds reassembly;  // RFC 4303 3.3.4: those that transport mode needs whole
 };
 
 class Engine {

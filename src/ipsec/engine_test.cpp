@@ -481,7 +481,9 @@ TEST(Engine, TooLongForOneOuterPacket) {
   TwoEngines pair;
   pair.set_policies();
   pair.install(1);
-  EXPECT_TRUE(pair.alice_sends({udp_packet(pair.v4, Bytes(65500))}).trains.empty());
+  Flow whole = pair.v4;
+  whole.dont_fragment = true;
+  EXPECT_TRUE(pair.alice_sends({udp_packet(whole, Bytes(65500))}).trains.empty());
   EXPECT_EQ(drops(pair.alice, "too_long"), 1U);
 }
 

@@ -31,10 +31,7 @@ FragmentTracker::Verdict FragmentTracker::see(const FragmentKey& key, const Frag
   if (fields.offset != 0) {
     if (entry == nullptr) return Verdict::early;
     const Verdict verdict = add(*entry, fields);
-    info.protocol = entry->protocol;
-    info.source_port = entry->source_port;
-    info.destination_port = entry->destination_port;
-    info.ports_visible = entry->ports_visible;
+    show_ports(*entry, info);
     return verdict;
   }
   if (entry != nullptr) {
@@ -55,6 +52,22 @@ FragmentTracker::Verdict FragmentTracker::see(const FragmentKey& key, const Frag
             .protocol = info.protocol,
             .ports_visible = info.ports_visible};
   return add(*entry, fields);
+}
+
+FragmentTracker::Verdict FragmentTracker::recall(const FragmentKey& key, net::PacketInfo& info, Instant now) {
+  if (!info.is_later_fragment) return Verdict::known;
+  const Entry* const entry = find(key, now);
+  if (entry == nullptr) return Verdict::early;
+  if (entry->poisoned) return Verdict::overlap;
+  show_ports(*entry, info);
+  return Verdict::known;
+}
+
+void FragmentTracker::show_ports(const Entry& entry, net::PacketInfo& info) {
+  info.protocol = entry.protocol;
+  info.source_port = entry.source_port;
+  info.destination_port = entry.destination_port;
+  info.ports_visible = entry.ports_visible;
 }
 
 FragmentTracker::Verdict FragmentTracker::add(Entry& entry, const FragmentFields& fields) {

@@ -52,6 +52,9 @@ class FragmentTracker {
   /// they could be seen.
   [[nodiscard]] Verdict see(const FragmentKey& key, const FragmentFields& fields, net::PacketInfo& info, Instant now);
 
+  /// The same for one that `see` has judged before, and that waited since: nothing is remembered of it anew.
+  [[nodiscard]] Verdict recall(const FragmentKey& key, net::PacketInfo& info, Instant now);
+
  private:
   struct Entry {
     FragmentKey key;
@@ -68,6 +71,7 @@ class FragmentTracker {
   [[nodiscard]] std::size_t set_of(const FragmentKey& key) const;
   [[nodiscard]] Entry* find(const FragmentKey& key, Instant now);
   [[nodiscard]] Entry& make_room(const FragmentKey& key);
+  static void show_ports(const Entry& entry, net::PacketInfo& info);
   [[nodiscard]] static bool same_flow(const Entry& entry, const net::PacketInfo& info);
   [[nodiscard]] Verdict add(Entry& entry, const FragmentFields& fields);
 

@@ -45,14 +45,16 @@ std::optional<std::size_t> inner_length(const EspLayout& layout, MutableByteView
 
 }  // namespace
 
-InboundPath::InboundPath(const EngineOptions& options, const Sad& sad, EventQueue& events, DropCounters& drops)
-    : options_(options), sad_(sad), events_(events), drops_(drops) {
+InboundPath::InboundPath(const EngineOptions& options, const Sad& sad, EventQueue& events, DropCounters& drops,
+                         RandomSource& random)
+    : options_(options), sad_(sad), events_(events), drops_(drops), fragments_(options.fragments, random.u64()) {
   delivery_.reserve(JobBatch<InboundSa>::kCapacity);
 }
 
 bool InboundPath::take_sending_changed() { return std::exchange(sending_changed_, false); }
 
 void InboundPath::run(std::span<const WireInput> inputs, Instant now, InboundSink& sink) {
+  now_ = now;
   for (const WireInput& input : inputs) {
     const std::size_t step = input.segment_size == 0 ? input.bytes.size() : input.segment_size;
     MutableByteView rest = input.bytes;
@@ -259,19 +261,12 @@ auto InboundPath::unwrap_tunnel(const Item& item, MutableByteView payload, std::
   }
   // RFC 4303 2.7: what follows the inner packet's own length is traffic flow confidentiality padding.
   const MutableByteView inner = payload.first(info->total_length);
-  if (!matches(item, *info)) return err(DropReason::selector_mismatch);
+  if (const auto mismatch = match(item, inner, *info)) return err(*mismatch);
+  if (((info->tos ^ item.input->tos) & kEcnMask) != 0) note_ecn(*item.sa, info->tos, item.input->tos);
   const auto tos = decapsulated_tos(info->tos, item.input->tos, item.sa->params.treatment.outer.dscp_inward);
   if (!tos) return err(DropReason::ecn_not_capable);
   if (*tos != info->tos) net::set_tos(inner, *tos);
   return Decapsulated{inner, *info, item.input->bytes.data()};
-}
-
-// RFC 4301 5.2: the packet must be one that this SA was negotiated for; with SAs inside each other, each of them.
-bool InboundPath::matches(const Item& item, const net::PacketInfo& info) {
-  const auto allows = [&info](const SaPair& sa) { return selectors_match(sa.params.remote, sa.params.local, info); };
-  if (!allows(*item.sa)) return false;
-  return item.nested == nullptr ||
-         std::ranges::all_of(item.nested->unmatched, [&](const SaPair* outer) { return allows(*outer); });
 }
 
 }  // namespace culvert::ipsec

@@ -21,6 +21,7 @@
 #include "ipsec/drop_reason.hpp"
 #include "ipsec/engine.hpp"
 #include "ipsec/event_queue.hpp"
+#include "ipsec/fragment_tracker.hpp"
 #include "ipsec/job_batch.hpp"
 #include "ipsec/packet_io.hpp"
 #include "ipsec/sad.hpp"
@@ -31,7 +32,9 @@ namespace culvert::ipsec {
 
 class InboundPath {
  public:
-  InboundPath(const EngineOptions& options, const Sad& sad, EventQueue& events, DropCounters& drops);
+  /// `random` seeds tables.
+  InboundPath(const EngineOptions& options, const Sad& sad, EventQueue& events, DropCounters& drops,
+              RandomSource& random);
 
   void run(std::span<const WireInput> inputs, Instant now, InboundSink& sink);
   /// True once after a held pair was released by its first authenticated packet (RFC 7296 2.8).
@@ -82,9 +85,14 @@ class InboundPath {
                                                                   std::uint8_t next_header);
   [[nodiscard]] Result<Decapsulated, DropReason> unwrap_beet(const Item& item, MutableByteView payload,
                                                              std::uint8_t next_header);
-  [[nodiscard]] static bool matches(const Item& item, const net::PacketInfo& info);
   [[nodiscard]] Result<Decapsulated, DropReason> nest(const Item& item, ByteView headers, MutableByteView payload,
                                                       std::uint8_t next_header);
+  // inbound_around.cpp
+  /// Stage 7; also lowers the MSS of a SYN that may go on.
+  [[nodiscard]] std::optional<DropReason> match(const Item& item, MutableByteView packet, const net::PacketInfo& info);
+  [[nodiscard]] std::optional<DropReason> match_sa(const SaPair& sa, ByteView packet, const net::PacketInfo& info);
+  [[nodiscard]] std::optional<DropReason> match_fragment(const SaPair& sa, ByteView packet, net::PacketInfo info);
+  void note_ecn(const SaPair& sa, std::uint8_t inner, std::uint8_t outer);
   void count_replay(SaPair& sa, ReplayWindow::Verdict verdict);
 
   const EngineOptions& options_;
@@ -92,6 +100,9 @@ class InboundPath {
   EventQueue& events_;
   DropCounters& drops_;
   RateLimit unknown_spi_hints_{8};
+  Instant now_{};  // of the running call
+  RateLimit ecn_events_{1};
+  FragmentTracker fragments_;
   bool sending_changed_ = false;
 
   Arena covered_;  // what the ICVs of AH packets cover of their headers

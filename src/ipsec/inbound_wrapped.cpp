@@ -143,7 +143,7 @@ auto InboundPath::unwrap_transport(const Item& item, MutableByteView payload, st
     move_transport_checksum(piece.bytes, *info, params.original_remote.value_or(info->source),
                             params.original_local.value_or(info->destination));
   }
-  if (!matches(item, *info)) return err(DropReason::selector_mismatch);
+  if (const auto mismatch = match(item, piece.bytes, *info)) return err(*mismatch);
   return Decapsulated{piece.bytes, *info, piece.chunk};
 }
 
@@ -199,7 +199,7 @@ auto InboundPath::unwrap_beet(const Item& item, MutableByteView payload, std::ui
   std::memcpy(at + front, beet->payload.data(), beet->payload.size());
   const auto info = net::parse_packet(piece.bytes);
   if (!info) return err(DropReason::decapsulated_malformed);
-  if (!matches(item, *info)) return err(DropReason::selector_mismatch);
+  if (const auto mismatch = match(item, piece.bytes, *info)) return err(*mismatch);
   return Decapsulated{piece.bytes, *info, piece.chunk};
 }
 

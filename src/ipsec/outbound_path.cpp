@@ -1,10 +1,12 @@
 #include "ipsec/outbound_path.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "base/check.hpp"
 #include "ipsec/ecn.hpp"
+#include "ipsec/mss_clamp.hpp"
 #include "net/headers.hpp"
 
 namespace culvert::ipsec {
@@ -18,13 +20,18 @@ OutboundPath::OutboundPath(const EngineOptions& options, const Spd& spd, const S
       drops_(drops),
       flows_(options.flow_cache_entries, random.u64()),
       waiting_({options.acquire_packets, options.acquire_bytes, options.acquire_total_bytes, options.acquire_age}),
-      ivs_(random) {
+      ivs_(random),
+      random_(random),
+      fragments_(options.fragments, random.u64()),
+      early_(options.fragments),
+      reassembler_(options.reassembly) {
   CHECK(options.max_train_segments >= 1);
   CHECK(options.max_train_bytes >= 1 && options.max_train_bytes <= 65535);
   trains_.reserve(JobBatch<OutboundSa>::kCapacity);
 }
 
 void OutboundPath::run(std::span<const InnerPacket> packets, Instant now, OutboundSink& sink) {
+  now_ = now;
   if (retry_) send_waiting(now, sink);
   while (!packets.empty()) {
     const auto some = packets.first(std::min(packets.size(), kLookahead));
@@ -37,14 +44,18 @@ void OutboundPath::run(std::span<const InnerPacket> packets, Instant now, Outbou
 }
 
 void OutboundPath::handle_time(Instant now, OutboundSink& sink) {
+  now_ = now;
   drops_.count(DropReason::acquire_timeout, waiting_.expire(now));
+  expire_fragments(now);
+  send_due_dummies(now, sink);
   if (retry_) send_waiting(now, sink);
   flush(sink);
 }
 
 std::optional<Instant> OutboundPath::next_deadline() const {
   if (retry_ && !waiting_.empty()) return Instant::min();
-  return waiting_.next_expiry();
+  const auto fragments = earliest(early_.next_expiry(), reassembler_.next_expiry());
+  return earliest(earliest(waiting_.next_expiry(), dummies_.next()), fragments);
 }
 
 // Stage 1: classify.
@@ -69,9 +80,16 @@ void OutboundPath::process(const InnerPacket& packet, const Classified& classifi
                            OutboundSink& sink) {
   const auto& info = classified.info;
   if (!info) return drops_.count(DropReason::inner_malformed);
+  if (info->is_fragment) return process_fragment(packet, *info, now, since, sink);
+  route(packet, classified, now, since, sink);
+}
+
+void OutboundPath::route(const InnerPacket& packet, const Classified& classified, Instant now, Instant since,
+                         OutboundSink& sink) {
+  const auto& info = classified.info;
   const FlowVerdict verdict = decide(classified);
   // RFC 4301 5.1: a packet that matches no rule is discarded.
-  if (verdict.rule == FlowVerdict::kNoRule) return drops_.count(DropReason::no_rule);
+  if (verdict.rule == FlowVerdict::kNoRule) return route_unruled(packet, *info, sink);
   switch (verdict.action) {
     case PolicyAction::discard: return drops_.count(DropReason::discard_rule);
     case PolicyAction::bypass:
@@ -115,29 +133,39 @@ void OutboundPath::wait_for_sa(const InnerPacket& packet, const net::PacketInfo&
 
 void OutboundPath::send_waiting(Instant now, OutboundSink& sink) {
   retry_ = false;
+  retrying_ = true;
   for (WaitingPacket& packet : waiting_.take_all()) {
     const InnerPacket view = packet.view();
     process(view, classify(view), now, packet.since(), sink);
   }
+  retrying_ = false;
 }
 
 // Stages 3 to 5 for one inner packet.
 void OutboundPath::protect(const InnerPacket& packet, const net::PacketInfo& info, SaPair& sa, OutboundSink& sink) {
+  if (info.is_fragment && !admit_fragment(packet, info, sa, sink)) return;
+  if (is_tcp_syn(packet.bytes, info)) clamp(packet, info, sa);
   const auto plan = Segmenter::make(packet, info);
   if (!plan) return drops_.count(plan.error());
-  if (sa.outbound.framing != Framing::esp_tunnel) return protect_wrapped(packet, info, sa, *plan, sink);
+  if (plan->length(0) > sa.outbound.longest_inner) return protect_long(packet, *plan, info, sa, sink);
+  protect_planned(packet, *plan, info, sa, sink);
+}
+
+void OutboundPath::protect_planned(const InnerPacket& packet, const Segmenter& plan, const net::PacketInfo& info,
+                                   SaPair& sa, OutboundSink& sink) {
+  if (sa.outbound.framing != Framing::esp_tunnel) return protect_wrapped(packet, info, sa, plan, sink);
   const EspLayout& layout = sa.outbound.layout;
-  if (layout.sealed(plan->length(0)) > options_.max_train_bytes) return drops_.count(DropReason::too_long);
-  const auto first = take_numbers(sa, *plan);
+  const auto first = take_numbers(sa, plan.count(), plan.total_length());
   if (!first) return;
 
-  const OuterFields outer = outer_fields(sa, info);
+  OuterFields outer = outer_fields(sa, info);
+  outer.dont_fragment = outer.dont_fragment && !cut_outer_;
   const auto next_header =
       static_cast<std::uint8_t>(info.family == net::Family::v4 ? net::IpProtocol::ipv4 : net::IpProtocol::ipv6);
-  for (std::uint32_t i = 0; i < plan->count(); ++i) {
-    const std::size_t length = layout.sealed(plan->length(i));
+  for (std::uint32_t i = 0; i < plan.count(); ++i) {
+    const std::size_t length = layout.sealed(std::max<std::size_t>(plan.length(i), sa.outbound.pad_to));
     std::uint8_t* const at = reserve(length, 0, sink);
-    frame(*plan, i, next_header, *first + i, sa, at);
+    frame(plan, i, next_header, *first + i, sa, at);
     add_to_train(sa, outer, at, length);
   }
 }
@@ -163,15 +191,15 @@ std::uint8_t* OutboundPath::reserve(std::size_t length, std::size_t in_front, Ou
 }
 
 // Stage 4: number. A super-packet goes as a whole or not at all.
-std::optional<std::uint64_t> OutboundPath::take_numbers(SaPair& sa, const Segmenter& plan) {
+std::optional<std::uint64_t> OutboundPath::take_numbers(SaPair& sa, std::uint32_t count, std::uint64_t bytes) {
   OutboundSa& out = sa.outbound;
-  if (!out.meter.admit(plan.count(), plan.total_length())) {
-    drops_.count(DropReason::lifetime_reached, plan.count());
+  if (!out.meter.admit(count, bytes)) {
+    drops_.count(DropReason::lifetime_reached, count);
     tell_expiry(sa);
     return std::nullopt;
   }
-  const auto first = out.sequence.take(plan.count());
-  if (!first || !out.sequence.quiet()) watch_sequence(sa, plan.count(), first.has_value());
+  const auto first = out.sequence.take(count);
+  if (!first || !out.sequence.quiet()) watch_sequence(sa, count, first.has_value());
   if (out.meter.news() != ExpiryNews::none) tell_expiry(sa);
   return first;
 }
@@ -204,11 +232,18 @@ void OutboundPath::tell_expiry(SaPair& sa) {
 // Stage 5: frame.
 void OutboundPath::frame(const Segmenter& plan, std::uint32_t index, std::uint8_t next_header, std::uint64_t sequence,
                          SaPair& sa, std::uint8_t* at) {
-  plan.write(index, at + sa.outbound.layout.head());
-  frame_esp_around(at, plan.length(index), next_header, sequence, sa);
+  std::uint8_t* const inner = at + sa.outbound.layout.head();
+  std::size_t length = plan.length(index);
+  plan.write(index, inner);
+  if (length < sa.outbound.pad_to) {
+    // RFC 4303 2.7: what stands behind the packet's own length is for those who count octets.
+    std::memset(inner + length, 0, sa.outbound.pad_to - length);
+    length = sa.outbound.pad_to;
+  }
+  frame_esp_around(at, length, next_header, sequence, sa);
 }
 
-// ESP around `length` octets that stand behind room for its header and IV.
+// ESP around `length` octets that stand in their place already.
 void OutboundPath::frame_esp_around(std::uint8_t* at, std::size_t length, std::uint8_t next_header,
                                     std::uint64_t sequence, SaPair& sa) {
   const EspLayout& layout = sa.outbound.layout;
@@ -261,6 +296,7 @@ void OutboundPath::add_to_train(const SaPair& sa, const OuterFields& outer, std:
 void OutboundPath::flush(OutboundSink& sink) {
   if (batch_.size() == 0) return;
   batch_.seal();
+  if (!cuts_.empty()) cut_outer_packets();
   sink.send(trains_);
   batch_.clear();
   covered_.clear();

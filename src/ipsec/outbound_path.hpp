@@ -22,9 +22,13 @@
 #include "ipsec/engine.hpp"
 #include "ipsec/event_queue.hpp"
 #include "ipsec/flow_cache.hpp"
+#include "ipsec/fragment_tracker.hpp"
+#include "ipsec/icmp_error.hpp"
 #include "ipsec/iv_pool.hpp"
 #include "ipsec/job_batch.hpp"
 #include "ipsec/packet_io.hpp"
+#include "ipsec/reassembler.hpp"
+#include "ipsec/sa_timers.hpp"
 #include "ipsec/sad.hpp"
 #include "ipsec/segmenter.hpp"
 #include "ipsec/spd.hpp"
@@ -44,6 +48,10 @@ class OutboundPath {
   void retry_waiting() { retry_ = true; }
   /// The SPD or the set of sending SAs changed.
   void invalidate_flows() { flows_.invalidate(); }
+  /// The SPD was replaced; before `invalidate_flows`.
+  void policies_changed();
+  /// A pair came into the SAD.
+  void installed(const SaPair& sa, Instant now);
   void handle_time(Instant now, OutboundSink& sink);
   [[nodiscard]] std::optional<Instant> next_deadline() const;
 
@@ -56,11 +64,14 @@ class OutboundPath {
   [[nodiscard]] Classified classify(const InnerPacket& packet) const;
   void look_ahead(std::size_t count) const;
   void process(const InnerPacket& packet, const Classified& classified, Instant now, Instant since, OutboundSink& sink);
+  void route(const InnerPacket& packet, const Classified& classified, Instant now, Instant since, OutboundSink& sink);
   [[nodiscard]] FlowVerdict decide(const Classified& classified);
   void protect(const InnerPacket& packet, const net::PacketInfo& info, SaPair& sa, OutboundSink& sink);
   void wait_for_sa(const InnerPacket& packet, const net::PacketInfo& info, const Policy& policy, Instant now,
                    Instant since);
-  [[nodiscard]] std::optional<std::uint64_t> take_numbers(SaPair& sa, const Segmenter& plan);
+  void protect_planned(const InnerPacket& packet, const Segmenter& plan, const net::PacketInfo& info, SaPair& sa,
+                       OutboundSink& sink);
+  [[nodiscard]] std::optional<std::uint64_t> take_numbers(SaPair& sa, std::uint32_t count, std::uint64_t bytes);
   void watch_sequence(SaPair& sa, std::uint32_t count, bool taken);
   void frame(const Segmenter& plan, std::uint32_t index, std::uint8_t next_header, std::uint64_t sequence, SaPair& sa,
              std::uint8_t* at);
@@ -85,9 +96,35 @@ class OutboundPath {
                         SaPair& sa);
   [[nodiscard]] std::uint16_t next_identification();
   void add_to_train(const SaPair& sa, const OuterFields& outer, std::uint8_t* at, std::size_t length);
+  // A packet of the batch that is cut once it is sealed; `room` is what was kept free for its fragments.
+  struct OuterCut {
+    std::size_t train = 0;
+    MutableByteView room;
+    std::size_t longest = 0;
+  };
+  [[nodiscard]] static std::size_t room_for_cut(const SaPair& sa, std::size_t length);
+  void cut_outer_packets();
   void flush(OutboundSink& sink);
   void tell_expiry(SaPair& sa);
   void send_waiting(Instant now, OutboundSink& sink);
+
+  // outbound_around.cpp
+  enum class LongWay : std::uint8_t { refuse, cut_before, cut_after };
+  void process_fragment(const InnerPacket& packet, net::PacketInfo info, Instant now, Instant since,
+                        OutboundSink& sink);
+  [[nodiscard]] bool admit_fragment(const InnerPacket& packet, const net::PacketInfo& info, const SaPair& sa,
+                                    OutboundSink& sink);
+  void join_fragment(const InnerPacket& packet, const net::PacketInfo& info, OutboundSink& sink);
+  void route_unruled(const InnerPacket& packet, const net::PacketInfo& info, OutboundSink& sink);
+  static void clamp(const InnerPacket& packet, const net::PacketInfo& info, const SaPair& sa);
+  [[nodiscard]] LongWay way_of_long(const SaPair& sa, const net::PacketInfo& info, std::size_t length) const;
+  void protect_long(const InnerPacket& packet, const Segmenter& plan, const net::PacketInfo& info, SaPair& sa,
+                    OutboundSink& sink);
+  void refuse_long(const Segmenter& plan, const net::PacketInfo& info, const SaPair& sa, OutboundSink& sink);
+  void cut_before(const Segmenter& plan, SaPair& sa, OutboundSink& sink);
+  void send_dummy(SaPair& sa, OutboundSink& sink);
+  void send_due_dummies(Instant now, OutboundSink& sink);
+  void expire_fragments(Instant now);
 
   const EngineOptions& options_;
   const Spd& spd_;
@@ -100,6 +137,21 @@ class OutboundPath {
   bool retry_ = false;
   std::array<Classified, kLookahead> ahead_;
 
+  // For outbound_around.cpp.
+  RandomSource& random_;
+  Instant now_{};  // of the running call
+  FragmentTracker fragments_;
+  EarlyFragments early_;
+  Reassembler reassembler_;
+  SaTimers dummies_;
+  RateLimit long_answers_{100};
+  std::array<std::uint8_t, kMaxIcmpError> answer_{};
+  bool follow_fragments_ = false;  // something in the SPD or SAD asks for ports
+  bool sas_name_ports_ = false;
+  bool retrying_ = false;   // the packet in work has waited for its SA
+  bool joined_ = false;     // it was put together from fragments
+  bool cut_outer_ = false;  // its outer packet may be cut
+
   // The region in use and what stands in it, framed but not yet sealed and sent.
   MutableByteView region_;
   std::size_t region_used_ = 0;
@@ -107,6 +159,7 @@ class OutboundPath {
   Arena covered_;  // what the ICVs of AH packets cover of their headers
   std::uint16_t identification_ = 0;
   std::vector<WireTrain> trains_;
+  std::vector<OuterCut> cuts_;
   const SaPair* train_sa_ = nullptr;
   OuterFields train_fields_;
   bool train_open_ = false;

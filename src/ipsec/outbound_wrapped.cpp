@@ -53,7 +53,7 @@ void OutboundPath::protect_wrapped(const InnerPacket& packet, const net::PacketI
   if (framing == Framing::ah_transport && !ah_can_cover(packet.bytes.first(wrapping->front))) {
     return drops_.count(DropReason::headers_unfit);
   }
-  const auto first = take_numbers(sa, plan);
+  const auto first = take_numbers(sa, plan.count(), plan.total_length());
   if (!first) return;
 
   OuterFields outer = outer_fields(sa, info);
@@ -64,14 +64,22 @@ void OutboundPath::protect_wrapped(const InnerPacket& packet, const net::PacketI
     outer.tos = info.tos;
     outer.dont_fragment = info.dont_fragment;
   }
+  outer.dont_fragment = outer.dont_fragment && !cut_outer_;
   // Where the kernel writes the header, the inner one stands for a moment where the packet before ends.
   const std::size_t head = wrapping->front + head_size(sa, *wrapping);
   const std::size_t in_front = wrapping->strip > head ? wrapping->strip - head : 0;
   for (std::uint32_t i = 0; i < plan.count(); ++i) {
     const std::size_t length = wrapped_length(sa, *wrapping, plan.length(i));
-    std::uint8_t* const at = reserve(length, in_front, sink);
+    const bool cut = cut_outer_ && outer.whole_packet && length > sa.path_mtu.value();
+    const std::size_t room = cut ? room_for_cut(sa, length) : 0;
+    std::uint8_t* const at = reserve(length + room, in_front, sink);
     frame_wrapped(plan, i, *wrapping, outer, *first + i, sa, at);
+    if (cut) train_open_ = false;
     add_to_train(sa, outer, at, length);
+    if (cut) {
+      cuts_.push_back({trains_.size() - 1, {at + length, room}, sa.path_mtu.value()});
+      train_open_ = false;
+    }
   }
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ipsec/event_queue.hpp"
+#include "ipsec/sa_lengths.hpp"
 #include "model/proposal.hpp"
 
 namespace culvert::ipsec {
@@ -18,6 +19,14 @@ UseBounds bounds_of(const model::Lifetime& soft, const model::Lifetime& hard) {
 
 bool is_one_address(const model::TrafficSelectors& selectors) {
   return selectors.size() == 1 && selectors[0].addresses.first == selectors[0].addresses.last;
+}
+
+// RFC 4303 2.6, 2.7: padding behind a packet needs one that says how long it is itself, as in tunnel mode; TCP in
+// transport mode does not. AH has neither padding nor dummies.
+bool confidentiality_fits(const model::ChildSaParams& params) {
+  const model::TrafficFlowConfidentiality& wanted = params.treatment.confidentiality;
+  if (wanted.pad_to == 0 && !wanted.dummy_after) return true;
+  return params.protocol == model::ProtocolId::esp && params.mode == model::Mode::tunnel;
 }
 
 bool keys_fit(const crypto::PacketSuite& suite, const model::SaKeys& keys) {
@@ -64,7 +73,7 @@ Framing framing_of(model::ProtocolId protocol, model::Mode mode, model::Encapsul
 Result<std::unique_ptr<SaPair>, DataPlaneError> SaPair::make(model::ChildSaParams params, crypto::Backend backend) {
   const auto suite = model::packet_suite(params.protocol, params.suite);
   if (!suite) return err(DataPlaneError::unsupported_suite);
-  if (!goes_together(params)) return err(DataPlaneError::unsupported_mode);
+  if (!goes_together(params) || !confidentiality_fits(params)) return err(DataPlaneError::unsupported_mode);
   if (!keys_fit(*suite, params.inbound) || !keys_fit(*suite, params.outbound)) {
     return err(DataPlaneError::unsupported_suite);
   }
@@ -90,6 +99,8 @@ Result<std::unique_ptr<SaPair>, DataPlaneError> SaPair::make(model::ChildSaParam
   const bool held = params.hold_outbound;
   std::unique_ptr<SaPair> pair(new SaPair(std::move(params), std::move(inbound), std::move(outbound)));
   pair->held = held;
+  pair->path_mtu = PathMtu(pair->params.path_mtu);
+  pair->names_ports = ipsec::names_ports(pair->params.local) || ipsec::names_ports(pair->params.remote);
   return pair;
 }
 

@@ -11,6 +11,7 @@
 #include "crypto/packet_cipher.hpp"
 #include "ipsec/data_plane.hpp"
 #include "ipsec/drop_reason.hpp"
+#include "ipsec/path_mtu.hpp"
 #include "ipsec/replay_window.hpp"
 #include "ipsec/silence_watch.hpp"
 #include "ipsec/use_meter.hpp"
@@ -78,6 +79,11 @@ struct alignas(64) OutboundSa {
   EspLayout layout;
   Framing framing = Framing::esp_tunnel;
   std::uint32_t spi = 0;
+  // See sa_lengths.hpp. Inner packets up to this leave in one piece; longer ones are looked at.
+  std::uint32_t longest_inner = 0;
+  std::uint32_t pad_to = 0;  // RFC 4303 2.7: shorter ones are padded to this
+  std::uint16_t mss_v4 = 0;  // 0: left alone
+  std::uint16_t mss_v6 = 0;
   BatchCursor cursor;
   SequenceCounter sequence;
   bool grant_asked = false;  // SequenceGrantWanted was told for the present grant
@@ -120,6 +126,8 @@ class SaPair {
   model::ChildSaParams params;  // path and encapsulation follow the peer, the rest never changes
   InboundSa inbound;
   OutboundSa outbound;
+  PathMtu path_mtu;
+  bool names_ports = false;  // the selectors do: fragments without ports need looking after (RFC 4301 7)
   /// Not before the peer is ready (RFC 7296 2.8).
   bool held = false;
   /// Set by `remove`: inbound packets are taken until then, outbound ones not at all.

@@ -25,6 +25,7 @@ Result<void, DataPlaneError> Sad::install(std::unique_ptr<SaPair> pair) {
     by_slot_[slot] = {spi, pair.get()};
   }
   by_connection_[pair->params.connection].add(pair.get());
+  by_outbound_spi_.emplace(pair->outbound.spi, pair.get());
   pairs_.emplace(id, std::move(pair));
   return {};
 }
@@ -42,6 +43,15 @@ SaPair* Sad::find_beside(std::uint32_t spi) const {
 SaPair* Sad::find_outbound(model::ConnectionId connection, const net::PacketInfo& packet) const {
   const auto found = by_connection_.find(connection);
   return found == by_connection_.end() ? nullptr : found->second.find(packet);
+}
+
+SaPair* Sad::find_by_outbound_spi(std::uint32_t spi, const net::IpAddress& peer) const {
+  // The peers chose these SPIs, each for itself, so two may be the same.
+  const auto [first, last] = by_outbound_spi_.equal_range(spi);
+  for (auto entry = first; entry != last; ++entry) {
+    if (entry->second->params.path.remote.address == peer) return entry->second;
+  }
+  return nullptr;
 }
 
 void Sad::retire(model::ChildSaId child, Instant ends_at) {
@@ -82,6 +92,8 @@ void Sad::destroy(model::ChildSaId child) {
   const auto connection = by_connection_.find(pair->params.connection);
   connection->second.remove(pair);
   if (connection->second.empty()) by_connection_.erase(connection);
+  const auto [first, last] = by_outbound_spi_.equal_range(pair->outbound.spi);
+  by_outbound_spi_.erase(std::find_if(first, last, [pair](const auto& entry) { return entry.second == pair; }));
   pairs_.erase(found);
 }
 

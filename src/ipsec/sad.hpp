@@ -39,6 +39,9 @@ class Sad {
   /// predecessor is gone, so waiting longer would only stop the traffic.
   [[nodiscard]] SaPair* find_outbound(model::ConnectionId connection, const net::PacketInfo& packet) const;
 
+  /// The pair that sends to `peer` under this SPI, or null: what an error about one of our packets is about.
+  [[nodiscard]] SaPair* find_by_outbound_spi(std::uint32_t spi, const net::IpAddress& peer) const;
+
   /// Stops sending at once; receiving ends at `ends_at`. An unknown id changes nothing.
   void retire(model::ChildSaId child, Instant ends_at);
   /// Destroys retired pairs whose time has come; their inbound SPIs are added to `released`.
@@ -61,6 +64,7 @@ class Sad {
   std::unordered_map<std::uint32_t, SaPair*> beside_;  // by SPI: those whose slot was not to be had
   std::unordered_map<model::ChildSaId, std::unique_ptr<SaPair>> pairs_;
   std::unordered_map<model::ConnectionId, SaIndex> by_connection_;
+  std::unordered_multimap<std::uint32_t, SaPair*> by_outbound_spi_;
   std::set<std::pair<Instant, model::ChildSaId>> retired_;
 };
 

@@ -40,6 +40,9 @@ class SilenceWatch {
     return true;
   }
 
+  /// When the last packet went out.
+  [[nodiscard]] std::optional<Instant> last_sent() const { return last_; }
+
  private:
   std::uint64_t inbound_packets_ = 0;
   std::optional<Instant> last_;
