@@ -404,6 +404,46 @@ TEST_F(DataPlane, WhatARuleBypassesLeavesInClearAndTheRestDoesNot) {
   EXPECT_EQ(lab_->alice.drops("bypass_refused"), 0U);
 }
 
+// Packets that bring their own header, both ways: the SA's addresses are the packets' own.
+TEST_F(DataPlane, TransportModeAndAhBetweenTheHostsThemselves) {
+  constexpr model::EspSuite kAhSuite{.encryption = model::EncryptionId::null,
+                                     .integrity = model::IntegrityId::hmac_sha2_256_128};
+  lab_->host_to_host = true;
+  // TUN checks sources strictly, as many hosts have it: what it delivers comes from where the route leads. The other
+  // interface cannot, since the same route leads away from it.
+  for (const Host* host : {&lab_->alice, &lab_->bob}) {
+    ASSERT_EQ(host->ns
+                  .command("cd /proc/sys/net/ipv4/conf && echo 0 > all/rp_filter && echo 1 > default/rp_filter && "
+                           "echo 2 > v0/rp_filter")
+                  .status,
+              0);
+  }
+  for (const Family family : {Family::v4, Family::v6}) {
+    for (const auto protocol : {model::ProtocolId::esp, model::ProtocolId::ah}) {
+      for (const auto mode : {model::Mode::transport, model::Mode::tunnel}) {
+        start_both();
+        EXPECT_EQ(lab_->bob.ns.command("cat /proc/sys/net/ipv4/conf/cvt0/rp_filter").output, "1\n");
+        const WireCapture wire = capture();
+        const bool ah = protocol == model::ProtocolId::ah;
+        ASSERT_EQ(lab_->install({.suite = ah ? kAhSuite : kGcm,
+                                 .encapsulation = Encapsulation::none,
+                                 .outer = family,
+                                 .mode = mode,
+                                 .protocol = protocol}),
+                  "");
+        const auto pinged = lab_->alice.ns.command(
+            fmt::format("ping -q -W 3 -c 3 -i 0.05 -s 1000 {}", lab_->bob.outer(family).to_string()));
+        EXPECT_EQ(pinged.status, 0) << pinged.output;
+        const auto seen = wire.take();
+        EXPECT_GE(ah ? seen.ah : seen.raw_esp, 6U);
+        EXPECT_TRUE(seen.others.empty()) << seen.others[0];
+        lab_->stop(lab_->alice);
+        lab_->stop(lab_->bob);
+      }
+    }
+  }
+}
+
 TEST_F(DataPlane, StoppingLeavesTheHostAsItWas) {
   // All but what the kernel adds by itself, a little later than asked.
   const auto state = [&] {

@@ -42,6 +42,7 @@ struct WireCount {
   std::size_t ike = 0;
   std::size_t keepalives = 0;
   std::size_t raw_esp = 0;
+  std::size_t ah = 0;
   std::size_t fragments = 0;  // later ones of outer packets, when ESP makes an inner packet longer than the path takes
   std::size_t neighbour = 0;  // ARP, neighbour and multicast listener discovery
   std::vector<std::string> others;  // what must not be there
@@ -85,6 +86,8 @@ struct TunnelPlan {
   net::Family outer = net::Family::v4;
   std::uint64_t child = 1;
   std::optional<std::uint64_t> replaces;
+  model::Mode mode = model::Mode::tunnel;
+  model::ProtocolId protocol = model::ProtocolId::esp;
 };
 
 class TunnelLab {

@@ -52,6 +52,8 @@ void classify_frame(ByteView frame, WireCount& count) {
     ++count.fragments;
   } else if (info && info->protocol == 50) {
     ++count.raw_esp;
+  } else if (info && info->protocol == 51) {
+    ++count.ah;
   } else if (info && info->protocol == 58 &&
              (info->destination.is_multicast() || info->source_port >> 8 == 136 || info->source_port >> 8 == 135)) {
     ++count.neighbour;
@@ -224,6 +226,8 @@ std::string TunnelLab::install(const TunnelPlan& plan) {
     params.inbound = keys_of(plan.suite, plan.child, peer.number);
     params.outbound = keys_of(plan.suite, plan.child, host->number);
     params.encapsulation = plan.encapsulation;
+    params.mode = plan.mode;
+    params.protocol = plan.protocol;
     params.path = path(*host, peer, plan);
     params.local = protected_side(*host);
     params.remote = protected_side(peer);
