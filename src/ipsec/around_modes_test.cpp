@@ -82,5 +82,20 @@ TEST_P(AroundModes, OuterPacketsAreCutAndWholeAgain) {
   EXPECT_EQ(all_drops(world.pair.alice) + all_drops(world.pair.bob), 0U);
 }
 
+// A path that takes nothing: everything is refused or lost, nothing breaks.
+TEST_P(AroundModes, APathThatTakesNothing) {
+  for (const std::uint16_t mtu : {std::uint16_t{1}, std::uint16_t{40}, std::uint16_t{75}, std::uint16_t{100}}) {
+    ModeWorld world(GetParam());
+    install(world, mtu);
+    for (const std::size_t length : {60U, 200U, 3000U, 60000U}) {
+      for (const SentTrain& sent : world.pair.alice_sends({of_length(world.flow, length)}).trains) {
+        if (sent.train.with_ip_header) {
+          EXPECT_LE(sent.train.segment_size, mtu);
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace culvert::ipsec

@@ -60,6 +60,7 @@ class Engine {
   // Packets.
 
   /// Protects, bypasses or drops each packet (RFC 4301 5.1). Segments super-packets, completes partial checksums.
+  /// Packets longer than their path are cut or refused with an ICMP error, fragments follow the first of theirs.
   /// Packets are sealed in order; the order within a flow is the order of the trains. Bytes of the packets are used up,
   /// with head- and tailroom.
   void outbound(std::span<const InnerPacket> packets, Instant now, OutboundSink& sink);
@@ -67,7 +68,8 @@ class Engine {
   /// Takes ESP apart (RFC 4301 5.2). Bad packets are dropped, counted by reason and never answered.
   void inbound(std::span<const WireInput> inputs, Instant now, InboundSink& sink);
 
-  /// Does what is due: drops waiting packets that got too old, ends lingering SAs, and sends packets whose SA has come.
+  /// Does what is due: drops waiting packets that got too old, ends lingering SAs, and sends packets whose SA has come;
+  /// forgets fragments, lets path MTUs rise again (RFC 4301 8.2.2), sends dummy packets (RFC 4303 2.6).
   /// Call it at `next_deadline` and after any of the commands below.
   void handle_time(Instant now, OutboundSink& sink);
   /// When `handle_time` wants to be called; in the past when at once. May change with every call into the engine.

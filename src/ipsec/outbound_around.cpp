@@ -260,7 +260,8 @@ void OutboundPath::send_due_dummies(Instant now, OutboundSink& sink) {
 std::size_t OutboundPath::room_for_cut(const SaPair& sa, std::size_t length) {
   // Headers of up to 60 octets and a Fragment header; longer chains leave by other means or not at all.
   constexpr std::size_t kHead = 68;
-  const std::size_t step = (sa.path_mtu.value() - kHead) / 8 * 8;
+  const std::size_t mtu = std::max<std::size_t>(sa.path_mtu.value(), kHead + 8);
+  const std::size_t step = (mtu - kHead) / 8 * 8;
   return length + (length / step + 2) * kHead;
 }
 
