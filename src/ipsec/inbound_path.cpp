@@ -132,6 +132,7 @@ void InboundPath::enqueue(const WireInput& input, MutableByteView packet, const 
 
   const auto sequence = check_replay(*sa, load_be32(packet.data() + 4));
   if (!sequence) return;
+  if (in.resync.wants_trial(now)) keep_for_trial(in, packet);
   items_[batch_.size()] = {sa, &input, packet, *sequence, nested};
   batch_.add(in, packet.data(), text_length, *sequence);
 }
@@ -167,8 +168,11 @@ void InboundPath::open_batch(Instant now) {
     if (!batch_.ok(i)) {
       ++item.sa->inbound.integrity_drops;
       drops_.count(DropReason::bad_icv);
+      if (item.sa->inbound.layout.extended) item.sa->inbound.resync.note_failure();
+      if (trial_ == i) resynchronise(i);
       continue;
     }
+    item.sa->inbound.resync.note_success();
     if (!admit(item, now)) continue;
     const auto inner = unwrap(item);
     if (!inner) {
@@ -184,6 +188,7 @@ void InboundPath::open_batch(Instant now) {
   }
   coalescer_.finish(delivery_);
   batch_.clear();
+  trial_.reset();
 }
 
 // Stage 5: admit.

@@ -67,6 +67,9 @@ class InboundPath {
   void enqueue_ah(const WireInput& input, MutableByteView packet, const Nested* nested, Instant now);
   [[nodiscard]] SaPair* find(std::uint32_t spi, bool ah, const WireInput& input, Instant now);
   [[nodiscard]] std::optional<std::uint64_t> check_replay(SaPair& sa, std::uint32_t low);
+  // inbound_resync.cpp
+  void keep_for_trial(const InboundSa& in, ByteView packet);
+  void resynchronise(std::size_t index);
   void open_batch(Instant now);
   void finish_batch(Instant now, InboundSink& sink);
   [[nodiscard]] bool admit(const Item& item, Instant now);
@@ -110,6 +113,9 @@ class InboundPath {
   std::vector<Nested> pending_;
   std::vector<Nested> nested_;  // those of the batch
   JobBatch<InboundSa> batch_;
+  // RFC 4303 A3.2: one packet of the batch as it came, to be tried with other sequence numbers.
+  std::optional<std::size_t> trial_;
+  Bytes trial_packet_;
   std::array<Item, JobBatch<InboundSa>::kCapacity> items_;
   TcpCoalescer coalescer_;
   std::vector<InnerPacket> delivery_;

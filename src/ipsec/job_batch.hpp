@@ -19,6 +19,7 @@ class JobBatch {
 
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] bool full() const { return size_ == kCapacity; }
+  [[nodiscard]] const crypto::PacketJob& job(std::size_t index) const { return job_[index]; }
   [[nodiscard]] bool ok(std::size_t index) const { return job_[index].ok; }
 
   /// Adds the packet at `packet`; the batch must not be full.

@@ -11,6 +11,7 @@
 #include "crypto/packet_cipher.hpp"
 #include "ipsec/data_plane.hpp"
 #include "ipsec/drop_reason.hpp"
+#include "ipsec/esn_resync.hpp"
 #include "ipsec/path_mtu.hpp"
 #include "ipsec/replay_window.hpp"
 #include "ipsec/silence_watch.hpp"
@@ -106,6 +107,7 @@ struct alignas(64) InboundSa {
   UseMeter meter;
   std::uint64_t replay_drops = 0;
   std::uint64_t integrity_drops = 0;
+  EsnResync resync;
   std::optional<Instant> last_activity_event;
   std::optional<Instant> last_moved_event;
 };
