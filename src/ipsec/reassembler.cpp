@@ -1,6 +1,7 @@
 #include "ipsec/reassembler.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "ipsec/ecn.hpp"
 #include "net/checksum.hpp"
