@@ -1,7 +1,10 @@
 #include "capture.hpp"
 
 #include <algorithm>
+#include <array>
 #include <optional>
+
+#include <zlib.h>
 
 #include "support.hpp"
 
@@ -54,14 +57,12 @@ std::optional<Datagram> parse_ip(ByteView packet) {
   return std::nullopt;
 }
 
-void add_frame(ByteView frame, std::uint32_t link, std::vector<Datagram>& out) {
-  std::optional<Datagram> datagram;
-  if (link == kLinkNull && frame.size() > 4) datagram = parse_ip(frame.subspan(4));
-  if (link == kLinkEthernet && frame.size() > 14) datagram = parse_ip(frame.subspan(14));
-  if (datagram) out.push_back(std::move(*datagram));
+void add_frame(ByteView frame, std::uint32_t link, std::vector<Bytes>& out) {
+  if (link == kLinkNull && frame.size() > 4) out.push_back(to_bytes(frame.subspan(4)));
+  if (link == kLinkEthernet && frame.size() > 14) out.push_back(to_bytes(frame.subspan(14)));
 }
 
-void read_pcap(ByteView file, bool little, std::vector<Datagram>& out) {
+void read_pcap(ByteView file, bool little, std::vector<Bytes>& out) {
   FileReader reader(file, little);
   reader.skip(20);
   const std::uint32_t link = reader.u32() & 0xffff;
@@ -73,7 +74,7 @@ void read_pcap(ByteView file, bool little, std::vector<Datagram>& out) {
   }
 }
 
-void read_pcapng(ByteView file, bool little, std::vector<Datagram>& out) {
+void read_pcapng(ByteView file, bool little, std::vector<Bytes>& out) {
   constexpr std::uint32_t kInterface = 1;
   constexpr std::uint32_t kEnhancedPacket = 6;
   FileReader reader(file, little);
@@ -95,11 +96,24 @@ void read_pcapng(ByteView file, bool little, std::vector<Datagram>& out) {
   }
 }
 
+/// The file, unpacked where it is gzipped.
+Bytes read_capture(const std::filesystem::path& path) {
+  Bytes file;
+  const gzFile handle = gzopen(path.c_str(), "rb");
+  if (handle == nullptr) return file;
+  std::array<std::uint8_t, 65536> piece;
+  for (int got = 0; (got = gzread(handle, piece.data(), piece.size())) > 0;) {
+    file.insert(file.end(), piece.begin(), piece.begin() + got);
+  }
+  gzclose(handle);
+  return file;
+}
+
 }  // namespace
 
-std::vector<Datagram> udp_datagrams(const std::filesystem::path& capture) {
-  std::vector<Datagram> out;
-  const Bytes file = read_file(capture);
+std::vector<Bytes> ip_packets(const std::filesystem::path& capture) {
+  std::vector<Bytes> out;
+  const Bytes file = read_capture(capture);
   if (file.size() < 24) return out;
   switch (load_be32(file.data())) {
     case 0xa1b2c3d4:
@@ -108,6 +122,14 @@ std::vector<Datagram> udp_datagrams(const std::filesystem::path& capture) {
     case 0x4d3cb2a1: read_pcap(file, true, out); break;
     case 0x0a0d0d0a: read_pcapng(file, load_be32(file.data() + 8) == 0x4d3c2b1a, out); break;
     default: break;
+  }
+  return out;
+}
+
+std::vector<Datagram> udp_datagrams(const std::filesystem::path& capture) {
+  std::vector<Datagram> out;
+  for (const Bytes& packet : ip_packets(capture)) {
+    if (auto datagram = parse_ip(packet)) out.push_back(std::move(*datagram));
   }
   return out;
 }

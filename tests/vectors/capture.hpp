@@ -1,5 +1,5 @@
-// Reads UDP datagrams out of capture files: pcap and pcapng, Ethernet and BSD loopback. Forgiving: what it cannot read
-// it leaves out, for some captures are broken on purpose.
+// Reads IP packets and UDP datagrams out of capture files: pcap and pcapng, also gzipped, Ethernet and BSD loopback.
+// Forgiving: what it cannot read it leaves out, for some captures are broken on purpose.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +15,9 @@ struct Datagram {
   std::uint16_t destination_port = 0;
   Bytes payload;  // as much as was captured
 };
+
+/// What stands behind the link layer's header, as much as was captured.
+[[nodiscard]] std::vector<Bytes> ip_packets(const std::filesystem::path& capture);
 
 [[nodiscard]] std::vector<Datagram> udp_datagrams(const std::filesystem::path& capture);
 
