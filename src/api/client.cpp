@@ -86,6 +86,12 @@ Answer<T> parsed(const Answer<std::string>& body) {
                         {}}});
 }
 
+/// "/v1/sas", or "/v1/sas/NAME/delete".
+std::string listed_path(std::string_view list, const std::string& name = {}) {
+  const std::string path = fmt::format("/v{}/{}", kApiVersion, list);
+  return name.empty() ? path : fmt::format("{}/{}/delete", path, percent_encoded(name));
+}
+
 std::string tunnel_path(const std::string& name, std::string_view action = {}) {
   return fmt::format("/v{}/tunnels/{}{}{}", kApiVersion, percent_encoded(name), action.empty() ? "" : "/", action);
 }
@@ -154,6 +160,26 @@ Answer<RekeyResult> Client::rekey(const std::string& name, const RekeyRequest& r
 
 Answer<ApplyResult> Client::apply(const ApplyRequest& request) const {
   return parsed<ApplyResult>(call("POST", fmt::format("/v{}/apply", kApiVersion), to_json_text(request)));
+}
+
+Answer<ManualSaList> Client::manual_sas() const { return parsed<ManualSaList>(call("GET", listed_path("sas"), {})); }
+
+Answer<ManualSa> Client::add_sa(const AddRequest& request) const {
+  return parsed<ManualSa>(call("POST", listed_path("sas"), to_json_text(request)));
+}
+
+Answer<Removed> Client::remove_sa(const std::string& name) const {
+  return parsed<Removed>(call("POST", listed_path("sas", name), {}));
+}
+
+Answer<PolicyList> Client::policies() const { return parsed<PolicyList>(call("GET", listed_path("policies"), {})); }
+
+Answer<PolicyList> Client::add_policy(const AddRequest& request) const {
+  return parsed<PolicyList>(call("POST", listed_path("policies"), to_json_text(request)));
+}
+
+Answer<Removed> Client::remove_policy(const std::string& name) const {
+  return parsed<Removed>(call("POST", listed_path("policies", name), {}));
 }
 
 Answer<LogPage> Client::log(const LogQuery& query) const {

@@ -33,6 +33,12 @@ class Client {
   [[nodiscard]] Answer<TunnelStatus> down(const std::string& name) const;
   [[nodiscard]] Answer<RekeyResult> rekey(const std::string& name, const RekeyRequest& request) const;
   [[nodiscard]] Answer<ApplyResult> apply(const ApplyRequest& request) const;
+  [[nodiscard]] Answer<ManualSaList> manual_sas() const;
+  [[nodiscard]] Answer<ManualSa> add_sa(const AddRequest& request) const;
+  [[nodiscard]] Answer<Removed> remove_sa(const std::string& name) const;
+  [[nodiscard]] Answer<PolicyList> policies() const;
+  [[nodiscard]] Answer<PolicyList> add_policy(const AddRequest& request) const;
+  [[nodiscard]] Answer<Removed> remove_policy(const std::string& name) const;
   struct LogQuery {
     std::optional<std::uint64_t> after;
     std::size_t limit = 100;

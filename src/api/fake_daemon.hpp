@@ -82,6 +82,42 @@ class FakeHandlers : public Handlers {
     return out;
   }
 
+  ManualSaList sas;
+  PolicyList rules;
+  AddRequest added;
+  std::string removed;
+  Result<ManualSaList, Error> manual_sas() override {
+    if (auto error = refused()) return err(*error);
+    return sas;
+  }
+  Result<ManualSa, Error> add_sa(const AddRequest& request) override {
+    if (auto error = refused()) return err(*error);
+    added = request;
+    ManualSa sa;
+    sa.name = request.name;
+    sa.state = "up";
+    return sa;
+  }
+  Result<Removed, Error> remove_sa(const std::string& name) override {
+    if (auto error = refused()) return err(*error);
+    removed = "sa " + name;
+    return Removed{name};
+  }
+  Result<PolicyList, Error> policies() override {
+    if (auto error = refused()) return err(*error);
+    return rules;
+  }
+  Result<PolicyList, Error> add_policy(const AddRequest& request) override {
+    if (auto error = refused()) return err(*error);
+    added = request;
+    return rules;
+  }
+  Result<Removed, Error> remove_policy(const std::string& name) override {
+    if (auto error = refused()) return err(*error);
+    removed = "rule " + name;
+    return Removed{name};
+  }
+
  private:
   std::optional<Error> refused(const std::string& name = "office") {
     ++calls;

@@ -29,6 +29,17 @@ class Handlers {
   [[nodiscard]] virtual Result<RekeyResult, Error> rekey(const std::string& name, const RekeyRequest& request) = 0;
   /// Reads the configuration again; config_invalid with the problems when it is not whole, and then nothing changed.
   [[nodiscard]] virtual Result<ApplyResult, Error> apply(const ApplyRequest& request) = 0;
+
+  [[nodiscard]] virtual Result<ManualSaList, Error> manual_sas() = 0;
+  /// config_invalid with the problems when the settings are wrong, conflict when a name, SPI or key is taken; answers
+  /// with the new SA.
+  [[nodiscard]] virtual Result<ManualSa, Error> add_sa(const AddRequest& request) = 0;
+  /// not_found where there is none of that name, conflict where it stands in a file.
+  [[nodiscard]] virtual Result<Removed, Error> remove_sa(const std::string& name) = 0;
+  /// In the order in which they decide.
+  [[nodiscard]] virtual Result<PolicyList, Error> policies() = 0;
+  [[nodiscard]] virtual Result<PolicyList, Error> add_policy(const AddRequest& request) = 0;
+  [[nodiscard]] virtual Result<Removed, Error> remove_policy(const std::string& name) = 0;
 };
 
 /// The usual error of the calls above.

@@ -49,13 +49,29 @@ void members(const TunnelStatus*, auto& x, auto&& f) {
   f("place", x.place), f("progress", x.progress), f("attempts", x.attempts), f("last_failure", x.last_failure);
   f("retry_in", x.retry_in), f("ike_sas", x.ike_sas);
 }
+void members(const ManualSa*, auto& x, auto&& f) {
+  f("name", x.name), f("state", x.state), f("reason", x.reason), f("place", x.place), f("protocol", x.protocol);
+  f("local_address", x.local_address), f("peer", x.peer), f("policy", x.policy), f("replay_window", x.replay_window);
+  f("cpi_in", x.cpi_in), f("cpi_out", x.cpi_out), f("sequence_granted", x.sequence_granted), f("sa", x.sa);
+}
+void members(const ManualSaList*, auto& x, auto&& f) { f("sas", x.sas); }
+void members(const Setting*, auto& x, auto&& f) { f("name", x.name), f("value", x.value); }
+void members(const AddRequest*, auto& x, auto&& f) { f("name", x.name), f("settings", x.settings); }
+void members(const Removed*, auto& x, auto&& f) { f("name", x.name); }
+void members(const PolicyEntry*, auto& x, auto&& f) {
+  f("position", x.position), f("name", x.name), f("action", x.action), f("direction", x.direction), f("local", x.local);
+  f("remote", x.remote), f("populate", x.populate), f("sa", x.sa), f("state", x.state), f("origin", x.origin);
+  f("place", x.place);
+}
+void members(const PolicyList*, auto& x, auto&& f) { f("policies", x.policies); }
 void members(const DaemonStatus*, auto& x, auto&& f) {
   f("version", x.version), f("pid", x.pid), f("uptime", x.uptime), f("config", x.config), f("tun", x.tun),
       f("ike_port", x.ike_port);
   f("nat_port", x.nat_port), f("export_keys", x.export_keys);
 }
 void members(const Status*, auto& x, auto&& f) {
-  f("daemon", x.daemon), f("tunnels", x.tunnels), f("ike_counters", x.ike_counters), f("ike_drops", x.ike_drops);
+  f("daemon", x.daemon), f("tunnels", x.tunnels), f("manual", x.manual), f("ike_counters", x.ike_counters),
+      f("ike_drops", x.ike_drops);
   f("packet_drops", x.packet_drops);
 }
 void members(const TunnelSummary*, auto& x, auto&& f) {
@@ -73,6 +89,8 @@ void members(const TunnelChange*, auto& x, auto&& f) {
 void members(const ApplyResult*, auto& x, auto&& f) {
   f("applied", x.applied), f("added", x.added), f("removed", x.removed), f("changed", x.changed),
       f("unchanged", x.unchanged);
+  f("manual_added", x.manual_added), f("manual_removed", x.manual_removed), f("manual_changed", x.manual_changed),
+      f("manual_unchanged", x.manual_unchanged);
   f("policies_changed", x.policies_changed), f("daemon", x.daemon), f("daemon_restart_needed", x.daemon_restart_needed);
   f("warnings", x.warnings);
 }
@@ -246,6 +264,11 @@ CULVERT_API_JSON(RekeyResult)
 CULVERT_API_JSON(ApplyRequest)
 CULVERT_API_JSON(ApplyResult)
 CULVERT_API_JSON(CheckResult)
+CULVERT_API_JSON(ManualSa)
+CULVERT_API_JSON(ManualSaList)
+CULVERT_API_JSON(AddRequest)
+CULVERT_API_JSON(Removed)
+CULVERT_API_JSON(PolicyList)
 CULVERT_API_JSON(LogEntry)
 CULVERT_API_JSON(LogPage)
 #undef CULVERT_API_JSON

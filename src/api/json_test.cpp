@@ -48,7 +48,10 @@ TEST(Json, RoundTrip) {
 
   const Error error{ErrorCode::config_invalid, "m", "h", "f", {{"warning", "a", 1, 2, "x", "y", "z"}}};
   EXPECT_EQ(from_json_text<Error>(to_json_text(error)), error);
-  const ApplyResult apply{true, {"a"}, {"b"}, {{"c", {"x: 1 -> 2"}, false}}, {"d"}, true, {"e"}, true, {{}}};
+  const ApplyResult apply{true,  {"a"}, {"b"}, {{"c", {"x: 1 -> 2"}, false}},
+                          {"d"}, {"f"}, {"g"}, {{"h", {"y: 1 -> 2"}, true}},
+                          {"i"}, true,  {"e"}, true,
+                          {{}}};
   EXPECT_EQ(from_json_text<ApplyResult>(to_json_text(apply)), apply);
   const LogPage page{{{1, 2, LogLevel::warning, "t", "x"}}, 3, 4};
   EXPECT_EQ(from_json_text<LogPage>(to_json_text(page)), page);

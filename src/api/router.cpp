@@ -130,8 +130,26 @@ Reply tunnel_reply(const Request& request, const Target& target, Handlers& handl
   return reply_to(handlers.rekey(name, *wanted));
 }
 
+/// "sas" and "policies": list, add, delete.
+Reply listed_reply(const Request& request, const Target& target, Handlers& handlers) {
+  const bool sas = target.parts[0] == "sas";
+  if (target.parts.size() == 3)
+    return sas ? reply_to(handlers.remove_sa(target.parts[1])) : reply_to(handlers.remove_policy(target.parts[1]));
+  if (request.method == Method::get) return sas ? reply_to(handlers.manual_sas()) : reply_to(handlers.policies());
+  const auto wanted = body_of<AddRequest>(request);
+  if (!wanted) return error_reply(wanted.error());
+  return sas ? reply_to(handlers.add_sa(*wanted)) : reply_to(handlers.add_policy(*wanted));
+}
+
+bool is_listed(const std::vector<std::string>& parts) { return parts[0] == "sas" || parts[0] == "policies"; }
+
 /// The method that a path takes; nothing for a path that is not there.
-std::optional<Method> method_of(const std::vector<std::string>& parts) {
+std::optional<Method> method_of(const std::vector<std::string>& parts, Method asked) {
+  if (!parts.empty() && is_listed(parts)) {
+    if (parts.size() == 1) return asked == Method::post ? Method::post : Method::get;
+    if (parts.size() == 3 && !parts[1].empty() && parts[2] == "delete") return Method::post;
+    return std::nullopt;
+  }
   if (parts.size() == 1) {
     if (parts[0] == "status" || parts[0] == "tunnels" || parts[0] == "log") return Method::get;
     if (parts[0] == "apply") return Method::post;
@@ -146,7 +164,7 @@ std::optional<Method> method_of(const std::vector<std::string>& parts) {
 Routed dispatch(const Request& request, Handlers& handlers, const RouterLimits& limits) {
   const auto target = parse_target(request.target);
   if (!target) return {std::nullopt, error_reply(target.error())};
-  const auto method = method_of(target->parts);
+  const auto method = method_of(target->parts, request.method);
   if (!method) return {std::nullopt, error_reply(no_such_path(request.target))};
   if (*method != request.method) {
     const char* wanted = *method == Method::get ? "GET" : "POST";
@@ -163,6 +181,7 @@ Routed dispatch(const Request& request, Handlers& handlers, const RouterLimits& 
     const auto wanted = body_of<ApplyRequest>(request);
     return {std::nullopt, wanted ? reply_to(handlers.apply(*wanted)) : error_reply(wanted.error())};
   }
+  if (is_listed(target->parts)) return {std::nullopt, listed_reply(request, *target, handlers)};
   if (target->parts.size() == 1) return {std::nullopt, reply_to(handlers.list())};
   return {std::nullopt, tunnel_reply(request, *target, handlers)};
 }

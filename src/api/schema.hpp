@@ -137,6 +137,70 @@ struct TunnelStatus {
   friend bool operator==(const TunnelStatus&, const TunnelStatus&) = default;
 };
 
+/// One manual SA pair, never with its keys. States: waiting (for its SPI or sequence numbers), up, refused (its
+/// sequence numbers cannot be written down), ended (new keys are needed).
+struct ManualSa {
+  std::string name;
+  std::string state;
+  std::string reason;    // why it is not up; may be empty
+  std::string place;     // "lab.toml:3", or "command"
+  std::string protocol;  // "esp" or "ah"
+  std::string local_address;
+  std::string peer;
+  bool policy = true;  // it has a rule of its own
+  std::uint32_t replay_window = 0;
+  std::optional<std::uint16_t> cpi_in;
+  std::optional<std::uint16_t> cpi_out;
+  std::uint64_t sequence_granted = 0;  // the last number that is reserved for it; 0: no ledger
+  ChildSa sa;
+  friend bool operator==(const ManualSa&, const ManualSa&) = default;
+};
+/// GET /v1/sas
+struct ManualSaList {
+  std::vector<ManualSa> sas;
+  friend bool operator==(const ManualSaList&, const ManualSaList&) = default;
+};
+
+/// POST /v1/sas with the settings of [manual.NAME], POST /v1/policies with those of [[policy]]. A value is what stands
+/// behind the "=" in a file, text without its quotes; lists may be written with commas. Keys are "0x" and hexadecimal
+/// digits.
+struct Setting {
+  std::string name;
+  std::string value;
+  friend bool operator==(const Setting&, const Setting&) = default;
+};
+struct AddRequest {
+  std::string name;
+  std::vector<Setting> settings;
+  friend bool operator==(const AddRequest&, const AddRequest&) = default;
+};
+/// POST /v1/sas/NAME/delete, /v1/policies/NAME/delete
+struct Removed {
+  std::string name;
+  friend bool operator==(const Removed&, const Removed&) = default;
+};
+
+/// One rule of the SPD.
+struct PolicyEntry {
+  std::uint64_t position = 0;  // from 1; the first that matches decides
+  std::string name;
+  std::string action;     // "protect", "bypass", "discard"
+  std::string direction;  // "both", "out", "in"
+  std::vector<std::string> local;
+  std::vector<std::string> remote;
+  std::vector<std::string> populate;
+  std::string sa;      // protect: the tunnel or manual SA that serves it
+  std::string state;   // of that one; empty when there is none
+  std::string origin;  // "rule", "command", "tunnel", "manual"
+  std::string place;
+  friend bool operator==(const PolicyEntry&, const PolicyEntry&) = default;
+};
+/// GET /v1/policies
+struct PolicyList {
+  std::vector<PolicyEntry> policies;
+  friend bool operator==(const PolicyList&, const PolicyList&) = default;
+};
+
 struct DaemonStatus {
   std::string version;
   std::uint64_t pid = 0;
@@ -153,6 +217,7 @@ struct DaemonStatus {
 struct Status {
   DaemonStatus daemon;
   std::vector<TunnelStatus> tunnels;
+  std::vector<ManualSa> manual;
   std::map<std::string, std::uint64_t> ike_counters;  // datagrams_in, datagrams_out, retransmissions, half_open
   std::map<std::string, std::uint64_t> ike_drops;     // by reason, without zeros
   std::map<std::string, std::uint64_t> packet_drops;  // by reason, without zeros
@@ -206,6 +271,10 @@ struct ApplyResult {
   std::vector<std::string> removed;
   std::vector<TunnelChange> changed;
   std::vector<std::string> unchanged;
+  std::vector<std::string> manual_added;
+  std::vector<std::string> manual_removed;
+  std::vector<TunnelChange> manual_changed;
+  std::vector<std::string> manual_unchanged;
   bool policies_changed = false;
   std::vector<std::string> daemon;  // changes of [daemon]
   bool daemon_restart_needed = false;

@@ -15,6 +15,7 @@
 namespace culvert::config {
 
 inline constexpr std::string_view kDefaultPath = "/etc/culvert";
+inline constexpr std::string_view kDefaultState = "/var/lib/culvert";
 inline constexpr std::string_view kDefaultSocket = "/run/culvert/culvertd.sock";
 
 enum class LogLevel : std::uint8_t { trace, debug, info, warning, error };
@@ -34,6 +35,8 @@ struct DaemonConfig {
   std::uint32_t routing_table = 4500;
   /// Set on the daemon's own outer packets, so that routing rules can tell them from inner ones.
   std::uint32_t fwmark = 4500;
+  /// The folder for what must outlive the daemon: which sequence numbers manual keys have used.
+  std::string state{kDefaultState};
   friend bool operator==(const DaemonConfig&, const DaemonConfig&) = default;
 };
 
@@ -49,28 +52,69 @@ struct TunnelConfig {
   SecretBytes secret;
 };
 
-enum class RuleAction : std::uint8_t { bypass, discard };
-[[nodiscard]] std::string_view name_of(RuleAction action);
+/// One [manual.NAME]: an SA pair without IKE.
+struct ManualConfig {
+  std::string name;
+  model::SourcePlace place;
+  /// Its ids, path_mtu and sequence fields are left 0; the rest is complete and checked.
+  model::ChildSaParams sa;
+  /// It has a protect rule of its own, for its selectors.
+  bool policy = true;
+  std::vector<model::InnerAddress> addresses;
+  std::optional<std::uint16_t> inner_mtu;
+};
 
-/// One [[policy]]: an explicit rule, in front of the tunnels' rules, in the order written (files in sorted order).
+enum class RuleAction : std::uint8_t { bypass, discard, protect };
+[[nodiscard]] std::string_view name_of(RuleAction action);
+enum class RuleDirection : std::uint8_t { both, outbound, inbound };
+[[nodiscard]] std::string_view name_of(RuleDirection direction);
+
+/// Where a rule stands among all: in front of the tunnels' own in the order written, first of all, last of all, or
+/// beside the rule of that name.
+struct RulePlace {
+  enum class Kind : std::uint8_t { front, first, last, before, after };
+  Kind kind = Kind::front;
+  std::string anchor;  // a rule's, tunnel's or manual entry's name
+  friend bool operator==(const RulePlace&, const RulePlace&) = default;
+};
+
+/// RFC 4301 4.4.1.2: the selectors of a new SA that come from the packet.
+struct RulePopulate {
+  bool local_address = false;
+  bool remote_address = false;
+  bool protocol = false;
+  bool local_port = false;
+  bool remote_port = false;
+  friend bool operator==(const RulePopulate&, const RulePopulate&) = default;
+};
+
+/// One [[policy]]: an explicit rule.
 struct PolicyRule {
   RuleAction action = RuleAction::discard;
   model::TrafficSelectors local;  // empty side in the file: all addresses of both families
   model::TrafficSelectors remote;
   model::SourcePlace place;
+  std::string name;  // may be empty
+  std::string sa;    // protect: the tunnel or manual entry that serves it
+  RuleDirection direction = RuleDirection::both;
+  RulePlace position;
+  RulePopulate populate;
   friend bool operator==(const PolicyRule& a, const PolicyRule& b) {
-    return a.action == b.action && a.local == b.local && a.remote == b.remote;
+    return a.action == b.action && a.local == b.local && a.remote == b.remote && a.name == b.name && a.sa == b.sa &&
+           a.direction == b.direction && a.position == b.position && a.populate == b.populate;
   }
 };
 
 struct Config {
   DaemonConfig daemon;
   std::vector<TunnelConfig> tunnels;  // in the order of the files
+  std::vector<ManualConfig> manual;   // likewise
   std::vector<PolicyRule> policies;
   Problems warnings;
   std::vector<std::string> files;  // that were read, without secret files
 
   [[nodiscard]] const TunnelConfig* find(std::string_view name) const;
+  [[nodiscard]] const ManualConfig* find_manual(std::string_view name) const;
 };
 
 }  // namespace culvert::config

@@ -65,6 +65,17 @@ void read_export_keys(Section& section, DaemonConfig& daemon) {
                   "take the setting out when you have seen what you wanted to see");
 }
 
+void read_state(Section& section, DaemonConfig& daemon) {
+  const auto folder = section.text("state");
+  if (!folder) return;
+  if (!folder->value.starts_with('/')) {
+    section.error(folder->position, "state", fmt::format("{} is not an absolute path", in_quotes(folder->value)),
+                  "begin it with \"/\"");
+    return;
+  }
+  daemon.state = folder->value;
+}
+
 void read_ports(Section& section, DaemonConfig& daemon) {
   if (const auto port = section.integer("ike_port", 1, 0xffff)) daemon.ike_port = static_cast<std::uint16_t>(*port);
   if (const auto port = section.integer("nat_port", 1, 0xffff)) daemon.nat_port = static_cast<std::uint16_t>(*port);
@@ -85,6 +96,7 @@ DaemonConfig read_daemon(Section section) {
   read_tun_name(section, daemon);
   read_ports(section, daemon);
   read_export_keys(section, daemon);
+  read_state(section, daemon);
   if (const auto table = section.integer("routing_table", 1, kMostU32)) {
     if (*table >= kFirstKernelTable && *table <= kLastKernelTable) {
       section.error(section.position_of("routing_table"), "routing_table",

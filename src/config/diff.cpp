@@ -79,6 +79,57 @@ class Comparison {
   std::vector<std::string> lines_;
 };
 
+std::string text_of(model::Encapsulation encapsulation) {
+  return encapsulation == model::Encapsulation::udp ? "udp" : "none";
+}
+std::string text_of(model::DontFragment df) {
+  return df == model::DontFragment::copy ? "copy" : df == model::DontFragment::clear ? "clear" : "set";
+}
+std::string text_of(model::Fragmentation cut) { return cut == model::Fragmentation::before ? "before" : "after"; }
+std::string text_of(const std::optional<model::Aggfrag>& aggfrag) {
+  if (!aggfrag) return "none";
+  return fmt::format(
+      "{{ packet_size = {}, rate = {}, hold = {}, dont_fragment = {}, congestion_control = {}, "
+      "reorder_window = {} }}",
+      aggfrag->packet_size, aggfrag->rate, duration_text(aggfrag->hold), aggfrag->dont_fragment,
+      aggfrag->congestion_control, aggfrag->reorder_window);
+}
+std::string text_of(model::IcmpErrors errors) {
+  return errors == model::IcmpErrors::selectors ? "selectors"
+         : errors == model::IcmpErrors::quoted  ? "quoted"
+                                                : "checked";
+}
+std::string truth(bool value) { return value ? "true" : "false"; }
+
+void compare_treatment(Comparison& comparison, const model::PacketTreatment& a, const model::PacketTreatment& b,
+                       bool& restarts) {
+  const auto hard = [&](std::string_view name, const auto& x, const auto& y) {
+    restarts |= comparison.field(name, x, y);
+  };
+  const auto dscp = [](const std::optional<std::uint8_t>& value) { return value ? std::to_string(*value) : "copy"; };
+  const auto pad = [](std::uint16_t value) {
+    return value == model::TrafficFlowConfidentiality::kPadToPath ? "path" : std::to_string(value);
+  };
+  const auto mss = [](const std::optional<std::uint16_t>& value) {
+    return !value ? "off" : *value == 0 ? "path" : std::to_string(*value);
+  };
+  const auto dummy = [](const std::optional<Duration>& value) {
+    return duration_text(value.value_or(Duration::zero()));
+  };
+  hard("df", text_of(a.outer.dont_fragment), text_of(b.outer.dont_fragment));
+  hard("fragmentation", text_of(a.outer.fragmentation), text_of(b.outer.fragmentation));
+  hard("dscp", std::string(dscp(a.outer.dscp)), std::string(dscp(b.outer.dscp)));
+  hard("dscp_inward", truth(a.outer.dscp_inward), truth(b.outer.dscp_inward));
+  hard("ecn", truth(a.outer.ecn), truth(b.outer.ecn));
+  hard("hop_limit", a.outer.hop_limit, b.outer.hop_limit);
+  hard("tfc_pad_to", std::string(pad(a.confidentiality.pad_to)), std::string(pad(b.confidentiality.pad_to)));
+  hard("dummy_after", dummy(a.confidentiality.dummy_after), dummy(b.confidentiality.dummy_after));
+  hard("compress", truth(a.compress), truth(b.compress));
+  hard("aggfrag", text_of(a.aggfrag), text_of(b.aggfrag));
+  hard("mss_clamp", std::string(mss(a.mss_clamp)), std::string(mss(b.mss_clamp)));
+  hard("icmp_errors", text_of(a.icmp_errors), text_of(b.icmp_errors));
+}
+
 TunnelChange compare(const TunnelConfig& before, const TunnelConfig& after) {
   const model::ConnectionConfig& a = before.connection;
   const model::ConnectionConfig& b = after.connection;
@@ -112,7 +163,45 @@ TunnelChange compare(const TunnelConfig& before, const TunnelConfig& after) {
   soft("keepalive", a.nat_keepalive_interval, b.nat_keepalive_interval);
   hard("replay_window", a.replay_window, b.replay_window);
   hard("mtu", a.inner_mtu, b.inner_mtu);
+  compare_treatment(comparison, a.treatment, b.treatment, restarts);
   return {b.name, comparison.take(), restarts};
+}
+
+/// A manual entry has no SAs to come: whatever changes, changes the SAs that stand.
+TunnelChange compare(const ManualConfig& before, const ManualConfig& after) {
+  const model::ChildSaParams& a = before.sa;
+  const model::ChildSaParams& b = after.sa;
+  Comparison comparison;
+  comparison.field("protocol", std::string(model::name_of(a.protocol)), std::string(model::name_of(b.protocol)));
+  comparison.field("mode", a.mode, b.mode);
+  comparison.field("local_address", a.path.local.to_string(), b.path.local.to_string());
+  comparison.field("peer", a.path.remote.to_string(), b.path.remote.to_string());
+  comparison.field("encapsulation", text_of(a.encapsulation), text_of(b.encapsulation));
+  comparison.field("spi_in", fmt::format("0x{:x}", a.spi_inbound.value()),
+                   fmt::format("0x{:x}", b.spi_inbound.value()));
+  comparison.field("spi_out", fmt::format("0x{:x}", a.spi_outbound.value()),
+                   fmt::format("0x{:x}", b.spi_outbound.value()));
+  comparison.field("suite", model::to_string(a.suite), model::to_string(b.suite));
+  const auto key = [&](std::string_view name, const SecretBytes& x, const SecretBytes& y) {
+    if (!constant_time_equal(x.view(), y.view())) comparison.say(fmt::format("{}: changed", name));
+  };
+  key("encryption_key_in", a.inbound.encryption, b.inbound.encryption);
+  key("encryption_key_out", a.outbound.encryption, b.outbound.encryption);
+  key("integrity_key_in", a.inbound.integrity, b.inbound.integrity);
+  key("integrity_key_out", a.outbound.integrity, b.outbound.integrity);
+  comparison.field("local", a.local, b.local);
+  comparison.field("remote", a.remote, b.remote);
+  comparison.field("policy", truth(before.policy), truth(after.policy));
+  comparison.field("address", before.addresses, after.addresses);
+  comparison.field("mtu", before.inner_mtu, after.inner_mtu);
+  comparison.field("replay_window", a.replay_window, b.replay_window);
+  comparison.field("soft_lifetime", a.soft, b.soft);
+  comparison.field("hard_lifetime", a.hard, b.hard);
+  if (a.ipcomp != b.ipcomp) comparison.say("cpi_in, cpi_out: changed");
+  comparison.field("non_first_fragments", truth(a.non_first_fragments), truth(b.non_first_fragments));
+  bool restarts = true;
+  compare_treatment(comparison, a.treatment, b.treatment, restarts);
+  return {after.name, comparison.take(), true};
 }
 
 void compare_daemon(const DaemonConfig& a, const DaemonConfig& b, Diff& diff) {
@@ -128,7 +217,20 @@ void compare_daemon(const DaemonConfig& a, const DaemonConfig& b, Diff& diff) {
   hard("export_keys", a.export_keys, b.export_keys);
   hard("routing_table", a.routing_table, b.routing_table);
   hard("fwmark", a.fwmark, b.fwmark);
+  hard("state", a.state, b.state);
   diff.daemon = comparison.take();
+}
+
+/// Nothing: there was none of that name before.
+void sort_out(std::optional<TunnelChange> change, const std::string& name, std::vector<std::string>& added,
+              std::vector<TunnelChange>& changed, std::vector<std::string>& unchanged) {
+  if (!change) {
+    added.push_back(name);
+  } else if (change->changes.empty()) {
+    unchanged.push_back(name);
+  } else {
+    changed.push_back(std::move(*change));
+  }
 }
 
 }  // namespace
@@ -143,19 +245,19 @@ Diff diff(const Config& running, const Config& wanted) {
   Diff out;
   for (const TunnelConfig& tunnel : wanted.tunnels) {
     const TunnelConfig* before = running.find(tunnel.connection.name);
-    if (before == nullptr) {
-      out.added.push_back(tunnel.connection.name);
-      continue;
-    }
-    TunnelChange change = compare(*before, tunnel);
-    if (change.changes.empty()) {
-      out.unchanged.push_back(tunnel.connection.name);
-    } else {
-      out.changed.push_back(std::move(change));
-    }
+    sort_out(before == nullptr ? std::nullopt : std::optional(compare(*before, tunnel)), tunnel.connection.name,
+             out.added, out.changed, out.unchanged);
   }
   for (const TunnelConfig& tunnel : running.tunnels) {
     if (wanted.find(tunnel.connection.name) == nullptr) out.removed.push_back(tunnel.connection.name);
+  }
+  for (const ManualConfig& entry : wanted.manual) {
+    const ManualConfig* before = running.find_manual(entry.name);
+    sort_out(before == nullptr ? std::nullopt : std::optional(compare(*before, entry)), entry.name, out.manual_added,
+             out.manual_changed, out.manual_unchanged);
+  }
+  for (const ManualConfig& entry : running.manual) {
+    if (wanted.find_manual(entry.name) == nullptr) out.manual_removed.push_back(entry.name);
   }
   out.policies_changed = running.policies != wanted.policies;
   compare_daemon(running.daemon, wanted.daemon, out);

@@ -22,12 +22,18 @@ struct Diff {
   std::vector<std::string> removed;
   std::vector<TunnelChange> changed;
   std::vector<std::string> unchanged;
+  /// Manual entries, likewise; every change of one starts its SAs anew.
+  std::vector<std::string> manual_added;
+  std::vector<std::string> manual_removed;
+  std::vector<TunnelChange> manual_changed;
+  std::vector<std::string> manual_unchanged;
   bool policies_changed = false;
   /// Changes of [daemon]; those other than log_level take effect with a restart of culvertd only.
   std::vector<std::string> daemon;
   bool daemon_restart_needed = false;
   [[nodiscard]] bool empty() const {
-    return added.empty() && removed.empty() && changed.empty() && !policies_changed && daemon.empty();
+    return added.empty() && removed.empty() && changed.empty() && !policies_changed && daemon.empty() &&
+           manual_added.empty() && manual_removed.empty() && manual_changed.empty();
   }
 };
 

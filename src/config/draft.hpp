@@ -27,11 +27,28 @@ struct DraftTunnel {
   LocatedSelectors remote;
 };
 
+struct DraftManual {
+  ManualConfig config;
+  Position header;
+  Position spi;              // of spi_in
+  Position key;              // of the outbound key that is used
+  bool key_in_file = false;  // the configuration file itself holds a key
+};
+
+struct DraftPolicy {
+  PolicyRule rule;
+  Position header;
+  Position name;
+  Position sa;
+  Position anchor;  // of `before` or `after`
+};
+
 struct Draft {
   DaemonConfig daemon;
   std::optional<Position> daemon_position;
   std::vector<DraftTunnel> tunnels;
-  std::vector<PolicyRule> policies;
+  std::vector<DraftManual> manual;
+  std::vector<DraftPolicy> policies;
   Problems problems;
 };
 
@@ -39,8 +56,30 @@ struct Draft {
 [[nodiscard]] DaemonConfig read_daemon(Section section);
 /// One [tunnel.NAME].
 [[nodiscard]] DraftTunnel read_tunnel(Section section, std::string name, Problems& problems);
+/// One [manual.NAME].
+[[nodiscard]] DraftManual read_manual(Section section, std::string name, Problems& problems);
 /// One [[policy]].
-[[nodiscard]] PolicyRule read_policy(Section section);
+[[nodiscard]] DraftPolicy read_policy(Section section);
+
+/// The settings of model::PacketTreatment, of a tunnel or a manual entry.
+void read_treatment(Section& section, model::PacketTreatment& treatment, Problems& problems);
+/// `address` and `mtu`, of a tunnel or a manual entry with these local and remote selectors.
+[[nodiscard]] std::vector<model::InnerAddress> read_inner_addresses(Section& section,
+                                                                    const model::TrafficSelectors& local);
+[[nodiscard]] std::optional<std::uint16_t> read_mtu(Section& section, const model::TrafficSelectors& local,
+                                                    const model::TrafficSelectors& remote);
+/// An address that one host can have; complains otherwise.
+[[nodiscard]] bool is_host_address(Section& section, const Position& at, std::string_view key,
+                                   const net::IpAddress& address);
+/// `local` or `remote` has a family that the other side lacks: complains.
+void check_families(Section& section, const LocatedSelectors& local, const LocatedSelectors& remote);
+/// A number of packets as ReplayWindow takes it, into `window`.
+void read_replay_window(Section& section, std::uint32_t& window);
+[[nodiscard]] std::string_view family_name(net::Family family);
+/// 1 to 63 letters, digits, '-', '_' and '.', a letter or digit first.
+[[nodiscard]] bool can_be_name(std::string_view name);
+inline constexpr std::string_view kNameHint =
+    "use 1 to 63 letters, digits, '-', '_' and '.', with a letter or digit first";
 
 /// The selectors of a list setting; complaints name the entry at fault.
 [[nodiscard]] LocatedSelectors read_selectors(Section& section, std::string_view key);
@@ -53,12 +92,19 @@ struct CompatWord {
   bool used = false;  // by a suite read so far
 };
 [[nodiscard]] std::vector<CompatWord> read_compat(Section& section);
+/// A key of a manual entry: "0x" and hexadecimal digits, "0s" and base64, "file:PATH" or "env:VARIABLE". Empty after a
+/// complaint or when the setting is absent. `in_file` becomes true where the setting itself is the key.
+[[nodiscard]] SecretBytes read_key(Section& section, std::string_view key, bool& in_file);
+/// The one suite of a manual entry; nothing after a complaint.
+[[nodiscard]] std::optional<model::EspSuite> read_suite(Section& section, model::ProtocolId protocol);
 /// The suites of `ike` or `esp`, or the defaults.
 [[nodiscard]] std::vector<model::Proposal> read_proposals(Section& section, std::string_view key,
                                                           model::ProtocolId protocol, std::span<CompatWord> compat);
 /// Warns of words that no suite needed, once all are read.
 void check_compat_used(Section& section, std::span<const CompatWord> compat);
 
+/// A file's text without the line end it closes with. Too long a file comes back cut, and is refused by its length.
+[[nodiscard]] std::optional<std::string> read_secret_file(const std::string& path);
 /// Who may read or write a file with a secret in it, judged by mode and owner; nothing when all is well. No error when
 /// the file cannot be looked at.
 struct FileVerdict {
@@ -70,5 +116,7 @@ struct FileVerdict {
 
 /// Duplicate names, overlapping subnets, peers that cannot be told apart; adds to `draft.problems`.
 void check_across(Draft& draft);
+/// The same for manual entries and rules: SPIs, keys, what rules refer to.
+void check_manual(Draft& draft);
 
 }  // namespace culvert::config

@@ -22,6 +22,7 @@ inline constexpr std::array kDaemonFields = std::to_array<FieldInfo>({
     {"export_keys", ""},
     {"routing_table", "4500"},
     {"fwmark", "4500"},
+    {"state", "\"/var/lib/culvert\""},
 });
 
 inline constexpr std::array kTunnelFields = std::to_array<FieldInfo>({
@@ -50,6 +51,66 @@ inline constexpr std::array kTunnelFields = std::to_array<FieldInfo>({
     {"mtu", ""},
 });
 
+/// PacketTreatment's settings, in [tunnel.NAME] and [manual.NAME] alike.
+inline constexpr std::array kTreatmentFields = std::to_array<FieldInfo>({
+    {"df", "\"copy\""},
+    {"fragmentation", "\"before\""},
+    {"dscp", "\"copy\""},
+    {"dscp_inward", "false"},
+    {"ecn", "true"},
+    {"hop_limit", "64"},
+    {"tfc_pad_to", "0"},
+    {"dummy_after", "0"},
+    {"compress", "false"},
+    {"aggfrag", ""},
+    {"mss_clamp", "\"path\""},
+    {"icmp_errors", "\"quoted\""},
+});
+
+inline constexpr std::array kAggfragFields = std::to_array<FieldInfo>({
+    {"packet_size", "0"},
+    {"rate", "0"},
+    {"hold", "0"},
+    {"dont_fragment", "false"},
+    {"congestion_control", "false"},
+    {"reorder_window", "3"},
+});
+
+inline constexpr std::array kManualFields = std::to_array<FieldInfo>({
+    {"protocol", "\"esp\""},
+    {"mode", "\"tunnel\""},
+    {"local_address", ""},
+    {"peer", ""},
+    {"encapsulation", ""},
+    {"local_port", ""},
+    {"peer_port", "4500"},
+    {"spi_in", ""},
+    {"spi_out", ""},
+    {"suite", ""},
+    {"compat", ""},
+    {"encryption_key_in", ""},
+    {"encryption_key_out", ""},
+    {"integrity_key_in", ""},
+    {"integrity_key_out", ""},
+    {"local", ""},
+    {"remote", ""},
+    {"policy", "true"},
+    {"address", ""},
+    {"mtu", ""},
+    {"replay_window", "1024"},
+    {"soft_lifetime", ""},
+    {"hard_lifetime", ""},
+    {"cpi_in", ""},
+    {"cpi_out", ""},
+    {"non_first_fragments", "false"},
+});
+
+inline constexpr std::array kManualLifetimeFields = std::to_array<FieldInfo>({
+    {"time", ""},
+    {"bytes", ""},
+    {"packets", ""},
+});
+
 inline constexpr std::array kLifetimeFields = std::to_array<FieldInfo>({
     {"time", "\"1h\""},
     {"bytes", ""},
@@ -60,6 +121,13 @@ inline constexpr std::array kPolicyFields = std::to_array<FieldInfo>({
     {"action", ""},
     {"local", ""},
     {"remote", ""},
+    {"name", ""},
+    {"sa", ""},
+    {"direction", "\"both\""},
+    {"position", ""},
+    {"before", ""},
+    {"after", ""},
+    {"populate", ""},
 });
 
 }  // namespace culvert::config

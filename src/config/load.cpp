@@ -12,9 +12,8 @@
 namespace culvert::config {
 namespace {
 
-constexpr std::size_t kTunnelNameLimit = 63;
 constexpr std::size_t kFileCountLimit = 10'000;
-constexpr std::array<std::string_view, 3> kSections = {"daemon", "tunnel", "policy"};
+constexpr std::array<std::string_view, 4> kSections = {"daemon", "tunnel", "manual", "policy"};
 
 /// Reads one file's table into a draft, section by section.
 class FileReader {
@@ -25,8 +24,8 @@ class FileReader {
     for (const auto& [key, node] : root) {
       if (key.str() == "daemon") {
         daemon(node);
-      } else if (key.str() == "tunnel") {
-        tunnels(node);
+      } else if (key.str() == "tunnel" || key.str() == "manual") {
+        named_sections(std::string(key.str()), node);
       } else if (key.str() == "policy") {
         policies(node);
       } else {
@@ -46,7 +45,7 @@ class FileReader {
 
   void unknown(const toml::key& key) {
     const auto near = nearest(key.str(), kSections);
-    std::string hint = "allowed here: [daemon], [tunnel.NAME] and [[policy]]";
+    std::string hint = "allowed here: [daemon], [tunnel.NAME], [manual.NAME] and [[policy]]";
     if (near) hint = fmt::format("did you mean \"{}\"? {}", *near, hint);
     for (const FieldInfo& field : kTunnelFields) {
       if (field.name == key.str())
@@ -70,11 +69,13 @@ class FileReader {
     draft_.daemon = read_daemon(Section(*table, "daemon", file_, draft_.problems));
   }
 
-  void tunnels(const toml::node& node) {
+  /// [tunnel.NAME] and [manual.NAME].
+  void named_sections(const std::string& kind, const toml::node& node) {
     const toml::table* table = node.as_table();
-    const std::string wanted = "write a line [tunnel.NAME] above each tunnel's settings";
+    const std::string wanted = kind == "tunnel" ? "write a line [tunnel.NAME] above each tunnel's settings"
+                                                : "write a line [manual.NAME] above each SA's settings";
     if (table == nullptr) {
-      return complain(at(node.source()), "tunnel", fmt::format("sections are needed, {} was found", describe(node)),
+      return complain(at(node.source()), kind, fmt::format("sections are needed, {} was found", describe(node)),
                       wanted);
     }
     // A table's own order is that of the names; the file's is that of the lines.
@@ -84,28 +85,27 @@ class FileReader {
       const auto& begin = entry.second->source().begin;
       return std::pair(begin.line, begin.column);
     });
-    for (const auto& [key, value] : sorted) tunnel(*key, *value, wanted);
+    for (const auto& [key, value] : sorted) named_section(kind, *key, *value, wanted);
   }
 
-  void tunnel(const toml::key& key, const toml::node& node, const std::string& wanted) {
+  void named_section(const std::string& kind, const toml::key& key, const toml::node& node, const std::string& wanted) {
     const std::string name(key.str());
-    const std::string shown = fmt::format("tunnel.{}", escaped(name, 60));
+    const std::string shown = fmt::format("{}.{}", kind, escaped(name, 60));
     const toml::table* table = node.as_table();
     if (table == nullptr) {
       return complain(at(key.source()), shown, fmt::format("a section is needed, {} was found", describe(node)),
                       wanted);
     }
-    const auto allowed = [](char c) {
-      return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.';
-    };
-    if (name.empty() || name.size() > kTunnelNameLimit || !std::ranges::all_of(name, allowed) || name.front() == '-' ||
-        name.front() == '.') {
-      complain(
-          at(key.source()), shown, "this cannot name a tunnel",
-          fmt::format("use 1 to {} letters, digits, '-', '_' and '.', with a letter or digit first", kTunnelNameLimit));
-      return;
+    if (!can_be_name(name)) {
+      const std::string what = kind == "tunnel" ? "a tunnel" : "a manual entry";
+      return complain(at(key.source()), shown, "this cannot name " + what, std::string(kNameHint));
     }
-    draft_.tunnels.push_back(read_tunnel(Section(*table, shown, file_, draft_.problems), name, draft_.problems));
+    Section section(*table, shown, file_, draft_.problems);
+    if (kind == "tunnel") {
+      draft_.tunnels.push_back(read_tunnel(std::move(section), name, draft_.problems));
+    } else {
+      draft_.manual.push_back(read_manual(std::move(section), name, draft_.problems));
+    }
   }
 
   void policies(const toml::node& node) {
@@ -170,13 +170,15 @@ void sort_problems(Problems& problems, const std::vector<SourceText>& sources) {
 
 Result<Config, Problems> finish(Draft draft, const std::vector<SourceText>& sources) {
   check_across(draft);
+  check_manual(draft);
   sort_problems(draft.problems, sources);
   if (std::ranges::any_of(draft.problems, [](const Problem& p) { return p.severity == Severity::error; }))
     return err(std::move(draft.problems));
   Config config;
   config.daemon = std::move(draft.daemon);
   for (DraftTunnel& tunnel : draft.tunnels) config.tunnels.push_back(std::move(tunnel.config));
-  config.policies = std::move(draft.policies);
+  for (DraftManual& entry : draft.manual) config.manual.push_back(std::move(entry.config));
+  for (DraftPolicy& policy : draft.policies) config.policies.push_back(std::move(policy.rule));
   config.warnings = std::move(draft.problems);
   for (const SourceText& source : sources) config.files.push_back(source.file);
   return config;
@@ -186,11 +188,13 @@ Result<Config, Problems> read_all(const std::vector<SourceText>& sources, Proble
   Draft draft;
   draft.problems = std::move(before);
   for (const SourceText& source : sources) {
-    const std::size_t tunnels_before = draft.tunnels.size();
+    const auto tunnels_before = static_cast<std::ptrdiff_t>(draft.tunnels.size());
+    const auto manual_before = static_cast<std::ptrdiff_t>(draft.manual.size());
     read_source(source, draft);
-    const bool has_secret =
-        std::any_of(draft.tunnels.begin() + static_cast<std::ptrdiff_t>(tunnels_before), draft.tunnels.end(),
-                    [](const DraftTunnel& tunnel) { return tunnel.secret_in_file; });
+    const bool has_secret = std::any_of(draft.tunnels.begin() + tunnels_before, draft.tunnels.end(),
+                                        [](const DraftTunnel& tunnel) { return tunnel.secret_in_file; }) ||
+                            std::any_of(draft.manual.begin() + manual_before, draft.manual.end(),
+                                        [](const DraftManual& entry) { return entry.key_in_file; });
     if (!judge_files || !has_secret) continue;
     if (auto verdict = judge_secret_file(source.file)) {
       draft.problems.push_back(

@@ -50,6 +50,10 @@ TEST(Manual, NamesEveryFieldWithItsDefault) {
   EXPECT_EQ(manual["[tunnel.NAME]"], table(kTunnelFields));
   EXPECT_EQ(manual["child_lifetime = { ... }"], table(kLifetimeFields));
   EXPECT_EQ(manual["[[policy]]"], table(kPolicyFields));
+  EXPECT_EQ(manual["Packet treatment"], table(kTreatmentFields));
+  EXPECT_EQ(manual["aggfrag = { ... }"], table(kAggfragFields));
+  EXPECT_EQ(manual["[manual.NAME]"], table(kManualFields));
+  EXPECT_EQ(manual["soft_lifetime, hard_lifetime = { ... }"], table(kManualLifetimeFields));
 }
 
 /// A date is right for no setting: whoever reads the setting complains about it, and not that it is unknown.
@@ -66,6 +70,20 @@ TEST(Manual, ParserReadsEveryField) {
     expect_read("[tunnel.a]\n" + std::string(field.name) + " = 2026-01-01\n", field.name);
   for (const FieldInfo& field : kPolicyFields)
     expect_read("[[policy]]\n" + std::string(field.name) + " = 2026-01-01\n", field.name);
+  for (const FieldInfo& field : kTreatmentFields) {
+    expect_read("[tunnel.a]\n" + std::string(field.name) + " = 2026-01-01\n", field.name);
+    expect_read("[manual.a]\n" + std::string(field.name) + " = 2026-01-01\n", field.name);
+  }
+  for (const FieldInfo& field : kAggfragFields)
+    expect_read("[manual.a]\naggfrag = { " + std::string(field.name) + " = 2026-01-01 }\n", field.name);
+  for (const FieldInfo& field : kManualFields)
+    expect_read((field.name == "suite" ? "[manual.a]\n" : "[manual.a]\nsuite = \"aes128-sha256-esn\"\n") +
+                    std::string(field.name) + " = 2026-01-01\n",
+                field.name);
+  for (const FieldInfo& field : kManualLifetimeFields) {
+    for (const std::string key : {"soft_lifetime", "hard_lifetime"})
+      expect_read("[manual.a]\n" + key + " = { " + std::string(field.name) + " = 2026-01-01 }\n", field.name);
+  }
   for (const FieldInfo& field : kLifetimeFields) {
     expect_read("[tunnel.a]\nchild_lifetime = { " + std::string(field.name) + " = 2026-01-01 }\n", field.name);
   }
@@ -81,6 +99,10 @@ TEST(Manual, DefaultsAreWhatTheParserTakes) {
     if (!field.default_text.empty())
       written += std::string(field.name) + " = " + std::string(field.default_text) + "\n";
   }
+  for (const FieldInfo& field : kTreatmentFields) {
+    if (!field.default_text.empty())
+      written += std::string(field.name) + " = " + std::string(field.default_text) + "\n";
+  }
   const auto plain = testing::load_text(testing::tunnel());
   const auto full = testing::load_text(written + daemon);
   ASSERT_TRUE(plain && full) << testing::lines(full ? Problems{} : full.error());
@@ -88,9 +110,9 @@ TEST(Manual, DefaultsAreWhatTheParserTakes) {
   const auto& a = plain->tunnels[0].connection;
   const auto& b = full->tunnels[0].connection;
   EXPECT_EQ(std::tie(a.peer_port, a.start, a.mode, a.encapsulation, a.ike_lifetime, a.child_lifetime, a.rekey_margin,
-                     a.liveness_interval, a.nat_keepalive_interval, a.replay_window),
+                     a.liveness_interval, a.nat_keepalive_interval, a.replay_window, a.treatment),
             std::tie(b.peer_port, b.start, b.mode, b.encapsulation, b.ike_lifetime, b.child_lifetime, b.rekey_margin,
-                     b.liveness_interval, b.nat_keepalive_interval, b.replay_window));
+                     b.liveness_interval, b.nat_keepalive_interval, b.replay_window, b.treatment));
 }
 
 }  // namespace

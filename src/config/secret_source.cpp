@@ -16,21 +16,6 @@ constexpr std::size_t kSecretLimit = 4096;
 constexpr std::size_t kShortSecret = 16;
 constexpr std::string_view kMakeOne = "make one with `culvert keygen`";
 
-/// The whole file without the line end it closes with. Too long a file comes back cut, and is refused by its length.
-std::optional<std::string> read_secret_file(const std::filesystem::path& path) {
-  std::error_code error;
-  if (!std::filesystem::is_regular_file(path, error) || error) return std::nullopt;
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return std::nullopt;
-  std::string text(2 * kSecretLimit + 4, '\0');
-  in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (in.bad()) return std::nullopt;
-  text.resize(static_cast<std::size_t>(in.gcount()));
-  if (text.ends_with('\n')) text.pop_back();
-  if (text.ends_with('\r')) text.pop_back();
-  return text;
-}
-
 void wipe_text(std::string& text) { wipe({reinterpret_cast<std::uint8_t*>(text.data()), text.size()}); }
 
 SecretBytes take(Section& section, const Position& at, std::string_view key, std::string& text) {
@@ -60,7 +45,7 @@ SecretBytes from_file(Section& section) {
   const auto written = section.text("secret_file");
   if (!written) return {};
   const std::filesystem::path path = std::filesystem::path(section.file()).parent_path() / written->value;
-  std::optional<std::string> text = read_secret_file(path);
+  std::optional<std::string> text = read_secret_file(path.string());
   if (!text) {
     std::error_code error;
     const bool exists = std::filesystem::exists(path, error);
@@ -79,6 +64,20 @@ SecretBytes from_file(Section& section) {
 }
 
 }  // namespace
+
+std::optional<std::string> read_secret_file(const std::string& path) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error) || error) return std::nullopt;
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return std::nullopt;
+  std::string text(2 * kSecretLimit + 4, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (in.bad()) return std::nullopt;
+  text.resize(static_cast<std::size_t>(in.gcount()));
+  if (text.ends_with('\n')) text.pop_back();
+  if (text.ends_with('\r')) text.pop_back();
+  return text;
+}
 
 std::optional<FileVerdict> judge_secret_file(const std::string& path) {
   struct stat status{};

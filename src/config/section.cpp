@@ -94,6 +94,35 @@ std::optional<std::int64_t> Section::integer(std::string_view key, std::int64_t 
   return value->get();
 }
 
+std::optional<bool> Section::boolean(std::string_view key) {
+  const toml::node* found = node(key);
+  if (found == nullptr) return std::nullopt;
+  const auto* value = found->as_boolean();
+  if (value == nullptr) {
+    wrong_type(*found, key, "true or false", "write it without quotes");
+    return std::nullopt;
+  }
+  return value->get();
+}
+
+std::optional<Section::NumberOrWord> Section::number_or_word(std::string_view key, std::int64_t least,
+                                                             std::int64_t most,
+                                                             std::span<const std::string_view> words) {
+  const toml::node* found = node(key);
+  if (found == nullptr) return std::nullopt;
+  if (const auto* written = found->as_string()) {
+    const auto match = std::ranges::find(words, std::string_view(written->get()));
+    if (match != words.end()) return NumberOrWord{0, *match};
+    if (!printable(*found, key, written->get())) return std::nullopt;
+    error(position_of(*found), key, fmt::format("{} is not known here", in_quotes(written->get())),
+          fmt::format("write \"{}\", or a whole number from {} to {}", one_of(words), least, most));
+    return std::nullopt;
+  }
+  const auto number = integer(key, least, most);
+  if (!number) return std::nullopt;
+  return NumberOrWord{*number, {}};
+}
+
 std::optional<Duration> Section::duration(std::string_view key, Duration least, Duration most,
                                           std::string_view zero_means) {
   const toml::node* found = node(key);
@@ -207,9 +236,10 @@ void Section::wrong_type(const toml::node& node, std::string_view key, std::stri
   error(position_of(node), key, fmt::format("{} is needed, {} was found", wanted, describe(node)), std::move(hint));
 }
 
-void Section::refuse_unknown(std::span<const FieldInfo> fields) {
+void Section::refuse_unknown(std::span<const FieldInfo> fields, std::span<const FieldInfo> more) {
   std::vector<std::string_view> names;
   for (const FieldInfo& field : fields) names.push_back(field.name);
+  for (const FieldInfo& field : more) names.push_back(field.name);
   for (const auto& [key, value] : table_) {
     if (std::ranges::find(names, key.str()) != names.end()) continue;
     const auto near = nearest(key.str(), names);

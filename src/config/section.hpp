@@ -49,6 +49,14 @@ class Section {
   /// May hold control characters, and is never shown.
   [[nodiscard]] std::optional<Located<std::string>> secret_text(std::string_view key);
   [[nodiscard]] std::optional<std::int64_t> integer(std::string_view key, std::int64_t least, std::int64_t most);
+  [[nodiscard]] std::optional<bool> boolean(std::string_view key);
+  /// A number within the bounds, or one of a few words: then the word stands in `word`.
+  struct NumberOrWord {
+    std::int64_t number = 0;
+    std::string_view word;
+  };
+  [[nodiscard]] std::optional<NumberOrWord> number_or_word(std::string_view key, std::int64_t least, std::int64_t most,
+                                                           std::span<const std::string_view> words);
   /// Within the bounds, or zero where `zero_means` says what that switches off.
   [[nodiscard]] std::optional<Duration> duration(std::string_view key, Duration least, Duration most,
                                                  std::string_view zero_means = {});
@@ -70,8 +78,8 @@ class Section {
   void warning(const Position& at, std::string_view key, std::string message, std::string hint);
   /// A setting that must be there is not.
   void missing(std::string_view key, std::string hint);
-  /// Complains about every setting that is not among `fields`.
-  void refuse_unknown(std::span<const FieldInfo> fields);
+  /// Complains about every setting that is neither among `fields` nor among `more`.
+  void refuse_unknown(std::span<const FieldInfo> fields, std::span<const FieldInfo> more = {});
 
  private:
   void wrong_type(const toml::node& node, std::string_view key, std::string_view wanted, std::string hint);

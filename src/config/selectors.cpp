@@ -1,4 +1,4 @@
-// Lists of traffic selectors, and [[policy]] rules made of them.
+// Lists of traffic selectors.
 #include <fmt/format.h>
 
 #include "config/draft.hpp"
@@ -42,9 +42,6 @@ Diagnosis diagnose(const std::string& text) {
           R"(write "[tcp]", "[tcp/443]", "[udp/5000-5010]", "[icmp/8.0]" or a protocol number)"};
 }
 
-constexpr std::pair<std::string_view, RuleAction> kActions[] = {{"bypass", RuleAction::bypass},
-                                                                {"discard", RuleAction::discard}};
-
 }  // namespace
 
 LocatedSelectors read_selectors(Section& section, std::string_view key) {
@@ -59,25 +56,6 @@ LocatedSelectors read_selectors(Section& section, std::string_view key) {
     }
   }
   return out;
-}
-
-PolicyRule read_policy(Section section) {
-  PolicyRule rule;
-  section.refuse_unknown(kPolicyFields);
-  rule.place = {section.file(), section.position().line};
-  if (const auto action = section.choice("action", kActions)) {
-    rule.action = *action;
-  } else if (!section.has("action")) {
-    section.missing("action", R"(write action = "bypass" (let pass in the clear) or "discard")");
-  }
-  const auto side = [&](std::string_view key) {
-    if (section.has(key)) return read_selectors(section, key).selectors;
-    return model::TrafficSelectors{model::TrafficSelector::all(net::Family::v4),
-                                   model::TrafficSelector::all(net::Family::v6)};
-  };
-  rule.local = side("local");
-  rule.remote = side("remote");
-  return rule;
 }
 
 }  // namespace culvert::config

@@ -15,8 +15,6 @@ using std::chrono::seconds;
 
 constexpr std::size_t kDnsNameLimit = 253;
 constexpr std::size_t kIdentityLimit = 255;
-constexpr std::int64_t kLeastMtuV4 = 576;   // RFC 791: what every host must take in
-constexpr std::int64_t kLeastMtuV6 = 1280;  // RFC 8200 5
 constexpr std::uint64_t kLeastBytes = 65536;
 constexpr std::int64_t kLeastPackets = 100;
 constexpr auto kYear = hours(24 * 365);
@@ -28,7 +26,8 @@ constexpr std::pair<std::string_view, model::EncapsulationPolicy> kEncapsulation
     {"auto", model::EncapsulationPolicy::udp},
     {"udp", model::EncapsulationPolicy::udp},
     {"esp", model::EncapsulationPolicy::esp}};
-constexpr std::pair<std::string_view, model::Mode> kModes[] = {{"tunnel", model::Mode::tunnel}};
+constexpr std::pair<std::string_view, model::Mode> kModes[] = {
+    {"tunnel", model::Mode::tunnel}, {"transport", model::Mode::transport}, {"beet", model::Mode::beet}};
 
 bool is_dns_name(std::string_view text) {
   if (text.empty() || text.size() > kDnsNameLimit) return false;
@@ -47,17 +46,6 @@ bool is_dns_name(std::string_view text) {
     ++label;
   }
   return letter && label > 0 && label <= 63;
-}
-
-std::string_view family_name(net::Family family) { return family == net::Family::v4 ? "IPv4" : "IPv6"; }
-
-/// An address that one host can have; complains otherwise.
-bool is_host_address(Section& section, const Position& at, std::string_view key, const net::IpAddress& address) {
-  if (!address.is_unspecified() && !address.is_multicast()) return true;
-  section.error(at, key, fmt::format("{} is not the address of one host", address.to_string()),
-                address.is_unspecified() && key == "peer" ? "write \"any\" for a peer whose address is not known"
-                                                          : "write the host's own address");
-  return false;
 }
 
 void read_peer(Section& section, DraftTunnel& draft) {
@@ -201,34 +189,6 @@ void read_rekey_margin(Section& section, double& margin) {
   margin = *value;
 }
 
-void read_replay_window(Section& section, std::uint32_t& window) {
-  const auto written = section.integer("replay_window", 0, 65536);
-  if (!written) return;
-  const auto value = static_cast<std::uint32_t>(*written);
-  const Position at = section.position_of("replay_window");
-  if (value == 0) {
-    section.warning(at, "replay_window", "0 switches the protection against replayed packets off",
-                    "use 1024 outside of tests");
-  } else if (value < 32 || !std::has_single_bit(value)) {
-    return section.error(at, "replay_window", fmt::format("{} packets cannot be the window", value),
-                         "write a power of two from 32 to 65536");
-  }
-  window = value;
-}
-
-void check_families(Section& section, const LocatedSelectors& mine, std::string_view key, const LocatedSelectors& other,
-                    std::string_view other_key) {
-  if (mine.selectors.empty() || other.selectors.empty()) return;
-  for (std::size_t i = 0; i < mine.selectors.size(); ++i) {
-    const net::Family family = mine.selectors[i].addresses.family();
-    if (std::ranges::any_of(other.selectors, [&](const auto& s) { return s.addresses.family() == family; })) continue;
-    section.error(mine.positions[i], key,
-                  fmt::format("{} is {}, but {} has no {} subnet: no packet could match", mine.selectors[i].to_string(),
-                              family_name(family), other_key, family_name(family)),
-                  fmt::format("add an {} subnet to {}, or take this one out", family_name(family), other_key));
-  }
-}
-
 void read_subnets(Section& section, DraftTunnel& draft) {
   for (const std::string_view key : {"local", "remote"}) {
     if (!section.has(key)) {
@@ -238,43 +198,18 @@ void read_subnets(Section& section, DraftTunnel& draft) {
   }
   draft.local = read_selectors(section, "local");
   draft.remote = read_selectors(section, "remote");
-  check_families(section, draft.local, "local", draft.remote, "remote");
-  check_families(section, draft.remote, "remote", draft.local, "local");
+  check_families(section, draft.local, draft.remote);
   draft.config.connection.local = draft.local.selectors;
   draft.config.connection.remote = draft.remote.selectors;
 }
 
-/// "10.1.0.1/16", or a bare address with its full length.
-void read_inner_addresses(Section& section, model::ConnectionConfig& connection) {
-  constexpr std::size_t kMostAddresses = 64;
-  for (const Located<std::string>& written : section.texts("address", kMostAddresses)) {
-    const std::string_view text = written.value;
-    const auto slash = text.find('/');
-    const auto address = net::IpAddress::parse(text.substr(0, slash));
-    const auto network = net::Prefix::parse(text, true);
-    if (!address || !network) {
-      section.error(written.position, "address", fmt::format("{} is not an address", in_quotes(text)),
-                    "write this host's own address inside the tunnel with the length of its network: \"10.1.0.1/16\"");
-      continue;
-    }
-    if (!is_host_address(section, written.position, "address", *address)) continue;
-    const auto covers = [&](const model::TrafficSelector& selector) { return selector.addresses.contains(*address); };
-    if (!connection.local.empty() && std::ranges::none_of(connection.local, covers)) {
-      section.error(written.position, "address",
-                    fmt::format("{} lies in none of the local subnets", address->to_string()),
-                    "packets from it could not enter the tunnel: choose one within local, or add its subnet there");
-      continue;
-    }
-    connection.addresses.push_back({*address, network->length});
-  }
-}
-
-void read_mtu(Section& section, model::ConnectionConfig& connection) {
-  const auto has_v6 = [](const model::TrafficSelectors& selectors) {
-    return std::ranges::any_of(selectors, [](const auto& s) { return s.addresses.family() == net::Family::v6; });
-  };
-  const std::int64_t least = has_v6(connection.local) || has_v6(connection.remote) ? kLeastMtuV6 : kLeastMtuV4;
-  if (const auto mtu = section.integer("mtu", least, 65535)) connection.inner_mtu = static_cast<std::uint16_t>(*mtu);
+void read_mode(Section& section, model::ConnectionConfig& connection) {
+  const auto mode = section.choice("mode", kModes);
+  if (!mode) return;
+  connection.mode = *mode;
+  if (*mode == model::Mode::tunnel) return;
+  section.warning(section.position_of("mode"), "mode", "IKE of this version agrees on tunnel mode only",
+                  "the tunnel comes up in tunnel mode; other modes are there for [manual.NAME]");
 }
 
 }  // namespace
@@ -287,7 +222,7 @@ DraftTunnel read_tunnel(Section section, std::string name, Problems& problems) {
   connection.name = std::move(name);
   connection.place = {section.file(), section.position().line};
 
-  section.refuse_unknown(kTunnelFields);
+  section.refuse_unknown(kTunnelFields, kTreatmentFields);
   read_peer(section, draft);
   if (const auto port = section.integer("peer_port", 1, 0xffff))
     connection.peer_port = static_cast<std::uint16_t>(*port);
@@ -297,13 +232,13 @@ DraftTunnel read_tunnel(Section section, std::string name, Problems& problems) {
   draft.secret_in_file = section.has("secret");
   draft.config.secret = read_secret(section);
   read_subnets(section, draft);
-  read_inner_addresses(section, connection);
+  connection.addresses = read_inner_addresses(section, connection.local);
   read_start(section, draft);
   std::vector<CompatWord> compat = read_compat(section);
   connection.ike_proposals = read_proposals(section, "ike", model::ProtocolId::ike, compat);
   connection.esp_proposals = read_proposals(section, "esp", model::ProtocolId::esp, compat);
   check_compat_used(section, compat);
-  if (const auto mode = section.choice("mode", kModes)) connection.mode = *mode;
+  read_mode(section, connection);
   if (const auto policy = section.choice("encapsulation", kEncapsulations)) connection.encapsulation = *policy;
   if (const auto time = section.duration("ike_lifetime", seconds(10), kYear)) connection.ike_lifetime = *time;
   read_child_lifetime(section, connection.child_lifetime, problems);
@@ -313,7 +248,8 @@ DraftTunnel read_tunnel(Section section, std::string name, Problems& problems) {
   if (const auto time = section.duration("keepalive", seconds(1), hours(1), "sends none"))
     connection.nat_keepalive_interval = *time;
   read_replay_window(section, connection.replay_window);
-  read_mtu(section, connection);
+  connection.inner_mtu = read_mtu(section, connection.local, connection.remote);
+  read_treatment(section, connection.treatment, problems);
   return draft;
 }
 

@@ -61,6 +61,8 @@ void ControlPlane::on(ike::ChildSaEstablished&& event, Instant now) {
       fmt::format("Child SA {}: {} === {}, {}, SPI 0x{:08x} in, 0x{:08x} out", rekeyed ? "rekeyed" : "established",
                   model::to_string(params.local), model::to_string(params.remote), model::to_string(params.suite),
                   params.spi_inbound.value(), params.spi_outbound.value());
+  // How packets are treated is one side's own policy, which IKE knows nothing of.
+  if (const Tunnel* tunnel = find(connection)) params.treatment = tunnel->config().treatment;
   const auto installed = data_plane_.install(std::move(params));
   if (!installed) {
     const std::string problem = fmt::format("the data plane refused the Child SA: {}", to_string(installed.error()));
@@ -105,8 +107,6 @@ void ControlPlane::on(ipsec::Acquire&& event, Instant now) {
   tunnel->acquire(now);
 }
 
-void ControlPlane::on(ipsec::SequenceGrantWanted&&, Instant) {}
-
 void ControlPlane::on(ipsec::PathMtuChanged&& event, Instant) {
   const auto child = children_.find(event.child);
   if (child == children_.end()) return;
@@ -137,6 +137,7 @@ void ControlPlane::export_esp_keys(const model::ChildSaParams& params) {
 // ---------------------------------------------------------------- life
 
 void ControlPlane::on(ipsec::InboundActivity&& event, Instant now) {
+  if (manual_.owns(event.child)) return;
   const auto child = children_.find(event.child);
   if (child != children_.end()) child->second.doubtful = false;
   ike_.handle_command(ike::PeerAlive{event.child}, now);
@@ -165,10 +166,13 @@ void ControlPlane::on(ipsec::NothingComesBack&& event, Instant now) {
 }
 
 void ControlPlane::on(ipsec::PeerMovedSeen&& event, Instant now) {
+  // With manual keys nobody can confirm a new address.
+  if (manual_.owns(event.child)) return;
   ike_.handle_command(ike::PeerMoved{event.child, event.remote}, now);
 }
 
 void ControlPlane::on(ipsec::SaExpired&& event, Instant now) {
+  if (manual_.owns(event.child)) return manual_.expired(event.child, event.hard);
   const auto child = children_.find(event.child);
   if (child == children_.end()) return;
   notice(Level::info, child->second.connection,

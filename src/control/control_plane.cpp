@@ -4,16 +4,15 @@
 #include <algorithm>
 #include <utility>
 
-#include <fmt/format.h>
-
-#include "control/clear_packets.hpp"
-#include "control/network_wish.hpp"
-
 namespace culvert::control {
 
 ControlPlane::ControlPlane(const ControlSettings& settings, ike::Endpoint& ike, ipsec::DataPlane& data_plane,
                            RandomSource& random)
-    : settings_(settings), ike_(ike), data_plane_(data_plane), random_(random) {}
+    : settings_(settings),
+      ike_(ike),
+      data_plane_(data_plane),
+      random_(random),
+      manual_(data_plane, requests_, notices_, settings.sequence_block) {}
 
 // ---------------------------------------------------------------- configuration
 
@@ -27,8 +26,9 @@ void ControlPlane::apply(const config::Config& config, const config::Diff& diff,
     const config::TunnelConfig* tunnel = config.find(name);
     if (tunnel != nullptr) add_tunnel(*tunnel, now);
   }
+  apply_manual(config, diff, now);
   // The rules stand before the first attempt, so that no packet leaves in clear between them.
-  send_rules(config);
+  send_rules();
   settle(now);
 }
 
@@ -75,18 +75,6 @@ void ControlPlane::change_tunnel(const config::TunnelConfig& changed, bool resta
 
 void ControlPlane::configure_ike(const Tunnel& tunnel, Instant now) {
   ike_.handle_command(ike::ConfigureConnection{tunnel.config()}, now);
-}
-
-void ControlPlane::send_rules(const config::Config& config) {
-  std::vector<const model::ConnectionConfig*> connections;
-  for (const auto& [id, tunnel] : tunnels_) connections.push_back(&tunnel->config());
-  std::vector<ipsec::Policy> policies = make_policies(config.policies, connections);
-  NetworkWish wish = make_network_wish(config.policies, connections);
-  wish.clear_packets = make_clear_packet_wishes(policies);
-  data_plane_.set_policies(std::move(policies));
-  if (network_ == wish) return;
-  network_ = wish;
-  requests_.emplace_back(SetNetwork{std::move(wish)});
 }
 
 // ---------------------------------------------------------------- the user's commands
@@ -148,6 +136,7 @@ void ControlPlane::handle_timeout(Instant now) {
   const auto ike_timeout = ike_.poll_timeout();
   if (ike_timeout && *ike_timeout <= now) ike_.handle_timeout(now);
   send_keepalives(now);
+  manual_.handle_time(now);
   settle(now);
 }
 
@@ -244,7 +233,7 @@ std::optional<Instant> ControlPlane::poll_timeout() const {
     if (!tunnel->attempt_running()) next = earliest(next, tunnel->retry_at());
   }
   for (const auto& [id, sa] : ike_sas_) next = earliest(next, sa.keepalive_at);
-  return next;
+  return earliest(next, manual_.next_timeout());
 }
 
 // ---------------------------------------------------------------- views and small helpers

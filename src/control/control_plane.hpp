@@ -20,7 +20,9 @@
 #include "base/time.hpp"
 #include "config/config.hpp"
 #include "config/diff.hpp"
+#include "control/manual_sas.hpp"
 #include "control/outputs.hpp"
+#include "control/spd_list.hpp"
 #include "control/tunnel.hpp"
 #include "control/view.hpp"
 #include "ike/face.hpp"
@@ -32,6 +34,8 @@ struct ControlSettings {
   std::uint16_t ike_port = 500;
   std::uint16_t nat_port = 4500;
   bool export_keys = false;
+  /// How many sequence numbers of a manual key are reserved at a time.
+  std::uint64_t sequence_block = std::uint64_t{1} << 20;
 };
 
 class ControlPlane {
@@ -53,6 +57,12 @@ class ControlPlane {
   };
   /// Begins a rekey of all IKE SAs, or of all Child SAs, or of both; answers how many there are.
   [[nodiscard]] std::optional<RekeyCount> rekey(std::string_view name, bool ike_sas, bool child_sas, Instant now);
+  /// Manual SAs and rules that a command adds: they stand until a command removes them, an `apply` brings the same
+  /// name, or the daemon ends. The error is a sentence; of the removals it is empty when there is no such name.
+  [[nodiscard]] Result<void, std::string> add_manual(config::ManualConfig entry, Instant now);
+  [[nodiscard]] Result<void, std::string> remove_manual(std::string_view name, Instant now);
+  [[nodiscard]] Result<void, std::string> add_policy(config::PolicyRule rule, Instant now);
+  [[nodiscard]] Result<void, std::string> remove_policy(std::string_view name, Instant now);
   /// Deletes everything at the peers; afterwards only poll_transmit matters.
   void shutdown(Instant now);
 
@@ -67,6 +77,9 @@ class ControlPlane {
   void handle_path(model::ConnectionId connection, std::uint64_t attempt, const Result<net::Path, std::string>& path,
                    Instant now);
   void handle_completion(ike::RequestToken token, ike::Completion completion, Instant now);
+  /// Answers ReserveSequence; the error is a sentence with the way out.
+  void handle_reservation(model::ChildSaId child, const Result<SequenceReservation, std::string>& reservation,
+                          Instant now);
 
   // Outputs.
 
@@ -79,6 +92,9 @@ class ControlPlane {
 
   [[nodiscard]] std::vector<TunnelView> tunnels() const;
   [[nodiscard]] std::optional<TunnelView> tunnel(std::string_view name) const;
+  [[nodiscard]] std::vector<ManualView> manual_sas() const { return manual_.views(); }
+  /// All rules in the order in which they decide.
+  [[nodiscard]] std::vector<SpdEntry> spd() const;
   /// Each tunnel's name and the connection id under which requests speak of it.
   [[nodiscard]] std::vector<std::pair<std::string, model::ConnectionId>> connection_ids() const;
 
@@ -101,7 +117,6 @@ class ControlPlane {
   void remove_tunnel(std::string_view name, Instant now);
   void change_tunnel(const config::TunnelConfig& tunnel, bool restarts, Instant now);
   void configure_ike(const Tunnel& tunnel, Instant now);
-  void send_rules(const config::Config& config);
   void begin_due_attempts(Instant now);
   void send_keepalives(Instant now);
   /// Lets everything that a call set off take effect.
@@ -113,8 +128,16 @@ class ControlPlane {
   [[nodiscard]] bool has_ike_sa(model::ConnectionId connection) const;
   void notice(Notice::Level level, model::ConnectionId connection, std::string text);
 
-  // control_events.cpp
+  // control_manual.cpp
+  void apply_manual(const config::Config& config, const config::Diff& diff, Instant now);
+  void drop_command(const std::string& name, const std::string& place);
+  [[nodiscard]] bool name_taken(std::string_view name) const;
+  [[nodiscard]] std::vector<Guarded> guards() const;
+  /// Rules to the data plane, routes to the host.
+  void send_rules();
   void on(ipsec::SequenceGrantWanted&& event, Instant now);
+
+  // control_events.cpp
   void on(ipsec::PathMtuChanged&& event, Instant now);
   void on(ipsec::EcnAnomaly&& event, Instant now);
   void on(ike::IkeSaEstablished&& event, Instant now);
@@ -146,6 +169,9 @@ class ControlPlane {
   std::deque<Request> requests_;
   std::deque<Notice> notices_;
   std::optional<NetworkWish> network_;
+  ManualSas manual_;
+  std::vector<config::PolicyRule> rules_;          // of the files
+  std::vector<config::PolicyRule> command_rules_;  // in the order of the commands
 };
 
 }  // namespace culvert::control

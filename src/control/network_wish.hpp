@@ -3,10 +3,8 @@
 
 #include <vector>
 
-#include "config/config.hpp"
 #include "control/outputs.hpp"
-#include "ipsec/data_plane.hpp"
-#include "model/connection.hpp"
+#include "control/spd_list.hpp"
 
 namespace culvert::control {
 
@@ -14,15 +12,11 @@ namespace culvert::control {
 /// octets.
 inline constexpr std::uint16_t kDefaultInnerMtu = 1400;
 
-/// The SPD in order: the explicit rules as written, then each tunnel's protect rule. Policy ids count from 1.
-[[nodiscard]] std::vector<ipsec::Policy> make_policies(const std::vector<config::PolicyRule>& rules,
-                                                       const std::vector<const model::ConnectionConfig*>& connections);
-
-/// All remote networks lead into TUN whether the tunnel is up or not: what a rule protects never leaves in clear
-/// because there is no SA. A discard rule leads into TUN too, where the SPD drops and counts; a bypass rule for all
-/// protocols and sources leads back to the host's own routing; others are carried out packet by packet, from TUN. So do
-/// the tunnel's own networks where everything (0.0.0.0/0) is remote: a gateway must reach the hosts it protects.
-[[nodiscard]] NetworkWish make_network_wish(const std::vector<config::PolicyRule>& rules,
-                                            const std::vector<const model::ConnectionConfig*>& connections);
+/// All remote networks of protect rules lead into TUN whether there is an SA or not: what a rule protects never leaves
+/// in clear because there is none. A discard rule leads into TUN too, where the SPD drops and counts; a bypass rule for
+/// all protocols and sources leads back to the host's own routing, unless a rule in front of it takes its packets;
+/// others are carried out packet by packet, from TUN. So do the tunnels' own networks where everything (0.0.0.0/0) is
+/// remote: a gateway must reach the hosts it protects. Rules for inbound packets only make no route.
+[[nodiscard]] NetworkWish make_network_wish(const std::vector<SpdEntry>& spd, const std::vector<Guarded>& guards);
 
 }  // namespace culvert::control

@@ -29,7 +29,19 @@ model::ConnectionConfig connection(std::initializer_list<const char*> local,
 
 config::PolicyRule rule(config::RuleAction action, std::initializer_list<const char*> local,
                         std::initializer_list<const char*> remote) {
-  return {action, selectors(local), selectors(remote), {}};
+  config::PolicyRule made;
+  made.action = action;
+  made.local = selectors(local);
+  made.remote = selectors(remote);
+  return made;
+}
+
+/// The wish for rules in front of tunnels.
+NetworkWish wish_for(const std::vector<config::PolicyRule>& rules,
+                     const std::vector<const model::ConnectionConfig*>& connections) {
+  std::vector<Guarded> guards;
+  for (const model::ConnectionConfig* one : connections) guards.push_back(guarded(*one));
+  return make_network_wish(arrange_spd(rules, {}, guards), guards);
 }
 
 TEST(NetworkWish, RangesBecomePrefixesAndBypassWins) {
@@ -44,7 +56,7 @@ TEST(NetworkWish, RangesBecomePrefixesAndBypassWins) {
   config::PolicyRule discard;
   discard.action = config::RuleAction::discard;
   discard.remote = selectors({"203.0.113.0/24"});
-  const NetworkWish wish = make_network_wish({bypass, discard}, {&office});
+  const NetworkWish wish = wish_for({bypass, discard}, {&office});
   EXPECT_EQ(routes_text(wish), "10.2.0.0/31, 10.2.0.2/32, 192.168.0.0/16 bypass, 203.0.113.0/24, ");
   EXPECT_EQ(wish.mtu, kDefaultInnerMtu);
 }
@@ -54,51 +66,35 @@ TEST(NetworkWish, RangesBecomePrefixesAndBypassWins) {
 TEST(NetworkWish, ABypassRouteLetsNothingOutThatTheRulesHoldBack) {
   using enum config::RuleAction;
   const auto office = connection({"10.1.0.0/16"}, {"192.168.0.0/16"});
-  EXPECT_EQ(routes_text(make_network_wish({rule(bypass, {"10.1.5.0/24"}, {"192.168.0.0/16"})}, {&office})),
-            "192.168.0.0/16, ")
+  EXPECT_EQ(routes_text(wish_for({rule(bypass, {"10.1.5.0/24"}, {"192.168.0.0/16"})}, {&office})), "192.168.0.0/16, ")
       << "other sources are protected";
-  EXPECT_EQ(routes_text(make_network_wish({rule(bypass, {"0.0.0.0/0[udp]"}, {"192.168.0.0/16"})}, {&office})),
+  EXPECT_EQ(routes_text(wish_for({rule(bypass, {"0.0.0.0/0[udp]"}, {"192.168.0.0/16"})}, {&office})),
             "192.168.0.0/16, ");
   const auto discarded = rule(discard, {"0.0.0.0/0"}, {"192.168.0.0/16"});
   const auto passed = [](const char* remote) {
     return rule(config::RuleAction::bypass, {"0.0.0.0/0", "::/0"}, {remote});
   };
-  EXPECT_EQ(routes_text(make_network_wish({discarded, passed("192.168.5.0/24")}, {})), "192.168.0.0/16, ");
-  EXPECT_EQ(routes_text(make_network_wish({discarded, passed("192.168.0.0/16")}, {})), "192.168.0.0/16, ");
-  EXPECT_EQ(routes_text(make_network_wish({passed("192.168.5.0/24"), discarded}, {})),
+  EXPECT_EQ(routes_text(wish_for({discarded, passed("192.168.5.0/24")}, {})), "192.168.0.0/16, ");
+  EXPECT_EQ(routes_text(wish_for({discarded, passed("192.168.0.0/16")}, {})), "192.168.0.0/16, ");
+  EXPECT_EQ(routes_text(wish_for({passed("192.168.5.0/24"), discarded}, {})),
             "192.168.0.0/16, 192.168.5.0/24 bypass, ");
-  EXPECT_EQ(routes_text(make_network_wish({discarded, passed("192.0.0.0/8")}, {})),
-            "192.0.0.0/8 bypass, 192.168.0.0/16, ");
+  EXPECT_EQ(routes_text(wish_for({discarded, passed("192.0.0.0/8")}, {})), "192.0.0.0/8 bypass, 192.168.0.0/16, ");
 }
 
 // With everything remote the protected network itself lies within it: what is decapsulated for its hosts must reach
 // them.
 TEST(NetworkWish, TheOwnNetworkStaysReachableWhenEverythingIsRemote) {
   const auto all = connection({"10.1.0.0/16", "fd01::/64"}, {"0.0.0.0/0", "::/0"});
-  EXPECT_EQ(routes_text(make_network_wish({}, {&all})), "0.0.0.0/0, 10.1.0.0/16 bypass, ::/0, fd01::/64 bypass, ");
+  EXPECT_EQ(routes_text(wish_for({}, {&all})), "0.0.0.0/0, 10.1.0.0/16 bypass, ::/0, fd01::/64 bypass, ");
   const auto host = connection({"0.0.0.0/0"}, {"10.2.0.0/16"});
-  EXPECT_EQ(routes_text(make_network_wish({}, {&host})), "10.2.0.0/16, ");
+  EXPECT_EQ(routes_text(wish_for({}, {&host})), "10.2.0.0/16, ");
   // Unless another tunnel leads there, or a rule forbids it.
   for (const char* remote : {"10.1.0.0/16", "10.0.0.0/8"}) {
     const auto branch = connection({"10.9.0.0/16"}, {remote});
-    EXPECT_EQ(routes_text(make_network_wish({}, {&all, &branch})).find("10.1.0.0/16 bypass"), std::string::npos)
-        << remote;
+    EXPECT_EQ(routes_text(wish_for({}, {&all, &branch})).find("10.1.0.0/16 bypass"), std::string::npos) << remote;
   }
   const auto forbidden = rule(config::RuleAction::discard, {"0.0.0.0/0"}, {"0.0.0.0/0"});
-  EXPECT_EQ(routes_text(make_network_wish({forbidden}, {&all})), "0.0.0.0/0, ::/0, fd01::/64 bypass, ");
-}
-
-TEST(Policies, ExplicitRulesStandInFront) {
-  model::ConnectionConfig office;
-  office.id = model::ConnectionId(4);
-  office.local = selectors({"10.1.0.0/16"});
-  office.remote = selectors({"10.2.0.0/16"});
-  config::PolicyRule discard;
-  discard.action = config::RuleAction::discard;
-  const auto policies = make_policies({discard}, {&office});
-  ASSERT_EQ(policies.size(), 2u);
-  EXPECT_EQ(policies[0].action, ipsec::PolicyAction::discard);
-  EXPECT_EQ(policies[1].connection, office.id);
+  EXPECT_EQ(routes_text(wish_for({forbidden}, {&all})), "0.0.0.0/0, ::/0, fd01::/64 bypass, ");
 }
 
 }  // namespace

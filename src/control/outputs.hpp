@@ -75,8 +75,24 @@ struct ExportEspKeys {
   model::SaKeys outbound;
 };
 
-using Request =
-    std::variant<FindPath, SetNetwork, SendKeepalive, ExportIkeKeys, ExportEspKeys, ike::SharedKeyMacRequest>;
+/// Reserve the next `block` sequence numbers of the key with this fingerprint, on stable storage, before any of them is
+/// used; answer with ControlPlane::handle_reservation. No number is ever reserved twice.
+struct ReserveSequence {
+  model::ChildSaId child;
+  Bytes fingerprint;  // of the outbound key; no secret, and none can be had from it
+  std::uint64_t block = 0;
+  std::uint64_t last = 0;  // the last number that the SA's protocol has
+  /// Only right behind this number, because the SA is in use: an error when somebody else reserved behind it.
+  std::optional<std::uint64_t> follows;
+};
+/// Numbers from `used` + 1 to `granted` are this SA's.
+struct SequenceReservation {
+  std::uint64_t used = 0;
+  std::uint64_t granted = 0;
+};
+
+using Request = std::variant<FindPath, SetNetwork, SendKeepalive, ExportIkeKeys, ExportEspKeys, ReserveSequence,
+                             ike::SharedKeyMacRequest>;
 
 /// A line for the log. Text from peers is escaped already.
 struct Notice {

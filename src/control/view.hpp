@@ -59,4 +59,23 @@ struct TunnelView {
   std::vector<IkeSaView> ike_sas;
 };
 
+/// waiting: for its SPI or its sequence numbers. up: installed. refused: its sequence numbers cannot be written down;
+/// it is tried again. ended: a hard limit was reached, or the data plane cannot carry it; only new keys help.
+enum class ManualState : std::uint8_t { waiting, up, refused, ended };
+
+struct ManualView {
+  std::string name;
+  std::string place;
+  bool from_file = false;
+  ManualState state = ManualState::waiting;
+  std::string reason;
+  model::ProtocolId protocol = model::ProtocolId::esp;
+  net::Path path;
+  bool own_rule = true;
+  std::uint32_t replay_window = 0;
+  std::optional<model::IpCompParams> ipcomp;
+  std::uint64_t sequence_granted = 0;
+  ChildSaView child;
+};
+
 }  // namespace culvert::control

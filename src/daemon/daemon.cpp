@@ -50,6 +50,7 @@ Result<std::unique_ptr<Daemon>, std::string> Daemon::start(asio::io_context& io,
 Result<void, std::string> Daemon::open() {
   const config::DaemonConfig& wanted = config_.daemon;
   if (options_.socket.empty()) options_.socket = wanted.socket;
+  ledger_.emplace(options_.state.empty() ? wanted.state : options_.state);
   if (wanted.export_keys) {
     auto exporter = KeyExport::open(*wanted.export_keys);
     if (!exporter) return err(std::move(exporter.error()));
@@ -137,7 +138,8 @@ void Daemon::run_config(config::Config wanted, const config::Diff& diff) {
   wanted.daemon = config::in_force(config_.daemon, wanted.daemon);
   config_ = std::move(wanted);
   for (const config::Problem& warning : config_.warnings) log_.write(Level::warning, "", warning.to_string());
-  if (config_.tunnels.empty()) log_.write(Level::warning, "", fmt::format("{} has no tunnel", options_.config));
+  if (config_.tunnels.empty() && config_.manual.empty())
+    log_.write(Level::warning, "", fmt::format("{} has no tunnel", options_.config));
   control_->apply(config_, diff, now());
   for (const auto& [name, id] : control_->connection_ids()) secrets_.name_connection(id, name);
   pump();
@@ -234,6 +236,10 @@ void Daemon::carry_out(control::ExportIkeKeys&& request) {
 
 void Daemon::carry_out(control::ExportEspKeys&& request) {
   if (key_export_) key_export_->add(request);
+}
+
+void Daemon::carry_out(control::ReserveSequence&& request) {
+  control_->handle_reservation(request.child, ledger_->reserve(request), now());
 }
 
 void Daemon::carry_out(ike::SharedKeyMacRequest&& request) {

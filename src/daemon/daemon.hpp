@@ -25,6 +25,7 @@
 #include "daemon/log.hpp"
 #include "daemon/options.hpp"
 #include "daemon/path_finder.hpp"
+#include "daemon/sequence_ledger.hpp"
 #include "datapath/userspace_data_plane.hpp"
 #include "ike/face.hpp"
 #include "io/clock.hpp"
@@ -56,6 +57,13 @@ class Daemon final : public api::Handlers {
   [[nodiscard]] Result<api::RekeyResult, api::Error> rekey(const std::string& name,
                                                            const api::RekeyRequest& request) override;
   [[nodiscard]] Result<api::ApplyResult, api::Error> apply(const api::ApplyRequest& request) override;
+  // daemon_manual.cpp
+  [[nodiscard]] Result<api::ManualSaList, api::Error> manual_sas() override;
+  [[nodiscard]] Result<api::ManualSa, api::Error> add_sa(const api::AddRequest& request) override;
+  [[nodiscard]] Result<api::Removed, api::Error> remove_sa(const std::string& name) override;
+  [[nodiscard]] Result<api::PolicyList, api::Error> policies() override;
+  [[nodiscard]] Result<api::PolicyList, api::Error> add_policy(const api::AddRequest& request) override;
+  [[nodiscard]] Result<api::Removed, api::Error> remove_policy(const std::string& name) override;
 
  private:
   /// Gives IKE its SPIs out of the data plane.
@@ -85,11 +93,13 @@ class Daemon final : public api::Handlers {
   void carry_out(control::SendKeepalive&& request);
   void carry_out(control::ExportIkeKeys&& request);
   void carry_out(control::ExportEspKeys&& request);
+  void carry_out(control::ReserveSequence&& request);
   void carry_out(ike::SharedKeyMacRequest&& request);
   /// Makes `wanted` what runs.
   void run_config(config::Config wanted, const config::Diff& diff);
   void log_problems(const std::vector<std::string>& problems);
   [[nodiscard]] Instant now() const { return clock_.now(); }
+  [[nodiscard]] std::vector<api::ManualSa> manual_views() const;
   [[nodiscard]] std::optional<api::TunnelStatus> tunnel_status(const std::string& name) const;
 
   boost::asio::io_context& io_;
@@ -105,6 +115,7 @@ class Daemon final : public api::Handlers {
 
   // In the order of dependence: each may use the ones before it.
   std::optional<KeyExport> key_export_;
+  std::optional<SequenceLedger> ledger_;
   std::unique_ptr<datapath::UserspaceDataPlane> data_plane_;
   std::optional<HostNetwork> network_;
   std::unique_ptr<Spis> spis_;

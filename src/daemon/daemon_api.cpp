@@ -11,15 +11,6 @@
 namespace culvert::daemon {
 namespace {
 
-std::vector<api::Problem> to_problems(const config::Problems& problems) {
-  std::vector<api::Problem> list;
-  for (const config::Problem& problem : problems) {
-    list.push_back({problem.severity == config::Severity::error ? "error" : "warning", problem.position.file,
-                    problem.position.line, problem.position.column, problem.field, problem.message, problem.hint});
-  }
-  return list;
-}
-
 std::map<std::string, std::uint64_t> without_zeros(const std::vector<std::pair<std::string, std::uint64_t>>& counters) {
   std::map<std::string, std::uint64_t> map;
   for (const auto& [name, count] : counters) {
@@ -51,6 +42,7 @@ Result<api::Status, api::Error> Daemon::status() {
   for (const config::TunnelConfig& tunnel : config_.tunnels) {
     if (auto one = tunnel_status(tunnel.connection.name)) status.tunnels.push_back(std::move(*one));
   }
+  status.manual = manual_views();
   const ike::EndpointCounters counters = ike_->counters();
   status.ike_counters = {{"datagrams_in", counters.datagrams_in},
                          {"datagrams_out", counters.datagrams_out},
@@ -132,6 +124,11 @@ Result<api::ApplyResult, api::Error> Daemon::apply(const api::ApplyRequest& requ
   for (const config::TunnelChange& change : diff.changed)
     result.changed.push_back({change.name, change.changes, change.restarts});
   result.unchanged = diff.unchanged;
+  result.manual_added = diff.manual_added;
+  result.manual_removed = diff.manual_removed;
+  for (const config::TunnelChange& change : diff.manual_changed)
+    result.manual_changed.push_back({change.name, change.changes, change.restarts});
+  result.manual_unchanged = diff.manual_unchanged;
   result.policies_changed = diff.policies_changed;
   result.daemon = diff.daemon;
   result.daemon_restart_needed = diff.daemon_restart_needed;

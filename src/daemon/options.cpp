@@ -15,6 +15,9 @@ ParsedOptions parse_options(int argc, char** argv) {
   app.add_option("-s,--socket", options.socket,
                  "Control socket for the culvert command (default: [daemon] socket, else " +
                      std::string(config::kDefaultSocket) + ")");
+  app.add_option("--state", options.state,
+                 "Folder of the sequence numbers that manual keys have used (default: [daemon] state, else " +
+                     std::string(config::kDefaultState) + ")");
   app.add_option("--log-level", level, "trace, debug, info, warning or error; over [daemon] log_level");
   app.add_flag("--check", options.check, "Only check the configuration, then end");
   app.footer(

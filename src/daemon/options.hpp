@@ -11,6 +11,7 @@ namespace culvert::daemon {
 struct Options {
   std::string config{config::kDefaultPath};
   std::string socket;                         // empty: what the configuration says
+  std::string state;                          // likewise
   std::optional<config::LogLevel> log_level;  // over the configuration's
   bool check = false;
 };

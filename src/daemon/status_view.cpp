@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "base/text.hpp"
+
 namespace culvert::daemon {
 namespace {
 
@@ -38,18 +40,6 @@ std::string_view mode_name(model::Mode mode) {
     case model::Mode::beet: return "beet";
   }
   return "unknown";
-}
-
-api::TunnelState to_state(control::TunnelState state) {
-  switch (state) {
-    case control::TunnelState::down: return api::TunnelState::down;
-    case control::TunnelState::waiting: return api::TunnelState::waiting;
-    case control::TunnelState::connecting: return api::TunnelState::connecting;
-    case control::TunnelState::up: return api::TunnelState::up;
-    case control::TunnelState::retrying: return api::TunnelState::retrying;
-    case control::TunnelState::closing: return api::TunnelState::closing;
-  }
-  return api::TunnelState::down;
 }
 
 api::ChildSa to_child(const control::ChildSaView& view, Instant now) {
@@ -95,6 +85,89 @@ api::IkeSa to_ike_sa(const control::IkeSaView& view, Instant now) {
 }
 
 }  // namespace
+
+api::TunnelState to_state(control::TunnelState state) {
+  switch (state) {
+    case control::TunnelState::down: return api::TunnelState::down;
+    case control::TunnelState::waiting: return api::TunnelState::waiting;
+    case control::TunnelState::connecting: return api::TunnelState::connecting;
+    case control::TunnelState::up: return api::TunnelState::up;
+    case control::TunnelState::retrying: return api::TunnelState::retrying;
+    case control::TunnelState::closing: return api::TunnelState::closing;
+  }
+  return api::TunnelState::down;
+}
+
+std::string_view state_name(control::ManualState state) {
+  switch (state) {
+    case control::ManualState::waiting: return "waiting";
+    case control::ManualState::up: return "up";
+    case control::ManualState::refused: return "refused";
+    case control::ManualState::ended: return "ended";
+  }
+  return "unknown";
+}
+
+std::vector<api::Problem> to_problems(const config::Problems& problems) {
+  std::vector<api::Problem> list;
+  for (const config::Problem& problem : problems) {
+    list.push_back({problem.severity == config::Severity::error ? "error" : "warning", problem.position.file,
+                    problem.position.line, problem.position.column, problem.field, problem.message, problem.hint});
+  }
+  return list;
+}
+
+std::string escaped_name(std::string_view name) { return escaped(name, 60); }
+
+api::ManualSa to_manual(const control::ManualView& view, Instant now) {
+  api::ManualSa sa;
+  sa.name = view.name;
+  sa.state = state_name(view.state);
+  sa.reason = view.reason;
+  sa.place = view.place;
+  sa.protocol = view.protocol == model::ProtocolId::ah ? "ah" : "esp";
+  const bool ports = view.child.encapsulation == model::Encapsulation::udp;
+  sa.local_address = ports ? view.path.local.to_string() : view.path.local.address.to_string();
+  sa.peer = ports ? view.path.remote.to_string() : view.path.remote.address.to_string();
+  sa.policy = view.own_rule;
+  sa.replay_window = view.replay_window;
+  if (view.ipcomp) {
+    sa.cpi_in = view.ipcomp->cpi_inbound;
+    sa.cpi_out = view.ipcomp->cpi_outbound;
+  }
+  sa.sequence_granted = view.sequence_granted;
+  sa.sa = to_child(view.child, now);
+  if (view.state != control::ManualState::up) sa.sa.age = 0;
+  if (!ports) sa.sa.encapsulation = "none";
+  return sa;
+}
+
+api::PolicyEntry to_policy(const control::SpdEntry& entry) {
+  const ipsec::Policy& policy = entry.policy;
+  api::PolicyEntry out;
+  out.position = policy.id.value();
+  out.name = policy.name;
+  out.action = policy.action == ipsec::PolicyAction::protect  ? "protect"
+               : policy.action == ipsec::PolicyAction::bypass ? "bypass"
+                                                              : "discard";
+  out.direction = policy.direction == ipsec::PolicyDirection::both       ? "both"
+                  : policy.direction == ipsec::PolicyDirection::outbound ? "out"
+                                                                         : "in";
+  out.local = texts(policy.local);
+  out.remote = texts(policy.remote);
+  const std::pair<const char*, bool> taken[] = {{"local_address", policy.populate.local_address},
+                                                {"remote_address", policy.populate.remote_address},
+                                                {"protocol", policy.populate.protocol},
+                                                {"local_port", policy.populate.local_port},
+                                                {"remote_port", policy.populate.remote_port}};
+  for (const auto& [name, set] : taken) {
+    if (set) out.populate.emplace_back(name);
+  }
+  out.sa = entry.sa;
+  out.origin = control::name_of(entry.origin);
+  out.place = entry.place;
+  return out;
+}
 
 std::string_view start_name(model::StartMode start) {
   switch (start) {

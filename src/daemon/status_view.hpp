@@ -3,6 +3,8 @@
 
 #include "api/schema.hpp"
 #include "base/time.hpp"
+#include "config/problem.hpp"
+#include "control/spd_list.hpp"
 #include "control/view.hpp"
 #include "model/connection.hpp"
 
@@ -13,6 +15,13 @@ namespace culvert::daemon {
 [[nodiscard]] api::TunnelStatus to_status(const control::TunnelView& view, const model::ConnectionConfig& config,
                                           Instant now);
 [[nodiscard]] api::TunnelSummary to_summary(const api::TunnelStatus& status);
+/// Without keys, which the view does not have.
+[[nodiscard]] api::ManualSa to_manual(const control::ManualView& view, Instant now);
+[[nodiscard]] api::PolicyEntry to_policy(const control::SpdEntry& entry);
+[[nodiscard]] api::TunnelState to_state(control::TunnelState state);
+[[nodiscard]] std::vector<api::Problem> to_problems(const config::Problems& problems);
+/// A name as a client sent it, for messages.
+[[nodiscard]] std::string escaped_name(std::string_view name);
 [[nodiscard]] std::string_view start_name(model::StartMode start);
 
 }  // namespace culvert::daemon
