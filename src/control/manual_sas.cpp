@@ -172,7 +172,7 @@ void ManualSas::install(Entry& entry, const SequenceReservation& reservation, In
   if (sa.hard.time) entry.hard_at = now + *sa.hard.time;
   notice(Level::info, entry,
          fmt::format("manual SA up: {} === {}, {}, SPI {} in, {} out, sequence numbers from {}",
-                     model::to_string(sa.local), model::to_string(sa.remote), model::to_string(sa.suite),
+                     model::to_string(sa.local), model::to_string(sa.remote), model::to_string(sa.suite, sa.protocol),
                      spi_text(sa.spi_inbound), spi_text(sa.spi_outbound), reservation.used + 1));
 }
 

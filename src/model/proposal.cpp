@@ -145,10 +145,14 @@ std::string to_string(const IkeSuite& suite) {
   return text + '-' + word_of({TransformType::key_exchange, static_cast<std::uint16_t>(suite.key_exchange)});
 }
 
-std::string to_string(const EspSuite& suite) {
-  std::string text = word_of({TransformType::encryption, static_cast<std::uint16_t>(suite.encryption), suite.key_bits});
+std::string to_string(const EspSuite& suite, ProtocolId protocol) {
+  std::string text;
+  if (protocol != ProtocolId::ah) {
+    text = word_of({TransformType::encryption, static_cast<std::uint16_t>(suite.encryption), suite.key_bits});
+  }
   if (suite.integrity != IntegrityId::none) {
-    text += '-' + word_of({TransformType::integrity, static_cast<std::uint16_t>(suite.integrity)});
+    if (!text.empty()) text += '-';
+    text += word_of({TransformType::integrity, static_cast<std::uint16_t>(suite.integrity)});
   }
   text += '-' + word_of({TransformType::esn, static_cast<std::uint16_t>(suite.esn)});
   if (suite.key_exchange != KeyExchangeMethod::none) {

@@ -70,7 +70,8 @@ struct EspSuite {
 /// The same short words, "aes256gcm16-prfsha256-x25519"; foreign numbers as "encr-99".
 [[nodiscard]] std::string to_string(const Proposal& proposal);
 [[nodiscard]] std::string to_string(const IkeSuite& suite);
-[[nodiscard]] std::string to_string(const EspSuite& suite);
+/// For AH without the encryption, which it has not.
+[[nodiscard]] std::string to_string(const EspSuite& suite, ProtocolId protocol = ProtocolId::esp);
 
 /// What is offered and accepted when the user names nothing, numbered from 1: AEADs first, then AES-CBC with SHA-2 for
 /// peers without them.

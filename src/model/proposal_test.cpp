@@ -16,6 +16,7 @@ TEST(ParseProposal, WordsBecomeTransforms) {
       << "the PRF follows the integrity algorithm";
   EXPECT_EQ(to_string(esp("aes128gcm16")), "aes128gcm16-esn-noesn");
   EXPECT_EQ(to_string(esp("null-sha256-noesn")), "null-sha256-noesn");
+  EXPECT_EQ(to_string(EspSuite{EncryptionId::null, 0, IntegrityId::hmac_sha2_256_128}, ProtocolId::ah), "sha256-esn");
 }
 
 TEST(ParseProposal, ErrorsNameTheWordAndTheWayOut) {
