@@ -16,38 +16,64 @@ namespace {
 
 // The names are Wireshark's own, to the letter; it refuses others.
 std::string ike_encryption_name(const model::IkeSuite& suite) {
+  using enum model::EncryptionId;
+  const auto combined = [&](std::string_view mode, unsigned icv) {
+    return fmt::format("{}-{} with {} octet ICV [RFC5282]", mode, suite.key_bits, icv);
+  };
   switch (suite.encryption) {
-    case model::EncryptionId::aes_gcm_16: return fmt::format("AES-GCM-{} with 16 octet ICV [RFC5282]", suite.key_bits);
-    case model::EncryptionId::aes_cbc: return fmt::format("AES-CBC-{} [RFC3602]", suite.key_bits);
+    case aes_gcm_8: return combined("AES-GCM", 8);
+    case aes_gcm_12: return combined("AES-GCM", 12);
+    case aes_gcm_16: return combined("AES-GCM", 16);
+    case aes_ccm_8: return combined("AES-CCM", 8);
+    case aes_ccm_12: return combined("AES-CCM", 12);
+    case aes_ccm_16: return combined("AES-CCM", 16);
+    case aes_cbc: return fmt::format("AES-CBC-{} [RFC3602]", suite.key_bits);
+    case aes_ctr: return fmt::format("AES-CTR-{} [RFC5930]", suite.key_bits);
+    case triple_des: return "3DES [RFC2451]";
     default: return {};
   }
 }
 
-std::string ike_integrity_name(model::IntegrityId integrity) {
+std::string_view ike_integrity_name(model::IntegrityId integrity) {
+  using enum model::IntegrityId;
   switch (integrity) {
-    case model::IntegrityId::none: return "NONE [RFC4306]";
-    case model::IntegrityId::hmac_sha2_256_128: return "HMAC_SHA2_256_128 [RFC4868]";
-    case model::IntegrityId::hmac_sha2_384_192: return "HMAC_SHA2_384_192 [RFC4868]";
-    case model::IntegrityId::hmac_sha2_512_256: return "HMAC_SHA2_512_256 [RFC4868]";
+    case none: return "NONE [RFC4306]";
+    case hmac_md5_96: return "HMAC_MD5_96 [RFC2403]";
+    case hmac_sha1_96: return "HMAC_SHA1_96 [RFC2404]";
+    case hmac_sha2_256_128: return "HMAC_SHA2_256_128 [RFC4868]";
+    case hmac_sha2_384_192: return "HMAC_SHA2_384_192 [RFC4868]";
+    case hmac_sha2_512_256: return "HMAC_SHA2_512_256 [RFC4868]";
     default: return {};
   }
 }
 
 std::string_view esp_encryption_name(model::EncryptionId encryption) {
+  using enum model::EncryptionId;
   switch (encryption) {
-    case model::EncryptionId::aes_gcm_16: return "AES-GCM with 16 octet ICV [RFC4106]";
-    case model::EncryptionId::aes_cbc: return "AES-CBC [RFC3602]";
-    case model::EncryptionId::null: return "NULL";
+    case aes_gcm_8: return "AES-GCM with 8 octet ICV [RFC4106]";
+    case aes_gcm_12: return "AES-GCM with 12 octet ICV [RFC4106]";
+    case aes_gcm_16: return "AES-GCM with 16 octet ICV [RFC4106]";
+    case aes_cbc: return "AES-CBC [RFC3602]";
+    case aes_ctr: return "AES-CTR [RFC3686]";
+    case triple_des: return "TripleDES-CBC [RFC2451]";
+    case des: return "DES-CBC [RFC2405]";
+    case null: return "NULL";
     default: return {};
   }
 }
 
 std::string_view esp_integrity_name(model::IntegrityId integrity) {
+  using enum model::IntegrityId;
   switch (integrity) {
-    case model::IntegrityId::none: return "NULL";
-    case model::IntegrityId::hmac_sha2_256_128: return "HMAC-SHA-256-128 [RFC4868]";
-    case model::IntegrityId::hmac_sha2_384_192: return "HMAC-SHA-384-192 [RFC4868]";
-    case model::IntegrityId::hmac_sha2_512_256: return "HMAC-SHA-512-256 [RFC4868]";
+    case none: return "NULL";
+    case hmac_md5_96: return "HMAC-MD5-96 [RFC2403]";
+    case hmac_sha1_96: return "HMAC-SHA-1-96 [RFC2404]";
+    // Wireshark cannot compute these; it decrypts without a look at the ICV.
+    case aes_xcbc_96:
+    case aes_cmac_96: return "ANY 96 bit authentication [no checking]";
+    case hmac_sha2_256_128: return "HMAC-SHA-256-128 [RFC4868]";
+    case hmac_sha2_384_192: return "HMAC-SHA-384-192 [RFC4868]";
+    case hmac_sha2_512_256: return "HMAC-SHA-512-256 [RFC4868]";
     default: return {};
   }
 }
@@ -65,7 +91,7 @@ std::string esp_line(const net::IpAddress& source, const net::IpAddress& destina
 
 std::string ike_table_line(const ike::KeysExported& keys) {
   const std::string encryption = ike_encryption_name(keys.suite);
-  const std::string integrity = ike_integrity_name(keys.suite.integrity);
+  const std::string_view integrity = ike_integrity_name(keys.suite.integrity);
   if (encryption.empty() || integrity.empty()) return {};
   return fmt::format("{:016x},{:016x},{},{},\"{}\",{},{},\"{}\"\n", keys.spi_i.value(), keys.spi_r.value(),
                      to_hex(keys.sk_ei.view()), to_hex(keys.sk_er.view()), encryption, to_hex(keys.sk_ai.view()),

@@ -38,6 +38,16 @@ TEST(KeyExport, LinesHaveWiresharksForm) {
       "0158b8fb90b7623d,0000000000000001,aa,bb,\"AES-GCM-256 with 16 octet ICV [RFC5282]\",,,\"NONE [RFC4306]\"\n");
 }
 
+TEST(KeyExport, WhatWiresharkCannotNameIsLeftOut) {
+  control::ExportEspKeys keys = esp_keys();
+  keys.suite.encryption = model::EncryptionId::camellia_cbc;
+  EXPECT_EQ(esp_table_lines(keys), "");
+  keys.suite.encryption = model::EncryptionId::aes_ctr;
+  keys.suite.integrity = model::IntegrityId::aes_cmac_96;
+  EXPECT_NE(esp_table_lines(keys).find("\"AES-CTR [RFC3686]\",\"0x0102\",\"ANY 96 bit authentication [no checking]\""),
+            std::string::npos);
+}
+
 TEST(KeyExport, FilesAreForTheOwnerOnly) {
   const auto folder = std::filesystem::temp_directory_path() / ("culvert-keys-" + std::to_string(::getpid()));
   const auto exporter = KeyExport::open(folder);
