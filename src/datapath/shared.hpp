@@ -5,6 +5,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -18,6 +19,7 @@
 #include "datapath/userspace_data_plane.hpp"
 #include "io/event_fd.hpp"
 #include "ipsec/data_plane.hpp"
+#include "ipsec/spd.hpp"
 #include "model/child_sa.hpp"
 
 namespace culvert::datapath {
@@ -42,7 +44,7 @@ struct GrantSequenceCommand {
   std::uint64_t granted;
 };
 struct SetPoliciesCommand {
-  std::vector<ipsec::Policy> policies;
+  std::shared_ptr<const ipsec::PolicyTable> table;
 };
 /// Answered by Answers::give with the same ticket, after all commands before it.
 struct AskCommand {

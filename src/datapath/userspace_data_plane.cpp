@@ -100,6 +100,7 @@ struct UserspaceDataPlane::State {
   std::thread thread;
 
   // Of the control thread.
+  std::vector<std::shared_ptr<const ipsec::PolicyTable>> policies;  // the worker's, and those it may not have left yet
   std::deque<IkeDatagram> datagrams;
   std::deque<ipsec::DataPlaneEvent> events;
   std::deque<std::string> faults;
@@ -224,7 +225,11 @@ void UserspaceDataPlane::grant_sequence(model::ChildSaId child, std::uint64_t gr
   state_->order(GrantSequenceCommand{child, granted});
 }
 void UserspaceDataPlane::set_policies(std::vector<ipsec::Policy> policies) {
-  state_->order(SetPoliciesCommand{std::move(policies)});
+  // Making a long list ready, and taking one apart, are work for this thread: packets do not wait for it. So an old
+  // table is kept until the worker has let go of it.
+  std::erase_if(state_->policies, [](const auto& table) { return table.use_count() == 1; });
+  state_->policies.push_back(std::make_shared<const ipsec::PolicyTable>(std::move(policies)));
+  state_->order(SetPoliciesCommand{state_->policies.back()});
 }
 
 std::optional<ipsec::SaCounters> UserspaceDataPlane::counters(model::ChildSaId child) const {

@@ -91,7 +91,7 @@ void Worker::run_commands() {
             [&](const RemoveCommand& remove) { engine_.remove(remove.child, remove.linger, now_); },
             [&](const UpdatePathCommand& move) { engine_.update_path(move.child, move.path, move.encapsulation); },
             [&](const GrantSequenceCommand& grant) { engine_.grant_sequence(grant.child, grant.granted); },
-            [&](SetPoliciesCommand& set) { engine_.set_policies(std::move(set.policies)); },
+            [&](SetPoliciesCommand& set) { engine_.set_policies(std::move(set.table)); },
             [&](const AskCommand& ask) { answer(ask); },
         },
         command);

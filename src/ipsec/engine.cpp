@@ -154,6 +154,11 @@ void Engine::set_policies(std::vector<Policy> policies) {
   state_->sending_changed();
 }
 
+void Engine::set_policies(std::shared_ptr<const PolicyTable> table) {
+  state_->spd.replace(std::move(table));
+  state_->sending_changed();
+}
+
 std::optional<SaCounters> Engine::counters(model::ChildSaId child) const {
   const SaPair* const pair = state_->sad.find(child);
   if (pair == nullptr) return std::nullopt;

@@ -28,6 +28,8 @@
 
 namespace culvert::ipsec {
 
+class PolicyTable;
+
 struct EngineOptions {
   SpiLayout spi_layout;
   crypto::Backend backend = crypto::Backend::automatic;
@@ -36,7 +38,9 @@ struct EngineOptions {
   std::size_t max_train_bytes = 65507;
   /// Merge inbound TCP segments of one flow into super-packets for a TUN that takes them.
   bool coalesce = false;
-  std::size_t flow_cache_entries = 4096;
+  /// Flows of each family that the flow cache has room for: 32 octets each (IPv6 64), taken as flows come. Twice the
+  /// flows expected is enough, see FlowCache.
+  std::size_t flow_cache_entries = 65536;
   /// Packets that wait for an SA (RFC 4301 5.1: Acquire): per rule, and for all rules together.
   std::size_t acquire_packets = 64;
   std::size_t acquire_bytes = 512 * 1024;
@@ -84,6 +88,9 @@ class Engine {
   void update_path(model::ChildSaId child, const net::Path& path, model::Encapsulation encapsulation);
   void grant_sequence(model::ChildSaId child, std::uint64_t granted);
   void set_policies(std::vector<Policy> policies);
+  /// As above, with a table that was made ready elsewhere: takes no longer for 100,000 rules than for one. Whoever
+  /// shares it decides where it is taken apart.
+  void set_policies(std::shared_ptr<const PolicyTable> table);
 
   /// An ICMP or ICMPv6 error that came back from the unprotected side for an outer packet of ours: not authenticated
   /// (RFC 4301 8.2). `mtu` is 0 unless it says that the packet was too long; `quoted` is what the error quotes of our

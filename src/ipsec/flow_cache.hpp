@@ -59,7 +59,8 @@ struct FlowVerdict {
 class FlowCache {
  public:
   /// Room for `entries` flows of each family, rounded up to a power of two; memory that no flow has used stays the
-  /// system's. With four times as many entries as flows, one flow in 200 finds its set full. `seed` is secret, so that
+  /// system's. With twice as many entries as flows, one flow in 25 finds its set full and is
+  /// looked up each time; with four times as many, one in 200. `seed` is secret, so that
   /// nobody can aim at one set.
   FlowCache(std::size_t entries, std::uint64_t seed) {
     std::size_t size = kWays;
