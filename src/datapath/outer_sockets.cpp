@@ -96,9 +96,6 @@ const io::DatagramSocket* OuterSockets::for_esp(const net::Path& path, model::En
   // A sending socket has no address that the kernel could choose for it.
   if (path.local.address.is_unspecified()) return nullptr;
   const net::Family family = path.remote.address.family();
-  // DF is IPv4's. IPv6 cuts at the source only, and there a packet that the engine let through although it is longer
-  // than the path had better arrive in pieces (RFC 2473 7.1 asks it for inner packets up to 1280 octets).
-  if (family == net::Family::v6) dont_fragment = false;
   if (encapsulation == model::Encapsulation::none) return sender(Kind::esp, family, dont_fragment);
   // RFC 3948 2.1: ESP shares the NAT port with IKE, and only that one: on the IKE port there is no marker to tell them
   // apart.

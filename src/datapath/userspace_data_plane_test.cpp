@@ -95,8 +95,10 @@ TEST_P(DataPlaneVariants, CarryBothFamiliesAndNothingInClear) {
       .suite = kSuites[GetParam().suite].suite, .encapsulation = GetParam().encapsulation, .outer = GetParam().outer};
   ASSERT_EQ(lab_->install(plan), "");
   for (const Family inner : {Family::v4, Family::v6}) {
-    // 1400 octets of TUN's MTU, less the IP and ICMP headers.
-    for (const int size : {0, 56, inner == Family::v4 ? 1372 : 1352}) {
+    // 1400 octets of TUN's MTU, less the IP and ICMP headers. The longest ICV over IPv6 leaves room for fewer.
+    const bool narrow = GetParam().suite == 4 && GetParam().outer == Family::v6;
+    const int longest = narrow ? 1390 : 1400;
+    for (const int size : {0, 56, longest - (inner == Family::v4 ? 28 : 48)}) {
       const auto pinged = lab_->ping(inner, fmt::format("-c 3 -i 0.05 -M do -s {}", size));
       EXPECT_EQ(pinged.status, 0) << size << pinged.output;
     }

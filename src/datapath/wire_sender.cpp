@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ipsec/fragment.hpp"
 #include "ipsec/segmenter.hpp"
 #include "net/packet.hpp"
 
@@ -62,10 +63,47 @@ bool WireSender::bypass(const ipsec::InnerPacket& packet) {
 void WireSender::flush_bypassed() {
   if (bypassed_.empty()) return;
   const auto counts = sockets_.for_whole(bypassed_.front().path.remote.address.family())->send(bypassed_, scratch_);
-  counters_.count(IoDrop::bypass_refused, counts.refused);
   counters_.count(IoDrop::outer_buffer_full, counts.buffer_full);
+  const std::size_t cut = counts.too_long ? bypass_too_long(counts.too_long->path) : 0;
+  counters_.count(IoDrop::bypass_refused, counts.refused - std::min<std::size_t>(cut, counts.refused));
   bypassed_.clear();
   bypass_used_ = 0;
+}
+
+// RFC 4301 8.2 does not reach packets in clear: what a router does with them (RFC 1812 5.2.7.1, RFC 8200 5) is ours to
+// do, since the kernel cuts no packet that brings its own header, and tells nobody.
+std::size_t WireSender::bypass_too_long(const net::Path& path) {
+  const std::uint16_t mtu = sockets_.mtu_towards(path);
+  if (mtu == 0) return 0;
+  std::size_t cut = 0;
+  bool answered = false;
+  for (const io::OutgoingMessage& message : bypassed_) {
+    if (message.bytes.size() <= mtu || message.path != path) continue;
+    const auto info = net::parse_packet(message.bytes);
+    if (!info) continue;
+    if (info->family == net::Family::v4 && !info->dont_fragment) {
+      if (send_in_pieces(message, *info, mtu)) ++cut;
+    } else if (!std::exchange(answered, true)) {
+      const auto size = ipsec::make_too_long_error(message.bytes, *info, mtu, answer_);
+      if (size) answer({answer_.data(), *size});
+    }
+  }
+  return cut;
+}
+
+bool WireSender::send_in_pieces(const io::OutgoingMessage& message, const net::PacketInfo& info, std::uint16_t mtu) {
+  const auto cutter = ipsec::FragmentCutter::make(message.bytes, info, mtu, 0);
+  if (!cutter) return false;
+  Bytes bytes(cutter->total_length());
+  std::vector<io::OutgoingMessage> pieces;
+  std::size_t used = 0;
+  for (std::size_t i = 0; i < cutter->count(); ++i) {
+    const MutableByteView piece = MutableByteView(bytes).subspan(used, cutter->length(i));
+    cutter->write(i, piece.data());
+    pieces.push_back({.path = message.path, .bytes = piece});
+    used += piece.size();
+  }
+  return sockets_.for_whole(info.family)->send(pieces, scratch_).refused == 0;
 }
 
 void WireSender::answer(ByteView packet) {

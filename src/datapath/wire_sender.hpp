@@ -1,6 +1,7 @@
 // WireSender: gives the engine memory to seal into and brings the finished trains to the sockets, many per system call.
 #pragma once
 
+#include <array>
 #include <utility>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "datapath/outer_sockets.hpp"
 #include "io/datagram_socket.hpp"
 #include "io/tun.hpp"
+#include "ipsec/icmp_error.hpp"
 #include "ipsec/packet_io.hpp"
 
 namespace culvert::datapath {
@@ -60,12 +62,17 @@ class WireSender final : public ipsec::OutboundSink {
 
   void note_too_long(const io::OutgoingMessage& message, const Way& way);
   void flush_bypassed();
+  /// Those of `bypassed_` that the interface refused for their length: cut where they may be, or told to the first
+  /// one's source. How many went after all.
+  std::size_t bypass_too_long(const net::Path& path);
+  bool send_in_pieces(const io::OutgoingMessage& message, const net::PacketInfo& info, std::uint16_t mtu);
   // Room for the longest super-packet in pieces, each with its headers.
   static constexpr std::size_t kBypassSlab = 512 * 1024;
   std::vector<std::uint8_t> bypass_slab_;  // made at the first use
   std::size_t bypass_used_ = 0;
   std::vector<io::OutgoingMessage> bypassed_;  // of one family
   io::SendScratch scratch_;
+  std::array<std::uint8_t, ipsec::kMaxIcmpError> answer_;
 };
 
 }  // namespace culvert::datapath

@@ -84,17 +84,18 @@ void Worker::dispatch(const io::Poller::Ready& source) {
 void Worker::run_commands() {
   shared_.to_worker.drain();
   for (Command& command : shared_.commands.take_all()) {
-    std::visit(
-        Overloaded{
-            [&](InstallCommand& install) { carry_out(install); },
-            [&](const UseOutboundCommand& use) { engine_.use_outbound(use.child); },
-            [&](const RemoveCommand& remove) { engine_.remove(remove.child, remove.linger, now_); },
-            [&](const UpdatePathCommand& move) { engine_.update_path(move.child, move.path, move.encapsulation); },
-            [&](const GrantSequenceCommand& grant) { engine_.grant_sequence(grant.child, grant.granted); },
-            [&](SetPoliciesCommand& set) { engine_.set_policies(std::move(set.table)); },
-            [&](const AskCommand& ask) { answer(ask); },
-        },
-        command);
+    std::visit(Overloaded{
+                   [&](InstallCommand& install) { carry_out(install); },
+                   [&](const UseOutboundCommand& use) { engine_.use_outbound(use.child); },
+                   [&](const RemoveCommand& remove) { engine_.remove(remove.child, remove.linger, now_); },
+                   [&](const UpdatePathCommand& move) {
+                     engine_.update_path(move.child, move.path, move.encapsulation, sockets_.mtu_towards(move.path));
+                   },
+                   [&](const GrantSequenceCommand& grant) { engine_.grant_sequence(grant.child, grant.granted); },
+                   [&](SetPoliciesCommand& set) { engine_.set_policies(std::move(set.table)); },
+                   [&](const AskCommand& ask) { answer(ask); },
+               },
+               command);
   }
   engine_.handle_time(now_, sender_);
   for (model::Spi spi : engine_.take_released_spis()) {

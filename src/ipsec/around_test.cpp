@@ -267,6 +267,21 @@ TEST_F(Around, ANewPathStartsAnew) {
   EXPECT_EQ(told[1].path_mtu, 1500);
 }
 
+TEST_F(Around, ANewPathBringsItsOwnMtu) {
+  install_for_path(1500);
+  net::Path moved = pair.path;
+  moved.remote.address = address("192.0.2.9");
+  pair.alice.update_path(model::ChildSaId{1}, moved, model::Encapsulation::udp, std::uint16_t{1280});
+  auto told = only<PathMtuChanged>(pair.events(pair.alice));
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_EQ(told[0].path_mtu, 1280);
+  EXPECT_GT(told[0].inner_mtu, 1150);
+  EXPECT_LT(told[0].inner_mtu, 1280);
+  const CollectingWire wire = pair.alice_sends({udp_of_length(with_df(pair.v4), 1300)});
+  EXPECT_EQ(wire.trains.size(), 0U);
+  EXPECT_EQ(drops(pair.alice, "path_too_narrow"), 1U);
+}
+
 // RFC 4301 5.1.2.1, RFC 6040 4.1.
 TEST_F(Around, OuterHeaderFields) {
   install_for_path(0, {.dscp = std::uint8_t{46}, .ecn = false, .hop_limit = 99});

@@ -109,13 +109,14 @@ void Engine::remove(model::ChildSaId child, Duration linger, Instant now) {
   state_->sad.expire(now, state_->released);
 }
 
-void Engine::update_path(model::ChildSaId child, const net::Path& path, model::Encapsulation encapsulation) {
+void Engine::update_path(model::ChildSaId child, const net::Path& path, model::Encapsulation encapsulation,
+                         std::optional<std::uint16_t> path_mtu) {
   SaPair* const pair = state_->sad.find(child);
   if (pair == nullptr) return;
   const std::pair before{pair->path_mtu.value(), state_->inner_mtu_of(*pair)};
   pair->move_to(path, encapsulation);
   // What was learnt of the old path says nothing of the new one.
-  pair->path_mtu.reset();
+  path_mtu ? pair->path_mtu.reset(*path_mtu) : pair->path_mtu.reset();
   update_lengths(*pair, state_->options.max_train_bytes);
   if (before != std::pair{pair->path_mtu.value(), state_->inner_mtu_of(*pair)}) state_->path_changed(*pair);
 }

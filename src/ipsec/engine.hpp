@@ -85,7 +85,9 @@ class Engine {
   [[nodiscard]] Result<void, DataPlaneError> install(model::ChildSaParams params, Instant now);
   void use_outbound(model::ChildSaId child);
   void remove(model::ChildSaId child, Duration linger, Instant now);
-  void update_path(model::ChildSaId child, const net::Path& path, model::Encapsulation encapsulation);
+  /// `path_mtu` as ChildSaParams has it; nothing: that of the first path counts for this one too.
+  void update_path(model::ChildSaId child, const net::Path& path, model::Encapsulation encapsulation,
+                   std::optional<std::uint16_t> path_mtu = {});
   void grant_sequence(model::ChildSaId child, std::uint64_t granted);
   void set_policies(std::vector<Policy> policies);
   /// As above, with a table that was made ready elsewhere: takes no longer for 100,000 rules than for one. Whoever

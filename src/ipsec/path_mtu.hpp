@@ -37,10 +37,15 @@ class PathMtu {
   [[nodiscard]] bool lower(std::uint16_t reported, std::uint16_t floor, Instant until);
   /// True when the time of a lowered value is over and the first hop's counts again.
   [[nodiscard]] bool age(Instant now);
-  /// The value as it was before any error; for a new path.
+  /// The value as it was before any error.
   void reset() {
     value_ = first_hop_;
     lowered_until_.reset();
+  }
+  /// For a new path, with what is known of it (0: nothing).
+  void reset(std::uint16_t first_hop) {
+    first_hop_ = first_hop;
+    reset();
   }
   [[nodiscard]] std::optional<Instant> lowered_until() const { return lowered_until_; }
 

@@ -109,6 +109,8 @@ class TunnelLab {
   Host bob;
   /// The tunnel protects the traffic between the outer addresses themselves; to be set before `start`.
   bool host_to_host = false;
+  /// Of the pair installed last: what alice sends with.
+  model::Spi last_spi_towards_bob;
 
  private:
   [[nodiscard]] model::TrafficSelectors protected_side(const Host& host) const;

@@ -215,6 +215,7 @@ std::string TunnelLab::install(const TunnelPlan& plan) {
   const auto spi_alice = alice.plane->allocate_spi();
   const auto spi_bob = bob.plane->allocate_spi();
   if (!spi_alice || !spi_bob) return "no SPI";
+  last_spi_towards_bob = *spi_bob;
   for (Host* host : {&bob, &alice}) {
     Host& peer = host == &alice ? bob : alice;
     model::ChildSaParams params;
