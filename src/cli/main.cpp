@@ -31,7 +31,8 @@ int main(int argc, char** argv) {
                                   .err = std::cerr,
                                   .color_out = wants_color(STDOUT_FILENO),
                                   .color_err = wants_color(STDERR_FILENO),
-                                  .now = now};
+                                  .now = now,
+                                  .in = &std::cin};
   const auto code = culvert::cli::run(std::vector<std::string>(argv + 1, argv + argc), world);
   std::cout.flush();
   return static_cast<int>(code);

@@ -32,6 +32,8 @@ constexpr auto kCommands = std::to_array<std::pair<std::string_view, Command>>({
     {"keygen", Command::keygen},
     {"transforms", Command::transforms},
     {"version", Command::version},
+    {"sa", Command::sa},
+    {"policy", Command::policy},
 });
 
 /// CLI11's view of the command line; the members are what it fills in.
@@ -51,6 +53,11 @@ class Parser {
     add_tunnel_commands();
     add_status_commands();
     add_other_commands();
+    add_listed(
+        "sa", "Show, add and remove SAs with manual keys", "the SA",
+        "SETTING=VALUE as in [manual.NAME] of culvert.toml(5); keys as SETTING=@FILE or SETTING=- (standard input)");
+    add_listed("policy", "Show all rules, add and remove some", "the rule",
+               "SETTING=VALUE as in [[policy]] of culvert.toml(5): action=bypass remote=10.9.0.0/16 before=office");
   }
 
   ParsedOptions parse(std::vector<std::string> arguments) {
@@ -115,6 +122,26 @@ class Parser {
     keygen->add_option("-o,--output", options_.output, "write it to a new file of mode 600 instead");
     add("transforms", "List the algorithms, and what is known of each; needs no daemon");
     add("version", "Show the version");
+  }
+
+  /// `sa` and `policy`: what a command adds stands until culvertd ends.
+  void add_listed(const std::string& name, const std::string& description, const std::string& what,
+                  const std::string& settings) {
+    CLI::App* command = add(name, description);
+    command->require_subcommand(1);
+    const auto verb = [&](const std::string& word, const std::string& help, Verb value) {
+      CLI::App* one = command->add_subcommand(word, help);
+      one->fallthrough();
+      one->footer(kFooter);
+      one->callback([this, value] { options_.verb = value; });
+      return one;
+    };
+    CLI::App* list = verb("list", "Show them, in the order in which they decide", Verb::list);
+    if (name == "sa") list->add_option("NAME", options_.tunnel, "only this one");
+    CLI::App* more = verb("add", "Add one; it is gone when culvertd ends", Verb::add);
+    more->add_option("NAME", options_.tunnel, what)->required();
+    more->add_option("SETTING", options_.settings, settings);
+    verb("del", "Remove one that was added so", Verb::del)->add_option("NAME", options_.tunnel, what)->required();
   }
 
   /// The first word that can be meant as a command.

@@ -11,7 +11,23 @@
 
 namespace culvert::cli {
 
-enum class Command : std::uint8_t { up, down, rekey, status, list, apply, check, log, keygen, transforms, version };
+enum class Command : std::uint8_t {
+  up,
+  down,
+  rekey,
+  status,
+  list,
+  apply,
+  check,
+  log,
+  keygen,
+  transforms,
+  version,
+  sa,
+  policy
+};
+/// Of `sa` and `policy`.
+enum class Verb : std::uint8_t { list, add, del };
 
 struct Options {
   Command command = Command::status;
@@ -24,7 +40,9 @@ struct Options {
   std::string path;  // check
   bool follow = false;
   std::size_t lines = 50;
-  std::string output;  // keygen; empty: standard output
+  Verb verb = Verb::list;             // sa, policy
+  std::vector<std::string> settings;  // sa add, policy add: SETTING=VALUE
+  std::string output;                 // keygen; empty: standard output
 };
 
 /// Either options, or the exit code to end with at once and the text to print (help, or what is wrong).

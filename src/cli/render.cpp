@@ -85,6 +85,19 @@ std::string render_daemon(const api::DaemonStatus& daemon, const Look& look) {
   return out;
 }
 
+std::string render_changes(const std::vector<std::string>& added, const std::vector<std::string>& removed,
+                           const std::vector<api::TunnelChange>& changed, const std::string& kind, const Look& look) {
+  std::string out;
+  for (const std::string& name : added) out += colored("+ " + kind + name, Color::green, look.color) + "  new\n";
+  for (const std::string& name : removed) out += colored("- " + kind + name, Color::red, look.color) + "  removed\n";
+  for (const api::TunnelChange& change : changed) {
+    out += colored("~ " + kind + change.name, Color::yellow, look.color) +
+           (change.restarts ? "  is set up anew\n" : "  its SAs stay\n");
+    for (const std::string& line : change.changes) out += wrapped(line, 4);
+  }
+  return out;
+}
+
 std::uint64_t value(const std::map<std::string, std::uint64_t>& counts, const char* name) {
   const auto found = counts.find(name);
   return found == counts.end() ? 0 : found->second;
@@ -111,7 +124,8 @@ std::string render(const api::TunnelStatus& tunnel, const Look& look) {
 std::string render(const api::Status& status, const Look& look) {
   std::string out = render_daemon(status.daemon, look);
   for (const api::TunnelStatus& tunnel : status.tunnels) out += '\n' + render(tunnel, look);
-  if (status.tunnels.empty()) out += "\nno tunnels\n";
+  for (const api::ManualSa& sa : status.manual) out += '\n' + render(sa, look);
+  if (status.tunnels.empty() && status.manual.empty()) out += "\nno tunnels\n";
   out += '\n';
   out += wrapped(fmt::format("IKE: {} datagrams in, {} out, {} sent again, {} half-open",
                              count_text(value(status.ike_counters, "datagrams_in")),
@@ -150,21 +164,17 @@ std::string render(const api::TunnelList& list, const Look& look) {
 }
 
 std::string render(const api::ApplyResult& result, const Look& look) {
-  std::string out;
-  for (const std::string& name : result.added) out += colored("+ " + name, Color::green, look.color) + "  new\n";
-  for (const std::string& name : result.removed) out += colored("- " + name, Color::red, look.color) + "  removed\n";
-  for (const api::TunnelChange& change : result.changed) {
-    out += colored("~ " + change.name, Color::yellow, look.color) +
-           (change.restarts ? "  is set up anew\n" : "  its SAs stay\n");
-    for (const std::string& line : change.changes) out += wrapped(line, 4);
-  }
+  std::string out = render_changes(result.added, result.removed, result.changed, "", look);
+  out += render_changes(result.manual_added, result.manual_removed, result.manual_changed, "manual SA ", look);
   if (result.policies_changed) out += "~ the [[policy]] rules\n";
   for (const std::string& line : result.daemon) out += wrapped("~ [daemon] " + line, 0);
   if (result.daemon_restart_needed) out += "the changes of [daemon] need a restart of culvertd\n";
   for (const api::Problem& warning : result.warnings) out += render(warning, look);
-  out += fmt::format("{}: {} new, {} removed, {} changed, {} as before\n",
-                     result.applied ? "applied" : "nothing was applied (dry run)", result.added.size(),
-                     result.removed.size(), result.changed.size(), result.unchanged.size());
+  out += fmt::format(
+      "{}: {} new, {} removed, {} changed, {} as before\n",
+      result.applied ? "applied" : "nothing was applied (dry run)", result.added.size() + result.manual_added.size(),
+      result.removed.size() + result.manual_removed.size(), result.changed.size() + result.manual_changed.size(),
+      result.unchanged.size() + result.manual_unchanged.size());
   return out;
 }
 

@@ -11,6 +11,7 @@
 #include "cli/local_commands.hpp"
 #include "cli/options.hpp"
 #include "cli/render.hpp"
+#include "cli/settings.hpp"
 #include "cli/transforms.hpp"
 
 namespace culvert::cli {
@@ -42,6 +43,8 @@ class Conversation {
   ExitCode list() { return show(client_.list()); }
   ExitCode apply() { return show(client_.apply({options_.dry_run})); }
   ExitCode log();
+  ExitCode sa();
+  ExitCode policy();
 
  private:
   [[nodiscard]] Look look() const { return {world_.color_out, world_.now()}; }
@@ -63,6 +66,9 @@ class Conversation {
     return ExitCode::ok;
   }
 
+  /// The settings of `sa add` and `policy add`, with their keys; nothing after a complaint.
+  [[nodiscard]] std::optional<api::AddRequest> read_settings();
+  ExitCode removed(const api::Answer<api::Removed>& answer);
   ExitCode up_failed(const api::TunnelStatus& tunnel);
   ExitCode up_succeeded(const api::TunnelStatus& tunnel, bool before);
   ExitCode not_in_time(const api::TunnelStatus& tunnel);
@@ -181,6 +187,54 @@ ExitCode Conversation::status() {
   return show(client_.tunnel(options_.tunnel));
 }
 
+std::optional<api::AddRequest> Conversation::read_settings() {
+  std::string warning;
+  auto request = add_request(options_.tunnel, options_.settings, world_.in, warning);
+  if (!warning.empty()) world_.err << "culvert: warning: " << warning << '\n';
+  if (request) return std::move(*request);
+  (void)fail(api::Error{api::ErrorCode::bad_request, request.error(), "See: culvert.toml(5)", {}, {}});
+  return std::nullopt;
+}
+
+ExitCode Conversation::removed(const api::Answer<api::Removed>& answer) {
+  if (!answer) return fail(answer.error());
+  world_.out << (options_.json ? api::to_json_text(*answer, kIndent) : fmt::format("{} is removed", answer->name))
+             << '\n';
+  return ExitCode::ok;
+}
+
+ExitCode Conversation::sa() {
+  if (options_.verb == Verb::del) return removed(client_.remove_sa(options_.tunnel));
+  if (options_.verb == Verb::add) {
+    auto request = read_settings();
+    if (!request) return ExitCode::usage;
+    const auto added = client_.add_sa(*request);
+    wipe_keys(*request);
+    const ExitCode code = show(added);
+    // Refused: it stands and is tried again, but carries nothing.
+    return added && (added->state == "refused" || added->state == "ended") ? ExitCode::failed : code;
+  }
+  auto list = client_.manual_sas();
+  if (list && !options_.tunnel.empty()) {
+    std::erase_if(list->sas, [&](const api::ManualSa& sa) { return sa.name != options_.tunnel; });
+    if (list->sas.empty()) {
+      return fail(api::Error{api::ErrorCode::not_found,
+                             fmt::format("there is no manual SA {}", options_.tunnel),
+                             "Run: culvert sa list",
+                             {},
+                             {}});
+    }
+  }
+  return show(list);
+}
+
+ExitCode Conversation::policy() {
+  if (options_.verb == Verb::del) return removed(client_.remove_policy(options_.tunnel));
+  if (options_.verb == Verb::list) return show(client_.policies());
+  const auto request = read_settings();
+  return request ? show(client_.add_policy(*request)) : ExitCode::usage;
+}
+
 ExitCode Conversation::log() {
   auto page = client_.log({.limit = options_.lines, .tunnel = options_.tunnel});
   if (!page) return fail(page.error());
@@ -210,6 +264,8 @@ ExitCode dispatch(const Options& options, const World& world) {
     case Command::list: return conversation.list();
     case Command::apply: return conversation.apply();
     case Command::log: return conversation.log();
+    case Command::sa: return conversation.sa();
+    case Command::policy: return conversation.policy();
     case Command::check: return check(options, world);
     case Command::keygen: return keygen(options, world);
     case Command::transforms: return list_transforms(options, world);

@@ -19,6 +19,7 @@ struct World {
   bool color_err = false;
   std::function<std::int64_t()> now;                      // milliseconds since 1970
   std::chrono::milliseconds poll{100};                    // between looks at a tunnel that is coming up
+  std::istream* in = nullptr;                             // for keys
   std::function<bool()> follow_on = [] { return true; };  // asked before each round of `log -f`
 };
 
