@@ -103,6 +103,11 @@ std::string ClearPacketFilter::text(const ClearPacketOptions& options, const std
       "    iifname {{ \"lo\", \"{}\" }} accept\n"
       "    fib daddr type local meta l4proto {{ 50, 51 }} accept\n"
       "    fib daddr type local udp dport {{ {}, {} }} accept\n"
+      // RFC 4303 3.3.4: ESP and AH come in fragments too, of which the later ones do not show what they are (AH's not
+      // even its number in IPv6). To this host nothing gets through by them: it puts them together behind their first
+      // one, which shows it and is judged by it.
+      "    fib daddr type local ip frag-off & 0x1fff != 0 accept\n"
+      "    fib daddr type local frag frag-off != 0 accept\n"
       // RFC 4861: the link itself must work; these never cross a router.
       "    icmpv6 type {{ 130-137, 143 }} ip6 hoplimit {{ 1, 255 }} accept\n",
       options.tun_name, options.ike_port, options.nat_port);

@@ -1,7 +1,15 @@
 #include "io/clear_packet_filter.hpp"
 
+#include <cstring>
+#include <vector>
+
+#include <sys/socket.h>
+#include <sys/time.h>
+
 #include <gtest/gtest.h>
 
+#include "io/file_descriptor.hpp"
+#include "io/socket_address.hpp"
 #include "io/testing/network_namespace.hpp"
 
 namespace culvert::io {
@@ -84,13 +92,61 @@ TEST_F(ClearPackets, TheFirstRuleDecidesAndTheListIsReplacedAsAWhole) {
 // A killed run leaves its table; the next one without rules clears it.
 TEST_F(ClearPackets, LeftoversOfAKilledRunGo) {
   here_->run([&] {
-    const auto left =
-        shell("nft -f - <<'END'\n" + ClearPacketFilter::text(options_, {drop("10.2.0.0/16", "10.1.0.0/16")}) + "END\ntrue");
+    const auto left = shell("nft -f - <<'END'\n" +
+                            ClearPacketFilter::text(options_, {drop("10.2.0.0/16", "10.1.0.0/16")}) + "END\ntrue");
     ASSERT_EQ(left.status, 0) << left.output;
     EXPECT_FALSE(ping("10.2.0.1", "10.1.0.1"));
     ClearPacketFilter filter(options_);
     ASSERT_TRUE(filter.apply({}));
     EXPECT_TRUE(ping("10.2.0.1", "10.1.0.1"));
+  });
+}
+
+/// One datagram of `size` octets from `there` to a socket of `here`; true when it arrives whole.
+bool arrives(NetworkNamespace& here, NetworkNamespace& there, int family, int type, int protocol, const char* from,
+             const char* to, std::uint16_t port, std::size_t size) {
+  const auto end = [&](NetworkNamespace& ns, const char* own) {
+    int fd = -1;
+    ns.run([&] {
+      fd = ::socket(family, type | SOCK_CLOEXEC, protocol);
+      sockaddr_storage address{};
+      const socklen_t length = to_sockaddr({*net::IpAddress::parse(own), port}, address);
+      EXPECT_EQ(::bind(fd, reinterpret_cast<const sockaddr*>(&address), length), 0)
+          << own << ": " << std::strerror(errno);
+    });
+    return FileDescriptor(fd);
+  };
+  const FileDescriptor receiver = end(here, to);
+  const FileDescriptor sender = end(there, from);
+  const timeval limit{0, 300'000};
+  ::setsockopt(receiver.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  const std::vector<char> data(size, 'x');
+  sockaddr_storage target{};
+  const socklen_t length = to_sockaddr({*net::IpAddress::parse(to), port}, target);
+  EXPECT_EQ(::sendto(sender.get(), data.data(), data.size(), 0, reinterpret_cast<const sockaddr*>(&target), length),
+            static_cast<ssize_t>(size))
+      << std::strerror(errno);
+  std::vector<char> got(65536);
+  return ::recv(receiver.get(), got.data(), got.size(), 0) >= static_cast<ssize_t>(size);
+}
+
+// Transport mode protects what goes between the outer addresses themselves, and a protected packet may be longer than
+// the path takes: its later fragments show neither port 4500 nor, in IPv6, protocol 51.
+TEST_F(ClearPackets, FragmentsOfWhatCarriesEspAndAhPassAndThoseOfOthersDoNot) {
+  here_->run([&] {
+    ClearPacketFilter filter(options_);
+    ASSERT_TRUE(filter.apply({drop("192.0.2.2", "192.0.2.1"), drop("fd02::1", "fd01::1")}));
+    for (const std::size_t size : {100, 3000}) {
+      SCOPED_TRACE(size);
+      EXPECT_TRUE(arrives(*here_, *there_, AF_INET, SOCK_DGRAM, 0, "192.0.2.2", "192.0.2.1", 4500, size));
+      EXPECT_TRUE(arrives(*here_, *there_, AF_INET6, SOCK_DGRAM, 0, "fd02::1", "fd01::1", 4500, size));
+      for (const int protocol : {50, 51}) {
+        EXPECT_TRUE(arrives(*here_, *there_, AF_INET, SOCK_RAW, protocol, "192.0.2.2", "192.0.2.1", 0, size));
+        EXPECT_TRUE(arrives(*here_, *there_, AF_INET6, SOCK_RAW, protocol, "fd02::1", "fd01::1", 0, size));
+      }
+      EXPECT_FALSE(arrives(*here_, *there_, AF_INET, SOCK_DGRAM, 0, "192.0.2.2", "192.0.2.1", 4501, size));
+      EXPECT_FALSE(arrives(*here_, *there_, AF_INET6, SOCK_DGRAM, 0, "fd02::1", "fd01::1", 4501, size));
+    }
   });
 }
 
