@@ -8,6 +8,9 @@ from .remote import InNamespace
 from .rows import SHARED
 
 
+WEAK = ("des", "3des", "md5", "sha1")
+
+
 class Manual:
     """culvertd at `a` of a lab whose wire is the device "wire". `driver` is rig.culvert's class with the binaries."""
 
@@ -33,18 +36,19 @@ class Manual:
         traffic_plan.run(self.agent, made, "a", plan)
 
     def counters(self):
-        """{name: the JSON object of `culvert sa list`}."""
-        listed = json.loads(self.daemon.command("sa", "list", "--json"))
-        return {sa["name"]: sa for sa in (listed["sas"] if isinstance(listed, dict) else listed)}
+        """{name: the JSON object of the status' part `manual`}."""
+        return {sa["name"]: sa for sa in self.daemon.status()["manual"]}
 
     def count(self, made, at_least):
         listed = self.counters()
         for row in made:
             sa = listed.get(name(row))
             if sa is None:
-                row.fail("counted by Culvert", "is not in sa list")
+                row.fail("counted by Culvert", "is not in the status")
                 continue
-            counted = sa["counters"]
+            if sa["state"] != "up":
+                row.fail("counted by Culvert", f"{sa['state']}: {sa['reason']}")
+            counted = sa["sa"]["counters"]
             for word in ("inbound", "outbound"):
                 if counted[f"{word}_packets"] < at_least:
                     row.fail("counted by Culvert", f"{counted[f'{word}_packets']} packets {word}, of at least {at_least}")
@@ -54,7 +58,8 @@ class Manual:
 
     def drops(self):
         """{reason: packets} dropped so far."""
-        return self.daemon.status()["drops"]
+        listed = self.daemon.status()["packet_drops"]
+        return listed if isinstance(listed, dict) else {d["name"]: d.get("packets", d.get("count", d.get("value"))) for d in listed}
 
     def stop(self):
         self.daemon.stop()
@@ -79,6 +84,9 @@ def section(row):
         fields.update(encryption_key_in="0x" + e_in.hex(), encryption_key_out="0x" + e_out.hex())
     if i_in:
         fields.update(integrity_key_in="0x" + i_in.hex(), integrity_key_out="0x" + i_out.hex())
+    weak = [t.word for t in (row.suite.encryption, row.suite.integrity) if t and t.word in WEAK]
+    if weak:
+        fields["compat"] = weak
     if row.ipcomp:
         fields.update(cpi_in=row.cpi("a"), cpi_out=row.cpi("b"), compress=True)
     return f"\n[manual.{name(row)}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in fields.items())

@@ -40,7 +40,7 @@ def _aes():
         yield Encryption(f"camellia{bits}ctr", octets + 4, 0, "", "")
     for bits in (128, 192, 256):
         yield Encryption(f"aes{bits}gcm16iiv", bits // 8 + 4, 16, "", "")
-        yield Encryption(f"aes{bits}ccm16iiv", bits // 8 + 3, 16, "", "")
+        yield Encryption(f"aes{bits}ccm8iiv", bits // 8 + 3, 8, "", "")
 
 
 ENCRYPTION = {e.word: e for e in (
