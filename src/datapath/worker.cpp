@@ -53,7 +53,10 @@ void Worker::run() {
     now_ = io::MonotonicClock::now();
     for (const io::Poller::Ready& source : ready) dispatch(source);
     // An SA that arrived, or a packet that proved the peer ready, may have freed packets that waited.
-    if (const auto due = engine_.next_deadline(); due && *due <= now_) engine_.handle_time(now_, sender_);
+    if (const auto due = engine_.next_deadline(); due && *due <= now_) {
+      engine_.handle_time(now_, sender_);
+      engine_.release(now_, receiver_);
+    }
     sender_.flush();
     tell_too_long();
     tell_control();

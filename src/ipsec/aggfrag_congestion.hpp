@@ -35,7 +35,7 @@ class AggfragCongestion {
 
   // The receiving direction.
 
-  /// An outer packet in its turn, its report if it had one. `marked`: with Congestion Experienced in the outer header.
+  /// An outer packet, its report if it had one. `marked`: with Congestion Experienced in the outer header.
   void arrived(const std::optional<AggfragReport>& report, bool marked, Instant now);
   void lost(std::uint64_t outer_packets, Instant now);
 
@@ -45,6 +45,7 @@ class AggfragCongestion {
   [[nodiscard]] AggfragReport report(Instant now);
   /// Whether the peer has told something since our last report, and waits for its echo at `now` or later.
   [[nodiscard]] std::optional<Instant> report_due() const;
+  void set_ceiling(double packets_per_second) { ceiling_ = packets_per_second; }
   /// RFC 5348 4.4: halves the rate when nothing was heard for four round trips. Call before `interval`.
   void handle_time(Instant now);
   /// Between two packets, by the rate in force.

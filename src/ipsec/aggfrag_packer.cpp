@@ -38,13 +38,14 @@ std::size_t AggfragPacker::put(ByteView rest) {
   return octets;
 }
 
-std::size_t AggfragPacker::close(const AggfragReport& report, bool fill) {
+std::size_t AggfragPacker::close(const AggfragReport& report, std::size_t at_least) {
   CHECK(is_open());
   AggfragHeader header{.block_offset = block_offset_, .report = std::nullopt};
   if (header_ == kAggfragCongestionHeaderSize) header.report = report;
   write_aggfrag_header(header, payload_);
   // RFC 9347 2.2.3: a payload without data is all padding, one pad block.
-  std::size_t padding = fill ? room() : 0;
+  const std::size_t wanted = std::min(at_least, capacity_);
+  std::size_t padding = wanted > used_ ? wanted - used_ : 0;
   if (blank() && padding == 0) padding = kMinPiece;
   std::memset(payload_ + used_, 0, padding);
   payload_ = nullptr;
@@ -52,7 +53,7 @@ std::size_t AggfragPacker::close(const AggfragReport& report, bool fill) {
 }
 
 std::uint8_t* AggfragQueue::push(std::size_t length) {
-  if (size() + length > bound_) return nullptr;
+  CHECK(has_room(length));
   // Move down what is left rather than grow, once as much has been taken.
   if (head_ != 0 && head_ >= size()) {
     bytes_.erase(bytes_.begin(), bytes_.begin() + static_cast<std::ptrdiff_t>(head_));

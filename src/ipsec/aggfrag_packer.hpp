@@ -46,9 +46,10 @@ class AggfragPacker {
   /// Forgets the rest of a cut packet: it never comes.
   void abandon_cut() { cut_left_ = 0; }
 
-  /// Ends the payload: writes the header (sub-type 1 has `report`) and answers the payload's octets. `fill`: padded to
-  /// the capacity; else only what is needed for a right payload.
-  std::size_t close(const AggfragReport& report, bool fill);
+  static constexpr std::size_t kFull = static_cast<std::size_t>(-1);
+  /// Ends the payload: writes the header (sub-type 1 has `report`) and answers the payload's octets. It is padded to
+  /// `at_least`, or to its capacity where that is less.
+  std::size_t close(const AggfragReport& report, std::size_t at_least);
 
  private:
   std::size_t header_;
@@ -64,8 +65,9 @@ class AggfragQueue {
  public:
   explicit AggfragQueue(std::size_t bound) : bound_(bound) {}
 
-  /// Room at the end for a whole IP packet of `length` octets, which the caller writes there at once; null when the
-  /// queue is full.
+  [[nodiscard]] bool has_room(std::size_t length) const { return size() + length <= bound_; }
+  /// Room at the end for a whole IP packet of `length` octets, which the caller writes there at once. Only where there
+  /// is room.
   [[nodiscard]] std::uint8_t* push(std::size_t length);
   [[nodiscard]] bool empty() const { return head_ == bytes_.size(); }
   [[nodiscard]] std::size_t size() const { return bytes_.size() - head_; }

@@ -106,14 +106,12 @@ void AggfragReceiver::drop_partial(DropReason reason, AggfragOutput& output) {
 
 // One outer packet in its turn.
 void AggfragReceiver::take(std::optional<MutableByteView> payload, bool in_place, AggfragOutput& output) {
-  if (!payload) return output.arrived(nullptr);
+  if (!payload) return;
   const auto header = parse_aggfrag_header(*payload);
   if (!header) {
-    output.arrived(nullptr);
     output.dropped(DropReason::aggfrag_malformed);
     return drop_partial(DropReason::aggfrag_incomplete, output);
   }
-  output.arrived(&*header);
   const MutableByteView blocks = payload->subspan(header->size());
   // RFC 9347 2.2.4: no data blocks at all, only the report.
   if (blocks.empty()) return;

@@ -24,8 +24,6 @@ class AggfragOutput {
   virtual void dropped(DropReason reason) = 0;
   /// So many outer packets in a row did not come.
   virtual void lost(std::uint64_t outer_packets) = 0;
-  /// The header of an outer packet, in its turn; null for one without AGGFRAG payload.
-  virtual void arrived(const AggfragHeader* header) = 0;
 };
 
 class AggfragReceiver {

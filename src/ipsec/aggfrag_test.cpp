@@ -22,7 +22,6 @@ struct Collected final : AggfragOutput {
   }
   void dropped(DropReason reason) override { drops.push_back(reason); }
   void lost(std::uint64_t outer_packets) override { outer_lost += outer_packets; }
-  void arrived(const AggfragHeader* header) override { headers += header != nullptr ? 1 : 0; }
 
   [[nodiscard]] std::size_t count(DropReason reason) const {
     return static_cast<std::size_t>(std::count(drops.begin(), drops.end(), reason));
@@ -37,7 +36,6 @@ struct Collected final : AggfragOutput {
   std::vector<DropReason> drops;
   std::uint64_t outer_lost = 0;
   int in_place = 0;
-  int headers = 0;
 };
 
 // An IPv4 or IPv6 packet of `size` octets that starts its payload with `tag`. Only version and length matter here.
@@ -63,7 +61,7 @@ std::vector<Bytes> pack(const std::vector<Bytes>& packets, std::size_t capacity,
     Bytes payload(capacity);
     packer.open(payload.data(), capacity);
     queue.fill(packer, dont_fragment);
-    payload.resize(packer.close({}, !queue.empty() || fill_last));
+    payload.resize(packer.close({}, !queue.empty() || fill_last ? AggfragPacker::kFull : 0));
     payloads.push_back(std::move(payload));
   }
   return payloads;
@@ -157,7 +155,6 @@ TEST(Aggfrag, AllPadBetweenPieces) {
   EXPECT_EQ(out.lengths(), (std::vector<std::size_t>{300, 20}));
   EXPECT_EQ(out.packets[0], packet);
   EXPECT_TRUE(out.drops.empty());
-  EXPECT_EQ(out.headers, 6);
 }
 
 // A sender may cut anywhere, also inside the length field; each octet in a payload of its own.
@@ -199,19 +196,22 @@ TEST(Aggfrag, BlankPayloadIsAllPad) {
   Bytes payload(200, 0xee);
   packer.open(payload.data(), payload.size());
   EXPECT_TRUE(packer.blank());
-  EXPECT_EQ(packer.close({.value = 5}, true), 200U);
+  EXPECT_EQ(packer.close({.value = 5}, AggfragPacker::kFull), 200U);
   EXPECT_EQ(payload[24], 0);
   EXPECT_EQ(payload[199], 0);
   packer.open(payload.data(), payload.size());
-  EXPECT_EQ(packer.close({.value = 5}, false), 32U);
+  EXPECT_EQ(packer.close({.value = 5}, 0), 32U);
   EXPECT_EQ(load_be32(payload.data() + 16), 5U);
+  packer.open(payload.data(), payload.size());
+  EXPECT_EQ(packer.close({}, 100), 100U);
 }
 
 TEST(AggfragQueue, IsBounded) {
   AggfragQueue queue(1000);
-  EXPECT_NE(queue.push(600), nullptr);
-  EXPECT_EQ(queue.push(401), nullptr);
-  EXPECT_NE(queue.push(400), nullptr);
+  (void)queue.push(600);
+  EXPECT_FALSE(queue.has_room(401));
+  ASSERT_TRUE(queue.has_room(400));
+  (void)queue.push(400);
   EXPECT_EQ(queue.packets(), 2U);
   EXPECT_EQ(queue.clear(), 2U);
   EXPECT_TRUE(queue.empty());

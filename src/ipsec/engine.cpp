@@ -79,8 +79,11 @@ void Engine::handle_time(Instant now, OutboundSink& sink) {
   state_->outbound.handle_time(now, sink);
 }
 
+void Engine::release(Instant now, InboundSink& sink) { state_->inbound.release(now, sink); }
+
 std::optional<Instant> Engine::next_deadline() const {
-  return earliest(earliest(state_->sad.next_expiry(), state_->narrowed.next()), state_->outbound.next_deadline());
+  const auto inside = earliest(state_->sad.next_expiry(), state_->narrowed.next());
+  return earliest(earliest(inside, state_->outbound.next_deadline()), state_->inbound.next_release());
 }
 
 Result<void, DataPlaneError> Engine::install(model::ChildSaParams params, Instant now) {

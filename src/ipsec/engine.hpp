@@ -76,7 +76,11 @@ class Engine {
   /// forgets fragments, lets path MTUs rise again (RFC 4301 8.2.2), sends dummy packets (RFC 4303 2.6).
   /// Call it at `next_deadline` and after any of the commands below.
   void handle_time(Instant now, OutboundSink& sink);
-  /// When `handle_time` wants to be called; in the past when at once. May change with every call into the engine.
+  /// Delivers packets of AGGFRAG SAs that have waited too long for earlier ones (RFC 9347 2.2.3). Call it at
+  /// `next_deadline`, too.
+  void release(Instant now, InboundSink& sink);
+  /// When `handle_time` or `release` wants to be called; in the past when at once. May change with every call into the
+  /// engine.
   [[nodiscard]] std::optional<Instant> next_deadline() const;
 
   // Commands: what DataPlane asks for, on the engine's own thread.

@@ -43,6 +43,12 @@ struct FlowKey {
     return key;
   }
   [[nodiscard]] bool is_v4() const { return (words[4] & 0xff) == static_cast<std::uint64_t>(net::Family::v4); }
+  /// A number that is the same for all packets of a flow, and mostly another for other flows. Not secret.
+  [[nodiscard]] std::uint64_t mix() const {
+    std::uint64_t sum = 0;
+    for (const std::uint64_t word : words) sum = ((sum ^ word) * 0xff51'afd7'ed55'8ccdU) ^ (word >> 29);
+    return sum;
+  }
   friend bool operator==(const FlowKey& a, const FlowKey& b) { return a.words == b.words; }
 };
 

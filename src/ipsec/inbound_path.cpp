@@ -146,9 +146,7 @@ void InboundPath::count_replay(SaPair& sa, ReplayWindow::Verdict verdict) {
 void InboundPath::finish_batch(Instant now, InboundSink& sink) {
   while (batch_.size() != 0) {
     open_batch(now);
-    if (!delivery_.empty()) sink.deliver(delivery_);
-    delivery_.clear();
-    built_.clear();
+    finish_delivery(sink);
     covered_.clear();
     nested_ = std::exchange(pending_, {});
     for (const Nested& packet : nested_) {
@@ -174,21 +172,35 @@ void InboundPath::open_batch(Instant now) {
     }
     item.sa->inbound.resync.note_success();
     if (!admit(item, now)) continue;
+    if (item.sa->aggfrag) {
+      take_aggfrag(item, now);
+      continue;
+    }
     const auto inner = unwrap(item);
     if (!inner) {
       drops_.count(inner.error());
       continue;
     }
-    if (inner->packet.empty()) continue;
-    if (options_.coalesce) {
-      coalescer_.add(inner->packet, inner->info, inner->buffer, delivery_);
-    } else {
-      delivery_.push_back({inner->packet, {}});
-    }
+    if (!inner->packet.empty()) hand_over(*inner);
   }
-  coalescer_.finish(delivery_);
   batch_.clear();
   trial_.reset();
+}
+
+// Stage 8: deliver.
+void InboundPath::hand_over(const Decapsulated& inner) {
+  if (options_.coalesce) {
+    coalescer_.add(inner.packet, inner.info, inner.buffer, delivery_);
+  } else {
+    delivery_.push_back({inner.packet, {}});
+  }
+}
+
+void InboundPath::finish_delivery(InboundSink& sink) {
+  coalescer_.finish(delivery_);
+  if (!delivery_.empty()) sink.deliver(delivery_);
+  delivery_.clear();
+  built_.clear();
 }
 
 // Stage 5: admit.
@@ -201,8 +213,9 @@ bool InboundPath::admit(const Item& item, Instant now) {
     count_replay(*item.sa, verdict);
     return false;
   }
-  const std::size_t octets =
+  std::size_t octets =
       item.ah_size != 0 ? item.packet.size() - item.ah_size : inner_length(in.layout, item.packet).value_or(0);
+  if (item.sa->aggfrag) octets = 0;  // the inner packets are counted as they come out
   const bool admitted = in.meter.admit(1, octets);
   if (in.meter.news() != ExpiryNews::none) item.sa->tell_expiry(events_);
   if (!admitted) {
@@ -229,49 +242,71 @@ void InboundPath::note_traffic(const Item& item, bool newest, Instant now) {
   if (moved && newest && due(sa.inbound.last_moved_event, now)) events_.push(PeerMovedSeen{sa.params.id, seen});
 }
 
-// Stages 6 and 7: unwrap, match.
-auto InboundPath::unwrap(const Item& item) -> Result<Decapsulated, DropReason> {
+// Stage 6: unwrap.
+auto InboundPath::content_of(const Item& item) -> Result<Content, DropReason> {
   const InboundSa& in = item.sa->inbound;
-  MutableByteView payload;
-  std::uint8_t next_header = 0;
+  Content content{.buffer = item.input->bytes.data()};
   if (in.ah) {
-    payload = item.packet.subspan(item.ah_size);
-    next_header = item.packet[0];
+    content.payload = item.packet.subspan(item.ah_size);
+    content.next_header = item.packet[0];
   } else {
     const MutableByteView text = text_of(in.layout, item.packet);
     const auto length = inner_length(in.layout, item.packet);
     if (!length) return err(DropReason::bad_padding);
     const MutableByteView padding = text.subspan(*length, text.size() - kEspTrailerSize - *length);
     if (!padding_is_right(padding)) return err(DropReason::bad_padding);
-    payload = text.first(*length);
-    next_header = text[text.size() - 1];
+    content.payload = text.first(*length);
+    content.next_header = text[text.size() - 1];
   }
   // RFC 4303 2.6: next header 59 is a dummy packet, to be dropped without prejudice.
-  if (next_header == static_cast<std::uint8_t>(net::IpProtocol::no_next)) return err(DropReason::dummy);
-  if (in.in_place) return unwrap_tunnel(item, payload, next_header);
-  return item.sa->params.mode == model::Mode::beet ? unwrap_beet(item, payload, next_header)
-                                                   : unwrap_transport(item, payload, next_header);
+  if (content.next_header == static_cast<std::uint8_t>(net::IpProtocol::no_next)) return err(DropReason::dummy);
+  return content;
 }
 
-auto InboundPath::unwrap_tunnel(const Item& item, MutableByteView payload, std::uint8_t next_header)
-    -> Result<Decapsulated, DropReason> {
-  const auto protocol = static_cast<net::IpProtocol>(next_header);
+// RFC 3173 2: decompression comes after all ESP and AH. Packets that were not compressed have no IPComp header.
+auto InboundPath::decompress(const Item& item, const Content& content) -> Result<Content, DropReason> {
+  decompressed_.resize(kMaxInnerPacket);
+  const auto opened = ipcomp_.decompress(content.payload, item.sa->params.ipcomp->cpi_inbound, decompressed_);
+  if (!opened) return err(opened.error());
+  const auto next_header = static_cast<net::IpProtocol>(opened->next_header);
+  if (next_header == net::IpProtocol::esp || next_header == net::IpProtocol::ah) {
+    return err(DropReason::bad_next_header);
+  }
+  const Arena::Piece piece = built_.take(opened->length);
+  std::copy_n(decompressed_.begin(), opened->length, piece.bytes.begin());
+  return Content{piece.bytes, opened->next_header, piece.chunk};
+}
+
+// Stages 6 and 7: unwrap, match.
+auto InboundPath::unwrap(const Item& item) -> Result<Decapsulated, DropReason> {
+  auto content = content_of(item);
+  if (content && item.sa->params.ipcomp && content->next_header == static_cast<std::uint8_t>(net::IpProtocol::ipcomp)) {
+    content = decompress(item, *content);
+  }
+  if (!content) return err(content.error());
+  if (item.sa->inbound.in_place) return unwrap_tunnel(item, *content);
+  return item.sa->params.mode == model::Mode::beet ? unwrap_beet(item, content->payload, content->next_header)
+                                                   : unwrap_transport(item, content->payload, content->next_header);
+}
+
+auto InboundPath::unwrap_tunnel(const Item& item, const Content& content) -> Result<Decapsulated, DropReason> {
+  const auto protocol = static_cast<net::IpProtocol>(content.next_header);
   if (protocol != net::IpProtocol::ipv4 && protocol != net::IpProtocol::ipv6) {
     return err(DropReason::bad_next_header);
   }
-  const auto info = net::parse_packet(payload);
+  const auto info = net::parse_packet(content.payload);
   if (!info) return err(DropReason::decapsulated_malformed);
   if ((info->family == net::Family::v4) != (protocol == net::IpProtocol::ipv4)) {
     return err(DropReason::bad_next_header);
   }
   // RFC 4303 2.7: what follows the inner packet's own length is traffic flow confidentiality padding.
-  const MutableByteView inner = payload.first(info->total_length);
+  const MutableByteView inner = content.payload.first(info->total_length);
   if (const auto mismatch = match(item, inner, *info)) return err(*mismatch);
   if (((info->tos ^ item.input->tos) & kEcnMask) != 0) note_ecn(*item.sa, info->tos, item.input->tos);
   const auto tos = decapsulated_tos(info->tos, item.input->tos, item.sa->params.treatment.outer.dscp_inward);
   if (!tos) return err(DropReason::ecn_not_capable);
   if (*tos != info->tos) net::set_tos(inner, *tos);
-  return Decapsulated{inner, *info, item.input->bytes.data()};
+  return Decapsulated{inner, *info, content.buffer};
 }
 
 }  // namespace culvert::ipsec

@@ -5,8 +5,10 @@
 //   3 check       lengths, then the replay window; for AH what its ICV covers of the headers
 //   4 open        all packets of the batch, gathered by SA
 //   5 admit       replay window again, now moved; lifetime; the peer's address
-//   6 unwrap      padding, next header, the inner packet's headers, ECN; in transport and BEET mode a packet made anew,
-//                 in inbound_wrapped.cpp, or another ESP or AH, which goes back to stage 2
+//   6 unwrap      padding, next header, IPComp, the inner packet's headers, ECN; in transport and BEET mode a packet
+//   made anew,
+//                 in inbound_wrapped.cpp, or another ESP or AH, which goes back to stage 2; in AGGFRAG mode any number
+//                 of inner packets, in inbound_aggfrag.cpp
 //   7 match       the SA's selectors
 //   8 deliver     to TUN, TCP segments joined to super-packets where it takes them
 #pragma once
@@ -17,11 +19,13 @@
 #include <span>
 #include <vector>
 
+#include "ipsec/aggfrag_receiver.hpp"
 #include "ipsec/arena.hpp"
 #include "ipsec/drop_reason.hpp"
 #include "ipsec/engine.hpp"
 #include "ipsec/event_queue.hpp"
 #include "ipsec/fragment_tracker.hpp"
+#include "ipsec/ipcomp.hpp"
 #include "ipsec/job_batch.hpp"
 #include "ipsec/packet_io.hpp"
 #include "ipsec/sad.hpp"
@@ -37,6 +41,9 @@ class InboundPath {
               RandomSource& random);
 
   void run(std::span<const WireInput> inputs, Instant now, InboundSink& sink);
+  /// Takes what has waited too long for an earlier packet of its AGGFRAG SA.
+  void release(Instant now, InboundSink& sink);
+  [[nodiscard]] std::optional<Instant> next_release() const;
   /// True once after a held pair was released by its first authenticated packet (RFC 7296 2.8).
   [[nodiscard]] bool take_sending_changed();
 
@@ -74,6 +81,14 @@ class InboundPath {
   void finish_batch(Instant now, InboundSink& sink);
   [[nodiscard]] bool admit(const Item& item, Instant now);
   void note_traffic(const Item& item, bool newest, Instant now);
+  // What ESP or AH carries, the trailer taken off.
+  struct Content {
+    MutableByteView payload;
+    std::uint8_t next_header = 0;
+    const void* buffer = nullptr;  // what the payload lies in
+  };
+  [[nodiscard]] static Result<Content, DropReason> content_of(const Item& item);
+  [[nodiscard]] Result<Content, DropReason> decompress(const Item& item, const Content& content);
   // An inner packet on its way to TUN. The facts are those before the ECN field was merged.
   struct Decapsulated {
     MutableByteView packet;  // empty: it waits to go through the path again
@@ -82,8 +97,7 @@ class InboundPath {
   };
   /// The inner packet, ECN merged and selectors checked, or why there is none.
   [[nodiscard]] Result<Decapsulated, DropReason> unwrap(const Item& item);
-  [[nodiscard]] Result<Decapsulated, DropReason> unwrap_tunnel(const Item& item, MutableByteView payload,
-                                                               std::uint8_t next_header);
+  [[nodiscard]] Result<Decapsulated, DropReason> unwrap_tunnel(const Item& item, const Content& content);
   [[nodiscard]] Result<Decapsulated, DropReason> unwrap_transport(const Item& item, MutableByteView payload,
                                                                   std::uint8_t next_header);
   [[nodiscard]] Result<Decapsulated, DropReason> unwrap_beet(const Item& item, MutableByteView payload,
@@ -96,6 +110,13 @@ class InboundPath {
   [[nodiscard]] std::optional<DropReason> match_sa(const SaPair& sa, ByteView packet, const net::PacketInfo& info);
   [[nodiscard]] std::optional<DropReason> match_fragment(const SaPair& sa, ByteView packet, net::PacketInfo info);
   void note_ecn(const SaPair& sa, std::uint8_t inner, std::uint8_t outer);
+  void hand_over(const Decapsulated& inner);
+  void finish_delivery(InboundSink& sink);
+
+  // In AGGFRAG mode instead of unwrap.
+  class AggfragDelivery;
+  void take_aggfrag(const Item& item, Instant now);
+
   void count_replay(SaPair& sa, ReplayWindow::Verdict verdict);
 
   const EngineOptions& options_;
@@ -109,7 +130,7 @@ class InboundPath {
   bool sending_changed_ = false;
 
   Arena covered_;  // what the ICVs of AH packets cover of their headers
-  Arena built_;    // packets of transport and BEET mode
+  Arena built_;    // inner packets that do not lie in their outer ones
   std::vector<Nested> pending_;
   std::vector<Nested> nested_;  // those of the batch
   JobBatch<InboundSa> batch_;
@@ -117,6 +138,9 @@ class InboundPath {
   std::optional<std::size_t> trial_;
   Bytes trial_packet_;
   std::array<Item, JobBatch<InboundSa>::kCapacity> items_;
+  IpComp ipcomp_;
+  Bytes decompressed_;                         // one payload
+  std::vector<model::ChildSaId> gap_watched_;  // AGGFRAG SAs with a packet that waits for an earlier one
   TcpCoalescer coalescer_;
   std::vector<InnerPacket> delivery_;
 };

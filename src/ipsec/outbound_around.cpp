@@ -41,6 +41,7 @@ void OutboundPath::policies_changed() {
 }
 
 void OutboundPath::installed(const SaPair& sa, Instant now) {
+  aggfrag_.watch(sa);
   // From the first such SA on; whether others are left does not matter enough to count them.
   sas_name_ports_ = sas_name_ports_ || sa.names_ports;
   follow_fragments_ = follow_fragments_ || sas_name_ports_;

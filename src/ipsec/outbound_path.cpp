@@ -21,6 +21,7 @@ OutboundPath::OutboundPath(const EngineOptions& options, const Spd& spd, const S
       flows_(options.flow_cache_entries, random.u64()),
       waiting_({options.acquire_packets, options.acquire_bytes, options.acquire_total_bytes, options.acquire_age}),
       ivs_(random),
+      aggfrag_(sad, drops, *this),
       random_(random),
       fragments_(options.fragments, random.u64()),
       early_(options.fragments),
@@ -49,13 +50,14 @@ void OutboundPath::handle_time(Instant now, OutboundSink& sink) {
   expire_fragments(now);
   send_due_dummies(now, sink);
   if (retry_) send_waiting(now, sink);
+  aggfrag_.handle_time(now, sink);
   flush(sink);
 }
 
 std::optional<Instant> OutboundPath::next_deadline() const {
   if (retry_ && !waiting_.empty()) return Instant::min();
   const auto fragments = earliest(early_.next_expiry(), reassembler_.next_expiry());
-  return earliest(earliest(waiting_.next_expiry(), dummies_.next()), fragments);
+  return earliest(earliest(earliest(waiting_.next_expiry(), dummies_.next()), fragments), aggfrag_.next_deadline());
 }
 
 // Stage 1: classify.
@@ -147,6 +149,7 @@ void OutboundPath::protect(const InnerPacket& packet, const net::PacketInfo& inf
   if (is_tcp_syn(packet.bytes, info)) clamp(packet, info, sa);
   const auto plan = Segmenter::make(packet, info);
   if (!plan) return drops_.count(plan.error());
+  if (sa.aggfrag) return aggfrag_.add(sa, *plan, now_, sink);
   if (plan->length(0) > sa.outbound.longest_inner) return protect_long(packet, *plan, info, sa, sink);
   protect_planned(packet, *plan, info, sa, sink);
 }
@@ -162,10 +165,17 @@ void OutboundPath::protect_planned(const InnerPacket& packet, const Segmenter& p
   outer.dont_fragment = outer.dont_fragment && !cut_outer_;
   const auto next_header =
       static_cast<std::uint8_t>(info.family == net::Family::v4 ? net::IpProtocol::ipv4 : net::IpProtocol::ipv6);
+  const std::uint64_t flow = sa.compression ? FlowKey::of(info).mix() : 0;
   for (std::uint32_t i = 0; i < plan.count(); ++i) {
-    const std::size_t length = layout.sealed(std::max<std::size_t>(plan.length(i), sa.outbound.pad_to));
-    std::uint8_t* const at = reserve(length, 0, sink);
-    frame(plan, i, next_header, *first + i, sa, at);
+    std::uint8_t* const at = reserve(layout.sealed(std::max<std::size_t>(plan.length(i), sa.outbound.pad_to)), 0, sink);
+    Payload payload{plan.length(i), next_header};
+    if (sa.compression) {
+      payload = compress(plan, i, flow, payload, sa, at + layout.head());
+    } else {
+      plan.write(i, at + layout.head());
+    }
+    const std::size_t length = frame(payload, *first + i, sa, at);
+    if (sa.compression) region_used_ = static_cast<std::size_t>(at - region_.data()) + length;
     add_to_train(sa, outer, at, length);
   }
 }
@@ -179,7 +189,8 @@ OutboundPath::OuterFields OutboundPath::outer_fields(const SaPair& sa, const net
 
 // Room for a packet, with `in_front` octets before it that may be written to if they are given back as they were.
 std::uint8_t* OutboundPath::reserve(std::size_t length, std::size_t in_front, OutboundSink& sink) {
-  if (batch_.full() || region_used_ + length > region_.size()) flush(sink);
+  // AGGFRAG payloads that are open will be packets of the batch, too.
+  if (batch_.size() + aggfrag_.open() == batch_.kCapacity || region_used_ + length > region_.size()) flush(sink);
   if (region_.empty()) {
     region_ = sink.region();
     CHECK(region_.size() >= kMinWireRegion);
@@ -188,6 +199,24 @@ std::uint8_t* OutboundPath::reserve(std::size_t length, std::size_t in_front, Ou
   std::uint8_t* const at = region_.data() + region_used_;
   region_used_ += length;
   return at;
+}
+
+// Part of stage 5. RFC 3173 2.2: what does not shrink goes as it is. In tunnel mode the whole inner packet is the
+// payload that is compressed, and what does not shrink looks as if there were no IPComp; so does Linux.
+OutboundPath::Payload OutboundPath::compress(const Segmenter& plan, std::uint32_t index, std::uint64_t flow,
+                                             Payload plain, SaPair& sa, std::uint8_t* out) {
+  if (plain.length < kIpCompThreshold || !sa.compression->should_try(flow)) {
+    plan.write(index, out);
+    return plain;
+  }
+  uncompressed_.resize(kMaxInnerPacket);
+  plan.write(index, uncompressed_.data());
+  const ByteView packet = ByteView(uncompressed_).first(plain.length);
+  const auto length = ipcomp_.compress(packet, plain.next_header, sa.params.ipcomp->cpi_outbound, out);
+  sa.compression->tell(flow, length.has_value());
+  if (length) return {*length, static_cast<std::uint8_t>(net::IpProtocol::ipcomp)};
+  std::memcpy(out, packet.data(), packet.size());
+  return plain;
 }
 
 // Stage 4: number. A super-packet goes as a whole or not at all.
@@ -202,6 +231,13 @@ std::optional<std::uint64_t> OutboundPath::take_numbers(SaPair& sa, std::uint32_
   if (!first || !out.sequence.quiet()) watch_sequence(sa, count, first.has_value());
   if (out.meter.news() != ExpiryNews::none) tell_expiry(sa);
   return first;
+}
+
+bool OutboundPath::admit(SaPair& sa, std::size_t octets) {
+  const bool admitted = sa.outbound.meter.admit(0, octets);
+  if (!admitted) drops_.count(DropReason::lifetime_reached);
+  if (sa.outbound.meter.news() != ExpiryNews::none) tell_expiry(sa);
+  return admitted;
 }
 
 // What the numbers are about to run into, or ran into.
@@ -229,18 +265,16 @@ void OutboundPath::tell_expiry(SaPair& sa) {
   sa.tell_expiry(events_);
 }
 
-// Stage 5: frame.
-void OutboundPath::frame(const Segmenter& plan, std::uint32_t index, std::uint8_t next_header, std::uint64_t sequence,
-                         SaPair& sa, std::uint8_t* at) {
-  std::uint8_t* const inner = at + sa.outbound.layout.head();
-  std::size_t length = plan.length(index);
-  plan.write(index, inner);
-  if (length < sa.outbound.pad_to) {
+// Stage 5: frame. The payload stands in its place; answers the octets of the whole packet.
+std::size_t OutboundPath::frame(Payload payload, std::uint64_t sequence, SaPair& sa, std::uint8_t* at) {
+  const EspLayout& layout = sa.outbound.layout;
+  if (payload.length < sa.outbound.pad_to) {
     // RFC 4303 2.7: what stands behind the packet's own length is for those who count octets.
-    std::memset(inner + length, 0, sa.outbound.pad_to - length);
-    length = sa.outbound.pad_to;
+    std::memset(at + layout.head() + payload.length, 0, sa.outbound.pad_to - payload.length);
+    payload.length = sa.outbound.pad_to;
   }
-  frame_esp_around(at, length, next_header, sequence, sa);
+  frame_esp_around(at, payload.length, payload.next_header, sequence, sa);
+  return layout.sealed(payload.length);
 }
 
 // ESP around `length` octets that stand in their place already.
@@ -264,6 +298,17 @@ void OutboundPath::frame_esp_around(std::uint8_t* at, std::size_t length, std::u
   pad[padding + 1] = next_header;
 
   batch_.add(sa.outbound, at, padded, sequence);
+}
+
+// Stage 5 for an AGGFRAG payload. RFC 9347 2.2.5: DSCP, ECN and DF of the inner packets stay inside.
+void OutboundPath::finish(SaPair& sa, std::uint8_t* at, std::size_t length, std::uint64_t sequence) {
+  frame_esp_around(at, length, static_cast<std::uint8_t>(net::IpProtocol::aggfrag), sequence, sa);
+  const model::OuterHeader& outer = sa.params.treatment.outer;
+  add_to_train(sa,
+               {.tos = static_cast<std::uint8_t>(outer.dscp.value_or(0) << 2),
+                .hop_limit = outer.hop_limit,
+                .dont_fragment = outer.dont_fragment == model::DontFragment::set},
+               at, sa.outbound.layout.sealed(length));
 }
 
 // Part of stage 7. A shorter packet may only end a train, so it closes it.
@@ -294,6 +339,7 @@ void OutboundPath::add_to_train(const SaPair& sa, const OuterFields& outer, std:
 
 // Stages 6 and 7.
 void OutboundPath::flush(OutboundSink& sink) {
+  if (aggfrag_.open() != 0) aggfrag_.close_all();
   if (batch_.size() == 0) return;
   batch_.seal();
   if (!cuts_.empty()) cut_outer_packets();

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "ipsec/acquire_queue.hpp"
+#include "ipsec/aggfrag_outbound.hpp"
 #include "ipsec/arena.hpp"
 #include "ipsec/drop_reason.hpp"
 #include "ipsec/encapsulation.hpp"
@@ -24,6 +25,7 @@
 #include "ipsec/flow_cache.hpp"
 #include "ipsec/fragment_tracker.hpp"
 #include "ipsec/icmp_error.hpp"
+#include "ipsec/ipcomp.hpp"
 #include "ipsec/iv_pool.hpp"
 #include "ipsec/job_batch.hpp"
 #include "ipsec/packet_io.hpp"
@@ -35,7 +37,7 @@
 
 namespace culvert::ipsec {
 
-class OutboundPath {
+class OutboundPath final : private AggfragFrames {
  public:
   /// How many packets are classified ahead of the one in work, so that the flow cache's memory is there when asked.
   static constexpr std::size_t kLookahead = 64;
@@ -73,8 +75,20 @@ class OutboundPath {
                        OutboundSink& sink);
   [[nodiscard]] std::optional<std::uint64_t> take_numbers(SaPair& sa, std::uint32_t count, std::uint64_t bytes);
   void watch_sequence(SaPair& sa, std::uint32_t count, bool taken);
-  void frame(const Segmenter& plan, std::uint32_t index, std::uint8_t next_header, std::uint64_t sequence, SaPair& sa,
-             std::uint8_t* at);
+  struct Payload {
+    std::size_t length = 0;
+    std::uint8_t next_header = 0;
+  };
+  [[nodiscard]] Payload compress(const Segmenter& plan, std::uint32_t index, std::uint64_t flow, Payload plain,
+                                 SaPair& sa, std::uint8_t* out);
+  [[nodiscard]] std::size_t frame(Payload payload, std::uint64_t sequence, SaPair& sa, std::uint8_t* at);
+  // AggfragFrames.
+  [[nodiscard]] std::optional<std::uint64_t> number(SaPair& sa) override { return take_numbers(sa, 1, 0); }
+  [[nodiscard]] bool admit(SaPair& sa, std::size_t octets) override;
+  [[nodiscard]] std::uint8_t* reserve(std::size_t octets, OutboundSink& sink) override {
+    return reserve(octets, 0, sink);
+  }
+  void finish(SaPair& sa, std::uint8_t* at, std::size_t length, std::uint64_t sequence) override;
   // What a train's packets have in common besides their SA.
   struct OuterFields {
     std::uint8_t tos = 0;
@@ -134,6 +148,9 @@ class OutboundPath {
   FlowCache flows_;
   AcquireQueue waiting_;
   IvPool ivs_;
+  AggfragOutbound aggfrag_;
+  IpComp ipcomp_;
+  Bytes uncompressed_;  // one inner packet
   bool retry_ = false;
   std::array<Classified, kLookahead> ahead_;
 

@@ -34,6 +34,23 @@ bool keys_fit(const crypto::PacketSuite& suite, const model::SaKeys& keys) {
   return keys.encryption.size() == sizes.encryption_key && keys.integrity.size() == sizes.integrity_key;
 }
 
+// RFC 9347 5.1: AGGFRAG is for ESP tunnels, and what is in them is not compressed.
+bool aggfrag_fits(const model::ChildSaParams& params) {
+  const auto& aggfrag = params.treatment.aggfrag;
+  if (!aggfrag) return true;
+  return params.protocol == model::ProtocolId::esp && params.mode == model::Mode::tunnel && !params.ipcomp &&
+         !params.treatment.confidentiality.dummy_after &&
+         (aggfrag->packet_size == 0 || aggfrag->packet_size >= AggfragSa::kLeastPacketSize);
+}
+
+// RFC 3173 3.3. To compress takes the peer's CPI; what goes out is compressed in ESP's tunnel mode only, what comes in
+// is taken in every mode.
+bool ipcomp_fits(const model::ChildSaParams& params) {
+  const bool esp_tunnel = params.protocol == model::ProtocolId::esp && params.mode == model::Mode::tunnel;
+  if (params.treatment.compress && !(params.ipcomp && esp_tunnel)) return false;
+  return !params.ipcomp || (cpi_is_usable(params.ipcomp->cpi_inbound) && cpi_is_usable(params.ipcomp->cpi_outbound));
+}
+
 }  // namespace
 
 EspLayout layout_of(const crypto::PacketSuite& suite, model::EsnId esn) {
@@ -77,6 +94,7 @@ Result<std::unique_ptr<SaPair>, DataPlaneError> SaPair::make(model::ChildSaParam
   if (!keys_fit(*suite, params.inbound) || !keys_fit(*suite, params.outbound)) {
     return err(DataPlaneError::unsupported_suite);
   }
+  if (!aggfrag_fits(params) || !ipcomp_fits(params)) return err(DataPlaneError::unsupported_mode);
   const auto cipher_for = [&](const model::SaKeys& keys) {
     return crypto::make_packet_cipher(*suite, keys.encryption.view(), keys.integrity.view(), backend);
   };
@@ -101,6 +119,8 @@ Result<std::unique_ptr<SaPair>, DataPlaneError> SaPair::make(model::ChildSaParam
   pair->held = held;
   pair->path_mtu = PathMtu(pair->params.path_mtu);
   pair->names_ports = ipsec::names_ports(pair->params.local) || ipsec::names_ports(pair->params.remote);
+  if (pair->params.treatment.aggfrag) pair->aggfrag = std::make_unique<AggfragSa>(*pair->params.treatment.aggfrag);
+  if (pair->params.treatment.compress) pair->compression = std::make_unique<CompressionBackoff>();
   return pair;
 }
 

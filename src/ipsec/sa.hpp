@@ -9,9 +9,11 @@
 #include "base/result.hpp"
 #include "base/time.hpp"
 #include "crypto/packet_cipher.hpp"
+#include "ipsec/aggfrag_sa.hpp"
 #include "ipsec/data_plane.hpp"
 #include "ipsec/drop_reason.hpp"
 #include "ipsec/esn_resync.hpp"
+#include "ipsec/ipcomp.hpp"
 #include "ipsec/path_mtu.hpp"
 #include "ipsec/replay_window.hpp"
 #include "ipsec/silence_watch.hpp"
@@ -130,6 +132,10 @@ class SaPair {
   OutboundSa outbound;
   PathMtu path_mtu;
   bool names_ports = false;  // the selectors do: fragments without ports need looking after (RFC 4301 7)
+  /// Only in AGGFRAG mode.
+  std::unique_ptr<AggfragSa> aggfrag;
+  /// Only where outbound packets are compressed.
+  std::unique_ptr<CompressionBackoff> compression;
   /// Not before the peer is ready (RFC 7296 2.8).
   bool held = false;
   /// Set by `remove`: inbound packets are taken until then, outbound ones not at all.

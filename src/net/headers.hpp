@@ -23,9 +23,11 @@ enum class IpProtocol : std::uint8_t {
   icmpv6 = 58,
   no_next = 59,
   destination_options = 60,
+  ipcomp = 108,
   sctp = 132,
   mobility = 135,
   udp_lite = 136,
+  aggfrag = 144,  // ESP only (RFC 9347)
 };
 
 inline constexpr std::size_t kIpv4HeaderSize = 20;  // without options

@@ -70,6 +70,7 @@ void SimDataPlane::receive(const net::Path& path, model::Encapsulation encapsula
 
 void SimDataPlane::handle_time() {
   engine_.handle_time(queue_.now(), *this);
+  engine_.release(queue_.now(), *this);
   for (const model::Spi spi : engine_.take_released_spis()) spis_.release(spi);
 }
 
