@@ -3,6 +3,9 @@
 One guest and one daemon for all rows of a case; each row is an SA pair with addresses of its own.
 """
 
+import os
+import re
+
 from rig import results, rows, transforms
 from rig.case import case
 from rig.guest import Guest
@@ -46,6 +49,9 @@ def rehearsal():
 
 def run(setup, name, made, plan=PLAN):
     lab = setup.lab("alone")
+    # For a closer look at some rows: CULVERT_ROWS=beet-v4in4 tests/interop/run kernel-esp-beet
+    wanted = os.environ.get("CULVERT_ROWS")
+    made = [r for r in made if re.search(wanted, r.name)] if wanted else made
     linux = Linux(Guest(lab, "a"))
     absent = [(r, why) for r in made if (why := linux.lacking(r))]
     made = [r for r in made if not linux.lacking(r)]
@@ -59,9 +65,11 @@ def run(setup, name, made, plan=PLAN):
     linux.exchange(made, plan)
     linux.count(made, 2 * plan.packets)
     culvert.count(made, 2 * plan.packets)
-    results.keep(name, "linux", linux.version, made, absent)
+    if not wanted:
+        results.keep(name, "linux", linux.version, made, absent)
     bad = [f"{r.name}: {r.verdict}" for r in made if r.verdict != "pass"]
-    drops = {k: v - before.get(k, 0) for k, v in culvert.drops().items() if v > before.get(k, 0)}
+    # IPv6 learns of a path narrower than the interface's MTU by an ICMP error about a packet that went nowhere (RFC 8201).
+    drops = {k: v - before.get(k, 0) for k, v in culvert.drops().items() if v > before.get(k, 0) and k != "path_too_narrow"}
     errors = linux.errors()
     setup.note(f"{len(made) - len(bad)} of {len(made)} rows with {linux.version}, {len(absent)} that it has not")
     check(not bad, f"{len(bad)} of {len(made)} rows failed (Linux counts: {errors or 'no error'}; drops: {drops}):\n  " + "\n  ".join(bad[:60]))
@@ -78,6 +86,6 @@ def add(name, about, make, seconds=170):
 
 for _mode in ("tunnel", "transport", "beet"):
     add(f"esp-{_mode}", f"ESP in {_mode} mode: every transform, family, ESN on and off, in UDP and not", lambda mode=_mode: esp(mode))
+for _mode in ("tunnel", "transport"):
     add(f"ah-{_mode}", f"AH in {_mode} mode: every transform and family, ESN on and off", lambda mode=_mode: ah(mode))
 add("windows", "replay windows from 32 to 4,096 packets, with and without ESN", windows)
-add("ipcomp", "IPComp in front of ESP, tunnel and transport mode", compressed)

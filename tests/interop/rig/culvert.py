@@ -32,10 +32,10 @@ class Culvert(Peer):
         self.extra = ""  # more sections, as text
 
     # ------------------------------------------------------------------ life
-    def start(self):
+    def start(self, seconds=10):
         self.write_config()
         self.launch()
-        wait_until(self._answers, 10, "culvertd answers", 0.02)
+        wait_until(self._answers, seconds, "culvertd answers", 0.02)
 
     def launch(self):
         """Starts the daemon and does not wait for it."""

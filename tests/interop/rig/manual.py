@@ -20,7 +20,7 @@ class Manual:
         self.lab, self.rows = lab, made
         self.daemon = driver(lab, "a", [])
         self.daemon.daemon["state"] = lab.path("culvert-state")
-        self.daemon.daemon["log_level"] = "info"
+        self.daemon.daemon["log_level"] = "error"  # thousands of lines otherwise
         self.daemon.extra = "".join(section(row) for row in made)
         self.agent = InNamespace(lab, "a")
 
@@ -30,7 +30,7 @@ class Manual:
         self.agent.batch(lines + local_addresses(self.rows, "a", "wire"))
         self.agent.sh("ethtool -K wire tso off gso off gro off tx off", ok=None)
         self.agent.ask("serve")
-        self.daemon.start()
+        self.daemon.start(40)
 
     def exchange(self, made, plan):
         traffic_plan.run(self.agent, made, "a", plan)
