@@ -175,7 +175,7 @@ void OutboundPath::protect_planned(const InnerPacket& packet, const Segmenter& p
       plan.write(i, at + layout.head());
     }
     const std::size_t length = frame(payload, *first + i, sa, at);
-    if (sa.compression) region_used_ = static_cast<std::size_t>(at - region_.data()) + length;
+    if (sa.compression) give_back_behind(at + length);
     add_to_train(sa, outer, at, length);
   }
 }
@@ -211,11 +211,29 @@ OutboundPath::Payload OutboundPath::compress(const Segmenter& plan, std::uint32_
   }
   uncompressed_.resize(kMaxInnerPacket);
   plan.write(index, uncompressed_.data());
-  const ByteView packet = ByteView(uncompressed_).first(plain.length);
-  const auto length = ipcomp_.compress(packet, plain.next_header, sa.params.ipcomp->cpi_outbound, out);
+  return shrink(plain, flow, sa, out);
+}
+
+// The same for a payload that stands in its place already. What a peer takes after IPComp is no ESP, AH or IPComp: RFC
+// 3173 2.1 has compression before them.
+OutboundPath::Payload OutboundPath::compress_in_place(Payload plain, std::uint64_t flow, SaPair& sa, std::uint8_t* at) {
+  const auto protocol = static_cast<net::IpProtocol>(plain.next_header);
+  const bool outermost =
+      protocol == net::IpProtocol::esp || protocol == net::IpProtocol::ah || protocol == net::IpProtocol::ipcomp;
+  if (outermost || plain.length < kIpCompThreshold || !sa.compression->should_try(flow)) return plain;
+  uncompressed_.resize(kMaxInnerPacket);
+  CHECK(plain.length <= uncompressed_.size());
+  std::memcpy(uncompressed_.data(), at, plain.length);
+  return shrink(plain, flow, sa, at);
+}
+
+// From `uncompressed_` to `out`, compressed or not.
+OutboundPath::Payload OutboundPath::shrink(Payload plain, std::uint64_t flow, SaPair& sa, std::uint8_t* out) {
+  const ByteView payload = ByteView(uncompressed_).first(plain.length);
+  const auto length = ipcomp_.compress(payload, plain.next_header, sa.params.ipcomp->cpi_outbound, out);
   sa.compression->tell(flow, length.has_value());
   if (length) return {*length, static_cast<std::uint8_t>(net::IpProtocol::ipcomp)};
-  std::memcpy(out, packet.data(), packet.size());
+  std::memcpy(out, payload.data(), payload.size());
   return plain;
 }
 

@@ -81,6 +81,9 @@ class OutboundPath final : private AggfragFrames {
   };
   [[nodiscard]] Payload compress(const Segmenter& plan, std::uint32_t index, std::uint64_t flow, Payload plain,
                                  SaPair& sa, std::uint8_t* out);
+  [[nodiscard]] Payload compress_in_place(Payload plain, std::uint64_t flow, SaPair& sa, std::uint8_t* at);
+  [[nodiscard]] Payload shrink(Payload plain, std::uint64_t flow, SaPair& sa, std::uint8_t* out);
+  void give_back_behind(const std::uint8_t* end) { region_used_ = static_cast<std::size_t>(end - region_.data()); }
   [[nodiscard]] std::size_t frame(Payload payload, std::uint64_t sequence, SaPair& sa, std::uint8_t* at);
   // AggfragFrames.
   [[nodiscard]] std::optional<std::uint64_t> number(SaPair& sa) override { return take_numbers(sa, 1, 0); }
@@ -102,10 +105,12 @@ class OutboundPath final : private AggfragFrames {
                        OutboundSink& sink);
   [[nodiscard]] bool ah_can_cover(ByteView headers);
   [[nodiscard]] std::uint8_t* reserve(std::size_t length, std::size_t in_front, OutboundSink& sink);
-  void frame_wrapped(const Segmenter& plan, std::uint32_t index, const Wrapping& wrapping, const OuterFields& outer,
-                     std::uint64_t sequence, SaPair& sa, std::uint8_t* at);
+  [[nodiscard]] std::size_t frame_wrapped(const Segmenter& plan, std::uint32_t index, const Wrapping& wrapping,
+                                          const OuterFields& outer, std::uint64_t flow, std::uint64_t sequence,
+                                          SaPair& sa, std::uint8_t* at);
   void write_front(const Wrapping& wrapping, const OuterFields& outer, const SaPair& sa, MutableByteView packet);
-  void frame_ah(const Wrapping& wrapping, std::uint64_t sequence, SaPair& sa, MutableByteView packet);
+  void frame_ah(std::size_t front, std::uint8_t next_header, std::uint64_t sequence, SaPair& sa,
+                MutableByteView packet);
   void frame_esp_around(std::uint8_t* at, std::size_t length, std::uint8_t next_header, std::uint64_t sequence,
                         SaPair& sa);
   [[nodiscard]] std::uint16_t next_identification();
@@ -150,7 +155,7 @@ class OutboundPath final : private AggfragFrames {
   IvPool ivs_;
   AggfragOutbound aggfrag_;
   IpComp ipcomp_;
-  Bytes uncompressed_;  // one inner packet
+  Bytes uncompressed_;  // one payload
   bool retry_ = false;
   std::array<Classified, kLookahead> ahead_;
 

@@ -31,10 +31,14 @@ std::size_t head_size(const SaPair& sa, const Wrapping& wrapping) {
   return (is_ah(sa.outbound.framing) ? layout.ah(outer_family(sa)) : layout.head()) + wrapping.pseudo;
 }
 
-// Octets of the finished packet, as far as we make it.
-std::size_t wrapped_length(const SaPair& sa, const Wrapping& wrapping, std::size_t inner) {
+// Octets between ESP's or AH's header and its trailer, not compressed.
+std::size_t payload_length(const Wrapping& wrapping, std::size_t inner) {
+  return wrapping.pseudo + inner - wrapping.strip;
+}
+
+// Octets of the finished packet around such a payload, as far as we make it.
+std::size_t wrapped_length(const SaPair& sa, const Wrapping& wrapping, std::size_t payload) {
   const EspLayout& layout = sa.outbound.layout;
-  const std::size_t payload = wrapping.pseudo + inner - wrapping.strip;
   const bool ah = is_ah(sa.outbound.framing);
   return wrapping.front + (ah ? layout.ah(outer_family(sa)) + payload : layout.sealed(payload));
 }
@@ -46,7 +50,7 @@ void OutboundPath::protect_wrapped(const InnerPacket& packet, const net::PacketI
   const auto wrapping = wrap(sa, packet.bytes, info);
   if (!wrapping) return drops_.count(wrapping.error());
   const Framing framing = sa.outbound.framing;
-  const std::size_t longest = wrapped_length(sa, *wrapping, plan.length(0));
+  const std::size_t longest = wrapped_length(sa, *wrapping, payload_length(*wrapping, plan.length(0)));
   if (longest > options_.max_train_bytes || (is_ah(framing) && longest > kMaxAhPacket)) {
     return drops_.count(DropReason::too_long);
   }
@@ -68,12 +72,16 @@ void OutboundPath::protect_wrapped(const InnerPacket& packet, const net::PacketI
   // Where the kernel writes the header, the inner one stands for a moment where the packet before ends.
   const std::size_t head = wrapping->front + head_size(sa, *wrapping);
   const std::size_t in_front = wrapping->strip > head ? wrapping->strip - head : 0;
+  const std::uint64_t flow = sa.compression ? FlowKey::of(info).mix() : 0;
   for (std::uint32_t i = 0; i < plan.count(); ++i) {
-    const std::size_t length = wrapped_length(sa, *wrapping, plan.length(i));
-    const bool cut = cut_outer_ && outer.whole_packet && length > sa.path_mtu.value();
-    const std::size_t room = cut ? room_for_cut(sa, length) : 0;
-    std::uint8_t* const at = reserve(length + room, in_front, sink);
-    frame_wrapped(plan, i, *wrapping, outer, *first + i, sa, at);
+    const std::size_t most = wrapped_length(sa, *wrapping, payload_length(*wrapping, plan.length(i)));
+    const bool may_cut = cut_outer_ && outer.whole_packet && most > sa.path_mtu.value();
+    const std::size_t most_room = may_cut ? room_for_cut(sa, most) : 0;
+    std::uint8_t* const at = reserve(most + most_room, in_front, sink);
+    const std::size_t length = frame_wrapped(plan, i, *wrapping, outer, flow, *first + i, sa, at);
+    const bool cut = may_cut && length > sa.path_mtu.value();
+    const std::size_t room = cut ? most_room : 0;
+    if (sa.compression) give_back_behind(at + length + room);
     if (cut) train_open_ = false;
     add_to_train(sa, outer, at, length);
     if (cut) {
@@ -92,12 +100,12 @@ bool OutboundPath::ah_can_cover(ByteView headers) {
   return zero_mutable_fields(copy).has_value();
 }
 
-void OutboundPath::frame_wrapped(const Segmenter& plan, std::uint32_t index, const Wrapping& wrapping,
-                                 const OuterFields& outer, std::uint64_t sequence, SaPair& sa, std::uint8_t* at) {
-  const std::size_t inner = plan.length(index);
+// Answers the octets of the packet.
+std::size_t OutboundPath::frame_wrapped(const Segmenter& plan, std::uint32_t index, const Wrapping& wrapping,
+                                        const OuterFields& outer, std::uint64_t flow, std::uint64_t sequence,
+                                        SaPair& sa, std::uint8_t* at) {
   std::uint8_t* const payload = at + wrapping.front + head_size(sa, wrapping);
   std::uint8_t* const source = payload - wrapping.strip;
-  const std::size_t length = wrapped_length(sa, wrapping, inner);
   if (wrapping.next_header_at != 0 && wrapping.front != 0) {
     plan.write(index, source);
     std::memmove(at, source, wrapping.strip);
@@ -112,9 +120,16 @@ void OutboundPath::frame_wrapped(const Segmenter& plan, std::uint32_t index, con
     std::memcpy(source, kept.data(), wrapping.strip);
     if (wrapping.pseudo != 0) write_beet_pseudo_header(payload - wrapping.pseudo, {header.data(), wrapping.strip});
   }
+  Payload content{payload_length(wrapping, plan.length(index)), wrapping.next_header};
+  if (sa.compression) content = compress_in_place(content, flow, sa, payload - wrapping.pseudo);
+  const std::size_t length = wrapped_length(sa, wrapping, content.length);
   if (wrapping.front != 0) write_front(wrapping, outer, sa, {at, length});
-  if (is_ah(sa.outbound.framing)) return frame_ah(wrapping, sequence, sa, {at, length});
-  frame_esp_around(at + wrapping.front, wrapping.pseudo + inner - wrapping.strip, wrapping.next_header, sequence, sa);
+  if (is_ah(sa.outbound.framing)) {
+    frame_ah(wrapping.front, content.next_header, sequence, sa, {at, length});
+  } else {
+    frame_esp_around(at + wrapping.front, content.length, content.next_header, sequence, sa);
+  }
+  return length;
 }
 
 // The IP header of a packet that leaves as we make it.
@@ -143,20 +158,21 @@ std::uint16_t OutboundPath::next_identification() {
   return identification_;
 }
 
-void OutboundPath::frame_ah(const Wrapping& wrapping, std::uint64_t sequence, SaPair& sa, MutableByteView packet) {
+void OutboundPath::frame_ah(std::size_t front, std::uint8_t next_header, std::uint64_t sequence, SaPair& sa,
+                            MutableByteView packet) {
   const EspLayout& layout = sa.outbound.layout;
   const std::size_t ah_size = layout.ah(outer_family(sa));
-  std::uint8_t* const ah = packet.data() + wrapping.front;
-  write_ah(ah, ah_size, wrapping.next_header, sa.outbound.spi, sequence);
-  const MutableByteView covered = covered_.take(wrapping.front + ah_size).bytes;
-  std::memcpy(covered.data(), packet.data(), wrapping.front);
-  const auto headers = zero_mutable_fields(covered.first(wrapping.front));
+  std::uint8_t* const ah = packet.data() + front;
+  write_ah(ah, ah_size, next_header, sa.outbound.spi, sequence);
+  const MutableByteView covered = covered_.take(front + ah_size).bytes;
+  std::memcpy(covered.data(), packet.data(), front);
+  const auto headers = zero_mutable_fields(covered.first(front));
   CHECK(headers.has_value());  // ah_can_cover said so
   // RFC 4543 4: the IV in the ICV field is authenticated as it is.
   if (layout.iv != 0) store_be64(ah + kAhFixedSize, sequence);
   std::memcpy(covered.data() + *headers, ah, ah_size);
   batch_.add(sa.outbound, make_ah_job(layout, covered.first(*headers + ah_size), ah, ah_size,
-                                      packet.size() - wrapping.front - ah_size, sequence));
+                                      packet.size() - front - ah_size, sequence));
 }
 
 }  // namespace culvert::ipsec

@@ -43,11 +43,9 @@ bool aggfrag_fits(const model::ChildSaParams& params) {
          (aggfrag->packet_size == 0 || aggfrag->packet_size >= AggfragSa::kLeastPacketSize);
 }
 
-// RFC 3173 3.3. To compress takes the peer's CPI; what goes out is compressed in ESP's tunnel mode only, what comes in
-// is taken in every mode.
+// RFC 3173 3.3: to compress takes the peer's CPI.
 bool ipcomp_fits(const model::ChildSaParams& params) {
-  const bool esp_tunnel = params.protocol == model::ProtocolId::esp && params.mode == model::Mode::tunnel;
-  if (params.treatment.compress && !(params.ipcomp && esp_tunnel)) return false;
+  if (params.treatment.compress && !params.ipcomp) return false;
   return !params.ipcomp || (cpi_is_usable(params.ipcomp->cpi_inbound) && cpi_is_usable(params.ipcomp->cpi_outbound));
 }
 
