@@ -161,7 +161,10 @@ class ClassifierBuilder {
     for (const std::uint32_t item : items) groups[rounded(pieces_[item].lengths)].push_back(item);
     std::vector<Plan> sorted;
     for (auto& [lengths, members] : groups) sorted.push_back({lengths, std::move(members)});
-    std::ranges::stable_sort(sorted, [](const Plan& a, const Plan& b) { return a.items.size() > b.items.size(); });
+    // The longest first; no two have the same lengths.
+    std::ranges::sort(sorted, [](const Plan& a, const Plan& b) {
+      return a.items.size() != b.items.size() ? a.items.size() > b.items.size() : a.lengths < b.lengths;
+    });
 
     std::vector<Plan> plans;
     std::size_t work = kWork * items.size();
