@@ -111,6 +111,19 @@ TEST_F(AggfragEngines, DontFragment) {
   EXPECT_EQ(drops(pair->alice, "too_long"), 1U);
 }
 
+TEST_F(AggfragEngines, SegmentsAreMadeToFitWhereNothingIsCut) {
+  start({.packet_size = 1000, .dont_fragment = true});
+  for (const Flow& flow : {pair->v4, pair->v6}) {
+    const Bytes lowered = pair->bob_receives(pair->alice_sends({syn_with_mss(flow, 1400)}).packets()).packets.at(0);
+    const std::size_t mss = load_be16(lowered.data() + lowered.size() - 2);
+    EXPECT_EQ(lowered, syn_with_mss(flow, static_cast<std::uint16_t>(mss)));
+    // A full segment passes, one octet more does not.
+    EXPECT_EQ(pair->alice_sends({tcp_packet(flow, 2, 0x10, Bytes(mss))}).packets().size(), 1U);
+    EXPECT_TRUE(pair->alice_sends({tcp_packet(flow, 2, 0x10, Bytes(mss + 1))}).packets().empty());
+  }
+  EXPECT_EQ(drops(pair->alice, "too_long"), 2U);
+}
+
 // RFC 4301 5.2 holds for each of the packets inside.
 TEST_F(AggfragEngines, SelectorsAreCheckedOneByOne) {
   start({});
@@ -167,6 +180,22 @@ TEST_F(AggfragEngines, WhatDoesNotGoTogetherIsRefused) {
   EXPECT_FALSE(installs(3, [](model::ChildSaParams& a) { a.treatment.aggfrag->packet_size = 100; }));
   EXPECT_FALSE(installs(4, [](model::ChildSaParams& a) { a.ipcomp = model::IpCompParams{2, 2}; }));
   EXPECT_FALSE(installs(5, [](model::ChildSaParams& a) { a.mode = model::Mode::transport; }));
+}
+
+// The MSS of a SYN inside is lowered at the receiving end too, whoever sent it.
+TEST_F(AggfragEngines, TheReceiverLowersTheMss) {
+  start({});
+  auto [a, b] = pair->make_pair(2, {});
+  a.treatment = with({});
+  b.treatment = with({});
+  a.treatment.mss_clamp.reset();
+  b.treatment.mss_clamp = 1000;
+  ASSERT_TRUE(pair->alice.install(std::move(a), pair->now));
+  ASSERT_TRUE(pair->bob.install(std::move(b), pair->now));
+  for (const Flow& flow : {pair->v4, pair->v6}) {
+    const std::vector<Bytes> sent = pair->alice_sends({syn_with_mss(flow, 1400)}).packets();
+    EXPECT_EQ(pair->bob_receives(sent).packets, std::vector<Bytes>{syn_with_mss(flow, 1000)});
+  }
 }
 
 // RFC 9347 2.2.5: DF, DSCP and ECN of the inner packets stay inside.

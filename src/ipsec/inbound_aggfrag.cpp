@@ -24,6 +24,7 @@ class InboundPath::AggfragDelivery final : public AggfragOutput {
     const bool admitted = meter.admit(0, packet.size());
     if (meter.news() != ExpiryNews::none) sa_.tell_expiry(path_.events_);
     if (!admitted) return dropped(DropReason::lifetime_over);
+    clamp(sa_, packet, *info);
     // RFC 9347 2.2.5: the outer header's DSCP and ECN fields say nothing about the packets inside.
     if (in_place) return path_.hand_over({packet, *info, buffer_});
     const Arena::Piece piece = path_.built_.take(packet.size());

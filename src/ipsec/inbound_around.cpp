@@ -21,12 +21,14 @@ std::optional<DropReason> InboundPath::match(const Item& item, MutableByteView p
     });
     if (!all) return DropReason::selector_mismatch;
   }
-  if (is_tcp_syn(packet, info)) {
-    const OutboundSa& out = item.sa->outbound;
-    const std::uint16_t limit = info.family == net::Family::v4 ? out.mss_v4 : out.mss_v6;
-    if (limit != 0) clamp_mss(packet, info, limit, false);
-  }
+  clamp(*item.sa, packet, info);
   return std::nullopt;
+}
+
+void InboundPath::clamp(const SaPair& sa, MutableByteView packet, const net::PacketInfo& info) {
+  if (!is_tcp_syn(packet, info)) return;
+  const std::uint16_t limit = info.family == net::Family::v4 ? sa.outbound.mss_v4 : sa.outbound.mss_v6;
+  if (limit != 0) clamp_mss(packet, info, limit, false);
 }
 
 std::optional<DropReason> InboundPath::match_sa(const SaPair& sa, ByteView packet, const net::PacketInfo& info) {

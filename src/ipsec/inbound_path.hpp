@@ -6,9 +6,8 @@
 //   4 open        all packets of the batch, gathered by SA
 //   5 admit       replay window again, now moved; lifetime; the peer's address
 //   6 unwrap      padding, next header, IPComp, the inner packet's headers, ECN; in transport and BEET mode a packet
-//   made anew,
-//                 in inbound_wrapped.cpp, or another ESP or AH, which goes back to stage 2; in AGGFRAG mode any number
-//                 of inner packets, in inbound_aggfrag.cpp
+//                 made anew, in inbound_wrapped.cpp, or another ESP or AH, which goes back to stage 2; in AGGFRAG mode
+//                 any number of inner packets, in inbound_aggfrag.cpp
 //   7 match       the SA's selectors
 //   8 deliver     to TUN, TCP segments joined to super-packets where it takes them
 #pragma once
@@ -109,6 +108,7 @@ class InboundPath {
   [[nodiscard]] std::optional<DropReason> match(const Item& item, MutableByteView packet, const net::PacketInfo& info);
   [[nodiscard]] std::optional<DropReason> match_sa(const SaPair& sa, ByteView packet, const net::PacketInfo& info);
   [[nodiscard]] std::optional<DropReason> match_fragment(const SaPair& sa, ByteView packet, net::PacketInfo info);
+  static void clamp(const SaPair& sa, MutableByteView packet, const net::PacketInfo& info);
   void note_ecn(const SaPair& sa, std::uint8_t inner, std::uint8_t outer);
   void hand_over(const Decapsulated& inner);
   void finish_delivery(InboundSink& sink);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ipsec/aggfrag_outbound.hpp"
 #include "ipsec/mss_clamp.hpp"
 #include "ipsec/spd.hpp"
 #include "net/header_writer.hpp"
@@ -43,6 +44,11 @@ std::uint16_t mss_of(const SaPair& sa, net::Family family, std::size_t max_train
   const auto& clamp = sa.params.treatment.mss_clamp;
   if (!clamp) return 0;
   if (*clamp != 0) return *clamp;
+  // Where AGGFRAG may not cut inner packets, a longer one goes nowhere.
+  if (sa.aggfrag && sa.aggfrag->settings.dont_fragment) {
+    const std::size_t room = aggfrag_capacity(sa) - sa.aggfrag->packer.header_size();
+    return mss_for(static_cast<std::uint32_t>(room), family);
+  }
   if (sa.path_mtu.value() == 0) return 0;
   std::size_t mtu = inner_mtu(sa, family, max_train_bytes);
   // RFC 8200 5: IPv6 takes 1280 octets everywhere; below that the outer packet is cut.
