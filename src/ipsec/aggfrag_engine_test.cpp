@@ -3,6 +3,7 @@
 
 #include "ipsec/aggfrag_outbound.hpp"
 #include "ipsec/engine_test_kit.hpp"
+#include "ipsec/mss_test_kit.hpp"
 
 namespace culvert::ipsec {
 namespace {
@@ -118,7 +119,8 @@ TEST_F(AggfragEngines, SegmentsAreMadeToFitWhereNothingIsCut) {
     const std::size_t mss = load_be16(lowered.data() + lowered.size() - 2);
     EXPECT_EQ(lowered, syn_with_mss(flow, static_cast<std::uint16_t>(mss)));
     // A full segment passes, one octet more does not.
-    EXPECT_EQ(pair->alice_sends({tcp_packet(flow, 2, 0x10, Bytes(mss))}).packets().size(), 1U);
+    const std::vector<Bytes> full{tcp_packet(flow, 2, 0x10, Bytes(mss))};
+    EXPECT_EQ(pair->bob_receives(pair->alice_sends(full).packets()).packets, full);
     EXPECT_TRUE(pair->alice_sends({tcp_packet(flow, 2, 0x10, Bytes(mss + 1))}).packets().empty());
   }
   EXPECT_EQ(drops(pair->alice, "too_long"), 2U);

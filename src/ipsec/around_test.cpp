@@ -6,6 +6,7 @@
 #include "ipsec/engine_test_kit.hpp"
 #include "ipsec/fragment.hpp"
 #include "ipsec/icmp_error.hpp"
+#include "ipsec/mss_test_kit.hpp"
 #include "ipsec/reassembler.hpp"
 #include "net/header_writer.hpp"
 

@@ -84,20 +84,6 @@ inline Bytes tcp_packet(const Flow& flow, std::uint32_t sequence, std::uint8_t f
   return with_ip_header(flow, net::IpProtocol::tcp, segment);
 }
 
-/// A SYN that announces this MSS.
-inline Bytes syn_with_mss(const Flow& flow, std::uint16_t mss) {
-  Bytes packet =
-      tcp_packet(flow, 1, 0x02, Bytes{2, 4, static_cast<std::uint8_t>(mss >> 8), static_cast<std::uint8_t>(mss)});
-  const std::size_t header = net::ip_header_size(flow.source.family());
-  packet[header + 12] = 6 << 4;
-  store_be16(packet.data() + header + 16, 0);
-  const ByteView segment = ByteView(packet).subspan(header);
-  const std::uint64_t pseudo =
-      net::pseudo_header_sum(flow.source, flow.destination, 6, static_cast<std::uint32_t>(segment.size()));
-  store_be16(packet.data() + header + 16, net::checksum_finish(net::checksum_add(pseudo, segment)));
-  return packet;
-}
-
 inline Bytes random_bytes(RandomSource& random, std::size_t size) {
   Bytes bytes(size);
   random.fill(bytes);
