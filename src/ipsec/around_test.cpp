@@ -1,4 +1,5 @@
 // The engine around the straight way: lengths, fragments, ICMP errors, header fields, confidentiality of traffic flow.
+#include <memory>
 #include <set>
 
 #include <gtest/gtest.h>
@@ -8,6 +9,7 @@
 #include "ipsec/icmp_error.hpp"
 #include "ipsec/mss_test_kit.hpp"
 #include "ipsec/reassembler.hpp"
+#include "ipsec/spd.hpp"
 #include "net/header_writer.hpp"
 
 namespace culvert::ipsec {
@@ -500,12 +502,14 @@ TEST_F(Around, OpaqueRulesTakeLaterFragments) {
 
 // RFC 4301 7.4: what follows a bypassed first fragment is bypassed, what follows a protected one is not.
 TEST_F(Around, BypassFollowsTheFirstFragment) {
-  pair.alice.set_policies({{PolicyId{1},
-                            PolicyAction::protect,
-                            pair.alice_side,
-                            {selector("10.2.0.0/16[udp/2000]")},
-                            TwoEngines::kConnection},
-                           {PolicyId{2}, PolicyAction::bypass, pair.alice_side, pair.bob_side, {}}});
+  // As a table made ready elsewhere, which is how the data plane brings them.
+  std::vector<Policy> rules{{PolicyId{1},
+                             PolicyAction::protect,
+                             pair.alice_side,
+                             {selector("10.2.0.0/16[udp/2000]")},
+                             TwoEngines::kConnection},
+                            {PolicyId{2}, PolicyAction::bypass, pair.alice_side, pair.bob_side, {}}};
+  pair.alice.set_policies(std::make_shared<const PolicyTable>(std::move(rules)));
   install([](model::ChildSaParams&) {}, false);
   Flow open = pair.v4;
   open.destination_port = 119;

@@ -153,13 +153,12 @@ void Engine::unprotected_error(const net::Path& path, model::Encapsulation encap
 }
 
 void Engine::set_policies(std::vector<Policy> policies) {
-  state_->spd.replace(std::move(policies));
-  state_->outbound.policies_changed();
-  state_->sending_changed();
+  set_policies(std::make_shared<PolicyTable>(std::move(policies)));
 }
 
 void Engine::set_policies(std::shared_ptr<const PolicyTable> table) {
   state_->spd.replace(std::move(table));
+  state_->outbound.policies_changed();
   state_->sending_changed();
 }
 

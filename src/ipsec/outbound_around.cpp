@@ -33,12 +33,7 @@ constexpr std::size_t kMaxInFront = 64;
 
 }  // namespace
 
-void OutboundPath::policies_changed() {
-  const std::vector<Policy>& policies = spd_.policies();
-  follow_fragments_ = sas_name_ports_ || std::any_of(policies.begin(), policies.end(), [](const Policy& policy) {
-                        return names_ports(policy.local) || names_ports(policy.remote);
-                      });
-}
+void OutboundPath::policies_changed() { follow_fragments_ = sas_name_ports_ || spd_.table().names_ports(); }
 
 void OutboundPath::installed(const SaPair& sa, Instant now) {
   aggfrag_.watch(sa);
@@ -54,12 +49,12 @@ void OutboundPath::process_fragment(const InnerPacket& packet, net::PacketInfo i
   const auto fields = fragment_fields(packet.bytes, info);
   if (!fields) return drops_.count(DropReason::inner_malformed);
   if (rewrites_transport_header(*fields)) return drops_.count(DropReason::fragment_overlap);
-  const auto go_on = [&] { route(packet, {info, FlowKey::of(info)}, now, since, sink); };
+  const auto go_on = [&] { route(packet, {info, key_of(info)}, now, since, sink); };
   // RFC 4301 7.1: where nothing asks for ports, fragments are packets like others.
   if (!follow_fragments_) return go_on();
   // RFC 4301 7.2: a rule for OPAQUE ports is there for just these, each by itself.
   if (info.is_later_fragment) {
-    const FlowVerdict blind = decide({info, FlowKey::of(info)});
+    const FlowVerdict blind = decide({info, key_of(info)});
     if (blind.rule != FlowVerdict::kNoRule && rule_is_for_opaque(spd_.policies()[blind.rule], info)) return go_on();
   }
   // RFC 4301 7.3, 7.4: the others follow the first of their packet.
@@ -121,7 +116,7 @@ void OutboundPath::route_unruled(const InnerPacket& packet, const net::PacketInf
   if (!is_icmp_error(info)) return drops_.count(DropReason::no_rule);
   const auto flow = quoted_flow(packet.bytes, info);
   if (!flow) return drops_.count(DropReason::icmp_error_unmatched);
-  const FlowVerdict verdict = decide({*flow, FlowKey::of(*flow)});
+  const FlowVerdict verdict = decide({*flow, key_of(*flow)});
   if (verdict.rule == FlowVerdict::kNoRule || verdict.sa == nullptr ||
       verdict.sa->params.treatment.icmp_errors == model::IcmpErrors::selectors) {
     return drops_.count(DropReason::icmp_error_unmatched);

@@ -63,11 +63,14 @@ std::optional<Instant> OutboundPath::next_deadline() const {
 // Stage 1: classify.
 OutboundPath::Classified OutboundPath::classify(const InnerPacket& packet) const {
   Classified classified{net::parse_packet(packet.bytes), {}};
-  if (classified.info) {
-    classified.key = FlowKey::of(*classified.info);
-    flows_.locate(classified.key);
-  }
+  if (classified.info) classified.key = key_of(*classified.info);
   return classified;
+}
+
+FlowKey OutboundPath::key_of(const net::PacketInfo& info) const {
+  FlowKey key = FlowKey::of(info);
+  flows_.locate(key);
+  return key;
 }
 
 // A part of stage 2: what the flow cache does not know will be looked up, so its memory is asked for as well.

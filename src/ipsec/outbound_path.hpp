@@ -64,6 +64,8 @@ class OutboundPath final : private AggfragFrames {
     FlowKey key;
   };
   [[nodiscard]] Classified classify(const InnerPacket& packet) const;
+  /// The flow cache's key, with its place worked out.
+  [[nodiscard]] FlowKey key_of(const net::PacketInfo& info) const;
   void look_ahead(std::size_t count) const;
   void process(const InnerPacket& packet, const Classified& classified, Instant now, Instant since, OutboundSink& sink);
   void route(const InnerPacket& packet, const Classified& classified, Instant now, Instant since, OutboundSink& sink);

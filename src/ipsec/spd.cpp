@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ipsec/sa_lengths.hpp"
 #include "net/headers.hpp"
 
 namespace culvert::ipsec {
@@ -122,7 +123,10 @@ std::optional<SaSelectors> selectors_for(const Policy& policy, const net::Packet
 
 PolicyTable::PolicyTable(std::vector<Policy> policies) : policies_(std::move(policies)) {
   verdicts_.reserve(policies_.size());
-  for (const Policy& policy : policies_) verdicts_.push_back({policy.connection, policy.action});
+  for (const Policy& policy : policies_) {
+    verdicts_.push_back({policy.connection, policy.action});
+    names_ports_ = names_ports_ || ipsec::names_ports(policy.local) || ipsec::names_ports(policy.remote);
+  }
   outbound_.table = inbound_.table = this;
   inbound_.inbound = true;
   build(outbound_);

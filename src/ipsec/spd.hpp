@@ -64,6 +64,8 @@ class PolicyTable {
   [[nodiscard]] Shape outbound_shape(net::Family family) const {
     return family == net::Family::v4 ? outbound_.v4.shape() : outbound_.v6.shape();
   }
+  /// True when a rule is for certain ports or ICMP types, so that fragments which show none need looking after.
+  [[nodiscard]] bool names_ports() const { return names_ports_; }
   /// Octets of all classifiers together.
   [[nodiscard]] std::size_t bytes() const;
 
@@ -86,6 +88,7 @@ class PolicyTable {
   std::vector<Verdict> verdicts_;
   Direction outbound_;
   Direction inbound_;
+  bool names_ports_ = false;
 };
 
 /// The whole list is replaced at once. No match means discard (RFC 4301 5.1, 5.2).
