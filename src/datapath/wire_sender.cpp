@@ -24,7 +24,9 @@ void WireSender::send(std::span<const ipsec::WireTrain> trains) {
     // The memory counts as used in any case: the next region must not begin inside a train of this call.
     const std::size_t end = static_cast<std::size_t>(train.bytes.data() + train.bytes.size() - slab_.data());
     constexpr std::size_t kLine = 64;
-    used_ = std::min((end + kLine - 1) / kLine * kLine, slab_.size());
+    // Trains need not come in the order of their places: an AGGFRAG payload stays open while others are framed behind
+    // it.
+    used_ = std::max(used_, std::min((end + kLine - 1) / kLine * kLine, slab_.size()));
     const Way way =
         train.with_ip_header
             ? Way{sockets_.for_whole(train.path.remote.address.family()), train.encapsulation, true}
