@@ -89,3 +89,4 @@ for _mode in ("tunnel", "transport", "beet"):
 for _mode in ("tunnel", "transport"):
     add(f"ah-{_mode}", f"AH in {_mode} mode: every transform and family, ESN on and off", lambda mode=_mode: ah(mode))
 add("windows", "replay windows from 32 to 4,096 packets, with and without ESN", windows)
+add("ipcomp", "IPComp in front of ESP, tunnel and transport mode", compressed)
