@@ -5,9 +5,13 @@
 #include <utility>
 
 #include <errno.h>
+#include <linux/netlink.h>
+#include <sys/socket.h>
 
 #include <fmt/format.h>
 #include <nftables/libnftables.h>
+
+#include "io/file_descriptor.hpp"
 
 namespace culvert::io {
 namespace {
@@ -67,8 +71,18 @@ std::string rule_text(const ClearPacketRule& rule) {
 
 }  // namespace
 
+namespace {
+
+/// libnftables ends the process where the kernel has no such socket.
+bool has_netfilter() {
+  const FileDescriptor socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER));
+  return socket.valid();
+}
+
+}  // namespace
+
 struct ClearPacketFilter::Context {
-  Context() : handle(nft_ctx_new(NFT_CTX_DEFAULT)) {
+  Context() : handle(has_netfilter() ? nft_ctx_new(NFT_CTX_DEFAULT) : nullptr) {
     if (handle == nullptr) return;
     nft_ctx_buffer_output(handle);
     nft_ctx_buffer_error(handle);

@@ -10,13 +10,13 @@ FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.di
 
 def keep(case, peer, version, made, absent=()):
     """`made`: rows that were tried; `absent`: (row, reason) of those that this peer has not."""
-    def line(row, result):
+    def line(row, result, absent):
         return {"protocol": row.protocol, "mode": row.mode, "inner": row.inner, "outer": row.outer, "esn": row.esn,
                 "encapsulation": row.encapsulation, "ipcomp": row.ipcomp, "window": row.window, "padded_icv": row.padded_icv,
                 "encryption": row.suite.encryption.word if row.suite.encryption else "",
-                "integrity": row.suite.integrity.word if row.suite.integrity else "", "result": result}
+                "integrity": row.suite.integrity.word if row.suite.integrity else "", "result": result, "absent": absent}
 
-    rows = [line(row, row.verdict) for row in made] + [line(row, reason) for row, reason in absent]
+    rows = [line(row, row.verdict, False) for row in made] + [line(row, reason, True) for row, reason in absent]
     os.makedirs(FOLDER, exist_ok=True)
     part = f"{FOLDER}/{case}.{os.getpid()}"
     with open(part, "w", encoding="utf-8") as f:
