@@ -57,6 +57,27 @@ def every_transform(setup):
     judge(setup, "scapy-every-transform", scapy, culvert, made, absent)
 
 
+# RFC 4302 A: router alert cannot change on the way, a recorded route does; NOPs in between. In IPv6: padding, an option that
+# may change on the way and one that may not, both to be skipped where unknown. A next header and a length begin these.
+OPTIONS = {4: ("94040000", "0107070400000000", "9404000001010101"),
+           6: ("0000010400000000", "00003e0400000000", "00001e0401020304")}
+
+
+@case("scapy-ah-options", "AH over IPv4 options and IPv6 extension headers, those that may change on the way and those that may not",
+      only=ONLY, seconds=90)
+def ah_options(setup):
+    made = rows.number(rows.rows(list(transforms.ah_suites())[:2], mode=["tunnel", "transport"]))
+    culvert, scapy, made, absent = start(setup, made)
+    for row in made:
+        for options in OPTIONS[row.inner]:
+            for hop_by_hop in (False, True) if row.inner == 6 else (False,):
+                flow = {"id": str(row.index), "from": row.inner_address("b"), "to": row.inner_address("a"), "ping": [56, 200],
+                        "options": options, "hop_by_hop": hop_by_hop}
+                answer = scapy.agent.ask("exchange", flows=[flow])[str(row.index)]
+                row.fail(f"from b with {'hop-by-hop ' if hop_by_hop else ''}options {options}", answer)
+    judge(setup, "scapy-ah-options", scapy, culvert, made, absent)
+
+
 def exact_rows():
     suites = [s for s in transforms.esp_suites() if s.word in ("aes256gcm16", "aes128ccm8", "aes128-sha256", "null-sha512", "aes128ctr-sha256")]
     return rows.number([*rows.rows(suites, mode=["tunnel", "transport", "beet"]), *rows.rows(list(transforms.ah_suites())[:3], mode=["tunnel", "transport"])])

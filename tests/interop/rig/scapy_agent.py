@@ -276,7 +276,8 @@ def op_install(rows):
 
 
 def op_exchange(flows, together=4):
-    """As rig/agent.py's, pings and UDP; "options": with IPv4 options or IPv6 extension headers in the inner packet."""
+    """As rig/agent.py's, pings and UDP; "options": with these IPv4 options, or as an IPv6
+    extension header ("hop_by_hop" or destination options), in hex, in the inner packet."""
     from concurrent.futures import ThreadPoolExecutor
     with ThreadPoolExecutor(together) as pool:
         return dict(zip([f["id"] for f in flows], pool.map(_flow, flows)))
@@ -299,10 +300,16 @@ def _ask(sa, flow, kind, size, n):
     if v6:
         header = IPv6(src=flow["from"], dst=flow["to"], hlim=64)
     else:
-        header = IP(src=flow["from"], dst=flow["to"], ttl=64, id=(n * 257 + size) & 0xffff, options=bytes.fromhex(flow.get("options", "")))
+        header = IP(src=flow["from"], dst=flow["to"], ttl=64, id=(n * 257 + size) & 0xffff)
+        if options := bytes.fromhex(flow.get("options", "")):
+            whole = bytearray(bytes(header) + options)  # parsed again, so that Scapy knows each of them
+            whole[0], whole[2:4] = 0x45 + len(options) // 4, len(whole).to_bytes(2, "big")
+            header = IP(bytes(whole))
+            del header.len, header.chksum, header.proto
     if v6 and flow.get("options"):
-        header = header / IPv6ExtHdrHopByHop(bytes.fromhex(flow["options"])) if flow.get("hop_by_hop") else \
-            header / IPv6ExtHdrDestOpt(bytes.fromhex(flow["options"]))
+        extension = (IPv6ExtHdrHopByHop if flow.get("hop_by_hop") else IPv6ExtHdrDestOpt)(bytes.fromhex(flow["options"]))
+        extension.nh = socket.IPPROTO_UDP if kind == "udp" else socket.IPPROTO_ICMPV6
+        header = header / extension
     body, number = agent.PATTERN[:size], sa.row["index"] & 0xffff
     if kind == "udp":
         packet, key = header / UDP(sport=20000 + n, dport=agent.ECHO_PORT) / Raw(body), (flow["to"], "udp", 20000 + n, agent.ECHO_PORT)
