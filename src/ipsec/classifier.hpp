@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/large_memory.hpp"
 #include "ipsec/selector_box.hpp"
 #include "net/packet.hpp"
 
@@ -137,8 +138,8 @@ class Classifier {
   void search_tables(const Node& node, Query& query) const;
   void search_list(std::size_t first, std::size_t count, Query& query) const;
 
-  std::vector<Rule> rules_;
-  std::vector<Slot> slots_;
+  std::vector<Rule, LargeAllocator<Rule>> rules_;
+  std::vector<Slot, LargeAllocator<Slot>> slots_;
   std::vector<Table> tables_;
   std::vector<Node> nodes_;
   Ref root_ = kEmpty;

@@ -108,6 +108,44 @@ TEST(Engine, FirstPacketsWaitForTheSa) {
   EXPECT_EQ(all_drops(pair.alice), 0U);
 }
 
+// RFC 4301 4.4.1.2: the SA of a rule that takes selectors from the packet is for that packet's flow alone; another flow
+// of the same rule asks for its own, whatever the flow cache knows.
+TEST(Engine, PopulatedSelectorsMakeAnSaForEachFlow) {
+  TwoEngines kit;
+  Policy rule{TwoEngines::kPolicy, PolicyAction::protect, kit.alice_side, kit.bob_side, TwoEngines::kConnection};
+  rule.populate = {.remote_address = true, .remote_port = true};
+  kit.alice.set_policies({rule});
+  kit.bob.set_policies({{TwoEngines::kPolicy, PolicyAction::protect, kit.bob_side, kit.alice_side, {}}});
+  Flow second = kit.v4;
+  second.destination = address("10.2.0.2");
+  const Bytes packets[] = {udp_packet(kit.v4, as_bytes("first")), udp_packet(second, as_bytes("second"))};
+  const model::TrafficSelectors wanted[] = {{selector("10.2.0.1[udp/2000]")}, {selector("10.2.0.2[udp/2000]")}};
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_TRUE(kit.alice_sends({packets[i]}).trains.empty()) << "the other flow's SA must not carry it";
+    const auto asked = only<Acquire>(kit.events(kit.alice));
+    ASSERT_EQ(asked.size(), 1U) << i;
+    EXPECT_EQ(asked[0].remote, wanted[i]);
+    EXPECT_TRUE(model::is_subset(asked[0].local, kit.alice_side));
+    for (const model::TrafficSelector& local : asked[0].local) EXPECT_EQ(local.protocol, 17);
+    auto [a, b] = kit.make_pair(i + 1, {});
+    a.local = b.remote = asked[0].local;
+    a.remote = b.local = asked[0].remote;
+    ASSERT_TRUE(kit.alice.install(std::move(a), kit.now).has_value());
+    ASSERT_TRUE(kit.bob.install(std::move(b), kit.now).has_value());
+    EXPECT_EQ(kit.alice_sends({packets[i]}).packets().size(), 2U) << "the one that waited and this one";
+  }
+  // Each goes over its own pair, and another port of a host that has one asks again.
+  for (std::uint64_t id = 1; id <= 2; ++id) {
+    EXPECT_EQ(kit.alice.counters(model::ChildSaId{id})->outbound_packets, 2U);
+  }
+  const auto both = kit.alice_sends({packets[0], packets[1]}).packets();
+  ASSERT_EQ(both.size(), 2U);
+  EXPECT_NE(load_be32(both[0].data()), load_be32(both[1].data()));
+  second.destination_port = 2001;
+  EXPECT_TRUE(kit.alice_sends({udp_packet(second, {})}).trains.empty());
+  EXPECT_EQ(only<Acquire>(kit.events(kit.alice)).size(), 1U);
+}
+
 TEST(Engine, WaitingPacketsLeaveBeforeLaterOnes) {
   TwoEngines pair;
   pair.set_policies();

@@ -7,13 +7,12 @@
 
 #include <array>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <optional>
 
 #include "base/bytes.hpp"
-#include "base/check.hpp"
+#include "base/large_memory.hpp"
 #include "base/random.hpp"
 #include "ipsec/data_plane.hpp"
 #include "net/packet.hpp"
@@ -146,15 +145,9 @@ class FlowCache {
    public:
     Table() = default;
     explicit Table(std::size_t size)
-        // Large blocks of calloc are fresh zero pages that cost nothing until they are written.
-        : memory_(std::calloc(size + kWays, sizeof(Entry))),  // NOLINT(cppcoreguidelines-no-malloc)
-          mask_(size - 1) {
-      CHECK(memory_ != nullptr);
-      void* start = memory_.get();
-      std::size_t space = (size + kWays) * sizeof(Entry);
-      entries_ = static_cast<Entry*>(std::align(kWays * sizeof(Entry), size * sizeof(Entry), start, space));
-      CHECK(entries_ != nullptr);
-    }
+        : memory_(allocate_zeroed(size * sizeof(Entry), kWays * sizeof(Entry)), Free{size * sizeof(Entry)}),
+          entries_(static_cast<Entry*>(memory_.get())),
+          mask_(size - 1) {}
     void clear() { std::memset(static_cast<void*>(entries_), 0, (mask_ + 1) * sizeof(Entry)); }
     void prefetch(std::size_t hash) const { __builtin_prefetch(entries_ + (hash & mask_)); }
     [[nodiscard]] bool peek(const FlowKey& key, std::uint32_t generation) const {
@@ -188,7 +181,8 @@ class FlowCache {
 
    private:
     struct Free {
-      void operator()(void* memory) const { std::free(memory); }  // NOLINT(cppcoreguidelines-no-malloc): calloc below
+      std::size_t size;
+      void operator()(void* memory) const { free_zeroed(memory, size); }
     };
     std::unique_ptr<void, Free> memory_;
     Entry* entries_ = nullptr;

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/large_memory.hpp"
 #include "ipsec/sa.hpp"
 #include "ipsec/sa_index.hpp"
 #include "ipsec/spi_allocator.hpp"
@@ -60,7 +61,7 @@ class Sad {
   void destroy(model::ChildSaId child);
 
   SpiLayout layout_;
-  std::vector<Slot> by_slot_;
+  std::vector<Slot, LargeAllocator<Slot>> by_slot_;
   std::unordered_map<std::uint32_t, SaPair*> beside_;  // by SPI: those whose slot was not to be had
   std::unordered_map<model::ChildSaId, std::unique_ptr<SaPair>> pairs_;
   std::unordered_map<model::ConnectionId, SaIndex> by_connection_;

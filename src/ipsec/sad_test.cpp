@@ -1,5 +1,6 @@
 #include "ipsec/sad.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "ipsec/engine_test_kit.hpp"
@@ -71,6 +72,79 @@ TEST_F(Parts, OutboundIsTheNewestThatMayCarryThePacket) {
   EXPECT_EQ(sad_.find_outbound(TwoEngines::kConnection, udp), &all);
   sad_.retire(model::ChildSaId{1}, kit_.now + 1s);
   EXPECT_EQ(sad_.find_outbound(TwoEngines::kConnection, udp), nullptr);
+}
+
+// Thousands of pairs of one connection, among them wide, narrow, overlapping, held and retired ones: the index answers
+// what a walk from the newest to the oldest would, also while pairs go.
+TEST_F(Parts, OutboundAgreesWithAWalkOverThousandsOfPairs) {
+  const auto below = [this](std::uint64_t bound) { return static_cast<unsigned>(kit_.random.below(bound)); };
+  const auto random_selector = [&]() -> std::string {
+    static constexpr const char* kProtocols[] = {"", "", "[udp]", "[tcp]", "[udp/2000]", "[udp/1990-2010]", "[tcp/80]"};
+    const char* const protocol = kProtocols[below(std::size(kProtocols))];
+    switch (below(6)) {
+      case 0: return fmt::format("10.2.{}.0/24{}", below(8), protocol);
+      case 1: return fmt::format("10.2.{}.{}-10.2.{}.{}{}", below(4), below(200), 4 + below(4), below(200), protocol);
+      case 2: return fmt::format("2001:db8:2:{:x}::/64{}", below(8), protocol);
+      case 3: return fmt::format("2001:db8:2:{:x}::{:x}{}", below(8), below(8), protocol);
+      default: return fmt::format("10.2.{}.{}{}", below(8), below(256), protocol);
+    }
+  };
+  std::vector<SaPair*> oldest_first;
+  const auto walk = [&](const net::PacketInfo& packet) -> SaPair* {
+    SaPair* held = nullptr;
+    for (auto at = oldest_first.rbegin(); at != oldest_first.rend(); ++at) {
+      SaPair& pair = **at;
+      if (!pair.sends() || !selectors_match(pair.params.local, pair.params.remote, packet)) continue;
+      if (!pair.held) return &pair;
+      if (held == nullptr) held = &pair;
+    }
+    return held;
+  };
+  int found = 0;
+  int held = 0;
+  const auto compare = [&](int packets) {
+    for (int i = 0; i < packets; ++i) {
+      Flow flow = below(4) == 0 ? kit_.v6 : kit_.v4;
+      flow.destination = flow.destination.is_v4() ? address(fmt::format("10.2.{}.{}", below(8), below(256)))
+                                                  : address(fmt::format("2001:db8:2:{:x}::{:x}", below(8), below(9)));
+      flow.destination_port = static_cast<std::uint16_t>(below(2) == 0 ? 80 : 1985 + below(30));
+      const net::PacketInfo packet = info(below(2) == 0 ? udp_packet(flow, {}) : tcp_packet(flow, 1, 0x10, {}));
+      SaPair* const expected = walk(packet);
+      ASSERT_EQ(sad_.find_outbound(TwoEngines::kConnection, packet), expected);
+      found += expected != nullptr ? 1 : 0;
+      held += expected != nullptr && expected->held ? 1 : 0;
+    }
+  };
+  constexpr std::uint64_t kPairs = 2500;
+  for (std::uint64_t id = 1; id <= kPairs; ++id) {
+    model::TrafficSelectors remote;
+    for (unsigned i = below(3) + 1; i > 0; --i) remote.push_back(selector(random_selector()));
+    if (id % 700 == 0) {
+      for (unsigned i = 0; i < 40; ++i) remote.push_back(selector(random_selector()));  // too many for the tables
+    }
+    SaPair& pair = install(id, {}, remote);
+    pair.held = below(10) == 0;
+    oldest_first.push_back(&pair);
+    if (id <= 12 || id % 250 == 0) {
+      ASSERT_NO_FATAL_FAILURE(compare(200));
+    }
+  }
+  // Away they go, in any order: at once for sending, later for good.
+  std::vector<model::Spi> released;
+  while (oldest_first.size() > 2) {
+    const auto goes = oldest_first.begin() + below(oldest_first.size());
+    sad_.retire((*goes)->params.id, kit_.now);
+    if (oldest_first.size() % 300 == 0) {
+      ASSERT_NO_FATAL_FAILURE(compare(100));
+    }
+    oldest_first.erase(goes);
+    if (oldest_first.size() % 2 == 0) sad_.expire(kit_.now, released);
+    if (oldest_first.size() % 300 == 0 || oldest_first.size() < 12) {
+      ASSERT_NO_FATAL_FAILURE(compare(100));
+    }
+  }
+  EXPECT_GT(found, 2000);
+  EXPECT_GT(held, 10);
 }
 
 TEST_F(Parts, RetiredPairsEndInOrderAndGiveTheirSpisBack) {

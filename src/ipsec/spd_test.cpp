@@ -143,6 +143,36 @@ TEST(Spd, NewSelectorsComeFromTheRuleOrThePacket) {
 }
 
 // RFC 4301 4.4.1.2: PFP for a value that is not available: discard the packet. A protocol that has no ports lacks none.
+// What IKE's narrowing leaves of two rules carries just the packets that match both, in the direction that they go:
+// also for ICMP and the Mobility Header, whose one field only the sender's selector counts for.
+TEST(Spd, NarrowingAgreesWithTheRulesAboutTypes) {
+  static constexpr const char* kFields[] = {
+      "", "[icmp]", "[icmp/8]", "[icmp/0-8]", "[icmp/3.1-3.9]", "[icmp/opaque]", "[135]", "[135/5]", "[135/opaque]"};
+  std::vector<std::uint8_t> types{0, 3, 5, 8};
+  int carried = 0;
+  for (const char* const ours : kFields) {
+    for (const char* const theirs : kFields) {
+      for (const char* const remote : {"", "[icmp/opaque]", "[icmp/3]", "[135/5]"}) {
+        const model::TrafficSelectors local_a{selector(std::string("10.1.0.0/16") + ours)};
+        const model::TrafficSelectors local_b{selector(std::string("10.1.0.0/24") + theirs)};
+        const model::TrafficSelectors far{selector(std::string("10.2.0.0/16") + remote)};
+        const model::TrafficSelectors local = model::narrow(local_a, local_b);
+        const model::TrafficSelectors other = model::narrow(far, far);
+        for (const std::uint8_t protocol : {std::uint8_t{1}, std::uint8_t{135}}) {
+          for (const std::uint8_t type : types) {
+            const net::PacketInfo packet = with_type(protocol, type, protocol == 1 && type == 3 ? 4 : 0);
+            const bool both = selectors_match(local_a, far, packet) && selectors_match(local_b, far, packet);
+            EXPECT_EQ(selectors_match(local, other, packet), both)
+                << ours << " " << theirs << " " << remote << " " << int{protocol} << "/" << int{type};
+            carried += both ? 1 : 0;
+          }
+        }
+      }
+    }
+  }
+  EXPECT_GT(carried, 50);
+}
+
 TEST(Spd, WhatAPacketDoesNotShowCannotBeTakenFromIt) {
   Policy policy = rule(1, PolicyAction::protect, {selector("10.1.0.0/16")}, {selector("10.2.0.0/16")});
   Bytes fragment = udp_packet({address("10.1.0.1"), address("10.2.0.1"), 5, 80}, Bytes(8));

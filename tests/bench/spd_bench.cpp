@@ -8,6 +8,8 @@
 //   mixed   40 % sites, 30 % hosts, 20 % ports; the rest wildcards that overlap all of them: wide prefixes, ports of
 //   any
 //           host; a rule for everything at the end. One packet in ten reaches no special rule.
+#include <cstdio>
+#include <cstdlib>
 #include <map>
 #include <memory>
 #include <string>
@@ -335,10 +337,30 @@ class Ratios final : public benchmark::ConsoleReporter {
     for (const Run& run : runs) {
       const auto items = run.counters.find("items_per_second");
       if (items == run.counters.end()) continue;
-      const std::string name = run.benchmark_name();
+      if (run.run_type == Run::RT_Aggregate && run.aggregate_name != "median") continue;
+      const std::string name = run.run_name.str();
       const std::size_t slash = name.rfind('/');
+      // With repetitions the median comes last, and stays.
       times_[name.substr(0, slash)][std::stoull(name.substr(slash + 1))] = 1e9 / items->second.value;
     }
+  }
+
+  // The table as JSON, to be kept beside a commit; false when the file cannot be written.
+  [[nodiscard]] bool write(const std::string& path) const {
+    std::string rows;
+    for (const auto& [name, by_size] : times_) {
+      std::string costs;
+      for (const auto& [size, cost] : by_size)
+        costs += fmt::format(R"({}"{}": {:.1f})", costs.empty() ? "" : ", ", size, cost);
+      const double ratio = by_size.rbegin()->second / by_size.begin()->second;
+      rows +=
+          fmt::format("{}    {{\"name\": \"{}\", \"ns_per_packet\": {{{}}}, \"ratio\": {:.2f}, \"verdict\": \"{}\"}}",
+                      rows.empty() ? "" : ",\n", name, costs, ratio, verdict(name, by_size.rbegin()->second, ratio));
+    }
+    std::FILE* const file = std::fopen(path.c_str(), "w");
+    if (file == nullptr) return false;
+    fmt::print(file, "{{\n  \"benchmark\": \"spd_bench\",\n  \"rows\": [\n{}\n  ]\n}}\n", rows);
+    return std::fclose(file) == 0;
   }
 
   void print() const {
@@ -396,5 +418,11 @@ int main(int argc, char** argv) {
   Ratios ratios;
   benchmark::RunSpecifiedBenchmarks(&ratios);
   ratios.print();
+  // Where the ratios shall be kept, as JSON.
+  const char* const kept = std::getenv("CULVERT_BENCH_RATIOS");  // NOLINT(concurrency-mt-unsafe): one thread
+  if (kept != nullptr && !ratios.write(kept)) {
+    fmt::print(stderr, "spd_bench: cannot write {}\n", kept);
+    return 1;
+  }
   return 0;
 }
