@@ -21,6 +21,21 @@ struct GivenClock {
 /// A point on a monotonic time line with an arbitrary origin, in nanoseconds.
 using Instant = std::chrono::time_point<GivenClock, Duration>;
 
+/// An instant that may be absent, in no more room than an instant; for objects of which there are very many. The
+/// earliest instant of the time line stands for none.
+class OptionalInstant {
+ public:
+  constexpr OptionalInstant() = default;
+  constexpr OptionalInstant(Instant at) : at_(at) {}
+  [[nodiscard]] constexpr explicit operator bool() const { return at_ != Instant::min(); }
+  [[nodiscard]] constexpr Instant operator*() const { return at_; }
+  constexpr operator std::optional<Instant>() const { return *this ? std::optional(at_) : std::nullopt; }
+  constexpr void reset() { at_ = Instant::min(); }
+
+ private:
+  Instant at_ = Instant::min();
+};
+
 /// The earlier of two optional instants; an absent one never comes.
 [[nodiscard]] constexpr std::optional<Instant> earliest(std::optional<Instant> a, std::optional<Instant> b) {
   if (!a) return b;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <compare>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -58,7 +59,7 @@ struct PacketSuite {
   CipherId cipher = CipherId::aes_gcm_16;
   unsigned key_bits = 128;  // of the cipher without salt; 256 for ChaCha20, 192 for 3DES, 64 for DES, 0 for NULL
   IntegrityId integrity = IntegrityId::none;
-  friend bool operator==(const PacketSuite&, const PacketSuite&) = default;
+  friend auto operator<=>(const PacketSuite&, const PacketSuite&) = default;
 
   /// A combined mode: cipher and integrity are one algorithm, and the additional data is never text.
   [[nodiscard]] bool is_aead() const;

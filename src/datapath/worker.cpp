@@ -59,6 +59,7 @@ void Worker::run() {
     }
     sender_.flush();
     tell_too_long();
+    give_back_spis();
     tell_control();
   }
 }
@@ -101,6 +102,10 @@ void Worker::run_commands() {
                command);
   }
   engine_.handle_time(now_, sender_);
+}
+
+// Of pairs that are gone, whether a command or the end of their lingering took them.
+void Worker::give_back_spis() {
   for (model::Spi spi : engine_.take_released_spis()) {
     // As many places as there are SPIs: it cannot be full.
     (void)shared_.released.push(std::move(spi));

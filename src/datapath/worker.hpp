@@ -36,6 +36,7 @@ class Worker {
   [[nodiscard]] std::optional<Duration> time_to_wait() const;
   void dispatch(const io::Poller::Ready& source);
   void run_commands();
+  void give_back_spis();
   void carry_out(InstallCommand& command);
   void answer(const AskCommand& command);
   /// The interface's own refusals are errors of the unprotected side too, and trustworthy ones.

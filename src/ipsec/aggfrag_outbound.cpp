@@ -23,7 +23,7 @@ std::size_t aggfrag_packet_size(const SaPair& sa) {
 
 std::size_t aggfrag_capacity(const SaPair& sa) {
   const std::size_t size = aggfrag_packet_size(sa);
-  const model::ChildSaParams& params = sa.params;
+  const SaParams& params = sa.params;
   const EspLayout& layout = sa.outbound.layout;
   const std::size_t around = net::ip_header_size(params.path.local.address.family()) +
                              (params.encapsulation == model::Encapsulation::udp ? net::kUdpHeaderSize : 0) +
@@ -153,7 +153,7 @@ void AggfragOutbound::watch(const SaPair& sa) {
 bool AggfragOutbound::superseded(const SaPair& sa) const {
   return std::ranges::any_of(watched_, [&](model::ChildSaId id) {
     const SaPair* const other = sad_.find(id);
-    return other != nullptr && other->params.replaces == sa.params.id && other->sends() && !other->held;
+    return other != nullptr && other->aggfrag->replaces == sa.params.id && other->sends() && !other->held;
   });
 }
 

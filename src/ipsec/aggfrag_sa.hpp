@@ -9,6 +9,7 @@
 #include "ipsec/aggfrag_congestion.hpp"
 #include "ipsec/aggfrag_packer.hpp"
 #include "ipsec/aggfrag_receiver.hpp"
+#include "model/ids.hpp"
 #include "model/packet_treatment.hpp"
 
 namespace culvert::ipsec {
@@ -19,6 +20,7 @@ struct AggfragSa {
   explicit AggfragSa(const model::Aggfrag& aggfrag);
 
   const model::Aggfrag settings;
+  std::optional<model::ChildSaId> replaces;  // the pair whose traffic this one takes over
 
   // Outbound.
   AggfragPacker packer;

@@ -22,6 +22,7 @@ constexpr std::size_t kEventCapacity = 1024;
 struct Engine::State {
   State(const Options& engine_options, RandomSource& random)
       : options(engine_options),
+        shared(options.backend, options.expanded_keys),
         sad(options.spi_layout),
         events(kEventCapacity),
         outbound(options, spd, sad, events, drops, random),
@@ -38,7 +39,8 @@ struct Engine::State {
     events.push(PathMtuChanged{pair.params.id, pair.path_mtu.value(), inner_mtu_of(pair)});
   }
   [[nodiscard]] std::uint16_t inner_mtu_of(const SaPair& pair) const {
-    const net::Family family = pair.params.local.empty() ? net::Family::v4 : pair.params.local[0].addresses.family();
+    const net::Family family =
+        pair.params.local.empty() ? net::Family::v4 : pair.params.local.front().addresses.family();
     return static_cast<std::uint16_t>(inner_mtu(pair, family, options.max_train_bytes));
   }
   // RFC 4301 8.2.2: what an error has lowered rises again.
@@ -50,6 +52,7 @@ struct Engine::State {
   }
 
   const Options options;
+  SaShared shared;
   Spd spd;
   Sad sad;
   EventQueue events;
@@ -88,7 +91,7 @@ std::optional<Instant> Engine::next_deadline() const {
 
 Result<void, DataPlaneError> Engine::install(model::ChildSaParams params, Instant now) {
   state_->sad.expire(now, state_->released);
-  auto pair = SaPair::make(std::move(params), state_->options.backend);
+  auto pair = SaPair::make(params, state_->shared);
   if (!pair) return err(pair.error());
   SaPair& made = **pair;
   auto installed = state_->sad.install(std::move(*pair));
@@ -192,7 +195,9 @@ std::optional<DataPlaneEvent> Engine::poll_event() {
 
 std::string Engine::backend(model::ChildSaId child) const {
   const SaPair* const pair = state_->sad.find(child);
-  return pair == nullptr ? std::string{} : pair->outbound.cipher->backend();
+  const std::string* const library =
+      pair == nullptr ? nullptr : state_->shared.suites.library(pair->params.profile->suite);
+  return library == nullptr ? std::string{} : *library;
 }
 
 std::vector<model::Spi> Engine::take_released_spis() { return std::exchange(state_->released, {}); }

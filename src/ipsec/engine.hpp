@@ -41,6 +41,8 @@ struct EngineOptions {
   /// Flows of each family that the flow cache has room for: 32 octets each (IPv6 64), taken as flows come. Twice the
   /// flows expected is enough, see FlowCache.
   std::size_t flow_cache_entries = 65536;
+  /// How many SAs, each direction for itself, can have their expanded keys in memory; see cipher_pool.hpp.
+  std::size_t expanded_keys = 16'384;
   /// Packets that wait for an SA (RFC 4301 5.1: Acquire): per rule, and for all rules together.
   std::size_t acquire_packets = 64;
   std::size_t acquire_bytes = 512 * 1024;

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 
 #include "base/time.hpp"
 
@@ -34,7 +33,7 @@ class EsnResync {
 
  private:
   std::uint32_t failures_ = 0;
-  std::optional<Instant> last_;
+  OptionalInstant last_;
 };
 
 }  // namespace culvert::ipsec

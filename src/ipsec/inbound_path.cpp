@@ -18,7 +18,7 @@ constexpr std::size_t kNonEspMarkerSize = 4;
 constexpr Duration kEventInterval = std::chrono::seconds(1);
 
 // True at most once per interval.
-bool due(std::optional<Instant>& last, Instant now) {
+bool due(OptionalInstant& last, Instant now) {
   if (last && now - *last < kEventInterval) return false;
   last = now;
   return true;
@@ -163,6 +163,10 @@ void InboundPath::open_batch(Instant now) {
   batch_.open();
   for (std::size_t i = 0; i < batch_.size(); ++i) {
     const Item& item = items_[i];
+    if (batch_.keyless(i)) {
+      drops_.count(DropReason::open_impossible);
+      continue;
+    }
     if (!batch_.ok(i)) {
       ++item.sa->inbound.integrity_drops;
       drops_.count(DropReason::bad_icv);

@@ -18,6 +18,8 @@ void InboundPath::keep_for_trial(const InboundSa& in, ByteView packet) {
 void InboundPath::resynchronise(std::size_t index) {
   const Item& item = items_[index];
   InboundSa& in = item.sa->inbound;
+  crypto::PacketCipher* const cipher = in.cipher.get();
+  if (cipher == nullptr) return;
   const auto low = static_cast<std::uint32_t>(item.sequence);
   std::uint64_t high = item.sequence >> 32;
   for (std::uint32_t i = 0; i < EsnResync::kTries && high < 0xffff'ffffU; ++i) {
@@ -34,7 +36,7 @@ void InboundPath::resynchronise(std::size_t index) {
       const std::size_t text = copy.size() - in.layout.head() - in.layout.icv;
       job = make_esp_job(in.layout, copy.data(), text, sequence, scratch);
     }
-    in.cipher->open({&job, 1});
+    cipher->open({&job, 1});
     if (!job.ok) continue;
     // RFC 4303 A3.2: the window goes on from this packet, which itself is given up.
     (void)in.window.update(sequence);

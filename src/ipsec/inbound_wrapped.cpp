@@ -108,7 +108,7 @@ void InboundPath::enqueue_ah(const WireInput& input, MutableByteView packet, con
 // Stage 6 in transport mode: the packet's own headers, closed over the payload.
 auto InboundPath::unwrap_transport(const Item& item, MutableByteView payload, std::uint8_t next_header)
     -> Result<Decapsulated, DropReason> {
-  const model::ChildSaParams& params = item.sa->params;
+  const SaParams& params = item.sa->params;
   const bool in_udp = item.nested == nullptr && item.input->encapsulation == model::Encapsulation::udp;
   const net::Path& path = item.input->path;
   const ByteView headers = item.headers();
@@ -140,9 +140,9 @@ auto InboundPath::unwrap_transport(const Item& item, MutableByteView payload, st
   const auto info = net::parse_packet(piece.bytes);
   if (!info) return err(DropReason::decapsulated_malformed);
   // RFC 3948 3.1.2: the checksum was made with the addresses in front of the NATs.
-  if (params.original_local || params.original_remote) {
-    move_transport_checksum(piece.bytes, *info, params.original_remote.value_or(info->source),
-                            params.original_local.value_or(info->destination));
+  if (const OriginalAddresses* const original = params.original.get(); original != nullptr) {
+    move_transport_checksum(piece.bytes, *info, original->remote.value_or(info->source),
+                            original->local.value_or(info->destination));
   }
   if (const auto mismatch = match(item, piece.bytes, *info)) return err(*mismatch);
   return Decapsulated{piece.bytes, *info, piece.chunk};
@@ -168,9 +168,9 @@ auto InboundPath::nest(const Item& item, ByteView headers, MutableByteView paylo
 // Stage 6 in BEET mode: a header with the inner addresses, which stand in no packet, and the fields of the outer one.
 auto InboundPath::unwrap_beet(const Item& item, MutableByteView payload, std::uint8_t next_header)
     -> Result<Decapsulated, DropReason> {
-  const model::ChildSaParams& params = item.sa->params;
-  const net::IpAddress& source = params.remote[0].addresses.first;
-  const net::IpAddress& destination = params.local[0].addresses.first;
+  const SaParams& params = item.sa->params;
+  const net::IpAddress source = params.remote.front().addresses.first;
+  const net::IpAddress destination = params.local.front().addresses.first;
   const auto beet = read_beet(payload, next_header, source.family());
   if (!beet) return err(beet.error());
   net::IpHeader header{.source = source,

@@ -1,10 +1,12 @@
 // JobBatch: the crypto work of up to 128 packets of any SAs in order of arrival, run gathered by SA.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "crypto/packet_cipher.hpp"
 #include "ipsec/esp_job.hpp"
@@ -21,6 +23,11 @@ class JobBatch {
   [[nodiscard]] bool full() const { return size_ == kCapacity; }
   [[nodiscard]] const crypto::PacketJob& job(std::size_t index) const { return job_[index]; }
   [[nodiscard]] bool ok(std::size_t index) const { return job_[index].ok; }
+  /// After `seal` or `open`: the packet is as it was, because no cipher could be made for its SA. It is not `ok`.
+  [[nodiscard]] bool keyless(std::size_t index) const {
+    return any_keyless() && std::ranges::find(keyless_, sa_[index]) != keyless_.end();
+  }
+  [[nodiscard]] bool any_keyless() const { return !keyless_.empty(); }
 
   /// Adds the packet at `packet`; the batch must not be full.
   void add(Sa& sa, std::uint8_t* packet, std::size_t text_length, std::uint64_t sequence) {
@@ -44,14 +51,23 @@ class JobBatch {
   void clear() {
     size_ = 0;
     mixed_ = false;
+    keyless_.clear();
   }
 
  private:
+  // The jobs of one SA. Its cipher is asked for only now: the next one's may take its place.
+  template <typename Operation>
+  void run_one(Sa& sa, std::span<crypto::PacketJob> jobs, Operation operation) {
+    if (crypto::PacketCipher* const cipher = sa.cipher.get(); cipher != nullptr) return operation(*cipher, jobs);
+    for (crypto::PacketJob& job : jobs) job.ok = false;
+    keyless_.push_back(&sa);
+  }
+
   template <typename Operation>
   void run(Operation operation) {
     if (size_ == 0) return;
     if (!mixed_) {
-      operation(*sa_[0]->cipher, {job_.data(), size_});
+      run_one(*sa_[0], {job_.data(), size_}, operation);
       return;
     }
     // A counting sort by SA; the cursors are zero between batches.
@@ -70,7 +86,7 @@ class JobBatch {
     }
     for (std::size_t d = 0; d < distinct; ++d) {
       auto& cursor = distinct_[d]->cursor;
-      operation(*distinct_[d]->cipher, {gathered_.data() + cursor.next - cursor.count, cursor.count});
+      run_one(*distinct_[d], {gathered_.data() + cursor.next - cursor.count, cursor.count}, operation);
       cursor = {};
     }
     for (std::size_t i = 0; i < size_; ++i) job_[i].ok = gathered_[place_[i]].ok;
@@ -84,6 +100,7 @@ class JobBatch {
   std::array<Sa*, kCapacity> distinct_{};
   std::array<std::uint16_t, kCapacity> place_{};
   std::array<EspScratch, kCapacity> scratch_{};
+  std::vector<const Sa*> keyless_;
 };
 
 }  // namespace culvert::ipsec

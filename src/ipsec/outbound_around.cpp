@@ -270,6 +270,10 @@ void OutboundPath::cut_outer_packets() {
       all.push_back(trains_[i]);
       continue;
     }
+    if (trains_[i].bytes.empty()) {  // withdrawn
+      ++cut;
+      continue;
+    }
     const auto info = net::parse_packet(trains_[i].bytes);
     const auto cutter =
         info ? FragmentCutter::make(trains_[i].bytes, *info, cut->longest, random_.u32()) : std::nullopt;

@@ -37,7 +37,10 @@ void OutboundPath::run(std::span<const InnerPacket> packets, Instant now, Outbou
   while (!packets.empty()) {
     const auto some = packets.first(std::min(packets.size(), kLookahead));
     for (std::size_t i = 0; i < some.size(); ++i) ahead_[i] = classify(some[i]);
-    look_ahead(some.size());
+    if (missed_) {
+      missed_ = false;
+      look_ahead(some.size());
+    }
     for (std::size_t i = 0; i < some.size(); ++i) process(some[i], ahead_[i], now, now, sink);
     packets = packets.subspan(some.size());
   }
@@ -73,7 +76,8 @@ FlowKey OutboundPath::key_of(const net::PacketInfo& info) const {
   return key;
 }
 
-// A part of stage 2: what the flow cache does not know will be looked up, so its memory is asked for as well.
+// A part of stage 2: what the flow cache does not know will be looked up, so its memory is asked for as well. Where the
+// packets before were all of known flows, these most likely are, too, and looking would cost more than it brings.
 void OutboundPath::look_ahead(std::size_t count) const {
   for (std::size_t i = 0; i < count; ++i) {
     const Classified& one = ahead_[i];
@@ -111,6 +115,7 @@ void OutboundPath::route(const InnerPacket& packet, const Classified& classified
 // Stage 2: decide.
 FlowVerdict OutboundPath::decide(const Classified& classified) {
   if (const auto known = flows_.find(classified.key)) return *known;
+  missed_ = true;
   FlowVerdict verdict;
   if (const std::uint32_t rule = spd_.table().find_outbound(*classified.info); rule != PolicyTable::kNone) {
     const PolicyTable::Verdict& says = spd_.table().verdict(rule);
@@ -358,11 +363,28 @@ void OutboundPath::add_to_train(const SaPair& sa, const OuterFields& outer, std:
   train_open_ = true;
 }
 
+// Packets without a cipher are plaintext and must not leave. A train is of one SA, so it goes as a whole.
+void OutboundPath::withdraw_keyless() {
+  for (std::size_t i = 0; i < batch_.size(); ++i) {
+    if (!batch_.keyless(i)) continue;
+    drops_.count(DropReason::seal_impossible);
+    const std::uint8_t* const within = batch_.job(i).icv;
+    for (WireTrain& train : trains_) {
+      if (!train.bytes.empty() && within >= train.bytes.data() && within < train.bytes.data() + train.bytes.size())
+        train.bytes = {};
+    }
+  }
+  // The cuts know their trains by number.
+  if (!cuts_.empty()) cut_outer_packets();
+  std::erase_if(trains_, [](const WireTrain& train) { return train.bytes.empty(); });
+}
+
 // Stages 6 and 7.
 void OutboundPath::flush(OutboundSink& sink) {
   if (aggfrag_.open() != 0) aggfrag_.close_all();
   if (batch_.size() == 0) return;
   batch_.seal();
+  if (batch_.any_keyless()) withdraw_keyless();
   if (!cuts_.empty()) cut_outer_packets();
   sink.send(trains_);
   batch_.clear();

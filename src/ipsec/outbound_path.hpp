@@ -125,6 +125,7 @@ class OutboundPath final : private AggfragFrames {
   };
   [[nodiscard]] static std::size_t room_for_cut(const SaPair& sa, std::size_t length);
   void cut_outer_packets();
+  void withdraw_keyless();
   void flush(OutboundSink& sink);
   void tell_expiry(SaPair& sa);
   void send_waiting(Instant now, OutboundSink& sink);
@@ -159,6 +160,7 @@ class OutboundPath final : private AggfragFrames {
   IpComp ipcomp_;
   Bytes uncompressed_;  // one payload
   bool retry_ = false;
+  bool missed_ = true;  // the flow cache did not know a packet of those before
   std::array<Classified, kLookahead> ahead_;
 
   // For outbound_around.cpp.

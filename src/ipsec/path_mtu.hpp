@@ -52,7 +52,7 @@ class PathMtu {
  private:
   std::uint16_t first_hop_;
   std::uint16_t value_;
-  std::optional<Instant> lowered_until_;
+  OptionalInstant lowered_until_;
 };
 
 /// What an ICMP error quotes of an ESP or AH packet.

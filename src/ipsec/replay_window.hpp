@@ -26,9 +26,9 @@ class ReplayWindow {
 
   /// `size` is a power of two from 32 to 65,536, or 0: then nothing is ever a replay (RFC 4303 3.4.3 allows it for the
   /// receiver).
-  ReplayWindow(std::uint32_t size, bool extended) : size_(size), ring_(std::max(size, kWordBits)), extended_(extended) {
+  ReplayWindow(std::uint32_t size, bool extended) : size_(size), extended_(extended) {
     CHECK(is_size(size));
-    if (size != 0) bits_ = std::make_unique<std::uint64_t[]>(ring_ / kWordBits);
+    if (size != 0) bits_ = std::make_unique<std::uint64_t[]>(ring() / kWordBits);
   }
 
   /// The full sequence number that the 32 bits in the packet stand for; nothing when it would lie before number 0.
@@ -83,12 +83,13 @@ class ReplayWindow {
  private:
   static constexpr std::uint32_t kWordBits = 64;
   [[nodiscard]] static std::uint64_t bit(std::uint64_t sequence) { return std::uint64_t{1} << (sequence & 63); }
-  [[nodiscard]] std::uint64_t& word(std::uint64_t sequence) const { return bits_[(sequence & (ring_ - 1)) >> 6]; }
+  [[nodiscard]] std::uint32_t ring() const { return std::max(size_, kWordBits); }
+  [[nodiscard]] std::uint64_t& word(std::uint64_t sequence) const { return bits_[(sequence & (ring() - 1)) >> 6]; }
 
   // Clears the bits of the numbers from `first` to `last`, which enter the window from the right.
   void forget(std::uint64_t first, std::uint64_t last) {
-    if (last - first >= ring_ - 1) {
-      for (std::uint32_t i = 0; i < ring_ / kWordBits; ++i) bits_[i] = 0;
+    if (last - first >= ring() - 1) {
+      for (std::uint32_t i = 0; i < ring() / kWordBits; ++i) bits_[i] = 0;
       return;
     }
     for (;;) {
@@ -103,7 +104,6 @@ class ReplayWindow {
 
   std::uint64_t top_ = 0;
   std::uint32_t size_;
-  std::uint32_t ring_;
   bool extended_;
   std::unique_ptr<std::uint64_t[]> bits_;
 };

@@ -85,40 +85,67 @@ Framing framing_of(model::ProtocolId protocol, model::Mode mode, model::Encapsul
   return encapsulation == model::Encapsulation::udp ? Framing::esp_transport_in_udp : Framing::esp_transport;
 }
 
-Result<std::unique_ptr<SaPair>, DataPlaneError> SaPair::make(model::ChildSaParams params, crypto::Backend backend) {
+OutboundSa::OutboundSa(CipherPool& pool, const SaProfile& profile, const model::ChildSaParams& params)
+    : cipher(pool, profile.suite, params.outbound),
+      layout(layout_of(profile.suite, params.suite.esn)),
+      framing(framing_of(params.protocol, params.mode, params.encapsulation)),
+      spi(params.spi_outbound.value()),
+      sequence(layout.extended, params.sequence_used, params.sequence_granted),
+      meter(profile.bounds) {}
+
+InboundSa::InboundSa(CipherPool& pool, const SaProfile& profile, const model::ChildSaParams& params)
+    : cipher(pool, profile.suite, params.inbound),
+      layout(layout_of(profile.suite, params.suite.esn)),
+      ah(params.protocol == model::ProtocolId::ah),
+      in_place(params.mode == model::Mode::tunnel),
+      spi(params.spi_inbound.value()),
+      window(params.replay_window, layout.extended),
+      meter(profile.bounds) {}
+
+SaParams::SaParams(const model::ChildSaParams& params, std::shared_ptr<const SaProfile> shared)
+    : id(params.id),
+      connection(params.connection),
+      spi_inbound(params.spi_inbound),
+      protocol(params.protocol),
+      mode(params.mode),
+      encapsulation(params.encapsulation),
+      non_first_fragments(params.non_first_fragments),
+      ipcomp(params.ipcomp),
+      path(params.path),
+      local(params.local),
+      remote(params.remote),
+      profile(std::move(shared)),
+      treatment(profile->treatment) {
+  if (params.original_local || params.original_remote) {
+    original = std::make_unique<OriginalAddresses>(params.original_local, params.original_remote);
+  }
+}
+
+SaPair::SaPair(const model::ChildSaParams& all, std::shared_ptr<const SaProfile> profile, CipherPool& ciphers)
+    : params(all, std::move(profile)),
+      inbound(ciphers, *params.profile, all),
+      outbound(ciphers, *params.profile, all),
+      path_mtu(all.path_mtu),
+      names_ports(ipsec::names_ports(all.local) || ipsec::names_ports(all.remote)),
+      held(all.hold_outbound) {}
+
+Result<std::unique_ptr<SaPair>, DataPlaneError> SaPair::make(const model::ChildSaParams& params, SaShared& shared) {
   const auto suite = model::packet_suite(params.protocol, params.suite);
   if (!suite) return err(DataPlaneError::unsupported_suite);
   if (!goes_together(params) || !confidentiality_fits(params)) return err(DataPlaneError::unsupported_mode);
-  if (!keys_fit(*suite, params.inbound) || !keys_fit(*suite, params.outbound)) {
+  if (!keys_fit(*suite, params.inbound) || !keys_fit(*suite, params.outbound) ||
+      shared.suites.library(*suite) == nullptr) {
     return err(DataPlaneError::unsupported_suite);
   }
   if (!aggfrag_fits(params) || !ipcomp_fits(params)) return err(DataPlaneError::unsupported_mode);
-  const auto cipher_for = [&](const model::SaKeys& keys) {
-    return crypto::make_packet_cipher(*suite, keys.encryption.view(), keys.integrity.view(), backend);
-  };
-  auto opener = cipher_for(params.inbound);
-  auto sealer = cipher_for(params.outbound);
-  if (!opener || !sealer) return err(DataPlaneError::unsupported_suite);
-  params.inbound = {};
-  params.outbound = {};
-
-  const EspLayout layout = layout_of(*suite, params.suite.esn);
-  const UseBounds bounds = bounds_of(params.soft, params.hard);
-  InboundSa inbound(std::move(*opener), layout, bounds, params.replay_window);
-  inbound.spi = params.spi_inbound.value();
-  inbound.ah = params.protocol == model::ProtocolId::ah;
-  inbound.in_place = params.mode == model::Mode::tunnel;
-  OutboundSa outbound(std::move(*sealer), layout, bounds,
-                      SequenceCounter(layout.extended, params.sequence_used, params.sequence_granted));
-  outbound.spi = params.spi_outbound.value();
-  outbound.framing = framing_of(params.protocol, params.mode, params.encapsulation);
-  const bool held = params.hold_outbound;
-  std::unique_ptr<SaPair> pair(new SaPair(std::move(params), std::move(inbound), std::move(outbound)));
-  pair->held = held;
-  pair->path_mtu = PathMtu(pair->params.path_mtu);
-  pair->names_ports = ipsec::names_ports(pair->params.local) || ipsec::names_ports(pair->params.remote);
-  if (pair->params.treatment.aggfrag) pair->aggfrag = std::make_unique<AggfragSa>(*pair->params.treatment.aggfrag);
-  if (pair->params.treatment.compress) pair->compression = std::make_unique<CompressionBackoff>();
+  auto profile = shared.profiles.share({*suite, bounds_of(params.soft, params.hard), params.treatment});
+  std::unique_ptr<SaPair> pair(new SaPair(params, std::move(profile), shared.ciphers));
+  const model::PacketTreatment& treatment = pair->params.treatment;
+  if (treatment.aggfrag) {
+    pair->aggfrag = std::make_unique<AggfragSa>(*treatment.aggfrag);
+    pair->aggfrag->replaces = params.replaces;
+  }
+  if (treatment.compress) pair->compression = std::make_unique<CompressionBackoff>();
   return pair;
 }
 

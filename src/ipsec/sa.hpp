@@ -1,5 +1,6 @@
-// SaPair: one Child SA in both directions. What was negotiated never changes; what every packet changes stands apart,
-// one block of cache lines per direction, and belongs to the engine's thread.
+// SaPair: one Child SA in both directions. What was negotiated never changes, and is shared by all SAs for which it is
+// the same; what every packet changes stands apart, one block of cache lines per direction, and belongs to the engine's
+// thread. A gateway may have a million of these: what only rare modes need stands behind a pointer.
 #pragma once
 
 #include <cstdint>
@@ -10,12 +11,15 @@
 #include "base/time.hpp"
 #include "crypto/packet_cipher.hpp"
 #include "ipsec/aggfrag_sa.hpp"
+#include "ipsec/cipher_pool.hpp"
 #include "ipsec/data_plane.hpp"
 #include "ipsec/drop_reason.hpp"
 #include "ipsec/esn_resync.hpp"
 #include "ipsec/ipcomp.hpp"
 #include "ipsec/path_mtu.hpp"
 #include "ipsec/replay_window.hpp"
+#include "ipsec/sa_profile.hpp"
+#include "ipsec/selector_list.hpp"
 #include "ipsec/silence_watch.hpp"
 #include "ipsec/use_meter.hpp"
 #include "model/child_sa.hpp"
@@ -75,12 +79,11 @@ struct BatchCursor {
 
 /// What sealing needs; written for every packet.
 struct alignas(64) OutboundSa {
-  OutboundSa(std::unique_ptr<crypto::PacketCipher> packet_cipher, const EspLayout& esp_layout, const UseBounds& bounds,
-             const SequenceCounter& counter)
-      : cipher(std::move(packet_cipher)), layout(esp_layout), sequence(counter), meter(bounds) {}
-  std::unique_ptr<crypto::PacketCipher> cipher;
+  OutboundSa(CipherPool& pool, const SaProfile& profile, const model::ChildSaParams& params);
+  SaCipher cipher;
   EspLayout layout;
   Framing framing = Framing::esp_tunnel;
+  bool grant_asked = false;  // SequenceGrantWanted was told for the present grant
   std::uint32_t spi = 0;
   // See sa_lengths.hpp. Inner packets up to this leave in one piece; longer ones are looked at.
   std::uint32_t longest_inner = 0;
@@ -89,17 +92,14 @@ struct alignas(64) OutboundSa {
   std::uint16_t mss_v6 = 0;
   BatchCursor cursor;
   SequenceCounter sequence;
-  bool grant_asked = false;  // SequenceGrantWanted was told for the present grant
   UseMeter meter;
   SilenceWatch silence;
 };
 
 /// What opening needs; written for every packet.
 struct alignas(64) InboundSa {
-  InboundSa(std::unique_ptr<crypto::PacketCipher> packet_cipher, const EspLayout& esp_layout, const UseBounds& bounds,
-            std::uint32_t window_size)
-      : cipher(std::move(packet_cipher)), layout(esp_layout), window(window_size, esp_layout.extended), meter(bounds) {}
-  std::unique_ptr<crypto::PacketCipher> cipher;
+  InboundSa(CipherPool& pool, const SaProfile& profile, const model::ChildSaParams& params);
+  SaCipher cipher;
   EspLayout layout;
   bool ah = false;       // else ESP
   bool in_place = true;  // tunnel mode: the inner packet is delivered where it lies
@@ -110,24 +110,49 @@ struct alignas(64) InboundSa {
   std::uint64_t replay_drops = 0;
   std::uint64_t integrity_drops = 0;
   EsnResync resync;
-  std::optional<Instant> last_activity_event;
-  std::optional<Instant> last_moved_event;
+  OptionalInstant last_activity_event;
+  OptionalInstant last_moved_event;
 };
 
 /// Whether protocol, mode, encapsulation and addresses go together: AH has no UDP, BEET one inner address on each side.
 [[nodiscard]] bool goes_together(const model::ChildSaParams& params);
 
+/// Transport mode through a NAT, see model::ChildSaParams::original_local.
+struct OriginalAddresses {
+  std::optional<net::IpAddress> local;
+  std::optional<net::IpAddress> remote;
+};
+
+/// What packets need of a pair's model::ChildSaParams. The rest is used up when the pair is made.
+struct SaParams {
+  SaParams(const model::ChildSaParams& params, std::shared_ptr<const SaProfile> shared);
+  model::ChildSaId id;
+  model::ConnectionId connection;
+  model::Spi spi_inbound;
+  model::ProtocolId protocol = model::ProtocolId::esp;
+  model::Mode mode = model::Mode::tunnel;
+  model::Encapsulation encapsulation = model::Encapsulation::udp;  // follows the peer, as the path does
+  bool non_first_fragments = false;
+  std::optional<model::IpCompParams> ipcomp;
+  net::Path path;
+  SelectorList local;
+  SelectorList remote;
+  std::unique_ptr<const OriginalAddresses> original;  // null: as in the path
+  std::shared_ptr<const SaProfile> profile;
+  const model::PacketTreatment& treatment;  // the profile's
+};
+
 class EventQueue;
 
 class SaPair {
  public:
-  /// Keys the ciphers and wipes the keys in `params`. `unsupported_suite` when no backend has the algorithms, when the
-  /// keys do not have the suite's length; `unsupported_mode` when protocol, mode, encapsulation, suite and addresses do
-  /// not go together.
-  [[nodiscard]] static Result<std::unique_ptr<SaPair>, DataPlaneError> make(model::ChildSaParams params,
-                                                                            crypto::Backend backend);
+  /// Takes a copy of the keys. `unsupported_suite` when no backend has the algorithms, when the keys do not have the
+  /// suite's length; `unsupported_mode` when protocol, mode, encapsulation, suite and addresses do not go together.
+  /// `shared` must outlive the pair.
+  [[nodiscard]] static Result<std::unique_ptr<SaPair>, DataPlaneError> make(const model::ChildSaParams& params,
+                                                                            SaShared& shared);
 
-  model::ChildSaParams params;  // path and encapsulation follow the peer, the rest never changes
+  SaParams params;  // path and encapsulation follow the peer, the rest never changes
   InboundSa inbound;
   OutboundSa outbound;
   PathMtu path_mtu;
@@ -139,7 +164,7 @@ class SaPair {
   /// Not before the peer is ready (RFC 7296 2.8).
   bool held = false;
   /// Set by `remove`: inbound packets are taken until then, outbound ones not at all.
-  std::optional<Instant> ends_at;
+  OptionalInstant ends_at;
 
   /// Follows the peer to another path; how packets are framed may change with it. An encapsulation that the protocol
   /// does not have changes nothing.
@@ -151,8 +176,7 @@ class SaPair {
   void tell_expiry(EventQueue& events);
 
  private:
-  SaPair(model::ChildSaParams sa_params, InboundSa in, OutboundSa out)
-      : params(std::move(sa_params)), inbound(std::move(in)), outbound(std::move(out)) {}
+  SaPair(const model::ChildSaParams& all, std::shared_ptr<const SaProfile> profile, CipherPool& ciphers);
 };
 
 }  // namespace culvert::ipsec

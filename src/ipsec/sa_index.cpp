@@ -82,8 +82,8 @@ void SaIndex::put(const Member& member) {
 }
 
 std::vector<SelectorBox> SaIndex::boxes_of_pair(const SaPair& pair) {
-  const model::TrafficSelectors& local = pair.params.local;
-  const model::TrafficSelectors& remote = pair.params.remote;
+  const model::TrafficSelectors local = pair.params.local.all();
+  const model::TrafficSelectors remote = pair.params.remote.all();
   if (local.size() * remote.size() > kMaxBoxes) {
     return {SelectorBox::all(net::Family::v4), SelectorBox::all(net::Family::v6)};
   }

@@ -22,7 +22,7 @@ net::PacketInfo plain_packet(net::Family family) {
 
 // The headers that the kernel writes; none where whole packets leave.
 std::size_t kernel_front(const SaPair& sa) {
-  const model::ChildSaParams& params = sa.params;
+  const SaParams& params = sa.params;
   const bool udp = params.encapsulation == model::Encapsulation::udp;
   if (!udp && (params.protocol == model::ProtocolId::ah || params.mode == model::Mode::transport)) return 0;
   return net::ip_header_size(params.path.remote.address.family()) + (udp ? net::kUdpHeaderSize : 0);
@@ -59,7 +59,7 @@ std::uint16_t mss_of(const SaPair& sa, net::Family family, std::size_t max_train
 }  // namespace
 
 PathRoom path_room(const SaPair& sa, const net::PacketInfo& info) {
-  const model::ChildSaParams& params = sa.params;
+  const SaParams& params = sa.params;
   const EspLayout& layout = sa.outbound.layout;
   const net::Family outer = params.path.remote.address.family();
   PathRoom room;

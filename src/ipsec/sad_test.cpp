@@ -18,7 +18,7 @@ class Parts : public testing::Test {
   SaPair& install(std::uint64_t id, const model::EspSuite& suite = {}, model::TrafficSelectors remote = {}) {
     auto [a, b] = kit_.make_pair(id, suite);
     if (!remote.empty()) a.remote = std::move(remote);
-    auto pair = SaPair::make(std::move(a), crypto::Backend::automatic);
+    auto pair = SaPair::make(a, shared_);
     CHECK(pair.has_value());
     SaPair& reference = **pair;
     CHECK(sad_.install(std::move(*pair)).has_value());
@@ -41,6 +41,7 @@ class Parts : public testing::Test {
   TwoEngines kit_;
   EngineOptions options_;
   Spd spd_;
+  SaShared shared_{crypto::Backend::automatic, options_.expanded_keys};
   Sad sad_{options_.spi_layout};
   EventQueue events_{100};
   DropCounters drops_;
@@ -53,7 +54,7 @@ TEST_F(Parts, InboundIsFoundByTheWholeSpiOnly) {
   for (SaPair* const pair : pairs) {
     const std::uint32_t spi = pair->params.spi_inbound.value();
     EXPECT_EQ(sad_.find_inbound(spi), pair);
-    EXPECT_EQ(sad_.find_inbound(spi ^ 0x0001'0000U), nullptr);  // another generation
+    EXPECT_EQ(sad_.find_inbound(spi ^ 0x0010'0000U), nullptr);  // another generation
     EXPECT_EQ(sad_.find_inbound(spi ^ 0x8000'0000U), nullptr);  // another node
   }
   EXPECT_EQ(sad_.find_inbound(0), nullptr);
@@ -207,7 +208,7 @@ TEST_F(Parts, GivenSpisStandBesideAllocatedOnes) {
   const auto given = [&](std::uint64_t id, std::uint32_t spi) {
     auto params = kit_.make_pair(id, {}).first;
     params.spi_inbound = model::Spi{spi};
-    auto pair = SaPair::make(std::move(params), crypto::Backend::automatic);
+    auto pair = SaPair::make(params, shared_);
     CHECK(pair.has_value());
     return sad_.install(std::move(*pair));
   };
@@ -246,7 +247,7 @@ TEST_F(Parts, SequenceNumbersAreUsedWithinTheirGrant) {
   auto params = kit_.make_pair(1, {}).first;
   params.sequence_used = 1000;
   params.sequence_granted = 1004;
-  auto pair = SaPair::make(std::move(params), crypto::Backend::automatic);
+  auto pair = SaPair::make(params, shared_);
   ASSERT_TRUE(pair);
   SaPair& sa = **pair;
   ASSERT_TRUE(sad_.install(std::move(*pair)));

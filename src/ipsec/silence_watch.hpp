@@ -28,15 +28,15 @@ class SilenceWatch {
     last_ = now;
     if (answered) {
       inbound_packets_ = inbound_packets;
-      patience_ = kFirst;
+      waits_ = 0;
     }
     if (anew) {
       since_ = now;
       return false;
     }
-    if (now - since_ < patience_) return false;
+    if (now - since_ < std::min<Duration>(kFirst * (1U << waits_), kMost)) return false;
     since_ = now;
-    patience_ = std::min<Duration>(patience_ * 2, kMost);
+    if (kFirst * (1U << waits_) < kMost) ++waits_;
     return true;
   }
 
@@ -45,9 +45,9 @@ class SilenceWatch {
 
  private:
   std::uint64_t inbound_packets_ = 0;
-  std::optional<Instant> last_;
+  OptionalInstant last_;
   Instant since_{};
-  Duration patience_ = kFirst;
+  std::uint32_t waits_ = 0;  // how often the patience was doubled
 };
 
 }  // namespace culvert::ipsec

@@ -15,9 +15,10 @@ namespace culvert::ipsec {
 
 /// How an SPI of ours is cut, from the high bits down: node id | random generation | slot. The node id is there for a
 /// cluster of gateways that share one address. The generation is never 0, so no SPI falls into 0 to 255 (RFC 4303 2.1).
+/// By default 64 nodes with 1,048,576 SAs each, and 63 generations; memory is taken as slots come into use.
 struct SpiLayout {
   unsigned node_bits = 6;
-  unsigned slot_bits = 16;  // 65,536 SAs
+  unsigned slot_bits = 20;
   std::uint32_t node = 0;
 
   [[nodiscard]] std::uint32_t capacity() const { return std::uint32_t{1} << slot_bits; }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <compare>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -16,6 +17,7 @@ struct UseBounds {
   std::uint64_t soft_bytes = kNone;
   std::uint64_t hard_packets = kNone;
   std::uint64_t hard_bytes = kNone;
+  friend auto operator<=>(const UseBounds&, const UseBounds&) = default;
 };
 
 /// What the event of a reached bound still has to tell. Each is told once.
@@ -24,7 +26,9 @@ enum class ExpiryNews : std::uint8_t { none, soft, hard };
 /// Counts one direction's packets and bytes against its bounds.
 class UseMeter {
  public:
-  UseMeter(const UseBounds& bounds);
+  /// The bounds must outlive the meter; SAs share them.
+  explicit UseMeter(const UseBounds& bounds);
+  UseMeter(const UseBounds&&) = delete;
 
   /// Room for `packets` more with `bytes` of inner packets in all? False when a hard bound would be passed; nothing is
   /// counted then, and the direction stays closed.
@@ -54,7 +58,7 @@ class UseMeter {
   std::uint64_t bytes_ = 0;
   std::uint64_t quiet_packets_;  // up to here nothing has to be looked at
   std::uint64_t quiet_bytes_;
-  UseBounds bounds_;
+  const UseBounds& bounds_;
   ExpiryNews news_ = ExpiryNews::none;
   ExpiryNews raised_ = ExpiryNews::none;
   bool closed_ = false;
@@ -66,8 +70,8 @@ class SequenceCounter {
  public:
   /// `granted` bounds the numbers for now (see grant); 0: only the protocol does.
   explicit SequenceCounter(bool extended, std::uint64_t last_used = 0, std::uint64_t granted = 0)
-      : end_(extended ? UseBounds::kNone : 0xffff'ffffU), last_(std::min(last_used, end_)), limit_(end_) {
-    if (granted != 0) limit_ = std::clamp(granted, last_, end_);
+      : extended_(extended), last_(std::min(last_used, end())), limit_(end()) {
+    if (granted != 0) limit_ = std::clamp(granted, last_, end());
     watch();
   }
 
@@ -80,30 +84,31 @@ class SequenceCounter {
   }
   /// Raises the highest number that may be used; never lowers it, never beyond what the protocol has.
   void grant(std::uint64_t granted) {
-    limit_ = std::min(std::max(limit_, granted), end_);
+    limit_ = std::min(std::max(limit_, granted), end());
     watch();
   }
   [[nodiscard]] std::uint64_t last() const { return last_; }
   /// False once `running_out` or `grant_low` may have something to say.
   [[nodiscard]] bool quiet() const { return last_ <= quiet_; }
   /// True once fifteen sixteenths are used: time for a rekey.
-  [[nodiscard]] bool running_out() const { return last_ > end_ - end_ / 16; }
+  [[nodiscard]] bool running_out() const { return last_ > soft_end(); }
   /// True once less than a quarter of the last grant is left, and a further one could help.
-  [[nodiscard]] bool grant_low() const { return limit_ != end_ && last_ >= low_; }
+  [[nodiscard]] bool grant_low() const { return limit_ != end() && last_ > quiet_; }
   /// Whether the protocol has `count` more numbers, granted or not.
-  [[nodiscard]] bool has(std::uint64_t count) const { return end_ - last_ >= count; }
+  [[nodiscard]] bool has(std::uint64_t count) const { return end() - last_ >= count; }
 
  private:
   void watch() {
-    low_ = limit_ - (limit_ - last_) / 4;
-    quiet_ = end_ - end_ / 16;
-    if (limit_ != end_ && low_ <= quiet_) quiet_ = low_ == 0 ? 0 : low_ - 1;
+    const std::uint64_t low = limit_ - (limit_ - last_) / 4;
+    quiet_ = limit_ != end() ? std::min(soft_end(), low == 0 ? 0 : low - 1) : soft_end();
   }
+  // The last number that the protocol has, and the one behind which a rekey is due.
+  [[nodiscard]] std::uint64_t end() const { return extended_ ? UseBounds::kNone : 0xffff'ffffU; }
+  [[nodiscard]] std::uint64_t soft_end() const { return end() - end() / 16; }
 
-  std::uint64_t end_;    // the last number that the protocol has
+  bool extended_;
   std::uint64_t last_;   // the last one handed out
   std::uint64_t limit_;  // the last one granted
-  std::uint64_t low_ = 0;
   std::uint64_t quiet_ = 0;
 };
 

@@ -7,7 +7,8 @@ namespace {
 
 // RFC 4301 4.4.2.1: a soft bound asks once, a hard one ends the SA, and the packet that would pass it does not go.
 TEST(UseMeter, PacketBoundsAreToldOnceEach) {
-  UseMeter meter({.soft_packets = 3, .hard_packets = 5});
+  const UseBounds bounds{.soft_packets = 3, .hard_packets = 5};
+  UseMeter meter(bounds);
   EXPECT_TRUE(meter.admit(2, 100));
   EXPECT_EQ(meter.news(), ExpiryNews::none);
   EXPECT_TRUE(meter.admit(1, 100));
@@ -26,7 +27,8 @@ TEST(UseMeter, PacketBoundsAreToldOnceEach) {
 }
 
 TEST(UseMeter, HardBoundReachedExactlyClosesBehindThePacket) {
-  UseMeter meter({.hard_bytes = 1000});
+  const UseBounds bounds{.hard_bytes = 1000};
+  UseMeter meter(bounds);
   EXPECT_TRUE(meter.admit(1, 999));
   EXPECT_FALSE(meter.closed());
   EXPECT_TRUE(meter.admit(1, 1));
@@ -36,14 +38,16 @@ TEST(UseMeter, HardBoundReachedExactlyClosesBehindThePacket) {
 }
 
 TEST(UseMeter, HardBoundBelowTheSoftOneStillEnds) {
-  UseMeter meter({.soft_packets = 10, .hard_packets = 2});
+  const UseBounds bounds{.soft_packets = 10, .hard_packets = 2};
+  UseMeter meter(bounds);
   EXPECT_TRUE(meter.admit(1, 1));
   EXPECT_TRUE(meter.admit(1, 1));
   EXPECT_TRUE(meter.closed());
 }
 
 TEST(UseMeter, BytesAfterThePacketBoundWasTold) {
-  UseMeter meter({.soft_packets = 2, .soft_bytes = 1000, .hard_bytes = 2000});
+  const UseBounds bounds{.soft_packets = 2, .soft_bytes = 1000, .hard_bytes = 2000};
+  UseMeter meter(bounds);
   EXPECT_TRUE(meter.admit(2, 10));
   EXPECT_EQ(meter.news(), ExpiryNews::soft);
   meter.told();
@@ -54,7 +58,8 @@ TEST(UseMeter, BytesAfterThePacketBoundWasTold) {
 }
 
 TEST(UseMeter, WithoutBoundsNothingHappens) {
-  UseMeter meter(UseBounds{});
+  const UseBounds bounds;
+  UseMeter meter(bounds);
   for (int i = 0; i < 1000; ++i) EXPECT_TRUE(meter.admit(64, 1'000'000'000'000));
   EXPECT_EQ(meter.news(), ExpiryNews::none);
 }

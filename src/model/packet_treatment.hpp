@@ -2,6 +2,7 @@
 // lengths, compression, aggregation. Policy of one side; nothing in it is secret.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <optional>
 
@@ -27,7 +28,7 @@ struct OuterHeader {
   /// RFC 6040: normal mode; false is compatibility mode (the outer field is not-ECT) for a peer that cannot.
   bool ecn = true;
   std::uint8_t hop_limit = 64;
-  friend bool operator==(const OuterHeader&, const OuterHeader&) = default;
+  friend auto operator<=>(const OuterHeader&, const OuterHeader&) = default;
 };
 
 /// RFC 4301 6.2: which ICMP errors may pass an SA. Routers between send them, so their own addresses need not be ones
@@ -45,7 +46,7 @@ struct TrafficFlowConfidentiality {
   std::uint16_t pad_to = 0;
   /// A dummy packet goes out whenever none has for so long; absent: never.
   std::optional<Duration> dummy_after;
-  friend bool operator==(const TrafficFlowConfidentiality&, const TrafficFlowConfidentiality&) = default;
+  friend auto operator<=>(const TrafficFlowConfidentiality&, const TrafficFlowConfidentiality&) = default;
 };
 
 /// AGGFRAG tunnel (RFC 9347): ESP payloads of one size that inner packets are packed and cut into.
@@ -62,7 +63,7 @@ struct Aggfrag {
   bool congestion_control = false;
   /// Packets by which an outer packet may come late before it counts as lost (RFC 9347 2.2.3).
   std::uint16_t reorder_window = 3;
-  friend bool operator==(const Aggfrag&, const Aggfrag&) = default;
+  friend auto operator<=>(const Aggfrag&, const Aggfrag&) = default;
 };
 
 struct PacketTreatment {
@@ -74,7 +75,7 @@ struct PacketTreatment {
   /// Lowers the MSS option of TCP SYNs both ways to what fits the path (0) or to this value; absent: leaves it alone.
   std::optional<std::uint16_t> mss_clamp = 0;
   IcmpErrors icmp_errors = IcmpErrors::quoted;
-  friend bool operator==(const PacketTreatment&, const PacketTreatment&) = default;
+  friend auto operator<=>(const PacketTreatment&, const PacketTreatment&) = default;
 };
 
 }  // namespace culvert::model

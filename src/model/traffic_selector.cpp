@@ -94,25 +94,6 @@ std::string ports_text(const TrafficSelector& selector) {
 
 }  // namespace
 
-bool TrafficSelector::matches(const net::IpAddress& address, std::uint8_t packet_protocol, bool ports_visible,
-                              std::uint16_t port) const {
-  if (!addresses.contains(address)) return false;
-  if (protocol != 0 && protocol != packet_protocol) return false;
-  if (any_port()) return true;
-  if (!ports_visible) return is_opaque();
-  return start_port <= port && port <= end_port;
-}
-
-bool TrafficSelector::matches_destination(const net::IpAddress& address, std::uint8_t packet_protocol,
-                                          bool ports_visible, std::uint16_t port) const {
-  // RFC 4301 4.4.1.3: the local "port" of ICMP and the Mobility Header says what may be sent, the remote one what may
-  // be received. Where the field is not to be seen (a later fragment) both have to be ANY or OPAQUE.
-  if (!ports_visible || !has_one_port_field(packet_protocol)) {
-    return matches(address, packet_protocol, ports_visible, port);
-  }
-  return addresses.contains(address) && (protocol == 0 || protocol == packet_protocol);
-}
-
 bool TrafficSelector::contains(const TrafficSelector& other) const {
   if (!addresses.contains(other.addresses)) return false;
   if (protocol != 0 && protocol != other.protocol) return false;

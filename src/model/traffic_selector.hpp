@@ -40,11 +40,31 @@ struct TrafficSelector {
   [[nodiscard]] bool any_port() const { return start_port == 0 && end_port == 0xffff; }
   /// `ports_visible` false (a later fragment, a protocol without ports) matches only selectors for any port or OPAQUE.
   [[nodiscard]] bool matches(const net::IpAddress& address, std::uint8_t packet_protocol, bool ports_visible,
-                             std::uint16_t port) const;
+                             std::uint16_t port) const {
+    return addresses.contains(address) && matches_above(packet_protocol, ports_visible, port);
+  }
   /// As `matches`, for the selector that stands for the packet's destination. RFC 4301 4.4.1.3: of a protocol with one
   /// field in place of two ports the sender's selector says what it may be; the destination's does not count.
   [[nodiscard]] bool matches_destination(const net::IpAddress& address, std::uint8_t packet_protocol,
-                                         bool ports_visible, std::uint16_t port) const;
+                                         bool ports_visible, std::uint16_t port) const {
+    return addresses.contains(address) && matches_destination_above(packet_protocol, ports_visible, port);
+  }
+  /// The same of both without the address: what stands above IP.
+  [[nodiscard]] bool matches_above(std::uint8_t packet_protocol, bool ports_visible, std::uint16_t port) const {
+    if (protocol != 0 && protocol != packet_protocol) return false;
+    if (any_port()) return true;
+    if (!ports_visible) return is_opaque();
+    return start_port <= port && port <= end_port;
+  }
+  [[nodiscard]] bool matches_destination_above(std::uint8_t packet_protocol, bool ports_visible,
+                                               std::uint16_t port) const {
+    // RFC 4301 4.4.1.3: the local "port" of ICMP and the Mobility Header says what may be sent, the remote one what may
+    // be received. Where the field is not to be seen (a later fragment) both have to be ANY or OPAQUE.
+    if (!ports_visible || !has_one_port_field(packet_protocol)) {
+      return matches_above(packet_protocol, ports_visible, port);
+    }
+    return protocol == 0 || protocol == packet_protocol;
+  }
   /// Whether packets without visible ports lie within: ANY encompasses OPAQUE (RFC 4301 4.4.1.1).
   [[nodiscard]] bool covers_opaque() const { return any_port() || is_opaque(); }
   [[nodiscard]] bool contains(const TrafficSelector& other) const;

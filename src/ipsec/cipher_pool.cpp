@@ -1,0 +1,77 @@
+#include "ipsec/cipher_pool.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.hpp"
+
+namespace culvert::ipsec {
+
+SaCipher::SaCipher(CipherPool& pool, const crypto::PacketSuite& suite, const model::SaKeys& keys)
+    : pool_(pool), suite_(suite), key_(keys.encryption.size() + keys.integrity.size()) {
+  const auto behind = std::ranges::copy(keys.encryption.view(), key_.mutable_view().begin()).out;
+  std::ranges::copy(keys.integrity.view(), behind);
+}
+
+SaCipher::~SaCipher() {
+  if (expanded_ != nullptr) pool_.give_up(*this);
+}
+
+crypto::PacketCipher* SaCipher::expand() { return pool_.expand(*this); }
+
+CipherPool::Maker CipherPool::maker_of(crypto::Backend backend) {
+  return [backend](const crypto::PacketSuite& suite, ByteView encryption_key, ByteView integrity_key) {
+    auto cipher = crypto::make_packet_cipher(suite, encryption_key, integrity_key, backend);
+    return cipher ? std::move(*cipher) : nullptr;
+  };
+}
+
+CipherPool::CipherPool(std::size_t capacity, Maker maker) : capacity_(capacity), maker_(std::move(maker)) {
+  CHECK(capacity >= 1 && capacity <= UINT32_MAX);
+}
+
+CipherPool::~CipherPool() { CHECK(size() == 0); }
+
+crypto::PacketCipher* CipherPool::expand(SaCipher& owner) {
+  const ByteView key = owner.key_.view();
+  const std::size_t encryption = crypto::sizes_of(owner.suite_).encryption_key;
+  auto cipher = maker_(owner.suite_, key.first(encryption), key.subspan(encryption));
+  if (cipher == nullptr) return nullptr;
+  ++expansions_;
+  owner.place_ = find_place();
+  owner.expanded_ = cipher.get();
+  places_[owner.place_] = {std::move(cipher), &owner};
+  return owner.expanded_;
+}
+
+void CipherPool::give_up(SaCipher& owner) {
+  places_[owner.place_] = {};
+  vacant_.push_back(owner.place_);
+  owner.expanded_ = nullptr;
+}
+
+std::uint32_t CipherPool::find_place() {
+  if (!vacant_.empty()) {
+    const std::uint32_t place = vacant_.back();
+    vacant_.pop_back();
+    return place;
+  }
+  if (places_.size() == capacity_) return take_from_idle();
+  places_.emplace_back();
+  return static_cast<std::uint32_t>(places_.size() - 1);
+}
+
+// Every place is taken. At the latest in its second round the hand finds one that is not in use.
+std::uint32_t CipherPool::take_from_idle() {
+  for (;;) {
+    const std::uint32_t place = hand_;
+    hand_ = place + 1 < places_.size() ? place + 1 : 0;
+    SaCipher& owner = *places_[place].owner;
+    if (!std::exchange(owner.used_, false)) {
+      owner.expanded_ = nullptr;
+      return place;
+    }
+  }
+}
+
+}  // namespace culvert::ipsec

@@ -1,0 +1,91 @@
+// CipherPool: the expanded keys of the SAs that are in use. An expanded key is many times as long as the key itself
+// (AES-128-GCM: more than a KiB for 20 octets). Of very many SAs only those that packets come for need theirs; the
+// others keep the bare key, and get the expanded one again when a packet comes.
+//
+// The pool gives everyone a second chance (the CLOCK algorithm): when it is full, a hand goes round, and takes the
+// first expanded key that was not used since it came by before.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "base/secret.hpp"
+#include "crypto/packet_cipher.hpp"
+#include "model/child_sa.hpp"
+
+namespace culvert::ipsec {
+
+class CipherPool;
+
+/// One direction's cipher as its SA has it: the bare key always, the expanded one while the pool has it. It stays where
+/// it is made, because the pool knows it by its place. Sequence numbers, and so IVs, are the SA's: expanding a key anew
+/// repeats none of them.
+class SaCipher {
+ public:
+  /// Copies the keys. `pool` and `suite` must outlive the object. The keys have the lengths that the suite wants.
+  SaCipher(CipherPool& pool, const crypto::PacketSuite& suite, const model::SaKeys& keys);
+  ~SaCipher();
+  SaCipher(const SaCipher&) = delete;
+  SaCipher& operator=(const SaCipher&) = delete;
+
+  /// The cipher, to be used before any other SA of the pool asks for its own. Null when the library cannot make it.
+  [[nodiscard]] crypto::PacketCipher* get() {
+    used_ = true;
+    return expanded_ != nullptr ? expanded_ : expand();
+  }
+  [[nodiscard]] bool is_expanded() const { return expanded_ != nullptr; }
+  [[nodiscard]] const crypto::PacketSuite& suite() const { return suite_; }
+
+ private:
+  friend class CipherPool;
+  crypto::PacketCipher* expand();
+
+  CipherPool& pool_;
+  const crypto::PacketSuite& suite_;
+  SecretBytes key_;  // the encryption key with its salt, then the integrity key
+  crypto::PacketCipher* expanded_ = nullptr;
+  std::uint32_t place_ = 0;  // in the pool, if expanded
+  bool used_ = false;        // since the hand came by
+};
+
+class CipherPool {
+ public:
+  /// Makes a cipher as crypto::make_packet_cipher does; null when it cannot.
+  using Maker = std::function<std::unique_ptr<crypto::PacketCipher>(const crypto::PacketSuite& suite,
+                                                                    ByteView encryption_key, ByteView integrity_key)>;
+  [[nodiscard]] static Maker maker_of(crypto::Backend backend);
+
+  /// Holds up to `capacity` expanded keys, at least one.
+  CipherPool(std::size_t capacity, Maker maker);
+  CipherPool(const CipherPool&) = delete;
+  CipherPool& operator=(const CipherPool&) = delete;
+  /// No SaCipher of the pool may be left.
+  ~CipherPool();
+
+  [[nodiscard]] std::size_t size() const { return places_.size() - vacant_.size(); }
+  [[nodiscard]] std::size_t capacity() const { return capacity_; }
+  /// How many keys were expanded so far.
+  [[nodiscard]] std::uint64_t expansions() const { return expansions_; }
+
+ private:
+  friend class SaCipher;
+  struct Place {
+    std::unique_ptr<crypto::PacketCipher> cipher;
+    SaCipher* owner = nullptr;
+  };
+  crypto::PacketCipher* expand(SaCipher& owner);
+  void give_up(SaCipher& owner);
+  [[nodiscard]] std::uint32_t find_place();
+  [[nodiscard]] std::uint32_t take_from_idle();
+
+  std::size_t capacity_;
+  Maker maker_;
+  std::vector<Place> places_;  // grows with demand
+  std::vector<std::uint32_t> vacant_;
+  std::uint32_t hand_ = 0;
+  std::uint64_t expansions_ = 0;
+};
+
+}  // namespace culvert::ipsec
