@@ -264,7 +264,11 @@ std::vector<Guarded> ManualSas::guards() const {
                       .local = entry->config.sa.local,
                       .remote = entry->config.sa.remote,
                       .addresses = entry->config.addresses,
-                      .inner_mtu = entry->config.inner_mtu});
+                      .inner_mtu = entry->config.inner_mtu,
+                      .host_to_host = entry->config.sa.mode == model::Mode::transport ||
+                                      between_outer_addresses(entry->config.sa.local, entry->config.sa.remote,
+                                                              entry->config.sa.path.local.address,
+                                                              entry->config.sa.path.remote.address)});
   }
   return guards;
 }

@@ -8,7 +8,7 @@ namespace {
 
 void add_routes(std::vector<RouteWish>& routes, const model::TrafficSelectors& remote, RouteWish::Kind kind) {
   for (const model::TrafficSelector& selector : remote) {
-    for (const net::Prefix& prefix : selector.addresses.prefixes()) routes.push_back({prefix, kind});
+    for (const net::Prefix& prefix : selector.addresses.prefixes()) routes.push_back({prefix, kind, {}});
   }
 }
 
@@ -88,6 +88,24 @@ void sort_unique(std::vector<T>& values) {
   values.erase(first, last);
 }
 
+/// What protect rules for this destination want as the source.
+std::vector<net::AddressRange> sources_towards(const std::vector<SpdEntry>& spd, const net::Prefix& destination) {
+  const auto inner = net::AddressRange::of(destination);
+  std::vector<net::AddressRange> sources;
+  for (const SpdEntry& entry : spd) {
+    if (!is_outbound(entry) || entry.policy.action != ipsec::PolicyAction::protect) continue;
+    const bool leads = std::ranges::any_of(entry.policy.remote, [&](const model::TrafficSelector& selector) {
+      return selector.addresses.family() == inner.family() && selector.addresses.contains(inner);
+    });
+    if (!leads) continue;
+    for (const model::TrafficSelector& selector : entry.policy.local) {
+      const bool fresh = std::ranges::find(sources, selector.addresses) == sources.end();
+      if (selector.addresses.family() == inner.family() && fresh) sources.push_back(selector.addresses);
+    }
+  }
+  return sources;
+}
+
 }  // namespace
 
 NetworkWish make_network_wish(const std::vector<SpdEntry>& spd, const std::vector<Guarded>& guards) {
@@ -109,8 +127,11 @@ NetworkWish make_network_wish(const std::vector<SpdEntry>& spd, const std::vecto
   std::erase_if(wish.routes, [&](const RouteWish& route) {
     return route.kind == RouteWish::Kind::tunnel && std::ranges::find(bypassed, route.destination) != bypassed.end();
   });
-  for (const net::Prefix& prefix : bypassed) wish.routes.push_back({prefix, RouteWish::Kind::bypass});
+  for (const net::Prefix& prefix : bypassed) wish.routes.push_back({prefix, RouteWish::Kind::bypass, {}});
   sort_unique(wish.routes);
+  for (RouteWish& route : wish.routes) {
+    if (route.kind == RouteWish::Kind::tunnel) route.sources = sources_towards(spd, route.destination);
+  }
   sort_unique(wish.addresses);
   sort_unique(wish.inner_locals);
   return wish;

@@ -32,6 +32,9 @@ struct RouteWish {
   enum class Kind : std::uint8_t { tunnel, bypass };
   net::Prefix destination;
   Kind kind = Kind::tunnel;  // into TUN, or back to the routing that would be without us
+  /// Where the rules that lead there let packets come from, in their order. The preferred source is a host address
+  /// within.
+  std::vector<net::AddressRange> sources;
   friend auto operator<=>(const RouteWish&, const RouteWish&) = default;
 };
 

@@ -1,6 +1,8 @@
 #include "control/spd_list.hpp"
 
 #include <algorithm>
+#include <set>
+#include <utility>
 
 namespace culvert::control {
 namespace {
@@ -56,6 +58,22 @@ SpdEntry entry_of(const Guarded& guard) {
   return entry;
 }
 
+bool is_all_traffic(const model::TrafficSelector& selector) { return selector.protocol == 0 && selector.any_port(); }
+
+/// What is left of the traffic between a host-to-host entry's addresses.
+SpdEntry rest_of(const Guarded& guard, const net::AddressRange& local, const net::AddressRange& remote) {
+  SpdEntry entry;
+  entry.policy.action = ipsec::PolicyAction::bypass;
+  entry.policy.local = {model::TrafficSelector::of(local)};
+  entry.policy.remote = {model::TrafficSelector::of(remote)};
+  // An ICMP error quotes a packet, which may be a protected one.
+  entry.policy.errors_follow_quoted = true;
+  entry.origin = RuleOrigin::implicit;
+  entry.place = guard.place;
+  entry.sa = guard.name;
+  return entry;
+}
+
 /// A rule that stands beside another, until that one stands.
 struct Anchored {
   SpdEntry entry;
@@ -66,7 +84,8 @@ struct Anchored {
 class Arrangement {
  public:
   Arrangement(const std::vector<config::PolicyRule>& files, const std::vector<config::PolicyRule>& commands,
-              const std::vector<Guarded>& guards) {
+              const std::vector<Guarded>& guards)
+      : guards_(guards) {
     add_at(Kind::first, commands, RuleOrigin::command, guards);
     std::ranges::reverse(list_);  // the newest command stands first of all
     add_at(Kind::first, files, RuleOrigin::file, guards);
@@ -94,6 +113,7 @@ class Arrangement {
       list_.insert(list_.begin() + static_cast<std::ptrdiff_t>(front_end_), std::move(one.entry));
       ++front_end_;
     }
+    add_rests();
     std::uint32_t id = 0;
     for (SpdEntry& entry : list_) entry.policy.id = ipsec::PolicyId(++id);
     return std::move(list_);
@@ -125,6 +145,22 @@ class Arrangement {
     return one.placed = true;
   }
 
+  void add_rests() {
+    for (const Guarded& guard : guards_) {
+      if (!guard.host_to_host || !guard.own_rule) continue;
+      std::set<std::pair<net::AddressRange, net::AddressRange>> pairs;
+      for (const model::TrafficSelector& local : guard.local) {
+        for (const model::TrafficSelector& remote : guard.remote) {
+          const bool partial = !is_all_traffic(local) || !is_all_traffic(remote);
+          if (local.addresses.family() == remote.addresses.family() && partial)
+            pairs.emplace(local.addresses, remote.addresses);
+        }
+      }
+      for (const auto& [local, remote] : pairs) list_.push_back(rest_of(guard, local, remote));
+    }
+  }
+
+  const std::vector<Guarded>& guards_;
   std::vector<SpdEntry> list_;
   std::size_t front_end_ = 0;  // where the rules without a position end
   std::vector<Anchored> anchored_;
@@ -138,8 +174,21 @@ std::string_view name_of(RuleOrigin origin) {
     case RuleOrigin::command: return "command";
     case RuleOrigin::tunnel: return "tunnel";
     case RuleOrigin::manual: return "manual";
+    case RuleOrigin::implicit: return "implicit";
   }
   return "unknown";
+}
+
+bool between_outer_addresses(const model::TrafficSelectors& local, const model::TrafficSelectors& remote,
+                             const std::optional<net::IpAddress>& outer_local,
+                             const std::optional<net::IpAddress>& outer_remote) {
+  const auto are = [](const model::TrafficSelectors& side, const std::optional<net::IpAddress>& outer) {
+    return !side.empty() && std::ranges::all_of(side, [&](const model::TrafficSelector& selector) {
+      return selector.addresses.first == selector.addresses.last && (!outer || selector.addresses.first == *outer);
+    });
+  };
+  // Our own outer address may be left to routing; the peer's has to be known.
+  return outer_remote && are(local, outer_local) && are(remote, outer_remote);
 }
 
 Guarded guarded(const model::ConnectionConfig& tunnel) {
@@ -151,7 +200,9 @@ Guarded guarded(const model::ConnectionConfig& tunnel) {
           .local = tunnel.local,
           .remote = tunnel.remote,
           .addresses = tunnel.addresses,
-          .inner_mtu = tunnel.inner_mtu};
+          .inner_mtu = tunnel.inner_mtu,
+          .host_to_host = tunnel.mode == model::Mode::transport ||
+                          between_outer_addresses(tunnel.local, tunnel.remote, tunnel.local_address, tunnel.peer)};
 }
 
 std::vector<SpdEntry> arrange_spd(const std::vector<config::PolicyRule>& files,

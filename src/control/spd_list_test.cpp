@@ -31,7 +31,8 @@ Guarded guard(const char* name, RuleOrigin origin, std::uint32_t id, bool own_ru
           .local = one("10.1.0.0/16"),
           .remote = one("10.2.0.0/16"),
           .addresses = {},
-          .inner_mtu = {}};
+          .inner_mtu = {},
+          .host_to_host = false};
 }
 
 std::string order(const std::vector<SpdEntry>& spd) {

@@ -78,7 +78,10 @@ void HostNetwork::apply_routes(std::vector<std::string>& problems) {
       std::erase_if(candidates, [&](const net::AddressRange& range) {
         return range.family() != wish.destination.address.family();
       });
-      route.preferred_source = io::local_address_within(*addresses, candidates);
+      // First those of the rules for this very destination: a peer that is protected from host to host wants another
+      // source than the networks behind it.
+      route.preferred_source = io::local_address_within(*addresses, wish.sources);
+      if (!route.preferred_source) route.preferred_source = io::local_address_within(*addresses, candidates);
     }
     routes.push_back(std::move(route));
   }

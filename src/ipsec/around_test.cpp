@@ -561,6 +561,69 @@ TEST_F(Around, IcmpErrorsTravelWithTheirFlow) {
   EXPECT_EQ(drops(pair.alice, "no_rule"), 1U) << "an echo request is no error";
 }
 
+// A rule that lets out what others leave lets out no error that quotes what they take.
+TEST_F(Around, ErrorsAboutProtectedPacketsDoNotLeaveByTheBypassOfTheRest) {
+  restrict_to_ports();
+  pair.alice.set_policies({{.id = PolicyId{1},
+                            .action = PolicyAction::protect,
+                            .local = pair.alice_side,
+                            .remote = pair.bob_side,
+                            .connection = TwoEngines::kConnection},
+                           {.id = PolicyId{2},
+                            .action = PolicyAction::bypass,
+                            .local = {selector("10.1.0.0/16")},
+                            .remote = {selector("10.2.0.0/16")},
+                            .errors_follow_quoted = true}});
+  const Bytes from_bob = udp_packet(pair.v4.reversed(), Bytes(100, 1));
+  Flow in_clear = pair.v4.reversed();
+  in_clear.source_port = 23;
+  const auto about = [&](ByteView quoted) { return icmp_error(pair.v4.source, pair.v4.destination, 3, quoted); };
+  const auto bypassed = [&](const Bytes& packet) {
+    CollectingWire wire;
+    wire.bypass_allowed = true;
+    InnerBuffer buffer(packet);
+    const InnerPacket view = buffer.view();
+    pair.alice.outbound(std::span(&view, 1), pair.now, wire);
+    return std::pair(wire.bypassed.size(), wire.packets().size());
+  };
+  using Counts = std::pair<std::size_t, std::size_t>;
+  EXPECT_EQ(bypassed(about(from_bob)), Counts(0, 0)) << "there is no SA yet";
+  install([](model::ChildSaParams&) {}, false);
+  EXPECT_EQ(bypassed(about(from_bob)), Counts(0, 1));
+  EXPECT_EQ(bypassed(about(udp_packet(in_clear, {}))), Counts(1, 0));
+  EXPECT_EQ(bypassed(about(ByteView(from_bob).first(22))), Counts(0, 0)) << "whose ports are not quoted";
+  EXPECT_EQ(bypassed(icmp_error(pair.v4.source, pair.v4.destination, 8, from_bob)), Counts(1, 0)) << "no error";
+}
+
+// Behind Destination Options a later IPv6 fragment does not even show its protocol.
+TEST_F(Around, LaterFragmentsThatHideTheirProtocolFollowTheFirst) {
+  pair.alice_side = {selector("::/0[udp]")};
+  pair.bob_side = {selector("::/0[udp]")};
+  pair.alice.set_policies(
+      {{.id = PolicyId{1},
+        .action = PolicyAction::protect,
+        .local = pair.alice_side,
+        .remote = pair.bob_side,
+        .connection = TwoEngines::kConnection},
+       {.id = PolicyId{2}, .action = PolicyAction::bypass, .local = {selector("::/0")}, .remote = {selector("::/0")}}});
+  install([](model::ChildSaParams&) {}, false);
+  Bytes packet = udp_packet(pair.v6, Bytes(3000, 3));
+  const Bytes options{17, 0, 1, 4, 0, 0, 0, 0};
+  packet.insert(packet.begin() + net::kIpv6HeaderSize, options.begin(), options.end());
+  packet[6] = 60;
+  store_be16(packet.data() + 4, static_cast<std::uint16_t>(packet.size() - net::kIpv6HeaderSize));
+  const std::vector<Bytes> pieces = cut(packet, 1000);
+  CollectingWire wire;
+  wire.bypass_allowed = true;
+  for (const Bytes& piece : pieces) {
+    InnerBuffer buffer(piece);
+    const InnerPacket view = buffer.view();
+    pair.alice.outbound(std::span(&view, 1), pair.now, wire);
+  }
+  EXPECT_EQ(wire.bypassed.size(), 0U);
+  EXPECT_EQ(wire.packets().size(), pieces.size());
+}
+
 TEST(AroundIcmp, TheReceiverChecksWhatAnErrorSpeaksOf) {
   using model::IcmpErrors;
   for (const IcmpErrors policy : {IcmpErrors::selectors, IcmpErrors::quoted, IcmpErrors::checked}) {

@@ -47,6 +47,9 @@ struct Policy {
   model::ConnectionId connection;
   PolicyDirection direction = PolicyDirection::both;
   PopulateFromPacket populate;
+  /// For bypass: RFC 4301 6.2's ICMP errors go the way of the packet that they quote, if this is the first rule that
+  /// matches them. What they quote may be what another rule protects.
+  bool errors_follow_quoted = false;
   std::string name;  // RFC 4301 4.4.1.1's Name where it has one; for status and logs
 };
 

@@ -33,7 +33,9 @@ constexpr std::size_t kMaxInFront = 64;
 
 }  // namespace
 
-void OutboundPath::policies_changed() { follow_fragments_ = sas_name_ports_ || spd_.table().names_ports(); }
+void OutboundPath::policies_changed() {
+  follow_fragments_ = sas_name_ports_ || spd_.table().later_fragments_hide();
+}
 
 void OutboundPath::installed(const SaPair& sa, Instant now) {
   aggfrag_.watch(sa);
@@ -111,12 +113,17 @@ void OutboundPath::join_fragment(const InnerPacket& packet, const net::PacketInf
 }
 
 // RFC 4301 6.2: an ICMP error that no rule accommodates takes the SA of the traffic that it answers. None is made for
-// it.
+// it. About traffic that a rule lets out it may say in clear what that traffic said; where the ports are not quoted it
+// might be other traffic.
 void OutboundPath::route_unruled(const InnerPacket& packet, const net::PacketInfo& info, OutboundSink& sink) {
   if (!is_icmp_error(info)) return drops_.count(DropReason::no_rule);
   const auto flow = quoted_flow(packet.bytes, info);
   if (!flow) return drops_.count(DropReason::icmp_error_unmatched);
   const FlowVerdict verdict = decide({*flow, key_of(*flow)});
+  if (verdict.rule != FlowVerdict::kNoRule && verdict.action == PolicyAction::bypass && flow->ports_visible) {
+    if (!sink.bypass(packet)) drops_.count(DropReason::bypass_unavailable);
+    return;
+  }
   if (verdict.rule == FlowVerdict::kNoRule || verdict.sa == nullptr ||
       verdict.sa->params.treatment.icmp_errors == model::IcmpErrors::selectors) {
     return drops_.count(DropReason::icmp_error_unmatched);

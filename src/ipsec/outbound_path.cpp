@@ -102,6 +102,8 @@ void OutboundPath::route(const InnerPacket& packet, const Classified& classified
   switch (verdict.action) {
     case PolicyAction::discard: return drops_.count(DropReason::discard_rule);
     case PolicyAction::bypass:
+      if (is_icmp_error(*info) && spd_.policies()[verdict.rule].errors_follow_quoted)
+        return route_unruled(packet, *info, sink);
       if (!sink.bypass(packet)) drops_.count(DropReason::bypass_unavailable);
       return;
     case PolicyAction::protect: break;

@@ -119,6 +119,13 @@ bool names_ports(const model::TrafficSelectors& selectors) {
   return std::any_of(selectors.begin(), selectors.end(), [](const auto& selector) { return !selector.any_port(); });
 }
 
+bool later_fragments_hide(const model::TrafficSelectors& selectors) {
+  return names_ports(selectors) ||
+         std::any_of(selectors.begin(), selectors.end(), [](const model::TrafficSelector& selector) {
+           return selector.protocol != 0 && selector.addresses.family() == net::Family::v6;
+         });
+}
+
 bool takes_later_fragments(const SaPair& sa, const net::PacketInfo& info) {
   if (!sa.names_ports || sa.params.non_first_fragments) return true;
   net::PacketInfo blind = info;

@@ -22,6 +22,9 @@ void update_lengths(SaPair& sa, std::size_t max_train_bytes);
 
 /// True when any of the selectors is for certain ports (or ICMP types), OPAQUE included.
 [[nodiscard]] bool names_ports(const model::TrafficSelectors& selectors);
+/// True when later fragments do not show all that the selectors ask for: ports; and in IPv6 the protocol too, where
+/// Destination Options or other headers stand in front of it.
+[[nodiscard]] bool later_fragments_hide(const model::TrafficSelectors& selectors);
 /// True when fragments that show no ports may go over the SA: its selectors take any, or OPAQUE (RFC 4301 7.1, 7.2), or
 /// both sides agreed to check them by their first ones (RFC 4301 7.3).
 [[nodiscard]] bool takes_later_fragments(const SaPair& sa, const net::PacketInfo& info);

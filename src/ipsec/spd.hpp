@@ -64,8 +64,8 @@ class PolicyTable {
   [[nodiscard]] Shape outbound_shape(net::Family family) const {
     return family == net::Family::v4 ? outbound_.v4.shape() : outbound_.v6.shape();
   }
-  /// True when a rule is for certain ports or ICMP types, so that fragments which show none need looking after.
-  [[nodiscard]] bool names_ports() const { return names_ports_; }
+  /// True when later fragments do not show all that some rule asks for, and so need looking after.
+  [[nodiscard]] bool later_fragments_hide() const { return later_fragments_hide_; }
   /// Octets of all classifiers together.
   [[nodiscard]] std::size_t bytes() const;
 
@@ -88,7 +88,7 @@ class PolicyTable {
   std::vector<Verdict> verdicts_;
   Direction outbound_;
   Direction inbound_;
-  bool names_ports_ = false;
+  bool later_fragments_hide_ = false;
 };
 
 /// The whole list is replaced at once. No match means discard (RFC 4301 5.1, 5.2).
