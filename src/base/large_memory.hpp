@@ -1,6 +1,6 @@
 // Memory for big tables that are looked up at random places: flow caches, classifiers, slots. With pages of 4 KiB such
-// a lookup waits twice, once for the page's translation and once for the memory; so blocks of 2 MiB and more lie in huge
-// pages of 2 MiB where the system has them to give (madvise; it may refuse, and then nothing is lost but time).
+// a lookup waits twice, once for the page's translation and once for the memory; so blocks of 2 MiB and more lie in
+// huge pages of 2 MiB where the system has them to give (madvise; it may refuse, and then nothing is lost but time).
 #pragma once
 
 #include <cstddef>

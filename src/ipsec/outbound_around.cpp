@@ -33,9 +33,7 @@ constexpr std::size_t kMaxInFront = 64;
 
 }  // namespace
 
-void OutboundPath::policies_changed() {
-  follow_fragments_ = sas_name_ports_ || spd_.table().later_fragments_hide();
-}
+void OutboundPath::policies_changed() { follow_fragments_ = sas_name_ports_ || spd_.table().later_fragments_hide(); }
 
 void OutboundPath::installed(const SaPair& sa, Instant now) {
   aggfrag_.watch(sa);

@@ -125,8 +125,8 @@ PolicyTable::PolicyTable(std::vector<Policy> policies) : policies_(std::move(pol
   verdicts_.reserve(policies_.size());
   for (const Policy& policy : policies_) {
     verdicts_.push_back({policy.connection, policy.action});
-    later_fragments_hide_ =
-        later_fragments_hide_ || ipsec::later_fragments_hide(policy.local) || ipsec::later_fragments_hide(policy.remote);
+    later_fragments_hide_ = later_fragments_hide_ || ipsec::later_fragments_hide(policy.local) ||
+                            ipsec::later_fragments_hide(policy.remote);
   }
   outbound_.table = inbound_.table = this;
   inbound_.inbound = true;

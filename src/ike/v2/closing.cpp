@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "ike/v2/children.hpp"
+#include "ike/v2/establish.hpp"
 #include "ike/v2/ike_auth_responder.hpp"
 
 namespace culvert::ike::v2 {
@@ -29,6 +30,7 @@ void withdraw(Core& core, IkeSa& sa, CloseReason reason) {
   sa.rekey_at.reset();
   sa.expire_at.reset();
   sa.release_at.reset();
+  if (reason != CloseReason::rekeyed) spare_losers(core, sa);
   core.touch(sa);
 }
 

@@ -22,7 +22,7 @@ bool same_peers(const IkeSa& a, const IkeSa& b) {
 // up before the other side began `fresh` is no rival: who begins anew knows what it does. Both ends see the same order,
 // for an IKE_AUTH leaves only after its IKE_SA_INIT was answered.
 bool rivals(const IkeSa& fresh, const IkeSa& other) {
-  return fresh.role != other.role && other.established_order > fresh.begun_order;
+  return fresh.role != other.origin_role && other.established_order > fresh.begun_order;
 }
 
 // A peer that sets up one IKE SA after the other, for want of memory or of manners, loses the oldest of them.
@@ -57,6 +57,8 @@ void establish(Core& core, IkeSa& sa, const model::ConnectionConfig& config) {
   sa.phase = Phase::established;
   sa.phase_deadline.reset();
   sa.established_order = core.next_order();
+  sa.origin_role = sa.role;
+  sa.origin_spi_i = sa.spi_i;
   sa.authenticated = true;
   sa.announced = true;
   sa.last_inbound = core.now;
@@ -85,8 +87,10 @@ Rivalry find_rival(Core& core, const IkeSa& sa) {
   for (const IkeSa* other : core.sas.of_connection(*sa.connection)) {
     if (other->id == sa.id || other->phase != Phase::established || !same_peers(*other, sa) || !rivals(sa, *other))
       continue;
-    // Both ends know both SPIs and come to the same result: the larger initiator's SPI stays.
-    Rivalry rivalry{.loser = other->spi_i < sa.spi_i ? other->id : sa.id, .rival_child = std::nullopt};
+    // Both ends know both SPIs and come to the same result: the larger initiator's SPI stays. Those of the set-up
+    // count, for one of the two may have been rekeyed already.
+    Rivalry rivalry{
+        .loser = other->origin_spi_i < sa.spi_i ? other->id : sa.id, .rival = other->id, .rival_child = std::nullopt};
     if (!other->children.empty()) rivalry.rival_child = other->children.begin()->first;
     return rivalry;
   }
@@ -113,14 +117,36 @@ void settle_duplicates(Core& core, IkeSa& sa, const Rivalry& rivalry, bool initi
   IkeSa* loser = rivalry.loser ? core.sas.find(*rivalry.loser) : nullptr;
   if (loser == nullptr || loser->phase != Phase::established) return;
   core.progress(*loser, "both sides set up an IKE SA at the same time; this one goes");
+  loser->yields_to = loser == &sa ? rivalry.rival : sa.id;
   loser->rekey_at.reset();
   for (auto& [id, child] : loser->children) child.rekey_at.reset();
   // The winner's initiator uses its pair at once; the other side follows when traffic comes on it, or after a while.
   sa.release_at = core.now + kHoldAtMost;
-  if (loser->role != model::Role::initiator) return;
+  if (loser->origin_role != model::Role::initiator) return;
   loser->tasks.push_back(
       {.task = DeleteIkeTask{.reason = CloseReason::superseded}, .not_before = core.now + kMoveTime + kHoldAtMost});
   core.touch(*loser);
+}
+
+void spare_losers(Core& core, const IkeSa& winner) {
+  if (!winner.connection) return;
+  const model::ConnectionConfig* config = core.connections.find(*winner.connection);
+  for (IkeSa* sa : core.sas.of_connection(*winner.connection)) {
+    if (sa->yields_to != winner.id) continue;
+    sa->yields_to.reset();
+    if (sa->phase != Phase::established || config == nullptr) continue;
+    core.progress(*sa, "the IKE SA that was to stay is gone; this one stays");
+    std::erase_if(sa->tasks,
+                  [](const QueuedTask& queued) { return std::holds_alternative<DeleteIkeTask>(queued.task); });
+    start_ike_timers(core, *sa, *config);
+    for (auto& [id, child] : sa->children) {
+      if (child.deleting || child.replaced_by) continue;
+      child.redundant = false;
+      if (child.expire_at) child.rekey_at = core.now + (*child.expire_at - core.now) * 4 / 5;
+      release_outbound(core, child);
+    }
+    core.touch(*sa);
+  }
 }
 
 }  // namespace culvert::ike::v2

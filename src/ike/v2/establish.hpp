@@ -14,6 +14,8 @@ namespace culvert::ike::v2 {
 struct Rivalry {
   /// The IKE SA that goes, of the two.
   std::optional<model::IkeSaId> loser;
+  /// The one that was there before.
+  std::optional<model::IkeSaId> rival;
   /// The rival's Child SA, whose traffic the winner's takes over or keeps.
   std::optional<model::ChildSaId> rival_child;
 };
@@ -27,5 +29,7 @@ void start_ike_timers(Core& core, IkeSa& sa, const model::ConnectionConfig& conf
 [[nodiscard]] Rivalry find_rival(Core& core, const IkeSa& sa);
 /// To be called when the new IKE SA has its Child SA: ends what it supersedes.
 void settle_duplicates(Core& core, IkeSa& sa, const Rivalry& rivalry, bool initial_contact);
+/// The IKE SA ends, and not by a rekey: those that were to go for its sake stay after all.
+void spare_losers(Core& core, const IkeSa& winner);
 
 }  // namespace culvert::ike::v2

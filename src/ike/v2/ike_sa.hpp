@@ -98,7 +98,12 @@ struct IkeSa {
   Instant begun_at;                     // our first IKE_SA_INIT, or the arrival of the peer's
   std::uint64_t begun_order = 0;        // the same as a number that never repeats; see duplicates
   std::uint64_t established_order = 0;  // 0 before; kept through rekeys of the IKE SA
-  Instant last_inbound;                 // the last proof that the peer lives
+  /// Who set up the first IKE SA of the line that this one continues, and with which SPI; set when it is established.
+  model::Role origin_role = model::Role::initiator;
+  model::IkeSpi origin_spi_i;
+  /// The rival of a simultaneous set-up that stays, when this one is the one to go.
+  std::optional<model::IkeSaId> yields_to;
+  Instant last_inbound;  // the last proof that the peer lives
   std::optional<Instant> rekey_at;
   std::optional<Instant> expire_at;
   /// In phases that wait for the other side only: when to give up.

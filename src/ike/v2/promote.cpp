@@ -12,6 +12,12 @@ void promote(Core& core, IkeSa& old, IkeSa& next) {
   next.phase_deadline.reset();
   // A successor is as old as the line that it continues: what supersedes that line supersedes it too.
   next.established_order = old.established_order;
+  next.origin_role = old.origin_role;
+  next.origin_spi_i = old.origin_spi_i;
+  next.yields_to = old.yields_to;
+  for (IkeSa* other : core.sas.of_connection(*next.connection)) {
+    if (other->yields_to == old.id) other->yields_to = next.id;
+  }
   next.announced = true;
   next.path = old.path;
   // Lifetimes count anew; a connection that was removed meanwhile takes its IKE SAs along anyhow.
