@@ -397,9 +397,17 @@ INSTANTIATE_TEST_SUITE_P(
              "a.toml:6:17: warning: tunnel.office.replay_window: 0 switches the protection against "
              "replayed packets off\n"
              "  use 1024 outside of tests\n"},
-        Case{"mode", tunnel("mode = \"transport\"\n"),
-             "a.toml:6:8: warning: tunnel.office.mode: IKE of this version agrees on tunnel mode only\n"
-             "  the tunnel comes up in tunnel mode; other modes are there for [manual.NAME]\n"},
+        Case{"mode", tunnel("mode = \"beet\"\n"),
+             "a.toml:6:8: error: tunnel.office.mode: IKEv2 has no word for BEET mode, so two sides cannot agree on it\n"
+             "  write \"tunnel\" or \"transport\", or use [manual.NAME]\n"},
+        Case{"compress", tunnel("compress = true\n"),
+             "a.toml:6:12: error: tunnel.office.compress: IKE of this version does not agree with the peer on IPComp\n"
+             "  take it out, or use [manual.NAME] on both sides\n"},
+        Case{
+            "padded_transport", tunnel("mode = \"transport\"\ntfc_pad_to = 500\n"),
+            "a.toml:7:14: error: tunnel.office.tfc_pad_to: packets in transport mode have no length of their own to be "
+            "padded behind\n"
+            "  take it out, or write mode = \"tunnel\"\n"},
         Case{"mtu", tunnel("mtu = 500\n"),
              "a.toml:6:7: error: tunnel.office.mtu: 500 is out of range\n"
              "  write a whole number from 576 to 65535\n"},

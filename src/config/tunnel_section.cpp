@@ -207,9 +207,29 @@ void read_mode(Section& section, model::ConnectionConfig& connection) {
   const auto mode = section.choice("mode", kModes);
   if (!mode) return;
   connection.mode = *mode;
-  if (*mode == model::Mode::tunnel) return;
-  section.warning(section.position_of("mode"), "mode", "IKE of this version agrees on tunnel mode only",
-                  "the tunnel comes up in tunnel mode; other modes are there for [manual.NAME]");
+  if (*mode != model::Mode::beet) return;
+  section.error(section.position_of("mode"), "mode", "IKEv2 has no word for BEET mode, so two sides cannot agree on it",
+                "write \"tunnel\" or \"transport\", or use [manual.NAME]");
+}
+
+/// What needs the peer's consent, which IKE of this version does not ask for.
+void check_treatment(Section& section, const model::ConnectionConfig& connection) {
+  const model::PacketTreatment& treatment = connection.treatment;
+  const auto refuse = [&](std::string_view key, std::string_view what) {
+    section.error(section.position_of(key), key,
+                  fmt::format("IKE of this version does not agree with the peer on {}", what),
+                  "take it out, or use [manual.NAME] on both sides");
+  };
+  if (treatment.compress) refuse("compress", "IPComp");
+  if (treatment.aggfrag) refuse("aggfrag", "AGGFRAG");
+  if (connection.mode != model::Mode::transport) return;
+  const auto tunnel_only = [&](std::string_view key) {
+    section.error(section.position_of(key), key,
+                  "packets in transport mode have no length of their own to be padded behind",
+                  "take it out, or write mode = \"tunnel\"");
+  };
+  if (treatment.confidentiality.pad_to != 0) tunnel_only("tfc_pad_to");
+  if (treatment.confidentiality.dummy_after) tunnel_only("dummy_after");
 }
 
 }  // namespace
@@ -250,6 +270,7 @@ DraftTunnel read_tunnel(Section section, std::string name, Problems& problems) {
   read_replay_window(section, connection.replay_window);
   connection.inner_mtu = read_mtu(section, connection.local, connection.remote);
   read_treatment(section, connection.treatment, problems);
+  check_treatment(section, connection);
   return draft;
 }
 
