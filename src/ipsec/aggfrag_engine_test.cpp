@@ -271,6 +271,29 @@ TEST_F(AggfragEngines, HeldPayloadsWaitForMore) {
   EXPECT_EQ(pair->bob_receives(outer).packets, packets);
 }
 
+// A packet that waits and must not be cut has to go once the path is too narrow for it; it must not block the others,
+// nor make payload after payload in vain.
+TEST_F(AggfragEngines, WhatTheNarrowedPathDoesNotTakeIsDropped) {
+  for (const bool paced : {false, true}) {
+    model::Aggfrag aggfrag{.hold = milliseconds(5), .dont_fragment = true};
+    if (paced) aggfrag.rate = 100'000, aggfrag.hold = {};
+    pair.emplace();
+    pair->set_policies();
+    auto [a, b] = pair->make_pair(1, {});
+    a.treatment = b.treatment = with(aggfrag);
+    a.path_mtu = 1500;
+    ASSERT_TRUE(pair->bob.install(std::move(b), pair->now));
+    ASSERT_TRUE(pair->alice.install(std::move(a), pair->now));
+    const Bytes small = udp_packet(pair->v4, Bytes(100, 1));
+    ASSERT_TRUE(pair->alice_sends({udp_packet(pair->v4, Bytes(1200, 2)), small}).packets().empty());
+    pair->alice.update_path(model::ChildSaId{1}, pair->path, model::Encapsulation::udp, std::uint16_t{700});
+    const std::vector<Bytes> sent = alice_until(pair->now + milliseconds(30));
+    EXPECT_LT(sent.size(), 10U);
+    EXPECT_EQ(pair->bob_receives(sent).packets, std::vector<Bytes>{small}) << paced;
+    EXPECT_EQ(drops(pair->alice, "too_long"), 1U);
+  }
+}
+
 // RFC 9347 2: packets of one size at one rate, whatever is inside.
 TEST_F(AggfragEngines, ConstantRate) {
   start({.packet_size = 1000, .rate = 1'000'000});  // one packet per millisecond

@@ -113,12 +113,16 @@ void AggfragOutbound::close_all() {
   while (!open_.empty()) end(*open_.front(), open_.front()->params.treatment.confidentiality.pad_to);
 }
 
+void AggfragOutbound::fill(AggfragSa& state) {
+  drops_.count(DropReason::too_long, state.queue.fill(state.packer, state.settings.dont_fragment));
+}
+
 // Held: payloads that can be filled leave, the rest waits.
 void AggfragOutbound::send_full(SaPair& sa, Instant now, OutboundSink& sink) {
   AggfragSa& state = *sa.aggfrag;
   const std::size_t full = aggfrag_capacity(sa) - state.packer.header_size();
   while (state.queue.size() >= full && begin(sa, sink)) {
-    state.queue.fill(state.packer, state.settings.dont_fragment);
+    fill(state);
     end(sa, AggfragPacker::kFull);
   }
   if (state.queue.empty()) {
@@ -131,7 +135,7 @@ void AggfragOutbound::send_full(SaPair& sa, Instant now, OutboundSink& sink) {
 void AggfragOutbound::send_queue(SaPair& sa, OutboundSink& sink) {
   AggfragSa& state = *sa.aggfrag;
   while (!state.queue.empty() && begin(sa, sink)) {
-    state.queue.fill(state.packer, state.settings.dont_fragment);
+    fill(state);
     end(sa, state.queue.empty() ? sa.params.treatment.confidentiality.pad_to : AggfragPacker::kFull);
   }
 }
@@ -140,7 +144,7 @@ void AggfragOutbound::send_queue(SaPair& sa, OutboundSink& sink) {
 void AggfragOutbound::tick(SaPair& sa, OutboundSink& sink) {
   AggfragSa& state = *sa.aggfrag;
   if (!begin(sa, sink)) return;
-  state.queue.fill(state.packer, state.settings.dont_fragment);
+  fill(state);
   end(sa, AggfragPacker::kFull);
 }
 

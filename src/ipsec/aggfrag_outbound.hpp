@@ -64,6 +64,7 @@ class AggfragOutbound {
   void send_pieces(SaPair& sa, ByteView packet, OutboundSink& sink);
   [[nodiscard]] bool begin(SaPair& sa, OutboundSink& sink);
   void end(SaPair& sa, std::size_t at_least);
+  void fill(AggfragSa& state);
   void send_full(SaPair& sa, Instant now, OutboundSink& sink);
   void send_queue(SaPair& sa, OutboundSink& sink);
   void tick(SaPair& sa, OutboundSink& sink);

@@ -65,7 +65,8 @@ std::uint8_t* AggfragQueue::push(std::size_t length) {
   return bytes_.data() + at;
 }
 
-void AggfragQueue::fill(AggfragPacker& packer, bool dont_fragment) {
+std::size_t AggfragQueue::fill(AggfragPacker& packer, bool dont_fragment) {
+  std::size_t dropped = 0;
   while (!empty() && packer.room() > 0) {
     const ByteView rest = ByteView(bytes_).subspan(head_);
     if (packer.cut_left() != 0) {
@@ -79,12 +80,18 @@ void AggfragQueue::fill(AggfragPacker& packer, bool dont_fragment) {
       std::memcpy(packer.claim(length), rest.data(), length);
       take(length);
       --packets_;
+    } else if (dont_fragment && packer.blank()) {
+      // The path has become narrower since it came: no payload will ever have room for it.
+      take(length);
+      --packets_;
+      ++dropped;
     } else if (dont_fragment || packer.room() < AggfragPacker::kMinPiece) {
-      return;
+      break;
     } else {
       packer.cut(length);
     }
   }
+  return dropped;
 }
 
 std::size_t AggfragQueue::clear() {

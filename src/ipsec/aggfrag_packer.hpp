@@ -74,8 +74,9 @@ class AggfragQueue {
   /// How many packets wait, the one that was begun included.
   [[nodiscard]] std::size_t packets() const { return packets_; }
 
-  /// Moves packets into the open payload of `packer` until it is full or nothing is left.
-  void fill(AggfragPacker& packer, bool dont_fragment);
+  /// Moves packets into the open payload of `packer` until it is full or nothing is left. Answers how many were
+  /// dropped: those that must not be cut and that not even an empty payload holds.
+  [[nodiscard]] std::size_t fill(AggfragPacker& packer, bool dont_fragment);
   /// Drops everything; answers the packets dropped.
   std::size_t clear();
 

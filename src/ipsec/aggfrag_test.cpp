@@ -60,7 +60,7 @@ std::vector<Bytes> pack(const std::vector<Bytes>& packets, std::size_t capacity,
   while (!queue.empty()) {
     Bytes payload(capacity);
     packer.open(payload.data(), capacity);
-    queue.fill(packer, dont_fragment);
+    EXPECT_EQ(queue.fill(packer, dont_fragment), 0U);
     payload.resize(packer.close({}, !queue.empty() || fill_last ? AggfragPacker::kFull : 0));
     payloads.push_back(std::move(payload));
   }
