@@ -53,11 +53,16 @@ class WholePacket : public ::testing::Test {
     far_ = NetworkNamespace::create();
     if (!near_ || !far_) GTEST_SKIP() << testing::kNeedsRoot;
     ASSERT_EQ(near_->command("ip link add v0 type veth peer name v0 netns " + far_->path()).status, 0);
+    // The neighbours are told, not found: a host asks for a neighbour from a link-local address when the packet's own
+    // source is not on the interface, and that address is not there before duplicate address detection is through.
     for (int i = 1; i <= 2; ++i) {
       const auto made = (i == 1 ? *near_ : *far_)
-                            .command(fmt::format("set -e; ip addr add 192.0.2.{0}/24 dev v0; ip link set v0 up; ip -6 "
-                                                 "addr add 2001:db8::{0}/64 dev v0 nodad",
-                                                 i));
+                            .command(fmt::format("set -e; ip link set v0 address 02:00:00:00:00:0{0}; "
+                                                 "ip addr add 192.0.2.{0}/24 dev v0; ip link set v0 up; "
+                                                 "ip -6 addr add 2001:db8::{0}/64 dev v0 nodad; "
+                                                 "ip neigh add 192.0.2.{1} lladdr 02:00:00:00:00:0{1} dev v0; "
+                                                 "ip neigh add 2001:db8::{1} lladdr 02:00:00:00:00:0{1} dev v0",
+                                                 i, 3 - i));
       ASSERT_EQ(made.status, 0) << made.output;
     }
   }
