@@ -110,7 +110,7 @@ void AggfragOutbound::end(SaPair& sa, std::size_t at_least) {
 }
 
 void AggfragOutbound::close_all() {
-  while (!open_.empty()) end(*open_.front(), open_.front()->params.treatment.confidentiality.pad_to);
+  while (!open_.empty()) end(*open_.front(), open_.front()->params.treatment().confidentiality.pad_to);
 }
 
 void AggfragOutbound::fill(AggfragSa& state) {
@@ -136,7 +136,7 @@ void AggfragOutbound::send_queue(SaPair& sa, OutboundSink& sink) {
   AggfragSa& state = *sa.aggfrag;
   while (!state.queue.empty() && begin(sa, sink)) {
     fill(state);
-    end(sa, state.queue.empty() ? sa.params.treatment.confidentiality.pad_to : AggfragPacker::kFull);
+    end(sa, state.queue.empty() ? sa.params.treatment().confidentiality.pad_to : AggfragPacker::kFull);
   }
 }
 

@@ -7,17 +7,24 @@
 
 namespace culvert::ipsec {
 
-SaCipher::SaCipher(CipherPool& pool, const crypto::PacketSuite& suite, const model::SaKeys& keys)
-    : pool_(pool), suite_(suite), key_(keys.encryption.size() + keys.integrity.size()) {
-  const auto behind = std::ranges::copy(keys.encryption.view(), key_.mutable_view().begin()).out;
-  std::ranges::copy(keys.integrity.view(), behind);
+SaKeyPair::SaKeyPair(CipherPool& pool, const crypto::PacketSuite& suite, const model::SaKeys& outbound,
+                     const model::SaKeys& inbound)
+    : pool_(pool),
+      suite_(suite),
+      keys_(outbound.encryption.size() + outbound.integrity.size() + inbound.encryption.size() +
+            inbound.integrity.size()) {
+  auto at = keys_.mutable_view().begin();
+  for (const model::SaKeys* const keys : {&outbound, &inbound}) {
+    at = std::ranges::copy(keys->encryption.view(), at).out;
+    at = std::ranges::copy(keys->integrity.view(), at).out;
+  }
 }
 
 SaCipher::~SaCipher() {
-  if (expanded_ != nullptr) pool_.give_up(*this);
+  if (expanded_ != nullptr) keys_.pool_.give_up(*this);
 }
 
-crypto::PacketCipher* SaCipher::expand() { return pool_.expand(*this); }
+crypto::PacketCipher* SaCipher::expand() { return keys_.pool_.expand(*this); }
 
 CipherPool::Maker CipherPool::maker_of(crypto::Backend backend) {
   return [backend](const crypto::PacketSuite& suite, ByteView encryption_key, ByteView integrity_key) {
@@ -33,9 +40,11 @@ CipherPool::CipherPool(std::size_t capacity, Maker maker) : capacity_(capacity),
 CipherPool::~CipherPool() { CHECK(size() == 0); }
 
 crypto::PacketCipher* CipherPool::expand(SaCipher& owner) {
-  const ByteView key = owner.key_.view();
-  const std::size_t encryption = crypto::sizes_of(owner.suite_).encryption_key;
-  auto cipher = maker_(owner.suite_, key.first(encryption), key.subspan(encryption));
+  const ByteView both = owner.keys_.keys_.view();
+  const std::size_t half = both.size() / 2;
+  const ByteView key = owner.direction_ == KeyDirection::outbound ? both.first(half) : both.subspan(half);
+  const std::size_t encryption = crypto::sizes_of(owner.suite()).encryption_key;
+  auto cipher = maker_(owner.suite(), key.first(encryption), key.subspan(encryption));
   if (cipher == nullptr) return nullptr;
   ++expansions_;
   owner.place_ = find_place();

@@ -19,13 +19,29 @@ namespace culvert::ipsec {
 
 class CipherPool;
 
-/// One direction's cipher as its SA has it: the bare key always, the expanded one while the pool has it. It stays where
-/// it is made, because the pool knows it by its place. Sequence numbers, and so IVs, are the SA's: expanding a key anew
-/// repeats none of them.
-class SaCipher {
+/// The bare keys of an SA pair. Sequence numbers, and so IVs, are the SA's: expanding a key anew repeats none of them.
+class SaKeyPair {
  public:
   /// Copies the keys. `pool` and `suite` must outlive the object. The keys have the lengths that the suite wants.
-  SaCipher(CipherPool& pool, const crypto::PacketSuite& suite, const model::SaKeys& keys);
+  SaKeyPair(CipherPool& pool, const crypto::PacketSuite& suite, const model::SaKeys& outbound,
+            const model::SaKeys& inbound);
+
+ private:
+  friend class SaCipher;
+  friend class CipherPool;
+  CipherPool& pool_;
+  const crypto::PacketSuite& suite_;
+  SecretBytes keys_;  // outbound, then inbound: the encryption key with its salt, then the integrity key
+};
+
+enum class KeyDirection : std::uint8_t { outbound, inbound };
+
+/// One direction's cipher as its SA has it: the expanded key, while the pool has it. It stays where it is made, because
+/// the pool knows it by its place.
+class SaCipher {
+ public:
+  /// `keys` must outlive the object and stay where they are.
+  SaCipher(const SaKeyPair& keys, KeyDirection direction) : keys_(keys), direction_(direction) {}
   ~SaCipher();
   SaCipher(const SaCipher&) = delete;
   SaCipher& operator=(const SaCipher&) = delete;
@@ -36,18 +52,17 @@ class SaCipher {
     return expanded_ != nullptr ? expanded_ : expand();
   }
   [[nodiscard]] bool is_expanded() const { return expanded_ != nullptr; }
-  [[nodiscard]] const crypto::PacketSuite& suite() const { return suite_; }
+  [[nodiscard]] const crypto::PacketSuite& suite() const { return keys_.suite_; }
 
  private:
   friend class CipherPool;
   crypto::PacketCipher* expand();
 
-  CipherPool& pool_;
-  const crypto::PacketSuite& suite_;
-  SecretBytes key_;  // the encryption key with its salt, then the integrity key
   crypto::PacketCipher* expanded_ = nullptr;
+  const SaKeyPair& keys_;
   std::uint32_t place_ = 0;  // in the pool, if expanded
   bool used_ = false;        // since the hand came by
+  KeyDirection direction_;
 };
 
 class CipherPool {

@@ -28,7 +28,14 @@ model::SaKeys keys_of(const crypto::PacketSuite& suite, std::uint8_t number) {
 // A pool with SAs that are told apart by the first octet of their keys.
 class Pool : public testing::Test {
  protected:
-  SaCipher& add(std::uint8_t number) { return ciphers_.emplace_back(pool_, kCbc, keys_of(kCbc, number)); }
+  // Alternately the outbound and the inbound half of a pair, so that both are used; the other has another number.
+  SaCipher& add(std::uint8_t number) {
+    const bool outbound = number % 2 == 0;
+    const auto other = static_cast<std::uint8_t>(number + 200);
+    const SaKeyPair& keys = keys_.emplace_back(pool_, kCbc, keys_of(kCbc, outbound ? number : other),
+                                               keys_of(kCbc, outbound ? other : number));
+    return ciphers_.emplace_back(keys, outbound ? KeyDirection::outbound : KeyDirection::inbound);
+  }
   std::string expanded() const {
     std::string text;
     for (const SaCipher& cipher : ciphers_) text += cipher.is_expanded() ? '1' : '0';
@@ -40,6 +47,7 @@ class Pool : public testing::Test {
   CipherPool pool_{3, [this](const crypto::PacketSuite& suite, ByteView encryption, ByteView integrity) {
                      return fails_ ? nullptr : make_(suite, encryption, integrity);
                    }};
+  std::deque<SaKeyPair> keys_;
   std::deque<SaCipher> ciphers_;
 };
 

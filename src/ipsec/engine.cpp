@@ -23,7 +23,7 @@ struct Engine::State {
   State(const Options& engine_options, RandomSource& random)
       : options(engine_options),
         shared(options.backend, options.expanded_keys),
-        sad(options.spi_layout),
+        sad(options.spi_layout, random.u64()),
         events(kEventCapacity),
         outbound(options, spd, sad, events, drops, random),
         inbound(options, sad, events, drops, random) {}

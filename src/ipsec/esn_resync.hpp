@@ -13,7 +13,7 @@ namespace culvert::ipsec {
 class EsnResync {
  public:
   /// RFC 4303 A3.1: the number of consecutive failures that sets it off is a local matter. No honest peer has as many.
-  static constexpr std::uint32_t kTrigger = 64;
+  static constexpr std::uint8_t kTrigger = 64;
   /// RFC 4303 A3.2: how many successive values of the high half are tried.
   static constexpr std::uint32_t kTries = 8;
   static constexpr Duration kInterval = std::chrono::seconds(1);
@@ -22,7 +22,9 @@ class EsnResync {
     if (failures_ < kTrigger) ++failures_;
   }
   /// A packet was authentic.
-  void note_success() { failures_ = 0; }
+  void note_success() {
+    if (failures_ != 0) failures_ = 0;  // most packets need not write
+  }
   /// True when the packet at hand is to be tried; at most once per interval.
   [[nodiscard]] bool wants_trial(Instant now) {
     if (failures_ < kTrigger) return false;
@@ -32,8 +34,8 @@ class EsnResync {
   }
 
  private:
-  std::uint32_t failures_ = 0;
   OptionalInstant last_;
+  std::uint8_t failures_ = 0;
 };
 
 }  // namespace culvert::ipsec

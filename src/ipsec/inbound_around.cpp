@@ -34,7 +34,7 @@ void InboundPath::clamp(const SaPair& sa, MutableByteView packet, const net::Pac
 std::optional<DropReason> InboundPath::match_sa(const SaPair& sa, ByteView packet, const net::PacketInfo& info) {
   if (info.is_fragment) return match_fragment(sa, packet, info);
   const bool admitted = selectors_match(sa.params.remote, sa.params.local, info);
-  const model::IcmpErrors policy = sa.params.treatment.icmp_errors;
+  const model::IcmpErrors policy = sa.params.treatment().icmp_errors;
   if (admitted && policy != model::IcmpErrors::checked) return std::nullopt;
   if (!is_icmp_error(info)) return admitted ? std::nullopt : std::optional(DropReason::selector_mismatch);
   if (policy == model::IcmpErrors::selectors) return DropReason::selector_mismatch;

@@ -138,7 +138,7 @@ void InboundPath::enqueue(const WireInput& input, MutableByteView packet, const 
 }
 
 void InboundPath::count_replay(SaPair& sa, ReplayWindow::Verdict verdict) {
-  ++sa.inbound.replay_drops;
+  ++sa.replay_drops;
   drops_.count(verdict == ReplayWindow::Verdict::replayed ? DropReason::replayed : DropReason::replay_too_old);
 }
 
@@ -168,7 +168,7 @@ void InboundPath::open_batch(Instant now) {
       continue;
     }
     if (!batch_.ok(i)) {
-      ++item.sa->inbound.integrity_drops;
+      ++item.sa->integrity_drops;
       drops_.count(DropReason::bad_icv);
       if (item.sa->inbound.layout.extended) item.sa->inbound.resync.note_failure();
       if (trial_ == i) resynchronise(i);
@@ -243,7 +243,7 @@ void InboundPath::note_traffic(const Item& item, bool newest, Instant now) {
   const net::Endpoint& known = sa.params.path.remote;
   const bool same_way = item.input->encapsulation == sa.params.encapsulation;
   const bool moved = same_way ? seen != known : seen.address != known.address;
-  if (moved && newest && due(sa.inbound.last_moved_event, now)) events_.push(PeerMovedSeen{sa.params.id, seen});
+  if (moved && newest && due(sa.last_moved_event, now)) events_.push(PeerMovedSeen{sa.params.id, seen});
 }
 
 // Stage 6: unwrap.
@@ -307,7 +307,7 @@ auto InboundPath::unwrap_tunnel(const Item& item, const Content& content) -> Res
   const MutableByteView inner = content.payload.first(info->total_length);
   if (const auto mismatch = match(item, inner, *info)) return err(*mismatch);
   if (((info->tos ^ item.input->tos) & kEcnMask) != 0) note_ecn(*item.sa, info->tos, item.input->tos);
-  const auto tos = decapsulated_tos(info->tos, item.input->tos, item.sa->params.treatment.outer.dscp_inward);
+  const auto tos = decapsulated_tos(info->tos, item.input->tos, item.sa->params.treatment().outer.dscp_inward);
   if (!tos) return err(DropReason::ecn_not_capable);
   if (*tos != info->tos) net::set_tos(inner, *tos);
   return Decapsulated{inner, *info, content.buffer};

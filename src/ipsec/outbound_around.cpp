@@ -40,7 +40,7 @@ void OutboundPath::installed(const SaPair& sa, Instant now) {
   // From the first such SA on; whether others are left does not matter enough to count them.
   sas_name_ports_ = sas_name_ports_ || sa.names_ports;
   follow_fragments_ = follow_fragments_ || sas_name_ports_;
-  if (const auto after = sa.params.treatment.confidentiality.dummy_after) dummies_.arm(sa.params.id, now + *after);
+  if (const auto after = sa.params.treatment().confidentiality.dummy_after) dummies_.arm(sa.params.id, now + *after);
 }
 
 // Stage 1 for fragments.
@@ -123,7 +123,7 @@ void OutboundPath::route_unruled(const InnerPacket& packet, const net::PacketInf
     return;
   }
   if (verdict.rule == FlowVerdict::kNoRule || verdict.sa == nullptr ||
-      verdict.sa->params.treatment.icmp_errors == model::IcmpErrors::selectors) {
+      verdict.sa->params.treatment().icmp_errors == model::IcmpErrors::selectors) {
     return drops_.count(DropReason::icmp_error_unmatched);
   }
   protect(packet, info, *verdict.sa, sink);
@@ -136,7 +136,7 @@ void OutboundPath::clamp(const InnerPacket& packet, const net::PacketInfo& info,
 
 // RFC 4301 8.2.1: what happens to a packet that does not fit, by its DF bit and what the SA was told.
 auto OutboundPath::way_of_long(const SaPair& sa, const net::PacketInfo& info, std::size_t length) const -> LongWay {
-  const model::OuterHeader& outer = sa.params.treatment.outer;
+  const model::OuterHeader& outer = sa.params.treatment().outer;
   const PathRoom room = path_room(sa, info);
   const std::size_t sendable = options_.max_train_bytes;
   const std::size_t mtu = sa.path_mtu.value();
@@ -247,8 +247,8 @@ void OutboundPath::send_due_dummies(Instant now, OutboundSink& sink) {
   while (const auto child = dummies_.take_due(now)) {
     SaPair* const sa = sad_.find(*child);
     if (sa == nullptr || sa->ends_at) continue;
-    const Duration after = *sa->params.treatment.confidentiality.dummy_after;
-    const Instant last = sa->outbound.silence.last_sent().value_or(Instant::min());
+    const Duration after = *sa->params.treatment().confidentiality.dummy_after;
+    const Instant last = sa->silence.last_sent().value_or(Instant::min());
     if (last + after > now && last != Instant::min()) {
       dummies_.arm(*child, last + after);
       continue;

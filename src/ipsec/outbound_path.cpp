@@ -111,7 +111,7 @@ void OutboundPath::route(const InnerPacket& packet, const Classified& classified
   if (verdict.sa == nullptr) return wait_for_sa(packet, *info, spd_.policies()[verdict.rule], now, since);
   protect(packet, *info, *verdict.sa, sink);
   SaPair& sa = *verdict.sa;
-  if (sa.outbound.silence.sends(sa.inbound.meter.packets(), now)) events_.push(NothingComesBack{sa.params.id});
+  if (sa.silence.sends(sa.inbound.meter.packets(), now)) events_.push(NothingComesBack{sa.params.id});
 }
 
 // Stage 2: decide.
@@ -175,23 +175,23 @@ void OutboundPath::protect_planned(const InnerPacket& packet, const Segmenter& p
   outer.dont_fragment = outer.dont_fragment && !cut_outer_;
   const auto next_header =
       static_cast<std::uint8_t>(info.family == net::Family::v4 ? net::IpProtocol::ipv4 : net::IpProtocol::ipv6);
-  const std::uint64_t flow = sa.compression ? FlowKey::of(info).mix() : 0;
+  const std::uint64_t flow = sa.outbound.compression ? FlowKey::of(info).mix() : 0;
   for (std::uint32_t i = 0; i < plan.count(); ++i) {
     std::uint8_t* const at = reserve(layout.sealed(std::max<std::size_t>(plan.length(i), sa.outbound.pad_to)), 0, sink);
     Payload payload{plan.length(i), next_header};
-    if (sa.compression) {
+    if (sa.outbound.compression) {
       payload = compress(plan, i, flow, payload, sa, at + layout.head());
     } else {
       plan.write(i, at + layout.head());
     }
     const std::size_t length = frame(payload, *first + i, sa, at);
-    if (sa.compression) give_back_behind(at + length);
+    if (sa.outbound.compression) give_back_behind(at + length);
     add_to_train(sa, outer, at, length);
   }
 }
 
 OutboundPath::OuterFields OutboundPath::outer_fields(const SaPair& sa, const net::PacketInfo& info) {
-  const model::OuterHeader& outer = sa.params.treatment.outer;
+  const model::OuterHeader& outer = sa.params.treatment().outer;
   return {.tos = outer_tos(info.tos, outer),
           .hop_limit = outer.hop_limit,
           .dont_fragment = outer_dont_fragment(info.family == net::Family::v6, info.dont_fragment, outer)};
@@ -215,7 +215,7 @@ std::uint8_t* OutboundPath::reserve(std::size_t length, std::size_t in_front, Ou
 // payload that is compressed, and what does not shrink looks as if there were no IPComp; so does Linux.
 OutboundPath::Payload OutboundPath::compress(const Segmenter& plan, std::uint32_t index, std::uint64_t flow,
                                              Payload plain, SaPair& sa, std::uint8_t* out) {
-  if (plain.length < kIpCompThreshold || !sa.compression->should_try(flow)) {
+  if (plain.length < kIpCompThreshold || !sa.outbound.compression->should_try(flow)) {
     plan.write(index, out);
     return plain;
   }
@@ -230,7 +230,7 @@ OutboundPath::Payload OutboundPath::compress_in_place(Payload plain, std::uint64
   const auto protocol = static_cast<net::IpProtocol>(plain.next_header);
   const bool outermost =
       protocol == net::IpProtocol::esp || protocol == net::IpProtocol::ah || protocol == net::IpProtocol::ipcomp;
-  if (outermost || plain.length < kIpCompThreshold || !sa.compression->should_try(flow)) return plain;
+  if (outermost || plain.length < kIpCompThreshold || !sa.outbound.compression->should_try(flow)) return plain;
   uncompressed_.resize(kMaxInnerPacket);
   CHECK(plain.length <= uncompressed_.size());
   std::memcpy(uncompressed_.data(), at, plain.length);
@@ -241,7 +241,7 @@ OutboundPath::Payload OutboundPath::compress_in_place(Payload plain, std::uint64
 OutboundPath::Payload OutboundPath::shrink(Payload plain, std::uint64_t flow, SaPair& sa, std::uint8_t* out) {
   const ByteView payload = ByteView(uncompressed_).first(plain.length);
   const auto length = ipcomp_.compress(payload, plain.next_header, sa.params.ipcomp->cpi_outbound, out);
-  sa.compression->tell(flow, length.has_value());
+  sa.outbound.compression->tell(flow, length.has_value());
   if (length) return {*length, static_cast<std::uint8_t>(net::IpProtocol::ipcomp)};
   std::memcpy(out, payload.data(), payload.size());
   return plain;
@@ -331,7 +331,7 @@ void OutboundPath::frame_esp_around(std::uint8_t* at, std::size_t length, std::u
 // Stage 5 for an AGGFRAG payload. RFC 9347 2.2.5: DSCP, ECN and DF of the inner packets stay inside.
 void OutboundPath::finish(SaPair& sa, std::uint8_t* at, std::size_t length, std::uint64_t sequence) {
   frame_esp_around(at, length, static_cast<std::uint8_t>(net::IpProtocol::aggfrag), sequence, sa);
-  const model::OuterHeader& outer = sa.params.treatment.outer;
+  const model::OuterHeader& outer = sa.params.treatment().outer;
   add_to_train(sa,
                {.tos = static_cast<std::uint8_t>(outer.dscp.value_or(0) << 2),
                 .hop_limit = outer.hop_limit,

@@ -50,9 +50,9 @@ class PathMtu {
   [[nodiscard]] std::optional<Instant> lowered_until() const { return lowered_until_; }
 
  private:
+  OptionalInstant lowered_until_;
   std::uint16_t first_hop_;
   std::uint16_t value_;
-  OptionalInstant lowered_until_;
 };
 
 /// What an ICMP error quotes of an ESP or AH packet.

@@ -102,10 +102,10 @@ class ReplayWindow {
     }
   }
 
+  std::unique_ptr<std::uint64_t[]> bits_;
   std::uint64_t top_ = 0;
   std::uint32_t size_;
   bool extended_;
-  std::unique_ptr<std::uint64_t[]> bits_;
 };
 
 }  // namespace culvert::ipsec

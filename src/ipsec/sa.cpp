@@ -53,10 +53,10 @@ bool ipcomp_fits(const model::ChildSaParams& params) {
 
 EspLayout layout_of(const crypto::PacketSuite& suite, model::EsnId esn) {
   const crypto::SuiteSizes sizes = crypto::sizes_of(suite);
-  return {.iv = static_cast<std::uint16_t>(sizes.iv),
-          .icv = static_cast<std::uint16_t>(sizes.icv),
+  return {.iv = static_cast<std::uint8_t>(sizes.iv),
+          .icv = static_cast<std::uint8_t>(sizes.icv),
           // RFC 4303 2.4: the trailer ends on a 4-octet boundary, whatever the cipher's block.
-          .alignment = static_cast<std::uint16_t>(std::max<std::size_t>(4, sizes.block)),
+          .alignment = static_cast<std::uint8_t>(std::max<std::size_t>(4, sizes.block)),
           .aead = suite.is_aead(),
           .random_iv = sizes.iv != 0 && !suite.counter_iv(),
           .implicit_iv = suite.implicit_iv(),
@@ -85,22 +85,22 @@ Framing framing_of(model::ProtocolId protocol, model::Mode mode, model::Encapsul
   return encapsulation == model::Encapsulation::udp ? Framing::esp_transport_in_udp : Framing::esp_transport;
 }
 
-OutboundSa::OutboundSa(CipherPool& pool, const SaProfile& profile, const model::ChildSaParams& params)
-    : cipher(pool, profile.suite, params.outbound),
-      layout(layout_of(profile.suite, params.suite.esn)),
+OutboundSa::OutboundSa(const SaKeyPair& keys, const SaProfile& profile, const model::ChildSaParams& params)
+    : cipher(keys, KeyDirection::outbound),
       framing(framing_of(params.protocol, params.mode, params.encapsulation)),
-      spi(params.spi_outbound.value()),
-      sequence(layout.extended, params.sequence_used, params.sequence_granted),
-      meter(profile.bounds) {}
-
-InboundSa::InboundSa(CipherPool& pool, const SaProfile& profile, const model::ChildSaParams& params)
-    : cipher(pool, profile.suite, params.inbound),
+      sequence(params.suite.esn == model::EsnId::esn, params.sequence_used, params.sequence_granted),
       layout(layout_of(profile.suite, params.suite.esn)),
+      meter(profile.bounds),
+      spi(params.spi_outbound.value()) {}
+
+InboundSa::InboundSa(const SaKeyPair& keys, const SaProfile& profile, const model::ChildSaParams& params)
+    : cipher(keys, KeyDirection::inbound),
       ah(params.protocol == model::ProtocolId::ah),
       in_place(params.mode == model::Mode::tunnel),
+      window(params.replay_window, params.suite.esn == model::EsnId::esn),
+      meter(profile.bounds),
       spi(params.spi_inbound.value()),
-      window(params.replay_window, layout.extended),
-      meter(profile.bounds) {}
+      layout(layout_of(profile.suite, params.suite.esn)) {}
 
 SaParams::SaParams(const model::ChildSaParams& params, std::shared_ptr<const SaProfile> shared)
     : id(params.id),
@@ -114,8 +114,7 @@ SaParams::SaParams(const model::ChildSaParams& params, std::shared_ptr<const SaP
       path(params.path),
       local(params.local),
       remote(params.remote),
-      profile(std::move(shared)),
-      treatment(profile->treatment) {
+      profile(std::move(shared)) {
   if (params.original_local || params.original_remote) {
     original = std::make_unique<OriginalAddresses>(params.original_local, params.original_remote);
   }
@@ -123,11 +122,12 @@ SaParams::SaParams(const model::ChildSaParams& params, std::shared_ptr<const SaP
 
 SaPair::SaPair(const model::ChildSaParams& all, std::shared_ptr<const SaProfile> profile, CipherPool& ciphers)
     : params(all, std::move(profile)),
-      inbound(ciphers, *params.profile, all),
-      outbound(ciphers, *params.profile, all),
-      path_mtu(all.path_mtu),
       names_ports(ipsec::names_ports(all.local) || ipsec::names_ports(all.remote)),
-      held(all.hold_outbound) {}
+      held(all.hold_outbound),
+      path_mtu(all.path_mtu),
+      keys_(ciphers, params.profile->suite, all.outbound, all.inbound),
+      outbound(keys_, *params.profile, all),
+      inbound(keys_, *params.profile, all) {}
 
 Result<std::unique_ptr<SaPair>, DataPlaneError> SaPair::make(const model::ChildSaParams& params, SaShared& shared) {
   const auto suite = model::packet_suite(params.protocol, params.suite);
@@ -140,12 +140,12 @@ Result<std::unique_ptr<SaPair>, DataPlaneError> SaPair::make(const model::ChildS
   if (!aggfrag_fits(params) || !ipcomp_fits(params)) return err(DataPlaneError::unsupported_mode);
   auto profile = shared.profiles.share({*suite, bounds_of(params.soft, params.hard), params.treatment});
   std::unique_ptr<SaPair> pair(new SaPair(params, std::move(profile), shared.ciphers));
-  const model::PacketTreatment& treatment = pair->params.treatment;
+  const model::PacketTreatment& treatment = pair->params.treatment();
   if (treatment.aggfrag) {
     pair->aggfrag = std::make_unique<AggfragSa>(*treatment.aggfrag);
     pair->aggfrag->replaces = params.replaces;
   }
-  if (treatment.compress) pair->compression = std::make_unique<CompressionBackoff>();
+  if (treatment.compress) pair->outbound.compression = std::make_unique<CompressionBackoff>();
   return pair;
 }
 
@@ -174,8 +174,8 @@ SaCounters SaPair::counters() const {
           .outbound_packets = outbound.meter.packets(),
           .outbound_bytes = outbound.meter.bytes(),
           .outbound_sequence = outbound.sequence.last(),
-          .replay_drops = inbound.replay_drops,
-          .integrity_drops = inbound.integrity_drops};
+          .replay_drops = replay_drops,
+          .integrity_drops = integrity_drops};
 }
 
 }  // namespace culvert::ipsec

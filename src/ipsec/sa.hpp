@@ -31,9 +31,9 @@ inline constexpr std::size_t kEspTrailerSize = 2;  // pad length and next header
 
 /// The sizes that packets of one SA have, from its suite.
 struct EspLayout {
-  std::uint16_t iv = 0;  // in the packet
-  std::uint16_t icv = 0;
-  std::uint16_t alignment = 4;  // of the plaintext with its trailer: RFC 4303 2.4, at least 4
+  std::uint8_t iv = 0;  // in the packet
+  std::uint8_t icv = 0;
+  std::uint8_t alignment = 4;  // of the plaintext with its trailer: RFC 4303 2.4, at least 4
   bool aead = true;
   bool random_iv = false;    // CBC: a block of unpredictable octets instead of a counter
   bool implicit_iv = false;  // RFC 8750: the sequence number is the IV, and none is in the packet
@@ -77,13 +77,19 @@ struct BatchCursor {
   std::uint16_t next = 0;
 };
 
+// The members that packets need stand in two cache lines per direction, so they are ordered to leave no gaps; where one
+// member ends unevenly, the next ones fill it up (no_unique_address).
+inline constexpr std::size_t kCacheLine = 64;
+
 /// What sealing needs; written for every packet.
-struct alignas(64) OutboundSa {
-  OutboundSa(CipherPool& pool, const SaProfile& profile, const model::ChildSaParams& params);
-  SaCipher cipher;
-  EspLayout layout;
+struct alignas(kCacheLine) OutboundSa {
+  OutboundSa(const SaKeyPair& keys, const SaProfile& profile, const model::ChildSaParams& params);
+  [[no_unique_address]] SaCipher cipher;
   Framing framing = Framing::esp_tunnel;
   bool grant_asked = false;  // SequenceGrantWanted was told for the present grant
+  [[no_unique_address]] SequenceCounter sequence;
+  EspLayout layout;
+  [[no_unique_address]] UseMeter meter;
   std::uint32_t spi = 0;
   // See sa_lengths.hpp. Inner packets up to this leave in one piece; longer ones are looked at.
   std::uint32_t longest_inner = 0;
@@ -91,28 +97,26 @@ struct alignas(64) OutboundSa {
   std::uint16_t mss_v4 = 0;  // 0: left alone
   std::uint16_t mss_v6 = 0;
   BatchCursor cursor;
-  SequenceCounter sequence;
-  UseMeter meter;
-  SilenceWatch silence;
+  /// Only where packets are compressed.
+  std::unique_ptr<CompressionBackoff> compression;
 };
+static_assert(sizeof(OutboundSa) == 2 * kCacheLine);
 
 /// What opening needs; written for every packet.
-struct alignas(64) InboundSa {
-  InboundSa(CipherPool& pool, const SaProfile& profile, const model::ChildSaParams& params);
-  SaCipher cipher;
-  EspLayout layout;
+struct alignas(kCacheLine) InboundSa {
+  InboundSa(const SaKeyPair& keys, const SaProfile& profile, const model::ChildSaParams& params);
+  [[no_unique_address]] SaCipher cipher;
   bool ah = false;       // else ESP
   bool in_place = true;  // tunnel mode: the inner packet is delivered where it lies
+  [[no_unique_address]] ReplayWindow window;
+  [[no_unique_address]] UseMeter meter;
   std::uint32_t spi = 0;
+  [[no_unique_address]] EsnResync resync;
+  EspLayout layout;
   BatchCursor cursor;
-  ReplayWindow window;
-  UseMeter meter;
-  std::uint64_t replay_drops = 0;
-  std::uint64_t integrity_drops = 0;
-  EsnResync resync;
   OptionalInstant last_activity_event;
-  OptionalInstant last_moved_event;
 };
+static_assert(sizeof(InboundSa) == 2 * kCacheLine);
 
 /// Whether protocol, mode, encapsulation and addresses go together: AH has no UDP, BEET one inner address on each side.
 [[nodiscard]] bool goes_together(const model::ChildSaParams& params);
@@ -139,12 +143,13 @@ struct SaParams {
   SelectorList remote;
   std::unique_ptr<const OriginalAddresses> original;  // null: as in the path
   std::shared_ptr<const SaProfile> profile;
-  const model::PacketTreatment& treatment;  // the profile's
+
+  [[nodiscard]] const model::PacketTreatment& treatment() const { return profile->treatment; }
 };
 
 class EventQueue;
 
-class SaPair {
+class alignas(kCacheLine) SaPair {
  public:
   /// Takes a copy of the keys. `unsupported_suite` when no backend has the algorithms, when the keys do not have the
   /// suite's length; `unsupported_mode` when protocol, mode, encapsulation, suite and addresses do not go together.
@@ -153,18 +158,30 @@ class SaPair {
                                                                             SaShared& shared);
 
   SaParams params;  // path and encapsulation follow the peer, the rest never changes
-  InboundSa inbound;
-  OutboundSa outbound;
-  PathMtu path_mtu;
+  [[no_unique_address]] SilenceWatch silence;
   bool names_ports = false;  // the selectors do: fragments without ports need looking after (RFC 4301 7)
-  /// Only in AGGFRAG mode.
-  std::unique_ptr<AggfragSa> aggfrag;
-  /// Only where outbound packets are compressed.
-  std::unique_ptr<CompressionBackoff> compression;
   /// Not before the peer is ready (RFC 7296 2.8).
   bool held = false;
+  /// Only in AGGFRAG mode.
+  std::unique_ptr<AggfragSa> aggfrag;
   /// Set by `remove`: inbound packets are taken until then, outbound ones not at all.
   OptionalInstant ends_at;
+  PathMtu path_mtu;
+  std::uint64_t replay_drops = 0;
+  std::uint64_t integrity_drops = 0;
+  OptionalInstant last_moved_event;
+
+  // The Sad's: when it came, and its neighbours of the same connection.
+  std::uint64_t order = 0;
+  SaPair* older = nullptr;
+  SaPair* newer = nullptr;
+
+ private:
+  SaKeyPair keys_;
+
+ public:
+  OutboundSa outbound;
+  InboundSa inbound;
 
   /// Follows the peer to another path; how packets are framed may change with it. An encapsulation that the protocol
   /// does not have changes nothing.
@@ -178,5 +195,7 @@ class SaPair {
  private:
   SaPair(const model::ChildSaParams& all, std::shared_ptr<const SaProfile> profile, CipherPool& ciphers);
 };
+// A gateway has very many: each further line is a good part of a gigabyte to somebody.
+static_assert(sizeof(SaPair) <= 8 * kCacheLine);
 
 }  // namespace culvert::ipsec

@@ -1,6 +1,7 @@
 #include "ipsec/sa_index.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "ipsec/sa.hpp"
 #include "ipsec/spd.hpp"
@@ -20,65 +21,119 @@ std::uint64_t mixed(std::uint64_t hash, std::uint64_t value) {
 
 }  // namespace
 
+struct SaIndex::Many {
+  std::size_t pairs = 0;
+  std::vector<Table> tables;
+};
+
+SaIndex::SaIndex() = default;
+SaIndex::~SaIndex() = default;
+SaIndex::SaIndex(SaIndex&& other) noexcept
+    : newest_(std::exchange(other.newest_, nullptr)), many_(std::move(other.many_)) {}
+SaIndex& SaIndex::operator=(SaIndex&& other) noexcept {
+  newest_ = std::exchange(other.newest_, nullptr);
+  many_ = std::move(other.many_);
+  return *this;
+}
+
+bool SaIndex::has_one() const { return newest_ != nullptr && newest_->older == nullptr; }
+
 void SaIndex::add(SaPair* pair) {
-  pairs_.push_back({pair, next_number_++});
-  if (!tables_.empty()) {
-    put(pairs_.back());
-  } else if (pairs_.size() > kFew) {
-    build_tables();
-  }
+  pair->older = newest_;
+  pair->newer = nullptr;
+  if (newest_ != nullptr) newest_->newer = pair;
+  newest_ = pair;
+  if (many_ != nullptr) return put(pair);
+  std::vector<SaPair*> newest_first;
+  for (SaPair* at = newest_; at != nullptr; at = at->older) newest_first.push_back(at);
+  if (newest_first.size() <= kFew) return;
+  many_ = std::make_unique<Many>();
+  for (auto at = newest_first.rbegin(); at != newest_first.rend(); ++at) put(*at);
 }
 
 void SaIndex::remove(SaPair* pair) {
-  const auto is_it = [pair](const Member& member) { return member.pair == pair; };
-  std::erase_if(pairs_, is_it);
-  if (tables_.empty()) return;
-  if (pairs_.size() < kFew / 2) return tables_.clear();
-  for (const SelectorBox& box : boxes_of_pair(*pair)) std::erase_if(bucket_of(box), is_it);
-  for (Table& table : tables_) std::erase_if(table.buckets, [](const auto& bucket) { return bucket.second.empty(); });
-  std::erase_if(tables_, [](const Table& table) { return table.buckets.empty(); });
+  (pair->newer != nullptr ? pair->newer->older : newest_) = pair->older;
+  if (pair->older != nullptr) pair->older->newer = pair->newer;
+  pair->older = pair->newer = nullptr;
+  if (many_ == nullptr) return;
+  take_out(pair);
+  if (many_->pairs < kFew / 2) many_.reset();
 }
 
 SaPair* SaIndex::find(const net::PacketInfo& packet) const {
   Best best;
-  if (tables_.empty()) {
-    look(pairs_, packet, best);
+  if (many_ == nullptr) {
+    for (SaPair* pair = newest_; pair != nullptr; pair = pair->older) {
+      if (look(*pair, packet, best)) break;
+    }
   } else {
     Values values{};
     for (std::size_t i = 0; i < values.size(); ++i) values[i] = field_of(packet, static_cast<SelectorField>(i));
-    for (const Table& table : tables_) {
+    for (const Table& table : many_->tables) {
       if (table.family != packet.family) continue;
-      const auto bucket = table.buckets.find(key_of(table.family, table.lengths, values));
-      if (bucket != table.buckets.end()) look(bucket->second, packet, best);
+      const Bucket* const bucket = table.buckets.find(key_of(table.family, table.lengths, values));
+      if (bucket == nullptr) continue;
+      if (bucket->more == nullptr) {
+        (void)look(*bucket->one, packet, best);
+        continue;
+      }
+      for (auto pair = bucket->more->rbegin(); pair != bucket->more->rend(); ++pair) {
+        if (look(**pair, packet, best)) break;
+      }
     }
   }
-  if (best.ready) return best.ready->pair;
-  return best.held ? best.held->pair : nullptr;
+  return best.ready != nullptr ? best.ready : best.held;
 }
 
-// The newest of these that fits, if it is newer than what was found elsewhere.
-void SaIndex::look(const std::vector<Member>& members, const net::PacketInfo& packet, Best& best) {
-  for (auto member = members.rbegin(); member != members.rend(); ++member) {
-    if (best.ready && member->number < best.ready->number) return;
-    const SaPair& pair = *member->pair;
-    if (!pair.sends() || !selectors_match(pair.params.local, pair.params.remote, packet)) continue;
-    if (!pair.held) {
-      best.ready = *member;
-      return;
+// Takes the pair if it fits and is newer than what was found elsewhere. True when an older one can no longer be better.
+bool SaIndex::look(SaPair& pair, const net::PacketInfo& packet, Best& best) {
+  if (best.ready != nullptr && pair.order < best.ready->order) return true;
+  if (!pair.sends() || !selectors_match(pair.params.local, pair.params.remote, packet)) return false;
+  SaPair*& found = pair.held ? best.held : best.ready;
+  if (found == nullptr || found->order < pair.order) found = &pair;
+  return !pair.held;
+}
+
+void SaIndex::put(SaPair* pair) {
+  ++many_->pairs;
+  for (const SelectorBox& box : boxes_of_pair(*pair)) {
+    const Lengths lengths = lengths_of(box);
+    auto table = std::ranges::find_if(
+        many_->tables, [&](const Table& one) { return one.family == box.family && one.lengths == lengths; });
+    if (table == many_->tables.end()) table = many_->tables.insert(table, Table{box.family, lengths, {}});
+    const std::uint64_t key = key_of(*table, box);
+    Bucket* const bucket = table->buckets.find(key);
+    if (bucket == nullptr) {
+      table->buckets.insert({key, pair, nullptr});
+      continue;
     }
-    if (!best.held || best.held->number < member->number) best.held = *member;
+    if (bucket->more == nullptr) bucket->more = std::make_unique<std::vector<SaPair*>>(1, bucket->one);
+    // Two boxes of a pair may have one key.
+    if (bucket->more->back() != pair) bucket->more->push_back(pair);
   }
 }
 
-void SaIndex::build_tables() {
-  for (const Member& member : pairs_) put(member);
+void SaIndex::take_out(SaPair* pair) {
+  --many_->pairs;
+  for (const SelectorBox& box : boxes_of_pair(*pair)) {
+    const Lengths lengths = lengths_of(box);
+    for (Table& table : many_->tables) {
+      if (table.family == box.family && table.lengths == lengths) take_out(table, key_of(table, box), pair);
+    }
+  }
+  std::erase_if(many_->tables, [](const Table& table) { return table.buckets.empty(); });
 }
 
-void SaIndex::put(const Member& member) {
-  for (const SelectorBox& box : boxes_of_pair(*member.pair)) {
-    std::vector<Member>& bucket = bucket_of(box);
-    if (bucket.empty() || bucket.back().number != member.number) bucket.push_back(member);
+void SaIndex::take_out(Table& table, std::uint64_t key, const SaPair* pair) {
+  Bucket* const bucket = table.buckets.find(key);
+  if (bucket == nullptr) return;  // another box of the pair had the same key
+  if (bucket->more == nullptr) {
+    if (bucket->one == pair) (void)table.buckets.erase(bucket);
+    return;
   }
+  std::erase(*bucket->more, pair);
+  bucket->one = bucket->more->front();
+  if (bucket->more->size() == 1) bucket->more.reset();
 }
 
 std::vector<SelectorBox> SaIndex::boxes_of_pair(const SaPair& pair) {
@@ -125,14 +180,10 @@ std::uint64_t SaIndex::key_of(net::Family family, const Lengths& lengths, const 
   return hash;
 }
 
-std::vector<SaIndex::Member>& SaIndex::bucket_of(const SelectorBox& box) {
-  const Lengths lengths = lengths_of(box);
+std::uint64_t SaIndex::key_of(const Table& table, const SelectorBox& box) {
   Values values{};
   for (std::size_t i = 0; i < values.size(); ++i) values[i] = box.fields[i].first;
-  auto table = std::ranges::find_if(
-      tables_, [&](const Table& one) { return one.family == box.family && one.lengths == lengths; });
-  if (table == tables_.end()) table = tables_.insert(table, Table{box.family, lengths, {}});
-  return table->buckets[key_of(box.family, lengths, values)];
+  return key_of(table.family, table.lengths, values);
 }
 
 }  // namespace culvert::ipsec

@@ -1,14 +1,15 @@
 // SaIndex: the outbound SAs of one connection, found by a packet's selectors. Most connections have one pair, and a
-// second one during a rekey; one that takes selectors from packets (RFC 4301 4.4.1.2) may have thousands, so beyond a
-// few they stand in hash tables: one table for each combination of prefix lengths that occurs, of few possible ones.
+// second one during a rekey: those are a list through the pairs themselves. One that takes selectors from packets (RFC
+// 4301 4.4.1.2) may have thousands, so beyond a few they stand in hash tables: one table for each combination of prefix
+// lengths that occurs, of few possible ones.
 #pragma once
 
 #include <array>
 #include <cstdint>
-#include <optional>
-#include <unordered_map>
+#include <memory>
 #include <vector>
 
+#include "ipsec/flat_table.hpp"
 #include "ipsec/selector_box.hpp"
 #include "net/packet.hpp"
 
@@ -18,41 +19,57 @@ class SaPair;
 
 class SaIndex {
  public:
-  /// `pair` is the newest now. It stays the caller's.
+  SaIndex();
+  ~SaIndex();
+  SaIndex(SaIndex&& other) noexcept;
+  SaIndex& operator=(SaIndex&& other) noexcept;
+
+  /// `pair` is the newest now: its `order` is above that of all others. It stays the caller's.
   void add(SaPair* pair);
   void remove(SaPair* pair);
-  [[nodiscard]] bool empty() const { return pairs_.empty(); }
+  [[nodiscard]] bool empty() const { return newest_ == nullptr; }
+  [[nodiscard]] bool has_one() const;
+  [[nodiscard]] explicit operator bool() const { return !empty(); }
+  /// Any of the pairs; there must be one.
+  [[nodiscard]] const SaPair& any() const { return *newest_; }
   /// The newest pair that sends and may carry the packet; a held one only when there is no other. Or null.
   [[nodiscard]] SaPair* find(const net::PacketInfo& packet) const;
 
  private:
   using Lengths = std::array<std::uint8_t, kSelectorFields>;
-  struct Member {
-    SaPair* pair = nullptr;
-    std::uint64_t number = 0;  // in the order they came
-  };
+  using Values = std::array<Uint128, kSelectorFields>;
   struct Best {
-    std::optional<Member> ready;
-    std::optional<Member> held;
+    SaPair* ready = nullptr;
+    SaPair* held = nullptr;
+  };
+  // The pairs of one key, oldest first: one by itself, or a list of them all.
+  struct Bucket {
+    std::uint64_t key = 0;
+    SaPair* one = nullptr;
+    std::unique_ptr<std::vector<SaPair*>> more;
+    [[nodiscard]] explicit operator bool() const { return one != nullptr; }
+  };
+  struct KeyOfBucket {
+    std::uint64_t operator()(const Bucket& bucket) const { return bucket.key; }
   };
   struct Table {
     net::Family family = net::Family::v4;
     Lengths lengths{};
-    std::unordered_map<std::uint64_t, std::vector<Member>> buckets;  // each oldest first
+    FlatTable<Bucket, KeyOfBucket> buckets;
   };
-  using Values = std::array<Uint128, kSelectorFields>;
+  struct Many;
 
-  void build_tables();
   [[nodiscard]] static std::vector<SelectorBox> boxes_of_pair(const SaPair& pair);
   [[nodiscard]] static Lengths lengths_of(const SelectorBox& box);
   [[nodiscard]] static std::uint64_t key_of(net::Family family, const Lengths& lengths, const Values& values);
-  [[nodiscard]] std::vector<Member>& bucket_of(const SelectorBox& box);
-  void put(const Member& member);
-  static void look(const std::vector<Member>& members, const net::PacketInfo& packet, Best& best);
+  [[nodiscard]] static std::uint64_t key_of(const Table& table, const SelectorBox& box);
+  void put(SaPair* pair);
+  void take_out(SaPair* pair);
+  static void take_out(Table& table, std::uint64_t key, const SaPair* pair);
+  static bool look(SaPair& pair, const net::PacketInfo& packet, Best& best);
 
-  std::vector<Member> pairs_;  // oldest first
-  std::uint64_t next_number_ = 0;
-  std::vector<Table> tables_;  // empty while there are only a few pairs
+  SaPair* newest_ = nullptr;    // of a list by SaPair::older, SaPair::newer
+  std::unique_ptr<Many> many_;  // null while there are only a few pairs
 };
 
 }  // namespace culvert::ipsec

@@ -41,7 +41,7 @@ std::size_t longest_outer(const SaPair& sa, std::size_t max_train_bytes) {
 }
 
 std::uint16_t mss_of(const SaPair& sa, net::Family family, std::size_t max_train_bytes) {
-  const auto& clamp = sa.params.treatment.mss_clamp;
+  const auto& clamp = sa.params.treatment().mss_clamp;
   if (!clamp) return 0;
   if (*clamp != 0) return *clamp;
   // Where AGGFRAG may not cut inner packets, a longer one goes nowhere.
@@ -94,7 +94,7 @@ std::size_t inner_mtu(const SaPair& sa, net::Family family, std::size_t max_trai
 
 void update_lengths(SaPair& sa, std::size_t max_train_bytes) {
   OutboundSa& out = sa.outbound;
-  const model::PacketTreatment& treatment = sa.params.treatment;
+  const model::PacketTreatment& treatment = sa.params.treatment();
   std::size_t longest =
       std::min(inner_mtu(sa, net::Family::v4, max_train_bytes), inner_mtu(sa, net::Family::v6, max_train_bytes));
   // Where the packet's own headers stand in front, their length moves the padding; the exact look comes when a packet

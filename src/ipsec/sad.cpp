@@ -16,7 +16,7 @@ Result<void, DataPlaneError> Sad::install(std::unique_ptr<SaPair> pair) {
   const std::uint32_t spi = pair->params.spi_inbound.value();
   const std::uint32_t slot = layout_.slot_of(pair->params.spi_inbound);
   const model::ChildSaId id = pair->params.id;
-  if (spi <= 255 || pairs_.contains(id) || find_inbound(spi) != nullptr) return err(DataPlaneError::no_free_spi);
+  if (spi <= 255 || find(id) != nullptr || find_inbound(spi) != nullptr) return err(DataPlaneError::no_free_spi);
   const bool taken = slot < by_slot_.size() && by_slot_[slot].pair != nullptr;
   if (taken || slot >= by_slot_.size() + kSlotGap) {
     beside_.emplace(spi, pair.get());
@@ -24,15 +24,22 @@ Result<void, DataPlaneError> Sad::install(std::unique_ptr<SaPair> pair) {
     if (slot >= by_slot_.size()) by_slot_.resize(slot + 1);
     by_slot_[slot] = {spi, pair.get()};
   }
-  by_connection_[pair->params.connection].add(pair.get());
-  by_outbound_spi_.emplace(pair->outbound.spi, pair.get());
-  pairs_.emplace(id, std::move(pair));
+  pair->order = next_order_++;
+  if (SaIndex* const index = by_connection_.find(pair->params.connection.value())) {
+    index->add(pair.get());
+  } else {
+    SaIndex first;
+    first.add(pair.get());
+    by_connection_.insert(std::move(first));
+  }
+  by_outbound_spi_.insert(pair.get());
+  pairs_.insert(std::move(pair));
   return {};
 }
 
 SaPair* Sad::find(model::ChildSaId child) const {
-  const auto found = pairs_.find(child);
-  return found == pairs_.end() ? nullptr : found->second.get();
+  const auto* const found = pairs_.find(child.value());
+  return found == nullptr ? nullptr : found->get();
 }
 
 SaPair* Sad::find_beside(std::uint32_t spi) const {
@@ -41,17 +48,15 @@ SaPair* Sad::find_beside(std::uint32_t spi) const {
 }
 
 SaPair* Sad::find_outbound(model::ConnectionId connection, const net::PacketInfo& packet) const {
-  const auto found = by_connection_.find(connection);
-  return found == by_connection_.end() ? nullptr : found->second.find(packet);
+  const SaIndex* const found = by_connection_.find(connection.value());
+  return found == nullptr ? nullptr : found->find(packet);
 }
 
 SaPair* Sad::find_by_outbound_spi(std::uint32_t spi, const net::IpAddress& peer) const {
   // The peers chose these SPIs, each for itself, so two may be the same.
-  const auto [first, last] = by_outbound_spi_.equal_range(spi);
-  for (auto entry = first; entry != last; ++entry) {
-    if (entry->second->params.path.remote.address == peer) return entry->second;
-  }
-  return nullptr;
+  SaPair* const* const found =
+      by_outbound_spi_.find(spi, [&peer](const SaPair* pair) { return pair->params.path.remote.address == peer; });
+  return found == nullptr ? nullptr : *found;
 }
 
 void Sad::retire(model::ChildSaId child, Instant ends_at) {
@@ -79,22 +84,24 @@ std::optional<Instant> Sad::next_expiry() const {
 std::vector<SaPair*> Sad::all() const {
   std::vector<SaPair*> pairs;
   pairs.reserve(pairs_.size());
-  for (const auto& [id, pair] : pairs_) pairs.push_back(pair.get());
+  pairs_.for_each([&pairs](const std::unique_ptr<SaPair>& pair) { pairs.push_back(pair.get()); });
   // Hash order would differ from run to run of the library; the ids do not.
   std::sort(pairs.begin(), pairs.end(), [](const SaPair* a, const SaPair* b) { return a->params.id < b->params.id; });
   return pairs;
 }
 
 void Sad::destroy(model::ChildSaId child) {
-  const auto found = pairs_.find(child);
-  SaPair* const pair = found->second.get();
+  const std::unique_ptr<SaPair> pair = pairs_.erase(pairs_.find(child.value()));
   if (beside_.erase(pair->params.spi_inbound.value()) == 0) by_slot_[layout_.slot_of(pair->params.spi_inbound)] = {};
-  const auto connection = by_connection_.find(pair->params.connection);
-  connection->second.remove(pair);
-  if (connection->second.empty()) by_connection_.erase(connection);
-  const auto [first, last] = by_outbound_spi_.equal_range(pair->outbound.spi);
-  by_outbound_spi_.erase(std::find_if(first, last, [pair](const auto& entry) { return entry.second == pair; }));
-  pairs_.erase(found);
+  // The table knows a connection by its pairs, so the last one is looked up before it goes.
+  SaIndex* const index = by_connection_.find(pair->params.connection.value());
+  if (index->has_one()) {
+    (void)by_connection_.erase(index);
+  } else {
+    index->remove(pair.get());
+  }
+  (void)by_outbound_spi_.erase(
+      by_outbound_spi_.find(pair->outbound.spi, [&pair](const SaPair* other) { return other == pair.get(); }));
 }
 
 }  // namespace culvert::ipsec

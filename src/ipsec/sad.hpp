@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/large_memory.hpp"
+#include "ipsec/flat_table.hpp"
 #include "ipsec/sa.hpp"
 #include "ipsec/sa_index.hpp"
 #include "ipsec/spi_allocator.hpp"
@@ -20,7 +21,8 @@ namespace culvert::ipsec {
 
 class Sad {
  public:
-  explicit Sad(const SpiLayout& layout) : layout_(layout) {}
+  /// `seed` is secret: peers choose outbound SPIs.
+  explicit Sad(const SpiLayout& layout, std::uint64_t seed = 0) : layout_(layout), by_outbound_spi_(seed) {}
 
   /// Takes a pair in. `no_free_spi` when its inbound SPI is reserved or in use or it comes twice; then nothing has
   /// changed.
@@ -57,15 +59,25 @@ class Sad {
     std::uint32_t spi = 0;
     SaPair* pair = nullptr;
   };
+  struct IdOf {
+    std::uint64_t operator()(const std::unique_ptr<SaPair>& pair) const { return pair->params.id.value(); }
+  };
+  struct ConnectionOf {
+    std::uint64_t operator()(const SaIndex& index) const { return index.any().params.connection.value(); }
+  };
+  struct OutboundSpiOf {
+    std::uint64_t operator()(const SaPair* pair) const { return pair->outbound.spi; }
+  };
   [[nodiscard]] SaPair* find_beside(std::uint32_t spi) const;
   void destroy(model::ChildSaId child);
 
   SpiLayout layout_;
   std::vector<Slot, LargeAllocator<Slot>> by_slot_;
   std::unordered_map<std::uint32_t, SaPair*> beside_;  // by SPI: those whose slot was not to be had
-  std::unordered_map<model::ChildSaId, std::unique_ptr<SaPair>> pairs_;
-  std::unordered_map<model::ConnectionId, SaIndex> by_connection_;
-  std::unordered_multimap<std::uint32_t, SaPair*> by_outbound_spi_;
+  FlatTable<std::unique_ptr<SaPair>, IdOf> pairs_;
+  FlatTable<SaIndex, ConnectionOf> by_connection_;
+  FlatTable<SaPair*, OutboundSpiOf> by_outbound_spi_;
+  std::uint64_t next_order_ = 0;
   std::set<std::pair<Instant, model::ChildSaId>> retired_;
 };
 

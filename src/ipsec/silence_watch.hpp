@@ -44,9 +44,9 @@ class SilenceWatch {
   [[nodiscard]] std::optional<Instant> last_sent() const { return last_; }
 
  private:
-  std::uint64_t inbound_packets_ = 0;
   OptionalInstant last_;
   Instant since_{};
+  std::uint64_t inbound_packets_ = 0;
   std::uint32_t waits_ = 0;  // how often the patience was doubled
 };
 

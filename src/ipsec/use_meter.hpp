@@ -70,7 +70,9 @@ class SequenceCounter {
  public:
   /// `granted` bounds the numbers for now (see grant); 0: only the protocol does.
   explicit SequenceCounter(bool extended, std::uint64_t last_used = 0, std::uint64_t granted = 0)
-      : extended_(extended), last_(std::min(last_used, end())), limit_(end()) {
+      : last_(last_used), limit_(0), extended_(extended) {
+    last_ = std::min(last_, end());
+    limit_ = end();
     if (granted != 0) limit_ = std::clamp(granted, last_, end());
     watch();
   }
@@ -106,10 +108,10 @@ class SequenceCounter {
   [[nodiscard]] std::uint64_t end() const { return extended_ ? UseBounds::kNone : 0xffff'ffffU; }
   [[nodiscard]] std::uint64_t soft_end() const { return end() - end() / 16; }
 
-  bool extended_;
   std::uint64_t last_;   // the last one handed out
   std::uint64_t limit_;  // the last one granted
   std::uint64_t quiet_ = 0;
+  bool extended_;
 };
 
 }  // namespace culvert::ipsec

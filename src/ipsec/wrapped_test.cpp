@@ -30,7 +30,7 @@ class Nest {
   // `count` SAs, the first innermost.
   explicit Nest(const std::vector<ModeCase>& cases) {
     for (std::size_t i = 0; i < cases.size(); ++i) {
-      worlds_.push_back(std::make_unique<ModeWorld>(cases[i], EngineOptions{}, 100 + i));
+      worlds_.push_back(std::make_unique<ModeWorld>(cases[i], EngineOptions{}, 200 + i));
       ModeWorld& world = *worlds_.back();
       if (i == 0) flow = world.flow;
       auto [a, b] = world.make_pair(i + 1, world.suite());

@@ -2,7 +2,10 @@
 // pairs; standing idle, and with the expanded keys that its packets brought into the engine's pool. The pool is
 // bounded, so it stands in a column of its own. Every figure is the growth since before the first pair, per pair.
 #include <cstddef>
+#include <cstdio>
 #include <string>
+
+#include <unistd.h>
 
 #include <fmt/format.h>
 #include <malloc.h>
@@ -19,9 +22,22 @@ using namespace culvert::ipsec::test_kit;
 constexpr std::size_t kBound = 1024;  // octets per pair beyond the window
 constexpr std::uint32_t kWindow = 1024;
 
+// What malloc gave out.
 std::size_t heap() {
   const struct mallinfo2 info = mallinfo2();
   return info.uordblks + info.hblkhd;
+}
+
+// And what is mapped beside malloc: large tables (base/large_memory.hpp).
+std::size_t memory() {
+  const struct mallinfo2 info = mallinfo2();
+  std::FILE* const file = std::fopen("/proc/self/statm", "r");
+  CHECK(file != nullptr);
+  unsigned long pages = 0;
+  CHECK(std::fscanf(file, "%lu", &pages) == 1);
+  CHECK(std::fclose(file) == 0);
+  const std::size_t mapped = pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  return info.uordblks + mapped - info.arena;
 }
 
 // What the allocator takes for a replay window.
@@ -105,15 +121,15 @@ class Gateway {
 
 bool measure(const Kind& kind, std::size_t count, std::size_t window) {
   Gateway gateway(kind);
-  const std::size_t before = heap();
+  const std::size_t before = memory();
   gateway.install(count);
   // Both engines have each pair.
   const std::size_t pairs = 2 * count;
-  const std::size_t idle = (heap() - before) / pairs - window;
+  const std::size_t idle = (memory() - before) / pairs - window;
   std::string used = "";
   if (!kind.own_connection) {
     gateway.use(count);
-    used = fmt::format("{:>8}", (heap() - before) / pairs - window - idle);
+    used = fmt::format("{:>8}", (memory() - before) / pairs - window - idle);
   }
   const bool within = idle < kBound;
   // One pair bears the tables that all share.
