@@ -44,6 +44,13 @@ class ClearPackets : public ::testing::Test {
                                  other + "; ip -6 route add fd0" + other + "::/64 dev " + link);
     ASSERT_EQ(done.status, 0) << done.output;
   }
+  /// Whether an answer comes in the end: on a busy machine the first ping may find the link not ready yet.
+  bool reaches(const std::string& source, const std::string& destination) const {
+    for (int attempt = 0; attempt < 5; ++attempt) {
+      if (ping(source, destination)) return true;
+    }
+    return false;
+  }
   bool ping(const std::string& source, const std::string& destination) const {
     return there_->command("ping -c 1 -W 1 -I " + source + " " + destination).status == 0;
   }
@@ -56,7 +63,7 @@ class ClearPackets : public ::testing::Test {
 // RFC 4301 5.2: what should have come protected and did not is dropped; all else is not this filter's.
 TEST_F(ClearPackets, WhatShouldBeProtectedIsDroppedAndCounted) {
   here_->run([&] {
-    ASSERT_TRUE(ping("10.2.0.1", "10.1.0.1")) << "without the filter";
+    ASSERT_TRUE(reaches("10.2.0.1", "10.1.0.1")) << "without the filter";
     {
       ClearPacketFilter filter(options_);
       const auto done = filter.apply({drop("10.2.0.0/16", "10.1.0.0/16"), drop("fd02::/64", "fd01::/64")});
@@ -65,10 +72,10 @@ TEST_F(ClearPackets, WhatShouldBeProtectedIsDroppedAndCounted) {
       EXPECT_FALSE(ping("10.2.0.1", "10.1.0.1"));
       EXPECT_FALSE(ping("fd02::1", "fd01::1"));
       EXPECT_EQ(filter.dropped(), 2U);
-      EXPECT_TRUE(ping("192.0.2.2", "192.0.2.1")) << "not among the rules";
-      EXPECT_TRUE(ping("192.0.2.2", "10.1.0.1")) << "another source";
+      EXPECT_TRUE(reaches("192.0.2.2", "192.0.2.1")) << "not among the rules";
+      EXPECT_TRUE(reaches("192.0.2.2", "10.1.0.1")) << "another source";
     }
-    EXPECT_TRUE(ping("10.2.0.1", "10.1.0.1")) << "the filter went with its object";
+    EXPECT_TRUE(reaches("10.2.0.1", "10.1.0.1")) << "the filter went with its object";
   });
 }
 
@@ -80,11 +87,11 @@ TEST_F(ClearPackets, TheFirstRuleDecidesAndTheListIsReplacedAsAWhole) {
     echo.protocol = 1;
     echo.source_ports = echo.destination_ports = {8 << 8, (8 << 8) | 0xff};
     ASSERT_TRUE(filter.apply({echo, drop("10.2.0.0/16", "10.1.0.0/16")}));
-    EXPECT_TRUE(ping("10.2.0.1", "10.1.0.1"));
+    EXPECT_TRUE(reaches("10.2.0.1", "10.1.0.1"));
     ASSERT_TRUE(filter.apply({drop("10.2.0.0/16", "10.1.0.0/16")}));
     EXPECT_FALSE(ping("10.2.0.1", "10.1.0.1"));
     ASSERT_TRUE(filter.apply({}));
-    EXPECT_TRUE(ping("10.2.0.1", "10.1.0.1"));
+    EXPECT_TRUE(reaches("10.2.0.1", "10.1.0.1"));
     EXPECT_EQ(shell("nft list tables").output, "");
   });
 }
@@ -98,7 +105,7 @@ TEST_F(ClearPackets, LeftoversOfAKilledRunGo) {
     EXPECT_FALSE(ping("10.2.0.1", "10.1.0.1"));
     ClearPacketFilter filter(options_);
     ASSERT_TRUE(filter.apply({}));
-    EXPECT_TRUE(ping("10.2.0.1", "10.1.0.1"));
+    EXPECT_TRUE(reaches("10.2.0.1", "10.1.0.1"));
   });
 }
 

@@ -15,7 +15,7 @@ need_root() {
 
 # --- packages ---------------------------------------------------------------------------------------------------------
 
-# run: what the build and the demo need. test, lint, fuzz: what these commands need on top.
+# run: what the build and the demo need. test, lint, fuzz, bench: what these commands need on top.
 packages_run="
   g++ cmake ninja-build ccache mold pkg-config git ca-certificates python3
   libssl-dev libipsec-mb-dev zlib1g-dev libfmt-dev libspdlog-dev libboost-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev
@@ -28,14 +28,17 @@ packages_test="
 packages_lint="clang-19 clang-tidy-19 clang-format-19 shellcheck"
 packages_fuzz="clang-19 lld-19 libclang-rt-19-dev llvm-19"
 
+packages_bench="wireguard-go wireguard-tools nebula openvpn"
+
 packages_of() {
   case $1 in
     run) echo "$packages_run" ;;
     test) echo "$packages_run $packages_test" ;;
     lint) echo "$packages_run $packages_lint" ;;
     fuzz) echo "$packages_run $packages_fuzz" ;;
-    all) echo "$packages_run $packages_test $packages_lint $packages_fuzz" ;;
-    *) die "no such package group '$1': run, test, lint, fuzz, all" 2 ;;
+    bench) echo "$packages_run $packages_test $packages_bench" ;;
+    all) echo "$packages_run $packages_test $packages_lint $packages_fuzz $packages_bench" ;;
+    *) die "no such package group '$1': run, test, lint, fuzz, bench, all" 2 ;;
   esac
 }
 

@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+"""The parts of the bench that compute: medians, the search for a rate, figures, comparison, charts."""
+
+import os
+import sys
+import unittest
+import xml.dom.minidom
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "../interop")]
+
+from vpn import compare, figures, svg  # noqa: E402
+from vpn.statistics import highest, median, spread  # noqa: E402
+
+
+class Statistics(unittest.TestCase):
+    def test_what_is_missing_is_left_out(self):
+        self.assertEqual(median([3, None, 1, 2]), 2)
+        self.assertIsNone(median([None]))
+        self.assertEqual(spread([9, 10, 12]), 0.3)
+        self.assertIsNone(spread([5, None]))
+
+    def test_the_search_ends_close_below_the_limit(self):
+        for limit in (1500, 39_000, 41_000, 700_000, 3_900_000):
+            tried = []
+            found = highest(lambda rate: tried.append(rate) or rate <= limit, 40e3, 1000, 4e6, 14)
+            self.assertLessEqual(found, limit)
+            self.assertGreater(found, limit * 0.9)
+            self.assertLessEqual(len(tried), 14)
+
+    def test_the_search_knows_its_bounds(self):
+        self.assertIsNone(highest(lambda rate: False, 40e3, 1000, 4e6, 20))
+        self.assertEqual(highest(lambda rate: True, 40e3, 1000, 4e6, 20), 4e6)
+
+
+def measured(**more):
+    found = {"plain": {"tcp1": 50e9, "tcp4": 40e9, "rtt": 30}, "culvert": {"tcp1": 20e9, "tcp4": 10e9, "cpu_per_gb": 0.4, "udp64": 300e3, "rtt": 300},
+             "wireguard-go": {"tcp1": 2e9, "udp64": 60e3}, "nebula": {"udp64": 90e3}}
+    found.update(more)
+    return found
+
+
+class Figures(unittest.TestCase):
+    def rows(self, *rounds):
+        return {row["name"]: row for row in figures.evaluate(rounds)}
+
+    def test_ratios_are_made_inside_a_round(self):
+        slow = {"plain": {"tcp1": 10e9}, "culvert": {"tcp1": 4e9}}
+        row = self.rows(measured(), slow)["tcp1"]
+        self.assertEqual((row["value"], row["spread"], row["reached"]), (0.4, 0, True))
+
+    def test_each_figure_knows_which_way_is_better(self):
+        rows = self.rows(measured())
+        self.assertEqual([rows[n]["reached"] for n in ("cpu_per_gb", "tcp4", "rtt", "udp64", "tcp1_wireguard")], [True, False, False, True, True])
+        self.assertAlmostEqual(rows["udp64"]["value"], 300 / 90)
+
+    def test_what_is_missing_is_said(self):
+        row = self.rows(measured())["tcp1_strongswan"]
+        self.assertIsNone(row["value"])
+        self.assertIn("charon did not start", figures.word(row, {"start": "charon did not start"}))
+
+    def test_names_are_unique(self):
+        names = [f.name for f in figures.FIGURES]
+        self.assertEqual(len(names), len(set(names)))
+
+
+class Comparison(unittest.TestCase):
+    @staticmethod
+    def row(value, noise=None):
+        return {"name": "x", "title": "X", "unit": "u", "value": value, "spread": noise}
+
+    def test_a_change_within_the_noise_is_none(self):
+        self.assertEqual(compare.lines([self.row(1.2, 0.3)], [self.row(1.0)]), ["no figure changed by more than the noise"])
+        self.assertEqual(compare.lines([self.row(1.04)], [self.row(1.0)]), ["no figure changed by more than the noise"])
+        self.assertEqual(compare.lines([self.row(None)], [self.row(1.0)]), ["no figure changed by more than the noise"])
+
+    def test_a_change_beyond_it_is_told(self):
+        self.assertEqual(compare.lines([self.row(1.2, 0.1)], [self.row(1.0, 0.1)]), ["X (u): 1 -> 1.2 (+20%)"])
+
+
+class Charts(unittest.TestCase):
+    def test_they_are_xml_with_a_bar_for_each_row(self):
+        rows = [("A <b>", 5.0, 4.0, 6.0, "ours"), ("B", 0.01, 0.01, 0.01, "peer"), ("nothing", None, 0, 0, "peer")]
+        for logarithmic in (False, True):
+            page = xml.dom.minidom.parseString(svg.bars("T & U", "s", rows, logarithmic))
+            self.assertEqual(len(page.getElementsByTagName("rect")), 1 + 2)
+            for rect in page.getElementsByTagName("rect"):
+                self.assertGreaterEqual(float(rect.getAttribute("width")), 1)
+        self.assertIn("nothing was measured", svg.bars("T", "s", []))
+
+    def test_numbers_are_short(self):
+        self.assertEqual([svg.short(v) for v in (0.4212, 12.34, 1234, 4.2e6, 22.1e9)], ["0.421", "12.3", "1.23k", "4.2M", "22.1G"])
+
+
+if __name__ == "__main__":
+    unittest.main()
