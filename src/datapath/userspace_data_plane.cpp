@@ -134,6 +134,7 @@ Result<std::unique_ptr<UserspaceDataPlane>, io::IoError> UserspaceDataPlane::sta
   if (!control_wakeup) return err(std::move(control_wakeup.error()));
   DataPlaneOptions settled = options;
   settled.engine.coalesce = tun.offload() >= io::TunOffload::tcp;
+  settled.engine.coalesce_udp = tun.offload() >= io::TunOffload::tcp_and_udp;
   auto state = std::make_unique<State>(settled, std::move(tun), std::move(sockets), random, std::move(*worker_wakeup),
                                        std::move(*control_wakeup));
   auto worker = Worker::make(settled.engine, state->tun.queues().front(), state->sockets, state->shared, random);

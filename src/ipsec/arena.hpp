@@ -31,6 +31,7 @@ class Arena {
     used_ += size;
     return {{start + used_ - size, size}, start};
   }
+  [[nodiscard]] bool empty() const { return used_ == 0 && chunks_.size() <= 1; }
   void clear() {
     if (chunks_.size() > 1) chunks_.resize(1);
     used_ = 0;

@@ -38,6 +38,8 @@ struct EngineOptions {
   std::size_t max_train_bytes = 65507;
   /// Merge inbound TCP segments of one flow into super-packets for a TUN that takes them.
   bool coalesce = false;
+  /// With it: UDP datagrams, too.
+  bool coalesce_udp = false;
   /// Flows of each family that the flow cache has room for: 32 octets each (IPv6 64), taken as flows come. Twice the
   /// flows expected is enough, see FlowCache.
   std::size_t flow_cache_entries = 65536;

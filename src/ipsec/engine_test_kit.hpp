@@ -249,7 +249,8 @@ class RawSealer {
     }
     std::copy(text.begin(), text.end(), packet.begin() + static_cast<std::ptrdiff_t>(layout_.head()));
     EspScratch scratch{};
-    crypto::PacketJob job = make_esp_job(layout_, packet.data(), text.size(), sequence, scratch);
+    crypto::PacketJob job;
+    make_esp_job(layout_, packet.data(), text.size(), sequence, scratch, job);
     cipher_->seal({&job, 1});
     return packet;
   }

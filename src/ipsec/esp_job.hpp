@@ -15,12 +15,11 @@ inline constexpr std::size_t kMaxEspAad = 12;
 /// What a job reads and the packet does not have: additional data, and an implicit IV behind them.
 using EspScratch = std::array<std::uint8_t, kMaxEspAad + 8>;
 
-/// For the packet at `packet`, whose plaintext or ciphertext has `text_length` octets, worked on in place. `sequence`
-/// is the full number; `scratch` must live as long as the job.
-[[nodiscard]] inline crypto::PacketJob make_esp_job(const EspLayout& layout, std::uint8_t* packet,
-                                                    std::size_t text_length, std::uint64_t sequence,
-                                                    EspScratch& scratch) {
-  crypto::PacketJob job;
+/// Makes `job` one for the packet at `packet`, whose plaintext or ciphertext has `text_length` octets, worked on in
+/// place. `sequence` is the full number; `scratch` must live as long as the job. Written where it stays: copying what
+/// was just stored in small pieces would wait for the stores.
+inline void make_esp_job(const EspLayout& layout, std::uint8_t* packet, std::size_t text_length, std::uint64_t sequence,
+                         EspScratch& scratch, crypto::PacketJob& job) {
   std::uint8_t* const text = packet + layout.head();
   job.iv = layout.iv == 0 ? nullptr : packet + kEspHeaderSize;
   if (layout.implicit_iv) {
@@ -32,6 +31,8 @@ using EspScratch = std::array<std::uint8_t, kMaxEspAad + 8>;
   job.output = text;
   job.length = text_length;
   job.icv = text + text_length;
+  job.mac_suffix_length = 0;
+  job.ok = false;
   if (layout.aead && layout.extended) {
     // RFC 4106 5: SPI and the whole 64-bit sequence number.
     __builtin_memcpy(scratch.data(), packet, 4);
@@ -45,7 +46,6 @@ using EspScratch = std::array<std::uint8_t, kMaxEspAad + 8>;
       job.mac_suffix_length = 4;
     }
   }
-  return job;
 }
 
 }  // namespace culvert::ipsec

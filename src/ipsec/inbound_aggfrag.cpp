@@ -43,17 +43,18 @@ class InboundPath::AggfragDelivery final : public AggfragOutput {
 
 void InboundPath::take_aggfrag(const Item& item, Instant now) {
   AggfragSa& state = *item.sa->aggfrag;
-  const auto content = content_of(item);
+  Content content;
+  const auto malformed = content_of(item, content);
   std::optional<MutableByteView> payload;
   std::optional<AggfragReport> report;
-  if (!content) {
-    drops_.count(content.error());
-  } else if (content->next_header != static_cast<std::uint8_t>(net::IpProtocol::aggfrag) || item.nested != nullptr) {
+  if (malformed) {
+    drops_.count(*malformed);
+  } else if (content.next_header != static_cast<std::uint8_t>(net::IpProtocol::aggfrag) || item.nested != nullptr) {
     // RFC 9347 2.3: nothing else travels on such an SA. Nor does it travel in another one, whose selectors would be
     // forgotten while packets wait for their turn.
     drops_.count(DropReason::bad_next_header);
   } else {
-    payload = content->payload;
+    payload = content.payload;
     if (const auto header = parse_aggfrag_header(*payload)) report = header->report;
   }
   const bool marked = (item.input->tos & kEcnMask) == static_cast<std::uint8_t>(Ecn::ce);

@@ -35,19 +35,25 @@ MutableByteView text_of(const EspLayout& layout, MutableByteView packet) {
   return packet.subspan(layout.head(), packet.size() - layout.head() - layout.icv);
 }
 
-// Octets in front of the padding of an opened packet; nothing when the pad length exceeds it.
-std::optional<std::size_t> inner_length(const EspLayout& layout, MutableByteView packet) {
-  const MutableByteView text = text_of(layout, packet);
+// What `inner_length` answers when the pad length exceeds the packet.
+constexpr std::size_t kNoLength = ~std::size_t{0};
+
+// Octets in front of the padding of an opened packet.
+std::size_t inner_length(MutableByteView text) {
   const std::size_t trailer = std::size_t{text[text.size() - 2]} + kEspTrailerSize;
-  if (trailer > text.size()) return std::nullopt;
-  return text.size() - trailer;
+  return trailer > text.size() ? kNoLength : text.size() - trailer;
 }
 
 }  // namespace
 
 InboundPath::InboundPath(const EngineOptions& options, const Sad& sad, EventQueue& events, DropCounters& drops,
                          RandomSource& random)
-    : options_(options), sad_(sad), events_(events), drops_(drops), fragments_(options.fragments, random.u64()) {
+    : options_(options),
+      sad_(sad),
+      events_(events),
+      drops_(drops),
+      fragments_(options.fragments, random.u64()),
+      coalescer_(options.coalesce_udp) {
   delivery_.reserve(JobBatch<InboundSa>::kCapacity);
 }
 
@@ -64,7 +70,8 @@ void InboundPath::run(std::span<const WireInput> inputs, Instant now, InboundSin
       rest = rest.subspan(length);
     } while (!rest.empty());
   }
-  finish_batch(now, sink);
+  finish_batch(now);
+  finish_delivery(sink);
 }
 
 // Stage 1: sort.
@@ -82,7 +89,10 @@ void InboundPath::sort(const WireInput& input, MutableByteView segment, Instant 
   } else {
     enqueue(input, segment, nullptr, now);
   }
-  if (batch_.full()) finish_batch(now, sink);
+  if (batch_.full()) {
+    finish_batch(now);
+    deliver_settled(sink);
+  }
 }
 
 // Stage 2: find.
@@ -142,11 +152,10 @@ void InboundPath::count_replay(SaPair& sa, ReplayWindow::Verdict verdict) {
   drops_.count(verdict == ReplayWindow::Verdict::replayed ? DropReason::replayed : DropReason::replay_too_old);
 }
 
-// Stages 4 to 8 for all that waits, and for what comes out of it to go through the path once more.
-void InboundPath::finish_batch(Instant now, InboundSink& sink) {
+// Stages 4 to 7 for all that waits, and for what comes out of it to go through the path once more.
+void InboundPath::finish_batch(Instant now) {
   while (batch_.size() != 0) {
     open_batch(now);
-    finish_delivery(sink);
     covered_.clear();
     nested_ = std::exchange(pending_, {});
     for (const Nested& packet : nested_) {
@@ -177,18 +186,31 @@ void InboundPath::open_batch(Instant now) {
     item.sa->inbound.resync.note_success();
     if (!admit(item, now)) continue;
     if (item.sa->aggfrag) {
+      followed_.sa = nullptr;
       take_aggfrag(item, now);
-      continue;
+    } else {
+      take(item);
     }
-    const auto inner = unwrap(item);
-    if (!inner) {
-      drops_.count(inner.error());
-      continue;
-    }
-    if (!inner->packet.empty()) hand_over(*inner);
   }
   batch_.clear();
   trial_.reset();
+}
+
+// Stages 6 to 8 for one packet. One that continues the super-packet in work, over the same SA with the same outer
+// header fields, has the inner header fields of the packet before, and so passes where that one passed.
+void InboundPath::take(const Item& item) {
+  Content content;
+  if (const auto reason = content_of(item, content)) return drops_.count(*reason);
+  if (item.sa == followed_.sa && item.nested == nullptr && content.next_header == followed_.next_header &&
+      item.input->tos == followed_.tos && coalescer_.follow(content.payload, content.buffer, delivery_)) {
+    return;
+  }
+  followed_.sa = nullptr;
+  const auto inner = unwrap(item, content);
+  if (!inner) return drops_.count(inner.error());
+  if (inner->packet.empty()) return;
+  hand_over(*inner);
+  if (inner->as_it_came && item.nested == nullptr) followed_ = {item.sa, item.input->tos, content.next_header};
 }
 
 // Stage 8: deliver.
@@ -198,6 +220,15 @@ void InboundPath::hand_over(const Decapsulated& inner) {
   } else {
     delivery_.push_back({inner.packet, {}});
   }
+}
+
+// All but a super-packet that the next batch may continue: TUN copies what the cipher has just written.
+void InboundPath::deliver_settled(InboundSink& sink) {
+  if (!coalescer_.open() || !built_.empty()) return finish_delivery(sink);
+  const std::size_t settled = delivery_.size() - 1;
+  if (settled == 0) return;
+  sink.deliver(std::span(delivery_).first(settled));
+  delivery_.erase(delivery_.begin(), delivery_.end() - 1);
 }
 
 void InboundPath::finish_delivery(InboundSink& sink) {
@@ -217,9 +248,14 @@ bool InboundPath::admit(const Item& item, Instant now) {
     count_replay(*item.sa, verdict);
     return false;
   }
-  std::size_t octets =
-      item.ah_size != 0 ? item.packet.size() - item.ah_size : inner_length(in.layout, item.packet).value_or(0);
-  if (item.sa->aggfrag) octets = 0;  // the inner packets are counted as they come out
+  std::size_t octets = 0;
+  if (item.sa->aggfrag) {
+    // The inner packets are counted as they come out.
+  } else if (item.ah_size != 0) {
+    octets = item.packet.size() - item.ah_size;
+  } else if (const std::size_t length = inner_length(text_of(in.layout, item.packet)); length != kNoLength) {
+    octets = length;
+  }
   const bool admitted = in.meter.admit(1, octets);
   if (in.meter.news() != ExpiryNews::none) item.sa->tell_expiry(events_);
   if (!admitted) {
@@ -247,24 +283,24 @@ void InboundPath::note_traffic(const Item& item, bool newest, Instant now) {
 }
 
 // Stage 6: unwrap.
-auto InboundPath::content_of(const Item& item) -> Result<Content, DropReason> {
+std::optional<DropReason> InboundPath::content_of(const Item& item, Content& content) {
   const InboundSa& in = item.sa->inbound;
-  Content content{.buffer = item.input->bytes.data()};
+  content.buffer = item.input->bytes.data();
   if (in.ah) {
     content.payload = item.packet.subspan(item.ah_size);
     content.next_header = item.packet[0];
   } else {
     const MutableByteView text = text_of(in.layout, item.packet);
-    const auto length = inner_length(in.layout, item.packet);
-    if (!length) return err(DropReason::bad_padding);
-    const MutableByteView padding = text.subspan(*length, text.size() - kEspTrailerSize - *length);
-    if (!padding_is_right(padding)) return err(DropReason::bad_padding);
-    content.payload = text.first(*length);
+    const std::size_t length = inner_length(text);
+    if (length == kNoLength) return DropReason::bad_padding;
+    const MutableByteView padding = text.subspan(length, text.size() - kEspTrailerSize - length);
+    if (!padding_is_right(padding)) return DropReason::bad_padding;
+    content.payload = text.first(length);
     content.next_header = text[text.size() - 1];
   }
   // RFC 4303 2.6: next header 59 is a dummy packet, to be dropped without prejudice.
-  if (content.next_header == static_cast<std::uint8_t>(net::IpProtocol::no_next)) return err(DropReason::dummy);
-  return content;
+  if (content.next_header == static_cast<std::uint8_t>(net::IpProtocol::no_next)) return DropReason::dummy;
+  return std::nullopt;
 }
 
 // RFC 3173 2: decompression comes after all ESP and AH. Packets that were not compressed have no IPComp header.
@@ -282,15 +318,15 @@ auto InboundPath::decompress(const Item& item, const Content& content) -> Result
 }
 
 // Stages 6 and 7: unwrap, match.
-auto InboundPath::unwrap(const Item& item) -> Result<Decapsulated, DropReason> {
-  auto content = content_of(item);
-  if (content && item.sa->params.ipcomp && content->next_header == static_cast<std::uint8_t>(net::IpProtocol::ipcomp)) {
-    content = decompress(item, *content);
+auto InboundPath::unwrap(const Item& item, Content content) -> Result<Decapsulated, DropReason> {
+  if (item.sa->params.ipcomp && content.next_header == static_cast<std::uint8_t>(net::IpProtocol::ipcomp)) {
+    const auto decompressed = decompress(item, content);
+    if (!decompressed) return err(decompressed.error());
+    content = *decompressed;
   }
-  if (!content) return err(content.error());
-  if (item.sa->inbound.in_place) return unwrap_tunnel(item, *content);
-  return item.sa->params.mode == model::Mode::beet ? unwrap_beet(item, content->payload, content->next_header)
-                                                   : unwrap_transport(item, content->payload, content->next_header);
+  if (item.sa->inbound.in_place) return unwrap_tunnel(item, content);
+  return item.sa->params.mode == model::Mode::beet ? unwrap_beet(item, content.payload, content.next_header)
+                                                   : unwrap_transport(item, content.payload, content.next_header);
 }
 
 auto InboundPath::unwrap_tunnel(const Item& item, const Content& content) -> Result<Decapsulated, DropReason> {
@@ -310,7 +346,9 @@ auto InboundPath::unwrap_tunnel(const Item& item, const Content& content) -> Res
   const auto tos = decapsulated_tos(info->tos, item.input->tos, item.sa->params.treatment().outer.dscp_inward);
   if (!tos) return err(DropReason::ecn_not_capable);
   if (*tos != info->tos) net::set_tos(inner, *tos);
-  return Decapsulated{inner, *info, content.buffer};
+  const bool as_it_came = content.buffer == item.input->bytes.data() &&
+                          ((info->tos ^ item.input->tos) & kEcnMask) == 0 && *tos == info->tos;
+  return Decapsulated{inner, *info, content.buffer, as_it_came};
 }
 
 }  // namespace culvert::ipsec

@@ -28,7 +28,7 @@
 #include "ipsec/job_batch.hpp"
 #include "ipsec/packet_io.hpp"
 #include "ipsec/sad.hpp"
-#include "ipsec/tcp_coalescer.hpp"
+#include "ipsec/segment_coalescer.hpp"
 #include "net/packet.hpp"
 
 namespace culvert::ipsec {
@@ -77,7 +77,7 @@ class InboundPath {
   void keep_for_trial(const InboundSa& in, ByteView packet);
   void resynchronise(std::size_t index);
   void open_batch(Instant now);
-  void finish_batch(Instant now, InboundSink& sink);
+  void finish_batch(Instant now);
   [[nodiscard]] bool admit(const Item& item, Instant now);
   void note_traffic(const Item& item, bool newest, Instant now);
   // What ESP or AH carries, the trailer taken off.
@@ -86,16 +86,18 @@ class InboundPath {
     std::uint8_t next_header = 0;
     const void* buffer = nullptr;  // what the payload lies in
   };
-  [[nodiscard]] static Result<Content, DropReason> content_of(const Item& item);
+  [[nodiscard]] static std::optional<DropReason> content_of(const Item& item, Content& content);
   [[nodiscard]] Result<Content, DropReason> decompress(const Item& item, const Content& content);
   // An inner packet on its way to TUN. The facts are those before the ECN field was merged.
   struct Decapsulated {
     MutableByteView packet;  // empty: it waits to go through the path again
     net::PacketInfo info;
     const void* buffer = nullptr;  // what it lies in
+    bool as_it_came = false;       // in tunnel mode, not compressed, nothing merged into its header
   };
+  void take(const Item& item);
   /// The inner packet, ECN merged and selectors checked, or why there is none.
-  [[nodiscard]] Result<Decapsulated, DropReason> unwrap(const Item& item);
+  [[nodiscard]] Result<Decapsulated, DropReason> unwrap(const Item& item, Content content);
   [[nodiscard]] Result<Decapsulated, DropReason> unwrap_tunnel(const Item& item, const Content& content);
   [[nodiscard]] Result<Decapsulated, DropReason> unwrap_transport(const Item& item, MutableByteView payload,
                                                                   std::uint8_t next_header);
@@ -111,6 +113,7 @@ class InboundPath {
   static void clamp(const SaPair& sa, MutableByteView packet, const net::PacketInfo& info);
   void note_ecn(const SaPair& sa, std::uint8_t inner, std::uint8_t outer);
   void hand_over(const Decapsulated& inner);
+  void deliver_settled(InboundSink& sink);
   void finish_delivery(InboundSink& sink);
 
   // In AGGFRAG mode instead of unwrap.
@@ -141,8 +144,15 @@ class InboundPath {
   IpComp ipcomp_;
   Bytes decompressed_;                         // one payload
   std::vector<model::ChildSaId> gap_watched_;  // AGGFRAG SAs with a packet that waits for an earlier one
-  TcpCoalescer coalescer_;
+  SegmentCoalescer coalescer_;
   std::vector<InnerPacket> delivery_;
+  // Where the last packet of `delivery_` came from, unless something was special about it.
+  struct Followed {
+    const SaPair* sa = nullptr;
+    std::uint8_t tos = 0;
+    std::uint8_t next_header = 0;
+  };
+  Followed followed_;
 };
 
 }  // namespace culvert::ipsec

@@ -34,7 +34,7 @@ void InboundPath::resynchronise(std::size_t index) {
       store_be32(job.mac_suffix.data(), static_cast<std::uint32_t>(high));
     } else {
       const std::size_t text = copy.size() - in.layout.head() - in.layout.icv;
-      job = make_esp_job(in.layout, copy.data(), text, sequence, scratch);
+      make_esp_job(in.layout, copy.data(), text, sequence, scratch, job);
     }
     cipher->open({&job, 1});
     if (!job.ok) continue;

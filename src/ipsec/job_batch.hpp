@@ -18,9 +18,13 @@ template <typename Sa>
 class JobBatch {
  public:
   static constexpr std::size_t kCapacity = 128;
+  /// A batch is better run before it holds more: what was just written or received is then in the first-level cache
+  /// when the cipher reads it, and what the cipher wrote when its reader comes.
+  static constexpr std::size_t kMostOctets = 16 * 1024;
 
   [[nodiscard]] std::size_t size() const { return size_; }
-  [[nodiscard]] bool full() const { return size_ == kCapacity; }
+  /// No more than `kCapacity` fit; beyond `kMostOctets` it only costs.
+  [[nodiscard]] bool full() const { return size_ == kCapacity || octets_ >= kMostOctets; }
   [[nodiscard]] const crypto::PacketJob& job(std::size_t index) const { return job_[index]; }
   [[nodiscard]] bool ok(std::size_t index) const { return job_[index].ok; }
   /// After `seal` or `open`: the packet is as it was, because no cipher could be made for its SA. It is not `ok`.
@@ -31,14 +35,13 @@ class JobBatch {
 
   /// Adds the packet at `packet`; the batch must not be full.
   void add(Sa& sa, std::uint8_t* packet, std::size_t text_length, std::uint64_t sequence) {
-    add(sa, make_esp_job(sa.layout, packet, text_length, sequence, scratch_[size_]));
+    make_esp_job(sa.layout, packet, text_length, sequence, scratch_[size_], job_[size_]);
+    count(sa);
   }
   /// Likewise for a job made elsewhere.
   void add(Sa& sa, const crypto::PacketJob& job) {
     job_[size_] = job;
-    sa_[size_] = &sa;
-    mixed_ |= sa_[0] != &sa;
-    ++size_;
+    count(sa);
   }
 
   void seal() {
@@ -50,11 +53,18 @@ class JobBatch {
   }
   void clear() {
     size_ = 0;
+    octets_ = 0;
     mixed_ = false;
     keyless_.clear();
   }
 
  private:
+  void count(Sa& sa) {
+    sa_[size_] = &sa;
+    mixed_ |= sa_[0] != &sa;
+    octets_ += job_[size_].length;
+    ++size_;
+  }
   // The jobs of one SA. Its cipher is asked for only now: the next one's may take its place.
   template <typename Operation>
   void run_one(Sa& sa, std::span<crypto::PacketJob> jobs, Operation operation) {
@@ -93,6 +103,7 @@ class JobBatch {
   }
 
   std::size_t size_ = 0;
+  std::size_t octets_ = 0;  // of text
   bool mixed_ = false;
   std::array<crypto::PacketJob, kCapacity> job_{};
   std::array<crypto::PacketJob, kCapacity> gathered_{};

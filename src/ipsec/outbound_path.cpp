@@ -200,7 +200,12 @@ OutboundPath::OuterFields OutboundPath::outer_fields(const SaPair& sa, const net
 // Room for a packet, with `in_front` octets before it that may be written to if they are given back as they were.
 std::uint8_t* OutboundPath::reserve(std::size_t length, std::size_t in_front, OutboundSink& sink) {
   // AGGFRAG payloads that are open will be packets of the batch, too.
-  if (batch_.size() + aggfrag_.open() == batch_.kCapacity || region_used_ + length > region_.size()) flush(sink);
+  if (region_used_ + length > region_.size() ||
+      (aggfrag_.open() != 0 && batch_.size() + aggfrag_.open() == batch_.kCapacity)) {
+    flush(sink);
+  } else if (aggfrag_.open() == 0 && batch_.full()) {
+    seal();
+  }
   if (region_.empty()) {
     region_ = sink.region();
     CHECK(region_.size() >= kMinWireRegion);
@@ -365,32 +370,42 @@ void OutboundPath::add_to_train(const SaPair& sa, const OuterFields& outer, std:
   train_open_ = true;
 }
 
-// Packets without a cipher are plaintext and must not leave. A train is of one SA, so it goes as a whole.
+// Packets without a cipher are plaintext and must not leave. A train is of one SA, so it goes as a whole, with those of
+// its packets that an earlier batch has sealed.
 void OutboundPath::withdraw_keyless() {
   for (std::size_t i = 0; i < batch_.size(); ++i) {
     if (!batch_.keyless(i)) continue;
-    drops_.count(DropReason::seal_impossible);
     const std::uint8_t* const within = batch_.job(i).icv;
     for (WireTrain& train : trains_) {
-      if (!train.bytes.empty() && within >= train.bytes.data() && within < train.bytes.data() + train.bytes.size())
-        train.bytes = {};
+      if (train.bytes.empty() || within < train.bytes.data() || within >= train.bytes.data() + train.bytes.size())
+        continue;
+      drops_.count(DropReason::seal_impossible, train.segments());
+      train.bytes = {};
     }
   }
   // The cuts know their trains by number.
   if (!cuts_.empty()) cut_outer_packets();
   std::erase_if(trains_, [](const WireTrain& train) { return train.bytes.empty(); });
+  train_open_ = false;
+}
+
+// Stage 6. The last train may still grow.
+void OutboundPath::seal() {
+  batch_.seal();
+  if (batch_.any_keyless()) withdraw_keyless();
+  if (!cuts_.empty()) {
+    cut_outer_packets();
+    train_open_ = false;
+  }
+  batch_.clear();
+  covered_.clear();
 }
 
 // Stages 6 and 7.
 void OutboundPath::flush(OutboundSink& sink) {
   if (aggfrag_.open() != 0) aggfrag_.close_all();
-  if (batch_.size() == 0) return;
-  batch_.seal();
-  if (batch_.any_keyless()) withdraw_keyless();
-  if (!cuts_.empty()) cut_outer_packets();
-  sink.send(trains_);
-  batch_.clear();
-  covered_.clear();
+  if (batch_.size() != 0) seal();
+  if (!trains_.empty()) sink.send(trains_);
   trains_.clear();
   train_sa_ = nullptr;
   train_open_ = false;

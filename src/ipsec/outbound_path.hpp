@@ -126,6 +126,7 @@ class OutboundPath final : private AggfragFrames {
   [[nodiscard]] static std::size_t room_for_cut(const SaPair& sa, std::size_t length);
   void cut_outer_packets();
   void withdraw_keyless();
+  void seal();
   void flush(OutboundSink& sink);
   void tell_expiry(SaPair& sa);
   void send_waiting(Instant now, OutboundSink& sink);

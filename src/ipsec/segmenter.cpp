@@ -1,9 +1,11 @@
 #include "ipsec/segmenter.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "base/bytes.hpp"
+#include "base/check.hpp"
 #include "net/checksum.hpp"
 #include "net/headers.hpp"
 
@@ -17,6 +19,7 @@ constexpr std::size_t kTcpFlagsAt = 13;
 constexpr std::size_t kTcpChecksumAt = 16;
 constexpr std::size_t kUdpLengthAt = 4;
 constexpr std::size_t kUdpChecksumAt = 6;
+constexpr std::size_t kMaxTransportHeader = 60;
 constexpr std::uint8_t kTcpFin = 0x01;
 constexpr std::uint8_t kTcpPush = 0x08;
 constexpr std::uint8_t kTcpCwr = 0x80;
@@ -44,6 +47,20 @@ std::uint64_t sum_of_constant_fields(const std::uint8_t* header) {
   const std::size_t length = std::size_t{header[0] & 0x0fU} * 4;
   return net::checksum_add(net::checksum_add(net::checksum_add(0, {header, 2}), {header + 6, 4}),
                            {header + 12, length - 12});
+}
+
+// The same for the TCP or UDP header: without sequence number and flags, or length, and without checksum.
+std::uint64_t sum_of_constant_transport(ByteView transport, bool udp) {
+  std::array<std::uint8_t, kMaxTransportHeader> header;
+  std::memcpy(header.data(), transport.data(), transport.size());
+  if (udp) {
+    store_be32(header.data() + kUdpLengthAt, 0);
+  } else {
+    store_be32(header.data() + kTcpSequenceAt, 0);
+    header[kTcpFlagsAt] = 0;
+    store_be16(header.data() + kTcpChecksumAt, 0);
+  }
+  return net::checksum_add(0, ByteView(header).first(transport.size()));
 }
 
 }  // namespace
@@ -77,7 +94,10 @@ Result<Segmenter, DropReason> Segmenter::make(const InnerPacket& packet, const n
   plan.checksum_at_ =
       static_cast<std::uint16_t>(info.header_length + (plan.kind_ == Kind::udp ? kUdpChecksumAt : kTcpChecksumAt));
   if (info.family == net::Family::v4) plan.ip_sum_ = sum_of_constant_fields(plan.source_);
-  plan.pseudo_sum_ = net::pseudo_header_sum(info.source, info.destination, info.protocol, 0);
+  CHECK(info.payload_header_length <= kMaxTransportHeader);  // TCP's offset field has four bits
+  plan.transport_sum_ = net::pseudo_header_sum(info.source, info.destination, info.protocol, 0) +
+                        sum_of_constant_transport(packet.bytes.subspan(plan.transport_, info.payload_header_length),
+                                                  plan.kind_ == Kind::udp);
   return plan;
 }
 
@@ -89,19 +109,24 @@ std::size_t Segmenter::length(std::uint32_t index) const {
 void Segmenter::write(std::uint32_t index, std::uint8_t* out) const {
   const std::size_t size = length(index);
   if (step_ == 0) {
-    std::memcpy(out, source_, size);
-    if (kind_ == Kind::partial_checksum) {
-      // The field already holds the pseudo header's sum and is summed with the rest.
-      std::uint16_t checksum = net::checksum_finish(net::checksum_add(0, {out + transport_, size - transport_}));
-      if (protocol_ == static_cast<std::uint8_t>(net::IpProtocol::udp)) checksum = udp_checksum(checksum);
-      store_be16(out + checksum_at_, checksum);
+    if (kind_ != Kind::partial_checksum) {
+      std::memcpy(out, source_, size);
+      return;
     }
+    std::memcpy(out, source_, transport_);
+    // The field already holds the pseudo header's sum and is summed with the rest.
+    std::uint16_t checksum =
+        net::checksum_finish(net::checksum_copy(0, {source_ + transport_, size - transport_}, out + transport_));
+    if (protocol_ == static_cast<std::uint8_t>(net::IpProtocol::udp)) checksum = udp_checksum(checksum);
+    store_be16(out + checksum_at_, checksum);
     return;
   }
   std::memcpy(out, source_, header_);
-  std::memcpy(out + header_, source_ + header_ + index * step_, size - header_);
+  // Summed while it is copied: reading what was just written would wait for the stores.
+  const std::uint64_t payload =
+      net::checksum_copy(0, {source_ + header_ + index * step_, size - header_}, out + header_);
   fix_ip(out, index, size);
-  fix_transport(out, index, size);
+  fix_transport(out, index, size - transport_, payload);
 }
 
 void Segmenter::fix_ip(std::uint8_t* out, std::uint32_t index, std::size_t length) const {
@@ -115,24 +140,26 @@ void Segmenter::fix_ip(std::uint8_t* out, std::uint32_t index, std::size_t lengt
   store_be16(out + 10, net::checksum_finish(ip_sum_ + length + identification));
 }
 
-void Segmenter::fix_transport(std::uint8_t* out, std::uint32_t index, std::size_t length) const {
+void Segmenter::fix_transport(std::uint8_t* out, std::uint32_t index, std::size_t length,
+                              std::uint64_t payload_sum) const {
   std::uint8_t* const header = out + transport_;
-  const std::size_t transport_length = length - transport_;
-  const std::uint64_t pseudo = pseudo_sum_ + transport_length;
-  std::uint8_t* const checksum = out + checksum_at_;
-  store_be16(checksum, 0);
+  const std::uint8_t* const original = source_ + transport_;
+  std::uint64_t sum = transport_sum_ + payload_sum + length;
   if (kind_ == Kind::udp) {
-    store_be16(header + kUdpLengthAt, static_cast<std::uint16_t>(transport_length));
-    store_be16(checksum, udp_checksum(net::checksum_finish(net::checksum_add(pseudo, {header, transport_length}))));
+    store_be16(header + kUdpLengthAt, static_cast<std::uint16_t>(length));
+    store_be16(out + checksum_at_, udp_checksum(net::checksum_finish(sum + length)));
     return;
   }
-  store_be32(header + kTcpSequenceAt, load_be32(header + kTcpSequenceAt) + static_cast<std::uint32_t>(index * step_));
+  const std::uint32_t sequence = load_be32(original + kTcpSequenceAt) + static_cast<std::uint32_t>(index * step_);
+  store_be32(header + kTcpSequenceAt, sequence);
   // CWR belongs to the first segment only (RFC 3168 6.1.2), PSH and FIN to the last.
   std::uint8_t cleared = 0;
   if (index != 0) cleared |= kTcpCwr;
   if (index + 1 != count_) cleared |= kTcpFin | kTcpPush;
-  header[kTcpFlagsAt] = static_cast<std::uint8_t>(header[kTcpFlagsAt] & ~cleared);
-  store_be16(checksum, net::checksum_finish(net::checksum_add(pseudo, {header, transport_length})));
+  const auto flags = static_cast<std::uint8_t>(original[kTcpFlagsAt] & ~cleared);
+  header[kTcpFlagsAt] = flags;
+  sum += (sequence >> 16) + (sequence & 0xffff) + flags;
+  store_be16(out + checksum_at_, net::checksum_finish(sum));
 }
 
 }  // namespace culvert::ipsec

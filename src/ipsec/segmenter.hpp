@@ -31,7 +31,7 @@ class Segmenter {
   enum class Kind : std::uint8_t { plain, partial_checksum, tcp, udp };
   Segmenter() = default;
   void fix_ip(std::uint8_t* out, std::uint32_t index, std::size_t length) const;
-  void fix_transport(std::uint8_t* out, std::uint32_t index, std::size_t length) const;
+  void fix_transport(std::uint8_t* out, std::uint32_t index, std::size_t length, std::uint64_t payload_sum) const;
 
   const std::uint8_t* source_ = nullptr;
   std::size_t header_ = 0;   // IP and transport header, repeated in each packet; 0 when nothing is cut
@@ -40,8 +40,8 @@ class Segmenter {
   std::uint32_t count_ = 1;
   std::uint16_t transport_ = 0;  // where the TCP or UDP header starts, or the checksum's range
   std::uint16_t checksum_at_ = 0;
-  std::uint64_t ip_sum_ = 0;      // of the IPv4 header fields that all packets share
-  std::uint64_t pseudo_sum_ = 0;  // of the pseudo header with length 0
+  std::uint64_t ip_sum_ = 0;         // of the IPv4 header fields that all packets share
+  std::uint64_t transport_sum_ = 0;  // likewise, with the pseudo header's but for the length
   std::uint8_t protocol_ = 0;
   net::Family family_ = net::Family::v4;
   Kind kind_ = Kind::plain;

@@ -64,6 +64,55 @@ TEST_F(Trains, SuperPacketComesOutAsOneWhenCoalescing) {
   }
 }
 
+// What continues a super-packet is not looked at twice, but only over the same SA: another one's selectors still count.
+TEST_F(Trains, APacketThatContinuesAnothersFlowMustMatchItsOwnSa) {
+  EngineOptions options;
+  options.coalesce = options.coalesce_udp = true;
+  TwoEngines pair(options);
+  pair.set_policies();
+  pair.install(1);
+  auto [a, b] = pair.make_pair(2, {});
+  RawSealer forger(a.spi_outbound, a.suite, a.outbound);
+  b.remote = {selector("10.1.99.0/24")};
+  ASSERT_TRUE(pair.bob.install(std::move(b), pair.now));
+  std::vector<Bytes> inner;
+  for (std::uint32_t i = 0; i < 4; ++i) {
+    Flow flow = pair.v4;
+    flow.identification = static_cast<std::uint16_t>(1 + i);
+    inner.push_back(tcp_packet(flow, 1 + 100 * i, 0x10, Bytes(100, static_cast<std::uint8_t>(i))));
+  }
+  SentTrain train = pair.alice_sends({inner[0], inner[1], inner[3]}).trains.at(0);
+  const std::vector<Bytes> good = train.packets();
+  ASSERT_EQ(good.size(), 3U);
+  train.bytes = concat({good[0], good[1], forger.seal_inner(1, inner[2], net::IpProtocol::ipv4), good[2]});
+  const CollectingInner got = pair.bob_receives_trains({train});
+  ASSERT_EQ(got.packets.size(), 2U);
+  EXPECT_EQ(got.packets[0].size(), inner[0].size() + 100);
+  EXPECT_EQ(got.packets[1], inner[3]);
+  EXPECT_EQ(drops(pair.bob, "selector_mismatch"), 1U);
+}
+
+// More packets than one run of the cipher takes: the train and the super-packet go on all the same.
+TEST_F(Trains, BatchesOfTheCipherDoNotShow) {
+  EngineOptions options;
+  options.coalesce = options.coalesce_udp = true;
+  TwoEngines pair(options);
+  pair.set_policies();
+  pair.install(1);
+  for (const std::size_t size : {60UL, 1000UL}) {
+    Bytes payload = random_bytes(pair.random, 60 * size);
+    const Bytes super = udp_packet(pair.v4, payload);
+    const CollectingWire wire = pair.alice_sends(
+        {super}, {.segmentation = Segmentation::udp, .segment_size = static_cast<std::uint16_t>(size)});
+    ASSERT_EQ(wire.trains.size(), 1U);
+    const CollectingInner inner = pair.bob_receives_trains(wire.trains);
+    ASSERT_EQ(inner.packets.size(), 1U);
+    EXPECT_TRUE(std::equal(payload.begin(), payload.end(), inner.packets[0].begin() + 28));
+    EXPECT_EQ(inner.offloads[0].segmentation, Segmentation::udp);
+  }
+  EXPECT_EQ(all_drops(pair.alice) + all_drops(pair.bob), 0U);
+}
+
 TEST_F(Trains, BoundsOfATrainHold) {
   EngineOptions options;
   options.max_train_segments = 7;

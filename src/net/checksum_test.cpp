@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/random.hpp"
+#include "net/checksum_sums.hpp"
 
 namespace culvert::net {
 namespace {
@@ -30,6 +31,41 @@ TEST(Checksum, AgreesWithTheDefinitionAtEverySizeAndOffset) {
       const ByteView view = ByteView(data).subspan(offset, size);
       ASSERT_EQ(checksum_finish(checksum_add(0, view)), plain_checksum(view)) << offset << " " << size;
     }
+  }
+}
+
+// All ways to sum, also those that this CPU would not choose.
+TEST(Checksum, EveryWayAgreesAndCopiesNothingElse) {
+  SeededRandom random(3);
+  Bytes data(ChecksumSums::kMost + 8);
+  random.fill(data);
+  std::vector<std::size_t> sizes{4096, 4097, 65000, ChecksumSums::kMost - 1, ChecksumSums::kMost};
+  for (std::size_t size = 0; size < 400; ++size) sizes.push_back(size);
+  for (const bool ones : {false, true}) {
+    if (ones) data.assign(data.size(), 0xff);
+    for (const ChecksumSums& way : checksum_sums()) {
+      for (const std::size_t size : sizes) {
+        const ByteView view = ByteView(data).subspan(size % 8, size);
+        const std::uint16_t sum = checksum_finish(way.sum(view.data(), size));
+        ASSERT_EQ(sum, __builtin_bswap16(plain_checksum(view))) << way.name << " " << size;
+        Bytes out(size + 2, 0xee);
+        EXPECT_EQ(checksum_finish(way.copy(view.data(), size, out.data() + 1)), sum) << way.name << " " << size;
+        ASSERT_TRUE(std::ranges::equal(ByteView(out).subspan(1, size), view)) << way.name << " " << size;
+        ASSERT_TRUE(out.front() == 0xee && out.back() == 0xee) << way.name << " " << size;
+      }
+    }
+  }
+}
+
+TEST(Checksum, CopyIsAddAndCopy) {
+  SeededRandom random(4);
+  Bytes data(150'000);
+  random.fill(data);
+  for (const std::size_t size : {0UL, 1UL, 63UL, 64UL, 1348UL, 65535UL, 65537UL, 150'000UL}) {
+    Bytes out(size);
+    const ByteView view = ByteView(data).first(size);
+    EXPECT_EQ(checksum_finish(checksum_copy(77, view, out.data())), checksum_finish(checksum_add(77, view))) << size;
+    EXPECT_EQ(out, to_bytes(view));
   }
 }
 

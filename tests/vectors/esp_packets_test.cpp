@@ -57,14 +57,15 @@ void check_both_ways(const EspVector& vector, crypto::Backend backend) {
   Bytes packet = vector.esp;
   EspScratch scratch{};
   const std::size_t text_length = layout.padded(vector.inner.size());
-  crypto::PacketJob job = make_esp_job(layout, packet.data(), text_length, sequence_of(vector.esp), scratch);
+  crypto::PacketJob job;
+  make_esp_job(layout, packet.data(), text_length, sequence_of(vector.esp), scratch, job);
   (*cipher)->open({&job, 1});
   ASSERT_TRUE(job.ok);
   EXPECT_TRUE(equal(ByteView(packet).subspan(layout.head(), vector.inner.size()), vector.inner));
   EXPECT_EQ(packet[layout.head() + text_length - 2], text_length - vector.inner.size() - kEspTrailerSize);
 
   std::fill(packet.end() - layout.icv, packet.end(), 0);
-  job = make_esp_job(layout, packet.data(), text_length, sequence_of(vector.esp), scratch);
+  make_esp_job(layout, packet.data(), text_length, sequence_of(vector.esp), scratch, job);
   (*cipher)->seal({&job, 1});
   EXPECT_EQ(to_hex(packet), to_hex(vector.esp));
 }

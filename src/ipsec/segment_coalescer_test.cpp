@@ -1,4 +1,4 @@
-#include "ipsec/tcp_coalescer.hpp"
+#include "ipsec/segment_coalescer.hpp"
 
 #include <gtest/gtest.h>
 
@@ -25,22 +25,42 @@ class Coalescing : public testing::TestWithParam<net::Family> {
     result.identification = static_cast<std::uint16_t>(0xfff0 + index);
     return result;
   }
-  // What comes out for packets that stood in one buffer, gaps between them.
-  const std::vector<InnerPacket>& join(const std::vector<Bytes>& packets) {
+  // What comes out for packets that stood in one buffer, gaps between them; the same whether each packet is looked at
+  // or first taken for one that follows.
+  const std::vector<InnerPacket>& join(const std::vector<Bytes>& packets, bool udp = true) {
+    Bytes unseen;
+    std::vector<InnerPacket> plain;
+    run(packets, udp, false, unseen, plain);
+    run(packets, udp, true, buffer_, list_);
+    EXPECT_EQ(plain.size(), list_.size());
+    for (std::size_t i = 0; i < std::min(plain.size(), list_.size()); ++i) {
+      EXPECT_EQ(to_bytes(plain[i].bytes), to_bytes(list_[i].bytes)) << i;
+      EXPECT_EQ(plain[i].offload.segment_size, list_[i].offload.segment_size) << i;
+      EXPECT_EQ(plain[i].offload.checksum_valid, list_[i].offload.checksum_valid) << i;
+    }
+    return list_;
+  }
+  static void run(const std::vector<Bytes>& packets, bool udp, bool follow, Bytes& buffer,
+                  std::vector<InnerPacket>& list) {
     std::size_t size = 0;
     for (const Bytes& packet : packets) size += packet.size() + kGap;
-    buffer_.assign(size, 0xdd);
-    list_.clear();
-    TcpCoalescer coalescer;
+    buffer.assign(size, 0xdd);
+    list.clear();
+    SegmentCoalescer coalescer(udp);
     std::size_t at = kGap;
     for (const Bytes& packet : packets) {
-      std::copy(packet.begin(), packet.end(), buffer_.begin() + static_cast<std::ptrdiff_t>(at));
-      const MutableByteView view = MutableByteView(buffer_).subspan(at, packet.size());
-      coalescer.add(view, net::parse_packet(view).value(), buffer_.data(), list_);
+      std::copy(packet.begin(), packet.end(), buffer.begin() + static_cast<std::ptrdiff_t>(at));
+      const MutableByteView view = MutableByteView(buffer).subspan(at, packet.size());
       at += packet.size() + kGap;
+      // What stands behind the packet is traffic flow confidentiality padding.
+      const MutableByteView text{view.data(), view.size() + kGap / 2};
+      if (follow && coalescer.follow(text.first(std::min(text.size(), buffer.size() - (at - kGap - packet.size()))),
+                                     buffer.data(), list)) {
+        continue;
+      }
+      coalescer.add(view, net::parse_packet(view).value(), buffer.data(), list);
     }
-    coalescer.finish(list_);
-    return list_;
+    coalescer.finish(list);
   }
   // Everything cut again as the kernel would.
   static std::vector<Bytes> cut(const std::vector<InnerPacket>& list) {
@@ -158,6 +178,68 @@ TEST_P(Coalescing, PushAndShorterSegmentsEndASuperPacket) {
       tcp_packet(numbered(4), 400, kAckPush, payload), tcp_packet(numbered(5), 500, kAck, payload)};
   const auto& list = join(packets);
   EXPECT_EQ(list.size(), 4U);
+  EXPECT_EQ(cut(list), packets);
+}
+
+TEST_P(Coalescing, DatagramsOfOneSizeBecomeOneAndCutAgainTheSame) {
+  SeededRandom random(9);
+  for (const std::size_t last : {1UL, 64UL}) {
+    std::vector<Bytes> packets;
+    for (std::size_t i = 0; i < 40; ++i) {
+      packets.push_back(udp_packet(numbered(i), random_bytes(random, i == 39 ? last : 64)));
+    }
+    const auto& list = join(packets);
+    ASSERT_EQ(list.size(), 1U);
+    EXPECT_EQ(list[0].offload.segmentation, Offload::Segmentation::udp);
+    EXPECT_EQ(list[0].offload.segment_size, 64U);
+    EXPECT_EQ(list[0].offload.header_length, packets[0].size() - 64);
+    EXPECT_EQ(list[0].offload.checksum_offset, 6U);
+    EXPECT_EQ(cut(list), packets);
+    EXPECT_EQ(join(packets, false).size(), 40U);
+  }
+}
+
+TEST_P(Coalescing, DatagramsThatDifferStayApart) {
+  const Bytes payload(100, 1);
+  const Bytes base = udp_packet(numbered(0), payload);
+  const Bytes next = udp_packet(numbered(1), payload);
+  ASSERT_EQ(join({base, next}).size(), 1U);
+  std::vector<Bytes> others;
+  others.push_back(udp_packet(numbered(1), Bytes(101, 1)));  // longer
+  others.push_back(udp_packet(numbered(1), {}));
+  for (const bool source : {false, true}) {
+    Flow other = numbered(1);
+    (source ? other.source_port : other.destination_port) += 1;
+    others.push_back(udp_packet(other, payload));
+  }
+  Flow other = numbered(1);
+  other.tos = 3;
+  others.push_back(udp_packet(other, payload));
+  const std::size_t udp = net::ip_header_size(GetParam());
+  Bytes without = next;  // no checksum
+  store_be16(without.data() + udp + 6, 0);
+  others.push_back(without);
+  Bytes damaged = next;
+  damaged.back() ^= 1;
+  others.push_back(damaged);
+  Bytes shorter = next;  // UDP's own length leaves a rest; the checksum covers what IP says
+  store_be16(shorter.data() + udp + 4, 107);
+  store_be16(shorter.data() + udp + 6, static_cast<std::uint16_t>(load_be16(shorter.data() + udp + 6) + 1));
+  others.push_back(shorter);
+  for (std::size_t i = 0; i < others.size(); ++i) {
+    const auto& list = join({base, others[i]});
+    ASSERT_EQ(list.size(), 2U) << i;
+    EXPECT_EQ(to_bytes(list[0].bytes), base) << i;
+    EXPECT_EQ(to_bytes(list[1].bytes), others[i]) << i;
+  }
+}
+
+// The kernel takes no more in one super-packet.
+TEST_P(Coalescing, DatagramsComeInSixtyFours) {
+  std::vector<Bytes> packets;
+  for (std::size_t i = 0; i < 130; ++i) packets.push_back(udp_packet(numbered(i), Bytes(10, 7)));
+  const auto& list = join(packets);
+  ASSERT_EQ(list.size(), 3U);
   EXPECT_EQ(cut(list), packets);
 }
 
