@@ -3,6 +3,7 @@
 #include "crypto/by_batch_size.hpp"
 #include "crypto/ipsec_mb/packet_ciphers.hpp"
 #include "crypto/openssl/packet_ciphers.hpp"
+#include "crypto/own_gcm/packet_cipher.hpp"
 
 namespace culvert::crypto {
 namespace {
@@ -88,6 +89,7 @@ std::size_t enough_for_a_burst(IntegrityId integrity) {
 
 Result<std::unique_ptr<PacketCipher>, CryptoError> make_fastest(const PacketSuite& suite, ByteView encryption_key,
                                                                 ByteView integrity_key) {
+  if (auto own = own_gcm::make(suite, encryption_key)) return own;
   if (!ipsec_mb_available()) return openssl::make(suite, encryption_key, integrity_key);
   auto many = ipsec_mb::make(suite, encryption_key, integrity_key);
   if (!many && many.error() == CryptoError::unsupported) return openssl::make(suite, encryption_key, integrity_key);
@@ -132,6 +134,7 @@ Result<std::unique_ptr<PacketCipher>, CryptoError> make_packet_cipher(const Pack
   switch (backend) {
     case Backend::openssl: return openssl::make(suite, encryption_key, integrity_key);
     case Backend::ipsec_mb: return ipsec_mb::make(suite, encryption_key, integrity_key);
+    case Backend::own: return own_gcm::make(suite, encryption_key);
     case Backend::automatic: break;
   }
   return make_fastest(suite, encryption_key, integrity_key);
@@ -140,5 +143,7 @@ Result<std::unique_ptr<PacketCipher>, CryptoError> make_packet_cipher(const Pack
 const char* provider_name() { return openssl::backend_name(); }
 
 bool ipsec_mb_available() { return ipsec_mb::available(); }
+
+bool own_available() { return own_gcm::available(); }
 
 }  // namespace culvert::crypto

@@ -117,6 +117,21 @@ struct PacketJob {
   bool ok = false;
 };
 
+class PacketCipher;
+
+/// A job and the cipher that it is for.
+struct KeyedJob {
+  PacketCipher* cipher = nullptr;
+  PacketJob* job = nullptr;
+};
+
+/// What seals and opens jobs of many ciphers in one call, as fast as those of one: no need to gather them by key. All
+/// ciphers of a call have this very object.
+struct ManyKeys {
+  void (*seal)(std::span<const KeyedJob> jobs);
+  void (*open)(std::span<const KeyedJob> jobs);
+};
+
 /// Keyed for one direction of one SA. Not thread-safe: owned by one worker. A seal and an open object are told apart by
 /// use only.
 class PacketCipher {
@@ -125,12 +140,14 @@ class PacketCipher {
   virtual void seal(std::span<PacketJob> jobs) = 0;
   /// Checks every ICV in constant time; for cipher-then-MAC before any decryption is used.
   virtual void open(std::span<PacketJob> jobs) = 0;
-  [[nodiscard]] virtual const char* backend() const = 0;  // "ipsec-mb 1.3.0" or "OpenSSL 3.0.x", for status
+  [[nodiscard]] virtual const char* backend() const = 0;  // "ipsec-mb 1.3.0", "OpenSSL 3.0.x", ..., for status
+  /// Null where jobs must come gathered by cipher.
+  [[nodiscard]] virtual const ManyKeys* many_keys() const { return nullptr; }
 };
 
-/// Which libraries may serve: `automatic` takes the fastest one that this CPU and installation offer; for
+/// Which implementation may serve: `automatic` takes the fastest one that this CPU and installation offer; for
 /// cipher-then-MAC also by the size of each batch.
-enum class Backend : std::uint8_t { automatic, openssl, ipsec_mb };
+enum class Backend : std::uint8_t { automatic, openssl, ipsec_mb, own };
 
 /// `encryption_key` holds key and salt as SuiteSizes says. `unsupported` when the backend lacks the suite;
 /// `bad_key_length` likewise.
@@ -140,5 +157,7 @@ enum class Backend : std::uint8_t { automatic, openssl, ipsec_mb };
 [[nodiscard]] const char* provider_name();
 /// True when ipsec-mb was built in and this CPU can run it.
 [[nodiscard]] bool ipsec_mb_available();
+/// True when this CPU can run Culvert's own AES-GCM.
+[[nodiscard]] bool own_available();
 
 }  // namespace culvert::crypto

@@ -23,8 +23,10 @@ struct Known {
 std::vector<Backend> backends(const PacketSuite& suite) {
   std::vector<Backend> list{Backend::openssl, Backend::automatic};
   const SuiteSizes sizes = sizes_of(suite);
-  if (make_packet_cipher(suite, Bytes(sizes.encryption_key), Bytes(sizes.integrity_key), Backend::ipsec_mb)) {
-    list.push_back(Backend::ipsec_mb);
+  for (const Backend backend : {Backend::ipsec_mb, Backend::own}) {
+    if (make_packet_cipher(suite, Bytes(sizes.encryption_key), Bytes(sizes.integrity_key), backend)) {
+      list.push_back(backend);
+    }
   }
   return list;
 }

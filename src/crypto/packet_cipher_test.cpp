@@ -55,10 +55,11 @@ bool has_backend(const PacketSuite& suite, Backend backend) {
 
 /// Those that serve the suite; OpenSSL always does.
 std::vector<Backend> backends(const PacketSuite& suite) {
-  if (ipsec_mb_available() && has_backend(suite, Backend::ipsec_mb)) {
-    return {Backend::openssl, Backend::ipsec_mb, Backend::automatic};
+  std::vector<Backend> list = {Backend::openssl, Backend::automatic};
+  for (const Backend backend : {Backend::ipsec_mb, Backend::own}) {
+    if (has_backend(suite, backend)) list.push_back(backend);
   }
-  return {Backend::openssl, Backend::automatic};
+  return list;
 }
 
 HashId hash_of(IntegrityId id) {
@@ -138,7 +139,7 @@ TEST(PacketSuite, Sizes) {
 
 TEST(PacketCipher, UnsafeAndUnknownSuitesAreRefused) {
   const Bytes key(64);
-  for (const Backend backend : {Backend::automatic, Backend::openssl, Backend::ipsec_mb}) {
+  for (const Backend backend : {Backend::automatic, Backend::openssl, Backend::ipsec_mb, Backend::own}) {
     const auto error = [&](const PacketSuite& suite) {
       const SuiteSizes sizes = sizes_of(suite);
       const ByteView view(key);
@@ -167,9 +168,12 @@ TEST(PacketCipher, WrongKeyLengthsAreRefused) {
   }
 }
 
-TEST(PacketCipher, AutomaticPrefersIpsecMb) {
-  const auto cipher = make_packet_cipher({CipherId::aes_gcm_16, 128}, Bytes(20), {}).value();
-  EXPECT_THAT(cipher->backend(), testing::StartsWith(ipsec_mb_available() ? "ipsec-mb 1." : "OpenSSL 3."));
+TEST(PacketCipher, AutomaticPrefersOwnGcmThenIpsecMb) {
+  const auto gcm = make_packet_cipher({CipherId::aes_gcm_16, 128}, Bytes(20), {}).value();
+  const char* const library = ipsec_mb_available() ? "ipsec-mb 1." : "OpenSSL 3.";
+  EXPECT_THAT(gcm->backend(), testing::StartsWith(own_available() ? "Culvert AVX-512" : library));
+  const auto chacha = make_packet_cipher({CipherId::chacha20_poly1305, 256}, Bytes(36), {}).value();
+  EXPECT_THAT(chacha->backend(), testing::StartsWith(library));
 }
 
 // RFC 7634 Appendix A.
@@ -352,14 +356,16 @@ struct Case {
 };
 
 TEST(PacketCipher, BackendsAgreeOnRandomBatches) {
-  if (!ipsec_mb_available()) GTEST_SKIP() << "only one backend here: this CPU or build has no ipsec-mb";
+  if (!ipsec_mb_available() && !own_available()) GTEST_SKIP() << "OpenSSL is the only backend here";
   SeededRandom random(13);
   for (const PacketSuite& suite : all_suites()) {
-    if (!has_backend(suite, Backend::ipsec_mb)) continue;
     const Keys keys(random, suite);
     const auto reference = make(suite, keys, Backend::openssl);
-    const auto fast = make(suite, keys, Backend::ipsec_mb);
-    const auto automatic = make(suite, keys, Backend::automatic);
+    std::vector<std::unique_ptr<PacketCipher>> others;
+    for (const Backend backend : backends(suite)) {
+      if (backend != Backend::openssl) others.push_back(make(suite, keys, backend));
+    }
+    if (others.size() == 1) continue;  // the automatic choice is OpenSSL too
     const std::size_t block = sizes_of(suite).block;
     for (int round = 0; round < 60; ++round) {
       const std::size_t count = 1 + random.below(40);
@@ -393,12 +399,16 @@ TEST(PacketCipher, BackendsAgreeOnRandomBatches) {
         sealed.push_back(cases[i].packet.memory);
         std::ranges::copy(before[i], cases[i].packet.memory.begin());
       }
-      jobs = jobs_of();
-      fast->seal(jobs);
-      for (std::size_t i = 0; i < count; ++i) {
-        ASSERT_TRUE(jobs[i].ok);
-        ASSERT_EQ(cases[i].packet.memory, sealed[i]) << "length " << cases[i].packet.length;
+      for (const auto& cipher : others) {
+        jobs = jobs_of();
+        cipher->seal(jobs);
+        for (std::size_t i = 0; i < count; ++i) {
+          ASSERT_TRUE(jobs[i].ok);
+          ASSERT_EQ(cases[i].packet.memory, sealed[i]) << cipher->backend() << " length " << cases[i].packet.length;
+          std::ranges::copy(before[i], cases[i].packet.memory.begin());
+        }
       }
+      for (std::size_t i = 0; i < count; ++i) std::ranges::copy(sealed[i], cases[i].packet.memory.begin());
 
       // Open in place or moved to the front, some packets damaged; both backends give the same verdicts and texts.
       std::vector<bool> damaged(count);
@@ -409,7 +419,9 @@ TEST(PacketCipher, BackendsAgreeOnRandomBatches) {
         c.job.output = c.packet.text() - (c.packet.start == 0 ? 0 : random.below(c.packet.start + 1));
         sealed[i] = c.packet.memory;
       }
-      for (PacketCipher* cipher : {reference.get(), fast.get(), automatic.get()}) {
+      std::vector<PacketCipher*> all = {reference.get()};
+      for (const auto& cipher : others) all.push_back(cipher.get());
+      for (PacketCipher* cipher : all) {
         jobs = jobs_of();
         cipher->open(jobs);
         for (std::size_t i = 0; i < count; ++i) {

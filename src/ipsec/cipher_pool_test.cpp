@@ -9,6 +9,7 @@
 #include "ipsec/engine_test_kit.hpp"
 #include "ipsec/event_queue.hpp"
 #include "ipsec/inbound_path.hpp"
+#include "ipsec/job_batch.hpp"
 #include "ipsec/outbound_path.hpp"
 #include "ipsec/sa_lengths.hpp"
 
@@ -112,6 +113,59 @@ TEST_F(Pool, TheSameKeysComeOutAgain) {
     }
   }
   EXPECT_EQ(pool_.expansions(), 27U);
+}
+
+// SAs of two suites, more of them than the pool has room for, in one batch: a cipher that is worked with is not given
+// away before its work is done.
+TEST(JobBatch, OfManyKeysFromASmallPool) {
+  struct Sa {
+    Sa(CipherPool& pool, const crypto::PacketSuite& suite, std::uint8_t number)
+        : keys(pool, suite, keys_of(suite, number), keys_of(suite, number)) {}
+    SaKeyPair keys;
+    SaCipher cipher{keys, KeyDirection::outbound};
+    BatchCursor cursor;
+  };
+  static constexpr crypto::PacketSuite kSuites[] = {
+      {crypto::CipherId::aes_gcm_16, 128}, kCbc, {crypto::CipherId::aes_gcm_16, 256}};
+  constexpr std::size_t kText = 48;
+  CipherPool pool(2, CipherPool::maker_of(crypto::Backend::automatic));
+  std::deque<Sa> sas;
+  for (std::uint8_t i = 0; i < 7; ++i) sas.emplace_back(pool, kSuites[i % 3], i);
+  std::vector<Bytes> packets(JobBatch<Sa>::kCapacity, Bytes(8 + 16 + kText + 16, 0x31));
+  JobBatch<Sa> batch;
+  const auto add_all = [&] {
+    batch.clear();
+    for (std::size_t i = 0; i < packets.size(); ++i) {
+      Sa& sa = sas[i * i % sas.size()];
+      crypto::PacketJob job;
+      job.aad = {packets[i].data(), 8};
+      job.iv = packets[i].data() + 8;
+      job.input = job.output = packets[i].data() + 24;
+      job.length = kText;
+      job.icv = packets[i].data() + 24 + kText;
+      batch.add(sa, job);
+    }
+  };
+  add_all();
+  batch.seal();
+  for (std::size_t i = 0; i < packets.size(); ++i) {
+    ASSERT_TRUE(batch.ok(i));
+    const crypto::PacketSuite& suite = sas[i * i % sas.size()].cipher.suite();
+    const model::SaKeys keys = keys_of(suite, static_cast<std::uint8_t>(i * i % sas.size()));
+    crypto::PacketJob job = batch.job(i);
+    Bytes text(kText);
+    job.output = text.data();
+    crypto::make_packet_cipher(suite, keys.encryption.view(), keys.integrity.view(), crypto::Backend::openssl)
+        .value()
+        ->open({&job, 1});
+    ASSERT_TRUE(job.ok) << i;
+    ASSERT_EQ(text, Bytes(kText, 0x31));
+  }
+  packets[5].back() ^= 1;
+  packets[6].back() ^= 1;
+  add_all();
+  batch.open();
+  for (std::size_t i = 0; i < packets.size(); ++i) ASSERT_EQ(batch.ok(i), i != 5 && i != 6) << i;
 }
 
 // The paths of an engine whose ciphers can be made to fail, by the first octet of the encryption key.

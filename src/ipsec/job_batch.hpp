@@ -1,4 +1,5 @@
-// JobBatch: the crypto work of up to 128 packets of any SAs in order of arrival, run gathered by SA.
+// JobBatch: the crypto work of up to 128 packets of any SAs in order of arrival. Ciphers that work on many keys in one
+// call get it in that order, others gathered by SA.
 #pragma once
 
 #include <algorithm>
@@ -45,11 +46,13 @@ class JobBatch {
   }
 
   void seal() {
-    run([](crypto::PacketCipher& cipher, std::span<crypto::PacketJob> jobs) { cipher.seal(jobs); });
+    run([](crypto::PacketCipher& cipher, std::span<crypto::PacketJob> jobs) { cipher.seal(jobs); },
+        &crypto::ManyKeys::seal);
   }
   /// Afterwards `ok` tells of each packet.
   void open() {
-    run([](crypto::PacketCipher& cipher, std::span<crypto::PacketJob> jobs) { cipher.open(jobs); });
+    run([](crypto::PacketCipher& cipher, std::span<crypto::PacketJob> jobs) { cipher.open(jobs); },
+        &crypto::ManyKeys::open);
   }
   void clear() {
     size_ = 0;
@@ -73,33 +76,67 @@ class JobBatch {
     keyless_.push_back(&sa);
   }
 
+  using ManyKeysOperation = void (*crypto::ManyKeys::*)(std::span<const crypto::KeyedJob>);
+
   template <typename Operation>
-  void run(Operation operation) {
+  void run(Operation operation, ManyKeysOperation many_operation) {
     if (size_ == 0) return;
     if (!mixed_) {
       run_one(*sa_[0], {job_.data(), size_}, operation);
       return;
     }
+    if (const std::size_t rest = run_many_keys(many_operation); rest > 0) run_gathered(rest, operation);
+  }
+
+  // Leaves in `rest_` the jobs that must be gathered, and returns their number.
+  std::size_t run_many_keys(ManyKeysOperation operation) {
+    const crypto::ManyKeys* kind = nullptr;
+    std::size_t waiting = 0;
+    const auto work = [&] {
+      if (waiting > 0) (kind->*operation)({keyed_.data(), waiting});
+      waiting = 0;
+    };
+    std::size_t rest = 0;
+    for (std::size_t i = 0; i < size_; ++i) {
+      Sa& sa = *sa_[i];
+      if (!sa.cipher.is_expanded()) work();  // its cipher may take the place of one that waits here
+      crypto::PacketCipher* const cipher = sa.cipher.get();
+      const crypto::ManyKeys* const many = cipher == nullptr ? nullptr : cipher->many_keys();
+      if (many == nullptr) {
+        rest_[rest++] = static_cast<std::uint16_t>(i);
+        continue;
+      }
+      if (many != kind) work();
+      kind = many;
+      keyed_[waiting++] = {cipher, &job_[i]};
+    }
+    work();
+    return rest;
+  }
+
+  template <typename Operation>
+  void run_gathered(std::size_t rest, Operation operation) {
     // A counting sort by SA; the cursors are zero between batches.
     std::size_t distinct = 0;
-    for (std::size_t i = 0; i < size_; ++i) {
-      if (sa_[i]->cursor.count++ == 0) distinct_[distinct++] = sa_[i];
+    for (std::size_t r = 0; r < rest; ++r) {
+      Sa* const sa = sa_[rest_[r]];
+      if (sa->cursor.count++ == 0) distinct_[distinct++] = sa;
     }
     std::uint16_t next = 0;
     for (std::size_t d = 0; d < distinct; ++d) {
       distinct_[d]->cursor.next = next;
       next = static_cast<std::uint16_t>(next + distinct_[d]->cursor.count);
     }
-    for (std::size_t i = 0; i < size_; ++i) {
-      place_[i] = sa_[i]->cursor.next++;
-      gathered_[place_[i]] = job_[i];
+    for (std::size_t r = 0; r < rest; ++r) {
+      place_[r] = sa_[rest_[r]]->cursor.next++;
+      gathered_[place_[r]] = job_[rest_[r]];
     }
     for (std::size_t d = 0; d < distinct; ++d) {
       auto& cursor = distinct_[d]->cursor;
       run_one(*distinct_[d], {gathered_.data() + cursor.next - cursor.count, cursor.count}, operation);
       cursor = {};
     }
-    for (std::size_t i = 0; i < size_; ++i) job_[i].ok = gathered_[place_[i]].ok;
+    for (std::size_t r = 0; r < rest; ++r) job_[rest_[r]].ok = gathered_[place_[r]].ok;
   }
 
   std::size_t size_ = 0;
@@ -109,6 +146,8 @@ class JobBatch {
   std::array<crypto::PacketJob, kCapacity> gathered_{};
   std::array<Sa*, kCapacity> sa_{};
   std::array<Sa*, kCapacity> distinct_{};
+  std::array<crypto::KeyedJob, kCapacity> keyed_{};
+  std::array<std::uint16_t, kCapacity> rest_{};
   std::array<std::uint16_t, kCapacity> place_{};
   std::array<EspScratch, kCapacity> scratch_{};
   std::vector<const Sa*> keyless_;

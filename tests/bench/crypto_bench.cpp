@@ -139,7 +139,7 @@ void register_all() {
   std::vector<std::pair<const char*, Backend>> backends = {{"openssl", Backend::openssl}};
   if (ipsec_mb_available()) {
     backends.emplace_back("ipsec_mb", Backend::ipsec_mb);
-    backends.emplace_back("automatic", Backend::automatic);
+    backends.emplace_back("own", Backend::own);
   }
   for (const auto& [name, suite] : kSuites) {
     for (const auto& [backend_name, backend] : backends) {

@@ -13,6 +13,7 @@ using crypto::IntegrityId;
 
 constexpr std::size_t kBlock = 16;
 const Bytes kIntegrityKey(32, 0x11);
+constexpr crypto::PacketSuite kCbcSuite{CipherId::aes_cbc, 128, IntegrityId::hmac_sha2_256_128};
 
 /// A CBC vector without a MAC of its own: the ICV is added here, over additional data, IV and ciphertext.
 PacketVector cbc_vector(ByteView key, ByteView iv, ByteView plain, ByteView encrypted) {
@@ -42,7 +43,7 @@ std::optional<ByteView> without_padding(ByteView text) {
 TEST(CbcVectors, WycheproofPkcs5) {
   REQUIRE_VECTORS(path, "wycheproof/aes_cbc_pkcs5_test.json");
   const auto document = read_json(path);
-  Tally tally("aes_cbc_pkcs5_test.json");
+  Tally tally("aes_cbc_pkcs5_test.json", kCbcSuite);
   for (const auto& group : document["testGroups"]) {
     for (const auto& test : group["tests"]) {
       const Bytes encrypted = hex(test["ct"].get<std::string>());
@@ -67,7 +68,7 @@ TEST(CbcVectors, WycheproofPkcs5) {
 TEST(CbcVectors, Intel) {
   REQUIRE_VECTORS(path, "intel-ipsec-mb/cbc_test.json");
   const auto document = read_json(path);
-  Tally tally("intel-ipsec-mb/cbc_test.json");
+  Tally tally("intel-ipsec-mb/cbc_test.json", kCbcSuite);
   for (const auto& group : document["testGroups"]) {
     for (const auto& test : group["tests"]) {
       expect_valid(cbc_vector(hex(test["key"].get<std::string>()), hex(test["iv"].get<std::string>()),
@@ -81,7 +82,7 @@ TEST(CbcVectors, Intel) {
 TEST(CbcVectors, NistAcvp) {
   REQUIRE_VECTORS(path, "acvp/ACVP-AES-CBC-1.0/internalProjection.json.gz");
   const auto document = read_gzip_json(path);
-  Tally tally("ACVP-AES-CBC");
+  Tally tally("ACVP-AES-CBC", kCbcSuite);
   for (const auto& group : document["testGroups"]) {
     for (const auto& test : group["tests"]) {
       if (!test.contains("pt") || !test.contains("ct") || !test.contains("key")) {  // Monte Carlo chains
@@ -101,7 +102,7 @@ TEST(CbcVectors, NistAcvp) {
 TEST(CbcVectors, KernelAuthenc) {
   REQUIRE_VECTORS(path, "linux/hmac_sha256_aes_cbc_tv_temp.json");
   const auto document = read_json(path);
-  Tally tally("hmac_sha256_aes_cbc_tv_temp.json");
+  Tally tally("hmac_sha256_aes_cbc_tv_temp.json", kCbcSuite);
   for (const auto& test : document["vectors"]) {
     PacketVector vector;
     vector.encryption_key = hex(test["enc_key"].get<std::string>());
@@ -129,7 +130,7 @@ void run_mac_file(const std::filesystem::path& path, HashId hash, IntegrityId in
   const crypto::PacketSuite suite{CipherId::null, 0, integrity};
   const crypto::SuiteSizes sizes = crypto::sizes_of(suite);
   Tally all(path.filename().string() + " by hmac()", 1);
-  Tally as_packets(path.filename().string() + " as NULL encryption");
+  Tally as_packets(path.filename().string() + " as NULL encryption", suite);
   for (const auto& group : document["testGroups"]) {
     for (const auto& test : group["tests"]) {
       const Bytes key = hex(test["key"].get<std::string>());

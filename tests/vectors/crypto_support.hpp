@@ -12,8 +12,10 @@
 namespace culvert::vectors {
 
 [[nodiscard]] inline std::vector<crypto::Backend> backends() {
-  if (crypto::ipsec_mb_available()) return {crypto::Backend::openssl, crypto::Backend::ipsec_mb};
-  return {crypto::Backend::openssl};
+  std::vector<crypto::Backend> list = {crypto::Backend::openssl};
+  if (crypto::ipsec_mb_available()) list.push_back(crypto::Backend::ipsec_mb);
+  if (crypto::own_available()) list.push_back(crypto::Backend::own);
+  return list;
 }
 
 /// Those of them that serve the suite; OpenSSL must.
@@ -21,7 +23,7 @@ namespace culvert::vectors {
   const crypto::SuiteSizes sizes = crypto::sizes_of(suite);
   std::vector<crypto::Backend> list = backends();
   std::erase_if(list, [&](crypto::Backend backend) {
-    return backend == crypto::Backend::ipsec_mb &&
+    return backend != crypto::Backend::openssl &&
            !crypto::make_packet_cipher(suite, Bytes(sizes.encryption_key), Bytes(sizes.integrity_key), backend);
   });
   return list;
@@ -31,8 +33,8 @@ namespace culvert::vectors {
 /// used.
 class Tally {
  public:
-  explicit Tally(std::string what, std::size_t implementations = backends().size())
-      : what_(std::move(what)), implementations_(implementations) {}
+  Tally(std::string what, std::size_t implementations) : what_(std::move(what)), implementations_(implementations) {}
+  Tally(std::string what, const crypto::PacketSuite& suite) : Tally(std::move(what), backends(suite).size()) {}
   Tally(const Tally&) = delete;
   Tally& operator=(const Tally&) = delete;
   ~Tally() {
@@ -95,7 +97,7 @@ class Batch {
   std::vector<crypto::PacketJob> jobs_;
 };
 
-inline constexpr std::size_t kBatchSizes[] = {1, 3};
+inline constexpr std::size_t kBatchSizes[] = {1, 3, 4};
 
 /// Each backend seals `plain` to exactly `sealed` and `icv`, and opens it again.
 inline void expect_valid(const PacketVector& vector, const std::string& name) {

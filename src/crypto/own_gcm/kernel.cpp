@@ -1,0 +1,443 @@
+// The blocks of a packet are taken in fours, one 512-bit register each. Block 0 is not text: in the key stream it is
+// the block that hides the ICV (J0, counter 1; NIST SP 800-38D 7.1), in GHASH the additional data. So text begins at
+// block 1 of both with counter 2, and everything stays in step. GHASH's last block, the lengths, follows the text.
+//
+// Two ways through it:
+//   - short packets (text of up to 96 octets: at most eight blocks) go four at a time, of any keys, every step for all
+//     four: the latency of one hides behind the others;
+//   - others go one by one in groups of sixteen blocks. GHASH is summed per lane and reduced once per group; lanes are
+//     summed only at the end. Successive packets depend on nothing of each other, so the CPU overlaps end and
+//     beginning.
+//
+// No branch and no address depends on key or text; both depend on lengths.
+#include "crypto/own_gcm/kernel.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "crypto/own_gcm/vector_math.hpp"
+
+namespace culvert::crypto::own_gcm {
+namespace {
+
+constexpr std::size_t kBlock = 16;
+constexpr std::size_t kStep = 64;  // octets of a register
+constexpr std::size_t kGroup = 4 * kStep;
+constexpr std::size_t kShortText = 96;
+constexpr std::size_t kTabled = 64;
+constexpr __mmask64 kFirstBlock = 0xffff;
+
+/// Counters 1 to 256 where a block has them, four in a row.
+struct Counters {
+  alignas(64) std::uint8_t octets[kTabled * kStep] = {};
+  constexpr Counters() {
+    for (unsigned i = 0; i < 4 * kTabled; ++i) {
+      octets[kBlock * i + 14] = static_cast<std::uint8_t>((i + 1) >> 8);
+      octets[kBlock * i + 15] = static_cast<std::uint8_t>(i + 1);
+    }
+  }
+};
+constexpr Counters kCounters;
+
+[[OWN_GCM_INLINE]] inline __m512i counters_beyond_table(std::size_t step) {
+  const __m512i first = _mm512_set_epi32(4, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0);
+  const __m512i sum = _mm512_mask_add_epi32(first, 0x8888, first, _mm512_set1_epi32(static_cast<int>(4 * step)));
+  return _mm512_shuffle_epi8(
+      sum, _mm512_broadcast_i32x4(_mm_set_epi8(12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3)));
+}
+
+/// The counters of four registers from `step` on, which is a multiple of four.
+[[OWN_GCM_INLINE]] inline Quad counters(std::size_t step) {
+  if (step < kTabled) [[likely]] {
+    const std::uint8_t* at = kCounters.octets + kStep * step;
+    return {load(at), load(at + kStep), load(at + 2 * kStep), load(at + 3 * kStep)};
+  }
+  return {counters_beyond_table(step), counters_beyond_table(step + 1), counters_beyond_table(step + 2),
+          counters_beyond_table(step + 3)};
+}
+
+[[OWN_GCM_INLINE]] inline void add(Quad& q, __m512i value) {
+  q.v0 = _mm512_xor_si512(q.v0, value);
+  q.v1 = _mm512_xor_si512(q.v1, value);
+  q.v2 = _mm512_xor_si512(q.v2, value);
+  q.v3 = _mm512_xor_si512(q.v3, value);
+}
+
+/// All rounds but the last one, on the first `Count` registers.
+template <int Rounds, int Count>
+[[OWN_GCM_INLINE]] inline void middle_rounds(Quad& q, const ExpandedKey<Rounds>& key) {
+#pragma GCC unroll 16
+  for (int round = 1; round < Rounds; ++round) {
+    const __m512i round_key = broadcast(key.round_keys[round]);
+    q.v0 = _mm512_aesenc_epi128(q.v0, round_key);
+    if constexpr (Count > 1) q.v1 = _mm512_aesenc_epi128(q.v1, round_key);
+    if constexpr (Count > 2) q.v2 = _mm512_aesenc_epi128(q.v2, round_key);
+    if constexpr (Count > 3) q.v3 = _mm512_aesenc_epi128(q.v3, round_key);
+  }
+}
+
+/// RFC 4106 4: the nonce is the salt, then the packet's IV. The salt came with the key.
+template <int Rounds>
+[[OWN_GCM_INLINE]] inline __m512i nonce_of(const ExpandedKey<Rounds>& key, const PacketJob& job) {
+  const __m128i iv = _mm_maskz_loadu_epi32(0b0110, job.iv - 4);
+  return _mm512_xor_si512(_mm512_broadcast_i32x4(iv), broadcast(key.round_keys[0]));
+}
+
+/// Already in GHASH's order of octets.
+[[OWN_GCM_INLINE]] inline __m128i lengths_of(const PacketJob& job) {
+  return _mm_set_epi64x(static_cast<long long>(8 * job.aad.size()), static_cast<long long>(8 * job.length));
+}
+
+[[OWN_GCM_INLINE]] inline __m128i load_part(const std::uint8_t* at, std::size_t size) {
+  return _mm_maskz_loadu_epi8(static_cast<__mmask16>(_bzhi_u32(0xffff, static_cast<unsigned>(size))), at);
+}
+
+/// GHASH's first block, in its order of octets: additional data of up to 16 octets; of longer ones the end, with the
+/// sum of what precedes.
+template <int Rounds>
+[[OWN_GCM_INLINE]] inline __m128i first_block(const ExpandedKey<Rounds>& key, const PacketJob& job) {
+  const std::uint8_t* at = job.aad.data();
+  std::size_t left = job.aad.size();
+  if (left <= kBlock) [[likely]]
+    return reverse_octets(load_part(at, left));
+  __m128i sum = _mm_setzero_si128();
+  for (; left > kBlock; left -= kBlock, at += kBlock) {
+    const __m128i block = _mm_xor_si128(sum, reverse_octets(load_part(at, kBlock)));
+    sum = _mm512_castsi512_si128(reduce(multiply(_mm512_zextsi128_si512(block), broadcast(key.powers[15]))));
+  }
+  return _mm_xor_si128(sum, reverse_octets(load_part(at, left)));
+}
+
+/// Ends a packet: `sum` is GHASH's result, `hiding` the first block of the key stream.
+template <bool Seal>
+[[OWN_GCM_INLINE]] inline void finish(__m128i sum, __m128i hiding, std::uint32_t icv_mask, PacketJob& job) {
+  const __m128i icv = _mm_xor_si128(reverse_octets(sum), hiding);
+  const auto mask = static_cast<__mmask16>(icv_mask);
+  if constexpr (Seal) {
+    _mm_mask_storeu_epi8(job.icv, mask, icv);
+    job.ok = true;
+  } else {
+    const __m128i difference = _mm_maskz_mov_epi8(mask, _mm_xor_si128(icv, _mm_maskz_loadu_epi8(mask, job.icv)));
+    job.ok = _mm_testz_si128(difference, difference) != 0;
+  }
+}
+
+[[OWN_GCM_INLINE]] inline __mmask64 first_octets(std::size_t count) {
+  return _bzhi_u64(~std::uint64_t{0}, static_cast<unsigned>(count));
+}
+
+/// Where a packet stands: the next block's octets, how many octets are left, the number of the next register.
+struct Place {
+  const std::uint8_t* in;
+  std::uint8_t* out;
+  std::size_t left;
+  std::size_t step;
+};
+
+/// What the groups of one packet hand on.
+struct State {
+  __m512i nonce;   // with the first round key
+  __m128i sum;     // of GHASH so far, still to be added to the next block; at first the additional data's block
+  __m128i hiding;  // the first block of the key stream
+};
+
+/// The key stream meets one register of text. In `stream` and `text` stands what `mask` says, zero elsewhere.
+template <bool Seal>
+[[OWN_GCM_INLINE]] inline void transform(__m512i& stream, __m512i& text, __m512i last_key, const std::uint8_t* in,
+                                         std::uint8_t* out, __mmask64 mask) {
+  text = _mm512_maskz_loadu_epi8(mask, in);
+  stream = _mm512_aesenclast_epi128(stream, _mm512_xor_si512(last_key, text));
+  _mm512_mask_storeu_epi8(out, mask, stream);
+  if constexpr (Seal) stream = _mm512_maskz_mov_epi8(mask, stream);
+}
+template <bool Seal>
+[[OWN_GCM_INLINE]] inline void transform(__m512i& stream, __m512i& text, __m512i last_key, const std::uint8_t* in,
+                                         std::uint8_t* out) {
+  text = load(in);
+  stream = _mm512_aesenclast_epi128(stream, _mm512_xor_si512(last_key, text));
+  _mm512_storeu_si512(out, stream);
+}
+/// For the packet's first register, whose first block is not text.
+template <bool Seal>
+[[OWN_GCM_INLINE]] inline void transform_first(__m512i& stream, __m512i& text, __m512i last_key, const Place& place,
+                                               __mmask64 mask, __m128i& hiding) {
+  text = _mm512_maskz_loadu_epi8(mask, place.in);
+  stream = _mm512_aesenclast_epi128(stream, _mm512_xor_si512(last_key, text));
+  hiding = _mm512_castsi512_si128(stream);
+  _mm512_mask_storeu_epi8(place.out, mask, stream);
+  if constexpr (Seal) stream = _mm512_maskz_mov_epi8(mask, stream);
+}
+
+/// Sixteen blocks. `Whole`: all octets are there, else up to fifteen of the last block's are missing.
+template <int Rounds, bool Seal, bool First, bool Whole>
+[[OWN_GCM_INLINE]] inline void full_group(const ExpandedKey<Rounds>& key, const Place& place, State& state) {
+  Quad stream = counters(place.step);
+  add(stream, state.nonce);
+  middle_rounds<Rounds, 4>(stream, key);
+  const __m512i last_key = broadcast(key.round_keys[Rounds]);
+  Quad text;
+  if constexpr (First) {
+    transform_first<Seal>(stream.v0, text.v0, last_key, place, ~kFirstBlock, state.hiding);
+  } else {
+    transform<Seal>(stream.v0, text.v0, last_key, place.in, place.out);
+  }
+  transform<Seal>(stream.v1, text.v1, last_key, place.in + kStep, place.out + kStep);
+  transform<Seal>(stream.v2, text.v2, last_key, place.in + 2 * kStep, place.out + 2 * kStep);
+  if constexpr (Whole) {
+    transform<Seal>(stream.v3, text.v3, last_key, place.in + 3 * kStep, place.out + 3 * kStep);
+  } else {
+    transform<Seal>(stream.v3, text.v3, last_key, place.in + 3 * kStep, place.out + 3 * kStep,
+                    first_octets(place.left - 3 * kStep));
+  }
+  const Quad& hashed = Seal ? stream : text;
+  __m512i v0 = reverse_octets(hashed.v0);
+  if constexpr (First && Seal) v0 = _mm512_maskz_mov_epi64(0b11111100, v0);
+  Product p = multiply(_mm512_xor_si512(v0, _mm512_zextsi128_si512(state.sum)), load(key.powers[0]));
+  multiply_add(p, reverse_octets(hashed.v1), load(key.powers[4]));
+  multiply_add(p, reverse_octets(hashed.v2), load(key.powers[8]));
+  multiply_add(p, reverse_octets(hashed.v3), load(key.powers[12]));
+  state.sum = fold(reduce(p));
+}
+
+/// The packet's end, 1 to 15 blocks in `Count` registers, and GHASH's block of lengths behind them.
+template <int Rounds, bool Seal, bool First, int Count>
+[[OWN_GCM_INLINE]] inline void last_group(const ExpandedKey<Rounds>& key, const Place& place, __m128i lengths,
+                                          State& state) {
+  Quad stream = counters(place.step);
+  add(stream, state.nonce);
+  middle_rounds<Rounds, Count>(stream, key);
+  const __m512i last_key = broadcast(key.round_keys[Rounds]);
+  const __mmask64 tail = first_octets(place.left - (Count - 1) * kStep);
+  Quad text;
+  if constexpr (First) {
+    transform_first<Seal>(stream.v0, text.v0, last_key, place, (Count == 1 ? tail : ~__mmask64{0}) & ~kFirstBlock,
+                          state.hiding);
+  } else if constexpr (Count == 1) {
+    transform<Seal>(stream.v0, text.v0, last_key, place.in, place.out, tail);
+  } else {
+    transform<Seal>(stream.v0, text.v0, last_key, place.in, place.out);
+  }
+  if constexpr (Count == 2) {
+    transform<Seal>(stream.v1, text.v1, last_key, place.in + kStep, place.out + kStep, tail);
+  } else if constexpr (Count > 2) {
+    transform<Seal>(stream.v1, text.v1, last_key, place.in + kStep, place.out + kStep);
+  }
+  if constexpr (Count == 3) {
+    transform<Seal>(stream.v2, text.v2, last_key, place.in + 2 * kStep, place.out + 2 * kStep, tail);
+  } else if constexpr (Count > 3) {
+    transform<Seal>(stream.v2, text.v2, last_key, place.in + 2 * kStep, place.out + 2 * kStep);
+    transform<Seal>(stream.v3, text.v3, last_key, place.in + 3 * kStep, place.out + 3 * kStep, tail);
+  }
+
+  const Quad& hashed = Seal ? stream : text;
+  const std::size_t blocks = (place.left + kBlock - 1) / kBlock;
+  const std::uint8_t* powers = key.powers[15 - blocks];
+  const std::size_t lane = blocks - 4 * (Count - 1);  // of the lengths; 4: behind the last register
+  const auto lengths_mask = static_cast<__mmask8>(3u << (2 * lane));
+  const __m512i all_lengths = _mm512_broadcast_i64x2(lengths);
+  Product p =
+      multiply(_mm512_xor_si512(Count == 1 ? _mm512_mask_mov_epi64(reverse_octets(hashed.v0), lengths_mask, all_lengths)
+                                           : reverse_octets(hashed.v0),
+                                _mm512_zextsi128_si512(state.sum)),
+               load(powers));
+  if constexpr (Count > 1) {
+    const __m512i v = reverse_octets(hashed.v1);
+    multiply_add(p, Count == 2 ? _mm512_mask_mov_epi64(v, lengths_mask, all_lengths) : v, load(powers + kStep));
+  }
+  if constexpr (Count > 2) {
+    const __m512i v = reverse_octets(hashed.v2);
+    multiply_add(p, Count == 3 ? _mm512_mask_mov_epi64(v, lengths_mask, all_lengths) : v, load(powers + 2 * kStep));
+  }
+  if constexpr (Count > 3) {
+    const __m512i v = reverse_octets(hashed.v3);
+    multiply_add(p, _mm512_mask_mov_epi64(v, lengths_mask, all_lengths), load(powers + 3 * kStep));
+  }
+  if (lane == 4) {
+    multiply_add(p, _mm512_zextsi128_si512(lengths), broadcast(key.powers[15]));
+  }
+  state.sum = fold(reduce(p));
+}
+
+template <int Rounds, bool Seal, bool First>
+[[OWN_GCM_INLINE]] inline void end_of_text(const ExpandedKey<Rounds>& key, const Place& place, __m128i lengths,
+                                           State& state) {
+  switch ((place.left + kStep - 1) / kStep) {
+    case 1: return last_group<Rounds, Seal, First, 1>(key, place, lengths, state);
+    case 2: return last_group<Rounds, Seal, First, 2>(key, place, lengths, state);
+    case 3: return last_group<Rounds, Seal, First, 3>(key, place, lengths, state);
+    case 4: return last_group<Rounds, Seal, First, 4>(key, place, lengths, state);
+    default: break;
+  }
+  // All text was in full groups.
+  const __m512i block = _mm512_zextsi128_si512(_mm_xor_si128(state.sum, lengths));
+  state.sum = _mm512_castsi512_si128(reduce(multiply(block, broadcast(key.powers[15]))));
+}
+
+template <int Rounds, bool Seal>
+[[OWN_GCM_INLINE]] inline void run_long(const ExpandedKey<Rounds>& key, PacketJob& job) {
+  // The output may overwrite IV and additional data.
+  State state{nonce_of(key, job), first_block(key, job), _mm_setzero_si128()};
+  const __m128i lengths = lengths_of(job);
+  Place place{job.input - kBlock, job.output - kBlock, job.length + kBlock, 0};
+  if (place.left <= kGroup - kBlock) {
+    end_of_text<Rounds, Seal, true>(key, place, lengths, state);
+  } else {
+    bool first = true;
+    do {
+      if (place.left < kGroup) [[unlikely]] {
+        first ? full_group<Rounds, Seal, true, false>(key, place, state)
+              : full_group<Rounds, Seal, false, false>(key, place, state);
+        place.left = 0;
+        break;
+      }
+      first ? full_group<Rounds, Seal, true, true>(key, place, state)
+            : full_group<Rounds, Seal, false, true>(key, place, state);
+      first = false;
+      place = {place.in + kGroup, place.out + kGroup, place.left - kGroup, place.step + 4};
+    } while (place.left > kGroup - kBlock);
+    end_of_text<Rounds, Seal, false>(key, place, lengths, state);
+  }
+  finish<Seal>(state.sum, state.hiding, key.icv_mask, job);
+}
+
+/// One of four short packets.
+struct Short {
+  __m512i stream0, stream1;
+  __m512i text0, text1;
+  __m128i aad;  // in GHASH's order
+  Product product;
+};
+
+template <int Rounds>
+[[OWN_GCM_INLINE]] inline void begin_short(Short& s, const Work<Rounds>& work) {
+  const __m512i nonce = nonce_of(*work.key, *work.job);
+  s.stream0 = _mm512_xor_si512(nonce, load(kCounters.octets));
+  s.stream1 = _mm512_xor_si512(nonce, load(kCounters.octets + kStep));
+  s.aad = reverse_octets(load_part(work.job->aad.data(), work.job->aad.size()));
+}
+
+template <int Rounds>
+[[OWN_GCM_INLINE]] inline void round_short(Short& s, const Work<Rounds>& work, int round) {
+  const __m512i round_key = broadcast(work.key->round_keys[round]);
+  s.stream0 = _mm512_aesenc_epi128(s.stream0, round_key);
+  s.stream1 = _mm512_aesenc_epi128(s.stream1, round_key);
+}
+
+template <int Rounds, bool Seal>
+[[OWN_GCM_INLINE]] inline void transform_short(Short& s, const Work<Rounds>& work) {
+  const PacketJob& job = *work.job;
+  const __m512i last_key = broadcast(work.key->round_keys[Rounds]);
+  const std::size_t octets = kBlock + job.length;
+  const __mmask64 mask0 = first_octets(std::min(octets, kStep)) & ~kFirstBlock;
+  const __mmask64 mask1 = first_octets(std::max(octets, kStep) - kStep);
+  s.text0 = _mm512_maskz_loadu_epi8(mask0, job.input - kBlock);
+  s.text1 = _mm512_maskz_loadu_epi8(mask1, job.input + (kStep - kBlock));
+  s.stream0 = _mm512_aesenclast_epi128(s.stream0, _mm512_xor_si512(last_key, s.text0));
+  s.stream1 = _mm512_aesenclast_epi128(s.stream1, _mm512_xor_si512(last_key, s.text1));
+  _mm512_mask_storeu_epi8(job.output - kBlock, mask0, s.stream0);
+  _mm512_mask_storeu_epi8(job.output + (kStep - kBlock), mask1, s.stream1);
+  if constexpr (Seal) {
+    s.text0 = _mm512_maskz_mov_epi8(mask0, s.stream0);
+    s.text1 = _mm512_maskz_mov_epi8(mask1, s.stream1);
+  }
+}
+
+template <int Rounds>
+[[OWN_GCM_INLINE]] inline void multiply_short(Short& s, const Work<Rounds>& work) {
+  const std::size_t blocks = (kBlock + work.job->length + kBlock - 1) / kBlock;
+  const std::uint32_t lengths_mask = 3u << (2 * blocks);
+  const __m512i lengths = _mm512_broadcast_i64x2(lengths_of(*work.job));
+  const std::uint8_t* powers = work.key->powers[15 - blocks];
+  const __m512i text0 = _mm512_mask_mov_epi64(reverse_octets(s.text0), static_cast<__mmask8>(lengths_mask), lengths);
+  const __m512i text1 =
+      _mm512_mask_mov_epi64(reverse_octets(s.text1), static_cast<__mmask8>(lengths_mask >> 8), lengths);
+  s.product = multiply(_mm512_xor_si512(text0, _mm512_zextsi128_si512(s.aad)), load(powers));
+  multiply_add(s.product, text1, load(powers + kStep));
+}
+
+template <int Rounds, bool Seal>
+[[OWN_GCM_INLINE]] inline void finish_short(Short& s, const Work<Rounds>& work) {
+  finish<Seal>(fold(reduce(s.product)), _mm512_castsi512_si128(s.stream0), work.key->icv_mask, *work.job);
+}
+
+/// Additional data of up to 16 octets, text of up to 96.
+template <int Rounds, bool Seal>
+[[OWN_GCM_TARGET, gnu::noinline]] void run_four_short(const Work<Rounds>* work) {
+  Short s0, s1, s2, s3;
+  begin_short(s0, work[0]);
+  begin_short(s1, work[1]);
+  begin_short(s2, work[2]);
+  begin_short(s3, work[3]);
+#pragma GCC unroll 16
+  for (int round = 1; round < Rounds; ++round) {
+    round_short(s0, work[0], round);
+    round_short(s1, work[1], round);
+    round_short(s2, work[2], round);
+    round_short(s3, work[3], round);
+  }
+  transform_short<Rounds, Seal>(s0, work[0]);
+  transform_short<Rounds, Seal>(s1, work[1]);
+  transform_short<Rounds, Seal>(s2, work[2]);
+  transform_short<Rounds, Seal>(s3, work[3]);
+  multiply_short(s0, work[0]);
+  multiply_short(s1, work[1]);
+  multiply_short(s2, work[2]);
+  multiply_short(s3, work[3]);
+  finish_short<Rounds, Seal>(s0, work[0]);
+  finish_short<Rounds, Seal>(s1, work[1]);
+  finish_short<Rounds, Seal>(s2, work[2]);
+  finish_short<Rounds, Seal>(s3, work[3]);
+}
+
+/// Fills up the last four.
+struct Nothing {
+  std::uint8_t memory[2 * kStep] = {};
+  PacketJob job;
+  Nothing() {
+    job.iv = memory + kBlock;
+    job.input = job.output = memory + kStep;
+    job.icv = memory + kStep;
+  }
+};
+
+template <int Rounds, bool Seal>
+[[OWN_GCM_TARGET]] void run(std::span<const Work<Rounds>> all) {
+  std::array<Work<Rounds>, 4> waiting;
+  std::size_t count = 0;
+  for (const Work<Rounds>& work : all) {
+    if (work.job->length > kShortText || work.job->aad.size() > kBlock) {
+      run_long<Rounds, Seal>(*work.key, *work.job);
+      continue;
+    }
+    waiting[count++] = work;
+    if (count == waiting.size()) {
+      run_four_short<Rounds, Seal>(waiting.data());
+      count = 0;
+    }
+  }
+  if (count == 0) return;
+  if (count == 1) return run_long<Rounds, Seal>(*waiting[0].key, *waiting[0].job);
+  std::array<Nothing, 2> nothing;
+  for (std::size_t i = count; i < waiting.size(); ++i) waiting[i] = {waiting[0].key, &nothing[i - 2].job};
+  run_four_short<Rounds, Seal>(waiting.data());
+}
+
+}  // namespace
+
+template <int Rounds>
+void seal(std::span<const Work<Rounds>> work) {
+  run<Rounds, true>(work);
+}
+template <int Rounds>
+void open(std::span<const Work<Rounds>> work) {
+  run<Rounds, false>(work);
+}
+
+template void seal<10>(std::span<const Work<10>>);
+template void seal<12>(std::span<const Work<12>>);
+template void seal<14>(std::span<const Work<14>>);
+template void open<10>(std::span<const Work<10>>);
+template void open<12>(std::span<const Work<12>>);
+template void open<14>(std::span<const Work<14>>);
+
+}  // namespace culvert::crypto::own_gcm

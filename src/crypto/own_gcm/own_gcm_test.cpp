@@ -1,0 +1,227 @@
+// The own kernel against OpenSSL, where its ways part: every length around groups and registers, every length of
+// additional data, batches of many keys. tests/vectors/crypto_bounds_test.cpp looks at what memory it touches.
+#include <algorithm>
+
+#include <gtest/gtest.h>
+
+#include "base/random.hpp"
+#include "crypto/packet_cipher.hpp"
+
+namespace culvert::crypto {
+namespace {
+
+constexpr std::size_t kIv = 8;
+constexpr CipherId kCiphers[] = {CipherId::aes_gcm_16, CipherId::aes_gcm_12, CipherId::aes_gcm_8};
+constexpr unsigned kKeyBits[] = {128, 192, 256};
+
+class OwnGcm : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!own_available()) GTEST_SKIP() << "this CPU lacks AVX-512, VAES or VPCLMULQDQ";
+  }
+
+  Bytes random_bytes(std::size_t size) {
+    Bytes out(size);
+    random_.fill(out);
+    return out;
+  }
+
+  SeededRandom random_{31};
+};
+
+/// One key in both implementations.
+struct Pair {
+  PacketSuite suite;
+  std::unique_ptr<PacketCipher> own;
+  std::unique_ptr<PacketCipher> reference;
+
+  Pair(RandomSource& random, PacketSuite which) : suite(which) {
+    Bytes key(sizes_of(suite).encryption_key);
+    random.fill(key);
+    own = make_packet_cipher(suite, key, {}, Backend::own).value();
+    reference = make_packet_cipher(suite, key, {}, Backend::openssl).value();
+  }
+};
+
+std::vector<Pair> all_pairs(RandomSource& random) {
+  std::vector<Pair> pairs;
+  for (const CipherId cipher : kCiphers) {
+    for (const unsigned bits : kKeyBits) pairs.emplace_back(random, PacketSuite{cipher, bits});
+  }
+  return pairs;
+}
+
+/// A packet in memory of its own, misaligned as wanted: additional data, IV, text, ICV.
+struct Packet {
+  Bytes memory;
+  PacketJob job;
+  Bytes plain;
+
+  Packet(RandomSource& random, std::size_t misaligned, std::size_t aad, std::size_t length, std::size_t icv)
+      : memory(misaligned + aad + kIv + length + icv + 70) {
+    random.fill(memory);
+    std::uint8_t* at = memory.data() + misaligned;
+    job.aad = {at, aad};
+    job.iv = at + aad;
+    job.input = job.output = at + aad + kIv;
+    job.length = length;
+    job.icv = at + aad + kIv + length;
+    plain.assign(job.input, job.input + length);
+  }
+};
+
+void expect_same_as_reference(const Pair& pair, Packet& packet) {
+  const Bytes before = packet.memory;
+  pair.reference->seal({&packet.job, 1});
+  const Bytes sealed = packet.memory;
+  std::ranges::copy(before, packet.memory.begin());
+  packet.job.ok = false;
+  pair.own->seal({&packet.job, 1});
+  ASSERT_TRUE(packet.job.ok);
+  ASSERT_EQ(packet.memory, sealed) << "length " << packet.job.length << " aad " << packet.job.aad.size();
+  packet.job.ok = false;
+  pair.own->open({&packet.job, 1});
+  ASSERT_TRUE(packet.job.ok) << "length " << packet.job.length;
+  ASSERT_TRUE(equal({packet.job.output, packet.job.length}, packet.plain)) << "length " << packet.job.length;
+}
+
+TEST_F(OwnGcm, EveryLengthOfTextAtAnyAlignment) {
+  const auto pairs = all_pairs(random_);
+  for (std::size_t length = 0; length <= 2100; ++length) {
+    for (std::size_t i = 0; i < 3; ++i) {
+      const Pair& pair = pairs[(3 * length + i) % pairs.size()];
+      Packet packet(random_, random_.below(65), i == 0 ? 12 : 8, length, sizes_of(pair.suite).icv);
+      expect_same_as_reference(pair, packet);
+      if (HasFatalFailure()) return;
+    }
+  }
+}
+
+TEST_F(OwnGcm, LengthsWhereTheCounterCarries) {
+  const auto pairs = all_pairs(random_);
+  for (const std::size_t around : {4'064u, 8'160u, 16'352u, 65'500u, 1'048'560u}) {
+    for (std::size_t length = around - 66; length <= around + 66; ++length) {
+      const Pair& pair = pairs[length % pairs.size()];
+      Packet packet(random_, 3, 8, length, sizes_of(pair.suite).icv);
+      expect_same_as_reference(pair, packet);
+      if (HasFatalFailure()) return;
+    }
+  }
+}
+
+TEST_F(OwnGcm, EveryLengthOfAdditionalData) {
+  const auto pairs = all_pairs(random_);
+  for (std::size_t aad = 0; aad <= 300; ++aad) {
+    for (const std::size_t length : {0u, 1u, 64u, 96u, 97u, 300u}) {
+      const Pair& pair = pairs[(aad + length) % pairs.size()];
+      Packet packet(random_, random_.below(16), aad, length, sizes_of(pair.suite).icv);
+      expect_same_as_reference(pair, packet);
+      if (HasFatalFailure()) return;
+    }
+  }
+}
+
+TEST_F(OwnGcm, OutOfPlaceLeavesTheInputAlone) {
+  const auto pairs = all_pairs(random_);
+  for (std::size_t length = 0; length <= 600; length += 1 + length / 64) {
+    const Pair& pair = pairs[length % pairs.size()];
+    Packet packet(random_, 1, 8, length, sizes_of(pair.suite).icv);
+    Bytes output = random_bytes(length + 128);
+    const Bytes around = output;
+    packet.job.output = output.data() + 64;
+    pair.own->seal({&packet.job, 1});
+    ASSERT_TRUE(equal({packet.job.input, length}, packet.plain));
+    ASSERT_TRUE(std::equal(output.begin(), output.begin() + 64, around.begin()));
+    ASSERT_TRUE(std::equal(output.end() - 64, output.end(), around.end() - 64));
+    const std::uint8_t* const sealed = packet.job.output;
+    packet.job.input = sealed;
+    Bytes text(length + 1);
+    packet.job.output = text.data();
+    pair.reference->open({&packet.job, 1});
+    ASSERT_TRUE(packet.job.ok);
+    ASSERT_TRUE(equal(ByteView(text).first(length), packet.plain));
+  }
+}
+
+TEST_F(OwnGcm, RefusedTextIsWiped) {
+  const auto pairs = all_pairs(random_);
+  for (const std::size_t length : {1u, 64u, 96u, 500u, 1420u}) {
+    for (const Pair& pair : pairs) {
+      std::vector<Packet> packets;
+      std::vector<PacketJob> jobs;
+      for (int i = 0; i < 5; ++i) packets.emplace_back(random_, 0, 8, length, sizes_of(pair.suite).icv);
+      for (const Packet& packet : packets) jobs.push_back(packet.job);
+      pair.own->seal(jobs);
+      jobs[1].icv[0] ^= 1;
+      jobs[4].icv[sizes_of(pair.suite).icv - 1] ^= 0x80;
+      pair.own->open(jobs);
+      for (std::size_t i = 0; i < jobs.size(); ++i) {
+        const bool damaged = i == 1 || i == 4;
+        ASSERT_EQ(jobs[i].ok, !damaged);
+        const ByteView text(jobs[i].output, length);
+        ASSERT_TRUE(damaged ? std::ranges::all_of(text, [](std::uint8_t octet) { return octet == 0; })
+                            : equal(text, packets[i].plain));
+      }
+    }
+  }
+}
+
+TEST_F(OwnGcm, OneKindPerKeySizeWhateverTheIcv) {
+  const auto kind = [](CipherId cipher, unsigned bits, Backend backend) {
+    return make_packet_cipher({cipher, bits}, Bytes(bits / 8 + 4), {}, backend).value()->many_keys();
+  };
+  for (const unsigned bits : kKeyBits) {
+    EXPECT_NE(kind(CipherId::aes_gcm_16, bits, Backend::own), nullptr);
+    EXPECT_EQ(kind(CipherId::aes_gcm_16, bits, Backend::own), kind(CipherId::aes_gcm_8, bits, Backend::own));
+    EXPECT_EQ(kind(CipherId::aes_gcm_16, bits, Backend::openssl), nullptr);
+  }
+  EXPECT_NE(kind(CipherId::aes_gcm_16, 128, Backend::own), kind(CipherId::aes_gcm_16, 256, Backend::own));
+}
+
+TEST_F(OwnGcm, BatchesOfManyKeysAndSizes) {
+  for (const unsigned bits : kKeyBits) {
+    std::vector<Pair> pairs;
+    for (int i = 0; i < 30; ++i) pairs.emplace_back(random_, PacketSuite{kCiphers[i % 3], bits});
+    for (int round = 0; round < 100; ++round) {
+      const std::size_t count = 1 + random_.below(150);
+      std::vector<Packet> packets;
+      std::vector<const Pair*> chosen;
+      std::vector<bool> damaged;
+      for (std::size_t i = 0; i < count; ++i) {
+        chosen.push_back(&pairs[random_.below(pairs.size())]);
+        const std::size_t length = random_.below(3) == 0 ? random_.below(1600) : random_.below(100);
+        const std::size_t aad = random_.below(8) == 0 ? random_.below(40) : 8 + 4 * random_.below(2);
+        packets.emplace_back(random_, 100, aad, length, sizes_of(chosen[i]->suite).icv);
+      }
+      std::vector<Bytes> sealed;
+      std::vector<KeyedJob> keyed;
+      for (std::size_t i = 0; i < count; ++i) {
+        const Bytes before = packets[i].memory;
+        chosen[i]->reference->seal({&packets[i].job, 1});
+        sealed.push_back(packets[i].memory);
+        std::ranges::copy(before, packets[i].memory.begin());
+        packets[i].job.ok = false;
+        keyed.push_back({chosen[i]->own.get(), &packets[i].job});
+      }
+      const ManyKeys* const kind = pairs[0].own->many_keys();
+      kind->seal(keyed);
+      for (std::size_t i = 0; i < count; ++i) {
+        ASSERT_TRUE(packets[i].job.ok);
+        ASSERT_EQ(packets[i].memory, sealed[i]) << "length " << packets[i].job.length;
+        damaged.push_back(random_.below(6) == 0);
+        if (damaged[i]) packets[i].job.icv[random_.below(8)] ^= 4;
+        // A move to the front, over IV and additional data.
+        packets[i].job.output -= random_.below(100);
+      }
+      kind->open(keyed);
+      for (std::size_t i = 0; i < count; ++i) {
+        ASSERT_EQ(packets[i].job.ok, !damaged[i]);
+        if (damaged[i]) continue;
+        ASSERT_TRUE(equal({packets[i].job.output, packets[i].job.length}, packets[i].plain));
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace culvert::crypto
