@@ -246,6 +246,22 @@ TEST_F(Around, UnprotectedErrorsNarrowThePathWithCare) {
   EXPECT_EQ(pair.alice_sends({udp_of_length(with_df(pair.v4), 1400)}).packets().size(), 1U);
 }
 
+// The true error gets through however many forged ones came before it.
+TEST_F(Around, ForgedErrorsDoNotKeepTrueOnesOut) {
+  install_for_path(1500);
+  const Bytes sent = pair.alice_sends({udp_of_length(pair.v4, 1400)}).packets()[0];
+  Bytes forged = sent;
+  for (std::uint8_t i = 1; i <= 200; ++i) {
+    forged[1] = static_cast<std::uint8_t>(sent[1] ^ i);
+    pair.alice.unprotected_error(pair.path, model::Encapsulation::udp, 1200, forged, pair.now);
+  }
+  EXPECT_EQ(drops(pair.alice, "unprotected_error_doubtful"), 200U);
+  pair.alice.unprotected_error(pair.path, model::Encapsulation::udp, 1300, sent, pair.now);
+  const auto narrowed = only<PathMtuChanged>(pair.events(pair.alice));
+  ASSERT_EQ(narrowed.size(), 1U);
+  EXPECT_EQ(narrowed[0].path_mtu, 1300);
+}
+
 // RFC 4301 6.1.1: it must be possible to reject them.
 TEST(AroundOptions, UnprotectedErrorsCanBeIgnored) {
   EngineOptions options;

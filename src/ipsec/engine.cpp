@@ -138,7 +138,7 @@ void Engine::grant_sequence(model::ChildSaId child, std::uint64_t granted) {
 void Engine::unprotected_error(const net::Path& path, model::Encapsulation encapsulation, std::uint16_t mtu,
                                ByteView quoted, Instant now) {
   const PathMtuOptions& options = state_->options.path_mtu;
-  if (mtu == 0 || !options.believe_errors || !state_->path_errors.allow(now)) return;
+  if (mtu == 0 || !options.believe_errors) return;
   SaPair* pair = nullptr;
   for (const model::ProtocolId protocol : {model::ProtocolId::esp, model::ProtocolId::ah}) {
     const auto header = quoted_header(quoted, protocol);
@@ -149,6 +149,8 @@ void Engine::unprotected_error(const net::Path& path, model::Encapsulation encap
     if (recently_sent(found->outbound.sequence.last(), header->sequence)) pair = found;
   }
   if (pair == nullptr) return state_->drops.count(DropReason::unprotected_error_doubtful);
+  // Only what is about our packets counts, or forged errors would keep the true ones out.
+  if (!state_->path_errors.allow(now)) return;
   const std::uint16_t floor = path.remote.address.is_v4() ? options.floor_v4 : options.floor_v6;
   if (!pair->path_mtu.lower(mtu, floor, now + options.age)) return;
   state_->narrowed.arm(pair->params.id, now + options.age);
