@@ -271,6 +271,26 @@ TEST_F(AggfragEngines, HeldPayloadsWaitForMore) {
   EXPECT_EQ(pair->bob_receives(outer).packets, packets);
 }
 
+// The numbers of a manual key are granted block by block, and may run out just when held packets were to leave.
+TEST_F(AggfragEngines, HeldPayloadsWaitForNumbers) {
+  pair.emplace();
+  pair->set_policies();
+  auto [a, b] = pair->make_pair(1, {});
+  a.treatment = b.treatment = with({.packet_size = 1400, .hold = milliseconds(5)});
+  a.sequence_granted = 1;
+  ASSERT_TRUE(pair->bob.install(std::move(b), pair->now));
+  ASSERT_TRUE(pair->alice.install(std::move(a), pair->now));
+  const std::vector<Bytes> packets = {udp_packet(pair->v4, Bytes(100, 1)), udp_packet(pair->v4, Bytes(100, 2))};
+  ASSERT_TRUE(pair->alice_sends({packets[0]}).packets().empty());
+  std::vector<Bytes> outer = alice_until(pair->now + milliseconds(10));
+  ASSERT_EQ(outer.size(), 1U);
+  ASSERT_TRUE(pair->alice_sends({packets[1]}).packets().empty());
+  EXPECT_TRUE(alice_until(pair->now + milliseconds(20)).empty());
+  pair->alice.grant_sequence(model::ChildSaId{1}, 100);
+  for (Bytes& packet : alice_until(pair->now + milliseconds(10))) outer.push_back(std::move(packet));
+  EXPECT_EQ(pair->bob_receives(outer).packets, packets);
+}
+
 // A packet that waits and must not be cut has to go once the path is too narrow for it; it must not block the others,
 // nor make payload after payload in vain.
 TEST_F(AggfragEngines, WhatTheNarrowedPathDoesNotTakeIsDropped) {

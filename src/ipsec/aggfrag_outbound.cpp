@@ -138,6 +138,8 @@ void AggfragOutbound::send_queue(SaPair& sa, OutboundSink& sink) {
     fill(state);
     end(sa, state.queue.empty() ? sa.params.treatment().confidentiality.pad_to : AggfragPacker::kFull);
   }
+  // Without a number for now: they are granted a moment later.
+  if (!state.queue.empty()) state.hold_until = now_ + state.settings.hold;
 }
 
 // RFC 9347 2: one payload of the fixed size, with what there is.
