@@ -25,9 +25,10 @@ class EsnResync {
   void note_success() {
     if (failures_ != 0) failures_ = 0;  // most packets need not write
   }
+  [[nodiscard]] bool failing() const { return failures_ >= kTrigger; }
   /// True when the packet at hand is to be tried; at most once per interval.
   [[nodiscard]] bool wants_trial(Instant now) {
-    if (failures_ < kTrigger) return false;
+    if (!failing()) return false;
     if (last_ && now - *last_ < kInterval) return false;
     last_ = now;
     return true;

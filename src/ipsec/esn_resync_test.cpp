@@ -56,5 +56,29 @@ TEST_P(Resynchronisation, GivesUpBeyondItsTries) {
   for (std::uint32_t i = 0; i < 2 * EsnResync::kTrigger; ++i) EXPECT_TRUE(world.carry({packet}).empty());
 }
 
+// There is one trial in a batch. Who does not get it has its turn in the next one, not a second later.
+TEST(ResynchronisationOfTwo, WhoDoesNotGetTheTrialKeepsItsTurn) {
+  TwoEngines pair;
+  pair.set_policies();
+  std::vector<std::vector<Bytes>> sent;
+  for (const std::uint64_t id : {1, 2}) {
+    auto [a, b] = pair.make_pair(id, {});
+    a.sequence_used = std::uint64_t{1} << 32;
+    ASSERT_TRUE(pair.alice.install(std::move(a), pair.now));
+    ASSERT_TRUE(pair.bob.install(std::move(b), pair.now));
+    sent.emplace_back();
+    for (std::uint32_t i = 0; i < EsnResync::kTrigger + 3; ++i)
+      sent.back().push_back(pair.alice_sends({udp_packet(pair.v4, Bytes(10))}).packets().at(0));
+  }
+  for (std::uint32_t i = 0; i < EsnResync::kTrigger; ++i)
+    EXPECT_TRUE(pair.bob_receives({sent[0][i], sent[1][i]}).packets.empty());
+  const auto next = [&](std::uint32_t i) {
+    return pair.bob_receives({sent[0][EsnResync::kTrigger + i], sent[1][EsnResync::kTrigger + i]}).packets.size();
+  };
+  EXPECT_EQ(next(0), 0U) << "the first one's trial";
+  EXPECT_EQ(next(1), 1U) << "the second one's trial";
+  EXPECT_EQ(next(2), 2U);
+}
+
 }  // namespace
 }  // namespace culvert::ipsec

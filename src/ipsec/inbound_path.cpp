@@ -142,7 +142,7 @@ void InboundPath::enqueue(const WireInput& input, MutableByteView packet, const 
 
   const auto sequence = check_replay(*sa, load_be32(packet.data() + 4));
   if (!sequence) return;
-  if (in.resync.wants_trial(now)) keep_for_trial(in, packet);
+  if (in.resync.failing()) keep_for_trial(in, packet, now);
   items_[batch_.size()] = {sa, &input, packet, *sequence, nested};
   batch_.add(in, packet.data(), text_length, *sequence);
 }

@@ -74,7 +74,7 @@ class InboundPath {
   [[nodiscard]] SaPair* find(std::uint32_t spi, bool ah, const WireInput& input, Instant now);
   [[nodiscard]] std::optional<std::uint64_t> check_replay(SaPair& sa, std::uint32_t low);
   // inbound_resync.cpp
-  void keep_for_trial(const InboundSa& in, ByteView packet);
+  void keep_for_trial(InboundSa& in, ByteView packet, Instant now);
   void resynchronise(std::size_t index);
   void open_batch(Instant now);
   void finish_batch(Instant now);

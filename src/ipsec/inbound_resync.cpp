@@ -9,8 +9,9 @@
 namespace culvert::ipsec {
 
 // Opening works in place and spoils what does not authenticate, so the packet is put aside before. One per batch.
-void InboundPath::keep_for_trial(const InboundSa& in, ByteView packet) {
-  if (trial_ || !in.layout.extended) return;
+// An SA whose packet is not the one keeps its turn for the next batch.
+void InboundPath::keep_for_trial(InboundSa& in, ByteView packet, Instant now) {
+  if (trial_ || !in.layout.extended || !in.resync.wants_trial(now)) return;
   trial_ = batch_.size();
   trial_packet_.assign(packet.begin(), packet.end());
 }

@@ -96,7 +96,7 @@ void InboundPath::enqueue_ah(const WireInput& input, MutableByteView packet, con
   std::memcpy(ah, packet.data(), ah_size);
   std::memset(ah + kAhFixedSize + layout.iv, 0, layout.icv);
 
-  if (sa->inbound.resync.wants_trial(now)) keep_for_trial(sa->inbound, packet);
+  if (sa->inbound.resync.failing()) keep_for_trial(sa->inbound, packet, now);
   item.sa = sa;
   item.sequence = *sequence;
   item.ah_size = static_cast<std::uint16_t>(ah_size);
