@@ -146,6 +146,39 @@ TEST(Engine, PopulatedSelectorsMakeAnSaForEachFlow) {
   EXPECT_EQ(only<Acquire>(kit.events(kit.alice)).size(), 1U);
 }
 
+// RFC 4301 5.1: the SA is one of the rule that the packet matched. The connection's wide one belongs to the rule
+// behind, also when it is the newer one.
+TEST(Engine, PopulatedSelectorsAreNotServedByAWiderSa) {
+  TwoEngines kit;
+  Policy narrow{TwoEngines::kPolicy,
+                PolicyAction::protect,
+                kit.alice_side,
+                {selector("10.2.0.0/16[udp/2000]")},
+                TwoEngines::kConnection};
+  narrow.populate = {.remote_address = true};
+  const Policy wide{PolicyId{4}, PolicyAction::protect, kit.alice_side, kit.bob_side, TwoEngines::kConnection};
+  kit.alice.set_policies({narrow, wide});
+  kit.bob.set_policies({{TwoEngines::kPolicy, PolicyAction::protect, kit.bob_side, kit.alice_side, {}}});
+  kit.install(1);
+  Flow other = kit.v4;
+  other.destination_port = 2001;
+  EXPECT_EQ(kit.alice_sends({udp_packet(other, {})}).packets().size(), 1U);
+  EXPECT_TRUE(kit.alice_sends({udp_packet(kit.v4, {})}).packets().empty());
+  const auto asked = only<Acquire>(kit.events(kit.alice));
+  ASSERT_EQ(asked.size(), 1U);
+  EXPECT_EQ(asked[0].policy, TwoEngines::kPolicy);
+  EXPECT_EQ(asked[0].remote, model::TrafficSelectors{selector("10.2.0.1[udp/2000]")});
+  auto [a, b] = kit.make_pair(2, {});
+  a.local = b.remote = asked[0].local;
+  a.remote = b.local = asked[0].remote;
+  ASSERT_TRUE(kit.alice.install(std::move(a), kit.now));
+  ASSERT_TRUE(kit.bob.install(std::move(b), kit.now));
+  kit.install(3);
+  EXPECT_EQ(kit.alice_sends({udp_packet(kit.v4, {}), udp_packet(other, {})}).packets().size(), 3U);
+  EXPECT_EQ(kit.alice.counters(model::ChildSaId{2})->outbound_packets, 2U) << "the one that waited and this one";
+  EXPECT_EQ(kit.alice.counters(model::ChildSaId{3})->outbound_packets, 1U);
+}
+
 TEST(Engine, WaitingPacketsLeaveBeforeLaterOnes) {
   TwoEngines pair;
   pair.set_policies();

@@ -123,12 +123,20 @@ FlowVerdict OutboundPath::decide(const Classified& classified) {
     const PolicyTable::Verdict& says = spd_.table().verdict(rule);
     verdict = {rule, says.action, nullptr};
     if (says.action == PolicyAction::protect) {
-      verdict.sa = sad_.find_outbound(says.connection, *classified.info);
+      verdict.sa = says.populates ? find_populated(spd_.policies()[rule], *classified.info)
+                                  : sad_.find_outbound(says.connection, *classified.info);
       if (verdict.sa == nullptr) return verdict;  // the way through the acquire queue is slow anyhow
     }
   }
   flows_.insert(classified.key, verdict);
   return verdict;
+}
+
+// RFC 4301 4.4.1.2, 5.1: an SA of a rule that takes selectors from packets is for those values. A wider one of the
+// connection, another rule's or the peer's wish, is not what this rule asks for.
+SaPair* OutboundPath::find_populated(const Policy& policy, const net::PacketInfo& info) const {
+  const auto selectors = selectors_for(policy, info);
+  return selectors ? sad_.find_outbound(policy.connection, info, &*selectors) : nullptr;
 }
 
 void OutboundPath::wait_for_sa(const InnerPacket& packet, const net::PacketInfo& info, const Policy& policy,

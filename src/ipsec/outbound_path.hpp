@@ -71,6 +71,7 @@ class OutboundPath final : private AggfragFrames {
   void route(const InnerPacket& packet, const Classified& classified, Instant now, Instant since, OutboundSink& sink);
   [[nodiscard]] FlowVerdict decide(const Classified& classified);
   void protect(const InnerPacket& packet, const net::PacketInfo& info, SaPair& sa, OutboundSink& sink);
+  [[nodiscard]] SaPair* find_populated(const Policy& policy, const net::PacketInfo& info) const;
   void wait_for_sa(const InnerPacket& packet, const net::PacketInfo& info, const Policy& policy, Instant now,
                    Instant since);
   void protect_planned(const InnerPacket& packet, const Segmenter& plan, const net::PacketInfo& info, SaPair& sa,

@@ -19,6 +19,11 @@ std::uint64_t mixed(std::uint64_t hash, std::uint64_t value) {
   return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
 }
 
+bool lies_within(const SaPair& pair, const SaSelectors& selectors) {
+  return model::is_subset(pair.params.local.all(), selectors.local) &&
+         model::is_subset(pair.params.remote.all(), selectors.remote);
+}
+
 }  // namespace
 
 struct SaIndex::Many {
@@ -60,11 +65,11 @@ void SaIndex::remove(SaPair* pair) {
   if (many_->pairs < kFew / 2) many_.reset();
 }
 
-SaPair* SaIndex::find(const net::PacketInfo& packet) const {
+SaPair* SaIndex::find(const net::PacketInfo& packet, const SaSelectors* within) const {
   Best best;
   if (many_ == nullptr) {
     for (SaPair* pair = newest_; pair != nullptr; pair = pair->older) {
-      if (look(*pair, packet, best)) break;
+      if (look(*pair, packet, within, best)) break;
     }
   } else {
     Values values{};
@@ -74,11 +79,11 @@ SaPair* SaIndex::find(const net::PacketInfo& packet) const {
       const Bucket* const bucket = table.buckets.find(key_of(table.family, table.lengths, values));
       if (bucket == nullptr) continue;
       if (bucket->more == nullptr) {
-        (void)look(*bucket->one, packet, best);
+        (void)look(*bucket->one, packet, within, best);
         continue;
       }
       for (auto pair = bucket->more->rbegin(); pair != bucket->more->rend(); ++pair) {
-        if (look(**pair, packet, best)) break;
+        if (look(**pair, packet, within, best)) break;
       }
     }
   }
@@ -86,9 +91,10 @@ SaPair* SaIndex::find(const net::PacketInfo& packet) const {
 }
 
 // Takes the pair if it fits and is newer than what was found elsewhere. True when an older one can no longer be better.
-bool SaIndex::look(SaPair& pair, const net::PacketInfo& packet, Best& best) {
+bool SaIndex::look(SaPair& pair, const net::PacketInfo& packet, const SaSelectors* within, Best& best) {
   if (best.ready != nullptr && pair.order < best.ready->order) return true;
   if (!pair.sends() || !selectors_match(pair.params.local, pair.params.remote, packet)) return false;
+  if (within != nullptr && !lies_within(pair, *within)) return false;
   SaPair*& found = pair.held ? best.held : best.ready;
   if (found == nullptr || found->order < pair.order) found = &pair;
   return !pair.held;

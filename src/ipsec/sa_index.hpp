@@ -16,6 +16,7 @@
 namespace culvert::ipsec {
 
 class SaPair;
+struct SaSelectors;
 
 class SaIndex {
  public:
@@ -32,8 +33,9 @@ class SaIndex {
   [[nodiscard]] explicit operator bool() const { return !empty(); }
   /// Any of the pairs; there must be one.
   [[nodiscard]] const SaPair& any() const { return *newest_; }
-  /// The newest pair that sends and may carry the packet; a held one only when there is no other. Or null.
-  [[nodiscard]] SaPair* find(const net::PacketInfo& packet) const;
+  /// The newest pair that sends and may carry the packet; a held one only when there is no other. Or null. With
+  /// `within` only pairs whose selectors lie within these.
+  [[nodiscard]] SaPair* find(const net::PacketInfo& packet, const SaSelectors* within = nullptr) const;
 
  private:
   using Lengths = std::array<std::uint8_t, kSelectorFields>;
@@ -66,7 +68,7 @@ class SaIndex {
   void put(SaPair* pair);
   void take_out(SaPair* pair);
   static void take_out(Table& table, std::uint64_t key, const SaPair* pair);
-  static bool look(SaPair& pair, const net::PacketInfo& packet, Best& best);
+  static bool look(SaPair& pair, const net::PacketInfo& packet, const SaSelectors* within, Best& best);
 
   SaPair* newest_ = nullptr;    // of a list by SaPair::older, SaPair::newer
   std::unique_ptr<Many> many_;  // null while there are only a few pairs

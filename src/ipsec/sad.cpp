@@ -47,9 +47,10 @@ SaPair* Sad::find_beside(std::uint32_t spi) const {
   return found == beside_.end() ? nullptr : found->second;
 }
 
-SaPair* Sad::find_outbound(model::ConnectionId connection, const net::PacketInfo& packet) const {
+SaPair* Sad::find_outbound(model::ConnectionId connection, const net::PacketInfo& packet,
+                           const SaSelectors* within) const {
   const SaIndex* const found = by_connection_.find(connection.value());
-  return found == nullptr ? nullptr : found->find(packet);
+  return found == nullptr ? nullptr : found->find(packet, within);
 }
 
 SaPair* Sad::find_by_outbound_spi(std::uint32_t spi, const net::IpAddress& peer) const {

@@ -39,8 +39,10 @@ class Sad {
     return beside_.empty() ? nullptr : find_beside(spi);
   }
   /// The newest pair of the connection that may send this packet. A held one only when there is no other: its
-  /// predecessor is gone, so waiting longer would only stop the traffic.
-  [[nodiscard]] SaPair* find_outbound(model::ConnectionId connection, const net::PacketInfo& packet) const;
+  /// predecessor is gone, so waiting longer would only stop the traffic. With `within` only pairs whose selectors lie
+  /// within these.
+  [[nodiscard]] SaPair* find_outbound(model::ConnectionId connection, const net::PacketInfo& packet,
+                                      const SaSelectors* within = nullptr) const;
 
   /// The pair that sends to `peer` under this SPI, or null: what an error about one of our packets is about.
   [[nodiscard]] SaPair* find_by_outbound_spi(std::uint32_t spi, const net::IpAddress& peer) const;

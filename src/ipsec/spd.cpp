@@ -124,7 +124,7 @@ std::optional<SaSelectors> selectors_for(const Policy& policy, const net::Packet
 PolicyTable::PolicyTable(std::vector<Policy> policies) : policies_(std::move(policies)) {
   verdicts_.reserve(policies_.size());
   for (const Policy& policy : policies_) {
-    verdicts_.push_back({policy.connection, policy.action});
+    verdicts_.push_back({policy.connection, policy.action, policy.populate != PopulateFromPacket{}});
     later_fragments_hide_ = later_fragments_hide_ || ipsec::later_fragments_hide(policy.local) ||
                             ipsec::later_fragments_hide(policy.remote);
   }

@@ -57,6 +57,7 @@ class PolicyTable {
   struct Verdict {
     model::ConnectionId connection;
     PolicyAction action = PolicyAction::discard;
+    bool populates = false;
   };
   [[nodiscard]] const Verdict& verdict(std::uint32_t place) const { return verdicts_[place]; }
   [[nodiscard]] const std::vector<Policy>& policies() const { return policies_; }
