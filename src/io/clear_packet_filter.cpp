@@ -3,6 +3,7 @@
 #include <charconv>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <errno.h>
 #include <linux/netlink.h>
@@ -39,33 +40,41 @@ std::string ports(std::string_view word, const ClearPacketRule::Ports& range) {
   return range.any() ? std::string() : fmt::format("th {} {} ", word, span(range.first, range.last));
 }
 
-// A range of type << 8 | code within one type, or of whole types. Others do not occur in selectors that a user writes;
-// the types at their ends are taken whole.
-std::string icmp(std::string_view header, const ClearPacketRule::Ports& range) {
-  if (range.any()) return {};
+// The matches that a range of type << 8 | code needs: types whole, and parts of those at its ends. A wider match would
+// let in what the selector does not (RFC 4301 4.4.1.1), and its neighbours' rules come too late for it.
+std::vector<std::string> icmp(std::string_view header, const ClearPacketRule::Ports& range) {
+  if (range.any()) return {std::string()};
   const unsigned first_type = range.first >> 8;
-  const unsigned last_type = range.last >> 8;
   const unsigned first_code = range.first & 0xff;
+  const unsigned last_type = range.last >> 8;
   const unsigned last_code = range.last & 0xff;
-  std::string text = fmt::format("{} type {} ", header, span(first_type, last_type));
-  if (first_type == last_type && (first_code != 0 || last_code != 0xff)) {
-    text += fmt::format("{} code {} ", header, span(first_code, last_code));
-  }
-  return text;
+  const auto part = [&](unsigned type, unsigned from, unsigned to) {
+    return fmt::format("{} type {} {} code {} ", header, type, header, span(from, to));
+  };
+  const unsigned whole = first_code == 0 ? first_type : first_type + 1;
+  const unsigned whole_end = last_code == 0xff ? last_type + 1 : last_type;
+  if (first_type == last_type && whole >= whole_end) return {part(first_type, first_code, last_code)};
+  std::vector<std::string> matches;
+  if (first_code != 0) matches.push_back(part(first_type, first_code, 0xff));
+  if (whole < whole_end) matches.push_back(fmt::format("{} type {} ", header, span(whole, whole_end - 1)));
+  if (last_code != 0xff) matches.push_back(part(last_type, 0, last_code));
+  return matches;
 }
 
-std::string rule_text(const ClearPacketRule& rule) {
+/// Each with its end of line.
+std::string rule_texts(const ClearPacketRule& rule) {
   const bool v4 = rule.source.family() == net::Family::v4;
-  std::string text = v4 ? "meta nfproto ipv4 " : "meta nfproto ipv6 ";
-  text += addresses("saddr", rule.source) + addresses("daddr", rule.destination);
-  if (rule.later_fragments_only) text += v4 ? "ip frag-off & 0x1fff != 0 " : "frag frag-off != 0 ";
-  if (rule.protocol != 0) text += fmt::format("meta l4proto {} ", rule.protocol);
-  if (rule.protocol == kIcmp || rule.protocol == kIcmpv6) {
-    text += icmp(rule.protocol == kIcmp ? "icmp" : "icmpv6", rule.source_ports);
-  } else {
-    text += ports("sport", rule.source_ports) + ports("dport", rule.destination_ports);
-  }
-  text += rule.accept ? "accept" : "counter name dropped drop";
+  std::string common = v4 ? "    meta nfproto ipv4 " : "    meta nfproto ipv6 ";
+  common += addresses("saddr", rule.source) + addresses("daddr", rule.destination);
+  if (rule.later_fragments_only) common += v4 ? "ip frag-off & 0x1fff != 0 " : "frag frag-off != 0 ";
+  if (rule.protocol != 0) common += fmt::format("meta l4proto {} ", rule.protocol);
+  const std::string_view verdict = rule.accept ? "accept\n" : "counter name dropped drop\n";
+  if (rule.protocol != kIcmp && rule.protocol != kIcmpv6)
+    return fmt::format("{}{}{}{}", common, ports("sport", rule.source_ports), ports("dport", rule.destination_ports),
+                       verdict);
+  std::string text;
+  for (const std::string& match : icmp(rule.protocol == kIcmp ? "icmp" : "icmpv6", rule.source_ports))
+    text += common + match + std::string(verdict);
   return text;
 }
 
@@ -125,7 +134,7 @@ std::string ClearPacketFilter::text(const ClearPacketOptions& options, const std
       // RFC 4861: the link itself must work; these never cross a router.
       "    icmpv6 type {{ 130-137, 143 }} ip6 hoplimit {{ 1, 255 }} accept\n",
       options.tun_name, options.ike_port, options.nat_port);
-  for (const ClearPacketRule& rule : rules) text += "    " + rule_text(rule) + "\n";
+  for (const ClearPacketRule& rule : rules) text += rule_texts(rule);
   text += "  }\n}\n";
   return text;
 }

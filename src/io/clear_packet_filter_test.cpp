@@ -96,6 +96,40 @@ TEST_F(ClearPackets, TheFirstRuleDecidesAndTheListIsReplacedAsAWhole) {
   });
 }
 
+// RFC 4301 4.4.1.1: a range of types and codes admits these and no others. Ports as in RFC 4301 4.4.1.3: type << 8 |
+// code.
+TEST_F(ClearPackets, RangesOfIcmpTypesAndCodesAreExact) {
+  here_->run([&] {
+    ClearPacketFilter filter(options_);
+    struct Case {
+      ClearPacketRule::Ports range;
+      bool admits_echo;  // 8 << 8
+    };
+    for (const auto& [range, admits_echo] :
+         {Case{{0x0303, 0x0800}, true}, Case{{0x0303, 0x0803}, true}, Case{{0x0800, 0x0b00}, true},
+          Case{{0x0801, 0x0b00}, false}, Case{{0x0303, 0x0703}, false}, Case{{0x07ff, 0x09ff}, true},
+          Case{{0x0700, 0x07ff}, false}, Case{{0x0801, 0x08ff}, false}, Case{{0x0801, 0x0802}, false},
+          Case{{0x0001, 0x0900}, true}, Case{{0x0000, 0x0802}, true}, Case{{0x0000, 0x07fe}, false}}) {
+      ClearPacketRule some = drop("10.2.0.0/16", "10.1.0.0/16");
+      some.accept = true;
+      some.protocol = 1;
+      some.source_ports = some.destination_ports = range;
+      ASSERT_TRUE(filter.apply({some, drop("10.2.0.0/16", "10.1.0.0/16")}));
+      EXPECT_EQ(ping("10.2.0.1", "10.1.0.1"), admits_echo) << std::hex << range.first << "-" << range.last;
+    }
+    ASSERT_TRUE(filter.apply({}));
+  });
+  // What no ping shows: the values at the edges, each once.
+  ClearPacketRule some = drop("10.2.0.0/16", "10.1.0.0/16");
+  some.protocol = 1;
+  some.source_ports = {0x0303, 0x0602};
+  const std::string text = ClearPacketFilter::text(options_, {some});
+  for (const char* const match :
+       {"icmp type 3 icmp code 3-255 ", "icmp type 4-5 counter", "icmp type 6 icmp code 0-2 "})
+    EXPECT_NE(text.find(match), std::string::npos) << match << "\n" << text;
+  EXPECT_EQ(text.find("3-6"), std::string::npos);
+}
+
 // A killed run leaves its table; the next one without rules clears it.
 TEST_F(ClearPackets, LeftoversOfAKilledRunGo) {
   here_->run([&] {
@@ -179,6 +213,8 @@ TEST_F(ClearPackets, EveryKindOfSelectorIsUnderstood) {
       rule.source_ports = rule.destination_ports = {(3 << 8) | 4, (3 << 8) | 4};
       rules.push_back(rule);
       rule.source_ports = rule.destination_ports = {3 << 8, (12 << 8) | 0xff};
+      rules.push_back(rule);
+      rule.source_ports = rule.destination_ports = {(3 << 8) | 7, (12 << 8) | 9};
       rules.push_back(rule);
       rule.protocol = 47;
       rule.source_ports = rule.destination_ports = {};
