@@ -2,6 +2,7 @@
 #include "daemon/daemon.hpp"
 
 #include <csignal>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -190,9 +191,12 @@ void Daemon::wait_for_signals() {
 }
 
 void Daemon::pump() {
-  while (auto request = control_->poll_request()) {
-    std::visit([this](auto&& one) { carry_out(std::forward<decltype(one)>(one)); }, std::move(*request));
-  }
+  do {
+    answer_reservations();
+    while (auto request = control_->poll_request()) {
+      std::visit([this](auto&& one) { carry_out(std::forward<decltype(one)>(one)); }, std::move(*request));
+    }
+  } while (!reservations_.empty());
   while (const auto notice = control_->poll_notice()) log_.write(*notice);
   while (const auto transmit = control_->poll_transmit()) {
     const int error = data_plane_->send_ike(transmit->path, transmit->message);
@@ -238,8 +242,14 @@ void Daemon::carry_out(control::ExportEspKeys&& request) {
   if (key_export_) key_export_->add(request);
 }
 
-void Daemon::carry_out(control::ReserveSequence&& request) {
-  control_->handle_reservation(request.child, ledger_->reserve(request), now());
+void Daemon::carry_out(control::ReserveSequence&& request) { reservations_.push_back(std::move(request)); }
+
+// All at once: with many manual SAs a write to disk for each would be most of a start.
+void Daemon::answer_reservations() {
+  if (reservations_.empty()) return;
+  const auto requests = std::exchange(reservations_, {});
+  const auto answers = ledger_->reserve(requests);
+  for (std::size_t i = 0; i < requests.size(); ++i) control_->handle_reservation(requests[i].child, answers[i], now());
 }
 
 void Daemon::carry_out(ike::SharedKeyMacRequest&& request) {

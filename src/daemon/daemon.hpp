@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -94,6 +95,7 @@ class Daemon final : public api::Handlers {
   void carry_out(control::ExportIkeKeys&& request);
   void carry_out(control::ExportEspKeys&& request);
   void carry_out(control::ReserveSequence&& request);
+  void answer_reservations();
   void carry_out(ike::SharedKeyMacRequest&& request);
   /// Makes `wanted` what runs.
   void run_config(config::Config wanted, const config::Diff& diff);
@@ -116,6 +118,7 @@ class Daemon final : public api::Handlers {
   // In the order of dependence: each may use the ones before it.
   std::optional<KeyExport> key_export_;
   std::optional<SequenceLedger> ledger_;
+  std::vector<control::ReserveSequence> reservations_;  // asked for and not answered
   std::unique_ptr<datapath::UserspaceDataPlane> data_plane_;
   std::optional<HostNetwork> network_;
   std::unique_ptr<Spis> spis_;

@@ -119,32 +119,54 @@ int replace(const std::filesystem::path& path, std::string_view text) {
   return 0;
 }
 
-}  // namespace
+using Reserved = SequenceLedger::Reserved;
 
-Result<control::SequenceReservation, std::string> SequenceLedger::reserve(
-    const control::ReserveSequence& request) const {
-  std::error_code error;
-  if (!std::filesystem::exists(folder_, error)) {
-    std::filesystem::create_directories(folder_, error);
-    if (error) return err(failure("make the folder", folder_, error.value()));
-    std::filesystem::permissions(folder_, std::filesystem::perms::owner_all, error);
-  }
-  const auto held = lock(file().string() + ".lock");
-  if (!held) return err(held.error());
-  auto used = read(file());
-  if (!used) return err(used.error());
-  std::uint64_t& last = (*used)[to_hex(request.fingerprint)];
+/// The request's block out of what is known, which then knows it too.
+Reserved take(const control::ReserveSequence& request, Used& used, const std::filesystem::path& file) {
+  std::uint64_t& last = used[to_hex(request.fingerprint)];
   if (request.follows && *request.follows != last) {
     return err(
         fmt::format("its key is in use by somebody else too, who reserved numbers up to {} in {}; give each SA a "
                     "key of its own",
-                    last, file().string()));
+                    last, file.string()));
   }
   if (last >= request.last) return control::SequenceReservation{last, last};
   const control::SequenceReservation reservation{last, last + std::min(request.block, request.last - last)};
   last = reservation.granted;
-  if (const int problem = replace(file(), text_of(*used)); problem != 0) return err(failure("write", file(), problem));
   return reservation;
+}
+
+/// The folder, made where it is missing, and its file under lock.
+Result<io::FileDescriptor, std::string> lock_folder(const std::filesystem::path& folder,
+                                                    const std::filesystem::path& file) {
+  std::error_code error;
+  if (!std::filesystem::exists(folder, error)) {
+    std::filesystem::create_directories(folder, error);
+    if (error) return err(failure("make the folder", folder, error.value()));
+    std::filesystem::permissions(folder, std::filesystem::perms::owner_all, error);
+  }
+  return lock(file.string() + ".lock");
+}
+
+}  // namespace
+
+std::vector<Reserved> SequenceLedger::reserve(std::span<const control::ReserveSequence> requests) const {
+  const auto all_fail = [&](const std::string& why) { return std::vector<Reserved>(requests.size(), err(why)); };
+  const auto held = lock_folder(folder_, file());
+  if (!held) return all_fail(held.error());
+  auto used = read(file());
+  if (!used) return all_fail(used.error());
+  std::vector<Reserved> answers;
+  answers.reserve(requests.size());
+  bool changed = false;
+  for (const control::ReserveSequence& request : requests) {
+    answers.push_back(take(request, *used, file()));
+    changed = changed || (answers.back() && answers.back()->granted != answers.back()->used);
+  }
+  if (!changed) return answers;
+  if (const int problem = replace(file(), text_of(*used)); problem != 0)
+    return all_fail(failure("write", file(), problem));
+  return answers;
 }
 
 }  // namespace culvert::daemon

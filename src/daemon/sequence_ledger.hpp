@@ -4,7 +4,10 @@
 #pragma once
 
 #include <filesystem>
+#include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/result.hpp"
 #include "control/outputs.hpp"
@@ -16,10 +19,13 @@ class SequenceLedger {
   /// Nothing is opened before the first reservation.
   explicit SequenceLedger(std::filesystem::path folder) : folder_(std::move(folder)) {}
 
-  /// The next block of the key; on stable storage when it returns. The error is a sentence with the way out, and then
-  /// nothing is reserved.
-  [[nodiscard]] Result<control::SequenceReservation, std::string> reserve(
-      const control::ReserveSequence& request) const;
+  using Reserved = Result<control::SequenceReservation, std::string>;
+  /// The next block of each request's key, in their order; on stable storage when it returns. The error is a sentence
+  /// with the way out, and then nothing is reserved for that request. All of them cost one replacing of the file.
+  [[nodiscard]] std::vector<Reserved> reserve(std::span<const control::ReserveSequence> requests) const;
+  [[nodiscard]] Reserved reserve(const control::ReserveSequence& request) const {
+    return std::move(reserve(std::span(&request, 1)).front());
+  }
 
   [[nodiscard]] std::filesystem::path file() const { return folder_ / "manual-sequences"; }
 

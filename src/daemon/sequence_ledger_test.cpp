@@ -57,6 +57,37 @@ TEST_F(Ledger, EachReservationBeginsWhereTheLastEnded) {
             std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
 }
 
+// What many SAs ask for at a start is written down at once, each request as if it came alone.
+TEST_F(Ledger, ManyReservationsAreOneWrite) {
+  ASSERT_TRUE(reserve(2, 7));
+  std::vector<control::ReserveSequence> requests;
+  for (std::uint8_t i = 0; i < 200; ++i) {
+    requests.push_back({.child = {},
+                        .fingerprint = Bytes(32, static_cast<std::uint8_t>(i % 100)),
+                        .block = 1000,
+                        .last = i == 5 ? std::uint64_t{400} : ~std::uint64_t{0},
+                        .follows = {}});
+  }
+  requests[3].follows = 17;
+  const auto answers = SequenceLedger(folder_).reserve(requests);
+  ASSERT_EQ(answers.size(), requests.size());
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    if (i == 3) {
+      EXPECT_FALSE(answers[i]) << "one that is refused holds up no other";
+      continue;
+    }
+    ASSERT_TRUE(answers[i]) << i << ": " << answers[i].error();
+    const std::uint64_t used = i == 2 ? 7 : i == 102 ? 1007 : i == 105 ? 400 : i >= 100 && i != 103 ? 1000 : 0;
+    EXPECT_EQ(answers[i]->used, used) << i;
+    EXPECT_EQ(answers[i]->granted, i == 5 ? 400 : used + 1000) << i;
+  }
+  EXPECT_EQ(reserve(7)->used, 2000U) << "all of it is on disk";
+  EXPECT_EQ(reserve(3)->used, 1000U);
+  // A damaged file is nobody's to go on from.
+  write("culvert manual-sequences 1\n");
+  for (const auto& answer : SequenceLedger(folder_).reserve(requests)) EXPECT_FALSE(answer);
+}
+
 TEST_F(Ledger, NobodyElseMayComeBetween) {
   ASSERT_TRUE(reserve(1));
   EXPECT_EQ(reserve(1, 1000, 1000)->granted, 2000U);
