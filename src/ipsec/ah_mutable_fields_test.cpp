@@ -57,6 +57,19 @@ TEST(AhMutableFields, Ipv4OptionsByTable) {
   EXPECT_EQ(Bytes(ended.begin() + 20, ended.end()), (Bytes{1, 0, 7, 3}));
 }
 
+// RFC 4302 A1: an option that may change is zeroed as a whole, however many of its places routers have filled; what
+// follows it is an option again.
+TEST(AhMutableFields, TimestampsAreZeroedWhole) {
+  const Bytes empty{68, 20, 5, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 148, 4, 0, 7};
+  const Bytes filled{68, 20, 21, 0x31, 10, 0, 0, 1, 5, 2, 133, 148, 10, 0, 0, 2, 1, 130, 2, 3, 148, 4, 0, 7};
+  const Bytes expected = concat({Bytes(20), Bytes{148, 4, 0, 7}});
+  for (const Bytes& options : {empty, filled}) {
+    Bytes header = ipv4(options);
+    ASSERT_EQ(zero_mutable_fields(header), 44U);
+    EXPECT_EQ(Bytes(header.begin() + 20, header.end()), expected);
+  }
+}
+
 // RFC 4302 3.3.3.1.1.1: with a source route the last destination counts.
 TEST(AhMutableFields, SourceRouteIsPredicted) {
   Bytes leaving = ipv4({131, 11, 4, 10, 0, 0, 2, 10, 0, 0, 3, 0});

@@ -57,9 +57,9 @@ def every_transform(setup):
     judge(setup, "scapy-every-transform", scapy, culvert, made, absent)
 
 
-# RFC 4302 A: router alert cannot change on the way, a recorded route does; NOPs in between. In IPv6: padding, an option that
+# RFC 4302 A: router alert cannot change on the way, a recorded route and a timestamp do; NOPs in between. In IPv6: padding, an option that
 # may change on the way and one that may not, both to be skipped where unknown. A next header and a length begin these.
-OPTIONS = {4: ("94040000", "0107070400000000", "9404000001010101"),
+OPTIONS = {4: ("94040000", "0107070400000000", "9404000001010101", "4408050000000000"),
            6: ("0000010400000000", "00003e0400000000", "00001e0401020304")}
 
 
