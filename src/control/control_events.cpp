@@ -55,7 +55,7 @@ void ControlPlane::on(ike::ChildSaEstablished&& event, Instant now) {
                            .counters = {}};
   if (params.soft.time) child.view.rekey_at = now + *params.soft.time;
   if (params.hard.time) child.view.expires_at = now + *params.hard.time;
-  if (settings_.export_keys) export_esp_keys(params);
+  if (settings_.export_keys) requests_.emplace_back(esp_keys_of(params));
   const bool rekeyed = params.replaces.has_value();
   const std::string text =
       fmt::format("Child SA {}: {} === {}, {}, SPI 0x{:08x} in, 0x{:08x} out", rekeyed ? "rekeyed" : "established",
@@ -126,14 +126,6 @@ void ControlPlane::on(ipsec::EcnAnomaly&& event, Instant) {
 
 void ControlPlane::on(ike::KeysExported&& event, Instant) { requests_.emplace_back(ExportIkeKeys{std::move(event)}); }
 
-void ControlPlane::export_esp_keys(const model::ChildSaParams& params) {
-  const auto clone = [](const model::SaKeys& keys) {
-    return model::SaKeys{keys.encryption.clone(), keys.integrity.clone()};
-  };
-  requests_.emplace_back(ExportEspKeys{params.path, params.spi_inbound, params.spi_outbound, params.suite,
-                                       clone(params.inbound), clone(params.outbound)});
-}
-
 // ---------------------------------------------------------------- life
 
 void ControlPlane::on(ipsec::InboundActivity&& event, Instant now) {
@@ -183,6 +175,15 @@ void ControlPlane::on(ipsec::SaExpired&& event, Instant now) {
   } else {
     ike_.handle_command(ike::RekeyChildSa{event.child}, now);
   }
+}
+
+void ControlPlane::on(ipsec::SaRefused&& event, Instant now) {
+  if (manual_.owns(event.child)) return manual_.refused(event.child, event.error);
+  const auto child = children_.find(event.child);
+  if (child == children_.end()) return;
+  notice(Level::error, child->second.connection,
+         fmt::format("the data plane could not set up the Child SA: {}", to_string(event.error)));
+  ike_.handle_command(ike::DeleteChildSa{event.child}, now);
 }
 
 void ControlPlane::on(ipsec::UnknownSpi&& event, Instant now) {

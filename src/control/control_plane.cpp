@@ -12,7 +12,7 @@ ControlPlane::ControlPlane(const ControlSettings& settings, ike::Endpoint& ike, 
       ike_(ike),
       data_plane_(data_plane),
       random_(random),
-      manual_(data_plane, requests_, notices_, settings.sequence_block) {}
+      manual_(data_plane, requests_, notices_, settings.sequence_block, settings.export_keys) {}
 
 // ---------------------------------------------------------------- configuration
 

@@ -152,11 +152,11 @@ class ControlPlane {
   void on(ike::KeysExported&& event, Instant now);
   void on(ipsec::Acquire&& event, Instant now);
   void on(ipsec::SaExpired&& event, Instant now);
+  void on(ipsec::SaRefused&& event, Instant now);
   void on(ipsec::InboundActivity&& event, Instant now);
   void on(ipsec::NothingComesBack&& event, Instant now);
   void on(ipsec::PeerMovedSeen&& event, Instant now);
   void on(ipsec::UnknownSpi&& event, Instant now);
-  void export_esp_keys(const model::ChildSaParams& params);
 
   ControlSettings settings_;
   ike::Endpoint& ike_;

@@ -37,8 +37,8 @@ std::string spi_text(model::Spi spi) { return fmt::format("0x{:x}", spi.value())
 }  // namespace
 
 ManualSas::ManualSas(ipsec::DataPlane& data_plane, std::deque<Request>& requests, std::deque<Notice>& notices,
-                     std::uint64_t block)
-    : data_plane_(data_plane), requests_(requests), notices_(notices), block_(block) {}
+                     std::uint64_t block, bool export_keys)
+    : data_plane_(data_plane), requests_(requests), notices_(notices), block_(block), export_keys_(export_keys) {}
 
 // ---------------------------------------------------------------- coming and going
 
@@ -124,6 +124,8 @@ void ManualSas::handle_reservation(model::ChildSaId child, const Result<Sequence
                                    Instant now) {
   Entry* const entry = by_child(child);
   if (entry == nullptr || !std::exchange(entry->asked, false)) return;
+  // It ended while the answer was on its way; why, it has said already.
+  if (entry->state == ManualState::ended) return;
   if (entry->state == ManualState::up) {
     if (!reservation) return retry_later(*entry, now, reservation.error());
     entry->retry_delay = Duration::zero();
@@ -159,10 +161,15 @@ void ManualSas::install(Entry& entry, const SequenceReservation& reservation, In
   std::swap(given, sa);
   // What is shown stays, without the keys.
   config::copy_but_keys(given, sa);
+  std::optional<ExportEspKeys> exported;
+  // What AH protects can be read as it is.
+  if (export_keys_ && given.protocol == model::ProtocolId::esp) exported = esp_keys_of(given);
   const auto installed = data_plane_.install(std::move(given));
   if (!installed) {
+    entry.spi_reserved = false;
     return end(entry, fmt::format("the data plane refuses it: {}", ipsec::to_string(installed.error())));
   }
+  if (exported) requests_.emplace_back(std::move(*exported));
   entry.state = ManualState::up;
   entry.reason.clear();
   entry.retry_delay = Duration::zero();
@@ -199,6 +206,12 @@ void ManualSas::expired(model::ChildSaId child, bool hard) {
   }
   end(*entry, numbers ? "its sequence numbers are used up and never begin again: new keys are needed"
                       : "it reached its limit of bytes or packets: new keys are needed");
+}
+
+void ManualSas::refused(model::ChildSaId child, ipsec::DataPlaneError error) {
+  Entry* const entry = by_child(child);
+  if (entry == nullptr || entry->state != ManualState::up) return;
+  end(*entry, fmt::format("the data plane could not set it up: {}", ipsec::to_string(error)));
 }
 
 void ManualSas::end(Entry& entry, std::string reason) {

@@ -26,7 +26,7 @@ class ManualSas {
  public:
   /// All three must outlive it. `block` is how many sequence numbers are reserved at a time.
   ManualSas(ipsec::DataPlane& data_plane, std::deque<Request>& requests, std::deque<Notice>& notices,
-            std::uint64_t block);
+            std::uint64_t block, bool export_keys = false);
 
   /// Takes an entry in and begins to set it up. `from_file` entries are replaced by `apply` only. The error is a
   /// sentence: a name, an SPI or a key that another entry has.
@@ -40,6 +40,8 @@ class ManualSas {
   void grant_wanted(model::ChildSaId child, Instant now);
   /// The data plane's limit of bytes, packets or sequence numbers.
   void expired(model::ChildSaId child, bool hard);
+  /// The data plane could not set up what it had taken.
+  void refused(model::ChildSaId child, ipsec::DataPlaneError error);
   void handle_time(Instant now);
   [[nodiscard]] std::optional<Instant> next_timeout() const;
 
@@ -89,6 +91,7 @@ class ManualSas {
   std::deque<Request>& requests_;
   std::deque<Notice>& notices_;
   std::uint64_t block_;
+  bool export_keys_;
   std::uint64_t last_ = 0;
   std::map<std::string, Entry, std::less<>> entries_;
 };

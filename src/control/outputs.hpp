@@ -77,6 +77,14 @@ struct ExportEspKeys {
   model::SaKeys inbound;
   model::SaKeys outbound;
 };
+/// Takes a copy of the keys.
+[[nodiscard]] inline ExportEspKeys esp_keys_of(const model::ChildSaParams& params) {
+  const auto clone = [](const model::SaKeys& keys) {
+    return model::SaKeys{keys.encryption.clone(), keys.integrity.clone()};
+  };
+  return {params.path,  params.spi_inbound,    params.spi_outbound,
+          params.suite, clone(params.inbound), clone(params.outbound)};
+}
 
 /// Reserve the next `block` sequence numbers of the key with this fingerprint, on stable storage, before any of them is
 /// used; answer with ControlPlane::handle_reservation. No number is ever reserved twice.

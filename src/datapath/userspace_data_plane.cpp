@@ -90,6 +90,7 @@ struct UserspaceDataPlane::State {
   }
 
   [[nodiscard]] bool suite_works(const crypto::PacketSuite& suite);
+  [[nodiscard]] Result<void, ipsec::DataPlaneError> install(model::ChildSaParams params);
 
   DataPlaneOptions options;
   io::Tun tun;
@@ -120,6 +121,22 @@ bool UserspaceDataPlane::State::suite_works(const crypto::PacketSuite& suite) {
   const bool works = crypto::make_packet_cipher(suite, encryption, integrity, options.engine.backend).has_value();
   known_suites.emplace_back(suite, works);
   return works;
+}
+
+Result<void, ipsec::DataPlaneError> UserspaceDataPlane::State::install(model::ChildSaParams params) {
+  const auto suite = model::packet_suite(params.protocol, params.suite);
+  if (!suite || !suite_works(*suite)) return err(ipsec::DataPlaneError::unsupported_suite);
+  if (!ipsec::goes_together(params)) return err(ipsec::DataPlaneError::unsupported_mode);
+  const crypto::SuiteSizes sizes = crypto::sizes_of(*suite);
+  for (const model::SaKeys* keys : {&params.inbound, &params.outbound}) {
+    if (keys->encryption.size() != sizes.encryption_key || keys->integrity.size() != sizes.integrity_key) {
+      return err(ipsec::DataPlaneError::unsupported_suite);
+    }
+  }
+  if (!shared.commands.push(InstallCommand{std::move(params)})) return err(ipsec::DataPlaneError::overloaded);
+  // Once the peer hears of the pair, its packets may be here sooner than the worker looks into its commands again.
+  ask(false);
+  return {};
 }
 
 UserspaceDataPlane::UserspaceDataPlane(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -198,20 +215,10 @@ Result<void, ipsec::DataPlaneError> UserspaceDataPlane::reserve_spi(model::Spi s
 void UserspaceDataPlane::release_spi(model::Spi spi) { state_->spis.release(spi); }
 
 Result<void, ipsec::DataPlaneError> UserspaceDataPlane::install(model::ChildSaParams params) {
-  const auto suite = model::packet_suite(params.protocol, params.suite);
-  if (!suite || !state_->suite_works(*suite)) return err(ipsec::DataPlaneError::unsupported_suite);
-  if (!ipsec::goes_together(params)) return err(ipsec::DataPlaneError::unsupported_mode);
-  const crypto::SuiteSizes sizes = crypto::sizes_of(*suite);
-  for (const model::SaKeys* keys : {&params.inbound, &params.outbound}) {
-    if (keys->encryption.size() != sizes.encryption_key || keys->integrity.size() != sizes.integrity_key) {
-      return err(ipsec::DataPlaneError::unsupported_suite);
-    }
-  }
-  Command command = InstallCommand{std::move(params)};
-  if (!state_->shared.commands.push(std::move(command))) return err(ipsec::DataPlaneError::overloaded);
-  // Once the peer hears of the pair, its packets may be here sooner than the worker looks into its commands again.
-  state_->ask(false);
-  return {};
+  const model::Spi spi = params.spi_inbound;
+  auto installed = state_->install(std::move(params));
+  if (!installed) state_->spis.release(spi);
+  return installed;
 }
 
 void UserspaceDataPlane::use_outbound(model::ChildSaId child) { state_->order(UseOutboundCommand{child}); }

@@ -70,7 +70,7 @@ class UserspaceDataPlane final : public ipsec::DataPlane {
   void settle();
 
   // ipsec::DataPlane. An SA that the worker must refuse after `install` said yes (which would be a fault of ours) comes
-  // back as a hard SaExpired.
+  // back as SaRefused.
   [[nodiscard]] Result<model::Spi, ipsec::DataPlaneError> allocate_spi() override;
   [[nodiscard]] Result<void, ipsec::DataPlaneError> reserve_spi(model::Spi spi) override;
   void release_spi(model::Spi spi) override;

@@ -332,15 +332,16 @@ TEST_F(DataPlane, WhatCannotWorkIsRefusedAtOnce) {
   params.spi_inbound = *spi;
   params.suite = kGcm;  // and no keys
   EXPECT_FALSE(lab_->alice.plane->install(std::move(params)));
+  EXPECT_TRUE(lab_->alice.plane->reserve_spi(*spi)) << "the SPI of a pair that does not stand is free again";
 }
 
 TEST_F(DataPlane, ASpiTwiceInUseEndsTheSecondPair) {
   start_both();
   ASSERT_EQ(lab_->install({.suite = kGcm, .child = 1}), "");
   ASSERT_EQ(lab_->install({.suite = kGcm, .child = 1}), "") << "the ends cannot know yet";
-  const auto expired = lab_->alice.wait_event<ipsec::SaExpired>();
-  ASSERT_TRUE(expired);
-  EXPECT_TRUE(expired->hard);
+  const auto refused = lab_->alice.wait_event<ipsec::SaRefused>();
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->error, ipsec::DataPlaneError::no_free_spi);
   EXPECT_EQ(lab_->alice.drops("install_refused"), 1U);
 }
 

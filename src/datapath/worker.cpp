@@ -117,9 +117,10 @@ void Worker::carry_out(InstallCommand& command) {
   const model::ChildSaId child = command.params.id;
   model::Spi spi = command.params.spi_inbound;
   if (command.params.path_mtu == 0) command.params.path_mtu = sockets_.mtu_towards(command.params.path);
-  if (engine_.install(std::move(command.params), now_)) return;
+  const auto installed = engine_.install(std::move(command.params), now_);
+  if (installed) return;
   shared_.counters.count(IoDrop::install_refused);
-  refused_.push_back(child);
+  refused_.push_back({child, installed.error()});
   (void)shared_.released.push(std::move(spi));
 }
 
@@ -154,9 +155,9 @@ void Worker::pump_socket(const OuterSockets::Entry& entry, bool failed) {
 
 std::optional<ipsec::DataPlaneEvent> Worker::next_event() {
   if (refused_.empty()) return engine_.poll_event();
-  const model::ChildSaId child = refused_.back();
+  const ipsec::SaRefused refused = refused_.back();
   refused_.pop_back();
-  return ipsec::SaExpired{child, true};
+  return refused;
 }
 
 void Worker::tell_control() {

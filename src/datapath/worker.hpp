@@ -56,7 +56,7 @@ class Worker {
   WireReceiver receiver_;
   Instant now_;
   bool control_wanted_ = false;
-  std::vector<model::ChildSaId> refused_;  // pairs that `install` promised and the engine refused
+  std::vector<ipsec::SaRefused> refused_;  // pairs that `install` promised and the engine refused
   std::optional<ipsec::DataPlaneEvent> held_event_;
 };
 

@@ -64,6 +64,16 @@ struct SaCounters {
   std::uint64_t integrity_drops = 0;
 };
 
+enum class DataPlaneError : std::uint8_t {
+  unsupported_suite,  // no backend has the algorithm
+  unsupported_mode,   // protocol, mode, encapsulation and selectors do not go together: AH in UDP, BEET with a range,
+                      // ...
+  no_free_spi,        // all slots in use, or the given SPI is
+  unknown_sa,
+  overloaded  // the command queue to the workers is full
+};
+[[nodiscard]] const char* to_string(DataPlaneError error);
+
 // Events of the data plane, drained by the control thread.
 
 /// A packet matched a protect rule without an SA (RFC 4301 5.1). It waits in a bounded queue. Repeated at most once a
@@ -81,6 +91,11 @@ struct Acquire {
 struct SaExpired {
   model::ChildSaId child;
   bool hard = false;
+};
+/// A pair that `install` had taken could not be set up after all; it does not stand, and its SPI is free again.
+struct SaRefused {
+  model::ChildSaId child;
+  DataPlaneError error = DataPlaneError::overloaded;
 };
 /// Authenticated traffic came in during the last interval (at most one event a second and SA).
 struct InboundActivity {
@@ -119,18 +134,8 @@ struct EcnAnomaly {
   std::uint8_t inner = 0;  // the two ECN bits
   std::uint8_t outer = 0;
 };
-using DataPlaneEvent = std::variant<Acquire, SaExpired, InboundActivity, NothingComesBack, PeerMovedSeen, UnknownSpi,
-                                    SequenceGrantWanted, PathMtuChanged, EcnAnomaly>;
-
-enum class DataPlaneError : std::uint8_t {
-  unsupported_suite,  // no backend has the algorithm
-  unsupported_mode,   // protocol, mode, encapsulation and selectors do not go together: AH in UDP, BEET with a range,
-                      // ...
-  no_free_spi,        // all slots in use, or the given SPI is
-  unknown_sa,
-  overloaded  // the command queue to the workers is full
-};
-[[nodiscard]] const char* to_string(DataPlaneError error);
+using DataPlaneEvent = std::variant<Acquire, SaExpired, SaRefused, InboundActivity, NothingComesBack, PeerMovedSeen,
+                                    UnknownSpi, SequenceGrantWanted, PathMtuChanged, EcnAnomaly>;
 
 class DataPlane {
  public:
@@ -142,9 +147,9 @@ class DataPlane {
   [[nodiscard]] virtual Result<void, DataPlaneError> reserve_spi(model::Spi spi) = 0;
   virtual void release_spi(model::Spi spi) = 0;
 
-  /// Installs both directions of a pair, or nothing. From then on inbound packets are taken; outbound ones use it
-  /// unless `hold_outbound`, and packets that waited for it leave. With `replaces`, outbound traffic moves over from
-  /// that pair.
+  /// Installs both directions of a pair, or nothing: then its inbound SPI is free again. From then on inbound packets
+  /// are taken; outbound ones use it unless `hold_outbound`, and packets that waited for it leave. With `replaces`,
+  /// outbound traffic moves over from that pair.
   [[nodiscard]] virtual Result<void, DataPlaneError> install(model::ChildSaParams params) = 0;
   /// Ends `hold_outbound`.
   virtual void use_outbound(model::ChildSaId child) = 0;

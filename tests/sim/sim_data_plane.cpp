@@ -28,8 +28,12 @@ SimDataPlane::SimDataPlane(Side side, const EventQueue& queue, WireMonitor& moni
 Result<void, ipsec::DataPlaneError> SimDataPlane::install(model::ChildSaParams params) {
   monitor_.installed(side_, params);
   const model::ChildSaId id = params.id;
+  const model::Spi spi = params.spi_inbound;
   auto result = engine_.install(std::move(params), queue_.now());
-  if (!result) monitor_.removed(side_, id);
+  if (!result) {
+    monitor_.removed(side_, id);
+    spis_.release(spi);
+  }
   return result;
 }
 
