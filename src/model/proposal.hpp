@@ -94,6 +94,8 @@ struct SelectionOptions {
 [[nodiscard]] std::optional<ChosenProposal> select_proposal(const std::vector<Proposal>& offered,
                                                             const std::vector<Proposal>& acceptable,
                                                             const SelectionOptions& options = {});
+/// Whether one of the proposals has all algorithms of the suite.
+[[nodiscard]] bool accepts(const std::vector<Proposal>& acceptable, const IkeSuite& suite);
 /// The initiator's check of an answer (RFC 7296 2.7, 3.3.1): exactly one proposal, one transform per type that we
 /// offered, all of them among ours.
 [[nodiscard]] std::optional<ChosenProposal> accept_answer(const std::vector<Proposal>& answer,

@@ -168,6 +168,21 @@ std::optional<ChosenProposal> select_proposal(const std::vector<Proposal>& offer
   return std::nullopt;
 }
 
+bool accepts(const std::vector<Proposal>& acceptable, const IkeSuite& suite) {
+  return std::ranges::any_of(acceptable, [&](const Proposal& proposal) {
+    const auto has = [&](TransformType type, std::uint16_t id, std::uint16_t bits) {
+      return std::ranges::any_of(proposal.transforms, [&](const Transform& one) {
+        return one.type == type && one.id == id && one.key_bits == bits;
+      });
+    };
+    return has(TransformType::encryption, static_cast<std::uint16_t>(suite.encryption), suite.key_bits) &&
+           has(TransformType::prf, static_cast<std::uint16_t>(suite.prf), 0) &&
+           has(TransformType::key_exchange, static_cast<std::uint16_t>(suite.key_exchange), 0) &&
+           (suite.integrity == IntegrityId::none ||
+            has(TransformType::integrity, static_cast<std::uint16_t>(suite.integrity), 0));
+  });
+}
+
 std::optional<ChosenProposal> accept_answer(const std::vector<Proposal>& answer, const std::vector<Proposal>& offered,
                                             const SelectionOptions& options) {
   // RFC 7296 3.3: the answer holds exactly one proposal with one transform of each type, all of them offered under that

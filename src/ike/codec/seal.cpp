@@ -35,14 +35,15 @@ std::size_t padded_size(std::size_t chain, std::size_t block) { return (chain + 
 
 }  // namespace
 
-MessageSealer::MessageSealer(const PacketSuite& suite, std::unique_ptr<PacketCipher> cipher, RandomSource& random)
-    : suite_(suite), sizes_(crypto::sizes_of(suite)), cipher_(std::move(cipher)), random_(&random) {}
+MessageSealer::MessageSealer(const PacketSuite& suite, std::unique_ptr<PacketCipher> cipher, RandomSource& random,
+                             std::uint64_t next_iv)
+    : suite_(suite), sizes_(crypto::sizes_of(suite)), cipher_(std::move(cipher)), random_(&random), next_iv_(next_iv) {}
 
 Result<MessageSealer, CryptoError> MessageSealer::make(const PacketSuite& suite, ByteView sk_e, ByteView sk_a,
-                                                       RandomSource& random) {
+                                                       RandomSource& random, std::uint64_t next_iv) {
   auto cipher = make_cipher(suite, sk_e, sk_a);
   if (!cipher) return err(cipher.error());
-  return MessageSealer(suite, std::move(*cipher), random);
+  return MessageSealer(suite, std::move(*cipher), random, next_iv);
 }
 
 void MessageSealer::write_iv(MutableByteView iv) {

@@ -23,22 +23,26 @@ class MessageSealer {
  public:
   /// `unsupported` for a suite without confidentiality or without integrity (RFC 7296 3.3.2 and 5: IKE must have both).
   /// `sk_e` is key and salt, `sk_a` empty for the AEADs. `random` gives the CBC IVs and must outlive the sealer.
+  /// `next_iv` is the first counter IV: 0, or next_iv() of the last sealer that had these keys.
   [[nodiscard]] static Result<MessageSealer, crypto::CryptoError> make(const crypto::PacketSuite& suite, ByteView sk_e,
-                                                                       ByteView sk_a, RandomSource& random);
+                                                                       ByteView sk_a, RandomSource& random,
+                                                                       std::uint64_t next_iv = 0);
   /// The octets of the whole message, with all payloads of `message` inside one Encrypted payload.
   [[nodiscard]] Bytes seal(const Message& message);
   /// Octets that seal() would give for `message`.
   [[nodiscard]] std::size_t sealed_size(const Message& message) const;
+  [[nodiscard]] std::uint64_t next_iv() const { return next_iv_; }
 
  private:
-  MessageSealer(const crypto::PacketSuite& suite, std::unique_ptr<crypto::PacketCipher> cipher, RandomSource& random);
+  MessageSealer(const crypto::PacketSuite& suite, std::unique_ptr<crypto::PacketCipher> cipher, RandomSource& random,
+                std::uint64_t next_iv);
   void write_iv(MutableByteView iv);
 
   crypto::PacketSuite suite_;
   crypto::SuiteSizes sizes_;
   std::unique_ptr<crypto::PacketCipher> cipher_;
   RandomSource* random_;
-  std::uint64_t next_iv_ = 0;
+  std::uint64_t next_iv_;
 };
 
 /// Why a sealed message gave no payloads.

@@ -143,8 +143,8 @@ void handle(Core& core, const PeerMoved& command) {
 void handle(Core& core, const UnknownEspSpi& command) {
   if (!core.unprotected_answers.allow(core.now)) return;
   // RFC 7296 1.5: over an IKE SA with the sender where there is one.
-  for (IkeSa* sa : core.sas.all()) {
-    if (sa->phase != Phase::established || sa->path.remote.address != command.path.remote.address) continue;
+  for (IkeSa* sa : core.sas.of_peer(command.path.remote.address)) {
+    if (sa->phase != Phase::established) continue;
     if (has_task<NotifyTask>(*sa) || sa->activity() == Activity::inform) return;
     sa->tasks.push_back({.task = NotifyTask{.type = model::NotifyType::invalid_spi, .data = spi_octets(command.spi)}});
     return core.touch(*sa);

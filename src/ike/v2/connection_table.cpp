@@ -1,6 +1,5 @@
 #include "ike/v2/connection_table.hpp"
 
-#include <algorithm>
 #include <utility>
 
 namespace culvert::ike::v2 {
@@ -15,24 +14,39 @@ model::Identity remote_identity(const model::ConnectionConfig& config, const net
 }
 
 void ConnectionTable::put(model::ConnectionConfig config) {
+  remove(config.id);
   const model::ConnectionId id = config.id;
-  connections_.insert_or_assign(id, std::move(config));
+  if (config.peer) {
+    by_peer_[*config.peer].insert(id);
+  } else {
+    open_.insert(id);
+    (config.remote_id ? open_by_identity_[*config.remote_id] : open_without_identity_).insert(id);
+  }
+  connections_.emplace(id, std::move(config));
+}
+
+void ConnectionTable::remove(model::ConnectionId id) {
+  const auto found = connections_.find(id);
+  if (found == connections_.end()) return;
+  const auto take_out = [id](auto& index, const auto& key) {
+    const auto place = index.find(key);
+    place->second.erase(id);
+    if (place->second.empty()) index.erase(place);
+  };
+  const model::ConnectionConfig& config = found->second;
+  if (config.peer) {
+    take_out(by_peer_, *config.peer);
+  } else {
+    open_.erase(id);
+    open_without_identity_.erase(id);
+    if (config.remote_id) take_out(open_by_identity_, *config.remote_id);
+  }
+  connections_.erase(found);
 }
 
 const model::ConnectionConfig* ConnectionTable::find(model::ConnectionId id) const {
   const auto found = connections_.find(id);
   return found == connections_.end() ? nullptr : &found->second;
-}
-
-std::vector<const model::ConnectionConfig*> ConnectionTable::candidates(const net::Path& path) const {
-  std::vector<const model::ConnectionConfig*> found;
-  for (const auto& [id, config] : connections_) {
-    if (config.local_address && *config.local_address != path.local.address) continue;
-    if (config.peer && *config.peer != path.remote.address) continue;
-    found.push_back(&config);
-  }
-  std::ranges::stable_partition(found, [](const model::ConnectionConfig* config) { return config->peer.has_value(); });
-  return found;
 }
 
 }  // namespace culvert::ike::v2

@@ -2,8 +2,10 @@
 // IKE needs it).
 #pragma once
 
+#include <initializer_list>
 #include <map>
-#include <vector>
+#include <set>
+#include <unordered_map>
 
 #include "model/connection.hpp"
 #include "model/ids.hpp"
@@ -20,17 +22,54 @@ class ConnectionTable {
  public:
   /// Adds the connection or replaces the one with its id.
   void put(model::ConnectionConfig config);
-  void remove(model::ConnectionId id) { connections_.erase(id); }
+  void remove(model::ConnectionId id);
   /// Null when there is none. The pointer is good until the next put or remove.
   [[nodiscard]] const model::ConnectionConfig* find(model::ConnectionId id) const;
   [[nodiscard]] bool empty() const { return connections_.empty(); }
 
-  /// As responder: the connections whose addresses allow the path; those that name the peer's address first, then by
-  /// id.
-  [[nodiscard]] std::vector<const model::ConnectionConfig*> candidates(const net::Path& path) const;
+  /// As responder: calls `visit` with the connections whose addresses allow the path, those that name the peer's
+  /// address first, then by id, until it answers true. Answers the connection at which it did, else null.
+  template <typename Visit>
+  const model::ConnectionConfig* find_candidate(const net::Path& path, Visit visit) const {
+    return visit_first({in(by_peer_, path.remote.address), &open_},
+                       [&](const model::ConnectionConfig& config) { return allows(config, path) && visit(config); });
+  }
+  /// The same for those among them that expect the identity `peer`.
+  template <typename Visit>
+  const model::ConnectionConfig* find_candidate(const net::Path& path, const model::Identity& peer, Visit visit) const {
+    return visit_first({in(by_peer_, path.remote.address), in(open_by_identity_, peer), &open_without_identity_},
+                       [&](const model::ConnectionConfig& config) {
+                         return allows(config, path) && remote_identity(config, path) == peer && visit(config);
+                       });
+  }
 
  private:
-  std::map<model::ConnectionId, model::ConnectionConfig> connections_;
+  using Ids = std::set<model::ConnectionId>;
+
+  template <typename Visit>
+  const model::ConnectionConfig* visit_first(std::initializer_list<const Ids*> lists, Visit visit) const {
+    for (const Ids* ids : lists) {
+      if (ids == nullptr) continue;
+      for (const model::ConnectionId id : *ids) {
+        if (const model::ConnectionConfig* config = find(id); visit(*config)) return config;
+      }
+    }
+    return nullptr;
+  }
+  template <typename Key>
+  [[nodiscard]] static const Ids* in(const std::map<Key, Ids>& index, const Key& key) {
+    const auto found = index.find(key);
+    return found == index.end() ? nullptr : &found->second;
+  }
+  [[nodiscard]] static bool allows(const model::ConnectionConfig& config, const net::Path& path) {
+    return !config.local_address || *config.local_address == path.local.address;
+  }
+
+  std::unordered_map<model::ConnectionId, model::ConnectionConfig> connections_;
+  std::map<net::IpAddress, Ids> by_peer_;
+  Ids open_;  // for any address; each is in one of the next two as well
+  std::map<model::Identity, Ids> open_by_identity_;
+  Ids open_without_identity_;  // they expect whatever address the peer comes from
 };
 
 }  // namespace culvert::ike::v2

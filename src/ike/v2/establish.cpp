@@ -64,6 +64,8 @@ void establish(Core& core, IkeSa& sa, const model::ConnectionConfig& config) {
   sa.last_inbound = core.now;
   // Kept for AUTH only.
   sa.init = {};
+  sa.keys.sk_pi = {};
+  sa.keys.sk_pr = {};
   start_ike_timers(core, sa, config);
   core.progress(sa, fmt::format("IKE SA established between {} and {}, {}", sa.local_id.to_string(),
                                 sa.remote_id.to_string(), model::to_string(sa.suite)));

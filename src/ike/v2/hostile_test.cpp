@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "ike/codec/seal.hpp"
 #include "ike/codec/serialize.hpp"
 #include "ike/v2/testing/pair.hpp"
 

@@ -42,45 +42,38 @@ void IkeAuthResponder::start(const codec::Message& request) {
 const model::ConnectionConfig* IkeAuthResponder::choose_connection(std::string& why_not) const {
   const model::Identity& theirs = request_.id(Role::initiator)->identity;
   const auto* wanted = request_.id(Role::responder);
-  const auto candidates = core_.connections.candidates(path_);
-  std::string expected;
-  for (const model::ConnectionConfig* config : candidates) {
-    const bool id_fits = remote_identity(*config, path_) == theirs;
-    const bool wish_fits = wanted == nullptr || local_identity(*config, path_) == wanted->identity;
-    if (id_fits && wish_fits) {
-      // IKE_SA_INIT was answered before the identity was known: its algorithms must be good for this connection as
-      // well.
-      for (const model::Proposal& proposal : config->ike_proposals) {
-        const auto in = [&](model::TransformType type, std::uint16_t id, std::uint16_t bits) {
-          for (const model::Transform& one : proposal.transforms) {
-            if (one.type == type && one.id == id && one.key_bits == bits) return true;
-          }
-          return false;
-        };
-        const bool integrity = sa_.suite.integrity == model::IntegrityId::none ||
-                               in(model::TransformType::integrity, static_cast<std::uint16_t>(sa_.suite.integrity), 0);
-        if (in(model::TransformType::encryption, static_cast<std::uint16_t>(sa_.suite.encryption),
-               sa_.suite.key_bits) &&
-            in(model::TransformType::prf, static_cast<std::uint16_t>(sa_.suite.prf), 0) && integrity &&
-            in(model::TransformType::key_exchange, static_cast<std::uint16_t>(sa_.suite.key_exchange), 0)) {
-          return config;
-        }
-      }
-      why_not = fmt::format(
-          "connection '{}' is for the peer {} but does not accept {}, which was chosen before its identity was known",
-          config->name, theirs.to_string(), model::to_string(sa_.suite));
-      continue;
-    }
-    if (!expected.empty()) expected += "; ";
-    expected += fmt::format("'{}' expects {} and is {}", config->name, remote_identity(*config, path_).to_string(),
-                            local_identity(*config, path_).to_string());
-  }
-  if (why_not.empty()) {
-    why_not = fmt::format("the peer at {} says it is {} and asks for {}; {}", path_.remote.to_string(),
-                          theirs.to_string(), wanted != nullptr ? wanted->identity.to_string() : "nobody in particular",
-                          expected.empty() ? "no connection is for its address" : expected);
-  }
+  const auto* config = core_.connections.find_candidate(path_, theirs, [&](const model::ConnectionConfig& one) {
+    if (wanted != nullptr && local_identity(one, path_) != wanted->identity) return false;
+    // IKE_SA_INIT was answered before the identity was known: its algorithms must be good for this connection as well.
+    if (model::accepts(one.ike_proposals, sa_.suite)) return true;
+    why_not = fmt::format(
+        "connection '{}' is for the peer {} but does not accept {}, which was chosen before its identity was known",
+        one.name, theirs.to_string(), model::to_string(sa_.suite));
+    return false;
+  });
+  if (config != nullptr || !why_not.empty()) return config;
+  why_not =
+      fmt::format("the peer at {} says it is {} and asks for {}; {}", path_.remote.to_string(), theirs.to_string(),
+                  wanted != nullptr ? wanted->identity.to_string() : "nobody in particular", expectations());
   return nullptr;
+}
+
+std::string IkeAuthResponder::expectations() const {
+  constexpr int kNamed = 8;  // a hub may have thousands
+  std::string expected;
+  int named = 0;
+  core_.connections.find_candidate(path_, [&](const model::ConnectionConfig& one) {
+    if (!expected.empty()) expected += "; ";
+    if (named == kNamed) {
+      expected += "others";
+      return true;
+    }
+    ++named;
+    expected += fmt::format("'{}' expects {} and is {}", one.name, remote_identity(one, path_).to_string(),
+                            local_identity(one, path_).to_string());
+    return false;
+  });
+  return expected.empty() ? "no connection is for its address" : expected;
 }
 
 void IkeAuthResponder::ask_for_mac(Role signer, ByteView first_message, ByteView peer_nonce,

@@ -23,6 +23,8 @@ class IkeAuthResponder {
  private:
   /// The connection for the identities of the request (RFC 4301 4.4.3); the reason in words when there is none.
   [[nodiscard]] const model::ConnectionConfig* choose_connection(std::string& why_not) const;
+  /// Whom the connections for the peer's address expect.
+  [[nodiscard]] std::string expectations() const;
   void ask_for_mac(model::Role signer, ByteView first_message, ByteView peer_nonce, const codec::IdPayload& id);
   void answer(const SecretBytes& mac);
   void answer_child(codec::Message& answer, bool loses, std::optional<model::ChildSaId> rival_child);

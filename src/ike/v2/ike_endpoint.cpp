@@ -72,8 +72,8 @@ void IkeEndpoint::handle_stray_notify(const net::Path& path, const codec::Parsed
   const auto* notify = codec::first_of<codec::NotifyPayload>(parsed.payloads);
   if (notify == nullptr || notify->type != model::NotifyType::invalid_spi || notify->data.size() != 4) return;
   const model::Spi spi(load_be32(notify->data.data()));
-  for (IkeSa* sa : core_.sas.all()) {
-    if (sa->path.remote.address != path.remote.address || sa->find_child_by_peer_spi(spi) == nullptr) continue;
+  for (IkeSa* sa : core_.sas.of_peer(path.remote.address)) {
+    if (sa->find_child_by_peer_spi(spi) == nullptr) continue;
     return suspect(core_, *sa, "the peer says that it does not know our Child SA");
   }
 }
@@ -139,7 +139,7 @@ void IkeEndpoint::finish_turn() {
       core_.touched.erase(id);
       continue;
     }
-    core_.sas.note_phase(*sa);
+    core_.sas.note(*sa);
     core_.sas.schedule(*sa, next_deadline(core_, *sa));
   }
 }

@@ -2,31 +2,61 @@
 
 #include <utility>
 
+#include "base/check.hpp"
+#include "ike/codec/seal.hpp"
 #include "ike/v2/keys.hpp"
 
 namespace culvert::ike::v2 {
+namespace {
+
+std::optional<crypto::PacketSuite> packet_suite(const model::IkeSuite& suite) {
+  return model::packet_suite(suite.encryption, suite.key_bits, suite.integrity);
+}
+
+Result<codec::MessageSealer, crypto::CryptoError> make_sealer(Core& core, const IkeSa& sa) {
+  return codec::MessageSealer::make(*packet_suite(sa.suite), sa.keys.sk_e(sa.role).view(), sa.keys.sk_a(sa.role).view(),
+                                    core.random, sa.next_iv);
+}
+
+Result<codec::MessageOpener, crypto::CryptoError> make_opener(const IkeSa& sa) {
+  return codec::MessageOpener::make(*packet_suite(sa.suite), sa.keys.sk_e(sa.peer_role()).view(),
+                                    sa.keys.sk_a(sa.peer_role()).view());
+}
+
+}  // namespace
+
+Bytes seal(Core& core, IkeSa& sa, const codec::Message& message) {
+  CHECK(sa.keyed);
+  auto sealer = make_sealer(core, sa);
+  CHECK(sealer);  // it could be made when the keys were
+  Bytes octets = sealer->seal(message);
+  sa.next_iv = sealer->next_iv();
+  return octets;
+}
+
+Result<codec::Message, codec::OpenError> open(const IkeSa& sa, ByteView datagram, const codec::ParsedMessage& parsed) {
+  CHECK(sa.keyed);
+  auto opener = make_opener(sa);
+  CHECK(opener);
+  return opener->open(datagram, parsed);
+}
 
 bool is_usable(const model::IkeSuite& suite) {
-  return model::packet_suite(suite.encryption, suite.key_bits, suite.integrity) && model::prf_hash(suite.prf) &&
-         model::key_exchange_id(suite.key_exchange);
+  return packet_suite(suite) && model::prf_hash(suite.prf) && model::key_exchange_id(suite.key_exchange);
 }
 
 Result<void, crypto::CryptoError> key_ike_sa(Core& core, IkeSa& sa, const model::IkeSuite& suite, ByteView skeyseed,
                                              ByteView nonce_i, ByteView nonce_r) {
-  const auto packet = model::packet_suite(suite.encryption, suite.key_bits, suite.integrity);
+  const auto packet = packet_suite(suite);
   const auto prf = model::prf_hash(suite.prf);
   if (!packet || !prf) return err(crypto::CryptoError::unsupported);
   sa.suite = suite;
   sa.prf = *prf;
   sa.keys = derive_sk_keys(*prf, *packet, skeyseed, nonce_i, nonce_r, sa.spi_i, sa.spi_r);
-  auto sealer =
-      codec::MessageSealer::make(*packet, sa.keys.sk_e(sa.role).view(), sa.keys.sk_a(sa.role).view(), core.random);
-  if (!sealer) return err(sealer.error());
-  auto opener =
-      codec::MessageOpener::make(*packet, sa.keys.sk_e(sa.peer_role()).view(), sa.keys.sk_a(sa.peer_role()).view());
-  if (!opener) return err(opener.error());
-  sa.sealer = std::move(*sealer);
-  sa.opener = std::move(*opener);
+  sa.next_iv = 0;
+  if (auto sealer = make_sealer(core, sa); !sealer) return err(sealer.error());
+  if (auto opener = make_opener(sa); !opener) return err(opener.error());
+  sa.keyed = true;
   if (core.settings.export_keys) {
     core.emit(KeysExported{.spi_i = sa.spi_i,
                            .spi_r = sa.spi_r,

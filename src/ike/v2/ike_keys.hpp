@@ -1,8 +1,9 @@
-// From an agreed suite and a shared secret to an IKE SA that can seal and open.
+// From an agreed suite and a shared secret to an IKE SA that can seal and open; and that.
 #pragma once
 
 #include "base/result.hpp"
 #include "crypto/error.hpp"
+#include "ike/codec/seal.hpp"
 #include "ike/v2/core.hpp"
 #include "ike/v2/ike_sa.hpp"
 
@@ -11,9 +12,16 @@ namespace culvert::ike::v2 {
 /// True when our crypto has every algorithm of the suite.
 [[nodiscard]] bool is_usable(const model::IkeSuite& suite);
 
-/// Derives the SK_ keys into `sa`, whose role and SPIs are set, and makes its sealer and opener. Exports the keys if
-/// that is switched on.
+/// Derives the SK_ keys into `sa`, whose role and SPIs are set. Exports the keys if that is switched on.
 [[nodiscard]] Result<void, crypto::CryptoError> key_ike_sa(Core& core, IkeSa& sa, const model::IkeSuite& suite,
                                                            ByteView skeyseed, ByteView nonce_i, ByteView nonce_r);
+
+// An IKE SA says a word or two a minute: expanded keys, a kilobyte and more each, are made for each message anew.
+
+/// The octets of the whole message of ours. The keys must be there.
+[[nodiscard]] Bytes seal(Core& core, IkeSa& sa, const codec::Message& message);
+/// The peer's message; `datagram` is what `parsed` was made from. The keys must be there.
+[[nodiscard]] Result<codec::Message, codec::OpenError> open(const IkeSa& sa, ByteView datagram,
+                                                            const codec::ParsedMessage& parsed);
 
 }  // namespace culvert::ike::v2

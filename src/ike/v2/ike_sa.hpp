@@ -3,16 +3,15 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "base/bytes.hpp"
 #include "base/time.hpp"
 #include "crypto/packet_cipher.hpp"
 #include "crypto/prf.hpp"
-#include "ike/codec/seal.hpp"
 #include "ike/face.hpp"
 #include "ike/v2/child_sa.hpp"
 #include "ike/v2/exchange.hpp"
@@ -71,15 +70,15 @@ struct IkeSa {
   model::IkeSuite suite;
   crypto::HashId prf = crypto::HashId::sha2_256;
   SkKeys keys;
-  std::optional<codec::MessageSealer> sealer;
-  std::optional<codec::MessageOpener> opener;
+  bool keyed = false;         // the keys are there and good for messages
+  std::uint64_t next_iv = 0;  // counter of our messages under sk_e: never twice
   InitTranscript init;
   Bytes init_digest;  // responder: under which the IKE_SA_INIT request is remembered
 
   ExchangeWindow window;
   std::unique_ptr<InitiatorExchange> exchange;  // our request under way
   std::unique_ptr<IkeAuthResponder> responder;  // the peer's IKE_AUTH under way
-  std::deque<QueuedTask> tasks;
+  std::vector<QueuedTask> tasks;
 
   std::map<model::ChildSaId, ChildSa> children;
   /// The rekeyed successor, once it took over; or the peer's candidate while our own rekey is under way.
@@ -113,7 +112,10 @@ struct IkeSa {
   RateLimiter hints{1, std::chrono::seconds(10)};
   /// CREATE_CHILD_SA requests of the peer; goes over to the successor. Far above what lifetimes of seconds need.
   RateLimiter creations{256, std::chrono::milliseconds(100)};
-  std::optional<Instant> scheduled;  // its place in the table's timer queue
+  // Its places in the table.
+  std::optional<Instant> scheduled;
+  std::optional<model::ConnectionId> noted_connection;
+  std::optional<net::IpAddress> noted_peer;
 
   [[nodiscard]] model::IkeSpi local_spi() const { return role == model::Role::initiator ? spi_i : spi_r; }
   [[nodiscard]] model::Role peer_role() const {

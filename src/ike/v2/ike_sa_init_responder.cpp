@@ -77,33 +77,38 @@ bool IkeSaInitResponder::pass_load_check(const codec::Message& request) {
 }
 
 void IkeSaInitResponder::answer(const codec::Message& request, ByteView datagram, const Bytes& digest) {
-  const auto candidates = core_.connections.candidates(path_);
-  if (candidates.empty()) {
+  const auto* ke = request.first<codec::KePayload>();
+  const auto& offered = request.first<codec::SaPayload>()->proposals;
+  const model::ConnectionConfig* nearest = nullptr;
+  std::optional<model::ChosenProposal> chosen;
+  // The identities come only with IKE_AUTH: the first connection whose proposals fit decides on the algorithms.
+  const auto* config = core_.connections.find_candidate(path_, [&](const model::ConnectionConfig& one) {
+    if (nearest == nullptr) nearest = &one;
+    chosen =
+        model::select_proposal(offered, one.ike_proposals, {.prefer_method = ke->method, .ignore_key_exchange = false});
+    return chosen && is_usable(chosen->ike);
+  });
+  if (nearest == nullptr) {
     core_.drop(DatagramDrop::no_connection);
     report(FailureKind::unknown_peer, std::nullopt, std::nullopt,
            fmt::format("{} began IKE_SA_INIT with us at {}, but no connection is configured for these addresses",
                        path_.remote.to_string(), path_.local.to_string()));
     return;
   }
-  const auto* ke = request.first<codec::KePayload>();
-  const auto& offered = request.first<codec::SaPayload>()->proposals;
-  // The identities come only with IKE_AUTH: the first connection whose proposals fit decides on the algorithms.
-  for (const model::ConnectionConfig* config : candidates) {
-    const auto chosen = model::select_proposal(offered, config->ike_proposals,
-                                               {.prefer_method = ke->method, .ignore_key_exchange = false});
-    if (!chosen || !is_usable(chosen->ike)) continue;
-    if (chosen->ike.key_exchange != ke->method) {
-      // RFC 7296 1.2: the peer must repeat with the method that would be accepted.
-      ByteWriter data;
-      data.u16(static_cast<std::uint16_t>(chosen->ike.key_exchange));
-      return refuse(request, NotifyType::invalid_ke_payload, data.view());
-    }
-    return make_ike_sa(request, datagram, digest, *config, *chosen);
+  if (config == nullptr) {
+    refuse(request, NotifyType::no_proposal_chosen, {});
+    report(FailureKind::no_proposal_chosen, nearest->id, NotifyType::no_proposal_chosen,
+           fmt::format("{} offers IKE {}, connection '{}' accepts {}", path_.remote.to_string(), describe(offered),
+                       nearest->name, describe(nearest->ike_proposals)));
+    return;
   }
-  refuse(request, NotifyType::no_proposal_chosen, {});
-  report(FailureKind::no_proposal_chosen, candidates.front()->id, NotifyType::no_proposal_chosen,
-         fmt::format("{} offers IKE {}, connection '{}' accepts {}", path_.remote.to_string(), describe(offered),
-                     candidates.front()->name, describe(candidates.front()->ike_proposals)));
+  if (chosen->ike.key_exchange != ke->method) {
+    // RFC 7296 1.2: the peer must repeat with the method that would be accepted.
+    ByteWriter data;
+    data.u16(static_cast<std::uint16_t>(chosen->ike.key_exchange));
+    return refuse(request, NotifyType::invalid_ke_payload, data.view());
+  }
+  make_ike_sa(request, datagram, digest, *config, *chosen);
 }
 
 void IkeSaInitResponder::refuse(const codec::Message& request, NotifyType type, ByteView data) {
@@ -148,7 +153,7 @@ void IkeSaInitResponder::make_ike_sa(const codec::Message& request, ByteView dat
   core_.sas.index_spi(sa);
   core_.sas.index_init(sa);
   core_.touch(sa);
-  core_.sas.note_phase(sa);
+  core_.sas.note(sa);
 
   const Bytes& nonce_i = request.first<codec::NoncePayload>()->data;
   const Bytes nonce_r = core_.new_nonce();

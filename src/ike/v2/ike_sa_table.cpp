@@ -1,6 +1,7 @@
 #include "ike/v2/ike_sa_table.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/check.hpp"
 
@@ -13,7 +14,23 @@ IkeSa* look_up(IkeSaTable& table, const Index& index, const Key& key) {
   return found == index.end() ? nullptr : table.find(found->second);
 }
 
+template <typename Index, typename Key>
+void take_out(Index& index, const Key& key, model::IkeSaId id) {
+  const auto found = index.find(key);
+  if (found == index.end()) return;
+  std::erase(found->second, id);
+  if (found->second.empty()) index.erase(found);
+}
+
+void sort_by_id(std::vector<IkeSa*>& sas) { std::ranges::sort(sas, {}, &IkeSa::id); }
+
 }  // namespace
+
+std::size_t IkeSaTable::DigestHash::operator()(const Bytes& digest) const {
+  std::size_t hash = 0;
+  std::memcpy(&hash, digest.data(), std::min(sizeof hash, digest.size()));
+  return hash;
+}
 
 IkeSa& IkeSaTable::add(model::IkeSaId id) {
   auto [place, inserted] = sas_.emplace(id, std::make_unique<IkeSa>());
@@ -40,15 +57,28 @@ std::vector<IkeSa*> IkeSaTable::all() {
   for (const auto& [id, sa] : sas_) {
     if (sa->phase != Phase::gone) found.push_back(sa.get());
   }
+  sort_by_id(found);
+  return found;
+}
+
+std::vector<IkeSa*> IkeSaTable::living(const std::vector<model::IkeSaId>& ids) {
+  std::vector<IkeSa*> found;
+  for (const model::IkeSaId id : ids) {
+    IkeSa* sa = find(id);
+    if (sa->phase != Phase::gone) found.push_back(sa);
+  }
+  sort_by_id(found);
   return found;
 }
 
 std::vector<IkeSa*> IkeSaTable::of_connection(model::ConnectionId connection) {
-  std::vector<IkeSa*> found;
-  for (const auto& [id, sa] : sas_) {
-    if (sa->connection == connection && sa->phase != Phase::gone) found.push_back(sa.get());
-  }
-  return found;
+  const auto found = by_connection_.find(connection);
+  return found == by_connection_.end() ? std::vector<IkeSa*>() : living(found->second);
+}
+
+std::vector<IkeSa*> IkeSaTable::of_peer(const net::IpAddress& address) {
+  const auto found = by_peer_.find(address);
+  return found == by_peer_.end() ? std::vector<IkeSa*>() : living(found->second);
 }
 
 std::size_t IkeSaTable::half_open_from(const net::IpAddress& address) {
@@ -56,7 +86,17 @@ std::size_t IkeSaTable::half_open_from(const net::IpAddress& address) {
       std::ranges::count_if(half_open_, [&](model::IkeSaId id) { return find(id)->path.remote.address == address; }));
 }
 
-void IkeSaTable::note_phase(const IkeSa& sa) {
+void IkeSaTable::note(IkeSa& sa) {
+  if (sa.noted_connection != sa.connection) {
+    forget_connection(sa);
+    sa.noted_connection = sa.connection;
+    if (sa.connection) by_connection_[*sa.connection].push_back(sa.id);
+  }
+  if (sa.noted_peer != sa.path.remote.address) {
+    forget_peer(sa);
+    sa.noted_peer = sa.path.remote.address;
+    by_peer_[*sa.noted_peer].push_back(sa.id);
+  }
   // A failed attempt counts until its answer is forgotten: it cost a key exchange and may be one of many.
   const bool failed = sa.phase == Phase::defunct && !sa.authenticated && sa.role == model::Role::responder;
   if (sa.phase == Phase::half_open || failed) {
@@ -64,6 +104,14 @@ void IkeSaTable::note_phase(const IkeSa& sa) {
   } else {
     half_open_.erase(sa.id);
   }
+}
+
+void IkeSaTable::forget_connection(const IkeSa& sa) {
+  if (sa.noted_connection) take_out(by_connection_, *sa.noted_connection, sa.id);
+}
+
+void IkeSaTable::forget_peer(const IkeSa& sa) {
+  if (sa.noted_peer) take_out(by_peer_, *sa.noted_peer, sa.id);
 }
 
 void IkeSaTable::schedule(IkeSa& sa, std::optional<Instant> at) {
@@ -88,6 +136,8 @@ void IkeSaTable::erase(model::IkeSaId id) {
   if (sa == nullptr) return;
   schedule(*sa, std::nullopt);
   half_open_.erase(id);
+  forget_connection(*sa);
+  forget_peer(*sa);
   if (const auto found = by_spi_.find(sa->local_spi()); found != by_spi_.end() && found->second == id)
     by_spi_.erase(found);
   if (!sa->init_digest.empty()) by_init_.erase(sa->init_digest);

@@ -1,11 +1,12 @@
-// IkeSaTable: all IKE SAs of the endpoint, found by id, by the SPI we chose or by the IKE_SA_INIT request that began
-// them, and the queue of their timers.
+// IkeSaTable: all IKE SAs of the endpoint, found by id, by the SPI we chose, by the IKE_SA_INIT request that began
+// them, by connection or by the peer's address, whatever their number; and the queue of their timers.
 #pragma once
 
 #include <map>
 #include <memory>
 #include <optional>
 #include <set>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -33,11 +34,12 @@ class IkeSaTable {
   /// In order of their ids, which is the order of their making.
   [[nodiscard]] std::vector<IkeSa*> all();
   [[nodiscard]] std::vector<IkeSa*> of_connection(model::ConnectionId connection);
+  [[nodiscard]] std::vector<IkeSa*> of_peer(const net::IpAddress& address);
   /// IKE SAs as responder whose peer has proved nothing yet.
   [[nodiscard]] std::size_t half_open() const { return half_open_.size(); }
   [[nodiscard]] std::size_t half_open_from(const net::IpAddress& address);
-  /// To be told at the end of each turn in which the IKE SA took part.
-  void note_phase(const IkeSa& sa);
+  /// Its phase, connection and peer's address: to be told at the end of each turn in which the IKE SA took part.
+  void note(IkeSa& sa);
 
   /// Puts the IKE SA in the timer queue, or takes it out.
   void schedule(IkeSa& sa, std::optional<Instant> at);
@@ -48,10 +50,21 @@ class IkeSaTable {
   void erase(model::IkeSaId id);
 
  private:
-  std::map<model::IkeSaId, std::unique_ptr<IkeSa>> sas_;
-  std::map<model::IkeSpi, model::IkeSaId> by_spi_;
-  std::map<Bytes, model::IkeSaId> by_init_;
-  std::map<model::ChildSaId, model::IkeSaId> by_child_;
+  /// The digest is SHA-256's: any eight octets of it are a hash.
+  struct DigestHash {
+    std::size_t operator()(const Bytes& digest) const;
+  };
+  [[nodiscard]] std::vector<IkeSa*> living(const std::vector<model::IkeSaId>& ids);
+  void forget_connection(const IkeSa& sa);
+  void forget_peer(const IkeSa& sa);
+
+  std::unordered_map<model::IkeSaId, std::unique_ptr<IkeSa>> sas_;
+  std::unordered_map<model::IkeSpi, model::IkeSaId> by_spi_;
+  std::unordered_map<Bytes, model::IkeSaId, DigestHash> by_init_;
+  std::unordered_map<model::ChildSaId, model::IkeSaId> by_child_;
+  // As they were noted last.
+  std::unordered_map<model::ConnectionId, std::vector<model::IkeSaId>> by_connection_;
+  std::map<net::IpAddress, std::vector<model::IkeSaId>> by_peer_;
   std::set<model::IkeSaId> half_open_;
   std::set<std::pair<Instant, model::IkeSaId>> timers_;
 };

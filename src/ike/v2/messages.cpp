@@ -10,6 +10,7 @@
 #include "ike/v2/closing.hpp"
 #include "ike/v2/describe.hpp"
 #include "ike/v2/ike_auth_responder.hpp"
+#include "ike/v2/ike_keys.hpp"
 #include "ike/v2/ike_sa_init_initiator.hpp"
 #include "ike/v2/nat.hpp"
 #include "ike/v2/payload_rules.hpp"
@@ -140,9 +141,8 @@ void receive_request(Core& core, IkeSa& sa, const net::Path& path, const codec::
 
 void send_request(Core& core, IkeSa& sa, model::ExchangeType exchange, codec::Message message,
                   std::optional<RetransmitPolicy> policy) {
-  CHECK(sa.sealer);
   fill_header(sa, exchange, sa.window.next_id(), false, message.header);
-  Bytes octets = sa.sealer->seal(message);
+  Bytes octets = seal(core, sa, message);
   core.transmit(sa.path, octets);
   sa.window.sent(std::move(octets), policy.value_or(core.retransmission()), core.now, core.random);
   core.touch(sa);
@@ -150,9 +150,8 @@ void send_request(Core& core, IkeSa& sa, model::ExchangeType exchange, codec::Me
 
 void send_response(Core& core, IkeSa& sa, model::ExchangeType exchange, model::MessageId id, codec::Message message,
                    const net::Path& path) {
-  CHECK(sa.sealer);
   fill_header(sa, exchange, id, true, message.header);
-  Bytes octets = sa.sealer->seal(message);
+  Bytes octets = seal(core, sa, message);
   core.transmit(path, octets);
   sa.window.respond(id, std::move(octets));
 }
@@ -167,7 +166,7 @@ void receive(Core& core, IkeSa& sa, const net::Path& path, ByteView datagram, co
     return;
   }
   if (!parsed.sealed) return receive_unprotected(core, sa, parsed);
-  if (!sa.opener) return core.drop(DatagramDrop::unexpected);
+  if (!sa.keyed) return core.drop(DatagramDrop::unexpected);
   if (header.response && !sa.window.awaits(header.message_id)) return core.drop(DatagramDrop::old_message_id);
   if (!may_be_meant(sa, header)) return core.drop(DatagramDrop::unexpected);
   const Verdict verdict = header.response ? Verdict::fresh : sa.window.classify(header.message_id);
@@ -175,7 +174,7 @@ void receive(Core& core, IkeSa& sa, const net::Path& path, ByteView datagram, co
   // What is left of the IKE SA answers retransmissions; the peer of one that failed has proved nothing.
   if (verdict == Verdict::fresh && sa.phase == Phase::defunct) return core.drop(DatagramDrop::unexpected);
 
-  const auto opened = sa.opener->open(datagram, parsed);
+  const auto opened = open(sa, datagram, parsed);
   if (!opened && !opened.error().authentic()) return core.drop(DatagramDrop::bad_integrity);
   if (verdict == Verdict::busy) return;
   if (verdict == Verdict::repeated) {
@@ -200,7 +199,7 @@ void suspect(Core& core, IkeSa& sa, std::string_view why) {
   if (!sa.window.idle()) {
     sa.window.hasten(Core::hasty_retransmission(), core.now, core.random);
   } else {
-    sa.tasks.push_front({.task = LivenessTask{.hasty = true}});
+    sa.tasks.insert(sa.tasks.begin(), {.task = LivenessTask{.hasty = true}});
   }
 }
 

@@ -1,0 +1,95 @@
+#include "ike/v2/connection_table.hpp"
+
+#include <gtest/gtest.h>
+
+#include "ike/v2/testing/pair.hpp"
+
+namespace culvert::ike::v2 {
+namespace {
+
+net::IpAddress ip(const char* text) { return *net::IpAddress::parse(text); }
+
+model::ConnectionConfig connection(std::uint32_t id, const char* peer, const char* identity) {
+  model::ConnectionConfig config = testing::config_of(true);
+  config.id = model::ConnectionId(id);
+  config.peer.reset();
+  config.remote_id.reset();
+  if (peer != nullptr) config.peer = ip(peer);
+  if (identity != nullptr) config.remote_id = model::Identity::parse(identity);
+  return config;
+}
+
+class ConnectionTableTest : public ::testing::Test {
+ protected:
+  /// The ids in the order in which they are visited.
+  std::vector<std::uint32_t> by_address(const char* remote, const char* local = "192.0.2.1") const {
+    std::vector<std::uint32_t> ids;
+    table.find_candidate(path(remote, local), [&](const model::ConnectionConfig& one) {
+      ids.push_back(one.id.value());
+      return false;
+    });
+    return ids;
+  }
+  std::vector<std::uint32_t> by_identity(const char* remote, const char* identity) const {
+    std::vector<std::uint32_t> ids;
+    table.find_candidate(path(remote, "192.0.2.1"), model::Identity::parse(identity),
+                         [&](const model::ConnectionConfig& one) {
+                           ids.push_back(one.id.value());
+                           return false;
+                         });
+    return ids;
+  }
+  static net::Path path(const char* remote, const char* local) { return {{ip(local), 500}, {ip(remote), 500}}; }
+
+  ConnectionTable table;
+  using Ids = std::vector<std::uint32_t>;
+};
+
+TEST_F(ConnectionTableTest, WhoNamesTheAddressComesFirst) {
+  table.put(connection(1, nullptr, "road.example"));
+  table.put(connection(2, "192.0.2.7", "seven.example"));
+  table.put(connection(3, "192.0.2.8", nullptr));
+  table.put(connection(4, nullptr, nullptr));
+  EXPECT_EQ(by_address("192.0.2.7"), (Ids{2, 1, 4}));
+  EXPECT_EQ(by_address("192.0.2.9"), (Ids{1, 4}));
+  EXPECT_EQ(table.find_candidate(path("192.0.2.7", "192.0.2.1"), [](const auto&) { return true; })->id.value(), 2U);
+}
+
+TEST_F(ConnectionTableTest, AnIdentityIsExpectedOrIsTheAddress) {
+  table.put(connection(1, nullptr, "road.example"));
+  table.put(connection(2, "192.0.2.7", "seven.example"));
+  table.put(connection(3, "192.0.2.7", nullptr));
+  table.put(connection(4, nullptr, nullptr));
+  table.put(connection(5, nullptr, "road.example"));
+  EXPECT_EQ(by_identity("192.0.2.9", "road.example"), (Ids{1, 5}));
+  EXPECT_EQ(by_identity("192.0.2.7", "seven.example"), (Ids{2}));
+  EXPECT_EQ(by_identity("192.0.2.9", "seven.example"), Ids{}) << "from another address than its own";
+  EXPECT_EQ(by_identity("192.0.2.7", "192.0.2.7"), (Ids{3, 4}));
+  EXPECT_EQ(by_identity("192.0.2.9", "192.0.2.9"), (Ids{4}));
+}
+
+TEST_F(ConnectionTableTest, OurAddressMustFit) {
+  model::ConnectionConfig config = connection(1, "192.0.2.7", nullptr);
+  config.local_address = ip("192.0.2.1");
+  table.put(std::move(config));
+  EXPECT_EQ(by_address("192.0.2.7", "192.0.2.1"), (Ids{1}));
+  EXPECT_EQ(by_address("192.0.2.7", "192.0.2.2"), Ids{});
+}
+
+TEST_F(ConnectionTableTest, AReplacedOneIsFoundByTheNewWordsOnly) {
+  table.put(connection(1, "192.0.2.7", "seven.example"));
+  table.put(connection(1, nullptr, "eight.example"));
+  EXPECT_EQ(by_address("192.0.2.7"), (Ids{1}));
+  EXPECT_EQ(by_identity("192.0.2.7", "seven.example"), Ids{});
+  EXPECT_EQ(by_identity("192.0.2.7", "eight.example"), (Ids{1}));
+  table.put(connection(1, "192.0.2.8", nullptr));
+  EXPECT_EQ(by_address("192.0.2.7"), Ids{});
+  EXPECT_EQ(by_identity("192.0.2.7", "eight.example"), Ids{});
+  table.remove(model::ConnectionId(1));
+  table.remove(model::ConnectionId(1));
+  EXPECT_TRUE(table.empty());
+  EXPECT_EQ(by_address("192.0.2.8"), Ids{});
+}
+
+}  // namespace
+}  // namespace culvert::ike::v2

@@ -1,0 +1,193 @@
+// What setting up an IKE SA with its Child SA costs the responder: CPU time of the IKE core alone (no socket, no data
+// plane), with as many IKE SAs already there as the row says, and the heap that each of them takes.
+//
+// Peers of their own: each has its address, its identity and its connection, as at the hub of many sites. Algorithms
+// are those of the defaults; authentication by pre-shared key.
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <ctime>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <malloc.h>
+
+#include "base/check.hpp"
+#include "ike/auth/shared_key.hpp"
+#include "ike/v2/ike_endpoint.hpp"
+#include "ike/v2/testing/pair.hpp"
+
+namespace {
+
+using namespace culvert;
+using namespace culvert::ike;
+
+constexpr std::size_t kMeasured = 1000;  // set-ups of each row
+constexpr double kBoundMs = 0.16;
+constexpr double kBoundOctets = 4096;
+
+double cpu_seconds() {
+  timespec now{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+}
+
+std::size_t heap() {
+  const struct mallinfo2 info = mallinfo2();
+  return info.uordblks + info.hblkhd;
+}
+
+net::IpAddress peer_address(std::size_t i) {
+  const auto octet = [i](unsigned shift) { return static_cast<std::uint8_t>(i >> shift); };
+  return net::IpAddress::v4({10, octet(16), octet(8), octet(0)});
+}
+const net::IpAddress kHub = *net::IpAddress::parse("192.0.2.1");
+
+model::ConnectionId connection_id(std::size_t i) { return model::ConnectionId(static_cast<std::uint32_t>(i)); }
+
+model::ConnectionConfig connection(std::size_t i, bool hub) {
+  model::ConnectionConfig config;
+  config.id = connection_id(i);
+  config.name = fmt::format("site{}", i);
+  config.peer = hub ? peer_address(i) : kHub;
+  const auto site = model::Identity::parse(fmt::format("site{}.example", i));
+  const auto centre = model::Identity::parse("hub.example");
+  config.local_id = hub ? centre : site;
+  config.remote_id = hub ? site : centre;
+  config.ike_proposals = model::default_ike_proposals();
+  config.esp_proposals = model::default_esp_proposals();
+  const model::TrafficSelectors lan{model::TrafficSelector::of(*net::Prefix::parse("172.16.0.0/16"))};
+  const model::TrafficSelectors far{model::TrafficSelector::of(net::AddressRange::of(peer_address(i)))};
+  config.local = hub ? lan : far;
+  config.remote = hub ? far : lan;
+  return config;
+}
+
+class Spis final : public SpiAllocator {
+ public:
+  std::optional<model::Spi> allocate() override { return model::Spi(next_++); }
+  void release(model::Spi) override {}
+
+ private:
+  std::uint32_t next_ = 256;
+};
+
+// One end with what the daemon would do around it, as little as there can be.
+class End {
+ public:
+  explicit End(const EndpointSettings& settings, std::uint64_t seed) : random_(seed), core(settings, random_, spis_) {}
+
+  template <typename Deliver>
+  void drain(Instant now, Deliver deliver) {
+    for (bool more = true; more;) {
+      more = false;
+      while (auto event = core.poll_event()) {
+        established += std::holds_alternative<ChildSaEstablished>(*event) ? 1U : 0U;
+      }
+      while (const auto request = core.poll_request()) {
+        more = true;
+        const auto& wanted = std::get<SharedKeyMacRequest>(*request);
+        core.handle_completion(
+            wanted.token,
+            SharedKeyMacResult{auth::shared_key_mac(*model::prf_hash(wanted.prf), kSecret, wanted.octets)}, now);
+      }
+    }
+    while (auto sent = core.poll_transmit()) deliver(std::move(*sent));
+  }
+
+ private:
+  const Bytes kSecret = to_bytes(as_bytes("a secret of thirty-two octets, 1"));
+  SeededRandom random_;
+  Spis spis_;
+
+ public:
+  v2::IkeEndpoint core;
+  std::size_t established = 0;
+};
+
+class Hub {
+ public:
+  Hub() : hub_(settings(), 1) {}
+
+  void configure(std::size_t first, std::size_t count) {
+    for (std::size_t i = first; i < first + count; ++i)
+      hub_.core.handle_command(ConfigureConnection{connection(i, true)}, now_);
+  }
+
+  // A peer sets up, and is forgotten: only the hub's state grows. Answers the hub's CPU seconds.
+  double set_up(std::size_t i) {
+    End site(settings(), i + 2);
+    double used = 0;
+    now_ += std::chrono::milliseconds(1);
+    site.core.handle_command(ConfigureConnection{connection(i, false)}, now_);
+    site.core.handle_command(Initiate{.connection = connection_id(i), .path = {{peer_address(i), 500}, {kHub, 500}}},
+                             now_);
+    std::vector<Transmit> to_hub, to_site;
+    const std::size_t before = hub_.established;
+    for (int turn = 0; turn < 8; ++turn) {
+      site.drain(now_, [&](Transmit one) { to_hub.push_back(std::move(one)); });
+      if (to_hub.empty()) break;
+      const double begin = cpu_seconds();
+      for (Transmit& one : std::exchange(to_hub, {})) {
+        hub_.core.handle_datagram({one.path.remote, one.path.local}, one.message, now_);
+        hub_.drain(now_, [&](Transmit answer) { to_site.push_back(std::move(answer)); });
+      }
+      used += cpu_seconds() - begin;
+      for (Transmit& one : std::exchange(to_site, {}))
+        site.core.handle_datagram({one.path.remote, one.path.local}, one.message, now_);
+    }
+    CHECK(hub_.established == before + 1 && site.established == 1);
+    return used;
+  }
+
+ private:
+  static EndpointSettings settings() {
+    EndpointSettings made;
+    made.cookie_threshold = 1U << 20;
+    return made;
+  }
+
+  Instant now_{std::chrono::hours(1)};
+  End hub_;
+};
+
+struct Row {
+  std::size_t there = 0;
+  double ms = 0;
+  double octets = 0;
+};
+
+}  // namespace
+
+int main() {
+  Hub hub;
+  std::vector<Row> rows;
+  std::size_t made = 0;
+  for (const std::size_t there : {std::size_t{1}, std::size_t{1000}, std::size_t{10'000}, std::size_t{100'000}}) {
+    const std::size_t end = std::max(there, made) + kMeasured;
+    hub.configure(made, end - made);
+    while (made < there) hub.set_up(made++);
+    const std::size_t before = heap();
+    std::vector<double> costs;
+    for (std::size_t i = 0; i < kMeasured; ++i) costs.push_back(hub.set_up(made++));
+    const double grown = static_cast<double>(heap()) - static_cast<double>(before);
+    std::ranges::sort(costs);
+    rows.push_back({made - kMeasured, costs[costs.size() / 2] * 1e3, grown / static_cast<double>(kMeasured)});
+    fmt::print("{:>8} IKE SAs there: {:.3f} ms of CPU per set-up at the responder, {:.0f} octets of heap each\n",
+               rows.back().there, rows.back().ms, rows.back().octets);
+    std::fflush(stdout);
+  }
+  const auto [least, most] = std::ranges::minmax(rows, {}, &Row::ms);
+  const double octets = std::ranges::max(rows, {}, &Row::octets).octets;
+  const bool cost_holds = most.ms <= kBoundMs;
+  const bool memory_holds = octets <= kBoundOctets;
+  fmt::print("set-up, PSK and X25519: {:.3f} ms at the most, bound {} ms: {}\n", most.ms, kBoundMs,
+             cost_holds ? "within" : "BEYOND");
+  fmt::print("growth of that cost from 1 to 100,000: {:.2f} times\n", most.ms / least.ms);
+  fmt::print("memory of an IKE SA with its Child SA, without the data plane's: {:.0f} octets, bound {:.0f}: {}\n",
+             octets, kBoundOctets, memory_holds ? "within" : "BEYOND");
+  return cost_holds && memory_holds ? 0 : 1;
+}
