@@ -1,6 +1,7 @@
 #include "datapath/wire_receiver.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "datapath/offload.hpp"
 #include "net/headers.hpp"
@@ -69,8 +70,10 @@ void WireReceiver::receive_ike(const io::ReceivedMessage& message) {
 
 void WireReceiver::deliver(std::span<const ipsec::InnerPacket> packets) {
   std::uint64_t refused = 0;
-  for (const ipsec::InnerPacket& packet : packets) {
-    if (tun_.write(encode_offload(packet.offload), packet.bytes) != 0) ++refused;
+  std::array<ByteView, ipsec::kMaxPieces> pieces;
+  for (std::size_t i = 0; i < packets.size(); i += packets[i].pieces) {
+    for (std::size_t piece = 0; piece < packets[i].pieces; ++piece) pieces[piece] = packets[i + piece].bytes;
+    if (tun_.write(encode_offload(packets[i].offload), std::span(pieces).first(packets[i].pieces)) != 0) ++refused;
   }
   shared_.counters.count(IoDrop::tun_write_refused, refused);
 }

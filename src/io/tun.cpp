@@ -128,14 +128,18 @@ TunQueue::Read TunQueue::read(MutableByteView buffer) {
   return read;
 }
 
-int TunQueue::write(const VirtioNetHeader& header, ByteView packet) {
+int TunQueue::write(const VirtioNetHeader& header, std::span<const ByteView> pieces) {
+  if (pieces.size() > kMaxPieces) return EMSGSIZE;
   VirtioNetHeader copy = header;
-  std::array<iovec, 2> parts{
-      {{&copy, sizeof copy}, {const_cast<std::uint8_t*>(packet.data()), packet.size()}}};  // NOLINT
+  std::array<iovec, 1 + kMaxPieces> parts;
+  parts[0] = {&copy, sizeof copy};
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    parts[1 + i] = {const_cast<std::uint8_t*>(pieces[i].data()), pieces[i].size()};  // NOLINT: only read
+  }
+  const iovec* const first = with_header_ ? parts.data() : parts.data() + 1;
+  const int count = static_cast<int>(pieces.size()) + (with_header_ ? 1 : 0);
   for (;;) {
-    const ssize_t put =
-        with_header_ ? ::writev(fd_.get(), parts.data(), 2) : ::write(fd_.get(), packet.data(), packet.size());
-    if (put >= 0) return 0;
+    if (::writev(fd_.get(), first, count) >= 0) return 0;
     if (errno != EINTR) return errno;
   }
 }

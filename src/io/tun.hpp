@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -43,7 +44,10 @@ class TunQueue {
   [[nodiscard]] Read read(MutableByteView buffer);
   /// 0, or the errno of the refusal: EINVAL for a packet that is none, EIO while the interface is down, EAGAIN when it
   /// is full.
-  [[nodiscard]] int write(const VirtioNetHeader& header, ByteView packet);
+  [[nodiscard]] int write(const VirtioNetHeader& header, ByteView packet) { return write(header, {&packet, 1}); }
+  /// The same for a packet in pieces, at most kMaxPieces of them.
+  [[nodiscard]] int write(const VirtioNetHeader& header, std::span<const ByteView> pieces);
+  static constexpr std::size_t kMaxPieces = 63;
 
  private:
   FileDescriptor fd_;

@@ -159,9 +159,12 @@ class CollectingWire final : public OutboundSink {
 class CollectingInner final : public InboundSink {
  public:
   void deliver(std::span<const InnerPacket> delivered) override {
-    for (const InnerPacket& packet : delivered) {
-      packets.push_back(to_bytes(packet.bytes));
-      offloads.push_back(packet.offload);
+    for (std::size_t i = 0; i < delivered.size();) {
+      const std::size_t end = i + delivered[i].pieces;
+      offloads.push_back(delivered[i].offload);
+      packets.emplace_back();
+      for (; i < end; ++i)
+        packets.back().insert(packets.back().end(), delivered[i].bytes.begin(), delivered[i].bytes.end());
     }
   }
   void ike_message(const net::Path& path, ByteView message) override {

@@ -224,11 +224,12 @@ void InboundPath::hand_over(const Decapsulated& inner) {
 
 // All but a super-packet that the next batch may continue: TUN copies what the cipher has just written.
 void InboundPath::deliver_settled(InboundSink& sink) {
-  if (!coalescer_.open() || !built_.empty()) return finish_delivery(sink);
-  const std::size_t settled = delivery_.size() - 1;
+  if (!built_.empty()) return finish_delivery(sink);
+  const std::size_t settled = coalescer_.settled(delivery_);
   if (settled == 0) return;
   sink.deliver(std::span(delivery_).first(settled));
-  delivery_.erase(delivery_.begin(), delivery_.end() - 1);
+  delivery_.erase(delivery_.begin(), delivery_.begin() + static_cast<std::ptrdiff_t>(settled));
+  coalescer_.taken(settled);
 }
 
 void InboundPath::finish_delivery(InboundSink& sink) {

@@ -46,7 +46,12 @@ inline constexpr std::size_t kMaxInnerPacket = 65535;
 struct InnerPacket {
   MutableByteView bytes;  // from the IP header on
   Offload offload;
+  /// From the engine to TUN: of how many items of the list the packet is made, this one and those behind it, whose
+  /// `bytes` are further payload. More than 1 only for super-packets.
+  std::uint16_t pieces = 1;
 };
+/// The most pieces of one packet.
+inline constexpr std::uint16_t kMaxPieces = 32;
 
 /// One send operation: ESP packets of one size, back to back, all to one peer.
 ///
@@ -124,8 +129,8 @@ class InboundSink {
 
   /// Inner packets for TUN, in order of arrival, never empty. Their bytes lie inside the buffers of the WireInputs of
   /// the running call to Engine::inbound, or in memory of the engine's own that holds until `deliver` returns; the
-  /// 10-byte virtio header has to come from elsewhere (writev). Super-packets come only when Engine::Options::coalesce
-  /// allows it.
+  /// 10-byte virtio header has to come from elsewhere (writev). Super-packets, and packets in pieces, come only when
+  /// Engine::Options::coalesce allows it.
   virtual void deliver(std::span<const InnerPacket> packets) = 0;
 
   /// An IKE message that came over UDP behind a non-ESP marker (RFC 3948 2.2), the marker removed. One segment of a GRO

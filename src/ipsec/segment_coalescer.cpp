@@ -71,11 +71,9 @@ void SegmentCoalescer::add(MutableByteView packet, const net::PacketInfo& info, 
     return;
   }
   const std::size_t headers = std::size_t{info.header_length} + info.payload_header_length;
-  if (joins(packet, headers, buffer)) {
-    join(packet, list.back());
-    return;
-  }
+  if (joins(packet, headers, buffer)) return join(packet, buffer, list);
   finish(list);
+  head_ = list.size();
   list.push_back({packet, {.checksum_valid = true}});
   const std::uint8_t* const transport = packet.data() + info.header_length;
   datagrams_ = info.protocol == static_cast<std::uint8_t>(net::IpProtocol::udp);
@@ -88,6 +86,7 @@ void SegmentCoalescer::add(MutableByteView packet, const net::PacketInfo& info, 
   headers_ = static_cast<std::uint16_t>(headers);
   step_ = static_cast<std::uint16_t>(packet.size() - headers);
   segments_ = 1;
+  pieces_ = 1;
   next_sequence_ = datagrams_ ? 0 : load_be32(transport + kTcpSequenceAt) + step_;
   pseudo_sum_ = pseudo_sum_of(info);
 }
@@ -98,7 +97,7 @@ bool SegmentCoalescer::follow(MutableByteView text, const void* buffer, std::vec
   if (length <= headers_ || length > text.size()) return false;
   const MutableByteView packet = text.first(length);
   if (!joins(packet, headers_, buffer) || !checksums_right(packet, ip_header_, pseudo_sum_)) return false;
-  join(packet, list.back());
+  join(packet, buffer, list);
   return true;
 }
 
@@ -115,7 +114,7 @@ bool SegmentCoalescer::same_ip_header(const std::uint8_t* other) const {
 }
 
 bool SegmentCoalescer::joins(MutableByteView packet, std::size_t headers, const void* buffer) const {
-  if (!open_ || buffer != buffer_ || headers != headers_) return false;
+  if (!open_ || headers != headers_ || (buffer != buffer_ && pieces_ == kMaxPieces)) return false;
   const std::size_t payload = packet.size() - headers;
   if (payload > step_ || length_ + payload > kMaxInnerPacket) return false;
   if (!same_ip_header(packet.data())) return false;
@@ -128,26 +127,33 @@ bool SegmentCoalescer::joins(MutableByteView packet, std::size_t headers, const 
   return load_be32(other + kTcpSequenceAt) == next_sequence_ && same_tcp_header(open, other, headers - ip_header_);
 }
 
-void SegmentCoalescer::join(MutableByteView packet, InnerPacket& super) {
-  const std::size_t payload = packet.size() - headers_;
+void SegmentCoalescer::join(MutableByteView packet, const void* buffer, std::vector<InnerPacket>& list) {
+  const MutableByteView payload = packet.subspan(headers_);
   std::uint8_t push = 0;
   if (!datagrams_) {
     // Only the last segment may push. PSH in the super-packet's header means its last segment.
     push = packet[ip_header_ + kTcpFlagsAt] & kTcpPush;
     first_[ip_header_ + kTcpFlagsAt] |= push;
-    next_sequence_ += static_cast<std::uint32_t>(payload);
+    next_sequence_ += static_cast<std::uint32_t>(payload.size());
   }
-  // The packet's own headers may go under.
-  std::memmove(first_ + length_, packet.data() + headers_, payload);
-  length_ += payload;
-  super.bytes = {first_, length_};
+  if (buffer == buffer_) {
+    // The packet's own headers may go under.
+    MutableByteView& piece = list.back().bytes;
+    std::memmove(piece.data() + piece.size(), payload.data(), payload.size());
+    piece = {piece.data(), piece.size() + payload.size()};
+  } else {
+    buffer_ = buffer;
+    list.push_back({payload, {}});
+    list[head_].pieces = ++pieces_;
+  }
+  length_ += payload.size();
   ++segments_;
   const bool most = datagrams_ && segments_ == kMostDatagrams;
-  if (push != 0 || payload != step_ || most) complete(super);
+  if (push != 0 || payload.size() != step_ || most) complete(list[head_]);
 }
 
 void SegmentCoalescer::finish(std::vector<InnerPacket>& list) {
-  if (open_ && segments_ > 1) complete(list.back());
+  if (open_ && segments_ > 1) complete(list[head_]);
   open_ = false;
 }
 

@@ -10,8 +10,9 @@
 
 namespace culvert::ipsec {
 
-/// Takes packets in order and appends them to a list. Only neighbours are joined, and only inside one receive buffer,
-/// where the payload moves down over the ESP framing between them: nothing is allocated, no packet overtakes another.
+/// Takes packets in order and appends them to a list. Only neighbours are joined: no packet overtakes another. Inside
+/// one receive buffer the payload moves down over the ESP framing between them; with the next buffer the super-packet
+/// gets a further piece (InnerPacket::pieces). Nothing is allocated.
 ///
 /// The rules are those of a careful GRO: segmenting the super-packet again gives the same packets. So: right checksums;
 /// equal IP headers but for length, identification and checksum; consecutive IPv4 identifications unless DF is set (RFC
@@ -30,8 +31,10 @@ class SegmentCoalescer {
   [[nodiscard]] bool follow(MutableByteView text, const void* buffer, std::vector<InnerPacket>& list);
   /// Completes the headers of an open super-packet. Before the list is delivered.
   void finish(std::vector<InnerPacket>& list);
-  /// Whether the last packet of the list may still grow.
-  [[nodiscard]] bool open() const { return open_; }
+  /// How many items of the list will not change any more: all but those of an open super-packet.
+  [[nodiscard]] std::size_t settled(const std::vector<InnerPacket>& list) const { return open_ ? head_ : list.size(); }
+  /// So many items were taken away from the front of the list; no more than are settled.
+  void taken(std::size_t count) { head_ -= open_ ? count : 0; }
 
   /// What Linux takes at least: as many as its own UDP_SEGMENT allows.
   static constexpr std::uint32_t kMostDatagrams = 64;
@@ -40,20 +43,22 @@ class SegmentCoalescer {
   [[nodiscard]] bool is_candidate(ByteView packet, const net::PacketInfo& info) const;
   [[nodiscard]] bool joins(MutableByteView packet, std::size_t headers, const void* buffer) const;
   [[nodiscard]] bool same_ip_header(const std::uint8_t* other) const;
-  void join(MutableByteView packet, InnerPacket& super);
+  void join(MutableByteView packet, const void* buffer, std::vector<InnerPacket>& list);
   void complete(InnerPacket& super);
 
   bool udp_;
   bool open_ = false;
   bool datagrams_ = false;  // of UDP; else segments of TCP
   bool v4_ = false;
-  const void* buffer_ = nullptr;
+  std::size_t head_ = 0;           // the item of the list that has the headers; its pieces are the last ones
+  const void* buffer_ = nullptr;   // of the last piece
   std::uint8_t* first_ = nullptr;  // the super-packet's headers
-  std::size_t length_ = 0;
+  std::size_t length_ = 0;         // of all pieces
   std::uint16_t ip_header_ = 0;
   std::uint16_t headers_ = 0;
   std::uint16_t step_ = 0;  // payload octets of each segment but the last
   std::uint32_t segments_ = 0;
+  std::uint16_t pieces_ = 1;
   std::uint32_t next_sequence_ = 0;
   std::uint64_t pseudo_sum_ = 0;  // of the pseudo header with length 0
 };

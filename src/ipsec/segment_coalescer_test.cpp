@@ -199,6 +199,47 @@ TEST_P(Coalescing, DatagramsOfOneSizeBecomeOneAndCutAgainTheSame) {
   }
 }
 
+// Each in a receive buffer of its own, or some together: the same packets come out, in pieces.
+TEST_P(Coalescing, PacketsOfSeveralBuffersBecomeOneInPieces) {
+  SeededRandom random(10);
+  for (const std::size_t per_buffer : {1UL, 3UL}) {
+    std::vector<Bytes> packets;
+    std::vector<Bytes> buffers;
+    buffers.reserve(100);
+    std::vector<InnerPacket> list;
+    SegmentCoalescer coalescer(true);
+    for (std::uint32_t i = 0; i < 99; ++i) {
+      packets.push_back(tcp_packet(numbered(i), 1 + 100 * i, kAck, random_bytes(random, 100)));
+      if (i % per_buffer == 0) buffers.emplace_back();
+      Bytes& buffer = buffers.back();
+      buffer.reserve(10 * (packets.back().size() + kGap));
+      buffer.insert(buffer.end(), packets.back().begin(), packets.back().end());
+      const MutableByteView view = MutableByteView(buffer).last(packets.back().size());
+      if (i % 2 == 0 || !coalescer.follow(view, buffer.data(), list)) {
+        coalescer.add(view, net::parse_packet(view).value(), buffer.data(), list);
+      }
+      buffer.insert(buffer.end(), kGap, 0xdd);
+      // What is complete may be taken away in between.
+      EXPECT_LE(coalescer.settled(list), list.size());
+    }
+    EXPECT_EQ(coalescer.settled(list), per_buffer == 1 ? 3UL * kMaxPieces : 32UL);
+    coalescer.finish(list);
+    std::vector<Bytes> joined;
+    std::vector<InnerPacket> whole;
+    joined.reserve(list.size());
+    for (std::size_t i = 0; i < list.size();) {
+      const std::size_t end = i + list[i].pieces;
+      ASSERT_LE(end, list.size());
+      const Offload offload = list[i].offload;
+      Bytes& bytes = joined.emplace_back();
+      for (; i < end; ++i) bytes.insert(bytes.end(), list[i].bytes.begin(), list[i].bytes.end());
+      whole.push_back({bytes, offload});
+    }
+    EXPECT_EQ(whole.size(), per_buffer == 1 ? 4U : 2U);
+    EXPECT_EQ(cut(whole), packets);
+  }
+}
+
 TEST_P(Coalescing, DatagramsThatDifferStayApart) {
   const Bytes payload(100, 1);
   const Bytes base = udp_packet(numbered(0), payload);
