@@ -119,12 +119,22 @@ void check_cover(const DraftPolicy& policy, const Draft& draft, Problems& proble
   }
 }
 
+/// RFC 4301 4.4.1.2: each packet's values make an SA of their own, and an SA with wider selectors does not serve.
+void check_populate(const DraftPolicy& policy, const Draft& draft, Problems& problems) {
+  if (policy.rule.populate == decltype(policy.rule.populate){}) return;
+  if (std::ranges::none_of(draft.manual, [&](const auto& m) { return m.config.name == policy.rule.sa; })) return;
+  complain(problems, policy.sa, "policy.sa",
+           fmt::format("the keys of {} are written down, so no SA can be made for a packet's values", policy.rule.sa),
+           "take populate out, or name a tunnel");
+}
+
 void check_policies(Draft& draft, const Names& names) {
   for (const DraftPolicy& policy : draft.policies) {
     const PolicyRule& rule = policy.rule;
     if (rule.action == RuleAction::protect && !rule.sa.empty()) {
       if (serves(draft, rule.sa)) {
         check_cover(policy, draft, draft.problems);
+        check_populate(policy, draft, draft.problems);
       } else {
         complain(draft.problems, policy.sa, "policy.sa",
                  fmt::format("there is no tunnel and no manual entry {}", in_quotes(rule.sa)),

@@ -83,6 +83,9 @@ Result<void, std::string> ControlPlane::add_policy(config::PolicyRule rule, Inst
   };
   if (rule.action == config::RuleAction::protect && !served(rule.sa))
     return err(fmt::format("there is no tunnel and no manual SA {}", rule.sa));
+  if (manual_.has(rule.sa) && rule.populate != decltype(rule.populate){})
+    return err(fmt::format(
+        "the keys of {} are written down, so no SA can be made for a packet's values: take populate out", rule.sa));
   if (!rule.position.anchor.empty() && !name_taken(rule.position.anchor))
     return err(fmt::format("there is no rule, tunnel or manual SA {}", rule.position.anchor));
   notices_.push_back({Level::info, rule.name, "policy rule added by command"});

@@ -85,8 +85,8 @@ Result<void, std::string> Daemon::open() {
   io::RoutingOptions routing;
   routing.table = wanted.routing_table;
   routing.mark = wanted.fwmark;
-  auto network =
-      HostNetwork::open(routing, {data_plane_->tun().name(), wanted.ike_port, wanted.nat_port}, data_plane_->tun());
+  auto network = HostNetwork::open(
+      routing, {data_plane_->tun().name(), wanted.ike_port, wanted.nat_port, wanted.fwmark}, data_plane_->tun());
   if (!network) return err(std::move(network.error().text));
   network_.emplace(std::move(*network));
   auto monitor = io::NetworkMonitor::open();
@@ -167,6 +167,7 @@ void Daemon::wait_for_network_changes() {
     if (error) return;
     const auto changes = monitor_->take(io::RoutingOptions{}.protocol);
     if (changes.addresses) log_problems(network_->addresses_changed());
+    if (changes.links) log_problems(network_->links_changed());
     if (!stopping_) wait_for_network_changes();
   });
 }

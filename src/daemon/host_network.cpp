@@ -65,6 +65,12 @@ std::vector<std::string> HostNetwork::addresses_changed() {
   return problems;
 }
 
+std::vector<std::string> HostNetwork::links_changed() {
+  std::vector<std::string> problems;
+  if (const auto done = filter_.links_changed(); !done) problems.push_back(done.error().text);
+  return problems;
+}
+
 void HostNetwork::apply_routes(std::vector<std::string>& problems) {
   const auto addresses = io::local_addresses();
   if (!addresses) problems.push_back(addresses.error().text);

@@ -26,6 +26,8 @@ class HostNetwork {
   [[nodiscard]] std::vector<std::string> apply(const control::NetworkWish& wish);
   /// The host's addresses changed: the preferred sources of the routes are chosen anew.
   [[nodiscard]] std::vector<std::string> addresses_changed();
+  /// Interfaces came, went or changed: strict reverse path filters are looked at anew.
+  [[nodiscard]] std::vector<std::string> links_changed();
   /// Packets that arrived in clear and were dropped for it.
   [[nodiscard]] std::uint64_t clear_packets_dropped() const { return filter_.dropped().value_or(0); }
 

@@ -13,6 +13,7 @@
 #include <nftables/libnftables.h>
 
 #include "io/file_descriptor.hpp"
+#include "io/reverse_path.hpp"
 
 namespace culvert::io {
 namespace {
@@ -22,6 +23,18 @@ constexpr std::uint8_t kIcmpv6 = 58;
 
 // "add" first, so that "delete" never fails for want of a table; all three take effect at once or not at all.
 constexpr std::string_view kRemove = "add table inet culvert\ndelete table inet culvert\n";
+
+// ARP is answered along the route back, too: a peer on the same link would never find this host.
+constexpr std::string_view kRemoveArp = "add table arp culvert\ndelete table arp culvert\n";
+std::string arp_text(std::uint32_t mark) {
+  return fmt::format(
+      "{}table arp culvert {{\n"
+      "  chain arriving {{\n"
+      "    type filter hook input priority -190; policy accept;\n"
+      "    meta mark set {}\n"
+      "  }}\n}}\n",
+      kRemoveArp, mark);
+}
 
 std::string addresses(std::string_view word, const net::AddressRange& range) {
   if (range == net::AddressRange::all(range.family())) return {};
@@ -61,21 +74,36 @@ std::vector<std::string> icmp(std::string_view header, const ClearPacketRule::Po
   return matches;
 }
 
-/// Each with its end of line.
-std::string rule_texts(const ClearPacketRule& rule) {
+/// Each with its end of line. What is accepted for this host gets `mark` (a statement of nftables, or nothing). What is
+/// forwarded does not: there the mark would choose the way on.
+std::string rule_texts(const ClearPacketRule& rule, const std::string& mark) {
   const bool v4 = rule.source.family() == net::Family::v4;
   std::string common = v4 ? "    meta nfproto ipv4 " : "    meta nfproto ipv6 ";
   common += addresses("saddr", rule.source) + addresses("daddr", rule.destination);
   if (rule.later_fragments_only) common += v4 ? "ip frag-off & 0x1fff != 0 " : "frag frag-off != 0 ";
   if (rule.protocol != 0) common += fmt::format("meta l4proto {} ", rule.protocol);
-  const std::string_view verdict = rule.accept ? "accept\n" : "counter name dropped drop\n";
+  const std::string verdict = rule.accept ? "accept\n" : "counter name dropped drop\n";
+  const auto whole = [&](const std::string& match) {
+    const std::string marking = rule.accept && !mark.empty() ? match + "fib daddr type local " + mark + "\n" : "";
+    return marking + match + verdict;
+  };
   if (rule.protocol != kIcmp && rule.protocol != kIcmpv6)
-    return fmt::format("{}{}{}{}", common, ports("sport", rule.source_ports), ports("dport", rule.destination_ports),
-                       verdict);
+    return whole(common + ports("sport", rule.source_ports) + ports("dport", rule.destination_ports));
   std::string text;
   for (const std::string& match : icmp(rule.protocol == kIcmp ? "icmp" : "icmpv6", rule.source_ports))
-    text += common + match + std::string(verdict);
+    text += whole(common + match);
   return text;
+}
+
+/// Whether nftables' language can name the interface; the kernel allows almost anything.
+bool can_be_quoted(const std::string& interface) { return interface.find_first_of("\"\\*\n") == std::string::npos; }
+
+/// The set that names these interfaces, or nothing. nftables has no empty list of elements.
+std::string switched_on_text(const std::set<std::string>& interfaces) {
+  if (interfaces.empty()) return {};
+  std::string elements;
+  for (const std::string& one : interfaces) elements += fmt::format("{}\"{}\"", elements.empty() ? "" : ", ", one);
+  return fmt::format("  set marked_sources {{ type ifname; elements = {{ {} }}; }}\n", elements);
 }
 
 }  // namespace
@@ -114,27 +142,31 @@ struct ClearPacketFilter::Context {
   nft_ctx* handle;
 };
 
-std::string ClearPacketFilter::text(const ClearPacketOptions& options, const std::vector<ClearPacketRule>& rules) {
+std::string ClearPacketFilter::text(const ClearPacketOptions& options, const std::vector<ClearPacketRule>& rules,
+                                    const ReversePathNeeds& needs) {
   std::string text(kRemove);
   if (rules.empty()) return text;
+  const std::string mark =
+      needs.strict && options.mark != 0 ? fmt::format("meta mark set {} ", options.mark) : std::string();
   text += fmt::format(
       "table inet culvert {{\n"
       "  counter dropped {{ }}\n"
+      "{4}"
       "  chain arriving {{\n"
       // Behind connection tracking's defragmentation where that is in use, before NAT and everybody's filters.
       "    type filter hook prerouting priority -190; policy accept;\n"
-      "    iifname {{ \"lo\", \"{}\" }} accept\n"
-      "    fib daddr type local meta l4proto {{ 50, 51 }} accept\n"
-      "    fib daddr type local udp dport {{ {}, {} }} accept\n"
+      "    iifname {{ \"lo\", \"{0}\" }} accept\n"
+      "    fib daddr type local meta l4proto {{ 50, 51 }} {3}accept\n"
+      "    fib daddr type local udp dport {{ {1}, {2} }} {3}accept\n"
       // RFC 4303 3.3.4: ESP and AH come in fragments too, of which the later ones do not show what they are (AH's not
       // even its number in IPv6). To this host nothing gets through by them: it puts them together behind their first
       // one, which shows it and is judged by it.
-      "    fib daddr type local ip frag-off & 0x1fff != 0 accept\n"
-      "    fib daddr type local frag frag-off != 0 accept\n"
+      "    fib daddr type local ip frag-off & 0x1fff != 0 {3}accept\n"
+      "    fib daddr type local frag frag-off != 0 {3}accept\n"
       // RFC 4861: the link itself must work; these never cross a router.
       "    icmpv6 type {{ 130-137, 143 }} ip6 hoplimit {{ 1, 255 }} accept\n",
-      options.tun_name, options.ike_port, options.nat_port);
-  for (const ClearPacketRule& rule : rules) text += rule_texts(rule);
+      options.tun_name, options.ike_port, options.nat_port, mark, switched_on_text(needs.switched_on));
+  for (const ClearPacketRule& rule : rules) text += rule_texts(rule, mark);
   text += "  }\n}\n";
   return text;
 }
@@ -144,19 +176,28 @@ ClearPacketFilter::ClearPacketFilter(ClearPacketOptions options)
 ClearPacketFilter::ClearPacketFilter(ClearPacketFilter&& other) noexcept
     : options_(std::move(other.options_)),
       context_(std::move(other.context_)),
+      rules_(std::move(other.rules_)),
+      needs_(std::exchange(other.needs_, {})),
+      adopted_(other.adopted_),
       stands_(std::exchange(other.stands_, false)) {}
 
 ClearPacketFilter::~ClearPacketFilter() {
   if (stands_) (void)context_->run(std::string(kRemove));
+  (void)serve_strict({});
 }
 
 Result<void, IoError> ClearPacketFilter::apply(const std::vector<ClearPacketRule>& rules) {
+  if (!std::exchange(adopted_, true)) {
+    needs_.switched_on = left_switched_on();
+    needs_.strict = context_->run("list table arp culvert");
+  }
   if (rules.empty() && !stands_) {
     // A table that a killed run left goes as well; where nf_tables is missing there is none.
     (void)context_->run(std::string(kRemove));
-    return {};
+    return serve_strict({});
   }
-  if (!context_->run(text(options_, rules))) {
+  const ReversePathNeeds needs = rules.empty() ? ReversePathNeeds{} : look_at_reverse_paths();
+  if (!context_->run(text(options_, rules, needs))) {
     return err(IoError{
         IoErrorCode::not_supported, EOPNOTSUPP,
         fmt::format(
@@ -165,7 +206,65 @@ Result<void, IoError> ClearPacketFilter::apply(const std::vector<ClearPacketRule
             context_->reason())});
   }
   stands_ = !rules.empty();
-  return {};
+  if (&rules != &rules_) rules_ = rules;
+  return serve_strict(needs);
+}
+
+Result<void, IoError> ClearPacketFilter::links_changed() {
+  if (!stands_ || look_at_reverse_paths() == needs_) return {};
+  return apply(rules_);
+}
+
+// An interface whose src_valid_mark somebody else has switched on is theirs.
+ReversePathNeeds ClearPacketFilter::look_at_reverse_paths() const {
+  ReversePathNeeds needs;
+  if (options_.mark == 0) return needs;
+  for (const ReversePathFilter& one : reverse_path_filters()) {
+    if (!one.strict || one.interface == options_.tun_name || !can_be_quoted(one.interface)) continue;
+    needs.strict = true;
+    if (!one.mark_counts || needs_.switched_on.contains(one.interface)) needs.switched_on.insert(one.interface);
+  }
+  return needs;
+}
+
+/// What the set of a table that stands names.
+std::set<std::string> ClearPacketFilter::left_switched_on() const {
+  std::set<std::string> names;
+  if (!context_->run("list set inet culvert marked_sources")) return names;
+  const std::string said = nft_ctx_get_output_buffer(context_->handle);
+  std::size_t at = said.find("elements");
+  while (at != std::string::npos && (at = said.find('"', at)) != std::string::npos) {
+    const std::size_t end = said.find('"', at + 1);
+    if (end == std::string::npos) break;
+    names.insert(said.substr(at + 1, end - at - 1));
+    at = end + 1;
+  }
+  return names;
+}
+
+Result<void, IoError> ClearPacketFilter::serve_strict(const ReversePathNeeds& needs) {
+  Result<void, IoError> result;
+  if (needs.strict && !needs_.strict && !context_->run(arp_text(options_.mark))) {
+    result =
+        err(IoError{IoErrorCode::not_supported, EOPNOTSUPP,
+                    fmt::format("ARP requests of peers on the same link are dropped by a strict rp_filter: nftables "
+                                "says \"{}\"; set rp_filter of the interface to 2",
+                                context_->reason())});
+  }
+  if (!needs.strict && needs_.strict) (void)context_->run(std::string(kRemoveArp));
+  for (const std::string& one : needs_.switched_on) {
+    if (!needs.switched_on.contains(one)) (void)set_mark_counts(one, false);
+  }
+  needs_ = {.strict = needs.strict, .switched_on = {}};
+  for (const std::string& one : needs.switched_on) {
+    auto done = set_mark_counts(one, true);
+    if (done) {
+      needs_.switched_on.insert(one);
+    } else if (result) {
+      result = std::move(done);
+    }
+  }
+  return result;
 }
 
 std::optional<std::uint64_t> ClearPacketFilter::dropped() const {

@@ -5,11 +5,16 @@
 // those for this host and those to be forwarded. What TUN delivers, loopback, neighbour discovery, and what our own
 // outer sockets receive passes. The table is removed at an orderly end and stays when the process is killed, as the
 // routes' guards do.
+//
+// Where an interface has a strict reverse path filter, what passes to this host gets our firewall mark, and
+// `src_valid_mark` is switched on there (see reverse_path.hpp). The table's set "marked_sources" names the interfaces
+// where it was off, so that a later run knows what to take back.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -41,12 +46,22 @@ struct ClearPacketOptions {
   std::string tun_name;
   std::uint16_t ike_port = 500;
   std::uint16_t nat_port = 4500;
+  /// UdpOptions::mark; 0: reverse path filters are left alone.
+  std::uint32_t mark = 0;
+};
+
+/// What the reverse path filters of the host ask of the table.
+struct ReversePathNeeds {
+  bool strict = false;                // some interface has a strict one
+  std::set<std::string> switched_on;  // interfaces whose src_valid_mark we have set
+  friend bool operator==(const ReversePathNeeds&, const ReversePathNeeds&) = default;
 };
 
 class ClearPacketFilter {
  public:
   /// The table's text in nftables' language. `rules` empty: an order to remove the table.
-  [[nodiscard]] static std::string text(const ClearPacketOptions& options, const std::vector<ClearPacketRule>& rules);
+  [[nodiscard]] static std::string text(const ClearPacketOptions& options, const std::vector<ClearPacketRule>& rules,
+                                        const ReversePathNeeds& needs = {});
 
   /// In the network namespace of the calling thread.
   explicit ClearPacketFilter(ClearPacketOptions options);
@@ -57,13 +72,22 @@ class ClearPacketFilter {
 
   /// Makes the table hold exactly `rules`, or leaves it as it was and says why (a kernel without nf_tables, say).
   [[nodiscard]] Result<void, IoError> apply(const std::vector<ClearPacketRule>& rules);
+  /// Interfaces came or went, or their reverse path filters may be others.
+  [[nodiscard]] Result<void, IoError> links_changed();
   /// How many packets were dropped since the rules last changed; nothing while no table stands.
   [[nodiscard]] std::optional<std::uint64_t> dropped() const;
 
  private:
   struct Context;
+  [[nodiscard]] ReversePathNeeds look_at_reverse_paths() const;
+  [[nodiscard]] std::set<std::string> left_switched_on() const;
+  [[nodiscard]] Result<void, IoError> serve_strict(const ReversePathNeeds& needs);
+
   ClearPacketOptions options_;
   std::unique_ptr<Context> context_;
+  std::vector<ClearPacketRule> rules_;
+  ReversePathNeeds needs_;
+  bool adopted_ = false;  // what an earlier run left is known
   bool stands_ = false;
 };
 

@@ -191,6 +191,104 @@ TEST_F(ClearPackets, FragmentsOfWhatCarriesEspAndAhPassAndThoseOfOthersDoNot) {
   });
 }
 
+/// `here` with strict reverse path filters and a route for the peer that leads elsewhere for all but our mark, as a
+/// tunnel that covers its peer's address has it.
+class StrictSources : public ClearPackets {
+ protected:
+  void SetUp() override {
+    ClearPackets::SetUp();
+    if (IsSkipped()) return;
+    options_.mark = 4500;
+    const auto done = here_->command(
+        "set -e; echo 0 > /proc/sys/net/ipv4/conf/all/rp_filter; echo 1 > /proc/sys/net/ipv4/conf/v0/rp_filter; "
+        "ip link add cvt0 type veth peer name x0; ip link set cvt0 up; ip link set x0 up; echo 1 > "
+        "/proc/sys/net/ipv4/conf/cvt0/rp_filter; "
+        "ip route add 192.0.2.2 dev cvt0 table 4500; ip rule add not fwmark 4500 table 4500 priority 4500");
+    ASSERT_EQ(done.status, 0) << done.output;
+  }
+  bool reaches_port(std::uint16_t port) {
+    there_->command("ip neigh flush all");  // it asks for this host's address anew
+    return arrives(*here_, *there_, AF_INET, SOCK_DGRAM, 0, "192.0.2.2", "192.0.2.1", port, 40);
+  }
+  std::string mark_counts(const char* interface) {
+    return shell(std::string("cat /proc/sys/net/ipv4/conf/") + interface + "/src_valid_mark").output;
+  }
+};
+
+TEST_F(StrictSources, WhatPassesToThisHostIsNotDroppedForItsSource) {
+  here_->run([&] {
+    EXPECT_FALSE(reaches_port(4500)) << "without the mark the filter drops it";
+    ClearPacketRule accepted = drop("192.0.2.2", "192.0.2.1");
+    accepted.accept = true;
+    accepted.protocol = 17;
+    accepted.destination_ports = {7000, 7000};
+    const std::vector<ClearPacketRule> rules = {accepted, drop("192.0.2.2", "192.0.2.1")};
+    {
+      ClearPacketFilter filter(options_);
+      const auto done = filter.apply(rules);
+      ASSERT_TRUE(done) << done.error().text;
+      EXPECT_EQ(mark_counts("v0"), "1\n");
+      EXPECT_EQ(mark_counts("cvt0"), "0\n");
+      EXPECT_TRUE(reaches_port(4500));
+      EXPECT_TRUE(reaches_port(500));
+      EXPECT_TRUE(reaches_port(7000)) << "a bypass";
+      EXPECT_FALSE(reaches_port(7001));
+      ASSERT_TRUE(filter.apply({drop("10.2.0.0/16", "10.1.0.0/16")}));
+      EXPECT_FALSE(reaches_port(7001)) << "what is not this filter's has no mark, and so the strict check";
+      EXPECT_EQ(mark_counts("v0"), "1\n");
+    }
+    EXPECT_EQ(mark_counts("v0"), "0\n");
+    EXPECT_EQ(shell("nft list tables").output, "");
+    EXPECT_FALSE(reaches_port(4500));
+  });
+}
+
+TEST_F(StrictSources, AKilledRunsSettingIsTakenBack) {
+  here_->run([&] {
+    const auto rules = {drop("10.2.0.0/16", "10.1.0.0/16")};
+    const auto kill_a_run = [&] {
+      const auto left = shell("nft -f - <<'END'\n" + ClearPacketFilter::text(options_, rules, {true, {"v0", "gone"}}) +
+                              "END\necho 1 > /proc/sys/net/ipv4/conf/v0/src_valid_mark");
+      ASSERT_EQ(left.status, 0) << left.output;
+    };
+    kill_a_run();
+    {
+      ClearPacketFilter filter(options_);
+      ASSERT_TRUE(filter.apply({}));
+      EXPECT_EQ(mark_counts("v0"), "0\n") << "no rules any more";
+    }
+    kill_a_run();
+    {
+      ClearPacketFilter filter(options_);
+      ASSERT_TRUE(filter.apply(rules));
+      EXPECT_EQ(mark_counts("v0"), "1\n");
+    }
+    EXPECT_EQ(mark_counts("v0"), "0\n");
+  });
+}
+
+TEST_F(StrictSources, OnlyWhereItIsNeededAndNotOurs) {
+  here_->run([&] {
+    const auto rules = {drop("10.2.0.0/16", "10.1.0.0/16")};
+    ClearPacketFilter filter(options_);
+    shell("echo 2 > /proc/sys/net/ipv4/conf/v0/rp_filter; echo 0 > /proc/sys/net/ipv4/conf/cvt0/rp_filter");
+    ASSERT_TRUE(filter.apply(rules));
+    EXPECT_EQ(mark_counts("v0"), "0\n") << "loose filters let the peer through";
+    EXPECT_EQ(shell("nft list table inet culvert").output.find("mark set"), std::string::npos);
+    shell("echo 1 > /proc/sys/net/ipv4/conf/v0/rp_filter");
+    ASSERT_TRUE(filter.links_changed());
+    EXPECT_EQ(mark_counts("v0"), "1\n");
+    // What the administrator has switched on stays so.
+    ASSERT_TRUE(filter.apply({}));
+    EXPECT_EQ(mark_counts("v0"), "0\n");
+    shell("echo 1 > /proc/sys/net/ipv4/conf/v0/src_valid_mark");
+    ASSERT_TRUE(filter.apply(rules));
+    EXPECT_TRUE(reaches_port(4500));
+    ASSERT_TRUE(filter.apply({}));
+    EXPECT_EQ(mark_counts("v0"), "1\n");
+  });
+}
+
 // Everything that a rule can say is text that nftables takes.
 TEST_F(ClearPackets, EveryKindOfSelectorIsUnderstood) {
   here_->run([&] {
