@@ -1,6 +1,7 @@
 // Config: what the configuration files say, checked as a whole. docs/man/culvert.toml.5.md documents every field.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "base/secret.hpp"
+#include "base/time.hpp"
 #include "config/problem.hpp"
 #include "model/connection.hpp"
 #include "model/traffic_selector.hpp"
@@ -23,6 +25,24 @@ enum class LogLevel : std::uint8_t { trace, debug, info, warning, error };
 [[nodiscard]] std::optional<LogLevel> parse_log_level(std::string_view text);
 
 /// The section [daemon]: at most one in all files together.
+/// What the packet engine keeps of fragments and path MTUs: ipsec::PathMtuOptions, FragmentBounds and ReassemblyBounds.
+struct PacketBounds {
+  bool icmp_path_mtu = true;
+  std::uint16_t min_pmtu = 576;
+  std::uint16_t min_pmtu_ipv6 = 1280;
+  Duration mtu_expires = std::chrono::minutes(10);
+  std::uint32_t fragment_packets = 1024;
+  Duration fragment_time = std::chrono::seconds(30);
+  std::uint32_t early_fragments = 64;
+  std::uint64_t early_fragment_bytes = 128 * 1024;
+  Duration early_fragment_time = std::chrono::seconds(1);
+  std::uint32_t reassembly_packets = 64;
+  std::uint32_t reassembly_fragments = 64;
+  std::uint64_t reassembly_bytes = 1024 * 1024;
+  Duration reassembly_time = std::chrono::seconds(30);
+  friend bool operator==(const PacketBounds&, const PacketBounds&) = default;
+};
+
 struct DaemonConfig {
   LogLevel log_level = LogLevel::info;
   std::string socket{kDefaultSocket};
@@ -37,6 +57,7 @@ struct DaemonConfig {
   std::uint32_t fwmark = 4500;
   /// The folder for what must outlive the daemon: which sequence numbers manual keys have used.
   std::string state{kDefaultState};
+  PacketBounds packets;
   friend bool operator==(const DaemonConfig&, const DaemonConfig&) = default;
 };
 

@@ -86,6 +86,45 @@ void read_ports(Section& section, DaemonConfig& daemon) {
   }
 }
 
+// Least values are what IP itself promises (RFC 791 3.2: 68 octets, RFC 8200 5: 1280); the most that a host may be
+// asked to keep for strangers' fragments is a matter of its memory.
+void read_bounds(Section& section, PacketBounds& bounds) {
+  using std::chrono::seconds;
+  constexpr std::int64_t kMostPackets = 1'000'000;
+  constexpr std::uint64_t kLeastBytes = 65536;
+  constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 32;
+  constexpr seconds kLongest(600);
+  const auto number = [&](std::string_view key, std::int64_t least, std::int64_t most, auto& to) {
+    if (const auto value = section.integer(key, least, most)) to = static_cast<std::decay_t<decltype(to)>>(*value);
+  };
+  const auto time = [&](std::string_view key, Duration least, Duration most, Duration& to) {
+    if (const auto value = section.duration(key, least, most)) to = *value;
+  };
+  const auto bytes = [&](std::string_view key, std::uint64_t& to) {
+    const auto value = section.size(key, kLeastBytes);
+    if (!value) return;
+    if (*value > kMostBytes) {
+      section.error(section.position_of(key), key, fmt::format("{} octets are more than culvertd keeps", *value),
+                    fmt::format("write {} at the most", kMostBytes));
+    }
+    to = *value;
+  };
+  if (const auto believe = section.boolean("icmp_path_mtu")) bounds.icmp_path_mtu = *believe;
+  number("min_pmtu", 68, 0xffff, bounds.min_pmtu);
+  number("min_pmtu_ipv6", 1280, 0xffff, bounds.min_pmtu_ipv6);
+  // RFC 1191 6.3: not more often than every few minutes would be right; a test may want less.
+  time("mtu_expires", seconds(1), std::chrono::hours(24), bounds.mtu_expires);
+  number("fragment_packets", 1, kMostPackets, bounds.fragment_packets);
+  time("fragment_time", seconds(1), kLongest, bounds.fragment_time);
+  number("early_fragments", 1, kMostPackets, bounds.early_fragments);
+  bytes("early_fragment_bytes", bounds.early_fragment_bytes);
+  time("early_fragment_time", std::chrono::milliseconds(10), seconds(60), bounds.early_fragment_time);
+  number("reassembly_packets", 1, kMostPackets, bounds.reassembly_packets);
+  number("reassembly_fragments", 2, 8192, bounds.reassembly_fragments);
+  bytes("reassembly_bytes", bounds.reassembly_bytes);
+  time("reassembly_time", seconds(1), kLongest, bounds.reassembly_time);
+}
+
 }  // namespace
 
 DaemonConfig read_daemon(Section section) {
@@ -97,6 +136,7 @@ DaemonConfig read_daemon(Section section) {
   read_ports(section, daemon);
   read_export_keys(section, daemon);
   read_state(section, daemon);
+  read_bounds(section, daemon.packets);
   if (const auto table = section.integer("routing_table", 1, kMostU32)) {
     if (*table >= kFirstKernelTable && *table <= kLastKernelTable) {
       section.error(section.position_of("routing_table"), "routing_table",

@@ -218,6 +218,21 @@ void compare_daemon(const DaemonConfig& a, const DaemonConfig& b, Diff& diff) {
   hard("routing_table", a.routing_table, b.routing_table);
   hard("fwmark", a.fwmark, b.fwmark);
   hard("state", a.state, b.state);
+  const PacketBounds& x = a.packets;
+  const PacketBounds& y = b.packets;
+  hard("icmp_path_mtu", truth(x.icmp_path_mtu), truth(y.icmp_path_mtu));
+  hard("min_pmtu", x.min_pmtu, y.min_pmtu);
+  hard("min_pmtu_ipv6", x.min_pmtu_ipv6, y.min_pmtu_ipv6);
+  hard("mtu_expires", x.mtu_expires, y.mtu_expires);
+  hard("fragment_packets", x.fragment_packets, y.fragment_packets);
+  hard("fragment_time", x.fragment_time, y.fragment_time);
+  hard("early_fragments", x.early_fragments, y.early_fragments);
+  hard("early_fragment_bytes", x.early_fragment_bytes, y.early_fragment_bytes);
+  hard("early_fragment_time", x.early_fragment_time, y.early_fragment_time);
+  hard("reassembly_packets", x.reassembly_packets, y.reassembly_packets);
+  hard("reassembly_fragments", x.reassembly_fragments, y.reassembly_fragments);
+  hard("reassembly_bytes", x.reassembly_bytes, y.reassembly_bytes);
+  hard("reassembly_time", x.reassembly_time, y.reassembly_time);
   diff.daemon = comparison.take();
 }
 

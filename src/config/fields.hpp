@@ -23,6 +23,19 @@ inline constexpr std::array kDaemonFields = std::to_array<FieldInfo>({
     {"routing_table", "4500"},
     {"fwmark", "4500"},
     {"state", "\"/var/lib/culvert\""},
+    {"icmp_path_mtu", "true"},
+    {"min_pmtu", "576"},
+    {"min_pmtu_ipv6", "1280"},
+    {"mtu_expires", "\"10m\""},
+    {"fragment_packets", "1024"},
+    {"fragment_time", "\"30s\""},
+    {"early_fragments", "64"},
+    {"early_fragment_bytes", "131072"},
+    {"early_fragment_time", "\"1s\""},
+    {"reassembly_packets", "64"},
+    {"reassembly_fragments", "64"},
+    {"reassembly_bytes", "1048576"},
+    {"reassembly_time", "\"30s\""},
 });
 
 inline constexpr std::array kTunnelFields = std::to_array<FieldInfo>({

@@ -169,6 +169,24 @@ TEST(PolicyAcross, NothingIsPopulatedForManualKeys) {
   EXPECT_THAT(problems_of(rule(text)), AllOf(HasSubstr("policy.sa: "), HasSubstr("keys of lab are written down")));
 }
 
+TEST(DaemonSection, BoundsHaveBounds) {
+  for (const auto& [line, field] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"min_pmtu = 67", "min_pmtu"},
+           {"min_pmtu_ipv6 = 1279", "min_pmtu_ipv6"},
+           {"mtu_expires = \"0s\"", "mtu_expires"},
+           {"fragment_packets = 0", "fragment_packets"},
+           {"fragment_time = \"1h\"", "fragment_time"},
+           {"early_fragments = 1000001", "early_fragments"},
+           {"early_fragment_bytes = 1000", "early_fragment_bytes"},
+           {"early_fragment_time = \"1ms\"", "early_fragment_time"},
+           {"reassembly_packets = 0", "reassembly_packets"},
+           {"reassembly_fragments = 1", "reassembly_fragments"},
+           {"reassembly_bytes = \"5TB\"", "reassembly_bytes"},
+           {"reassembly_time = \"0s\"", "reassembly_time"}})
+    EXPECT_THAT(problems_of("[daemon]\n" + std::string(line) + "\n"),
+                AllOf(HasSubstr("a.toml:2:"), HasSubstr("error: daemon." + std::string(field) + ": ")));
+}
+
 // ---------------------------------------------------------------- commands
 
 std::string policy_problem(const Settings& settings, const std::string& name = "rule") {

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "config/load.hpp"
+#include "daemon/engine_settings.hpp"
 #include "daemon/notify.hpp"
 #include "ike/v2/ike_endpoint.hpp"
 #include "io/kernel_ipsec.hpp"
@@ -76,6 +77,7 @@ Result<void, std::string> Daemon::open() {
   auto tun = io::Tun::open(tun_options);
   if (!tun) return err(std::move(tun.error().text));
   datapath::DataPlaneOptions data_plane_options;
+  data_plane_options.engine = engine_options(wanted.packets);
   data_plane_options.engine.coalesce = true;
   auto data_plane =
       datapath::UserspaceDataPlane::start(data_plane_options, std::move(*tun), std::move(*outer), random_);
