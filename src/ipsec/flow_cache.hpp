@@ -1,8 +1,8 @@
 // FlowCache: remembers, per flow, which rule and which SA its packets take. A front for the SPD and SAD; of fixed size,
 // so that a flood of new flows can only make it useless, not large.
 //
-// Made for a million flows: an IPv4 entry is half a cache line, an IPv6 one a whole, and who has many packets in hand
-// calls `locate` for all of them, then `peek`, then `find`, so that the memory's delays overlap.
+// Made for a million flows: an IPv4 entry is half a cache line, an IPv6 one a whole, and who has many packets calls
+// `locate` for them well ahead, then `peek` for all, then `find_entry`, so that the memory's delays overlap.
 #pragma once
 
 #include <array>
@@ -13,9 +13,11 @@
 
 #include "base/bytes.hpp"
 #include "base/large_memory.hpp"
+#include "base/prefetch.hpp"
 #include "base/random.hpp"
 #include "ipsec/data_plane.hpp"
 #include "net/packet.hpp"
+#include "net/plain_packet.hpp"
 
 namespace culvert::ipsec {
 
@@ -41,6 +43,18 @@ struct FlowKey {
                    static_cast<std::uint64_t>(packet.family);
     return key;
   }
+  /// The same from the packet itself. Sets what its family uses; the rest may be left from another flow of the family,
+  /// or of IPv6.
+  void set(const net::PlainPacket& plain, const std::uint8_t* packet) {
+    const std::uint32_t ports = load_be32(packet + plain.header_length());
+    if (plain.family == net::Family::v4) {
+      words[0] = load_be64(packet + 12);
+    } else {
+      std::memcpy(words.data(), packet + 8, 32);
+    }
+    words[4] = (std::uint64_t{ports} << 32) | (std::uint64_t{plain.protocol} << 16) | (std::uint64_t{1} << 8) |
+               static_cast<std::uint64_t>(plain.family);
+  }
   [[nodiscard]] bool is_v4() const { return (words[4] & 0xff) == static_cast<std::uint64_t>(net::Family::v4); }
   /// A number that is the same for all packets of a flow, and mostly another for other flows. Not secret.
   [[nodiscard]] std::uint64_t mix() const {
@@ -60,6 +74,23 @@ struct FlowVerdict {
   SaPair* sa = nullptr;
 };
 
+/// How the cache keeps it.
+struct FlowEntry {
+  SaPair* sa = nullptr;
+  std::uint32_t rule_and_action = 0;
+  std::uint32_t generation = 0;
+
+  FlowEntry(const FlowVerdict& verdict, std::uint32_t now)
+      : sa(verdict.sa),
+        rule_and_action(verdict.rule | static_cast<std::uint32_t>(verdict.action) << kActionShift),
+        generation(now) {}
+  [[nodiscard]] PolicyAction action() const { return static_cast<PolicyAction>(rule_and_action >> kActionShift); }
+  [[nodiscard]] FlowVerdict verdict() const { return {rule_and_action & FlowVerdict::kNoRule, action(), sa}; }
+
+ private:
+  static constexpr unsigned kActionShift = 30;
+};
+
 /// Four-way set associative; entries of an older generation count as absent.
 class FlowCache {
  public:
@@ -76,6 +107,8 @@ class FlowCache {
     for (std::uint64_t& multiplier : multipliers_) multiplier = expander.u64() | 1;
   }
 
+  /// Changes with each `invalidate`.
+  [[nodiscard]] std::uint32_t generation() const { return generation_; }
   /// Forgets everything; after each change of the SPD, and of the SAs that outbound packets may take.
   void invalidate() {
     if (++generation_ != 0) return;
@@ -90,14 +123,19 @@ class FlowCache {
     key.hash = key.is_v4() ? hash_v4(key) : hash_v6(key);
     key.is_v4() ? v4_.prefetch(key.hash) : v6_.prefetch(key.hash);
   }
-  /// Second, where many are looked up one after the other: asks for the rest of the set where the flow is not in the
-  /// first line of it. True when it is.
-  [[nodiscard]] bool peek(const FlowKey& key) const {
-    return key.is_v4() ? v4_.peek(key, generation_) : v6_.peek(key, generation_);
+  /// Second, where many are looked up one after the other: asks for the rest of the set where the flow may stand beyond
+  /// its first line. Does nothing for IPv4, whose second line lies beside the first and comes along with it.
+  void peek(const FlowKey& key) const {
+    if (!key.is_v4()) v6_.peek(key, generation_);
   }
 
-  [[nodiscard]] std::optional<FlowVerdict> find(const FlowKey& key) const {
+  /// Null when the flow is not known; good until the next change of the cache.
+  [[nodiscard]] const FlowEntry* find_entry(const FlowKey& key) const {
     return key.is_v4() ? v4_.find(key, generation_) : v6_.find(key, generation_);
+  }
+  [[nodiscard]] std::optional<FlowVerdict> find(const FlowKey& key) const {
+    const FlowEntry* const entry = find_entry(key);
+    return entry == nullptr ? std::nullopt : std::optional(entry->verdict());
   }
 
   /// Remembers a flow that `find` did not find; an older one of its set gives way when all places are taken.
@@ -107,34 +145,19 @@ class FlowCache {
 
  private:
   static constexpr std::size_t kWays = 4;
-  static constexpr unsigned kActionShift = 30;
-
-  struct Value {
-    SaPair* sa = nullptr;
-    std::uint32_t rule_and_action = 0;
-    std::uint32_t generation = 0;
-
-    Value(const FlowVerdict& verdict, std::uint32_t now)
-        : sa(verdict.sa),
-          rule_and_action(verdict.rule | static_cast<std::uint32_t>(verdict.action) << kActionShift),
-          generation(now) {}
-    [[nodiscard]] FlowVerdict verdict() const {
-      return {rule_and_action & FlowVerdict::kNoRule, static_cast<PolicyAction>(rule_and_action >> kActionShift), sa};
-    }
-  };
   struct alignas(32) EntryV4 {
     std::uint64_t addresses;
     std::uint64_t rest;
-    Value value;
-    EntryV4(const FlowKey& key, const Value& what) : addresses(key.words[0]), rest(key.words[4]), value(what) {}
+    FlowEntry value;
+    EntryV4(const FlowKey& key, const FlowEntry& what) : addresses(key.words[0]), rest(key.words[4]), value(what) {}
     [[nodiscard]] bool is(const FlowKey& key) const {
       return ((addresses ^ key.words[0]) | (rest ^ key.words[4])) == 0;
     }
   };
   struct alignas(64) EntryV6 {
     std::array<std::uint64_t, 5> words;
-    Value value;
-    EntryV6(const FlowKey& flow, const Value& what) : words(flow.words), value(what) {}
+    FlowEntry value;
+    EntryV6(const FlowKey& flow, const FlowEntry& what) : words(flow.words), value(what) {}
     [[nodiscard]] bool is(const FlowKey& flow) const { return words == flow.words; }
   };
   static_assert(sizeof(EntryV4) == 32 && sizeof(EntryV6) == 64);
@@ -149,24 +172,19 @@ class FlowCache {
           entries_(static_cast<Entry*>(memory_.get())),
           mask_(size - 1) {}
     void clear() { std::memset(static_cast<void*>(entries_), 0, (mask_ + 1) * sizeof(Entry)); }
-    void prefetch(std::size_t hash) const { __builtin_prefetch(entries_ + (hash & mask_)); }
-    [[nodiscard]] bool peek(const FlowKey& key, std::uint32_t generation) const {
-      constexpr std::size_t kOfLine = 64 / sizeof(Entry);
+    void prefetch(std::size_t hash) const { culvert::prefetch(entries_ + (hash & mask_)); }
+    void peek(const FlowKey& key, std::uint32_t generation) const {
       const std::size_t home = key.hash & mask_;
-      for (std::size_t way = 0; way < kOfLine; ++way) {
-        const Entry& entry = entries_[home ^ way];
-        if (entry.is(key) && entry.value.generation == generation) return true;
-      }
-      for (std::size_t way = kOfLine; way < kWays; way += kOfLine) __builtin_prefetch(entries_ + (home ^ way));
-      return false;
+      if (entries_[home].is(key) && entries_[home].value.generation == generation) return;
+      for (std::size_t way = 1; way < kWays; ++way) culvert::prefetch(entries_ + (home ^ way));
     }
-    [[nodiscard]] std::optional<FlowVerdict> find(const FlowKey& key, std::uint32_t generation) const {
+    [[nodiscard]] const FlowEntry* find(const FlowKey& key, std::uint32_t generation) const {
       const std::size_t home = key.hash & mask_;
       for (std::size_t way = 0; way < kWays; ++way) {
         const Entry& entry = entries_[home ^ way];
-        if (entry.is(key) && entry.value.generation == generation) return entry.value.verdict();
+        if (entry.is(key) && entry.value.generation == generation) return &entry.value;
       }
-      return std::nullopt;
+      return nullptr;
     }
     void insert(const FlowKey& key, const FlowVerdict& verdict, std::uint32_t generation) {
       const std::size_t home = key.hash & mask_;
@@ -176,7 +194,7 @@ class FlowCache {
         entries_[home ^ 1] = entries_[home];
         way = 0;
       }
-      entries_[home ^ way] = Entry(key, Value(verdict, generation));
+      entries_[home ^ way] = Entry(key, FlowEntry(verdict, generation));
     }
 
    private:

@@ -34,10 +34,12 @@ class JobBatch {
   }
   [[nodiscard]] bool any_keyless() const { return !keyless_.empty(); }
 
-  /// Adds the packet at `packet`; the batch must not be full.
-  void add(Sa& sa, std::uint8_t* packet, std::size_t text_length, std::uint64_t sequence) {
-    make_esp_job(sa.layout, packet, text_length, sequence, scratch_[size_], job_[size_]);
+  /// Adds the packet at `packet`, to be worked on in place; the batch must not be full. The job is the batch's.
+  crypto::PacketJob& add(Sa& sa, std::uint8_t* packet, std::size_t text_length, std::uint64_t sequence) {
+    crypto::PacketJob& job = job_[size_];
+    make_esp_job(sa.layout, packet, text_length, sequence, scratch_[size_], job);
     count(sa);
+    return job;
   }
   /// Likewise for a job made elsewhere.
   void add(Sa& sa, const crypto::PacketJob& job) {

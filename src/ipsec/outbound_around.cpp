@@ -49,12 +49,12 @@ void OutboundPath::process_fragment(const InnerPacket& packet, net::PacketInfo i
   const auto fields = fragment_fields(packet.bytes, info);
   if (!fields) return drops_.count(DropReason::inner_malformed);
   if (rewrites_transport_header(*fields)) return drops_.count(DropReason::fragment_overlap);
-  const auto go_on = [&] { route(packet, {info, key_of(info)}, now, since, sink); };
+  const auto go_on = [&] { route(packet, info, key_of(info), now, since, sink); };
   // RFC 4301 7.1: where nothing asks for ports, fragments are packets like others.
   if (!follow_fragments_) return go_on();
   // RFC 4301 7.2: a rule for OPAQUE ports is there for just these, each by itself.
   if (info.is_later_fragment) {
-    const FlowVerdict blind = decide({info, key_of(info)});
+    const FlowVerdict blind = decide(info, key_of(info));
     if (blind.rule != FlowVerdict::kNoRule && rule_is_for_opaque(spd_.policies()[blind.rule], info)) return go_on();
   }
   // RFC 4301 7.3, 7.4: the others follow the first of their packet.
@@ -106,7 +106,7 @@ void OutboundPath::join_fragment(const InnerPacket& packet, const net::PacketInf
   const InnerPacket view = joined.view();
   // Its source has cut it already, so it may be cut again.
   joined_ = true;
-  process(view, classify(view), now_, now_, sink);
+  process(view, now_, now_, sink);
   joined_ = false;
 }
 
@@ -117,7 +117,7 @@ void OutboundPath::route_unruled(const InnerPacket& packet, const net::PacketInf
   if (!is_icmp_error(info)) return drops_.count(DropReason::no_rule);
   const auto flow = quoted_flow(packet.bytes, info);
   if (!flow) return drops_.count(DropReason::icmp_error_unmatched);
-  const FlowVerdict verdict = decide({*flow, key_of(*flow)});
+  const FlowVerdict verdict = decide(*flow, key_of(*flow));
   if (verdict.rule != FlowVerdict::kNoRule && verdict.action == PolicyAction::bypass && flow->ports_visible) {
     if (!sink.bypass(packet)) drops_.count(DropReason::bypass_unavailable);
     return;
@@ -240,7 +240,7 @@ void OutboundPath::send_dummy(SaPair& sa, OutboundSink& sink) {
   std::uint8_t* const at = reserve(sealed, 0, sink);
   random_.fill({at + out.layout.head(), length});
   frame_esp_around(at, length, static_cast<std::uint8_t>(net::IpProtocol::no_next), *sequence, sa);
-  add_to_train(sa, outer_fields(sa, {}), at, sealed);
+  add_to_train(sa, outer_fields(sa, net::Family::v4, 0, false), at, sealed);
 }
 
 void OutboundPath::send_due_dummies(Instant now, OutboundSink& sink) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "base/prefetch.hpp"
 #include "ipsec/ecn.hpp"
 #include "ipsec/mss_clamp.hpp"
 #include "net/headers.hpp"
@@ -34,15 +35,13 @@ OutboundPath::OutboundPath(const EngineOptions& options, const Spd& spd, const S
 void OutboundPath::run(std::span<const InnerPacket> packets, Instant now, OutboundSink& sink) {
   now_ = now;
   if (retry_) send_waiting(now, sink);
-  while (!packets.empty()) {
-    const auto some = packets.first(std::min(packets.size(), kLookahead));
-    for (std::size_t i = 0; i < some.size(); ++i) ahead_[i] = classify(some[i]);
-    if (missed_) {
-      missed_ = false;
-      look_ahead(some.size());
-    }
-    for (std::size_t i = 0; i < some.size(); ++i) process(some[i], ahead_[i], now, now, sink);
-    packets = packets.subspan(some.size());
+  classify(packets, rounds_[0]);
+  for (std::size_t turn = 0; !rounds_[turn].packets.empty(); turn = 1 - turn) {
+    Round& round = rounds_[turn];
+    peek(round);
+    classify(packets, rounds_[1 - turn]);
+    look_up(round);
+    process(round, now, sink);
   }
   flush(sink);
 }
@@ -63,11 +62,86 @@ std::optional<Instant> OutboundPath::next_deadline() const {
   return earliest(earliest(earliest(waiting_.next_expiry(), dummies_.next()), fragments), aggfrag_.next_deadline());
 }
 
-// Stage 1: classify.
-OutboundPath::Classified OutboundPath::classify(const InnerPacket& packet) const {
-  Classified classified{net::parse_packet(packet.bytes), {}};
-  if (classified.info) classified.key = key_of(*classified.info);
-  return classified;
+// Stage 1: classify. Takes the next packets off `packets`. This and the two below each ask for the memory that the next
+// one needs.
+void OutboundPath::classify(std::span<const InnerPacket>& packets, Round& round) {
+  round.packets = packets.first(std::min(packets.size(), kLookahead));
+  packets = packets.subspan(round.packets.size());
+  for (std::size_t i = 0; i < round.packets.size(); ++i) {
+    Ahead& one = round.ahead[i];
+    const ByteView packet = round.packets[i].bytes;
+    one.is_plain = net::read_plain(packet, one.plain);
+    if (one.is_plain) {
+      one.info = nullptr;
+      one.key.set(one.plain, packet.data());
+      flows_.locate(one.key);
+      continue;
+    }
+    one.info = &round.infos[i];
+    *one.info = net::parse_packet(packet);
+    if (*one.info) one.key = key_of(**one.info);
+  }
+}
+
+void OutboundPath::peek(const Round& round) const {
+  for (std::size_t i = 0; i < round.packets.size(); ++i) {
+    const Ahead& one = round.ahead[i];
+    if (one.is_plain || *one.info) flows_.peek(one.key);
+  }
+}
+
+// What of stage 2 only reads. What the flow cache does not know will be looked up, so its memory is asked for as well.
+void OutboundPath::look_up(Round& round) {
+  const SaPair* before = nullptr;
+  for (std::size_t i = 0; i < round.packets.size(); ++i) {
+    Ahead& one = round.ahead[i];
+    one.sa = nullptr;
+    if (one.info != nullptr && !*one.info) continue;
+    const FlowEntry* const known = flows_.find_entry(one.key);
+    if (known != nullptr) {
+      if (!one.is_plain || known->action() != PolicyAction::protect) continue;
+      one.sa = known->sa;
+      if (one.sa != before) prefetch(*one.sa);
+      before = one.sa;
+      continue;
+    }
+    if (one.info == nullptr) {
+      one.info = &round.infos[i];
+      *one.info = net::parse_packet(round.packets[i].bytes);
+    }
+    spd_.table().prefetch_outbound(**one.info);
+  }
+}
+
+void OutboundPath::process(Round& round, Instant now, OutboundSink& sink) {
+  const std::uint32_t generation = flows_.generation();
+  for (std::size_t i = 0; i < round.packets.size();) {
+    Ahead* const one = &round.ahead[i];
+    // What was decided ahead holds as long as no packet in between has closed its SA.
+    const auto rest = round.packets.subspan(i);
+    const std::size_t plain = flows_.generation() == generation ? plain_run(rest, one) : 0;
+    if (plain != 0) {
+      protect_plain(rest.first(plain), one, sink);
+      i += plain;
+      continue;
+    }
+    if (one->info == nullptr) {
+      one->info = &round.infos[i];
+      *one->info = net::parse_packet(rest.front().bytes);
+    }
+    process(rest.front(), *one->info, one->key, now, now, sink);
+    ++i;
+  }
+}
+
+// The lines that a plain packet touches.
+void OutboundPath::prefetch(const SaPair& sa) {
+  const auto* const outbound = reinterpret_cast<const std::uint8_t*>(&sa.outbound);
+  prefetch_to_write(outbound);
+  prefetch_to_write(outbound + kCacheLine);
+  culvert::prefetch(&sa.params);
+  prefetch_to_write(&sa.silence);
+  culvert::prefetch(&sa.inbound.meter);
 }
 
 FlowKey OutboundPath::key_of(const net::PacketInfo& info) const {
@@ -76,59 +150,52 @@ FlowKey OutboundPath::key_of(const net::PacketInfo& info) const {
   return key;
 }
 
-// A part of stage 2: what the flow cache does not know will be looked up, so its memory is asked for as well. Where the
-// packets before were all of known flows, these most likely are, too, and looking would cost more than it brings.
-void OutboundPath::look_ahead(std::size_t count) const {
-  for (std::size_t i = 0; i < count; ++i) {
-    const Classified& one = ahead_[i];
-    if (one.info && !flows_.peek(one.key)) spd_.table().prefetch_outbound(*one.info);
-  }
+void OutboundPath::process(const InnerPacket& packet, Instant now, Instant since, OutboundSink& sink) {
+  const Info info = net::parse_packet(packet.bytes);
+  process(packet, info, info ? key_of(*info) : FlowKey{}, now, since, sink);
 }
 
-void OutboundPath::process(const InnerPacket& packet, const Classified& classified, Instant now, Instant since,
+void OutboundPath::process(const InnerPacket& packet, const Info& info, const FlowKey& key, Instant now, Instant since,
                            OutboundSink& sink) {
-  const auto& info = classified.info;
   if (!info) return drops_.count(DropReason::inner_malformed);
   if (info->is_fragment) return process_fragment(packet, *info, now, since, sink);
-  route(packet, classified, now, since, sink);
+  route(packet, *info, key, now, since, sink);
 }
 
-void OutboundPath::route(const InnerPacket& packet, const Classified& classified, Instant now, Instant since,
-                         OutboundSink& sink) {
-  const auto& info = classified.info;
-  const FlowVerdict verdict = decide(classified);
+void OutboundPath::route(const InnerPacket& packet, const net::PacketInfo& info, const FlowKey& key, Instant now,
+                         Instant since, OutboundSink& sink) {
+  const FlowVerdict verdict = decide(info, key);
   // RFC 4301 5.1: a packet that matches no rule is discarded.
-  if (verdict.rule == FlowVerdict::kNoRule) return route_unruled(packet, *info, sink);
+  if (verdict.rule == FlowVerdict::kNoRule) return route_unruled(packet, info, sink);
   switch (verdict.action) {
     case PolicyAction::discard: return drops_.count(DropReason::discard_rule);
     case PolicyAction::bypass:
-      if (is_icmp_error(*info) && spd_.policies()[verdict.rule].errors_follow_quoted)
-        return route_unruled(packet, *info, sink);
+      if (is_icmp_error(info) && spd_.policies()[verdict.rule].errors_follow_quoted)
+        return route_unruled(packet, info, sink);
       if (!sink.bypass(packet)) drops_.count(DropReason::bypass_unavailable);
       return;
     case PolicyAction::protect: break;
   }
-  if (verdict.sa == nullptr) return wait_for_sa(packet, *info, spd_.policies()[verdict.rule], now, since);
-  protect(packet, *info, *verdict.sa, sink);
+  if (verdict.sa == nullptr) return wait_for_sa(packet, info, spd_.policies()[verdict.rule], now, since);
+  protect(packet, info, *verdict.sa, sink);
   SaPair& sa = *verdict.sa;
   if (sa.silence.sends(sa.inbound.meter.packets(), now)) events_.push(NothingComesBack{sa.params.id});
 }
 
 // Stage 2: decide.
-FlowVerdict OutboundPath::decide(const Classified& classified) {
-  if (const auto known = flows_.find(classified.key)) return *known;
-  missed_ = true;
+FlowVerdict OutboundPath::decide(const net::PacketInfo& info, const FlowKey& key) {
+  if (const auto known = flows_.find(key)) return *known;
   FlowVerdict verdict;
-  if (const std::uint32_t rule = spd_.table().find_outbound(*classified.info); rule != PolicyTable::kNone) {
+  if (const std::uint32_t rule = spd_.table().find_outbound(info); rule != PolicyTable::kNone) {
     const PolicyTable::Verdict& says = spd_.table().verdict(rule);
     verdict = {rule, says.action, nullptr};
     if (says.action == PolicyAction::protect) {
-      verdict.sa = says.populates ? find_populated(spd_.policies()[rule], *classified.info)
-                                  : sad_.find_outbound(says.connection, *classified.info);
+      verdict.sa =
+          says.populates ? find_populated(spd_.policies()[rule], info) : sad_.find_outbound(says.connection, info);
       if (verdict.sa == nullptr) return verdict;  // the way through the acquire queue is slow anyhow
     }
   }
-  flows_.insert(classified.key, verdict);
+  flows_.insert(key, verdict);
   return verdict;
 }
 
@@ -156,7 +223,7 @@ void OutboundPath::send_waiting(Instant now, OutboundSink& sink) {
   retrying_ = true;
   for (WaitingPacket& packet : waiting_.take_all()) {
     const InnerPacket view = packet.view();
-    process(view, classify(view), now, packet.since(), sink);
+    process(view, now, packet.since(), sink);
   }
   retrying_ = false;
 }
@@ -179,7 +246,7 @@ void OutboundPath::protect_planned(const InnerPacket& packet, const Segmenter& p
   const auto first = take_numbers(sa, plan.count(), plan.total_length());
   if (!first) return;
 
-  OuterFields outer = outer_fields(sa, info);
+  OuterFields outer = outer_fields(sa, info.family, info.tos, info.dont_fragment);
   outer.dont_fragment = outer.dont_fragment && !cut_outer_;
   const auto next_header =
       static_cast<std::uint8_t>(info.family == net::Family::v4 ? net::IpProtocol::ipv4 : net::IpProtocol::ipv6);
@@ -198,11 +265,12 @@ void OutboundPath::protect_planned(const InnerPacket& packet, const Segmenter& p
   }
 }
 
-OutboundPath::OuterFields OutboundPath::outer_fields(const SaPair& sa, const net::PacketInfo& info) {
+OutboundPath::OuterFields OutboundPath::outer_fields(const SaPair& sa, net::Family inner, std::uint8_t tos,
+                                                     bool dont_fragment) {
   const model::OuterHeader& outer = sa.params.treatment().outer;
-  return {.tos = outer_tos(info.tos, outer),
+  return {.tos = outer_tos(tos, outer),
           .hop_limit = outer.hop_limit,
-          .dont_fragment = outer_dont_fragment(info.family == net::Family::v6, info.dont_fragment, outer)};
+          .dont_fragment = outer_dont_fragment(inner == net::Family::v6, dont_fragment, outer)};
 }
 
 // Room for a packet, with `in_front` octets before it that may be written to if they are given back as they were.
@@ -322,7 +390,15 @@ std::size_t OutboundPath::frame(Payload payload, std::uint64_t sequence, SaPair&
 void OutboundPath::frame_esp_around(std::uint8_t* at, std::size_t length, std::uint8_t next_header,
                                     std::uint64_t sequence, SaPair& sa) {
   const EspLayout& layout = sa.outbound.layout;
-  store_be32(at, sa.outbound.spi);
+  write_around(sa.outbound, at, at + layout.head() + length, length, next_header, sequence);
+  batch_.add(sa.outbound, at, layout.padded(length), sequence);
+}
+
+// Header and IV in front, at `at`, and what stands behind the `length` octets, at `behind`.
+void OutboundPath::write_around(const OutboundSa& out, std::uint8_t* at, std::uint8_t* behind, std::size_t length,
+                                std::uint8_t next_header, std::uint64_t sequence) {
+  const EspLayout& layout = out.layout;
+  store_be32(at, out.spi);
   store_be32(at + 4, static_cast<std::uint32_t>(sequence));
   std::uint8_t* const iv = at + kEspHeaderSize;
   if (layout.random_iv) {
@@ -330,15 +406,11 @@ void OutboundPath::frame_esp_around(std::uint8_t* at, std::size_t length, std::u
   } else if (layout.iv != 0) {
     store_be64(iv, sequence);
   }
-  const std::size_t padded = layout.padded(length);
   // RFC 4303 2.4: padding octets count 1, 2, 3, ...
-  const std::size_t padding = padded - length - kEspTrailerSize;
-  std::uint8_t* const pad = iv + layout.iv + length;
-  for (std::size_t i = 0; i < padding; ++i) pad[i] = static_cast<std::uint8_t>(i + 1);
-  pad[padding] = static_cast<std::uint8_t>(padding);
-  pad[padding + 1] = next_header;
-
-  batch_.add(sa.outbound, at, padded, sequence);
+  const std::size_t padding = layout.padded(length) - length - kEspTrailerSize;
+  for (std::size_t i = 0; i < padding; ++i) behind[i] = static_cast<std::uint8_t>(i + 1);
+  behind[padding] = static_cast<std::uint8_t>(padding);
+  behind[padding + 1] = next_header;
 }
 
 // Stage 5 for an AGGFRAG payload. RFC 9347 2.2.5: DSCP, ECN and DF of the inner packets stay inside.
@@ -365,14 +437,15 @@ void OutboundPath::add_to_train(const SaPair& sa, const OuterFields& outer, std:
       return;
     }
   }
-  trains_.push_back({.path = sa.params.path,
-                     .encapsulation = sa.params.encapsulation,
-                     .with_ip_header = outer.whole_packet,
-                     .hop_limit = outer.hop_limit,
-                     .tos = outer.tos,
-                     .dont_fragment = outer.dont_fragment,
-                     .segment_size = static_cast<std::uint16_t>(length),
-                     .bytes = {at, length}});
+  WireTrain& train = trains_.emplace_back();
+  train.path = sa.params.path;
+  train.encapsulation = sa.params.encapsulation;
+  train.with_ip_header = outer.whole_packet;
+  train.hop_limit = outer.hop_limit;
+  train.tos = outer.tos;
+  train.dont_fragment = outer.dont_fragment;
+  train.segment_size = static_cast<std::uint16_t>(length);
+  train.bytes = {at, length};
   train_sa_ = &sa;
   train_fields_ = outer;
   train_open_ = true;

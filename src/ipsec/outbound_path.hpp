@@ -1,7 +1,8 @@
 // OutboundPath: an inner packet's way into ESP or AH (RFC 4301 5.1).
 //
 //   1 classify    read the headers, some packets ahead
-//   2 decide      SPD verdict and SA, by the flow cache where it knows the flow
+//   2 decide      SPD verdict and SA, by the flow cache where it knows the flow; plain packets of known flows whose SA
+//                 asks for nothing special take stages 3 to 5 in outbound_plain.cpp, as many at once as have one SA
 //   3 segment     plan the packets that a super-packet stands for
 //   4 number      count against the lifetime, take the sequence numbers of all segments at once
 //   5 frame       ESP header, IV, inner packet and trailer straight into the send region; every mode but ESP in tunnel
@@ -58,18 +59,37 @@ class OutboundPath final : private AggfragFrames {
   [[nodiscard]] std::optional<Instant> next_deadline() const;
 
  private:
-  // A packet's headers, and what they make of it for the flow cache.
-  struct Classified {
-    Result<net::PacketInfo, net::PacketError> info = err(net::PacketError::truncated);
+  using Info = Result<net::PacketInfo, net::PacketError>;
+  // A packet ahead of its turn.
+  struct Ahead {
     FlowKey key;
+    net::PlainPacket plain;
+    bool is_plain = false;
+    SaPair* sa = nullptr;  // of a plain packet of a known flow that is to be protected
+    Info* info = nullptr;  // of plain packets only where it is needed
   };
-  [[nodiscard]] Classified classify(const InnerPacket& packet) const;
+  // Two rounds of them: while one is in work, the flow cache's memory for the next is on its way.
+  struct Round {
+    std::span<const InnerPacket> packets;
+    std::array<Ahead, kLookahead> ahead;
+    std::array<Info, kLookahead> infos;
+  };
+  void classify(std::span<const InnerPacket>& packets, Round& round);
+  void peek(const Round& round) const;
+  void look_up(Round& round);
+  void process(Round& round, Instant now, OutboundSink& sink);
+  static void prefetch(const SaPair& sa);
+  // outbound_plain.cpp
+  [[nodiscard]] std::size_t plain_run(std::span<const InnerPacket> packets, const Ahead* ahead) const;
+  void protect_plain(std::span<const InnerPacket> packets, const Ahead* ahead, OutboundSink& sink);
   /// The flow cache's key, with its place worked out.
   [[nodiscard]] FlowKey key_of(const net::PacketInfo& info) const;
-  void look_ahead(std::size_t count) const;
-  void process(const InnerPacket& packet, const Classified& classified, Instant now, Instant since, OutboundSink& sink);
-  void route(const InnerPacket& packet, const Classified& classified, Instant now, Instant since, OutboundSink& sink);
-  [[nodiscard]] FlowVerdict decide(const Classified& classified);
+  void process(const InnerPacket& packet, const Info& info, const FlowKey& key, Instant now, Instant since,
+               OutboundSink& sink);
+  void process(const InnerPacket& packet, Instant now, Instant since, OutboundSink& sink);
+  void route(const InnerPacket& packet, const net::PacketInfo& info, const FlowKey& key, Instant now, Instant since,
+             OutboundSink& sink);
+  [[nodiscard]] FlowVerdict decide(const net::PacketInfo& info, const FlowKey& key);
   void protect(const InnerPacket& packet, const net::PacketInfo& info, SaPair& sa, OutboundSink& sink);
   [[nodiscard]] SaPair* find_populated(const Policy& policy, const net::PacketInfo& info) const;
   void wait_for_sa(const InnerPacket& packet, const net::PacketInfo& info, const Policy& policy, Instant now,
@@ -95,6 +115,8 @@ class OutboundPath final : private AggfragFrames {
     return reserve(octets, 0, sink);
   }
   void finish(SaPair& sa, std::uint8_t* at, std::size_t length, std::uint64_t sequence) override;
+  void write_around(const OutboundSa& out, std::uint8_t* at, std::uint8_t* behind, std::size_t length,
+                    std::uint8_t next_header, std::uint64_t sequence);
   // What a train's packets have in common besides their SA.
   struct OuterFields {
     std::uint8_t tos = 0;
@@ -103,7 +125,8 @@ class OutboundPath final : private AggfragFrames {
     bool whole_packet = false;  // the others stand in its own header
     friend bool operator==(const OuterFields&, const OuterFields&) = default;
   };
-  [[nodiscard]] static OuterFields outer_fields(const SaPair& sa, const net::PacketInfo& info);
+  [[nodiscard]] static OuterFields outer_fields(const SaPair& sa, net::Family inner, std::uint8_t tos,
+                                                bool dont_fragment);
   void protect_wrapped(const InnerPacket& packet, const net::PacketInfo& info, SaPair& sa, const Segmenter& plan,
                        OutboundSink& sink);
   [[nodiscard]] bool ah_can_cover(ByteView headers);
@@ -162,8 +185,7 @@ class OutboundPath final : private AggfragFrames {
   IpComp ipcomp_;
   Bytes uncompressed_;  // one payload
   bool retry_ = false;
-  bool missed_ = true;  // the flow cache did not know a packet of those before
-  std::array<Classified, kLookahead> ahead_;
+  std::array<Round, 2> rounds_;
 
   // For outbound_around.cpp.
   RandomSource& random_;

@@ -60,7 +60,7 @@ void OutboundPath::protect_wrapped(const InnerPacket& packet, const net::PacketI
   const auto first = take_numbers(sa, plan.count(), plan.total_length());
   if (!first) return;
 
-  OuterFields outer = outer_fields(sa, info);
+  OuterFields outer = outer_fields(sa, info.family, info.tos, info.dont_fragment);
   outer.whole_packet = is_whole_packet(framing);
   if (framing != Framing::ah_tunnel) outer.hop_limit = info.ttl;
   if (is_transport(framing)) {

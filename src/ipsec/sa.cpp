@@ -155,6 +155,7 @@ void SaPair::move_to(const net::Path& path, model::Encapsulation encapsulation) 
   params.path = path;
   params.encapsulation = encapsulation;
   outbound.framing = framing_of(params.protocol, params.mode, encapsulation);
+  outbound.straight = false;  // until the lengths are known again
 }
 
 void SaPair::tell_expiry(EventQueue& events) {

@@ -90,8 +90,10 @@ struct alignas(kCacheLine) OutboundSa {
   [[no_unique_address]] SequenceCounter sequence;
   EspLayout layout;
   [[no_unique_address]] UseMeter meter;
+  // See sa_lengths.hpp: ESP in tunnel mode and nothing that needs a packet looked at by itself.
+  bool straight = false;
   std::uint32_t spi = 0;
-  // See sa_lengths.hpp. Inner packets up to this leave in one piece; longer ones are looked at.
+  // Inner packets up to this leave in one piece; longer ones are looked at.
   std::uint32_t longest_inner = 0;
   std::uint32_t pad_to = 0;  // RFC 4303 2.7: shorter ones are padded to this
   std::uint16_t mss_v4 = 0;  // 0: left alone

@@ -111,6 +111,8 @@ void update_lengths(SaPair& sa, std::size_t max_train_bytes) {
   } else {
     out.pad_to = std::min<std::uint32_t>(pad_to, out.longest_inner);
   }
+  out.straight =
+      out.framing == Framing::esp_tunnel && out.pad_to == 0 && sa.aggfrag == nullptr && out.compression == nullptr;
   out.mss_v4 = mss_of(sa, net::Family::v4, max_train_bytes);
   out.mss_v6 = mss_of(sa, net::Family::v6, max_train_bytes);
 }

@@ -65,6 +65,18 @@ std::uint64_t sum_of_constant_transport(ByteView transport, bool udp) {
 
 }  // namespace
 
+bool partial_checksum_fits(const Offload& offload, std::size_t header_length, std::size_t total_length) {
+  const std::size_t field = std::size_t{offload.checksum_start} + offload.checksum_offset;
+  return offload.checksum_start >= header_length && field + 2 <= total_length;
+}
+
+void complete_checksum(MutableByteView packet, std::size_t start, std::size_t field, std::uint8_t protocol) {
+  // The field already holds the pseudo header's sum and is summed with the rest.
+  std::uint16_t checksum = net::checksum_finish(net::checksum_add(0, packet.subspan(start)));
+  if (protocol == static_cast<std::uint8_t>(net::IpProtocol::udp)) checksum = udp_checksum(checksum);
+  store_be16(packet.data() + field, checksum);
+}
+
 Result<Segmenter, DropReason> Segmenter::make(const InnerPacket& packet, const net::PacketInfo& info) {
   Segmenter plan;
   const Offload& offload = packet.offload;
@@ -74,13 +86,12 @@ Result<Segmenter, DropReason> Segmenter::make(const InnerPacket& packet, const n
   plan.family_ = info.family;
   if (offload.segmentation == Segmentation::none) {
     if (!offload.checksum_partial) return plan;
-    const std::size_t field = std::size_t{offload.checksum_start} + offload.checksum_offset;
-    if (offload.checksum_start < info.header_length || field + 2 > info.total_length) {
+    if (!partial_checksum_fits(offload, info.header_length, info.total_length)) {
       return err(DropReason::offload_mismatch);
     }
     plan.kind_ = Kind::partial_checksum;
     plan.transport_ = offload.checksum_start;
-    plan.checksum_at_ = static_cast<std::uint16_t>(field);
+    plan.checksum_at_ = static_cast<std::uint16_t>(offload.checksum_start + offload.checksum_offset);
     return plan;
   }
 

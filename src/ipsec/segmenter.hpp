@@ -11,6 +11,11 @@
 
 namespace culvert::ipsec {
 
+/// Whether a packet of `total_length` octets has what its partial checksum is said to cover, and the field.
+[[nodiscard]] bool partial_checksum_fits(const Offload& offload, std::size_t header_length, std::size_t total_length);
+/// Makes a partial checksum, for which the above holds, whole. `packet` has just its own length.
+void complete_checksum(MutableByteView packet, std::size_t start, std::size_t field, std::uint8_t protocol);
+
 /// A view of one inner packet; valid as long as its bytes.
 class Segmenter {
  public:

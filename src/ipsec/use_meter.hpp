@@ -40,6 +40,14 @@ class UseMeter {
     bytes_ += bytes;
     return true;
   }
+  /// True when so many more reach no bound: `count` may then be called instead of `admit`, and there are no news.
+  [[nodiscard]] bool far_from_bounds(std::uint64_t packets, std::uint64_t bytes) const {
+    return packets_ + packets <= quiet_packets_ && bytes_ + bytes <= quiet_bytes_;
+  }
+  void count(std::uint64_t packets, std::uint64_t bytes) {
+    packets_ += packets;
+    bytes_ += bytes;
+  }
   /// Asks for a rekey although no bound was reached (the sequence numbers run out).
   void raise(ExpiryNews level);
   /// Admits nothing from now on, and says so.
@@ -84,6 +92,8 @@ class SequenceCounter {
     last_ += count;
     return first;
   }
+  /// True when `count` more numbers can be taken and leave `quiet` true.
+  [[nodiscard]] bool stays_quiet(std::uint32_t count) const { return last_ <= quiet_ && quiet_ - last_ >= count; }
   /// Raises the highest number that may be used; never lowers it, never beyond what the protocol has.
   void grant(std::uint64_t granted) {
     limit_ = std::min(std::max(limit_, granted), end());
