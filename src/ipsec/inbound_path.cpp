@@ -102,6 +102,8 @@ SaPair* InboundPath::find(std::uint32_t spi, bool ah, const WireInput& input, In
     drops_.count(DropReason::spi_reserved);
     return nullptr;
   }
+  // RFC 4301 4.1, 5.2 (3a): a unicast SA is known by its SPI; addresses would be needed beside it for multicast groups,
+  // whose SPIs somebody else chooses, and there are none here. Where the packet came from is the selectors' to judge.
   SaPair* const sa = sad_.find_inbound(spi);
   if (sa == nullptr) {
     // RFC 4301 5.2: no SA, no packet.

@@ -144,6 +144,9 @@ auto InboundPath::unwrap_transport(const Item& item, MutableByteView payload, st
     move_transport_checksum(piece.bytes, *info, original->remote.value_or(info->source),
                             original->local.value_or(info->destination));
   }
+  // RFC 4301 5.2 (4, 5): in transport mode the packet's addresses are the outer ones, and the selectors decide about
+  // them. ESP's ICV does not cover these: whoever can change a packet on its way can let it come from any address that
+  // the selectors admit. IKE and the configuration admit the two ends only.
   if (const auto mismatch = match(item, piece.bytes, *info)) return err(*mismatch);
   return Decapsulated{piece.bytes, *info, piece.chunk};
 }

@@ -339,5 +339,32 @@ TEST_P(Modes, FragmentsAreJoinedOutsideTunnelMode) {
   check(world, tunnel ? fragments : std::vector<Bytes>{packet}, world.carry(fragments));
 }
 
+// RFC 4301 5.2: in transport mode the outer source is one of the packet's selectors. An SA for the two ends takes a
+// packet that was sent on from elsewhere as little as one for other ports; one whose selectors are wider was made for
+// it. AH covers the addresses, so there it does not even open.
+TEST(TransportMode, TheSelectorsDecideAboutTheOuterSource) {
+  for (const model::ProtocolId protocol : {model::ProtocolId::esp, model::ProtocolId::ah}) {
+    for (const bool wide : {false, true}) {
+      ModeWorld world({.protocol = protocol, .mode = model::Mode::transport});
+      auto [a, b] = world.make_pair(1, world.suite());
+      if (wide) b.remote = {selector("192.0.2.0/24")};
+      ASSERT_TRUE(world.pair.alice.install(std::move(a), world.pair.now));
+      ASSERT_TRUE(world.pair.bob.install(std::move(b), world.pair.now));
+      const Bytes packet = udp_packet(world.flow, Bytes(50));
+      std::vector<Arrived> arrived = arrive(world.pair.alice_sends({packet, packet}));
+      ASSERT_EQ(arrived.size(), 2U);
+      arrived[1].headers[15] = 77;  // the source's last octet
+      const CollectingInner inner = receive(world.pair.bob, arrived, world.pair.now);
+      const bool taken = wide && protocol == model::ProtocolId::esp;
+      ASSERT_EQ(inner.packets.size(), taken ? 2U : 1U) << wide;
+      if (taken) {
+        EXPECT_EQ(inner.packets[1][15], 77) << "it says where it came from";
+      }
+      EXPECT_EQ(drops(world.pair.bob, protocol == model::ProtocolId::ah ? "bad_icv" : "selector_mismatch"),
+                taken ? 0U : 1U);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace culvert::ipsec
