@@ -1,5 +1,7 @@
 // Directed scenarios of whole hosts: set-up, crossing requests (RFC 7296 2.8 and 2.25), lost answers, lost peers, NATs.
 // Each in both original roles and with either side acting.
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -89,6 +91,10 @@ class Scenario : public ::testing::TestWithParam<Roles> {
       return true;
     });
   }
+  bool has_pair(Side side) const {
+    const auto sas = world->host(side).view().ike_sas;
+    return std::ranges::any_of(sas, [](const auto& sa) { return !sa.children.empty(); });
+  }
   std::string why() const { return "\n" + world->report(120) + world->amiss().value_or("all is well") + "\n"; }
 
   WorldOptions options;
@@ -127,6 +133,30 @@ TEST_P(Scenario, ARekeyDoesNotSaveTheOneThatLost) {
   ASSERT_TRUE(world->run_for(seconds(15))) << why();
   expect_settled();
   expect_traffic_flows();
+}
+
+// One of two crossing set-ups is late, and the other one's IKE SA is rekeyed meanwhile, by the end that answered it. It
+// is the rival all the same (decision 004): one line stays.
+TEST_P(Scenario, ARivalIsKnownAfterItsRekey) {
+  for (model::ConnectionConfig& connection : options.connections) connection.start = model::StartMode::automatic;
+  for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+    options.seed = seed;
+    make();
+    lose(actor(), kIkeAuth, false, 1);
+    world->start(actor());
+    world->start(peer());
+    ASSERT_TRUE(world->run_until([&] { return has_pair(actor()); }, seconds(1), milliseconds(5))) << why();
+    // Traffic shows that the peer has it, too: no rekey before.
+    ASSERT_TRUE(world->run_for(milliseconds(30))) << why();
+    world->send_one(peer());
+    ASSERT_TRUE(world->run_for(milliseconds(30))) << why();
+    world->host(actor()).rekey(true, false);
+    ASSERT_TRUE(world->run_for(milliseconds(100))) << why();
+    EXPECT_EQ(world->ike_sa(actor()).sa.role, model::Role::initiator) << "of the rekey" << why();
+    ASSERT_TRUE(world->run_for(seconds(20))) << why();
+    expect_settled();
+    expect_traffic_flows();
+  }
 }
 
 TEST_P(Scenario, TheFirstPacketBringsTheTunnelUpAndIsNotLost) {
