@@ -32,8 +32,9 @@ LAYERS = {
     "control": ["ike/*", "ipsec", "config", "model"],
     "io": ["net", "base"],
     "datapath": ["ipsec", "io", "model"],
+    "load": ["ike/*", "io", "model", "crypto", "net", "base"],
     "api": ["model", "base"],
-    "cli": ["api", "config"],
+    "cli": ["api", "config", "load"],
     "daemon": ["control", "datapath", "io", "api", "config", "ike/*", "ipsec", "model", "crypto", "net", "base"],
 }
 

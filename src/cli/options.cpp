@@ -34,6 +34,7 @@ constexpr auto kCommands = std::to_array<std::pair<std::string_view, Command>>({
     {"version", Command::version},
     {"sa", Command::sa},
     {"policy", Command::policy},
+    {"bench", Command::bench},
 });
 
 /// CLI11's view of the command line; the members are what it fills in.
@@ -53,6 +54,7 @@ class Parser {
     add_tunnel_commands();
     add_status_commands();
     add_other_commands();
+    add_bench();
     add_listed(
         "sa", "Show, add and remove SAs with manual keys", "the SA",
         "SETTING=VALUE as in [manual.NAME] of culvert.toml(5); keys as SETTING=@FILE or SETTING=- (standard input)");
@@ -142,6 +144,36 @@ class Parser {
     more->add_option("NAME", options_.tunnel, what)->required();
     more->add_option("SETTING", options_.settings, settings);
     verb("del", "Remove one that was added so", Verb::del)->add_option("NAME", options_.tunnel, what)->required();
+  }
+
+  void add_bench() {
+    BenchOptions& bench = options_.bench;
+    add("bench", "Measure an IKE responder")->require_subcommand(1);
+    CLI::App* ike = app_.get_subcommand("bench")->add_subcommand("ike", "Many initiators set up against one responder");
+    ike->fallthrough();
+    ike->footer(
+        "Binds UDP 500 and 4500 of the local address, so no IKE daemon may run beside it.\n"
+        "The responder needs a connection for each initiator: any address, remote identity\n"
+        "site0.example, site1.example and so on, a pre-shared key, and as remote network the\n"
+        "address of that number in the inner prefix.");
+    ike->add_option("PEER", bench.peer, "the responder's address")->required();
+    ike->add_option("--local", bench.local, "our address")->required();
+    ike->add_option("--secret-file", bench.secret_file, "the pre-shared key of all initiators")->required();
+    ike->add_option("-n,--initiators", bench.initiators, "how many")
+        ->check(CLI::Range(std::size_t{1}, std::size_t{1'000'000}))
+        ->capture_default_str();
+    ike->add_option("-c,--at-once", bench.at_once, "exchanges under way at the same time")
+        ->check(CLI::Range(std::size_t{1}, std::size_t{10'000}))
+        ->capture_default_str();
+    ike->add_flag("--rekey", bench.rekey, "then rekey every IKE SA and every Child SA once");
+    ike->add_option("--local-id", bench.local_id, "their identities; {} is the number")->capture_default_str();
+    ike->add_option("--remote-id", bench.remote_id, "the responder's identity; default: its address");
+    ike->add_option("--inner", bench.inner, "each protects one address of it")->capture_default_str();
+    ike->add_option("--remote", bench.remote, "towards this network")->capture_default_str();
+    ike->add_option("--ike", bench.ike, "suite of the IKE SA, as in culvert.toml(5)");
+    ike->add_option("--esp", bench.esp, "suite of the Child SA");
+    ike->add_option("-p,--responder", bench.responders,
+                    "process id of a responder on this host: its CPU time and memory are told, too");
   }
 
   /// The first word that can be meant as a command.

@@ -24,10 +24,28 @@ enum class Command : std::uint8_t {
   transforms,
   version,
   sa,
-  policy
+  policy,
+  bench
 };
 /// Of `sa` and `policy`.
 enum class Verb : std::uint8_t { list, add, del };
+
+/// Of `bench ike`.
+struct BenchOptions {
+  std::string peer;
+  std::string local;
+  std::string secret_file;
+  std::string local_id = "site{}.example";
+  std::string remote_id;
+  std::string inner = "10.0.0.0/8";
+  std::string remote = "0.0.0.0/0";
+  std::string ike;  // a suite as in culvert.toml; empty: the defaults
+  std::string esp;
+  std::size_t initiators = 1000;
+  std::size_t at_once = 16;
+  bool rekey = false;
+  std::vector<int> responders;  // process ids
+};
 
 struct Options {
   Command command = Command::status;
@@ -42,7 +60,8 @@ struct Options {
   std::size_t lines = 50;
   Verb verb = Verb::list;             // sa, policy
   std::vector<std::string> settings;  // sa add, policy add: SETTING=VALUE
-  std::string output;                 // keygen; empty: standard output
+  BenchOptions bench;
+  std::string output;  // keygen; empty: standard output
 };
 
 /// Either options, or the exit code to end with at once and the text to print (help, or what is wrong).

@@ -8,6 +8,7 @@
 #include "api/client.hpp"
 #include "api/json.hpp"
 #include "base/version.hpp"
+#include "cli/bench.hpp"
 #include "cli/local_commands.hpp"
 #include "cli/options.hpp"
 #include "cli/render.hpp"
@@ -270,6 +271,7 @@ ExitCode dispatch(const Options& options, const World& world) {
     case Command::keygen: return keygen(options, world);
     case Command::transforms: return list_transforms(options, world);
     case Command::version: return version(options, world);
+    case Command::bench: return bench_ike(options, world);
   }
   return ExitCode::usage;
 }

@@ -27,12 +27,13 @@ void ControlPlane::on(ike::IkeSaEstablished&& event, Instant now) {
          fmt::format("IKE SA {} with {} ({}), {} -> {}, {}", rekeyed ? "rekeyed" : "established",
                      event.remote_id.to_string(), event.role == model::Role::initiator ? "we began" : "the peer began",
                      event.path.local.to_string(), event.path.remote.to_string(), model::to_string(event.suite)));
-  IkeSa sa{std::move(event), now, std::nullopt};
+  IkeSa sa{std::move(event), now};
+  const model::IkeSaId id = sa.sa.ike_sa;
   // RFC 3948 4: the side behind a NAT keeps its mapping open.
   if (sa.sa.local_behind_nat && tunnel != nullptr && tunnel->config().nat_keepalive_interval > Duration::zero()) {
-    sa.keepalive_at = now + tunnel->config().nat_keepalive_interval;
+    keepalives_.set(id, now + tunnel->config().nat_keepalive_interval);
   }
-  const model::IkeSaId id = sa.sa.ike_sa;
+  standing_[sa.sa.connection].ike_sas.push_back(id);
   ike_sas_.insert_or_assign(id, std::move(sa));
 }
 
@@ -72,6 +73,7 @@ void ControlPlane::on(ike::ChildSaEstablished&& event, Instant now) {
     ike_.handle_command(ike::DeleteChildSa{id}, now);
     return;
   }
+  standing_[connection].children.push_back(id);
   children_.insert_or_assign(id, std::move(child));
   notice(Level::info, connection, text);
   if (Tunnel* tunnel = find(connection)) tunnel->child_up(now);
@@ -210,7 +212,8 @@ void ControlPlane::on(ike::PathChanged&& event, Instant) {
   notice(Level::info, sa->second.sa.connection,
          fmt::format("path is now {} -> {}", event.path.local.to_string(), event.path.remote.to_string()));
   sa->second.sa.path = event.path;
-  for (auto& [id, child] : children_) {
+  for (const model::ChildSaId id : standing(sa->second.sa.connection).children) {
+    Child& child = children_.at(id);
     if (child.ike_sa != event.ike_sa) continue;
     net::Path path = event.path;
     if (child.view.encapsulation == model::Encapsulation::none) path.local.port = path.remote.port = 0;
@@ -227,20 +230,25 @@ void ControlPlane::on(ike::ChildSaRemoved&& event, Instant now) {
   if (child == children_.end()) return;
   const model::ConnectionId connection = child->second.connection;
   children_.erase(child);
+  std::erase(standing_[connection].children, event.child);
   if (event.reason != ike::CloseReason::rekeyed) {
     notice(Level::info, connection, fmt::format("Child SA removed: {}", ike::name_of(event.reason)));
   }
-  if (Tunnel* tunnel = find(connection)) tunnel->child_down(now, !has_child(connection));
+  if (Tunnel* tunnel = find(connection)) tunnel->child_down(now, standing(connection).children.empty());
+  forget_when_empty(connection);
 }
 
 void ControlPlane::on(ike::IkeSaClosed&& event, Instant now) {
   ike_sas_.erase(event.ike_sa);
+  keepalives_.set(event.ike_sa, std::nullopt);
+  std::erase(standing_[event.connection].ike_sas, event.ike_sa);
   if (event.reason != ike::CloseReason::rekeyed) {
     notice(event.reason == ike::CloseReason::peer_dead ? Level::warning : Level::info, event.connection,
            fmt::format("IKE SA closed: {}", ike::name_of(event.reason)));
   }
   Tunnel* tunnel = find(event.connection);
-  if (tunnel != nullptr && !has_ike_sa(event.connection)) tunnel->all_gone(now);
+  if (tunnel != nullptr && standing(event.connection).ike_sas.empty()) tunnel->all_gone(now);
+  forget_when_empty(event.connection);
 }
 
 }  // namespace culvert::control

@@ -39,7 +39,7 @@ void ControlPlane::add_tunnel(const config::TunnelConfig& tunnel, Instant now) {
   const auto id = connection.id;
   auto& added = tunnels_[id];
   added = std::make_unique<Tunnel>(std::move(connection), any_peer ? std::string() : tunnel.connection.peer_name,
-                                   !any_peer);
+                                   !any_peer, attempts_);
   configure_ike(*added, now);
   if (added->config().start == model::StartMode::automatic) added->want(true, now);
 }
@@ -90,7 +90,7 @@ bool ControlPlane::up(std::string_view name, Instant now) {
 bool ControlPlane::down(std::string_view name, Instant now) {
   Tunnel* tunnel = find(name);
   if (tunnel == nullptr) return false;
-  const bool something = has_ike_sa(tunnel->config().id);
+  const bool something = !standing(tunnel->config().id).ike_sas.empty();
   tunnel->want(false, now);
   if (something) tunnel->closing();
   ike_.handle_command(ike::Terminate{tunnel->config().id}, now);
@@ -106,12 +106,13 @@ std::optional<ControlPlane::RekeyCount> ControlPlane::rekey(std::string_view nam
   const model::ConnectionId id = tunnel->config().id;
   RekeyCount count;
   std::vector<ike::Command> commands;
-  for (const auto& [child_id, child] : children_) {
-    if (child_sas && child.connection == id) commands.emplace_back(ike::RekeyChildSa{child_id});
+  const Standing& ours = standing(id);
+  if (child_sas) {
+    for (const model::ChildSaId child : ours.children) commands.emplace_back(ike::RekeyChildSa{child});
   }
   count.child_sas = commands.size();
-  for (const auto& [sa_id, sa] : ike_sas_) {
-    if (ike_sas && sa.sa.connection == id) commands.emplace_back(ike::RekeyIkeSa{sa_id});
+  if (ike_sas) {
+    for (const model::IkeSaId sa : ours.ike_sas) commands.emplace_back(ike::RekeyIkeSa{sa});
   }
   count.ike_sas = commands.size() - count.child_sas;
   for (ike::Command& command : commands) ike_.handle_command(std::move(command), now);
@@ -171,20 +172,20 @@ void ControlPlane::handle_completion(ike::RequestToken token, ike::Completion co
 }
 
 void ControlPlane::begin_due_attempts(Instant now) {
-  for (auto& [id, tunnel] : tunnels_) {
-    if (!tunnel->due(now)) continue;
-    const std::uint64_t attempt = tunnel->begin_attempt();
-    requests_.emplace_back(FindPath{id, attempt, tunnel->peer(), tunnel->config().local_address});
+  while (const auto id = attempts_.due(now)) {
+    Tunnel& tunnel = *tunnels_.at(*id);
+    const std::uint64_t attempt = tunnel.begin_attempt();
+    requests_.emplace_back(FindPath{*id, attempt, tunnel.peer(), tunnel.config().local_address});
   }
 }
 
 void ControlPlane::send_keepalives(Instant now) {
-  for (auto& [id, sa] : ike_sas_) {
-    if (!sa.keepalive_at || *sa.keepalive_at > now) continue;
+  while (const auto id = keepalives_.due(now)) {
+    const IkeSa& sa = ike_sas_.at(*id);
     requests_.emplace_back(SendKeepalive{sa.sa.path});
     const Tunnel* tunnel = find(sa.sa.connection);
-    sa.keepalive_at.reset();
-    if (tunnel != nullptr) sa.keepalive_at = now + tunnel->config().nat_keepalive_interval;
+    keepalives_.set(*id,
+                    tunnel != nullptr ? std::optional(now + tunnel->config().nat_keepalive_interval) : std::nullopt);
   }
 }
 
@@ -228,12 +229,8 @@ std::optional<Notice> ControlPlane::poll_notice() { return take_front(notices_);
 std::optional<ike::Transmit> ControlPlane::poll_transmit() { return ike_.poll_transmit(); }
 
 std::optional<Instant> ControlPlane::poll_timeout() const {
-  std::optional<Instant> next = ike_.poll_timeout();
-  for (const auto& [id, tunnel] : tunnels_) {
-    if (!tunnel->attempt_running()) next = earliest(next, tunnel->retry_at());
-  }
-  for (const auto& [id, sa] : ike_sas_) next = earliest(next, sa.keepalive_at);
-  return earliest(next, manual_.next_timeout());
+  const auto own = earliest(attempts_.next(), keepalives_.next());
+  return earliest(earliest(ike_.poll_timeout(), own), manual_.next_timeout());
 }
 
 // ---------------------------------------------------------------- views and small helpers
@@ -265,10 +262,12 @@ TunnelView ControlPlane::view_of(const Tunnel& tunnel) const {
   view.attempts = tunnel.attempts();
   view.last_failure = tunnel.last_failure();
   view.retry_at = tunnel.attempt_running() ? std::nullopt : tunnel.retry_at();
-  for (const auto& [id, sa] : ike_sas_) {
-    if (sa.sa.connection != tunnel.config().id) continue;
+  const Standing& ours = standing(tunnel.config().id);
+  for (const model::IkeSaId id : ours.ike_sas) {
+    const IkeSa& sa = ike_sas_.at(id);
     IkeSaView& shown = view.ike_sas.emplace_back(IkeSaView{sa.sa, sa.established, {}});
-    for (const auto& [child_id, child] : children_) {
+    for (const model::ChildSaId child_id : ours.children) {
+      const Child& child = children_.at(child_id);
       if (child.ike_sa != id) continue;
       shown.children.push_back(child.view);
       shown.children.back().counters = data_plane_.counters(child_id).value_or(ipsec::SaCounters{});
@@ -289,12 +288,15 @@ Tunnel* ControlPlane::find(model::ConnectionId id) {
   return found == tunnels_.end() ? nullptr : found->second.get();
 }
 
-bool ControlPlane::has_child(model::ConnectionId connection) const {
-  return std::ranges::any_of(children_, [&](const auto& entry) { return entry.second.connection == connection; });
+const ControlPlane::Standing& ControlPlane::standing(model::ConnectionId connection) const {
+  static const Standing kNothing;
+  const auto found = standing_.find(connection);
+  return found == standing_.end() ? kNothing : found->second;
 }
 
-bool ControlPlane::has_ike_sa(model::ConnectionId connection) const {
-  return std::ranges::any_of(ike_sas_, [&](const auto& entry) { return entry.second.sa.connection == connection; });
+void ControlPlane::forget_when_empty(model::ConnectionId connection) {
+  const Standing& left = standing(connection);
+  if (left.ike_sas.empty() && left.children.empty()) standing_.erase(connection);
 }
 
 void ControlPlane::notice(Notice::Level level, model::ConnectionId connection, std::string text) {

@@ -13,11 +13,13 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/random.hpp"
 #include "base/result.hpp"
 #include "base/time.hpp"
+#include "base/timer_queue.hpp"
 #include "config/config.hpp"
 #include "config/diff.hpp"
 #include "control/manual_sas.hpp"
@@ -102,7 +104,6 @@ class ControlPlane {
   struct IkeSa {
     ike::IkeSaEstablished sa;
     Instant established;
-    std::optional<Instant> keepalive_at;
   };
   struct Child {
     model::ConnectionId connection;
@@ -110,6 +111,11 @@ class ControlPlane {
     ChildSaView view;
     net::Path path;
     bool doubtful = false;  // nothing came back, and the peer was asked whether it lives
+  };
+  /// What of the IKE and Child SAs belongs to a connection, in the order of their making; no entry where nothing does.
+  struct Standing {
+    std::vector<model::IkeSaId> ike_sas;
+    std::vector<model::ChildSaId> children;
   };
 
   // control_plane.cpp
@@ -124,8 +130,8 @@ class ControlPlane {
   [[nodiscard]] Tunnel* find(std::string_view name);
   [[nodiscard]] Tunnel* find(model::ConnectionId id);
   [[nodiscard]] TunnelView view_of(const Tunnel& tunnel) const;
-  [[nodiscard]] bool has_child(model::ConnectionId connection) const;
-  [[nodiscard]] bool has_ike_sa(model::ConnectionId connection) const;
+  [[nodiscard]] const Standing& standing(model::ConnectionId connection) const;
+  void forget_when_empty(model::ConnectionId connection);
   void notice(Notice::Level level, model::ConnectionId connection, std::string text);
 
   // control_manual.cpp
@@ -162,10 +168,13 @@ class ControlPlane {
   ike::Endpoint& ike_;
   ipsec::DataPlane& data_plane_;
   RandomSource& random_;
+  TimerQueue<model::ConnectionId> attempts_;
+  TimerQueue<model::IkeSaId> keepalives_;
   std::map<model::ConnectionId, std::unique_ptr<Tunnel>> tunnels_;  // in the order of their first appearance
   std::uint32_t last_connection_ = 0;
   std::map<model::IkeSaId, IkeSa> ike_sas_;
   std::map<model::ChildSaId, Child> children_;
+  std::unordered_map<model::ConnectionId, Standing> standing_;
   std::deque<Request> requests_;
   std::deque<Notice> notices_;
   std::optional<NetworkWish> network_;

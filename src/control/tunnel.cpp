@@ -30,8 +30,11 @@ Duration delay_after(unsigned brief_lives) {
 
 }  // namespace
 
-Tunnel::Tunnel(model::ConnectionConfig config, std::string peer, bool can_initiate)
-    : config_(std::move(config)), peer_(std::move(peer)), can_initiate_(can_initiate) {}
+Tunnel::Tunnel(model::ConnectionConfig config, std::string peer, bool can_initiate,
+               TimerQueue<model::ConnectionId>& attempts)
+    : config_(std::move(config)), peer_(std::move(peer)), can_initiate_(can_initiate), queue_(attempts) {}
+
+Tunnel::~Tunnel() { queue_.set(config_.id, std::nullopt); }
 
 TunnelState Tunnel::state() const {
   if (closing_) return TunnelState::closing;
@@ -43,6 +46,7 @@ TunnelState Tunnel::state() const {
 }
 
 void Tunnel::want(bool up, Instant now) {
+  const Change change(*this);
   wanted_ = up;
   was_up_ = false;
   failures_in_row_ = 0;
@@ -59,12 +63,14 @@ void Tunnel::want(bool up, Instant now) {
 }
 
 void Tunnel::acquire(Instant now) {
+  const Change change(*this);
   const bool allowed = wanted_ || config_.start == model::StartMode::on_demand;
   if (!allowed || up_ || attempt_running_ || retry_at_ || !can_initiate_) return;
   plan(not_before_ ? std::max(now, *not_before_) : now);
 }
 
 std::uint64_t Tunnel::begin_attempt() {
+  const Change change(*this);
   retry_at_.reset();
   attempt_running_ = true;
   closing_ = false;
@@ -77,6 +83,7 @@ void Tunnel::peer_failed(Instant now, std::string kind, std::string message, std
 }
 
 void Tunnel::failed(Instant now, std::string kind, std::string message, std::string hint, RandomSource& random) {
+  const Change change(*this);
   peer_failed(now, std::move(kind), std::move(message), std::move(hint));
   attempt_running_ = false;
   progress.clear();
@@ -93,6 +100,7 @@ void Tunnel::failed(Instant now, std::string kind, std::string message, std::str
 }
 
 void Tunnel::child_up(Instant now) {
+  const Change change(*this);
   if (!up_) up_since_ = now;
   up_ = true;
   was_up_ = true;
@@ -105,6 +113,7 @@ void Tunnel::child_up(Instant now) {
 }
 
 void Tunnel::child_down(Instant now, bool last) {
+  const Change change(*this);
   if (!last) return;
   if (std::exchange(up_, false)) brief_lives_ = now - up_since_ < kBriefLife ? brief_lives_ + 1 : 0;
   const bool again = wanted_ && can_initiate_ && !attempt_running_ && config_.start != model::StartMode::on_demand;
@@ -112,6 +121,7 @@ void Tunnel::child_down(Instant now, bool last) {
 }
 
 void Tunnel::all_gone(Instant now) {
+  const Change change(*this);
   closing_ = false;
   // The attempt may have been for a Child SA of what is gone now, and nobody will tell how it ended. Where it goes on
   // regardless, IKE takes the next one for the same.

@@ -8,6 +8,7 @@
 
 #include "base/random.hpp"
 #include "base/time.hpp"
+#include "base/timer_queue.hpp"
 #include "control/view.hpp"
 #include "model/connection.hpp"
 
@@ -15,7 +16,12 @@ namespace culvert::control {
 
 class Tunnel {
  public:
-  Tunnel(model::ConnectionConfig config, std::string peer, bool can_initiate);
+  /// `attempts`, where it stands with the instant at which it wants to begin, must outlive it.
+  Tunnel(model::ConnectionConfig config, std::string peer, bool can_initiate,
+         TimerQueue<model::ConnectionId>& attempts);
+  ~Tunnel();
+  Tunnel(const Tunnel&) = delete;
+  Tunnel& operator=(const Tunnel&) = delete;
 
   [[nodiscard]] const model::ConnectionConfig& config() const { return config_; }
   model::ConnectionConfig& config() { return config_; }
@@ -39,10 +45,9 @@ class Tunnel {
 
   /// What configuration or `culvert up`/`down` want from now on.
   void want(bool up, Instant now);
-  /// Traffic asks for the tunnel. Tells nothing; ask `due` afterwards.
+  /// Traffic asks for the tunnel. Tells nothing; look at the queue of attempts afterwards.
   void acquire(Instant now);
-  /// True when an attempt shall begin now; then call `begin_attempt`.
-  [[nodiscard]] bool due(Instant now) const { return retry_at_ && *retry_at_ <= now && !attempt_running_; }
+  /// To be called when the instant in the queue of attempts has come.
   std::uint64_t begin_attempt();
   /// An attempt of the peer's: counted, so that its failure has a number.
   void peer_attempt() { ++attempts_; }
@@ -59,6 +64,18 @@ class Tunnel {
 
  private:
   void plan(Instant at) { retry_at_ = at; }
+  /// Brings the queue of attempts up to date when it goes out of scope.
+  class Change {
+   public:
+    explicit Change(Tunnel& tunnel) : tunnel_(tunnel) {}
+    ~Change() { tunnel_.enqueue(); }
+    Change(const Change&) = delete;
+    Change& operator=(const Change&) = delete;
+
+   private:
+    Tunnel& tunnel_;
+  };
+  void enqueue() { queue_.set(config_.id, attempt_running_ ? std::nullopt : retry_at_); }
 
   model::ConnectionConfig config_;
   std::string peer_;
@@ -76,6 +93,7 @@ class Tunnel {
   std::optional<Instant> retry_at_;
   std::optional<Instant> not_before_;  // of an attempt that traffic asks for
   std::optional<Failure> last_failure_;
+  TimerQueue<model::ConnectionId>& queue_;
 };
 
 }  // namespace culvert::control

@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+"""`culvert bench ike` against culvertd and against strongSwan, in one run: what a set-up costs the responder.
+
+    ike_load.py [--initiators N] [--at-once N] [--bin FOLDER] [--json FILE]
+
+Two namespaces, the generator in one, the responder in the other. Pre-shared key, X25519, AES-256-GCM; each initiator is
+a peer of its own with one Child SA. strongSwan has its userspace ESP (kernel-libipsec), as the kernel's is not always
+there.
+"""
+
+import argparse
+import json
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "../interop")]
+
+from rig import culvert, strongswan  # noqa: E402
+from rig.lab import OUTER, Lab  # noqa: E402
+from rig.shell import Failed, Skipped, run  # noqa: E402
+from vpn.processes import resident_megabytes  # noqa: E402
+from vpn.statistics import median  # noqa: E402
+
+SECRET = "a secret for the load generator"
+IKE, ESP = "aes256gcm16-prfsha256-x25519", "aes256gcm16"
+
+
+def inner(number):
+    return ".".join(str(b) for b in (0x0a800000 + number).to_bytes(4, "big"))
+
+
+def section(n):
+    return f"""
+[tunnel.site{n}]
+peer = "any"
+local_address = "{OUTER['b'][4]}"
+local_id = "hub.example"
+remote_id = "site{n}.example"
+secret = "{SECRET}"
+ike = ["{IKE}"]
+esp = ["{ESP}"]
+encapsulation = "esp"
+local = ["172.16.0.0/16"]
+remote = ["{inner(n)}/32"]
+liveness = 0
+"""
+
+
+def culvert_responder(lab, options, count):
+    class Hub(culvert.driver(options.bin)):
+        def write_config(self):
+            # A file has its limit: a folder of them.
+            self.config = self.dir + "/conf.d"
+            os.makedirs(self.config, exist_ok=True)
+            for first in range(0, count, 1000):
+                path = f"{self.config}/{first:06}.toml"
+                with open(path, "w", opener=lambda p, f: os.open(p, f, 0o600), encoding="utf-8") as f:
+                    f.write('[daemon]\nlog_level = "warning"\n' * (first == 0) + "".join(section(n) for n in range(first, min(first + 1000, count))))
+
+    daemon = Hub(lab, "b", [])
+    daemon.start(60)
+    return daemon
+
+
+class ManyPeers(strongswan.StrongSwan):
+    """strongSwan that takes any peer with the secret."""
+
+    def reload(self):
+        path = self.dir + "/strongswan.conf"
+        with open(path, encoding="ascii") as f:
+            text = f.read()
+        # Its log would be most of the work, and its limits on half-open IKE SAs are for strangers.
+        text = text.replace("default = 1\n", "default = 0\n").replace("ike = 2\n", "ike = 0\n").replace("cfg = 2\n", "cfg = 0\n")
+        text = text.replace("charon {", "charon {\n  block_threshold = 0\n  cookie_threshold = 0\n  init_limit_half_open = 0\n  threads = 16", 1)
+        with open(path, "w", encoding="ascii") as f:
+            f.write(text)
+        with open(self.dir + "/swanctl/swanctl.conf", "w", encoding="ascii") as f:
+            f.write(f"""connections {{
+  any {{
+    version = 2
+    local_addrs = {OUTER['b'][4]}
+    proposals = {IKE}
+    local {{
+      auth = psk
+      id = hub.example
+    }}
+    remote {{
+      auth = psk
+      id = %any
+    }}
+    children {{
+      net {{
+        mode = tunnel
+        esp_proposals = {ESP}
+        local_ts = 172.16.0.0/16
+        remote_ts = 10.0.0.0/8
+      }}
+    }}
+  }}
+}}
+secrets {{
+  ike-any {{
+    secret = "{SECRET}"
+  }}
+}}
+""")
+        self._swanctl("--load-all")
+
+
+def strongswan_responder(lab, options, count):
+    daemon = ManyPeers(lab, "b", [])
+    daemon.start()
+    # The settings are read when it starts.
+    daemon.stop()
+    with open(daemon.dir + "/strongswan.conf", encoding="ascii") as f:
+        text = f.read()
+    strongswan.DAEMON_CONF, kept = text, strongswan.DAEMON_CONF
+    try:
+        daemon.start()
+    finally:
+        strongswan.DAEMON_CONF = kept
+    return daemon
+
+
+RESPONDERS = {"culvert": culvert_responder, "strongswan": strongswan_responder}
+
+
+def measure(name, options):
+    with Lab() as lab:
+        secret = lab.path("secret")
+        with open(secret, "w", opener=lambda p, f: os.open(p, f, 0o600), encoding="ascii") as f:
+            f.write(SECRET + "\n")
+        lab.ip("b", "addr", "add", "172.16.0.1/16", "dev", "lo")  # strongSwan's routes want a source
+        daemon = RESPONDERS[name](lab, options, options.initiators)
+        pid = daemon.process.pid
+        idle = resident_megabytes(pid)
+        text = run("ip", "netns", "exec", lab.prefix + "a", f"{options.bin}/culvert", "--json", "bench", "ike", OUTER["b"][4],
+                   "--local", OUTER["a"][4], "--secret-file", secret, "--remote-id", "hub.example", "--remote", "172.16.0.0/16",
+                   "--inner", "10.128.0.0/9", "-n", options.initiators, "-c", options.at_once, "--ike", IKE, "--esp", ESP, "-p", pid,
+                   *(["--rekey"] if options.rekey else []), ok=None, timeout=60 + options.initiators / 20)
+        told = json.loads(text)
+        if "error" in told:
+            raise Failed(told["error"])
+        told["idle_megabytes"] = idle
+        return told
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--initiators", type=int, default=2000)
+    p.add_argument("--at-once", type=int, default=16)
+    p.add_argument("--rounds", type=int, default=1)
+    p.add_argument("--rekey", action="store_true")
+    p.add_argument("--responders", default=",".join(RESPONDERS))
+    p.add_argument("--bin", default=os.environ.get("CULVERT_BIN") or os.path.join(HERE, "../../build/release/bin"))
+    p.add_argument("--json")
+    options = p.parse_args()
+    results = {}
+    for _ in range(options.rounds):
+        for name in options.responders.split(","):
+            try:
+                told = measure(name, options)
+            except (Failed, Skipped) as reason:
+                print(f"{name:12} cannot be measured: {reason}", flush=True)
+                continue
+            results.setdefault(name, []).append(told)
+            for phase, found in told["phases"].items():
+                print(f"{name:12} {phase:24} {found['done']:6} done {found['per_second']:7.0f}/s  CPU {found.get('responder_cpu_ms', 0):.3f} ms "
+                      f" memory {found.get('responder_kilobytes', 0):.1f} kB  p50 {found['milliseconds']['p50']:.1f} ms"
+                      + "".join(f"  {count} failed: {reason}" for reason, count in found["failures"].items()), flush=True)
+    def middle(name, key):
+        return median([r["phases"]["set-up"].get(key) for r in results.get(name, [])])
+    ours, theirs = middle("culvert", "responder_cpu_ms"), middle("strongswan", "responder_cpu_ms")
+    if ours and theirs:
+        print(f"CPU of the responder per set-up: Culvert {ours:.3f} ms, strongSwan {theirs:.3f} ms, {theirs / ours:.1f} times")
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as f:
+            json.dump(results, f, indent=1)
+            f.write("\n")
+    return 0 if results else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
