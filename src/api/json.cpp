@@ -64,10 +64,15 @@ void members(const PolicyEntry*, auto& x, auto&& f) {
   f("place", x.place);
 }
 void members(const PolicyList*, auto& x, auto&& f) { f("policies", x.policies); }
+void members(const DataPath*, auto& x, auto&& f) {
+  f("tun_offload", x.tun_offload), f("udp_segmentation", x.udp_segmentation),
+      f("udp_receive_offload", x.udp_receive_offload), f("raw_esp", x.raw_esp), f("ipv6", x.ipv6);
+  f("io_engine", x.io_engine), f("workers", x.workers);
+}
 void members(const DaemonStatus*, auto& x, auto&& f) {
   f("version", x.version), f("pid", x.pid), f("uptime", x.uptime), f("config", x.config), f("tun", x.tun),
       f("ike_port", x.ike_port);
-  f("nat_port", x.nat_port), f("export_keys", x.export_keys);
+  f("nat_port", x.nat_port), f("export_keys", x.export_keys), f("data_path", x.data_path);
 }
 void members(const Status*, auto& x, auto&& f) {
   f("daemon", x.daemon), f("tunnels", x.tunnels), f("manual", x.manual), f("ike_counters", x.ike_counters),

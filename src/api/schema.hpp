@@ -201,6 +201,18 @@ struct PolicyList {
   friend bool operator==(const PolicyList&, const PolicyList&) = default;
 };
 
+/// What packets run on: what of the kernel's offloads is there, and in use.
+struct DataPath {
+  std::string tun_offload;           // super-packets from and to TUN: none, checksum, tcp, tcp+udp
+  bool udp_segmentation = false;     // UDP_SEGMENT: many packets of ESP in UDP leave in one call
+  bool udp_receive_offload = false;  // UDP_GRO: many come in one
+  bool raw_esp = false;              // IP protocols 50 and 51 besides UDP
+  bool ipv6 = false;
+  std::string io_engine;  // how the workers wait and move packets
+  std::uint64_t workers = 0;
+  friend bool operator==(const DataPath&, const DataPath&) = default;
+};
+
 struct DaemonStatus {
   std::string version;
   std::uint64_t pid = 0;
@@ -210,6 +222,7 @@ struct DaemonStatus {
   std::uint16_t ike_port = 0;
   std::uint16_t nat_port = 0;
   std::string export_keys;  // the folder; empty: off
+  DataPath data_path;
   friend bool operator==(const DaemonStatus&, const DaemonStatus&) = default;
 };
 

@@ -79,6 +79,16 @@ std::string render_daemon(const api::DaemonStatus& daemon, const Look& look) {
                                         duration_text(daemon.uptime), daemon.pid, daemon.config),
                             0);
   out += wrapped(fmt::format("interface {}, UDP ports {} and {}", daemon.tun, daemon.ike_port, daemon.nat_port), 0);
+  // A daemon that is older than this command does not tell.
+  if (const api::DataPath& path = daemon.data_path; !path.io_engine.empty()) {
+    const auto with = [](bool there) { return there ? "with" : "without"; };
+    out += wrapped(
+        fmt::format("packets: {}, {} worker{}; TUN super-packets {}; {} UDP_SEGMENT, {} UDP_GRO, {} raw ESP "
+                    "and AH, {} IPv6",
+                    path.io_engine, path.workers, path.workers == 1 ? "" : "s", path.tun_offload,
+                    with(path.udp_segmentation), with(path.udp_receive_offload), with(path.raw_esp), with(path.ipv6)),
+        0);
+  }
   if (!daemon.export_keys.empty()) {
     out += colored(fmt::format("ALL KEYS ARE WRITTEN to {}", daemon.export_keys), Color::red, look.color) + '\n';
   }

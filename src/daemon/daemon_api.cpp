@@ -35,7 +35,15 @@ Result<api::Status, api::Error> Daemon::status() {
   status.daemon.uptime =
       static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(now() - started_).count());
   status.daemon.config = options_.config;
-  status.daemon.tun = data_plane_->facts().tun_name;
+  const datapath::DataPlaneFacts facts = data_plane_->facts();
+  status.daemon.tun = facts.tun_name;
+  status.daemon.data_path = {.tun_offload = facts.tun_offload,
+                             .udp_segmentation = facts.udp_segmentation,
+                             .udp_receive_offload = facts.udp_receive_offload,
+                             .raw_esp = facts.raw_esp,
+                             .ipv6 = facts.ipv6,
+                             .io_engine = facts.io_engine,
+                             .workers = facts.workers};
   status.daemon.ike_port = config_.daemon.ike_port;
   status.daemon.nat_port = config_.daemon.nat_port;
   status.daemon.export_keys = config_.daemon.export_keys.value_or("");

@@ -37,6 +37,7 @@ struct DataPlaneFacts {
   bool udp_receive_offload = false;  // UDP_GRO
   bool raw_esp = false;
   bool ipv6 = false;
+  std::string io_engine = "epoll";
   std::size_t workers = 1;
 };
 
