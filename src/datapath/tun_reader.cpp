@@ -7,7 +7,9 @@
 namespace culvert::datapath {
 
 TunReader::TunReader(io::TunQueue& queue, IoCounters& counters)
-    : queue_(queue), counters_(counters), memory_(kMostPackets * kStride) {
+    : queue_(queue),
+      counters_(counters),
+      memory_(std::make_unique_for_overwrite<std::uint8_t[]>(kMostPackets * kStride)) {
   packets_.reserve(kMostPackets);
 }
 
@@ -17,7 +19,7 @@ TunReader::Batch TunReader::read() {
   std::size_t bytes = 0;
   while (packets_.size() < kMostPackets && bytes < kMostBytes) {
     // The virtio header comes to stand right in front of the packet, in the headroom.
-    std::uint8_t* const packet = memory_.data() + packets_.size() * kStride + ipsec::kInnerHeadroom;
+    std::uint8_t* const packet = memory_.get() + packets_.size() * kStride + ipsec::kInnerHeadroom;
     constexpr std::size_t kHeader = sizeof(io::VirtioNetHeader);
     const auto read = queue_.read({packet - kHeader, kHeader + ipsec::kMaxInnerPacket});
     if (read.error != 0) {

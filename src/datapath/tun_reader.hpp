@@ -2,6 +2,7 @@
 // for.
 #pragma once
 
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -32,7 +33,8 @@ class TunReader {
 
   io::TunQueue& queue_;
   IoCounters& counters_;
-  std::vector<std::uint8_t> memory_;
+  // Not set to zero: what no packet has needed stays the system's.
+  std::unique_ptr<std::uint8_t[]> memory_;
   std::vector<ipsec::InnerPacket> packets_;
 };
 

@@ -9,24 +9,24 @@
 namespace culvert::datapath {
 
 WireSender::WireSender(const OuterSockets& sockets, io::TunQueue& tun, IoCounters& counters)
-    : sockets_(sockets), tun_(tun), counters_(counters), slab_(kSlab) {
+    : sockets_(sockets), tun_(tun), counters_(counters), slab_(std::make_unique_for_overwrite<std::uint8_t[]>(kSlab)) {
   messages_.reserve(kMostMessages);
   by_.reserve(kMostMessages);
 }
 
 MutableByteView WireSender::region() {
-  if (slab_.size() - used_ < ipsec::kMinWireRegion) flush();
-  return MutableByteView(slab_).subspan(used_);
+  if (kSlab - used_ < ipsec::kMinWireRegion) flush();
+  return {slab_.get() + used_, kSlab - used_};
 }
 
 void WireSender::send(std::span<const ipsec::WireTrain> trains) {
   for (const ipsec::WireTrain& train : trains) {
     // The memory counts as used in any case: the next region must not begin inside a train of this call.
-    const std::size_t end = static_cast<std::size_t>(train.bytes.data() + train.bytes.size() - slab_.data());
+    const std::size_t end = static_cast<std::size_t>(train.bytes.data() + train.bytes.size() - slab_.get());
     constexpr std::size_t kLine = 64;
     // Trains need not come in the order of their places: an AGGFRAG payload stays open while others are framed behind
     // it.
-    used_ = std::max(used_, std::min((end + kLine - 1) / kLine * kLine, slab_.size()));
+    used_ = std::max(used_, std::min((end + kLine - 1) / kLine * kLine, kSlab));
     const Way way =
         train.with_ip_header
             ? Way{sockets_.for_whole(train.path.remote.address.family()), train.encapsulation, true}

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -47,7 +48,8 @@ class WireSender final : public ipsec::OutboundSink {
   const OuterSockets& sockets_;
   io::TunQueue& tun_;
   IoCounters& counters_;
-  std::vector<std::uint8_t> slab_;
+  // Not set to zero: what no packet has needed stays the system's.
+  std::unique_ptr<std::uint8_t[]> slab_;
   std::size_t used_ = 0;
   std::vector<io::OutgoingMessage> messages_;
   /// The way that each message leaves by.

@@ -1,6 +1,7 @@
 // DatagramSocket, the receiving half: one recvmmsg per batch.
 #include <algorithm>
 #include <array>
+#include <memory>
 #include <vector>
 
 #include <errno.h>
@@ -17,7 +18,7 @@ namespace culvert::io {
 
 struct ReceiveBuffers::State {
   explicit State(std::size_t count)
-      : memory(count * kBufferSize),
+      : memory(std::make_unique_for_overwrite<std::uint8_t[]>(count * kBufferSize)),
         headers(count),
         vectors(count),
         senders(count),
@@ -28,7 +29,8 @@ struct ReceiveBuffers::State {
   // Apart by one cache line more than a page, so that the buffers' beginnings do not fight for one set of the cache.
   static constexpr std::size_t kControlStride = kIpv6ControlSize + 64;
 
-  std::vector<std::uint8_t> memory;
+  // Not set to zero: what no packet has needed stays the system's.
+  std::unique_ptr<std::uint8_t[]> memory;
   std::vector<mmsghdr> headers;
   std::vector<iovec> vectors;
   std::vector<sockaddr_storage> senders;
@@ -39,7 +41,7 @@ struct ReceiveBuffers::State {
   /// The kernel overwrites the lengths, so each receive needs fresh headers.
   void arm() {
     for (std::size_t i = 0; i < headers.size(); ++i) {
-      vectors[i] = {memory.data() + i * kBufferSize, kBufferSize};
+      vectors[i] = {memory.get() + i * kBufferSize, kBufferSize};
       msghdr& header = headers[i].msg_hdr;
       header = {};
       header.msg_name = &senders[i];
@@ -54,7 +56,7 @@ struct ReceiveBuffers::State {
   void arm(std::size_t used) {
     for (std::size_t i = 0; i < used; ++i) {
       msghdr& header = headers[i].msg_hdr;
-      vectors[i] = {memory.data() + i * kBufferSize, kBufferSize};
+      vectors[i] = {memory.get() + i * kBufferSize, kBufferSize};
       header.msg_namelen = sizeof senders[i];
       header.msg_controllen = kIpv6ControlSize;
       header.msg_flags = 0;
