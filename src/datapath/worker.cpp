@@ -51,7 +51,14 @@ void Worker::run() {
     now_ = io::MonotonicClock::now();
     const auto ready = poller_.wait(time_to_wait());
     now_ = io::MonotonicClock::now();
-    for (const io::Poller::Ready& source : ready) dispatch(source);
+    bool moved = false;
+    for (const io::Poller::Ready& source : ready) moved |= dispatch(source);
+    // While packets were in work others came, and those for TUN may have been answered at once: looking costs less than
+    // being told.
+    if (moved) {
+      now_ = io::MonotonicClock::now();
+      (void)pump_tun();
+    }
     // An SA that arrived, or a packet that proved the peer ready, may have freed packets that waited.
     if (const auto due = engine_.next_deadline(); due && *due <= now_) {
       engine_.handle_time(now_, sender_);
@@ -77,11 +84,16 @@ std::optional<Duration> Worker::time_to_wait() const {
   return *due <= now_ ? Duration::zero() : *due - now_;
 }
 
-void Worker::dispatch(const io::Poller::Ready& source) {
+const OuterSockets::Entry& Worker::entry_of(const io::Poller::Ready& source) const {
+  return sockets_.entries()[source.token - kFirstSocketToken];
+}
+
+// True when packets came; IKE's do not count.
+bool Worker::dispatch(const io::Poller::Ready& source) {
   switch (source.token) {
-    case kCommandToken: return run_commands();
+    case kCommandToken: run_commands(); return false;
     case kTunToken: return pump_tun();
-    default: return pump_socket(sockets_.entries()[source.token - kFirstSocketToken], source.failed);
+    default: return pump_socket(entry_of(source), source.failed);
   }
 }
 
@@ -130,27 +142,33 @@ void Worker::answer(const AskCommand& command) {
   shared_.answers.give(command.ticket, std::move(snapshot));
 }
 
-void Worker::pump_tun() {
-  for (int i = 0; i < kBatchesPerTurn; ++i) {
+bool Worker::pump_tun() {
+  bool moved = false;
+  for (int i = 0; i < kBatchesPerTurn && !tun_gone_; ++i) {
     const TunReader::Batch batch = reader_.read();
     if (!batch.packets.empty()) {
+      moved = true;
       engine_.outbound(batch.packets, now_, sender_);
       sender_.flush();
     }
     if (batch.error != 0) {
+      tun_gone_ = true;
       poller_.remove(tun_.fd());
       (void)shared_.faults.push("the TUN interface is gone: " + io::errno_text(batch.error));
       control_wanted_ = true;
     }
-    if (batch.drained) return;
+    if (batch.drained) break;
   }
+  return moved;
 }
 
-void Worker::pump_socket(const OuterSockets::Entry& entry, bool failed) {
+bool Worker::pump_socket(const OuterSockets::Entry& entry, bool failed) {
   if (failed) receiver_.receive_errors(entry, now_);
-  for (int i = 0; i < kBatchesPerTurn; ++i) {
-    if (!receiver_.receive(entry, now_)) return;
+  bool moved = false;
+  for (int i = 0; i < kBatchesPerTurn && receiver_.receive(entry, now_); ++i) {
+    moved = entry.kind != OuterSockets::Kind::ike;
   }
+  return moved;
 }
 
 std::optional<ipsec::DataPlaneEvent> Worker::next_event() {

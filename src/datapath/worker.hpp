@@ -1,8 +1,8 @@
 // Worker: one thread's loop between one TUN queue and the sockets. It owns the engine; nothing here locks or allocates
 // for a packet.
 //
-// A turn: wait; commands; TUN to the wire; the wire to TUN; what is due; news to the control thread. Each part is
-// bounded, so that none starves the others, and nothing is held back once there is nothing more to read.
+// A turn: wait; commands; TUN to the wire and the wire to TUN, in rounds; what is due; news to the control thread. Each
+// part is bounded, so that none starves the others, and nothing is held back once there is nothing more to read.
 #pragma once
 
 #include <cstdint>
@@ -34,15 +34,16 @@ class Worker {
          Shared& shared, RandomSource& random);
 
   [[nodiscard]] std::optional<Duration> time_to_wait() const;
-  void dispatch(const io::Poller::Ready& source);
+  [[nodiscard]] const OuterSockets::Entry& entry_of(const io::Poller::Ready& source) const;
+  bool dispatch(const io::Poller::Ready& source);
   void run_commands();
   void give_back_spis();
   void carry_out(InstallCommand& command);
   void answer(const AskCommand& command);
   /// The interface's own refusals are errors of the unprotected side too, and trustworthy ones.
   void tell_too_long();
-  void pump_tun();
-  void pump_socket(const OuterSockets::Entry& entry, bool failed);
+  bool pump_tun();
+  bool pump_socket(const OuterSockets::Entry& entry, bool failed);
   [[nodiscard]] std::optional<ipsec::DataPlaneEvent> next_event();
   void tell_control();
 
@@ -56,6 +57,7 @@ class Worker {
   WireReceiver receiver_;
   Instant now_;
   bool control_wanted_ = false;
+  bool tun_gone_ = false;
   std::vector<ipsec::SaRefused> refused_;  // pairs that `install` promised and the engine refused
   std::optional<ipsec::DataPlaneEvent> held_event_;
 };
