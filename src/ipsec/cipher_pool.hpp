@@ -11,6 +11,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/prefetch.hpp"
 #include "base/secret.hpp"
 #include "crypto/packet_cipher.hpp"
 #include "model/child_sa.hpp"
@@ -52,6 +53,13 @@ class SaCipher {
     return expanded_ != nullptr ? expanded_ : expand();
   }
   [[nodiscard]] bool is_expanded() const { return expanded_ != nullptr; }
+  /// Asks for the memory of the expanded key, if there is one, as far as the short ones go (AES-GCM's).
+  void prefetch() const {
+    if (expanded_ == nullptr) return;
+    for (std::size_t line = 0; line < 7; ++line) {
+      culvert::prefetch(reinterpret_cast<const std::uint8_t*>(expanded_) + 64 * line);
+    }
+  }
   [[nodiscard]] const crypto::PacketSuite& suite() const { return keys_.suite_; }
 
  private:

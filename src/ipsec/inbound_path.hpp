@@ -68,6 +68,7 @@ class InboundPath {
     [[nodiscard]] ByteView headers() const { return nested != nullptr ? ByteView(nested->headers) : input->ip_header; }
   };
 
+  void look_ahead(std::span<const WireInput> inputs) const;
   void sort(const WireInput& input, MutableByteView segment, Instant now, InboundSink& sink);
   void enqueue(const WireInput& input, MutableByteView packet, const Nested* nested, Instant now);
   void enqueue_ah(const WireInput& input, MutableByteView packet, const Nested* nested, Instant now);
@@ -96,6 +97,7 @@ class InboundPath {
     bool as_it_came = false;       // in tunnel mode, not compressed, nothing merged into its header
   };
   void take(const Item& item);
+  [[nodiscard]] bool take_plain(const Item& item, const Content& content);
   /// The inner packet, ECN merged and selectors checked, or why there is none.
   [[nodiscard]] Result<Decapsulated, DropReason> unwrap(const Item& item, Content content);
   [[nodiscard]] Result<Decapsulated, DropReason> unwrap_tunnel(const Item& item, const Content& content);

@@ -99,7 +99,9 @@ class JobBatch {
       waiting = 0;
     };
     std::size_t rest = 0;
+    for (std::size_t i = 0; i < std::min(kAhead, size_); ++i) sa_[i]->cipher.prefetch();
     for (std::size_t i = 0; i < size_; ++i) {
+      if (i + kAhead < size_) sa_[i + kAhead]->cipher.prefetch();
       Sa& sa = *sa_[i];
       if (!sa.cipher.is_expanded()) work();  // its cipher may take the place of one that waits here
       crypto::PacketCipher* const cipher = sa.cipher.get();
@@ -140,6 +142,8 @@ class JobBatch {
     }
     for (std::size_t r = 0; r < rest; ++r) job_[rest_[r]].ok = gathered_[place_[r]].ok;
   }
+
+  static constexpr std::size_t kAhead = 4;  // packets between asking for a key's memory and looking at it
 
   std::size_t size_ = 0;
   std::size_t octets_ = 0;  // of text

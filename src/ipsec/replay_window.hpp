@@ -36,23 +36,12 @@ class ReplayWindow {
   /// RFC 4303 A2.2: the number is taken to lie in the window or to the right of it; which of the neighbouring
   /// 2^32-subspaces that means follows from the window's edges.
   [[nodiscard]] std::optional<std::uint64_t> infer(std::uint32_t low) const {
-    if (!extended_) return low;
-    const auto top_low = static_cast<std::uint32_t>(top_);
-    const auto top_high = static_cast<std::uint32_t>(top_ >> 32);
-    // Without a window the nearest number on either side is meant.
-    const std::uint32_t width = size_ != 0 ? size_ : 0x8000'0000U;
-    const std::uint32_t bottom_low = top_low - width + 1;  // modulo 2^32
-    std::uint32_t high = top_high;
-    if (top_low >= width - 1) {
-      if (low < bottom_low) {  // Case A: the window lies within one subspace, the packet in the next
-        if (top_high == 0xffff'ffffU) return std::nullopt;
-        ++high;
-      }
-    } else if (low >= bottom_low) {  // Case B: the window spans two subspaces, the packet is of the older one
-      if (top_high == 0) return std::nullopt;
-      --high;
-    }
-    return (std::uint64_t{high} << 32) | low;
+    std::uint64_t sequence = 0;
+    return infer(low, sequence) ? std::optional(sequence) : std::nullopt;
+  }
+  /// The same, and what `check` says of it; `sequence` is good if that is `fresh`.
+  [[nodiscard]] Verdict check(std::uint32_t low, std::uint64_t& sequence) const {
+    return infer(low, sequence) ? check(sequence) : Verdict::too_old;
   }
 
   [[nodiscard]] Verdict check(std::uint64_t sequence) const {
@@ -81,6 +70,28 @@ class ReplayWindow {
   [[nodiscard]] std::uint32_t size() const { return size_; }
 
  private:
+  [[nodiscard]] bool infer(std::uint32_t low, std::uint64_t& sequence) const {
+    std::uint32_t high = 0;
+    if (extended_) {
+      const auto top_low = static_cast<std::uint32_t>(top_);
+      high = static_cast<std::uint32_t>(top_ >> 32);
+      // Without a window the nearest number on either side is meant.
+      const std::uint32_t width = size_ != 0 ? size_ : 0x8000'0000U;
+      const std::uint32_t bottom_low = top_low - width + 1;  // modulo 2^32
+      if (top_low >= width - 1) {
+        if (low < bottom_low) {  // Case A: the window lies within one subspace, the packet in the next
+          if (high == 0xffff'ffffU) return false;
+          ++high;
+        }
+      } else if (low >= bottom_low) {  // Case B: the window spans two subspaces, the packet is of the older one
+        if (high == 0) return false;
+        --high;
+      }
+    }
+    sequence = (std::uint64_t{high} << 32) | low;
+    return true;
+  }
+
   static constexpr std::uint32_t kWordBits = 64;
   [[nodiscard]] static std::uint64_t bit(std::uint64_t sequence) { return std::uint64_t{1} << (sequence & 63); }
   [[nodiscard]] std::uint32_t ring() const { return std::max(size_, kWordBits); }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/large_memory.hpp"
+#include "base/prefetch.hpp"
 #include "ipsec/flat_table.hpp"
 #include "ipsec/sa.hpp"
 #include "ipsec/sa_index.hpp"
@@ -37,6 +38,11 @@ class Sad {
       if (entry.spi == spi) return entry.pair;
     }
     return beside_.empty() ? nullptr : find_beside(spi);
+  }
+  /// Asks for the memory that `find_inbound` reads.
+  void prefetch_inbound(std::uint32_t spi) const {
+    const std::uint32_t slot = spi & (layout_.capacity() - 1);
+    if (slot < by_slot_.size()) prefetch(&by_slot_[slot]);
   }
   /// The newest pair of the connection that may send this packet. A held one only when there is no other: its
   /// predecessor is gone, so waiting longer would only stop the traffic. With `within` only pairs whose selectors lie

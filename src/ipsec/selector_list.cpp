@@ -7,8 +7,7 @@
 namespace culvert::ipsec {
 namespace {
 
-bool contains(const std::uint8_t* range, net::Family family, const net::IpAddress& address) {
-  const std::uint8_t* const octets = address.bytes().data();
+bool contains(const std::uint8_t* range, net::Family family, const std::uint8_t* octets) {
   if (family == net::Family::v4) {
     const std::uint32_t number = load_be32(octets);
     return load_be32(range) <= number && number <= load_be32(range + 4);
@@ -73,12 +72,12 @@ model::TrafficSelectors SelectorList::all() const {
 
 // True when `above` says so of one that has the address.
 template <typename Above>
-bool SelectorList::any(const net::IpAddress& address, Above above) const {
+bool SelectorList::any(net::Family family, const std::uint8_t* address, Above above) const {
   for (Cursor cursor = begin(); cursor.left != 0; --cursor.left) {
     Head head;
     std::memcpy(&head, cursor.at, sizeof head);
     const std::uint8_t* const range = cursor.at + sizeof head;
-    if (head.family == address.family() && contains(range, head.family, address) &&
+    if (head.family == family && contains(range, head.family, address) &&
         above(model::TrafficSelector{{}, head.protocol, head.start_port, head.end_port})) {
       return true;
     }
@@ -88,15 +87,33 @@ bool SelectorList::any(const net::IpAddress& address, Above above) const {
 }
 
 bool SelectorList::matches_source(const net::PacketInfo& packet) const {
-  return any(packet.source, [&packet](const model::TrafficSelector& selector) {
+  return any(packet.source.family(), packet.source.bytes().data(), [&packet](const model::TrafficSelector& selector) {
     return selector.matches_above(packet.protocol, packet.ports_visible, packet.source_port);
   });
 }
 
 bool SelectorList::matches_destination(const net::PacketInfo& packet) const {
-  return any(packet.destination, [&packet](const model::TrafficSelector& selector) {
-    return selector.matches_destination_above(packet.protocol, packet.ports_visible, packet.destination_port);
-  });
+  return any(packet.destination.family(), packet.destination.bytes().data(),
+             [&packet](const model::TrafficSelector& selector) {
+               return selector.matches_destination_above(packet.protocol, packet.ports_visible,
+                                                         packet.destination_port);
+             });
+}
+
+bool SelectorList::matches_source(const net::PlainPacket& plain, const std::uint8_t* packet) const {
+  const std::uint16_t port = load_be16(packet + plain.header_length());
+  return any(plain.family, packet + (plain.family == net::Family::v4 ? 12 : 8),
+             [&plain, port](const model::TrafficSelector& selector) {
+               return selector.matches_above(plain.protocol, true, port);
+             });
+}
+
+bool SelectorList::matches_destination(const net::PlainPacket& plain, const std::uint8_t* packet) const {
+  const std::uint16_t port = load_be16(packet + plain.header_length() + 2);
+  return any(plain.family, packet + (plain.family == net::Family::v4 ? 16 : 24),
+             [&plain, port](const model::TrafficSelector& selector) {
+               return selector.matches_destination_above(plain.protocol, true, port);
+             });
 }
 
 }  // namespace culvert::ipsec

@@ -7,6 +7,7 @@
 
 #include "model/traffic_selector.hpp"
 #include "net/packet.hpp"
+#include "net/plain_packet.hpp"
 
 namespace culvert::ipsec {
 
@@ -24,6 +25,9 @@ class SelectorList {
   /// Whether the packet can come from this end, or go to it: model::TrafficSelector::matches, `matches_destination`.
   [[nodiscard]] bool matches_source(const net::PacketInfo& packet) const;
   [[nodiscard]] bool matches_destination(const net::PacketInfo& packet) const;
+  /// The same for a plain packet, from the packet itself.
+  [[nodiscard]] bool matches_source(const net::PlainPacket& plain, const std::uint8_t* packet) const;
+  [[nodiscard]] bool matches_destination(const net::PlainPacket& plain, const std::uint8_t* packet) const;
 
  private:
   // In the block: how many there are (16 bits), then for each of them a Head, the first and the last address.
@@ -41,7 +45,7 @@ class SelectorList {
   [[nodiscard]] Cursor begin() const;
   [[nodiscard]] static model::TrafficSelector take(Cursor& cursor);
   template <typename Above>
-  [[nodiscard]] bool any(const net::IpAddress& address, Above above) const;
+  [[nodiscard]] bool any(net::Family family, const std::uint8_t* address, Above above) const;
 
   std::unique_ptr<std::uint8_t[]> block_;
 };

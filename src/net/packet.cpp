@@ -47,27 +47,23 @@ std::optional<PacketError> read_upper_layer(PacketInfo& info, ByteView header) {
   }
 }
 
-Result<PacketInfo, PacketError> finish(PacketInfo& info, ByteView packet, std::size_t header_length) {
+std::optional<PacketError> finish(PacketInfo& info, ByteView packet, std::size_t header_length) {
   info.header_length = static_cast<std::uint16_t>(header_length);
-  if (!info.is_later_fragment) {
-    const ByteView upper = packet.subspan(header_length, info.total_length - header_length);
-    if (const auto error = read_upper_layer(info, upper)) return err(*error);
-  }
-  return info;
+  if (info.is_later_fragment) return std::nullopt;
+  return read_upper_layer(info, packet.subspan(header_length, info.total_length - header_length));
 }
 
-Result<PacketInfo, PacketError> parse_ipv4(ByteView packet) {
-  if (packet.size() < kIpv4HeaderSize) return err(PacketError::truncated);
+std::optional<PacketError> parse_ipv4(ByteView packet, PacketInfo& info) {
+  if (packet.size() < kIpv4HeaderSize) return PacketError::truncated;
   const std::uint8_t* at = packet.data();
   const std::size_t header_length = std::size_t{4} * (at[0] & 15);
-  if (header_length < kIpv4HeaderSize) return err(PacketError::bad_header_length);
-  if (header_length > packet.size()) return err(PacketError::truncated);
+  if (header_length < kIpv4HeaderSize) return PacketError::bad_header_length;
+  if (header_length > packet.size()) return PacketError::truncated;
 
-  PacketInfo info;
   info.family = Family::v4;
   info.tos = at[1];
   info.total_length = load_be16(at + 2);
-  if (info.total_length > packet.size() || info.total_length < header_length) return err(PacketError::bad_total_length);
+  if (info.total_length > packet.size() || info.total_length < header_length) return PacketError::bad_total_length;
   const std::uint16_t fragment = load_be16(at + 6);
   info.dont_fragment = (fragment & 0x4000) != 0;
   info.is_fragment = (fragment & 0x3fff) != 0;
@@ -79,14 +75,13 @@ Result<PacketInfo, PacketError> parse_ipv4(ByteView packet) {
   return finish(info, packet, header_length);
 }
 
-Result<PacketInfo, PacketError> parse_ipv6(ByteView packet) {
-  if (packet.size() < kIpv6HeaderSize) return err(PacketError::truncated);
+std::optional<PacketError> parse_ipv6(ByteView packet, PacketInfo& info) {
+  if (packet.size() < kIpv6HeaderSize) return PacketError::truncated;
   const std::uint8_t* at = packet.data();
-  PacketInfo info;
   info.family = Family::v6;
   info.tos = static_cast<std::uint8_t>(load_be16(at) >> 4);
   info.total_length = static_cast<std::uint32_t>(kIpv6HeaderSize + load_be16(at + 4));
-  if (info.total_length > packet.size()) return err(PacketError::bad_total_length);
+  if (info.total_length > packet.size()) return PacketError::bad_total_length;
   info.protocol = at[6];
   info.ttl = at[7];
   info.source = IpAddress::load(Family::v6, at + 8);
@@ -99,11 +94,11 @@ Result<PacketInfo, PacketError> parse_ipv6(ByteView packet) {
     const bool is_options =
         next == IpProtocol::hop_by_hop || next == IpProtocol::routing || next == IpProtocol::destination_options;
     if (!is_options && next != IpProtocol::fragment) break;
-    if (followed == kMaxIpv6Extensions) return err(PacketError::too_many_extensions);
-    if (info.total_length - offset < 8) return err(PacketError::truncated);
+    if (followed == kMaxIpv6Extensions) return PacketError::too_many_extensions;
+    if (info.total_length - offset < 8) return PacketError::truncated;
     const std::uint8_t* extension = at + offset;
     const std::size_t size = is_options ? std::size_t{8} * (extension[1] + 1u) : 8;
-    if (size > info.total_length - offset) return err(PacketError::truncated);
+    if (size > info.total_length - offset) return PacketError::truncated;
     info.protocol = extension[0];
     offset += size;
     if (!is_options) {
@@ -119,13 +114,17 @@ Result<PacketInfo, PacketError> parse_ipv6(ByteView packet) {
 
 }  // namespace
 
+// The facts are written where they stay: copying what was just stored in small pieces would wait for the stores.
 Result<PacketInfo, PacketError> parse_packet(ByteView packet) {
-  if (packet.empty()) return err(PacketError::truncated);
-  switch (packet[0] >> 4) {
-    case 4: return parse_ipv4(packet);
-    case 6: return parse_ipv6(packet);
-    default: return err(PacketError::bad_version);
+  Result<PacketInfo, PacketError> result(std::in_place);
+  std::optional<PacketError> error;
+  switch (packet.empty() ? 0 : packet[0] >> 4) {
+    case 4: error = parse_ipv4(packet, *result); break;
+    case 6: error = parse_ipv6(packet, *result); break;
+    default: error = packet.empty() ? PacketError::truncated : PacketError::bad_version;
   }
+  if (error) result = err(*error);
+  return result;
 }
 
 const char* to_string(PacketError error) {
