@@ -169,6 +169,7 @@ class Ratios final : public benchmark::ConsoleReporter {
       if (run.run_type == Run::RT_Aggregate && run.aggregate_name != "median") continue;
       // seal/aes128gcm/own/octets:64/batch:32. With repetitions the median comes last, and stays.
       std::string name = run.run_name.str();
+      name.resize(std::min(name.find("/min_time:"), name.size()));
       for (const auto& [backend, id] : kBackends) {
         const std::string part = std::string("/") + backend + "/";
         if (const std::size_t at = name.find(part); at != std::string::npos) {

@@ -19,13 +19,22 @@ MadePacketCipher make(const PacketSuite& suite, ByteView encryption_key, ByteVie
     case CipherId::aes_gcm_16_iiv: return make_aes_gcm(suite, encryption_key);
     case CipherId::chacha20_poly1305:
     case CipherId::chacha20_poly1305_iiv: return make_chacha20_poly1305(encryption_key);
+    case CipherId::null_aes_gmac: return make_gmac(suite, encryption_key);
     case CipherId::aes_cbc:
     case CipherId::aes_ctr:
     case CipherId::null:
-      // Its bursts of hashes have no other integrity algorithms.
-      if (suite.integrity == IntegrityId::hmac_sha1_96 || suite.integrity == IntegrityId::hmac_sha2_256_128 ||
-          suite.integrity == IntegrityId::hmac_sha2_384_192 || suite.integrity == IntegrityId::hmac_sha2_512_256) {
-        return make_cipher_then_mac(suite, encryption_key, integrity_key);
+      switch (suite.integrity) {
+        case IntegrityId::hmac_sha1_96:
+        case IntegrityId::hmac_sha2_256_128:
+        case IntegrityId::hmac_sha2_384_192:
+        case IntegrityId::hmac_sha2_512_256:
+        case IntegrityId::hmac_md5_96:
+        case IntegrityId::aes_xcbc_96:
+        case IntegrityId::aes_cmac_96: return make_cipher_then_mac(suite, encryption_key, integrity_key);
+        case IntegrityId::aes_128_gmac:
+        case IntegrityId::aes_192_gmac:
+        case IntegrityId::aes_256_gmac: return make_gmac(suite, integrity_key);  // with NULL only
+        case IntegrityId::none: break;
       }
       break;
     default: break;
