@@ -79,17 +79,25 @@ bool is_supported(const PacketSuite& suite) {
   return good_key && has_integrity != suite.is_aead() && !is_gmac(suite.integrity);
 }
 
-/// How many packets a burst needs before ipsec-mb's MAC beats OpenSSL's. It computes up to 16 messages at once and one
-/// alone takes as long as all of them: measured with AVX-512, one packet costs 1.1 (CMAC) to 6 (SHA-256) times
-/// OpenSSL's time, a burst of 32 a third (SHA) to a tenth (CMAC) of it.
-std::size_t enough_for_a_burst(IntegrityId integrity) {
-  switch (integrity) {
+/// How many packets a burst needs before ipsec-mb beats OpenSSL. Where blocks are chained it computes up to 16 messages
+/// at once, and one alone takes as long as all of them: measured with AVX-512, one packet costs 1.1 (CMAC) to 6
+/// (SHA-256) times OpenSSL's time, a burst of 32 a half (CCM) to a tenth (CMAC) of it.
+std::size_t enough_for_a_burst(const PacketSuite& suite) {
+  switch (suite.integrity) {
     case IntegrityId::hmac_sha1_96: return 4;
     case IntegrityId::hmac_sha2_256_128: return 7;
     case IntegrityId::hmac_sha2_384_192:
     case IntegrityId::hmac_sha2_512_256: return 3;
-    case IntegrityId::aes_cmac_96: return 1;
-    default: return 2;
+    case IntegrityId::hmac_md5_96:
+    case IntegrityId::aes_xcbc_96: return 2;
+    default: break;
+  }
+  switch (suite.cipher) {
+    case CipherId::aes_ccm_8:
+    case CipherId::aes_ccm_8_iiv:
+    case CipherId::aes_ccm_12:
+    case CipherId::aes_ccm_16: return 2;
+    default: return 1;
   }
 }
 
@@ -99,10 +107,11 @@ Result<std::unique_ptr<PacketCipher>, CryptoError> make_fastest(const PacketSuit
   if (!ipsec_mb_available()) return openssl::make(suite, encryption_key, integrity_key);
   auto many = ipsec_mb::make(suite, encryption_key, integrity_key);
   if (!many && many.error() == CryptoError::unsupported) return openssl::make(suite, encryption_key, integrity_key);
-  if (suite.is_aead() || is_gmac(suite.integrity) || !many) return many;
+  const std::size_t enough = enough_for_a_burst(suite);
+  if (!many || enough == 1) return many;
   auto few = openssl::make(suite, encryption_key, integrity_key);
   if (!few) return few;
-  return by_batch_size(std::move(*few), std::move(*many), ipsec_mb::kBurst, enough_for_a_burst(suite.integrity));
+  return by_batch_size(std::move(*few), std::move(*many), ipsec_mb::kBurst, enough);
 }
 
 }  // namespace

@@ -149,6 +149,13 @@ class CipherThenMac final : public PacketCipher {
       }
     }
     if (count == 0) return;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      IMB_JOB& slot = work.jobs[i];  // only the queue asks for these
+      slot.cipher_mode = IMB_CIPHER_NULL;
+      slot.cipher_direction = IMB_DIR_ENCRYPT;
+      slot.chain_order = IMB_ORDER_HASH_CIPHER;
+      slot.msg_len_to_cipher_in_bytes = 0;
+    }
     const std::uint32_t done =
         mac_key_.has_bursts()
             ? IMB_SUBMIT_HASH_BURST_NOCHECK(work.manager.get(), work.jobs.data(), count, mac_key_.algorithm())
@@ -157,34 +164,6 @@ class CipherThenMac final : public PacketCipher {
       if (suffix_in_packet[i]) swap_suffix(batch[i]);
     }
     check_done(work, done, count);
-  }
-
-  /// The first `count` jobs of the workspace through the library's queue, which is empty before and after.
-  static std::uint32_t run_queue(Workspace& work, std::uint32_t count) {
-    IMB_MGR* manager = work.manager.get();
-    std::array<IMB_JOB*, kBurst> slots{};
-    const std::uint32_t free_slots = IMB_GET_NEXT_BURST(manager, count, slots.data());
-    CHECK(free_slots == count);
-    for (std::uint32_t i = 0; i < count; ++i) {
-      IMB_JOB& job = work.jobs[i];
-      job.cipher_mode = IMB_CIPHER_NULL;
-      job.cipher_direction = IMB_DIR_ENCRYPT;
-      job.chain_order = IMB_ORDER_HASH_CIPHER;
-      job.msg_len_to_cipher_in_bytes = 0;
-      job.status = IMB_STATUS_BEING_PROCESSED;
-      job.user_data = &job;
-      *slots[i] = job;
-    }
-    std::uint32_t taken = IMB_SUBMIT_BURST_NOCHECK(manager, count, slots.data());
-    std::uint32_t done = 0;
-    for (;;) {
-      for (std::uint32_t i = 0; i < taken; ++i) static_cast<IMB_JOB*>(slots[i]->user_data)->status = slots[i]->status;
-      done += taken;
-      if (done == count) break;
-      taken = IMB_FLUSH_BURST(manager, count - done, slots.data());
-      if (taken == 0) break;
-    }
-    return done;
   }
 
   /// The packet as it is sent: additional data, IV, ciphertext and, where a suffix needs its room, the ICV.

@@ -43,6 +43,10 @@ struct Workspace {
 /// The calling thread's own. Only where `shared_manager` is not null.
 [[nodiscard]] Workspace& thread_workspace();
 
+/// Runs the first `count` jobs of the workspace through the library's queue, for algorithms that its bursts of ciphers
+/// and hashes do not have. Leaves the queue empty and each job's status set; returns how many came out.
+[[nodiscard]] std::uint32_t run_queue(Workspace& work, std::uint32_t count);
+
 /// "ipsec-mb 1.3.0", with the version of the library that runs.
 [[nodiscard]] const char* backend_name();
 

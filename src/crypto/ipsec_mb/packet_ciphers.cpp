@@ -19,6 +19,10 @@ MadePacketCipher make(const PacketSuite& suite, ByteView encryption_key, ByteVie
     case CipherId::aes_gcm_16_iiv: return make_aes_gcm(suite, encryption_key);
     case CipherId::chacha20_poly1305:
     case CipherId::chacha20_poly1305_iiv: return make_chacha20_poly1305(encryption_key);
+    case CipherId::aes_ccm_8:
+    case CipherId::aes_ccm_8_iiv:
+    case CipherId::aes_ccm_12:
+    case CipherId::aes_ccm_16: return make_ccm(suite, encryption_key);
     case CipherId::null_aes_gmac: return make_gmac(suite, encryption_key);
     case CipherId::aes_cbc:
     case CipherId::aes_ctr:

@@ -18,6 +18,7 @@ using MadePacketCipher = Result<std::unique_ptr<PacketCipher>, CryptoError>;
 
 [[nodiscard]] MadePacketCipher make_aes_gcm(const PacketSuite& suite, ByteView key_and_salt);
 [[nodiscard]] MadePacketCipher make_chacha20_poly1305(ByteView key_and_salt);
+[[nodiscard]] MadePacketCipher make_ccm(const PacketSuite& suite, ByteView key_and_salt);
 /// The key is the encryption key for ESP, the integrity key for AH.
 [[nodiscard]] MadePacketCipher make_gmac(const PacketSuite& suite, ByteView key_and_salt);
 [[nodiscard]] MadePacketCipher make_cipher_then_mac(const PacketSuite& suite, ByteView encryption_key,
