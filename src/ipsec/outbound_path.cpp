@@ -67,6 +67,7 @@ std::optional<Instant> OutboundPath::next_deadline() const {
 void OutboundPath::classify(std::span<const InnerPacket>& packets, Round& round) {
   round.packets = packets.first(std::min(packets.size(), kLookahead));
   packets = packets.subspan(round.packets.size());
+  round.has_v6 = false;
   for (std::size_t i = 0; i < round.packets.size(); ++i) {
     Ahead& one = round.ahead[i];
     const ByteView packet = round.packets[i].bytes;
@@ -75,15 +76,19 @@ void OutboundPath::classify(std::span<const InnerPacket>& packets, Round& round)
       one.info = nullptr;
       one.key.set(one.plain, packet.data());
       flows_.locate(one.key);
+      round.has_v6 |= one.plain.family == net::Family::v6;
       continue;
     }
     one.info = &round.infos[i];
     *one.info = net::parse_packet(packet);
-    if (*one.info) one.key = key_of(**one.info);
+    if (!*one.info) continue;
+    one.key = key_of(**one.info);
+    round.has_v6 |= !one.key.is_v4();
   }
 }
 
 void OutboundPath::peek(const Round& round) const {
+  if (!round.has_v6) return;  // the flow cache has nothing to peek at
   for (std::size_t i = 0; i < round.packets.size(); ++i) {
     const Ahead& one = round.ahead[i];
     if (one.is_plain || *one.info) flows_.peek(one.key);
@@ -392,25 +397,6 @@ void OutboundPath::frame_esp_around(std::uint8_t* at, std::size_t length, std::u
   const EspLayout& layout = sa.outbound.layout;
   write_around(sa.outbound, at, at + layout.head() + length, length, next_header, sequence);
   batch_.add(sa.outbound, at, layout.padded(length), sequence);
-}
-
-// Header and IV in front, at `at`, and what stands behind the `length` octets, at `behind`.
-void OutboundPath::write_around(const OutboundSa& out, std::uint8_t* at, std::uint8_t* behind, std::size_t length,
-                                std::uint8_t next_header, std::uint64_t sequence) {
-  const EspLayout& layout = out.layout;
-  store_be32(at, out.spi);
-  store_be32(at + 4, static_cast<std::uint32_t>(sequence));
-  std::uint8_t* const iv = at + kEspHeaderSize;
-  if (layout.random_iv) {
-    ivs_.take({iv, layout.iv});
-  } else if (layout.iv != 0) {
-    store_be64(iv, sequence);
-  }
-  // RFC 4303 2.4: padding octets count 1, 2, 3, ...
-  const std::size_t padding = layout.padded(length) - length - kEspTrailerSize;
-  for (std::size_t i = 0; i < padding; ++i) behind[i] = static_cast<std::uint8_t>(i + 1);
-  behind[padding] = static_cast<std::uint8_t>(padding);
-  behind[padding + 1] = next_header;
 }
 
 // Stage 5 for an AGGFRAG payload. RFC 9347 2.2.5: DSCP, ECN and DF of the inner packets stay inside.

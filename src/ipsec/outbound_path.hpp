@@ -71,6 +71,7 @@ class OutboundPath final : private AggfragFrames {
   // Two rounds of them: while one is in work, the flow cache's memory for the next is on its way.
   struct Round {
     std::span<const InnerPacket> packets;
+    bool has_v6 = false;
     std::array<Ahead, kLookahead> ahead;
     std::array<Info, kLookahead> infos;
   };
@@ -115,8 +116,23 @@ class OutboundPath final : private AggfragFrames {
     return reserve(octets, 0, sink);
   }
   void finish(SaPair& sa, std::uint8_t* at, std::size_t length, std::uint64_t sequence) override;
+  // Header and IV in front, at `at`, and what stands behind the `length` octets, at `behind`.
   void write_around(const OutboundSa& out, std::uint8_t* at, std::uint8_t* behind, std::size_t length,
-                    std::uint8_t next_header, std::uint64_t sequence);
+                    std::uint8_t next_header, std::uint64_t sequence) {
+    const EspLayout& layout = out.layout;
+    store_be64(at, std::uint64_t{out.spi} << 32 | static_cast<std::uint32_t>(sequence));
+    std::uint8_t* const iv = at + kEspHeaderSize;
+    if (layout.random_iv) {
+      ivs_.take({iv, layout.iv});
+    } else if (layout.iv != 0) {
+      store_be64(iv, sequence);
+    }
+    // RFC 4303 2.4: padding octets count 1, 2, 3, ...
+    const std::size_t padding = layout.padded(length) - length - kEspTrailerSize;
+    for (std::size_t i = 0; i < padding; ++i) behind[i] = static_cast<std::uint8_t>(i + 1);
+    behind[padding] = static_cast<std::uint8_t>(padding);
+    behind[padding + 1] = next_header;
+  }
   // What a train's packets have in common besides their SA.
   struct OuterFields {
     std::uint8_t tos = 0;
@@ -125,6 +141,9 @@ class OutboundPath final : private AggfragFrames {
     bool whole_packet = false;  // the others stand in its own header
     friend bool operator==(const OuterFields&, const OuterFields&) = default;
   };
+  [[nodiscard]] std::uint8_t* reserve_plain(std::size_t length, OutboundSink& sink);
+  [[nodiscard]] bool continues_train(const SaPair& sa, const OuterFields& outer, const std::uint8_t* at,
+                                     std::size_t length);
   [[nodiscard]] static OuterFields outer_fields(const SaPair& sa, net::Family inner, std::uint8_t tos,
                                                 bool dont_fragment);
   void protect_wrapped(const InnerPacket& packet, const net::PacketInfo& info, SaPair& sa, const Segmenter& plan,
