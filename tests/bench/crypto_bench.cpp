@@ -133,6 +133,39 @@ void open(benchmark::State& state, PacketSuite suite, Backend backend) {
   report(state, packets);
 }
 
+// A packet of each key in turn, 128 in one call; for ciphers that take many keys at once.
+void seal_many_keys(benchmark::State& state, PacketSuite suite, Backend backend) {
+  constexpr std::size_t kBatch = 128;
+  const auto count = static_cast<std::size_t>(state.range(1));
+  SeededRandom random(4);
+  std::vector<std::unique_ptr<PacketCipher>> ciphers;
+  for (std::size_t i = 0; i < count; ++i) {
+    Bytes key(sizes_of(suite).encryption_key);
+    random.fill(key);
+    ciphers.push_back(std::move(make_packet_cipher(suite, key, {}, backend).value()));
+  }
+  std::vector<Packets> packets;
+  std::vector<KeyedJob> keyed;
+  for (std::size_t i = 0; i < kBatch / kBuffers; ++i)
+    packets.emplace_back(suite, static_cast<std::size_t>(state.range(0)));
+  for (Packets& some : packets) {
+    for (PacketJob& job : some.jobs()) keyed.push_back({nullptr, &job});
+  }
+  const ManyKeys* const kind = ciphers[0]->many_keys();
+  std::size_t next = 0;
+  for (auto _ : state) {
+    for (Packets& some : packets) some.renew();
+    for (KeyedJob& job : keyed) {
+      job.cipher = ciphers[next].get();
+      next = next + 1 < count ? next + 1 : 0;
+    }
+    kind->seal(keyed);
+    for (const KeyedJob& job : keyed) benchmark::DoNotOptimize(load_be64(job.job->icv));
+  }
+  state.counters["ns/packet"] = benchmark::Counter(static_cast<double>(state.iterations() * kBatch) * 1e-9,
+                                                   benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+}
+
 void exchange(benchmark::State& state, KeyExchangeId id) {
   SeededRandom random(3);
   const auto peer = std::move(make_key_exchange(id, random).value());
@@ -238,6 +271,13 @@ void register_all() {
       add("seal", seal);
       add("open", open);
     }
+  }
+  if (own_available()) {
+    benchmark::RegisterBenchmark("seal_many_keys/aes128gcm/own", seal_many_keys,
+                                 PacketSuite{CipherId::aes_gcm_16, 128, IntegrityId::none}, Backend::own)
+        ->ArgNames({"octets", "keys"})
+        ->ArgsProduct({{64, 1420}, {1, 100, 1000}})
+        ->MinTime(0.05);
   }
   const std::pair<const char*, KeyExchangeId> methods[] = {{"x25519", KeyExchangeId::x25519},
                                                            {"ecp256", KeyExchangeId::ecp_256},

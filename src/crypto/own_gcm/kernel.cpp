@@ -56,13 +56,14 @@ constexpr Counters kCounters;
           counters_beyond_table(step + 3)};
 }
 
-/// Where the block in front of the text would be. An empty text may stand nowhere, so this counts in numbers.
-inline const std::uint8_t* block_before(const std::uint8_t* text) {
-  return reinterpret_cast<const std::uint8_t*>(reinterpret_cast<std::uintptr_t>(text) - kBlock);
+/// A text's address plus `octets`. An empty text may stand nowhere, so this counts in numbers.
+inline const std::uint8_t* moved(const std::uint8_t* text, std::size_t octets) {
+  return reinterpret_cast<const std::uint8_t*>(reinterpret_cast<std::uintptr_t>(text) + octets);
 }
-inline std::uint8_t* block_before(std::uint8_t* text) {
-  return reinterpret_cast<std::uint8_t*>(reinterpret_cast<std::uintptr_t>(text) - kBlock);
+inline std::uint8_t* moved(std::uint8_t* text, std::size_t octets) {
+  return reinterpret_cast<std::uint8_t*>(reinterpret_cast<std::uintptr_t>(text) + octets);
 }
+constexpr std::size_t kBlockBefore = 0 - kBlock;
 
 [[OWN_GCM_INLINE]] inline void add(Quad& q, __m512i value) {
   q.v0 = _mm512_xor_si512(q.v0, value);
@@ -380,7 +381,7 @@ template <int Rounds, bool Seal>
   // The output may overwrite IV and additional data.
   State state{nonce_of(key, job), _mm512_zextsi128_si512(first_block(key, job)), _mm_setzero_si128(), {}, {}};
   const __m128i lengths = lengths_of(job);
-  Place place{block_before(job.input), block_before(job.output), job.length + kBlock, 0};
+  Place place{moved(job.input, kBlockBefore), moved(job.output, kBlockBefore), job.length + kBlock, 0};
   if (place.left < 3 * kGroup) {
     rest_of_text<Rounds, Seal, 0>(key, place, lengths, state);
   } else {
@@ -417,18 +418,16 @@ template <int Rounds>
 template <int Rounds, bool Seal>
 [[OWN_GCM_INLINE]] inline void transform_short(Short& s, const Work<Rounds>& work) {
   const PacketJob& job = *work.job;
-  const std::uint8_t* const in = block_before(job.input);
-  std::uint8_t* const out = block_before(job.output);
   const __m512i last_key = broadcast(work.key->round_keys[Rounds]);
   const std::size_t octets = kBlock + job.length;
   const __mmask64 mask0 = first_octets(std::min(octets, kStep)) & ~kFirstBlock;
   const __mmask64 mask1 = first_octets(std::max(octets, kStep) - kStep);
-  s.text0 = _mm512_maskz_loadu_epi8(mask0, in);
-  s.text1 = _mm512_maskz_loadu_epi8(mask1, in + kStep);
+  s.text0 = _mm512_maskz_loadu_epi8(mask0, moved(job.input, kBlockBefore));
+  s.text1 = _mm512_maskz_loadu_epi8(mask1, moved(job.input, kStep - kBlock));
   s.stream0 = _mm512_aesenclast_epi128(s.stream0, _mm512_xor_si512(last_key, s.text0));
   s.stream1 = _mm512_aesenclast_epi128(s.stream1, _mm512_xor_si512(last_key, s.text1));
-  _mm512_mask_storeu_epi8(out, mask0, s.stream0);
-  _mm512_mask_storeu_epi8(out + kStep, mask1, s.stream1);
+  _mm512_mask_storeu_epi8(moved(job.output, kBlockBefore), mask0, s.stream0);
+  _mm512_mask_storeu_epi8(moved(job.output, kStep - kBlock), mask1, s.stream1);
   if constexpr (Seal) {
     s.text0 = _mm512_maskz_mov_epi8(mask0, s.stream0);
     s.text1 = _mm512_maskz_mov_epi8(mask1, s.stream1);
