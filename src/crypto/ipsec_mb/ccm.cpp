@@ -20,6 +20,7 @@ constexpr std::size_t kIvSize = 8;
 constexpr std::size_t kMostAad = 46;  // that the library takes; ESP has up to 12 octets, IKE 36
 constexpr std::size_t kMostText = 65'000;
 constexpr std::size_t kIcvRoom = 16;
+constexpr std::size_t kRoundKeys = 240;  // octets, of the longest key
 using Nonce = std::array<std::uint8_t, kSaltSize + kIvSize>;
 using Icv = std::array<std::uint8_t, kIcvRoom>;
 
@@ -31,7 +32,7 @@ class Ccm final : public PacketCipher {
         key_size_(suite.key_bits / 8),
         key_(SecretBytes::copy_of(key_and_salt)) {
     const keyexp_t expand = key_size_ == 16 ? manager.keyexp_128 : manager.keyexp_256;
-    std::array<std::uint8_t, 15 * 16> unused;
+    std::array<std::uint8_t, kRoundKeys> unused;
     expand(key_and_salt.data(), round_keys_.data(), unused.data());
     wipe(unused);
   }
@@ -115,7 +116,7 @@ class Ccm final : public PacketCipher {
     sealing ? (*other)->seal({&job, 1}) : (*other)->open({&job, 1});
   }
 
-  alignas(64) std::array<std::uint8_t, 15 * 16> round_keys_{};
+  alignas(64) std::array<std::uint8_t, kRoundKeys> round_keys_{};
   PacketSuite suite_;
   std::size_t icv_size_;
   std::size_t key_size_;

@@ -20,7 +20,7 @@ std::uint32_t rotate_word(std::uint32_t word) { return word >> 8 | word << 24; }
 template <int Rounds>
 void expand_round_keys(ByteView key, std::uint8_t (&out)[Rounds + 1][16]) {
   constexpr std::size_t kWords = Rounds - 6;
-  std::array<std::uint32_t, 4 * (Rounds + 1)> words;
+  std::array<std::uint32_t, std::size_t{4} * (Rounds + 1)> words;
   std::memcpy(words.data(), key.data(), 4 * kWords);
   std::uint32_t constant = 1;
   for (std::size_t i = kWords; i < words.size(); ++i) {

@@ -58,9 +58,11 @@ constexpr Counters kCounters;
 
 /// A text's address plus `octets`. An empty text may stand nowhere, so this counts in numbers.
 inline const std::uint8_t* moved(const std::uint8_t* text, std::size_t octets) {
+  // NOLINTNEXTLINE(performance-no-int-to-ptr)
   return reinterpret_cast<const std::uint8_t*>(reinterpret_cast<std::uintptr_t>(text) + octets);
 }
 inline std::uint8_t* moved(std::uint8_t* text, std::size_t octets) {
+  // NOLINTNEXTLINE(performance-no-int-to-ptr)
   return reinterpret_cast<std::uint8_t*>(reinterpret_cast<std::uintptr_t>(text) + octets);
 }
 constexpr std::size_t kBlockBefore = 0 - kBlock;
@@ -152,7 +154,9 @@ template <int Rounds>
 
 /// Already in GHASH's order of octets.
 [[OWN_GCM_INLINE]] inline __m128i lengths_of(const PacketJob& job) {
-  return _mm_set_epi64x(static_cast<long long>(8 * job.aad.size()), static_cast<long long>(8 * job.length));
+  const std::uint64_t aad_bits = 8 * job.aad.size();
+  const std::uint64_t text_bits = 8 * job.length;
+  return _mm_set_epi64x(static_cast<long long>(aad_bits), static_cast<long long>(text_bits));
 }
 
 [[OWN_GCM_INLINE]] inline __m128i load_part(const std::uint8_t* at, std::size_t size) {
@@ -313,7 +317,7 @@ template <int Rounds, bool Seal, int Quads, int Count>
   const Quad& hashed = Seal ? stream : text;
   const std::size_t blocks = (place.left + kBlock - 1) / kBlock;
   const std::uint8_t* powers = key.powers[15 - blocks];
-  const std::size_t lane = blocks - 4 * (Count - 1);  // of the lengths; 4: behind the last register
+  const std::size_t lane = blocks - std::size_t{4} * (Count - 1);  // of the lengths; 4: behind the last register
   const auto lengths_mask = static_cast<__mmask8>(3u << (2 * lane));
   const __m512i all_lengths = _mm512_broadcast_i64x2(lengths);
   Product p =
