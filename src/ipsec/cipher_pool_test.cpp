@@ -123,6 +123,7 @@ TEST(JobBatch, OfManyKeysFromASmallPool) {
         : keys(pool, suite, keys_of(suite, number), keys_of(suite, number)) {}
     SaKeyPair keys;
     SaCipher cipher{keys, KeyDirection::outbound};
+    EspLayout layout;
     BatchCursor cursor;
   };
   static constexpr crypto::PacketSuite kSuites[] = {

@@ -14,13 +14,13 @@
 
 namespace culvert::ipsec {
 
-/// `Sa` is OutboundSa or InboundSa: it has the cipher and a BatchCursor.
+/// `Sa` is OutboundSa or InboundSa: it has the cipher, the layout and a BatchCursor.
 template <typename Sa>
 class JobBatch {
  public:
   static constexpr std::size_t kCapacity = 128;
   /// A batch is better run before it holds more: what was just written or received is then in the first-level cache
-  /// when the cipher reads it, and what the cipher wrote when its reader comes.
+  /// when the cipher reads it, and what the cipher wrote when its reader comes. Combined modes only.
   static constexpr std::size_t kMostOctets = 16 * 1024;
 
   [[nodiscard]] std::size_t size() const { return size_; }
@@ -67,7 +67,8 @@ class JobBatch {
   void count(Sa& sa) {
     sa_[size_] = &sa;
     mixed_ |= sa_[0] != &sa;
-    octets_ += job_[size_].length;
+    // A MAC of its own is computed for many packets at once, or costs several times as much each.
+    if (sa.layout.aead) octets_ += job_[size_].length;
     ++size_;
   }
   // The jobs of one SA. Its cipher is asked for only now: the next one's may take its place.
@@ -146,7 +147,7 @@ class JobBatch {
   static constexpr std::size_t kAhead = 4;  // packets between asking for a key's memory and looking at it
 
   std::size_t size_ = 0;
-  std::size_t octets_ = 0;  // of text
+  std::size_t octets_ = 0;  // of combined modes' text
   bool mixed_ = false;
   std::array<crypto::PacketJob, kCapacity> job_{};
   std::array<crypto::PacketJob, kCapacity> gathered_{};
