@@ -1,10 +1,14 @@
 """Pings from one inner address to the other."""
 
+import os
 import re
+import sys
 import time
 
 from .lab import INNER
 from .shell import check, wait_until
+
+PINGER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "pinger.py")
 
 
 def other(side):
@@ -13,10 +17,8 @@ def other(side):
 
 def ping(lab, side, family=4, count=5, interval=0.05, size=56, wait=1):
     """Pings the other end's inner address from ours; returns how many replies came."""
-    text = lab.exec(side, "ping", "-q", "-c", count, "-i", interval, "-W", wait, "-s", size,
-                    "-I", INNER[side][family], INNER[other(side)][family], ok=None, timeout=count * (interval + wait) + 10)
-    found = re.search(r"(\d+) received", text)
-    return int(found[1]) if found else 0
+    return int(lab.exec(side, sys.executable, PINGER, INNER[side][family], INNER[other(side)][family], count, interval, size, wait,
+                        timeout=count * (interval + wait) + 20))
 
 
 def wait_for_traffic(lab, side, family=4, seconds=5):
