@@ -159,6 +159,7 @@ TunnelChange compare(const TunnelConfig& before, const TunnelConfig& after) {
   soft("ike_lifetime", a.ike_lifetime, b.ike_lifetime);
   soft("child_lifetime", a.child_lifetime, b.child_lifetime);
   soft("rekey_margin", a.rekey_margin, b.rekey_margin);
+  soft("child_idle", a.child_idle, b.child_idle);
   soft("liveness", a.liveness_interval, b.liveness_interval);
   soft("keepalive", a.nat_keepalive_interval, b.nat_keepalive_interval);
   hard("replay_window", a.replay_window, b.replay_window);

@@ -58,6 +58,7 @@ inline constexpr std::array kTunnelFields = std::to_array<FieldInfo>({
     {"ike_lifetime", "\"4h\""},
     {"child_lifetime", "\"1h\""},
     {"rekey_margin", "\"10%\""},
+    {"child_idle", "\"10m\""},
     {"liveness", "\"30s\""},
     {"keepalive", "\"20s\""},
     {"replay_window", "1024"},

@@ -64,6 +64,7 @@ encapsulation = "esp"
 ike_lifetime = "8h"
 child_lifetime = { time = "30m", bytes = "10GB", packets = 1000000 }
 rekey_margin = "20%"
+child_idle = "90s"
 liveness = 0
 keepalive = "1m"
 replay_window = 4096
@@ -109,6 +110,7 @@ local = "10.1.9.0/24"
   EXPECT_EQ(connection.child_lifetime,
             (model::Lifetime{.time = std::chrono::minutes(30), .bytes = 10'000'000'000, .packets = 1'000'000}));
   EXPECT_DOUBLE_EQ(connection.rekey_margin, 0.2);
+  EXPECT_EQ(connection.child_idle, std::chrono::seconds(90));
   EXPECT_EQ(connection.liveness_interval, Duration(0));
   EXPECT_EQ(connection.nat_keepalive_interval, Duration(std::chrono::minutes(1)));
   EXPECT_EQ(connection.replay_window, 4096u);
@@ -117,7 +119,7 @@ local = "10.1.9.0/24"
   EXPECT_EQ(config->policies[0].action, RuleAction::bypass);
   EXPECT_EQ(config->policies[0].local.size(), 2u) << "a side that is left out means everything";
   EXPECT_EQ(config->policies[1].local.size(), 1u);
-  EXPECT_EQ(config->policies[1].place.line, 37u);
+  EXPECT_EQ(config->policies[1].place.line, 38u);
 }
 
 TEST(Load, PeerAnyWaitsForThePeer) {
@@ -331,7 +333,7 @@ INSTANTIATE_TEST_SUITE_P(
              "a.toml:6:1: error: tunnel.office.left: there is no such setting\n"
              "  allowed here: peer, peer_port, local_address, local_id, remote_id, secret, secret_file, "
              "local, remote, address, start, ike, esp, compat, "
-             "mode, encapsulation, ike_lifetime, child_lifetime, rekey_margin, liveness, keepalive, "
+             "mode, encapsulation, ike_lifetime, child_lifetime, rekey_margin, child_idle, liveness, keepalive, "
              "replay_window, mtu, df, fragmentation, dscp, dscp_inward, ecn, hop_limit, tfc_pad_to, "
              "dummy_after, compress, aggfrag, mss_clamp or icmp_errors\n"},
         Case{"weak", tunnel("ike = [\"3des-sha256-modp2048\"]\n"),

@@ -265,6 +265,7 @@ DraftTunnel read_tunnel(Section section, std::string name, Problems& problems) {
   read_rekey_margin(section, connection.rekey_margin);
   if (const auto time = section.duration("liveness", seconds(1), hours(24), "switches the check off"))
     connection.liveness_interval = *time;
+  if (const auto time = section.duration("child_idle", seconds(5), kYear, "keeps them")) connection.child_idle = *time;
   if (const auto time = section.duration("keepalive", seconds(1), hours(1), "sends none"))
     connection.nat_keepalive_interval = *time;
   read_replay_window(section, connection.replay_window);

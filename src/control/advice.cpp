@@ -6,6 +6,8 @@ namespace culvert::control {
 
 std::string advice(const ike::NegotiationFailed& failure, const model::ConnectionConfig& config) {
   const bool initiator = failure.role == model::Role::initiator;
+  if (failure.wish && failure.notify == model::NotifyType::no_additional_sas)
+    return "Let rules take fewer selectors from packets (populate), so that fewer SAs carry more.";
   switch (failure.kind) {
     case ike::FailureKind::no_answer:
       return fmt::format(

@@ -64,6 +64,7 @@ void ControlPlane::on(ike::ChildSaEstablished&& event, Instant now) {
                   params.spi_inbound.value(), params.spi_outbound.value());
   // How packets are treated is one side's own policy, which IKE knows nothing of.
   if (const Tunnel* tunnel = find(connection)) params.treatment = tunnel->config().treatment;
+  if (event.for_wish) watch_use(child, params, now);
   const auto installed = data_plane_.install(std::move(params));
   if (!installed) {
     const std::string problem = fmt::format("the data plane refused the Child SA: {}", to_string(installed.error()));
@@ -74,9 +75,16 @@ void ControlPlane::on(ike::ChildSaEstablished&& event, Instant now) {
     return;
   }
   standing_[connection].children.push_back(id);
+  idles_.set(id, child.idle_at);
   children_.insert_or_assign(id, std::move(child));
   notice(Level::info, connection, text);
-  if (Tunnel* tunnel = find(connection)) tunnel->child_up(now);
+  Tunnel* tunnel = find(connection);
+  if (tunnel == nullptr) return;
+  tunnel->child_up(now);
+  const ChildSaView& made = children_.at(id).view;
+  tunnel->wishes.fulfil(made.local, made.remote);
+  // What else waits may have been asked for in an attempt that ended with this.
+  ask_for_children(*tunnel, now);
 }
 
 void ControlPlane::on(ike::NegotiationFailed&& event, Instant now) {
@@ -89,6 +97,8 @@ void ControlPlane::on(ike::NegotiationFailed&& event, Instant now) {
     notices_.push_back({level, "", text});
     return;
   }
+  if (event.wish && event.child_only && !standing(tunnel->config().id).children.empty())
+    return refused(*tunnel, std::move(event), text, now);
   std::string hint = advice(event, tunnel->config());
   notice(level, tunnel->config().id, hint.empty() ? text : text + ". " + hint);
   std::string kind(ike::name_of(event.kind));
@@ -106,7 +116,17 @@ void ControlPlane::on(ipsec::Acquire&& event, Instant now) {
   notice(Level::debug, event.connection,
          fmt::format("a packet {} -> {} waits for the tunnel", event.packet.source.to_string(),
                      event.packet.destination.to_string()));
+  const auto wish = wish_of(event, tunnel->config());
+  if (wish) {
+    tunnel->wishes.note(*wish, now);
+  } else if (!event.local.empty()) {
+    // A rule may send a tunnel more than it has.
+    notice(Level::debug, event.connection,
+           "that packet is outside the tunnel's own local and remote: no SA can carry it");
+    return;
+  }
   tunnel->acquire(now);
+  if (!standing(event.connection).children.empty()) ask_for_children(*tunnel, now);
 }
 
 void ControlPlane::on(ipsec::PathMtuChanged&& event, Instant) {
@@ -230,6 +250,7 @@ void ControlPlane::on(ike::ChildSaRemoved&& event, Instant now) {
   if (child == children_.end()) return;
   const model::ConnectionId connection = child->second.connection;
   children_.erase(child);
+  idles_.set(event.child, std::nullopt);
   std::erase(standing_[connection].children, event.child);
   if (event.reason != ike::CloseReason::rekeyed) {
     notice(Level::info, connection, fmt::format("Child SA removed: {}", ike::name_of(event.reason)));

@@ -137,6 +137,7 @@ void ControlPlane::handle_timeout(Instant now) {
   const auto ike_timeout = ike_.poll_timeout();
   if (ike_timeout && *ike_timeout <= now) ike_.handle_timeout(now);
   send_keepalives(now);
+  end_idle_children(now);
   manual_.handle_time(now);
   settle(now);
 }
@@ -162,7 +163,7 @@ void ControlPlane::handle_path(model::ConnectionId connection, std::uint64_t att
   net::Path ports = *path;
   ports.local.port = settings_.ike_port;
   ports.remote.port = tunnel->config().peer_port;
-  ike_.handle_command(ike::Initiate{connection, ports}, now);
+  ike_.handle_command(ike::Initiate{connection, ports, false, first_wish(*tunnel, now)}, now);
   settle(now);
 }
 
@@ -229,7 +230,7 @@ std::optional<Notice> ControlPlane::poll_notice() { return take_front(notices_);
 std::optional<ike::Transmit> ControlPlane::poll_transmit() { return ike_.poll_transmit(); }
 
 std::optional<Instant> ControlPlane::poll_timeout() const {
-  const auto own = earliest(attempts_.next(), keepalives_.next());
+  const auto own = earliest(earliest(attempts_.next(), keepalives_.next()), idles_.next());
   return earliest(earliest(ike_.poll_timeout(), own), manual_.next_timeout());
 }
 

@@ -111,6 +111,9 @@ class ControlPlane {
     ChildSaView view;
     net::Path path;
     bool doubtful = false;  // nothing came back, and the peer was asked whether it lives
+    /// Of a pair for single flows: when to look whether it was used since, and what it had carried by then.
+    std::optional<Instant> idle_at;
+    std::uint64_t packets = 0;
   };
   /// What of the IKE and Child SAs belongs to a connection, in the order of their making; no entry where nothing does.
   struct Standing {
@@ -125,6 +128,9 @@ class ControlPlane {
   void configure_ike(const Tunnel& tunnel, Instant now);
   void begin_due_attempts(Instant now);
   void send_keepalives(Instant now);
+  void end_idle_children(Instant now);
+  [[nodiscard]] std::uint64_t packets_of(model::ChildSaId child) const;
+  void watch_use(Child& child, const model::ChildSaParams& params, Instant now);
   /// Lets everything that a call set off take effect.
   void settle(Instant now);
   [[nodiscard]] Tunnel* find(std::string_view name);
@@ -132,6 +138,10 @@ class ControlPlane {
   [[nodiscard]] TunnelView view_of(const Tunnel& tunnel) const;
   [[nodiscard]] const Standing& standing(model::ConnectionId connection) const;
   void forget_when_empty(model::ConnectionId connection);
+  /// Asks IKE for the Child SAs that packets wait for.
+  void ask_for_children(Tunnel& tunnel, Instant now);
+  [[nodiscard]] std::optional<ike::ChildWish> first_wish(const Tunnel& tunnel, Instant now) const;
+  void refused(Tunnel& tunnel, ike::NegotiationFailed&& event, const std::string& text, Instant now);
   void notice(Notice::Level level, model::ConnectionId connection, std::string text);
 
   // control_manual.cpp
@@ -170,6 +180,7 @@ class ControlPlane {
   RandomSource& random_;
   TimerQueue<model::ConnectionId> attempts_;
   TimerQueue<model::IkeSaId> keepalives_;
+  TimerQueue<model::ChildSaId> idles_;
   std::map<model::ConnectionId, std::unique_ptr<Tunnel>> tunnels_;  // in the order of their first appearance
   std::uint32_t last_connection_ = 0;
   std::map<model::IkeSaId, IkeSa> ike_sas_;

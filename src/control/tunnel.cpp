@@ -56,6 +56,7 @@ void Tunnel::want(bool up, Instant now) {
     retry_at_.reset();
     attempt_running_ = false;
     progress.clear();
+    wishes.clear();
     return;
   }
   closing_ = false;

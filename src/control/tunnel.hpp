@@ -9,6 +9,7 @@
 #include "base/random.hpp"
 #include "base/time.hpp"
 #include "base/timer_queue.hpp"
+#include "control/child_wishes.hpp"
 #include "control/view.hpp"
 #include "model/connection.hpp"
 
@@ -42,6 +43,7 @@ class Tunnel {
   }
 
   std::string progress;
+  ChildWishes wishes;
 
   /// What configuration or `culvert up`/`down` want from now on.
   void want(bool up, Instant now);

@@ -23,6 +23,7 @@
 #include "model/iana/notify_type.hpp"
 #include "model/ids.hpp"
 #include "net/address.hpp"
+#include "net/packet.hpp"
 
 namespace culvert::ike {
 
@@ -30,6 +31,14 @@ namespace culvert::ike {
 using RequestToken = StrongId<struct RequestTokenTag, std::uint64_t>;
 
 // ---------------------------------------------------------------- commands: what control asks of IKE
+
+/// What a packet asks a Child SA for (RFC 4301 5.1, RFC 7296 2.9): the selectors that the SA shall have at most, the
+/// packet among them.
+struct ChildWish {
+  model::TrafficSelectors local;
+  model::TrafficSelectors remote;
+  net::PacketInfo packet;  // on its way out
+};
 
 /// Adds a connection, or replaces the one with the same id. Running SAs keep their negotiated parameters.
 struct ConfigureConnection {
@@ -47,6 +56,14 @@ struct Initiate {
   /// Also beside an IKE SA on which the peer owes an answer: if it was started anew, the new IKE SA supersedes the old;
   /// if it lives, the attempt ends without a word.
   bool despite_doubtful = false;
+  /// What the first Child SA is wanted for; without it, for all that the connection has.
+  std::optional<ChildWish> wish;
+};
+/// Makes a further Child SA in the connection's IKE SA (RFC 7296 1.3.1). Nothing happens when one that fulfils the wish
+/// stands or is under way, or when there is no IKE SA to make it in.
+struct CreateChildSa {
+  model::ConnectionId connection;
+  ChildWish wish;
 };
 /// Deletes all IKE SAs of the connection, and an attempt that is under way.
 struct Terminate {
@@ -86,8 +103,8 @@ struct UnknownEspSpi {
 /// Ends everything: DELETE to every peer, once, without waiting for the answer.
 struct Shutdown {};
 
-using Command = std::variant<ConfigureConnection, RemoveConnection, Initiate, Terminate, RekeyIkeSa, RekeyChildSa,
-                             DeleteChildSa, CheckLiveness, PeerAlive, PeerMoved, UnknownEspSpi, Shutdown>;
+using Command = std::variant<ConfigureConnection, RemoveConnection, Initiate, CreateChildSa, Terminate, RekeyIkeSa,
+                             RekeyChildSa, DeleteChildSa, CheckLiveness, PeerAlive, PeerMoved, UnknownEspSpi, Shutdown>;
 
 // ---------------------------------------------------------------- events: what IKE tells control
 
@@ -152,11 +169,15 @@ struct NegotiationFailed {
   std::string detail;
   /// True when only a Child SA failed and the IKE SA lives.
   bool child_only = false;
+  /// As initiator: the wish that was not fulfilled, if the Child SA was for one.
+  std::optional<ChildWish> wish;
 };
 
 /// A new Child SA pair, to be installed before the next transmit. Holds keys: move it on, never copy.
 struct ChildSaEstablished {
   model::ChildSaParams params;
+  /// A wish of ours brought it about, and it is for some of the connection's traffic only; so is what replaces it.
+  bool for_wish = false;
 };
 /// The peer has surely switched: outbound traffic may use this pair (see ChildSaParams::hold_outbound).
 struct ChildSaUseOutbound {
@@ -258,8 +279,9 @@ struct EndpointSettings {
   Duration half_open_timeout = std::chrono::seconds(30);
   /// IKE SAs of one connection and peer; beyond them the oldest is deleted.
   std::size_t ike_sas_per_peer = 16;
-  /// Child SAs of one IKE SA, those included that wait for their deletion: the peer gets no more (RFC 7296 1.3).
-  std::size_t children_limit = 32;
+  /// Child SAs of one IKE SA, made and wanted by either side: beyond them there are no more (RFC 7296 1.3). With those
+  /// that are just being replaced or deleted it may be twice as many.
+  std::size_t children_limit = 64;
   /// Retransmission of requests (RFC 7296 2.4): first wait, factor, number of sends in all (about 60 s with these).
   Duration retransmit_first = std::chrono::milliseconds(500);
   double retransmit_factor = 1.8;

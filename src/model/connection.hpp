@@ -64,6 +64,8 @@ struct ConnectionConfig {
   Lifetime child_lifetime{.time = std::chrono::hours(1)};  // hard; the soft bound is `rekey_margin` before
   double rekey_margin =
       0.1;  // rekey at (1 - margin - jitter) of each bound; jitter below margin/2, so that two sides seldom collide
+  Duration child_idle =
+      std::chrono::minutes(10);  // without traffic, after which a Child SA for single flows ends; 0 = never
   Duration liveness_interval = std::chrono::seconds(30);       // of silence before an empty INFORMATIONAL; 0 = never
   Duration nat_keepalive_interval = std::chrono::seconds(20);  // RFC 3948 4
   std::uint32_t replay_window = 1024;

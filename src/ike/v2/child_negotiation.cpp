@@ -1,6 +1,7 @@
 #include "ike/v2/child_negotiation.hpp"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include <fmt/format.h>
@@ -76,20 +77,35 @@ std::vector<KeyExchangeMethod> usable_methods(const std::vector<model::Proposal>
 }
 
 Result<ChildOffer, ChildRefusal> make_child_offer(Core& core, const model::ConnectionConfig& config,
-                                                  ChildExchange exchange, const ChildSa* old,
-                                                  KeyExchangeMethod method) {
+                                                  const OfferPurpose& purpose) {
+  const ChildSa* old = purpose.old;
+  KeyExchangeMethod method = purpose.method;
   ChildOffer offer;
   offer.proposals =
-      exchange == ChildExchange::ike_auth ? without_key_exchange(config.esp_proposals) : config.esp_proposals;
+      purpose.exchange == ChildExchange::ike_auth ? without_key_exchange(config.esp_proposals) : config.esp_proposals;
   offer.local = config.local;
   offer.remote = config.remote;
+  if (purpose.wish) {
+    offer.wish = purpose.wish;
+    offer.scope = scope_of(*purpose.wish, config);
+    std::tie(offer.local, offer.remote) = selectors_to_offer(*purpose.wish);
+    if (purpose.single_pair) {
+      offer.local.resize(std::min<std::size_t>(offer.local.size(), 1));
+      offer.remote.resize(std::min<std::size_t>(offer.remote.size(), 1));
+      offer.scope = ChildScope{offer.local, offer.remote};
+    }
+  } else if (old != nullptr && old->scope) {
+    offer.scope = old->scope;
+    offer.local = old->scope->local;
+    offer.remote = old->scope->remote;
+  }
   offer.transport = old != nullptr ? old->mode == model::Mode::transport : config.mode == model::Mode::transport;
   // RFC 7296 2.9.2: a rekey never proposes less than the pair in use covers.
   if (old != nullptr && (!model::is_subset(old->local, offer.local) || !model::is_subset(old->remote, offer.remote))) {
     offer.local = old->local;
     offer.remote = old->remote;
   }
-  if (exchange == ChildExchange::create_child_sa) {
+  if (purpose.exchange == ChildExchange::create_child_sa) {
     const auto methods = usable_methods(offer.proposals);
     if (method == KeyExchangeMethod::none && !methods.empty()) method = methods.front();
     if (method != KeyExchangeMethod::none) {
@@ -140,6 +156,7 @@ Result<ChildAgreement, ChildRefusal> check_child_answer(const model::ConnectionC
   }
   ChildAgreement agreement{
       .suite = accepted->esp, .spi_inbound = offer.spi_inbound, .spi_outbound = *spi, .local = {}, .remote = {}};
+  agreement.scope = offer.scope;
   agreement.local = answer.ts(Role::initiator)->selectors;
   agreement.remote = answer.ts(Role::responder)->selectors;
   // RFC 7296 2.9: the responder may narrow, never widen; 2.9.2: nor narrow below the pair being rekeyed.
@@ -157,6 +174,17 @@ Result<ChildAgreement, ChildRefusal> check_child_answer(const model::ConnectionC
             fmt::format("the peer answered with traffic selectors {}, which is {} our offer {}",
                         describe(agreement.local, agreement.remote),
                         within ? "less than what is in use of" : "not within", describe(offer.local, offer.remote))});
+  }
+  // The first pair is kept as narrow as the peer makes it; a further one would be of no use.
+  if (offer.wish && exchange == ChildExchange::create_child_sa &&
+      !carries(agreement.local, agreement.remote, offer.wish->packet)) {
+    return err(ChildRefusal{
+        .notify = NotifyType::ts_unacceptable,
+        .data = {},
+        .kind = FailureKind::traffic_selectors,
+        .detail = fmt::format("the peer narrowed {} to {}, which leaves out the packet {} that it is wanted for",
+                              describe(offer.local, offer.remote), describe(agreement.local, agreement.remote),
+                              describe(offer.wish->packet))});
   }
   const bool transport = answer.notify(NotifyType::use_transport_mode) != nullptr;
   if (transport != offer.transport) {
@@ -216,8 +244,21 @@ Result<ChildChoice, ChildRefusal> choose_child(Core& core, const model::Connecti
     agreement.remote = old->remote;
   }
   if (agreement.local.empty() || agreement.remote.empty()) return err(selector_refusal(ours, theirs, config));
-  if (request.notify(NotifyType::use_transport_mode) != nullptr && config.mode == model::Mode::transport)
+  // Not all that the connection has: the peer wanted this pair for some of it, and so will a rekey of ours.
+  if (!model::is_subset(config.local, ours) || !model::is_subset(config.remote, theirs))
+    agreement.scope = ChildScope{agreement.local, agreement.remote};
+  if (config.mode == model::Mode::transport) {
+    // RFC 7296 1.3.1: the initiator asks for it, or it is tunnel mode; that is not what our rules say.
+    if (request.notify(NotifyType::use_transport_mode) == nullptr) {
+      return err(ChildRefusal{
+          .notify = NotifyType::no_proposal_chosen,
+          .data = {},
+          .kind = FailureKind::no_proposal_chosen,
+          .detail = fmt::format("the peer wants tunnel mode, connection '{}' is configured for transport mode",
+                                config.name)});
+    }
     agreement.mode = model::Mode::transport;
+  }
 
   const auto own_spi = core.esp_spis.allocate();
   if (!own_spi) return err(local_error("the data plane has no free SPI"));
@@ -239,6 +280,7 @@ ChildSa& build_child(Core& core, IkeSa& sa, const model::ConnectionConfig& confi
   child.mode = agreement.mode;
   child.local = agreement.local;
   child.remote = agreement.remote;
+  child.scope = agreement.scope;
   const ChildSa* old = child.replaces ? sa.find_child(*child.replaces) : nullptr;
   child.origin = old != nullptr
                      ? old->origin

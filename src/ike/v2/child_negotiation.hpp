@@ -10,6 +10,7 @@
 #include "base/result.hpp"
 #include "crypto/key_exchange.hpp"
 #include "ike/codec/message.hpp"
+#include "ike/v2/child_wish.hpp"
 #include "ike/v2/core.hpp"
 #include "ike/v2/ike_sa.hpp"
 #include "model/connection.hpp"
@@ -22,6 +23,8 @@ struct ChildOffer {
   std::vector<model::Proposal> proposals;  // numbered, with our SPI
   model::TrafficSelectors local;
   model::TrafficSelectors remote;
+  std::optional<ChildWish> wish;
+  std::optional<ChildScope> scope;
   bool transport = false;
   std::unique_ptr<crypto::KeyExchange> key_exchange;  // null without one
   model::KeyExchangeMethod method = model::KeyExchangeMethod::none;
@@ -35,6 +38,7 @@ struct ChildAgreement {
   model::TrafficSelectors local;
   model::TrafficSelectors remote;
   model::Mode mode = model::Mode::tunnel;
+  std::optional<ChildScope> scope;
 };
 
 /// Why there is no Child SA, for the peer (as responder) and for the user.
@@ -52,11 +56,17 @@ enum class ChildExchange : std::uint8_t { ike_auth, create_child_sa };
 /// The methods of all proposals that our crypto can do, in order, each once.
 [[nodiscard]] std::vector<model::KeyExchangeMethod> usable_methods(const std::vector<model::Proposal>& proposals);
 
-/// Prepares an offer. `old` is the pair to be rekeyed; `method` the key exchange that the peer asked for, none for our
-/// first choice.
+/// What an offer is for: `old` is the pair to be rekeyed, `wish` what a new one is wanted for; `method` the key
+/// exchange that the peer asked for, none for our first choice.
+struct OfferPurpose {
+  ChildExchange exchange = ChildExchange::ike_auth;
+  const ChildSa* old = nullptr;
+  const std::optional<ChildWish>& wish;
+  model::KeyExchangeMethod method = model::KeyExchangeMethod::none;
+  bool single_pair = false;  // of the wish, the packet's own addresses only
+};
 [[nodiscard]] Result<ChildOffer, ChildRefusal> make_child_offer(Core& core, const model::ConnectionConfig& config,
-                                                                ChildExchange exchange, const ChildSa* old,
-                                                                model::KeyExchangeMethod method);
+                                                                const OfferPurpose& purpose);
 /// Adds USE_TRANSPORT_MODE, SA, TSi and TSr. The caller puts Ni and KEi between, see RFC 7296 1.3.1.
 void add_child_sa_payload(codec::Message& message, const ChildOffer& offer);
 void add_child_ts_payloads(codec::Message& message, const ChildOffer& offer);

@@ -18,6 +18,12 @@ struct ChildOrigin {
   Instant at;
 };
 
+/// The selectors that a pair was asked for.
+struct ChildScope {
+  model::TrafficSelectors local;
+  model::TrafficSelectors remote;
+};
+
 struct ChildSa {
   model::ChildSaId id;
   model::Spi spi_inbound;
@@ -27,6 +33,8 @@ struct ChildSa {
   model::TrafficSelectors local;
   model::TrafficSelectors remote;
   ChildOrigin origin;
+  /// Made for some of the connection's traffic only: then a rekey asks for no more than this (RFC 7296 2.9.2).
+  std::optional<ChildScope> scope;
 
   /// The peer may not be able to receive on it yet (RFC 7296 2.8).
   bool hold_outbound = false;
@@ -43,6 +51,9 @@ struct ChildSa {
 
   std::optional<Instant> rekey_at;
   std::optional<Instant> expire_at;
+
+  /// Nothing speaks against its carrying traffic from now on.
+  [[nodiscard]] bool is_current() const { return !replaced_by && !deleting && !redundant; }
 };
 
 }  // namespace culvert::ike::v2

@@ -1,5 +1,6 @@
 #include "ike/v2/children.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -13,12 +14,11 @@ namespace {
 // Pairs that were made within this time of each other are taken for one wish of both sides.
 constexpr Duration kSimultaneous = std::chrono::seconds(10);
 
-bool is_current(const ChildSa& child) { return !child.replaced_by && !child.deleting && !child.redundant; }
-
 bool are_twins(const ChildSa& a, const ChildSa& b) {
   const Duration apart = std::chrono::abs(a.origin.at - b.origin.at);
-  return a.origin.role != b.origin.role && apart <= kSimultaneous && is_current(a) && is_current(b) &&
-         a.local == b.local && a.remote == b.remote;
+  return a.origin.role != b.origin.role && apart <= kSimultaneous && a.is_current() && b.is_current() &&
+         model::is_subset(a.local, b.local) && model::is_subset(b.local, a.local) &&
+         model::is_subset(a.remote, b.remote) && model::is_subset(b.remote, a.remote);
 }
 
 // Both sides asked for a new pair for the same traffic at once and got two. Both know all SPIs and come to the same
@@ -49,6 +49,11 @@ Bounds bounds_of(Core& core, const model::Lifetime& hard, double margin) {
   return bounds;
 }
 
+std::size_t count_current(const IkeSa& sa) {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(sa.children, [](const auto& entry) { return entry.second.is_current(); }));
+}
+
 ChildSa& install_child(Core& core, IkeSa& sa, ChildSa child, model::ChildSaParams params) {
   const model::ChildSaId id = child.id;
   if (params.soft.time && !child.redundant) child.rekey_at = core.now + *params.soft.time;
@@ -58,7 +63,8 @@ ChildSa& install_child(Core& core, IkeSa& sa, ChildSa child, model::ChildSaParam
   core.progress(
       sa, fmt::format("Child SA {:08x}/{:08x} up: {} with {}", child.spi_inbound.value(), child.spi_outbound.value(),
                       describe(child.local, child.remote), model::to_string(child.suite)));
-  core.emit(ChildSaEstablished{.params = std::move(params)});
+  const bool for_wish = child.scope && child.origin.role == model::Role::initiator;
+  core.emit(ChildSaEstablished{.params = std::move(params), .for_wish = for_wish});
   core.sas.index_child(id, sa.id);
   core.touch(sa);
   const auto [place, inserted] = sa.children.emplace(id, std::move(child));

@@ -23,6 +23,8 @@ struct Bounds {
 };
 [[nodiscard]] Bounds bounds_of(Core& core, const model::Lifetime& hard, double margin);
 
+/// The pairs that are neither replaced nor about to be deleted.
+[[nodiscard]] std::size_t count_current(const IkeSa& sa);
 /// Takes the pair into the IKE SA, starts its timers and hands its keys to the data plane.
 ChildSa& install_child(Core& core, IkeSa& sa, ChildSa child, model::ChildSaParams params);
 /// The pair is gone for the data plane too; held successors take over first.

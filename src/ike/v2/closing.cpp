@@ -81,19 +81,21 @@ void fail_negotiation(Core& core, IkeSa& sa, FailureKind kind, std::optional<mod
                               .kind = kind,
                               .notify = notify,
                               .detail = std::move(detail),
-                              .child_only = false});
+                              .child_only = false,
+                              .wish = std::nullopt});
   close_ike_sa(core, sa, CloseReason::negotiation_failed, after);
 }
 
 void report_child_failure(Core& core, const IkeSa& sa, model::Role role, FailureKind kind,
-                          std::optional<model::NotifyType> notify, std::string detail) {
+                          std::optional<model::NotifyType> notify, std::string detail, std::optional<ChildWish> wish) {
   core.emit(NegotiationFailed{.connection = sa.connection,
                               .path = sa.path,
                               .role = role,
                               .kind = kind,
                               .notify = notify,
                               .detail = std::move(detail),
-                              .child_only = true});
+                              .child_only = true,
+                              .wish = std::move(wish)});
 }
 
 }  // namespace culvert::ike::v2

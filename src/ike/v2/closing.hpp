@@ -22,6 +22,7 @@ void fail_negotiation(Core& core, IkeSa& sa, FailureKind kind, std::optional<mod
                       std::string detail, Phase after);
 /// A Child SA did not come about; the IKE SA lives (RFC 7296 1.2).
 void report_child_failure(Core& core, const IkeSa& sa, model::Role role, FailureKind kind,
-                          std::optional<model::NotifyType> notify, std::string detail);
+                          std::optional<model::NotifyType> notify, std::string detail,
+                          std::optional<ChildWish> wish = std::nullopt);
 
 }  // namespace culvert::ike::v2

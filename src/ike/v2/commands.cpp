@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "ike/codec/serialize.hpp"
+#include "ike/v2/child_wish.hpp"
 #include "ike/v2/children.hpp"
 #include "ike/v2/closing.hpp"
 #include "ike/v2/ike_auth_responder.hpp"
@@ -18,6 +19,24 @@ namespace {
 template <typename T>
 bool has_task(const IkeSa& sa) {
   return std::ranges::any_of(sa.tasks, [](const QueuedTask& queued) { return std::holds_alternative<T>(queued.task); });
+}
+
+void ask_for_child(Core& core, IkeSa& sa, const ChildWish& wish) {
+  const auto stands = [&](const auto& entry) { return fulfils(entry.second, wish); };
+  if (std::ranges::any_of(sa.children, stands)) return;
+  const ChildWish* under_way = sa.exchange ? sa.exchange->wish() : nullptr;
+  if (under_way != nullptr && same_wish(*under_way, wish)) return;
+  std::size_t planned = 0;
+  for (const QueuedTask& queued : sa.tasks) {
+    const auto* task = std::get_if<CreateChildTask>(&queued.task);
+    if (task == nullptr) continue;
+    if (task->wish && same_wish(*task->wish, wish)) return;
+    ++planned;
+  }
+  // Packets come faster than Child SAs can: what finds no place now asks again.
+  if (planned >= core.settings.children_limit) return;
+  sa.tasks.push_back({.task = CreateChildTask{.retry = {}, .wish = wish}});
+  core.touch(sa);
 }
 
 void terminate(Core& core, IkeSa& sa) {
@@ -67,7 +86,7 @@ void handle(Core& core, const Initiate& command) {
     const bool leaving = sa->activity() == Activity::delete_ike || has_task<DeleteIkeTask>(*sa);
     if (leaving) continue;
     if (sa->children.empty() && !child_coming) {
-      sa->tasks.push_back({.task = CreateChildTask{}});
+      sa->tasks.push_back({.task = CreateChildTask{.retry = {}, .wish = command.wish}});
       core.touch(*sa);
     } else if (!child_coming) {
       // One that the user wants now, after a failure put its next attempt off.
@@ -77,7 +96,15 @@ void handle(Core& core, const Initiate& command) {
     }
     return;
   }
-  begin_ike_sa(core, *config, command.path, command.despite_doubtful);
+  begin_ike_sa(core, *config,
+               {.path = command.path, .beside_doubtful = command.despite_doubtful, .wish = command.wish});
+}
+
+void handle(Core& core, const CreateChildSa& command) {
+  for (IkeSa* sa : core.sas.of_connection(command.connection)) {
+    const bool leaving = sa->activity() == Activity::delete_ike || has_task<DeleteIkeTask>(*sa) || sa->yields_to;
+    if (sa->phase == Phase::established && !leaving) return ask_for_child(core, *sa, command.wish);
+  }
 }
 
 void handle(Core& core, const Terminate& command) {

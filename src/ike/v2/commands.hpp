@@ -9,6 +9,7 @@ namespace culvert::ike::v2 {
 void handle(Core& core, ConfigureConnection command);
 void handle(Core& core, const RemoveConnection& command);
 void handle(Core& core, const Initiate& command);
+void handle(Core& core, const CreateChildSa& command);
 void handle(Core& core, const Terminate& command);
 void handle(Core& core, const RekeyIkeSa& command);
 void handle(Core& core, const RekeyChildSa& command);

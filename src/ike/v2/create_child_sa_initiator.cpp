@@ -19,6 +19,7 @@ using model::NotifyType;
 using model::Role;
 
 constexpr unsigned kMostMethods = 3;
+constexpr Duration kWishPatience = std::chrono::seconds(10);
 
 codec::NotifyPayload rekey_sa(model::Spi spi_inbound) {
   ByteWriter spi;
@@ -29,24 +30,46 @@ codec::NotifyPayload rekey_sa(model::Spi spi_inbound) {
 
 }  // namespace
 
-CreateChildSaInitiator::CreateChildSaInitiator(Core& core, IkeSa& sa, std::optional<model::ChildSaId> old, Retry retry)
+CreateChildSaInitiator::CreateChildSaInitiator(Core& core, IkeSa& sa, std::optional<ChildWish> wish, Retry retry)
+    : core_(core), sa_(sa), wish_(std::move(wish)), retry_(retry) {}
+
+CreateChildSaInitiator::CreateChildSaInitiator(Core& core, IkeSa& sa, model::ChildSaId old, Retry retry)
     : core_(core), sa_(sa), old_(old), retry_(retry) {}
+
+bool CreateChildSaInitiator::settled_meanwhile(const ChildSa* old) const {
+  if (old_) return old == nullptr || !old->is_current();
+  // While this waited for its turn the peer may have made the pair.
+  return std::ranges::any_of(sa_.children, [&](const auto& entry) {
+    const ChildSa& child = entry.second;
+    if (wish_) return fulfils(child, *wish_);
+    return !child.deleting && !child.redundant && !child.scope;
+  });
+}
 
 Progression CreateChildSaInitiator::start() {
   const model::ConnectionConfig* config = core_.connections.find(*sa_.connection);
   const ChildSa* old = old_ ? sa_.find_child(*old_) : nullptr;
-  // While this waited for its turn the peer may have made the pair.
-  const bool stands = std::ranges::any_of(
-      sa_.children, [](const auto& entry) { return !entry.second.deleting && !entry.second.redundant; });
-  if (!old_ && stands) return Progression::done;
-  // What has happened since this was planned may have settled it.
-  if (config == nullptr || (old_ && (old == nullptr || old->replaced_by || old->deleting || old->redundant)))
-    return Progression::done;
+  if (config == nullptr || settled_meanwhile(old)) return Progression::done;
   config_ = *config;
-  auto offer = make_child_offer(core_, config_, ChildExchange::create_child_sa, old, retry_.method);
+  if (!old_ && count_current(sa_) >= core_.settings.children_limit) {
+    fail({.notify = NotifyType::no_additional_sas,
+          .data = {},
+          .kind = FailureKind::local_error,
+          .detail = fmt::format("there are {} Child SAs already, and no more are made in one IKE SA",
+                                core_.settings.children_limit)},
+         false);
+    return Progression::done;
+  }
+  auto offer = make_child_offer(core_, config_,
+                                {.exchange = ChildExchange::create_child_sa,
+                                 .old = old,
+                                 .wish = wish_,
+                                 .method = retry_.method,
+                                 .single_pair = retry_.single_pair});
   if (!offer) {
-    report_child_failure(core_, sa_, Role::initiator, offer.error().kind, std::nullopt, offer.error().detail);
-    retry(retry_delay(core_, old));
+    report_child_failure(core_, sa_, Role::initiator, offer.error().kind, std::nullopt, offer.error().detail, wish_);
+    // Who has the wish asks again.
+    if (!wish_) retry(retry_delay(core_, old));
     return Progression::done;
   }
   offer_ = std::move(*offer);
@@ -63,7 +86,8 @@ Progression CreateChildSaInitiator::start() {
   send_request(core_, sa_, type(), std::move(message));
   core_.progress(sa_, old != nullptr ? fmt::format("rekeying Child SA {:08x}/{:08x}", old->spi_inbound.value(),
                                                    old->spi_outbound.value())
-                                     : std::string("sent CREATE_CHILD_SA request for a new Child SA"));
+                                     : fmt::format("sent CREATE_CHILD_SA request for a new Child SA, {}",
+                                                   describe(offer_->local, offer_->remote)));
   return Progression::waiting;
 }
 
@@ -134,6 +158,7 @@ void CreateChildSaInitiator::handle_agreement(const ChildAgreement& agreement, c
 }
 
 void CreateChildSaInitiator::handle_refusal(const codec::NotifyPayload& error) {
+  const std::string asked = describe(offer_->local, offer_->remote);
   abandon();
   ChildSa* old = old_ ? sa_.find_child(*old_) : nullptr;
   // RFC 7296 2.8.1: after a collision that only one side noticed, the peer's rekey stands and this answer means
@@ -142,13 +167,16 @@ void CreateChildSaInitiator::handle_refusal(const codec::NotifyPayload& error) {
   switch (error.type) {
     case NotifyType::temporary_failure:
       // RFC 7296 2.25: not again at once.
+      if (give_up_wish()) break;
       return give_up_on_temporary_failure(core_, sa_, retry_) ? void()
                                                               : retry(collision_delay(core_, old), retry_.method);
     case NotifyType::child_sa_not_found:
       if (old != nullptr) {
         // RFC 7296 2.25: silently deleted, and made from scratch.
+        const bool whole = !old->scope;
         remove_child(core_, sa_, old->id, CloseReason::peer_deleted, Duration::zero());
-        sa_.tasks.push_back({.task = CreateChildTask{}});
+        // One for some traffic only comes again with that.
+        if (whole) sa_.tasks.push_back({.task = CreateChildTask{}});
         return;
       }
       break;
@@ -162,6 +190,10 @@ void CreateChildSaInitiator::handle_refusal(const codec::NotifyPayload& error) {
       }
       break;
     }
+    case NotifyType::single_pair_required:
+      // RFC 7296 2.9: the peer wants one pair of addresses: that of the packet.
+      if (wish_ && !std::exchange(retry_.single_pair, true)) return retry(Duration::zero(), retry_.method);
+      break;
     default: break;
   }
   fail({.notify = error.type,
@@ -169,12 +201,17 @@ void CreateChildSaInitiator::handle_refusal(const codec::NotifyPayload& error) {
         .kind = failure_kind(error.type),
         .detail = fmt::format("the peer refused {} with {}; we offered {} for {}",
                               old_ ? "to rekey the Child SA" : "the Child SA", describe(error.type),
-                              describe(config_.esp_proposals), describe(config_.local, config_.remote))},
+                              describe(config_.esp_proposals), asked)},
        false);
 }
 
+// A packet does not wait for ever, and what others need goes on meanwhile.
+bool CreateChildSaInitiator::give_up_wish() const {
+  return wish_ && retry_.refused_since && core_.now - *retry_.refused_since >= kWishPatience;
+}
+
 void CreateChildSaInitiator::fail(const ChildRefusal& refusal, bool peer_has_it) {
-  report_child_failure(core_, sa_, Role::initiator, refusal.kind, refusal.notify, refusal.detail);
+  report_child_failure(core_, sa_, Role::initiator, refusal.kind, refusal.notify, refusal.detail, wish_);
   if (peer_has_it && offer_) {
     sa_.tasks.push_back({.task = DeleteUnknownChildTask{.spi_inbound = offer_->spi_inbound}});
     offer_.reset();
@@ -191,7 +228,7 @@ void CreateChildSaInitiator::retry(Duration after, KeyExchangeMethod method) {
   if (old_) {
     queued.task = RekeyChildTask{.child = *old_, .retry = next};
   } else {
-    queued.task = CreateChildTask{.retry = next};
+    queued.task = CreateChildTask{.retry = next, .wish = wish_};
   }
   sa_.tasks.push_back(std::move(queued));
   core_.touch(sa_);

@@ -14,12 +14,15 @@ namespace culvert::ike::v2 {
 
 class CreateChildSaInitiator final : public InitiatorExchange {
  public:
-  /// `old` is the pair to be rekeyed, nothing for a new one.
-  CreateChildSaInitiator(Core& core, IkeSa& sa, std::optional<model::ChildSaId> old, Retry retry);
+  /// A new pair; with a wish one for that, else for all that the connection has.
+  CreateChildSaInitiator(Core& core, IkeSa& sa, std::optional<ChildWish> wish, Retry retry);
+  /// A rekey of `old`.
+  CreateChildSaInitiator(Core& core, IkeSa& sa, model::ChildSaId old, Retry retry);
 
   [[nodiscard]] model::ExchangeType type() const override { return model::ExchangeType::create_child_sa; }
   [[nodiscard]] Activity activity() const override { return old_ ? Activity::rekey_child : Activity::create_child; }
   [[nodiscard]] std::optional<model::ChildSaId> child() const override { return old_; }
+  [[nodiscard]] const ChildWish* wish() const override { return wish_ ? &*wish_ : nullptr; }
   Progression start() override;
   Progression handle_response(const codec::Message& response) override;
   void handle_bad_response(const std::string& fault) override;
@@ -27,14 +30,18 @@ class CreateChildSaInitiator final : public InitiatorExchange {
   void note_collision(RekeyCollision collision) override { collision_ = std::move(collision); }
 
  private:
+  /// Whether what it was to bring about is there, or can no longer be.
+  [[nodiscard]] bool settled_meanwhile(const ChildSa* old) const;
   void handle_refusal(const codec::NotifyPayload& error);
   void handle_agreement(const ChildAgreement& agreement, const codec::Message& response, ByteView shared_secret);
   void retry(Duration after, model::KeyExchangeMethod method = model::KeyExchangeMethod::none);
   void fail(const ChildRefusal& refusal, bool peer_has_it);
+  [[nodiscard]] bool give_up_wish() const;
 
   Core& core_;
   IkeSa& sa_;
   std::optional<model::ChildSaId> old_;
+  std::optional<ChildWish> wish_;
   Retry retry_;
   model::ConnectionConfig config_;
   std::optional<ChildOffer> offer_;

@@ -4,6 +4,7 @@
 
 #include "crypto/key_exchange.hpp"
 #include "ike/v2/child_negotiation.hpp"
+#include "ike/v2/children.hpp"
 #include "ike/v2/closing.hpp"
 
 namespace culvert::ike::v2 {
@@ -51,9 +52,10 @@ codec::Message CreateChildSaResponder::handle(const codec::Message& request) {
 
 codec::Message CreateChildSaResponder::create(const codec::Message& request, ChildSa* old) {
   const model::ConnectionConfig* config = core_.connections.find(*sa_.connection);
-  // RFC 7296 1.3: whoever wants no more Child SAs says so.
-  if (config == nullptr || sa_.children.size() >= core_.settings.children_limit)
-    return refusal(NotifyType::no_additional_sas);
+  // RFC 7296 1.3: whoever wants no more Child SAs says so. A rekey adds none, but what it replaces lingers.
+  const std::size_t limit = core_.settings.children_limit;
+  const bool full = sa_.children.size() >= 2 * limit || (old == nullptr && count_current(sa_) >= limit);
+  if (config == nullptr || full) return refusal(NotifyType::no_additional_sas);
   auto chosen = choose_child(core_, *config, ChildExchange::create_child_sa, old, request);
   if (!chosen) {
     if (chosen.error().notify != NotifyType::invalid_ke_payload) {

@@ -31,6 +31,16 @@ std::string describe(const model::TrafficSelectors& local, const model::TrafficS
   return fmt::format("{} === {}", model::to_string(local), model::to_string(remote));
 }
 
+std::string describe(const net::PacketInfo& packet) {
+  const auto side = [&](const net::IpAddress& address, std::uint16_t port) {
+    model::TrafficSelector one{net::AddressRange::of(address), packet.protocol};
+    if (packet.ports_visible) one.start_port = one.end_port = port;
+    return one.to_string();
+  };
+  return fmt::format("{} -> {}", side(packet.source, packet.source_port),
+                     side(packet.destination, packet.destination_port));
+}
+
 FailureKind failure_kind(model::NotifyType type) {
   switch (type) {
     case model::NotifyType::no_proposal_chosen:

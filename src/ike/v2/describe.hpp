@@ -21,6 +21,9 @@ namespace culvert::ike::v2 {
 /// "10.1.0.0/16 === 10.2.0.0/16": ours, then the peer's.
 [[nodiscard]] std::string describe(const model::TrafficSelectors& local, const model::TrafficSelectors& remote);
 
+/// "10.1.0.1[tcp/40000] -> 10.2.0.1[tcp/80]".
+[[nodiscard]] std::string describe(const net::PacketInfo& packet);
+
 /// Which kind of failure an error notification of the peer stands for.
 [[nodiscard]] FailureKind failure_kind(model::NotifyType type);
 

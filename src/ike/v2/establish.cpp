@@ -91,12 +91,20 @@ Rivalry find_rival(Core& core, const IkeSa& sa) {
       continue;
     // Both ends know both SPIs and come to the same result: the larger initiator's SPI stays. Those of the set-up
     // count, for one of the two may have been rekeyed already.
-    Rivalry rivalry{
-        .loser = other->origin_spi_i < sa.spi_i ? other->id : sa.id, .rival = other->id, .rival_child = std::nullopt};
-    if (!other->children.empty()) rivalry.rival_child = other->children.begin()->first;
-    return rivalry;
+    return {.loser = other->origin_spi_i < sa.spi_i ? other->id : sa.id, .rival = other->id};
   }
   return {};
+}
+
+std::optional<model::ChildSaId> rival_child(Core& core, const Rivalry& rivalry, const model::TrafficSelectors& local,
+                                            const model::TrafficSelectors& remote) {
+  const IkeSa* rival = rivalry.rival ? core.sas.find(*rivalry.rival) : nullptr;
+  if (rival == nullptr) return std::nullopt;
+  // Two packets may have begun the two, and each has its own selectors then.
+  for (const auto& [id, child] : rival->children) {
+    if (child.is_current() && model::is_subset(child.local, local) && model::is_subset(child.remote, remote)) return id;
+  }
+  return std::nullopt;
 }
 
 void settle_duplicates(Core& core, IkeSa& sa, const Rivalry& rivalry, bool initial_contact) {

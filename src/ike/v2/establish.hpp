@@ -16,8 +16,6 @@ struct Rivalry {
   std::optional<model::IkeSaId> loser;
   /// The one that was there before.
   std::optional<model::IkeSaId> rival;
-  /// The rival's Child SA, whose traffic the winner's takes over or keeps.
-  std::optional<model::ChildSaId> rival_child;
 };
 
 /// The IKE SA is up: starts its timers and tells control.
@@ -27,6 +25,10 @@ void start_ike_timers(Core& core, IkeSa& sa, const model::ConnectionConfig& conf
 
 /// To be asked between establish() and the making of the Child SA.
 [[nodiscard]] Rivalry find_rival(Core& core, const IkeSa& sa);
+/// The rival's Child SA whose traffic one with these selectors takes over, or leaves to it.
+[[nodiscard]] std::optional<model::ChildSaId> rival_child(Core& core, const Rivalry& rivalry,
+                                                          const model::TrafficSelectors& local,
+                                                          const model::TrafficSelectors& remote);
 /// To be called when the new IKE SA has its Child SA: ends what it supersedes.
 void settle_duplicates(Core& core, IkeSa& sa, const Rivalry& rivalry, bool initial_contact);
 /// The IKE SA ends, and not by a rekey: those that were to go for its sake stay after all.

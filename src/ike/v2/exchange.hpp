@@ -40,6 +40,9 @@ class InitiatorExchange {
   /// The Child SA that it rekeys or deletes.
   [[nodiscard]] virtual std::optional<model::ChildSaId> child() const { return std::nullopt; }
 
+  /// What the new Child SA that it makes is wanted for.
+  [[nodiscard]] virtual const ChildWish* wish() const { return nullptr; }
+
   /// Sends the request, now or after a completion (`waiting`); `done` when there is nothing to do any more.
   virtual Progression start() = 0;
   /// The authentic response, its payload set checked. While it runs the IKE SA has no exchange, so that it may begin

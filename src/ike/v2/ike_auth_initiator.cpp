@@ -65,7 +65,7 @@ void IkeAuthInitiator::send(const SecretBytes& mac) {
       std::ranges::none_of(others, [&](const IkeSa* other) { return other->id != sa_.id && other->announced; });
   if (first || sa_.replaces_doubtful) message.add_notify(NotifyType::initial_contact);
   message.add(codec::AuthPayload{.method = model::AuthenticationMethod::shared_key_mic, .data = to_bytes(mac.view())});
-  auto offer = make_child_offer(core_, config_, ChildExchange::ike_auth, nullptr, model::KeyExchangeMethod::none);
+  auto offer = make_child_offer(core_, config_, {.exchange = ChildExchange::ike_auth, .wish = sa_.wish});
   if (offer) {
     offer_ = std::move(*offer);
     add_child_sa_payload(message, *offer_);
@@ -74,8 +74,9 @@ void IkeAuthInitiator::send(const SecretBytes& mac) {
     no_offer_ = std::move(offer.error());
   }
   send_request(core_, sa_, type(), std::move(message));
-  core_.progress(sa_, fmt::format("sent IKE_AUTH request as {} to {}, {}", sa_.local_id.to_string(),
-                                  sa_.path.remote.to_string(), describe(config_.local, config_.remote)));
+  core_.progress(
+      sa_, fmt::format("sent IKE_AUTH request as {} to {}, {}", sa_.local_id.to_string(), sa_.path.remote.to_string(),
+                       offer_ ? describe(offer_->local, offer_->remote) : "without a Child SA"));
 }
 
 Progression IkeAuthInitiator::handle_response(const codec::Message& response) {
@@ -142,8 +143,8 @@ void IkeAuthInitiator::finish(const SecretBytes& expected) {
   if (!complete || !offer_) {
     finish_child(response);
   } else if (auto agreed = check_child_answer(config_, ChildExchange::ike_auth, *offer_, nullptr, response); !agreed) {
-    report_child_failure(core_, sa_, Role::initiator, agreed.error().kind, agreed.error().notify,
-                         agreed.error().detail);
+    report_child_failure(core_, sa_, Role::initiator, agreed.error().kind, agreed.error().notify, agreed.error().detail,
+                         sa_.wish);
     // The peer believes that there is a pair.
     sa_.tasks.push_back({.task = DeleteUnknownChildTask{.spi_inbound = offer_->spi_inbound}});
   } else {
@@ -151,7 +152,7 @@ void IkeAuthInitiator::finish(const SecretBytes& expected) {
     ChildSa child;
     child.hold_outbound = loses;
     child.redundant = loses;
-    child.replaces = rivalry.rival_child;
+    child.replaces = rival_child(core_, rivalry, agreed->local, agreed->remote);
     build_child(core_, sa_, config_, *agreed, Role::initiator, {}, nonce_i, nonce_r, std::move(child));
     offer_.reset();
   }
@@ -163,17 +164,19 @@ void IkeAuthInitiator::finish(const SecretBytes& expected) {
 // RFC 7296 1.2, 2.21.2: the IKE SA stands even if the Child SA failed.
 void IkeAuthInitiator::finish_child(const codec::Message& response) {
   if (no_offer_)
-    return report_child_failure(core_, sa_, Role::initiator, no_offer_->kind, std::nullopt, no_offer_->detail);
+    return report_child_failure(core_, sa_, Role::initiator, no_offer_->kind, std::nullopt, no_offer_->detail,
+                                sa_.wish);
+  const std::string asked = offer_ ? describe(offer_->local, offer_->remote) : std::string();
   abandon();
   const auto* error = response.error_notify();
   if (error == nullptr) {
     return report_child_failure(core_, sa_, Role::initiator, FailureKind::protocol_error, std::nullopt,
-                                "the peer's IKE_AUTH response has no Child SA and no reason why");
+                                "the peer's IKE_AUTH response has no Child SA and no reason why", sa_.wish);
   }
-  report_child_failure(
-      core_, sa_, Role::initiator, failure_kind(error->type), error->type,
-      fmt::format("the peer refused the Child SA with {}; we offered {} for {}", describe(error->type),
-                  describe(without_key_exchange(config_.esp_proposals)), describe(config_.local, config_.remote)));
+  report_child_failure(core_, sa_, Role::initiator, failure_kind(error->type), error->type,
+                       fmt::format("the peer refused the Child SA with {}; we offered {} for {}", describe(error->type),
+                                   describe(without_key_exchange(config_.esp_proposals)), asked),
+                       sa_.wish);
 }
 
 void IkeAuthInitiator::refuse_peer(FailureKind kind, std::string detail) {

@@ -113,13 +113,13 @@ void IkeAuthResponder::answer(const SecretBytes& mac) {
   establish(core_, sa_, *config_);
   sa_.init = init;
   const Rivalry rivalry = find_rival(core_, sa_);
-  answer_child(answer, rivalry.loser == sa_.id, rivalry.rival_child);
+  answer_child(answer, rivalry);
   sa_.init = {};
   send_response(core_, sa_, model::ExchangeType::ike_auth, request_.header.message_id, std::move(answer), path_);
   settle_duplicates(core_, sa_, rivalry, request_.notify(NotifyType::initial_contact) != nullptr);
 }
 
-void IkeAuthResponder::answer_child(codec::Message& answer, bool loses, std::optional<model::ChildSaId> rival_child) {
+void IkeAuthResponder::answer_child(codec::Message& answer, const Rivalry& rivalry) {
   const bool complete = request_.first<codec::SaPayload>() != nullptr && request_.ts(Role::initiator) != nullptr &&
                         request_.ts(Role::responder) != nullptr;
   if (!complete) return core_.progress(sa_, "the peer set up the IKE SA without a Child SA");
@@ -131,9 +131,9 @@ void IkeAuthResponder::answer_child(codec::Message& answer, bool loses, std::opt
                                 chosen.error().detail);
   }
   ChildSa child;
-  child.redundant = loses;
-  child.replaces = rival_child;
-  child.hold_outbound = rival_child.has_value();
+  child.redundant = rivalry.loser == sa_.id;
+  child.replaces = rival_child(core_, rivalry, chosen->agreement.local, chosen->agreement.remote);
+  child.hold_outbound = child.replaces.has_value();
   if (chosen->agreement.mode == model::Mode::transport) answer.add_notify(NotifyType::use_transport_mode);
   answer.add(codec::SaPayload{{chosen->proposal}});
   answer.add(codec::TsPayload{.side = Role::initiator, .selectors = chosen->agreement.remote, .unknown = {}});

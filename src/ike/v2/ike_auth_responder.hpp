@@ -7,6 +7,7 @@
 
 #include "ike/codec/message.hpp"
 #include "ike/v2/core.hpp"
+#include "ike/v2/establish.hpp"
 #include "ike/v2/ike_sa.hpp"
 #include "model/connection.hpp"
 
@@ -27,7 +28,7 @@ class IkeAuthResponder {
   [[nodiscard]] std::string expectations() const;
   void ask_for_mac(model::Role signer, ByteView first_message, ByteView peer_nonce, const codec::IdPayload& id);
   void answer(const SecretBytes& mac);
-  void answer_child(codec::Message& answer, bool loses, std::optional<model::ChildSaId> rival_child);
+  void answer_child(codec::Message& answer, const Rivalry& rivalry);
   void refuse(model::NotifyType type, FailureKind kind, std::string detail);
 
   Core& core_;

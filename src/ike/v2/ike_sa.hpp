@@ -93,6 +93,8 @@ struct IkeSa {
   bool terminating = false;
   /// Begun beside one on which the peer owes an answer, to take its place.
   bool replaces_doubtful = false;
+  /// As initiator: what its first Child SA is wanted for.
+  std::optional<ChildWish> wish;
 
   Instant begun_at;                     // our first IKE_SA_INIT, or the arrival of the peer's
   std::uint64_t begun_order = 0;        // the same as a number that never repeats; see duplicates

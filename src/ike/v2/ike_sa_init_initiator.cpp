@@ -38,13 +38,14 @@ bool doubt_is_over(Core& core, const IkeSa& sa) {
 
 }  // namespace
 
-void begin_ike_sa(Core& core, const model::ConnectionConfig& config, const net::Path& path, bool replaces_doubtful) {
+void begin_ike_sa(Core& core, const model::ConnectionConfig& config, Beginning beginning) {
   IkeSa& sa = core.sas.add(core.next_ike_sa_id());
   sa.role = model::Role::initiator;
   sa.connection = config.id;
   sa.spi_i = core.new_ike_spi();
-  sa.path = path;
-  sa.replaces_doubtful = replaces_doubtful;
+  sa.path = beginning.path;
+  sa.replaces_doubtful = beginning.beside_doubtful;
+  sa.wish = std::move(beginning.wish);
   sa.begun_at = sa.last_inbound = core.now;
   sa.begun_order = core.next_order();
   core.sas.index_spi(sa);

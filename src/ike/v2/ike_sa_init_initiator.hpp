@@ -62,8 +62,12 @@ class IkeSaInitInitiator final : public InitiatorExchange {
   std::optional<Doubt> doubt_;
 };
 
+struct Beginning {
+  net::Path path;
+  bool beside_doubtful = false;   // as Initiate::despite_doubtful
+  std::optional<ChildWish> wish;  // of the first Child SA
+};
 /// Begins a new IKE SA for the connection.
-void begin_ike_sa(Core& core, const model::ConnectionConfig& config, const net::Path& path,
-                  bool replaces_doubtful = false);
+void begin_ike_sa(Core& core, const model::ConnectionConfig& config, Beginning beginning);
 
 }  // namespace culvert::ike::v2

@@ -65,7 +65,8 @@ void InformationalResponder::finish() {
         .detail = fmt::format(
             "the peer {} did not accept our authentication as {}: do the secret and the identities agree at both ends?",
             sa_.remote_id.to_string(), sa_.local_id.to_string()),
-        .child_only = false});
+        .child_only = false,
+        .wish = std::nullopt});
     return close_ike_sa(core_, sa_, CloseReason::negotiation_failed, Phase::defunct);
   }
   if (!ike_deleted_) return;

@@ -172,6 +172,23 @@ TEST_P(Rekey, TransportModeThatThePeerDeclinesIsNoTunnel) {  // RFC 7296 1.3.1
   EXPECT_TRUE(no_leaks(fresh));
 }
 
+TEST_P(Rekey, ATunnelIsNotWhatTransportModeIsConfiguredFor) {
+  Pair fresh(9);
+  auto a = config_of(true);
+  auto b = config_of(false);
+  (GetParam() ? b : a).mode = model::Mode::transport;
+  configure(fresh, a, b);
+  initiate(fresh, GetParam());
+  fresh.settle();
+  EXPECT_TRUE(fresh.a.children.empty() && fresh.b.children.empty());
+  ASSERT_EQ(fresh.host(!GetParam()).failures.size(), 1u);
+  EXPECT_EQ(fresh.host(!GetParam()).failures[0].kind, FailureKind::no_proposal_chosen);
+  EXPECT_NE(fresh.host(!GetParam()).failures[0].detail.find("transport mode"), std::string::npos);
+  ASSERT_EQ(fresh.host(GetParam()).failures.size(), 1u);
+  EXPECT_EQ(fresh.host(GetParam()).failures[0].kind, FailureKind::no_proposal_chosen);
+  EXPECT_TRUE(no_leaks(fresh));
+}
+
 // ---- RFC 7296 2.8.1 and 2.25.1: Child SAs
 
 TEST_P(Rekey, BothRekeyTheChildSaAndNoticeIt) {

@@ -20,10 +20,13 @@ struct Retry {
   unsigned attempts = 0;
   /// Since when the peer has been answering it with TEMPORARY_FAILURE (RFC 7296 2.25).
   std::optional<Instant> refused_since;
+  /// The peer takes one pair of addresses only (RFC 7296 2.9: SINGLE_PAIR_REQUIRED).
+  bool single_pair = false;
 };
 
 struct CreateChildTask {
   Retry retry;
+  std::optional<ChildWish> wish;  // nothing: all that the connection has
 };
 struct RekeyChildTask {
   model::ChildSaId child;

@@ -45,7 +45,7 @@ struct MakeExchange {
   IkeSa& sa;
 
   std::unique_ptr<InitiatorExchange> operator()(const CreateChildTask& task) const {
-    return std::make_unique<CreateChildSaInitiator>(core, sa, std::nullopt, task.retry);
+    return std::make_unique<CreateChildSaInitiator>(core, sa, task.wish, task.retry);
   }
   std::unique_ptr<InitiatorExchange> operator()(const RekeyChildTask& task) const {
     return std::make_unique<CreateChildSaInitiator>(core, sa, task.child, task.retry);

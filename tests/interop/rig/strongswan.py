@@ -172,7 +172,8 @@ def _parse_raw(text):
     for line in text.splitlines():
         body = re.match(r"list-sa event (\{.*\})\s*$", line)
         if body:
-            tokens = re.findall(r"[{}\[\]]|[^\s{}\[\]=]+=?|=", body[1])
+            # A traffic selector has brackets of its own: 10.2.0.0/16[tcp/7001].
+            tokens = re.findall(r"[{}\[\]]|[^\s{}\[\]=]+(?:\[[^\[\]]*\])?=?|=", body[1])
             yield _section(tokens, 1)[0]
 
 
