@@ -1,0 +1,71 @@
+// What stands behind the keys, certificates and lists of the crypto layer's face. Apart from handles.hpp, for OpenSSL's
+// X.509 and ipsec-mb name some functions alike.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include <openssl/bio.h>
+#include <openssl/x509.h>
+
+#include "base/bytes.hpp"
+#include "crypto/certificate.hpp"
+#include "crypto/openssl/handles.hpp"
+#include "crypto/signature.hpp"
+
+namespace culvert::crypto::openssl {
+
+using EcdsaNumbers = std::unique_ptr<ECDSA_SIG, Freer<ECDSA_SIG_free>>;
+using Bio = std::unique_ptr<BIO, Freer<BIO_free_all>>;
+using X509Cert = std::unique_ptr<X509, Freer<X509_free>>;
+using X509Crl = std::unique_ptr<X509_CRL, Freer<X509_CRL_free>>;
+using X509StoreHandle = std::unique_ptr<X509_STORE, Freer<X509_STORE_free>>;
+using X509StoreCtx = std::unique_ptr<X509_STORE_CTX, Freer<X509_STORE_CTX_free>>;
+
+}  // namespace culvert::crypto::openssl
+
+namespace culvert::crypto {
+
+struct KeyHandle {
+  openssl::PublicKey key;
+  KeyKind kind = KeyKind::other;
+};
+
+struct CertificateHandle {
+  openssl::X509Cert certificate;
+};
+
+struct RevocationListHandle {
+  openssl::X509Crl list;
+};
+
+}  // namespace culvert::crypto
+
+namespace culvert::crypto::openssl {
+
+[[nodiscard]] KeyKind kind_of(const EVP_PKEY* key);
+/// A name as text of printable ASCII, of at most about 300 characters.
+[[nodiscard]] std::string text_of(const X509_NAME* name);
+/// Seconds since 1970, or nothing for a date that is none.
+[[nodiscard]] std::optional<CalendarTime> time_of(const ASN1_TIME* time);
+
+inline constexpr int kPemBlocks = 600;  // of one file, whatever is in them
+
+/// Calls `take` with each PEM block's name, header and content until it answers false or there is none left. Answers
+/// whether there was any.
+bool each_pem_block(ByteView content,
+                    const std::function<bool(std::string_view name, std::string_view header, ByteView der)>& take);
+
+/// i2d_* of any object, as octets.
+template <typename T>
+[[nodiscard]] Bytes der_of(int (*encode)(const T*, unsigned char**), const T* object) {
+  const int size = encode(object, nullptr);
+  if (size <= 0) return {};
+  Bytes der(static_cast<std::size_t>(size));
+  unsigned char* at = der.data();
+  (void)encode(object, &at);
+  return der;
+}
+
+}  // namespace culvert::crypto::openssl
