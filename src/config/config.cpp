@@ -84,6 +84,8 @@ void copy_but_keys(const model::ChildSaParams& from, model::ChildSaParams& to) {
   to.spi_outbound = from.spi_outbound;
   to.protocol = from.protocol;
   to.suite = from.suite;
+  to.resource = from.resource;
+  to.per_resource = from.per_resource;
   to.mode = from.mode;
   to.encapsulation = from.encapsulation;
   to.path = from.path;

@@ -46,7 +46,9 @@ class RecordingIke final : public ike::Endpoint {
 
 class RecordingDataPlane final : public ipsec::DataPlane {
  public:
-  Result<model::Spi, ipsec::DataPlaneError> allocate_spi() override { return model::Spi(1000); }
+  Result<model::Spi, ipsec::DataPlaneError> allocate_spi(std::optional<std::uint32_t> /*resource*/) override {
+    return model::Spi(1000);
+  }
   Result<void, ipsec::DataPlaneError> reserve_spi(model::Spi) override { return {}; }
   void release_spi(model::Spi) override {}
   Result<void, ipsec::DataPlaneError> install(model::ChildSaParams params) override {

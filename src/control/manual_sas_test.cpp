@@ -19,7 +19,9 @@ using ::testing::HasSubstr;
 
 class DataPlaneStub final : public ipsec::DataPlane {
  public:
-  Result<model::Spi, ipsec::DataPlaneError> allocate_spi() override { return model::Spi(1000); }
+  Result<model::Spi, ipsec::DataPlaneError> allocate_spi(std::optional<std::uint32_t> /*resource*/) override {
+    return model::Spi(1000);
+  }
   Result<void, ipsec::DataPlaneError> reserve_spi(model::Spi spi) override {
     if (taken) return err(ipsec::DataPlaneError::no_free_spi);
     reserved.push_back(spi);

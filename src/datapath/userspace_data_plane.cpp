@@ -208,7 +208,9 @@ DataPlaneFacts UserspaceDataPlane::facts() const {
 
 void UserspaceDataPlane::settle() { state_->ask(false); }
 
-Result<model::Spi, ipsec::DataPlaneError> UserspaceDataPlane::allocate_spi() { return state_->spis.allocate(); }
+Result<model::Spi, ipsec::DataPlaneError> UserspaceDataPlane::allocate_spi(std::optional<std::uint32_t> /*resource*/) {
+  return state_->spis.allocate();
+}
 Result<void, ipsec::DataPlaneError> UserspaceDataPlane::reserve_spi(model::Spi spi) {
   return state_->spis.reserve(spi);
 }

@@ -72,7 +72,8 @@ class UserspaceDataPlane final : public ipsec::DataPlane {
 
   // ipsec::DataPlane. An SA that the worker must refuse after `install` said yes (which would be a fault of ours) comes
   // back as SaRefused.
-  [[nodiscard]] Result<model::Spi, ipsec::DataPlaneError> allocate_spi() override;
+  [[nodiscard]] Result<model::Spi, ipsec::DataPlaneError> allocate_spi(
+      std::optional<std::uint32_t> resource = {}) override;
   [[nodiscard]] Result<void, ipsec::DataPlaneError> reserve_spi(model::Spi spi) override;
   void release_spi(model::Spi spi) override;
   [[nodiscard]] Result<void, ipsec::DataPlaneError> install(model::ChildSaParams params) override;

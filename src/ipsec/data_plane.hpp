@@ -77,7 +77,7 @@ enum class DataPlaneError : std::uint8_t {
 // Events of the data plane, drained by the control thread.
 
 /// A packet matched a protect rule without an SA (RFC 4301 5.1). It waits in a bounded queue. Repeated at most once a
-/// second per rule.
+/// second per rule, and with `resource` per rule and worker.
 struct Acquire {
   PolicyId policy;
   model::ConnectionId connection;
@@ -85,6 +85,9 @@ struct Acquire {
   /// The selectors that the new SA needs: the rule's, with what `populate` takes from the packet.
   model::TrafficSelectors local;
   model::TrafficSelectors remote;
+  /// RFC 9611 6: the packet has left over an SA for any resource, or by another worker; this worker has none of its own
+  /// and control may make one. Absent: there is no SA at all, and the packet waits.
+  std::optional<std::uint32_t> resource = {};
 };
 /// A soft or hard bound in bytes or packets was reached, or the sequence numbers run out (RFC 4303 3.3.3). Time bounds
 /// are control's.
@@ -141,8 +144,10 @@ class DataPlane {
  public:
   virtual ~DataPlane() = default;
 
-  /// Reserves an inbound SPI. Released by `release_spi`, or by `remove` of the SA installed with it.
-  [[nodiscard]] virtual Result<model::Spi, DataPlaneError> allocate_spi() = 0;
+  /// Reserves an inbound SPI. Released by `release_spi`, or by `remove` of the SA installed with it. With `resource`
+  /// the SPI names the worker that receives the SA's packets, if the data plane has that many; the pair installed with
+  /// it has the same ChildSaParams::resource.
+  [[nodiscard]] virtual Result<model::Spi, DataPlaneError> allocate_spi(std::optional<std::uint32_t> resource = {}) = 0;
   /// Takes a given SPI (256 or above) for an SA with manual keys; `no_free_spi` when it is in use. Released likewise.
   [[nodiscard]] virtual Result<void, DataPlaneError> reserve_spi(model::Spi spi) = 0;
   virtual void release_spi(model::Spi spi) = 0;

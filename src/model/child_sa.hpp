@@ -54,6 +54,12 @@ struct ChildSaParams {
   EspSuite suite;
   SaKeys inbound;
   SaKeys outbound;
+  /// RFC 9611 3: which of our resources (the index of a worker of the data plane) the pair is for, one of several with
+  /// the same selectors; absent: for any, the fallback of those workers that have none of their own.
+  std::optional<std::uint32_t> resource;
+  /// RFC 9611 3: both sides take further pairs with these selectors, each for one resource. Only then does the data
+  /// plane ask for one (ipsec::Acquire::resource).
+  bool per_resource = false;
   Mode mode = Mode::tunnel;
   Encapsulation encapsulation = Encapsulation::udp;
   net::Path path;  // with Encapsulation::udp the UDP ports; else the ports are 0

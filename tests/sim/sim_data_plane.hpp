@@ -35,7 +35,10 @@ class SimDataPlane final : public ipsec::DataPlane,
                DataPlaneOutputs outputs);
 
   // ipsec::DataPlane
-  [[nodiscard]] Result<model::Spi, ipsec::DataPlaneError> allocate_spi() override { return spis_.allocate(); }
+  [[nodiscard]] Result<model::Spi, ipsec::DataPlaneError> allocate_spi(
+      std::optional<std::uint32_t> /*resource*/) override {
+    return spis_.allocate();
+  }
   [[nodiscard]] Result<void, ipsec::DataPlaneError> reserve_spi(model::Spi spi) override { return spis_.reserve(spi); }
   void release_spi(model::Spi spi) override { spis_.release(spi); }
   [[nodiscard]] Result<void, ipsec::DataPlaneError> install(model::ChildSaParams params) override;
