@@ -29,8 +29,8 @@ void members(const Counters*, auto& x, auto&& f) {
 void members(const ChildSa*, auto& x, auto&& f) {
   f("id", x.id), f("spi_inbound", x.spi_inbound), f("spi_outbound", x.spi_outbound), f("suite", x.suite),
       f("mode", x.mode);
-  f("encapsulation", x.encapsulation), f("local", x.local), f("remote", x.remote), f("age", x.age),
-      f("rekey_in", x.rekey_in);
+  f("encapsulation", x.encapsulation), f("backend", x.backend), f("local", x.local), f("remote", x.remote),
+      f("age", x.age), f("rekey_in", x.rekey_in);
   f("expires_in", x.expires_in), f("counters", x.counters);
 }
 void members(const IkeSa*, auto& x, auto&& f) {

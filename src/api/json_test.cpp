@@ -28,8 +28,13 @@ TunnelStatus full_tunnel() {
             .suite = "s"};
   ike.remote_behind_nat = true;
   ike.rekey_in = 100;
-  ChildSa child{
-      .id = 9, .spi_inbound = "0x3", .spi_outbound = "0x4", .suite = "aes", .mode = "tunnel", .encapsulation = "udp"};
+  ChildSa child{.id = 9,
+                .spi_inbound = "0x3",
+                .spi_outbound = "0x4",
+                .suite = "aes",
+                .mode = "tunnel",
+                .encapsulation = "udp",
+                .backend = "b"};
   child.counters = {1, 2, 3, ~0ull, 5, 6, 7};
   ike.children.push_back(child);
   tunnel.ike_sas.push_back(ike);

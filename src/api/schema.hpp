@@ -75,6 +75,7 @@ struct ChildSa {
   std::string suite;               // "aes128gcm16-esn"
   std::string mode;                // "tunnel"
   std::string encapsulation;       // "udp" or "esp"
+  std::string backend;             // who computes the cipher: "Culvert AVX-512", "ipsec-mb 1.3.0"
   std::vector<std::string> local;  // traffic selectors after narrowing
   std::vector<std::string> remote;
   std::uint64_t age = 0;

@@ -35,6 +35,7 @@ constexpr auto kCommands = std::to_array<std::pair<std::string_view, Command>>({
     {"sa", Command::sa},
     {"policy", Command::policy},
     {"bench", Command::bench},
+    {"doctor", Command::doctor},
 });
 
 /// CLI11's view of the command line; the members are what it fills in.
@@ -120,6 +121,10 @@ class Parser {
     apply->add_flag("--dry-run", options_.dry_run, "only show what would change");
     CLI::App* check = add("check", "Check a configuration; needs no daemon");
     check->add_option("PATH", options_.path, "a file, or a folder of *.toml")->capture_default_str();
+    CLI::App* doctor = add("doctor", "Look for what stands in the way of tunnels, and say the way out");
+    doctor->add_option(
+        "PATH", options_.doctor_path,
+        "the configuration (default: that of the running culvertd, else " + std::string(config::kDefaultPath) + ")");
     CLI::App* keygen = add("keygen", "Make a pre-shared key of 32 random octets");
     keygen->add_option("-o,--output", options_.output, "write it to a new file of mode 600 instead");
     add("transforms", "List the algorithms, and what is known of each; needs no daemon");

@@ -25,7 +25,8 @@ enum class Command : std::uint8_t {
   version,
   sa,
   policy,
-  bench
+  bench,
+  doctor
 };
 /// Of `sa` and `policy`.
 enum class Verb : std::uint8_t { list, add, del };
@@ -55,7 +56,8 @@ struct Options {
   std::chrono::seconds wait{20};
   api::RekeyWhat rekey = api::RekeyWhat::child;
   bool dry_run = false;
-  std::string path;  // check
+  std::string path;         // check
+  std::string doctor_path;  // empty: the running daemon's, else the default
   bool follow = false;
   std::size_t lines = 50;
   Verb verb = Verb::list;             // sa, policy

@@ -9,6 +9,7 @@
 #include "api/json.hpp"
 #include "base/version.hpp"
 #include "cli/bench.hpp"
+#include "cli/doctor/doctor.hpp"
 #include "cli/local_commands.hpp"
 #include "cli/options.hpp"
 #include "cli/render.hpp"
@@ -272,6 +273,7 @@ ExitCode dispatch(const Options& options, const World& world) {
     case Command::transforms: return list_transforms(options, world);
     case Command::version: return version(options, world);
     case Command::bench: return bench_ike(options, world);
+    case Command::doctor: return doctor::run(options, world);
   }
   return ExitCode::usage;
 }

@@ -66,6 +66,7 @@ class Command : public ::testing::Test {
                        .suite = "aes128gcm16-esn",
                        .mode = "tunnel",
                        .encapsulation = "udp",
+                       .backend = "ipsec-mb 1.3.0",
                        .local = {"10.1.0.0/16"},
                        .remote = {"10.2.0.0/16"}};
     child.age = 65;
@@ -121,7 +122,8 @@ office  up  peer 192.0.2.2  start auto  (office.toml:1)
     192.0.2.1:4500 (192.0.2.1) <-> 192.0.2.2:4500 (gw.example.net)
     SPIs 0x0123456789abcdef 0xfedcba9876543210
     the peer is behind a NAT, or says so to have ESP in UDP
-    Child SA 2: aes128gcm16-esn, tunnel, ESP in UDP, 1m5s old, rekey in 50m
+    Child SA 2: aes128gcm16-esn by ipsec-mb 1.3.0, tunnel, ESP in UDP, 1m5s old,
+    rekey in 50m
       10.1.0.0/16 <-> 10.2.0.0/16
       in   SPI 0xc0000001       1,234,567 packets    1.5 GB
       out  SPI 0xc0000002               9 packets     756 B

@@ -31,6 +31,7 @@
 #include "ike/face.hpp"
 #include "io/clock.hpp"
 #include "io/network_monitor.hpp"
+#include "ipsec/suite_support.hpp"
 
 namespace culvert::daemon {
 
@@ -101,8 +102,8 @@ class Daemon final : public api::Handlers {
   void run_config(config::Config wanted, const config::Diff& diff);
   void log_problems(const std::vector<std::string>& problems);
   [[nodiscard]] Instant now() const { return clock_.now(); }
-  [[nodiscard]] std::vector<api::ManualSa> manual_views() const;
-  [[nodiscard]] std::optional<api::TunnelStatus> tunnel_status(const std::string& name) const;
+  [[nodiscard]] std::vector<api::ManualSa> manual_views();
+  [[nodiscard]] std::optional<api::TunnelStatus> tunnel_status(const std::string& name);
 
   boost::asio::io_context& io_;
   Log& log_;
@@ -114,6 +115,7 @@ class Daemon final : public api::Handlers {
   bool stopping_ = false;
   crypto::SystemRandom random_;
   SharedSecrets secrets_;
+  ipsec::SuiteSupport ciphers_{crypto::Backend::automatic};  // for status: who computes what
 
   // In the order of dependence: each may use the ones before it.
   std::optional<KeyExport> key_export_;

@@ -21,11 +21,11 @@ std::map<std::string, std::uint64_t> without_zeros(const std::vector<std::pair<s
 
 }  // namespace
 
-std::optional<api::TunnelStatus> Daemon::tunnel_status(const std::string& name) const {
+std::optional<api::TunnelStatus> Daemon::tunnel_status(const std::string& name) {
   const auto view = control_->tunnel(name);
   const config::TunnelConfig* tunnel = config_.find(name);
   if (!view || tunnel == nullptr) return std::nullopt;
-  return to_status(*view, tunnel->connection, now());
+  return to_status(*view, tunnel->connection, now(), ciphers_);
 }
 
 Result<api::Status, api::Error> Daemon::status() {

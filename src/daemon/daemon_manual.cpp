@@ -42,9 +42,9 @@ api::Error not_there(const char* kind, const std::string& name) {
 
 }  // namespace
 
-std::vector<api::ManualSa> Daemon::manual_views() const {
+std::vector<api::ManualSa> Daemon::manual_views() {
   std::vector<api::ManualSa> list;
-  for (const control::ManualView& view : control_->manual_sas()) list.push_back(to_manual(view, now()));
+  for (const control::ManualView& view : control_->manual_sas()) list.push_back(to_manual(view, now(), ciphers_));
   return list;
 }
 

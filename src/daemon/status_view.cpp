@@ -42,13 +42,17 @@ std::string_view mode_name(model::Mode mode) {
   return "unknown";
 }
 
-api::ChildSa to_child(const control::ChildSaView& view, Instant now) {
+api::ChildSa to_child(const control::ChildSaView& view, model::ProtocolId protocol, Instant now,
+                      ipsec::SuiteSupport& ciphers) {
   api::ChildSa child;
   child.id = view.id.value();
   child.spi_inbound = fmt::format("0x{:08x}", view.spi_inbound.value());
   child.spi_outbound = fmt::format("0x{:08x}", view.spi_outbound.value());
   child.suite = model::to_string(view.suite);
   child.mode = mode_name(view.mode);
+  if (const auto suite = model::packet_suite(protocol, view.suite)) {
+    if (const std::string* library = ciphers.library(*suite)) child.backend = *library;
+  }
   child.encapsulation = view.encapsulation == model::Encapsulation::udp ? "udp" : "esp";
   child.local = texts(view.local);
   child.remote = texts(view.remote);
@@ -65,7 +69,7 @@ api::ChildSa to_child(const control::ChildSaView& view, Instant now) {
   return child;
 }
 
-api::IkeSa to_ike_sa(const control::IkeSaView& view, Instant now) {
+api::IkeSa to_ike_sa(const control::IkeSaView& view, Instant now, ipsec::SuiteSupport& ciphers) {
   api::IkeSa sa;
   sa.id = view.sa.ike_sa.value();
   sa.role = view.sa.role == model::Role::initiator ? "initiator" : "responder";
@@ -80,7 +84,8 @@ api::IkeSa to_ike_sa(const control::IkeSaView& view, Instant now) {
   sa.remote_behind_nat = view.sa.remote_behind_nat;
   sa.age = seconds_since(view.established, now);
   if (view.sa.rekey_at) sa.rekey_in = seconds_until(*view.sa.rekey_at, now);
-  for (const control::ChildSaView& child : view.children) sa.children.push_back(to_child(child, now));
+  for (const control::ChildSaView& child : view.children)
+    sa.children.push_back(to_child(child, model::ProtocolId::esp, now, ciphers));
   return sa;
 }
 
@@ -119,7 +124,7 @@ std::vector<api::Problem> to_problems(const config::Problems& problems) {
 
 std::string escaped_name(std::string_view name) { return escaped(name, 60); }
 
-api::ManualSa to_manual(const control::ManualView& view, Instant now) {
+api::ManualSa to_manual(const control::ManualView& view, Instant now, ipsec::SuiteSupport& ciphers) {
   api::ManualSa sa;
   sa.name = view.name;
   sa.state = state_name(view.state);
@@ -136,7 +141,7 @@ api::ManualSa to_manual(const control::ManualView& view, Instant now) {
     sa.cpi_out = view.ipcomp->cpi_outbound;
   }
   sa.sequence_granted = view.sequence_granted;
-  sa.sa = to_child(view.child, now);
+  sa.sa = to_child(view.child, view.protocol, now, ciphers);
   if (view.state != control::ManualState::up) sa.sa.age = 0;
   if (!ports) sa.sa.encapsulation = "none";
   return sa;
@@ -178,7 +183,8 @@ std::string_view start_name(model::StartMode start) {
   return "unknown";
 }
 
-api::TunnelStatus to_status(const control::TunnelView& view, const model::ConnectionConfig& config, Instant now) {
+api::TunnelStatus to_status(const control::TunnelView& view, const model::ConnectionConfig& config, Instant now,
+                            ipsec::SuiteSupport& ciphers) {
   api::TunnelStatus status;
   status.name = view.name;
   status.state = to_state(view.state);
@@ -194,7 +200,7 @@ api::TunnelStatus to_status(const control::TunnelView& view, const model::Connec
                                        view.last_failure->kind, view.last_failure->message, view.last_failure->hint};
   }
   if (view.retry_at) status.retry_in = seconds_until(*view.retry_at, now);
-  for (const control::IkeSaView& sa : view.ike_sas) status.ike_sas.push_back(to_ike_sa(sa, now));
+  for (const control::IkeSaView& sa : view.ike_sas) status.ike_sas.push_back(to_ike_sa(sa, now, ciphers));
   return status;
 }
 

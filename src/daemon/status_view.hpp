@@ -6,17 +6,18 @@
 #include "config/problem.hpp"
 #include "control/spd_list.hpp"
 #include "control/view.hpp"
+#include "ipsec/suite_support.hpp"
 #include "model/connection.hpp"
 
 namespace culvert::daemon {
 
 /// `peer` is what the user wrote ("any" too). Instants become seconds from `now`; the failure's time becomes the time
-/// of day.
+/// of day. `ciphers` names who computes a suite.
 [[nodiscard]] api::TunnelStatus to_status(const control::TunnelView& view, const model::ConnectionConfig& config,
-                                          Instant now);
+                                          Instant now, ipsec::SuiteSupport& ciphers);
 [[nodiscard]] api::TunnelSummary to_summary(const api::TunnelStatus& status);
 /// Without keys, which the view does not have.
-[[nodiscard]] api::ManualSa to_manual(const control::ManualView& view, Instant now);
+[[nodiscard]] api::ManualSa to_manual(const control::ManualView& view, Instant now, ipsec::SuiteSupport& ciphers);
 [[nodiscard]] api::PolicyEntry to_policy(const control::SpdEntry& entry);
 [[nodiscard]] api::TunnelState to_state(control::TunnelState state);
 [[nodiscard]] std::vector<api::Problem> to_problems(const config::Problems& problems);

@@ -6,13 +6,10 @@
 #include <vector>
 
 #include <errno.h>
-#include <linux/netlink.h>
-#include <sys/socket.h>
 
 #include <fmt/format.h>
-#include <nftables/libnftables.h>
 
-#include "io/file_descriptor.hpp"
+#include "io/nftables_session.hpp"
 #include "io/reverse_path.hpp"
 
 namespace culvert::io {
@@ -108,40 +105,6 @@ std::string switched_on_text(const std::set<std::string>& interfaces) {
 
 }  // namespace
 
-namespace {
-
-/// libnftables ends the process where the kernel has no such socket.
-bool has_netfilter() {
-  const FileDescriptor socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER));
-  return socket.valid();
-}
-
-}  // namespace
-
-struct ClearPacketFilter::Context {
-  Context() : handle(has_netfilter() ? nft_ctx_new(NFT_CTX_DEFAULT) : nullptr) {
-    if (handle == nullptr) return;
-    nft_ctx_buffer_output(handle);
-    nft_ctx_buffer_error(handle);
-  }
-  Context(const Context&) = delete;
-  Context& operator=(const Context&) = delete;
-  ~Context() {
-    if (handle != nullptr) nft_ctx_free(handle);
-  }
-  [[nodiscard]] bool run(const std::string& text) {
-    return handle != nullptr && nft_run_cmd_from_buffer(handle, text.c_str()) == 0;
-  }
-  /// The first line of what nftables says about the last failure.
-  [[nodiscard]] std::string reason() const {
-    const char* said = handle != nullptr ? nft_ctx_get_error_buffer(handle) : nullptr;
-    if (said == nullptr || *said == 0) return "no netlink socket";
-    const std::string_view text(said);
-    return std::string(text.substr(0, text.find('\n')));
-  }
-  nft_ctx* handle;
-};
-
 std::string ClearPacketFilter::text(const ClearPacketOptions& options, const std::vector<ClearPacketRule>& rules,
                                     const ReversePathNeeds& needs) {
   std::string text(kRemove);
@@ -172,38 +135,38 @@ std::string ClearPacketFilter::text(const ClearPacketOptions& options, const std
 }
 
 ClearPacketFilter::ClearPacketFilter(ClearPacketOptions options)
-    : options_(std::move(options)), context_(std::make_unique<Context>()) {}
+    : options_(std::move(options)), session_(std::make_unique<NftablesSession>()) {}
 ClearPacketFilter::ClearPacketFilter(ClearPacketFilter&& other) noexcept
     : options_(std::move(other.options_)),
-      context_(std::move(other.context_)),
+      session_(std::move(other.session_)),
       rules_(std::move(other.rules_)),
       needs_(std::exchange(other.needs_, {})),
       adopted_(other.adopted_),
       stands_(std::exchange(other.stands_, false)) {}
 
 ClearPacketFilter::~ClearPacketFilter() {
-  if (stands_) (void)context_->run(std::string(kRemove));
+  if (stands_) (void)session_->run(std::string(kRemove));
   (void)serve_strict({});
 }
 
 Result<void, IoError> ClearPacketFilter::apply(const std::vector<ClearPacketRule>& rules) {
   if (!std::exchange(adopted_, true)) {
     needs_.switched_on = left_switched_on();
-    needs_.strict = context_->run("list table arp culvert");
+    needs_.strict = session_->run("list table arp culvert");
   }
   if (rules.empty() && !stands_) {
     // A table that a killed run left goes as well; where nf_tables is missing there is none.
-    (void)context_->run(std::string(kRemove));
+    (void)session_->run(std::string(kRemove));
     return serve_strict({});
   }
   const ReversePathNeeds needs = rules.empty() ? ReversePathNeeds{} : look_at_reverse_paths();
-  if (!context_->run(text(options_, rules, needs))) {
+  if (!session_->run(text(options_, rules, needs))) {
     return err(IoError{
         IoErrorCode::not_supported, EOPNOTSUPP,
         fmt::format(
             "packets that arrive unprotected although a tunnel should carry them cannot be dropped: nftables says "
             "\"{}\"; load the kernel module nf_tables, or see to it with a packet filter of your own",
-            context_->reason())});
+            session_->reason())});
   }
   stands_ = !rules.empty();
   if (&rules != &rules_) rules_ = rules;
@@ -230,8 +193,8 @@ ReversePathNeeds ClearPacketFilter::look_at_reverse_paths() const {
 /// What the set of a table that stands names.
 std::set<std::string> ClearPacketFilter::left_switched_on() const {
   std::set<std::string> names;
-  if (!context_->run("list set inet culvert marked_sources")) return names;
-  const std::string said = nft_ctx_get_output_buffer(context_->handle);
+  if (!session_->run("list set inet culvert marked_sources")) return names;
+  const std::string said = session_->output();
   std::size_t at = said.find("elements");
   while (at != std::string::npos && (at = said.find('"', at)) != std::string::npos) {
     const std::size_t end = said.find('"', at + 1);
@@ -244,14 +207,14 @@ std::set<std::string> ClearPacketFilter::left_switched_on() const {
 
 Result<void, IoError> ClearPacketFilter::serve_strict(const ReversePathNeeds& needs) {
   Result<void, IoError> result;
-  if (needs.strict && !needs_.strict && !context_->run(arp_text(options_.mark))) {
+  if (needs.strict && !needs_.strict && !session_->run(arp_text(options_.mark))) {
     result =
         err(IoError{IoErrorCode::not_supported, EOPNOTSUPP,
                     fmt::format("ARP requests of peers on the same link are dropped by a strict rp_filter: nftables "
                                 "says \"{}\"; set rp_filter of the interface to 2",
-                                context_->reason())});
+                                session_->reason())});
   }
-  if (!needs.strict && needs_.strict) (void)context_->run(std::string(kRemoveArp));
+  if (!needs.strict && needs_.strict) (void)session_->run(std::string(kRemoveArp));
   for (const std::string& one : needs_.switched_on) {
     if (!needs.switched_on.contains(one)) (void)set_mark_counts(one, false);
   }
@@ -268,8 +231,8 @@ Result<void, IoError> ClearPacketFilter::serve_strict(const ReversePathNeeds& ne
 }
 
 std::optional<std::uint64_t> ClearPacketFilter::dropped() const {
-  if (!stands_ || !context_->run("list counter inet culvert dropped")) return std::nullopt;
-  const std::string_view said = nft_ctx_get_output_buffer(context_->handle);
+  if (!stands_ || !session_->run("list counter inet culvert dropped")) return std::nullopt;
+  const std::string said = session_->output();
   constexpr std::string_view kWord = "packets ";
   const std::size_t at = said.find(kWord);
   if (at == std::string_view::npos) return std::nullopt;

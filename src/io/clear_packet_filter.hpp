@@ -23,6 +23,8 @@
 
 namespace culvert::io {
 
+class NftablesSession;
+
 /// One rule; the first that matches decides. Source and destination are of one family.
 struct ClearPacketRule {
   /// Ports, or for ICMP and ICMPv6 type << 8 | code.
@@ -78,13 +80,12 @@ class ClearPacketFilter {
   [[nodiscard]] std::optional<std::uint64_t> dropped() const;
 
  private:
-  struct Context;
   [[nodiscard]] ReversePathNeeds look_at_reverse_paths() const;
   [[nodiscard]] std::set<std::string> left_switched_on() const;
   [[nodiscard]] Result<void, IoError> serve_strict(const ReversePathNeeds& needs);
 
   ClearPacketOptions options_;
-  std::unique_ptr<Context> context_;
+  std::unique_ptr<NftablesSession> session_;
   std::vector<ClearPacketRule> rules_;
   ReversePathNeeds needs_;
   bool adopted_ = false;  // what an earlier run left is known

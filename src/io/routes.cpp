@@ -307,4 +307,16 @@ Result<std::size_t, IoError> TunnelRoutes::purge(const RoutingOptions& options) 
   return *rules + *cleared;
 }
 
+Result<std::vector<net::Prefix>, IoError> TunnelRoutes::guarded(const RoutingOptions& options) {
+  auto routes = open(options, 0);
+  if (!routes) return err(std::move(routes.error()));
+  auto present = routes->list();
+  if (!present) return err(std::move(present.error()));
+  std::vector<net::Prefix> found;
+  for (const KernelRoute& route : *present) {
+    if (route.type == RTN_UNREACHABLE && route.metric == options.guard_metric) found.push_back(route.destination);
+  }
+  return found;
+}
+
 }  // namespace culvert::io

@@ -63,6 +63,8 @@ class TunnelRoutes {
   /// Removes what this or an earlier run left in the table and the rules that lead to it. How many routes and rules
   /// that were.
   [[nodiscard]] static Result<std::size_t, IoError> purge(const RoutingOptions& options);
+  /// The destinations that guards block at present: of a run that goes on, or left by one that was killed.
+  [[nodiscard]] static Result<std::vector<net::Prefix>, IoError> guarded(const RoutingOptions& options);
 
  private:
   struct KernelRoute;

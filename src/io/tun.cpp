@@ -174,6 +174,15 @@ Result<Tun, IoError> Tun::open(const TunOptions& options) {
   return tun;
 }
 
+Result<TunOffload, IoError> Tun::probe() {
+  auto fd = open_device();
+  if (!fd) return err(std::move(fd.error()));
+  ifreq request = request_for("cvprobe%d");
+  request.ifr_flags = static_cast<short>(IFF_TUN | IFF_NO_PI | IFF_VNET_HDR);
+  if (::ioctl(fd->get(), TUNSETIFF, &request) < 0) return err(attach_error(request.ifr_name, errno));
+  return negotiate_offload(fd->get(), TunOffload::tcp_and_udp);
+}
+
 // It is no link with neighbours. Where the host forwards IPv6 the kernel has joined the routers' group by now and would
 // report that; below IPv6's smallest MTU it forgets all it had of IPv6 on the interface, and without IFF_MULTICAST it
 // does not join again.

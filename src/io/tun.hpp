@@ -59,6 +59,8 @@ class Tun {
   /// Makes the interface, sets its MTU and takes it up. It vanishes with the object, and with the process however that
   /// ends.
   [[nodiscard]] static Result<Tun, IoError> open(const TunOptions& options);
+  /// The most that the kernel would grant. Makes an interface for the question that never comes up, and removes it.
+  [[nodiscard]] static Result<TunOffload, IoError> probe();
 
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] unsigned index() const { return index_; }
