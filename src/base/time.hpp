@@ -2,6 +2,7 @@
 // simulator a virtual one.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -34,6 +35,26 @@ class OptionalInstant {
 
  private:
   Instant at_ = Instant::min();
+};
+
+/// An instant that may be absent, in 32 bits, for objects of which there are very many: good for "is it long since", of
+/// spans up to days, to about a millisecond.
+class CoarseInstant {
+ public:
+  constexpr CoarseInstant() = default;
+  constexpr CoarseInstant(Instant at) : at_(std::max<std::uint32_t>(number(at), 1)) {}
+  /// True when there is an instant, and `now` lies less than `span` behind it. After 52 days it is wrong once.
+  [[nodiscard]] constexpr bool within(Duration span, Instant now) const {
+    return at_ != 0 && number(now) - at_ < units(span);
+  }
+
+ private:
+  [[nodiscard]] static constexpr std::uint32_t units(Duration time) {
+    return static_cast<std::uint32_t>(time.count() >> 20);
+  }
+  // From 1 on.
+  [[nodiscard]] static constexpr std::uint32_t number(Instant at) { return units(at.time_since_epoch()) + 1; }
+  std::uint32_t at_ = 0;
 };
 
 /// The earlier of two optional instants; an absent one never comes.

@@ -105,7 +105,7 @@ Result<void, DataPlaneError> Engine::install(model::ChildSaParams params, Instan
 void Engine::use_outbound(model::ChildSaId child) {
   SaPair* const pair = state_->sad.find(child);
   if (pair == nullptr || !pair->held) return;
-  pair->held = false;
+  pair->settle(false);
   state_->sending_changed();
 }
 

@@ -25,17 +25,18 @@ class EsnResync {
   void note_success() {
     if (failures_ != 0) failures_ = 0;  // most packets need not write
   }
+  [[nodiscard]] bool has_failed() const { return failures_ != 0; }
   [[nodiscard]] bool failing() const { return failures_ >= kTrigger; }
   /// True when the packet at hand is to be tried; at most once per interval.
   [[nodiscard]] bool wants_trial(Instant now) {
     if (!failing()) return false;
-    if (last_ && now - *last_ < kInterval) return false;
+    if (last_.within(kInterval, now)) return false;
     last_ = now;
     return true;
   }
 
  private:
-  OptionalInstant last_;
+  CoarseInstant last_;
   std::uint8_t failures_ = 0;
 };
 

@@ -21,7 +21,7 @@ class InboundPath::AggfragDelivery final : public AggfragOutput {
     // RFC 4301 5.2: each packet must be one that this SA was negotiated for.
     if (const auto mismatch = path_.match_sa(sa_, packet, *info)) return dropped(*mismatch);
     UseMeter& meter = sa_.inbound.meter;
-    const bool admitted = meter.admit(0, packet.size());
+    const bool admitted = meter.admit(0, packet.size(), sa_.params.profile->bounds);
     if (meter.news() != ExpiryNews::none) sa_.tell_expiry(path_.events_);
     if (!admitted) return dropped(DropReason::lifetime_over);
     clamp(sa_, packet, *info);

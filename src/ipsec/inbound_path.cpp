@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "base/check.hpp"
-#include "base/prefetch.hpp"
 #include "ipsec/ecn.hpp"
 #include "ipsec/spd.hpp"
 #include "net/header_writer.hpp"
@@ -17,11 +16,15 @@ namespace {
 constexpr auto kAh = static_cast<std::uint8_t>(net::IpProtocol::ah);
 constexpr std::uint8_t kKeepalive = 0xff;
 constexpr std::size_t kNonEspMarkerSize = 4;
-constexpr Duration kEventInterval = std::chrono::seconds(1);
 
 // True at most once per interval.
 bool due(OptionalInstant& last, Instant now) {
-  if (last && now - *last < kEventInterval) return false;
+  if (last && now - *last < InboundPath::kEventInterval) return false;
+  last = now;
+  return true;
+}
+bool due(CoarseInstant& last, Instant now) {
+  if (last.within(InboundPath::kEventInterval, now)) return false;
   last = now;
   return true;
 }
@@ -61,44 +64,6 @@ InboundPath::InboundPath(const EngineOptions& options, const Sad& sad, EventQueu
 
 bool InboundPath::take_sending_changed() { return std::exchange(sending_changed_, false); }
 
-void InboundPath::run(std::span<const WireInput> inputs, Instant now, InboundSink& sink) {
-  now_ = now;
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    look_ahead(inputs.subspan(i));
-    const WireInput& input = inputs[i];
-    const std::size_t step = input.segment_size == 0 ? input.bytes.size() : input.segment_size;
-    MutableByteView rest = input.bytes;
-    do {
-      const std::size_t length = std::min(step, rest.size());
-      sort(input, rest.first(length), now, sink);
-      rest = rest.subspan(length);
-    } while (!rest.empty());
-  }
-  finish_batch(now);
-  finish_delivery(sink);
-}
-
-// Asks for the memory of SAs whose packets come soon: first the place in the table, then what stage 3 and 5 touch.
-void InboundPath::look_ahead(std::span<const WireInput> inputs) const {
-  constexpr std::size_t kSlotAhead = 16;
-  constexpr std::size_t kSaAhead = 8;
-  const auto spi_at = [&](std::size_t i) -> std::uint32_t {
-    return i < inputs.size() && inputs[i].bytes.size() >= kEspHeaderSize ? load_be32(inputs[i].bytes.data()) : 0;
-  };
-  // Trains and runs of one SA have its memory anyhow.
-  const std::uint32_t far = spi_at(kSlotAhead);
-  if (far != 0 && far != spi_at(kSlotAhead - 1)) sad_.prefetch_inbound(far);
-  const std::uint32_t near = spi_at(kSaAhead);
-  if (near == 0 || near == spi_at(kSaAhead - 1)) return;
-  const SaPair* const sa = sad_.find_inbound(near);
-  if (sa == nullptr) return;
-  const auto* const inbound = reinterpret_cast<const std::uint8_t*>(&sa->inbound);
-  prefetch_to_write(inbound);
-  prefetch_to_write(inbound + kCacheLine);
-  prefetch(&sa->params);
-  prefetch(reinterpret_cast<const std::uint8_t*>(&sa->params) + kCacheLine);
-}
-
 // Stage 1: sort.
 void InboundPath::sort(const WireInput& input, MutableByteView segment, Instant now, InboundSink& sink) {
   if (input.encapsulation == model::Encapsulation::udp) {
@@ -114,10 +79,11 @@ void InboundPath::sort(const WireInput& input, MutableByteView segment, Instant 
   } else {
     enqueue(input, segment, nullptr, now);
   }
-  if (batch_.full()) {
-    finish_batch(now);
-    deliver_settled(sink);
-  }
+}
+
+void InboundPath::finish_full_batch(Instant now, InboundSink& sink) {
+  finish_batch(now);
+  deliver_settled(sink);
 }
 
 // Stage 2: find.
@@ -165,7 +131,7 @@ void InboundPath::enqueue(const WireInput& input, MutableByteView packet, const 
   if (packet.size() < frame + layout.alignment) return drops_.count(DropReason::esp_truncated);
   const std::size_t text_length = packet.size() - frame;
   // RFC 4303 2.4: the trailer ends on a 4-octet boundary and, where the cipher has blocks, on one of those.
-  if (text_length % layout.alignment != 0) return drops_.count(DropReason::esp_misaligned);
+  if ((text_length & (layout.alignment - std::size_t{1})) != 0) return drops_.count(DropReason::esp_misaligned);
 
   std::uint64_t sequence = 0;
   const ReplayWindow::Verdict verdict = in.window.check(load_be32(packet.data() + 4), sequence);
@@ -179,6 +145,7 @@ void InboundPath::enqueue(const WireInput& input, MutableByteView packet, const 
   item.sequence = sequence;
   item.nested = nested;
   item.ah_size = 0;
+  item.straight = false;
   batch_.add(in, packet.data(), text_length, sequence);
 }
 
@@ -206,6 +173,10 @@ void InboundPath::finish_batch(Instant now) {
 void InboundPath::open_batch(Instant now) {
   batch_.open();
   for (std::size_t i = 0; i < batch_.size(); ++i) {
+    if (const std::size_t taken = take_straight(i); taken != 0) {
+      i += taken - 1;
+      continue;
+    }
     const Item& item = items_[i];
     if (batch_.keyless(i)) {
       drops_.count(DropReason::open_impossible);
@@ -241,40 +212,11 @@ void InboundPath::take(const Item& item) {
     return;
   }
   followed_.sa = nullptr;
-  if (take_plain(item, content)) return;
   const auto inner = unwrap(item, content);
   if (!inner) return drops_.count(inner.error());
   if (inner->packet.empty()) return;
   hand_over(*inner);
   if (inner->as_it_came && item.nested == nullptr) followed_ = {item.sa, item.input->tos, content.next_header};
-}
-
-// Stages 6 to 8 for what nearly all packets are: plain ones out of ESP or AH in tunnel mode. False when it is another;
-// then nothing has happened. What is done and counted is the same, see `unwrap_tunnel` and `match`.
-bool InboundPath::take_plain(const Item& item, const Content& content) {
-  const SaPair& sa = *item.sa;
-  net::PlainPacket plain;
-  if (!sa.inbound.in_place || item.nested != nullptr || !net::read_plain(content.payload, plain)) return false;
-  const auto protocol = plain.family == net::Family::v4 ? net::IpProtocol::ipv4 : net::IpProtocol::ipv6;
-  if (content.next_header != static_cast<std::uint8_t>(protocol) || plain.syn) return false;
-  const MutableByteView inner = content.payload.first(plain.total_length);
-  if (!sa.params.remote.matches_source(plain, inner.data()) ||
-      !sa.params.local.matches_destination(plain, inner.data())) {
-    drops_.count(DropReason::selector_mismatch);
-    return true;
-  }
-  // Anything to merge or to tell.
-  const std::uint8_t outer = item.input->tos;
-  if (((plain.tos ^ outer) & kEcnMask) != 0 || sa.params.treatment().outer.dscp_inward) return false;
-  if (options_.coalesce) {
-    const auto info = net::parse_packet(inner);
-    CHECK(info.has_value());
-    coalescer_.add(inner, *info, content.buffer, delivery_);
-  } else {
-    delivery_.push_back({inner, {}});
-  }
-  followed_ = {item.sa, outer, content.next_header};
-  return true;
 }
 
 // Stage 8: deliver.
@@ -321,7 +263,7 @@ bool InboundPath::admit(const Item& item, Instant now) {
   } else if (const std::size_t length = inner_length(text_of(in.layout, item.packet)); length != kNoLength) {
     octets = length;
   }
-  const bool admitted = in.meter.admit(1, octets);
+  const bool admitted = in.meter.admit(1, octets, item.sa->params.profile->bounds);
   if (in.meter.news() != ExpiryNews::none) item.sa->tell_expiry(events_);
   if (!admitted) {
     drops_.count(DropReason::lifetime_over);
@@ -336,7 +278,7 @@ void InboundPath::note_traffic(const Item& item, bool newest, Instant now) {
   if (due(sa.inbound.last_activity_event, now)) events_.push(InboundActivity{sa.params.id});
   // RFC 7296 2.8: a packet on the new SA proves that the peer has it.
   if (sa.held) {
-    sa.held = false;
+    sa.settle(false);
     sending_changed_ = true;
   }
   // RFC 7296 2.23: the peer behind a NAT may move; only its newest authenticated packet says where to.

@@ -35,6 +35,9 @@ namespace culvert::ipsec {
 
 class InboundPath {
  public:
+  /// Between two events of a kind that tell the same of an SA.
+  static constexpr Duration kEventInterval = std::chrono::seconds(1);
+
   /// `random` seeds tables.
   InboundPath(const EngineOptions& options, const Sad& sad, EventQueue& events, DropCounters& drops,
               RandomSource& random);
@@ -65,10 +68,31 @@ class InboundPath {
     std::uint64_t sequence = 0;
     const Nested* nested = nullptr;
     std::uint16_t ah_size = 0;  // octets of AH in front; 0: it is ESP
+    bool straight = false;      // it came in by enqueue_straight
     [[nodiscard]] ByteView headers() const { return nested != nullptr ? ByteView(nested->headers) : input->ip_header; }
   };
 
-  void look_ahead(std::span<const WireInput> inputs) const;
+  // inbound_plain.cpp
+  [[nodiscard]] static std::uint32_t spi_of(const WireInput& input) {
+    return input.bytes.size() >= kEspHeaderSize ? load_be32(input.bytes.data()) : 0;
+  }
+  // Inputs are looked at ahead of their turn, some at a time, so that the memory of their SAs is there when it comes.
+  static constexpr std::size_t kLookahead = 16;
+  struct Ahead {
+    std::span<const WireInput> inputs;
+    std::array<std::uint32_t, kLookahead> spis;  // 0 where there is none
+    std::array<SaPair*, kLookahead> sas;         // null where the straight way is out of the question
+  };
+  void begin(std::span<const WireInput>& inputs, Ahead& ahead) const;
+  void look_up(Ahead& ahead) const;
+  static void prefetch_windows(const Ahead& ahead);
+  void process(const Ahead& ahead, Instant now, InboundSink& sink);
+  void process_train(const WireInput& input, SaPair* sa, Instant now, InboundSink& sink);
+  [[nodiscard]] bool enqueue_straight(const WireInput& input, MutableByteView packet, SaPair& sa);
+  [[nodiscard]] std::size_t take_straight(std::size_t first);
+  [[nodiscard]] bool admits(const SaPair& sa, const net::PlainPacket& plain, const std::uint8_t* inner) const;
+  void deliver_straight(const Item& item, MutableByteView payload, std::size_t length, std::uint8_t next_header);
+  void finish_full_batch(Instant now, InboundSink& sink);
   void sort(const WireInput& input, MutableByteView segment, Instant now, InboundSink& sink);
   void enqueue(const WireInput& input, MutableByteView packet, const Nested* nested, Instant now);
   void enqueue_ah(const WireInput& input, MutableByteView packet, const Nested* nested, Instant now);
@@ -97,7 +121,6 @@ class InboundPath {
     bool as_it_came = false;       // in tunnel mode, not compressed, nothing merged into its header
   };
   void take(const Item& item);
-  [[nodiscard]] bool take_plain(const Item& item, const Content& content);
   /// The inner packet, ECN merged and selectors checked, or why there is none.
   [[nodiscard]] Result<Decapsulated, DropReason> unwrap(const Item& item, Content content);
   [[nodiscard]] Result<Decapsulated, DropReason> unwrap_tunnel(const Item& item, const Content& content);
@@ -133,6 +156,8 @@ class InboundPath {
   RateLimit ecn_events_{1};
   FragmentTracker fragments_;
   bool sending_changed_ = false;
+
+  std::array<Ahead, 3> ahead_;
 
   Arena covered_;  // what the ICVs of AH packets cover of their headers
   Arena built_;    // inner packets that do not lie in their outer ones

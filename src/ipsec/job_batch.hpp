@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "base/check.hpp"
 #include "crypto/packet_cipher.hpp"
 #include "ipsec/esp_job.hpp"
 
@@ -36,16 +37,13 @@ class JobBatch {
 
   /// Adds the packet at `packet`, to be worked on in place; the batch must not be full. The job is the batch's.
   crypto::PacketJob& add(Sa& sa, std::uint8_t* packet, std::size_t text_length, std::uint64_t sequence) {
-    crypto::PacketJob& job = job_[size_];
-    make_esp_job(sa.layout, packet, text_length, sequence, scratch_[size_], job);
-    count(sa);
+    const std::size_t at = count(sa, text_length);
+    crypto::PacketJob& job = job_.data()[at];
+    make_esp_job(sa.layout, packet, text_length, sequence, scratch_.data()[at], job);
     return job;
   }
   /// Likewise for a job made elsewhere.
-  void add(Sa& sa, const crypto::PacketJob& job) {
-    job_[size_] = job;
-    count(sa);
-  }
+  void add(Sa& sa, const crypto::PacketJob& job) { job_[count(sa, job.length)] = job; }
 
   void seal() {
     run([](crypto::PacketCipher& cipher, std::span<crypto::PacketJob> jobs) { cipher.seal(jobs); },
@@ -64,12 +62,15 @@ class JobBatch {
   }
 
  private:
-  void count(Sa& sa) {
-    sa_[size_] = &sa;
+  // The place of one more job.
+  std::size_t count(Sa& sa, std::size_t text_length) {
+    const std::size_t at = size_++;
+    CHECK(at < kCapacity);
+    sa_.data()[at] = &sa;
     mixed_ |= sa_[0] != &sa;
     // A MAC of its own is computed for many packets at once, or costs several times as much each.
-    if (sa.layout.aead) octets_ += job_[size_].length;
-    ++size_;
+    if (sa.layout.aead) octets_ += text_length;
+    return at;
   }
   // The jobs of one SA. Its cipher is asked for only now: the next one's may take its place.
   template <typename Operation>

@@ -65,6 +65,11 @@ class ReplayWindow {
     return Verdict::fresh;
   }
 
+  /// What a packet with these low 32 bits reads besides the object, to be asked for ahead; never null.
+  [[nodiscard]] const void* place(std::uint32_t low) const {
+    return size_ == 0 ? static_cast<const void*>(this) : &word(low);
+  }
+
   /// The highest number received, 0 before the first.
   [[nodiscard]] std::uint64_t top() const { return top_; }
   [[nodiscard]] std::uint32_t size() const { return size_; }

@@ -95,12 +95,12 @@ OutboundSa::OutboundSa(const SaKeyPair& keys, const SaProfile& profile, const mo
 
 InboundSa::InboundSa(const SaKeyPair& keys, const SaProfile& profile, const model::ChildSaParams& params)
     : cipher(keys, KeyDirection::inbound),
-      ah(params.protocol == model::ProtocolId::ah),
       in_place(params.mode == model::Mode::tunnel),
       window(params.replay_window, params.suite.esn == model::EsnId::esn),
+      ah(params.protocol == model::ProtocolId::ah),
       meter(profile.bounds),
-      spi(params.spi_inbound.value()),
-      layout(layout_of(profile.suite, params.suite.esn)) {}
+      layout(layout_of(profile.suite, params.suite.esn)),
+      peer(PeerWord::of(params.path.remote, params.encapsulation)) {}
 
 SaParams::SaParams(const model::ChildSaParams& params, std::shared_ptr<const SaProfile> shared)
     : id(params.id),
@@ -127,7 +127,14 @@ SaPair::SaPair(const model::ChildSaParams& all, std::shared_ptr<const SaProfile>
       path_mtu(all.path_mtu),
       keys_(ciphers, params.profile->suite, all.outbound, all.inbound),
       outbound(keys_, *params.profile, all),
-      inbound(keys_, *params.profile, all) {}
+      inbound(keys_, *params.profile, all) {
+  const auto from = params.remote.range_v4();
+  const auto to = params.local.range_v4();
+  inbound.has_ranges = from && to;
+  if (!inbound.has_ranges) return;
+  inbound.remote = *from;
+  inbound.local = *to;
+}
 
 Result<std::unique_ptr<SaPair>, DataPlaneError> SaPair::make(const model::ChildSaParams& params, SaShared& shared) {
   const auto suite = model::packet_suite(params.protocol, params.suite);
@@ -146,6 +153,7 @@ Result<std::unique_ptr<SaPair>, DataPlaneError> SaPair::make(const model::ChildS
     pair->aggfrag->replaces = params.replaces;
   }
   if (treatment.compress) pair->outbound.compression = std::make_unique<CompressionBackoff>();
+  pair->settle(pair->held);
   return pair;
 }
 
@@ -154,8 +162,15 @@ void SaPair::move_to(const net::Path& path, model::Encapsulation encapsulation) 
   if (udp && params.protocol == model::ProtocolId::ah) return;
   params.path = path;
   params.encapsulation = encapsulation;
+  inbound.peer = PeerWord::of(path.remote, encapsulation);
   outbound.framing = framing_of(params.protocol, params.mode, encapsulation);
   outbound.straight = false;  // until the lengths are known again
+}
+
+void SaPair::settle(bool hold) {
+  held = hold;
+  inbound.straight =
+      !hold && !inbound.ah && inbound.in_place && aggfrag == nullptr && !params.treatment().outer.dscp_inward;
 }
 
 void SaPair::tell_expiry(EventQueue& events) {

@@ -104,19 +104,35 @@ struct alignas(kCacheLine) OutboundSa {
 };
 static_assert(sizeof(OutboundSa) == 2 * kCacheLine);
 
+/// Where packets come from, in a word: two are the same if their words are, of IPv4 at least. Others have none.
+struct PeerWord {
+  static constexpr std::uint64_t kNone = 0;
+  [[nodiscard]] static std::uint64_t of(const net::Endpoint& remote, model::Encapsulation encapsulation) {
+    if (!remote.address.is_v4()) return kNone;
+    const std::uint64_t kind = encapsulation == model::Encapsulation::udp ? 1 : 2;
+    return kind << 48 | std::uint64_t{remote.port} << 32 | load_be32(remote.address.bytes().data());
+  }
+};
+
 /// What opening needs; written for every packet.
 struct alignas(kCacheLine) InboundSa {
   InboundSa(const SaKeyPair& keys, const SaProfile& profile, const model::ChildSaParams& params);
   [[no_unique_address]] SaCipher cipher;
-  bool ah = false;       // else ESP
+  // ESP in tunnel mode, and nothing that needs a packet looked at by itself; see SaPair::settle.
+  bool straight = false;
   bool in_place = true;  // tunnel mode: the inner packet is delivered where it lies
   [[no_unique_address]] ReplayWindow window;
+  bool ah = false;  // else ESP
+  // The selectors say of IPv4 just what `remote` and `local` say.
+  bool has_ranges = false;
   [[no_unique_address]] UseMeter meter;
-  std::uint32_t spi = 0;
   [[no_unique_address]] EsnResync resync;
   EspLayout layout;
+  std::uint64_t peer = PeerWord::kNone;  // of the path
+  RangeV4 remote;
+  RangeV4 local;
   BatchCursor cursor;
-  OptionalInstant last_activity_event;
+  CoarseInstant last_activity_event;
 };
 static_assert(sizeof(InboundSa) == 2 * kCacheLine);
 
@@ -162,7 +178,7 @@ class alignas(kCacheLine) SaPair {
   SaParams params;  // path and encapsulation follow the peer, the rest never changes
   [[no_unique_address]] SilenceWatch silence;
   bool names_ports = false;  // the selectors do: fragments without ports need looking after (RFC 4301 7)
-  /// Not before the peer is ready (RFC 7296 2.8).
+  /// Not before the peer is ready (RFC 7296 2.8). Changed by `settle`.
   bool held = false;
   /// Only in AGGFRAG mode.
   std::unique_ptr<AggfragSa> aggfrag;
@@ -188,6 +204,9 @@ class alignas(kCacheLine) SaPair {
   /// Follows the peer to another path; how packets are framed may change with it. An encapsulation that the protocol
   /// does not have changes nothing.
   void move_to(const net::Path& path, model::Encapsulation encapsulation);
+
+  /// After a change of what decides whether inbound packets go the straight way.
+  void settle(bool hold);
 
   [[nodiscard]] bool sends() const { return !ends_at && !outbound.meter.closed(); }
   [[nodiscard]] SaCounters counters() const;

@@ -70,6 +70,18 @@ model::TrafficSelectors SelectorList::all() const {
   return list;
 }
 
+std::optional<RangeV4> SelectorList::range_v4() const {
+  std::optional<RangeV4> range;
+  for (Cursor cursor = begin(); cursor.left != 0;) {
+    const model::TrafficSelector one = take(cursor);
+    if (one.addresses.family() != net::Family::v4) continue;
+    if (range || one.protocol != 0 || !one.any_port()) return std::nullopt;
+    const std::uint32_t first = load_be32(one.addresses.first.bytes().data());
+    range = {first, load_be32(one.addresses.last.bytes().data()) - first};
+  }
+  return range;
+}
+
 // True when `above` says so of one that has the address.
 template <typename Above>
 bool SelectorList::any(net::Family family, const std::uint8_t* address, Above above) const {

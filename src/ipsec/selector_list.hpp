@@ -4,12 +4,20 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "model/traffic_selector.hpp"
 #include "net/packet.hpp"
 #include "net/plain_packet.hpp"
 
 namespace culvert::ipsec {
+
+/// A range of IPv4 addresses, for every protocol and port: what most lists come down to.
+struct RangeV4 {
+  std::uint32_t first = 0;
+  std::uint32_t span = 0;  // last - first
+  [[nodiscard]] bool contains(std::uint32_t address) const { return address - first <= span; }
+};
 
 class SelectorList {
  public:
@@ -21,6 +29,8 @@ class SelectorList {
   /// The first one of a list that is not empty.
   [[nodiscard]] model::TrafficSelector front() const;
   [[nodiscard]] model::TrafficSelectors all() const;
+  /// Where the list says no more of IPv4 than such a range.
+  [[nodiscard]] std::optional<RangeV4> range_v4() const;
 
   /// Whether the packet can come from this end, or go to it: model::TrafficSelector::matches, `matches_destination`.
   [[nodiscard]] bool matches_source(const net::PacketInfo& packet) const;

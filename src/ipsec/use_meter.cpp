@@ -6,8 +6,7 @@ namespace culvert::ipsec {
 
 UseMeter::UseMeter(const UseBounds& bounds)
     : quiet_packets_(std::min(bounds.soft_packets, bounds.hard_packets)),
-      quiet_bytes_(std::min(bounds.soft_bytes, bounds.hard_bytes)),
-      bounds_(bounds) {
+      quiet_bytes_(std::min(bounds.soft_bytes, bounds.hard_bytes)) {
   if (quiet_packets_ != UseBounds::kNone) --quiet_packets_;
   if (quiet_bytes_ != UseBounds::kNone) --quiet_bytes_;
 }
@@ -25,20 +24,20 @@ void UseMeter::shut() {
   raise(ExpiryNews::hard);
 }
 
-bool UseMeter::admit_near_bound(std::uint64_t packets, std::uint64_t bytes) {
+bool UseMeter::admit_near_bound(std::uint64_t packets, std::uint64_t bytes, const UseBounds& bounds) {
   const std::uint64_t packets_after = packets_ + packets;
   const std::uint64_t bytes_after = bytes_ + bytes;
   // RFC 4301 4.4.2.1: a hard bound ends the SA; the packet that would pass it does not go.
-  if (closed_ || packets_after > bounds_.hard_packets || bytes_after > bounds_.hard_bytes) {
+  if (closed_ || packets_after > bounds.hard_packets || bytes_after > bounds.hard_bytes) {
     shut();
     return false;
   }
-  if (packets_after == bounds_.hard_packets || bytes_after == bounds_.hard_bytes) {
+  if (packets_after == bounds.hard_packets || bytes_after == bounds.hard_bytes) {
     shut();
-  } else if (packets_after >= bounds_.soft_packets || bytes_after >= bounds_.soft_bytes) {
+  } else if (packets_after >= bounds.soft_packets || bytes_after >= bounds.soft_bytes) {
     raise(ExpiryNews::soft);
-    quiet_packets_ = bounds_.hard_packets == UseBounds::kNone ? UseBounds::kNone : bounds_.hard_packets - 1;
-    quiet_bytes_ = bounds_.hard_bytes == UseBounds::kNone ? UseBounds::kNone : bounds_.hard_bytes - 1;
+    quiet_packets_ = bounds.hard_packets == UseBounds::kNone ? UseBounds::kNone : bounds.hard_packets - 1;
+    quiet_bytes_ = bounds.hard_bytes == UseBounds::kNone ? UseBounds::kNone : bounds.hard_bytes - 1;
   }
   return true;
 }

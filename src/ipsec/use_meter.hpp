@@ -23,18 +23,17 @@ struct UseBounds {
 /// What the event of a reached bound still has to tell. Each is told once.
 enum class ExpiryNews : std::uint8_t { none, soft, hard };
 
-/// Counts one direction's packets and bytes against its bounds.
+/// Counts one direction's packets and bytes against its bounds. SAs share these and there are very many, so who asks
+/// brings them along: always the same.
 class UseMeter {
  public:
-  /// The bounds must outlive the meter; SAs share them.
   explicit UseMeter(const UseBounds& bounds);
-  UseMeter(const UseBounds&&) = delete;
 
   /// Room for `packets` more with `bytes` of inner packets in all? False when a hard bound would be passed; nothing is
   /// counted then, and the direction stays closed.
-  [[nodiscard]] bool admit(std::uint64_t packets, std::uint64_t bytes) {
+  [[nodiscard]] bool admit(std::uint64_t packets, std::uint64_t bytes, const UseBounds& bounds) {
     if (__builtin_expect(packets_ + packets > quiet_packets_ || bytes_ + bytes > quiet_bytes_, 0)) {
-      if (!admit_near_bound(packets, bytes)) return false;
+      if (!admit_near_bound(packets, bytes, bounds)) return false;
     }
     packets_ += packets;
     bytes_ += bytes;
@@ -60,13 +59,12 @@ class UseMeter {
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
 
  private:
-  [[nodiscard]] bool admit_near_bound(std::uint64_t packets, std::uint64_t bytes);
+  [[nodiscard]] bool admit_near_bound(std::uint64_t packets, std::uint64_t bytes, const UseBounds& bounds);
 
   std::uint64_t packets_ = 0;
   std::uint64_t bytes_ = 0;
   std::uint64_t quiet_packets_;  // up to here nothing has to be looked at
   std::uint64_t quiet_bytes_;
-  const UseBounds& bounds_;
   ExpiryNews news_ = ExpiryNews::none;
   ExpiryNews raised_ = ExpiryNews::none;
   bool closed_ = false;

@@ -9,18 +9,18 @@ namespace {
 TEST(UseMeter, PacketBoundsAreToldOnceEach) {
   const UseBounds bounds{.soft_packets = 3, .hard_packets = 5};
   UseMeter meter(bounds);
-  EXPECT_TRUE(meter.admit(2, 100));
+  EXPECT_TRUE(meter.admit(2, 100, bounds));
   EXPECT_EQ(meter.news(), ExpiryNews::none);
-  EXPECT_TRUE(meter.admit(1, 100));
+  EXPECT_TRUE(meter.admit(1, 100, bounds));
   EXPECT_EQ(meter.news(), ExpiryNews::soft);
   meter.told();
-  EXPECT_TRUE(meter.admit(1, 100));
+  EXPECT_TRUE(meter.admit(1, 100, bounds));
   EXPECT_EQ(meter.news(), ExpiryNews::none);
-  EXPECT_FALSE(meter.admit(2, 100));
+  EXPECT_FALSE(meter.admit(2, 100, bounds));
   EXPECT_EQ(meter.news(), ExpiryNews::hard);
   EXPECT_TRUE(meter.closed());
   meter.told();
-  EXPECT_FALSE(meter.admit(1, 1));
+  EXPECT_FALSE(meter.admit(1, 1, bounds));
   EXPECT_EQ(meter.news(), ExpiryNews::none);
   EXPECT_EQ(meter.packets(), 4U);
   EXPECT_EQ(meter.bytes(), 300U);
@@ -29,38 +29,38 @@ TEST(UseMeter, PacketBoundsAreToldOnceEach) {
 TEST(UseMeter, HardBoundReachedExactlyClosesBehindThePacket) {
   const UseBounds bounds{.hard_bytes = 1000};
   UseMeter meter(bounds);
-  EXPECT_TRUE(meter.admit(1, 999));
+  EXPECT_TRUE(meter.admit(1, 999, bounds));
   EXPECT_FALSE(meter.closed());
-  EXPECT_TRUE(meter.admit(1, 1));
+  EXPECT_TRUE(meter.admit(1, 1, bounds));
   EXPECT_TRUE(meter.closed());
   EXPECT_EQ(meter.news(), ExpiryNews::hard);
-  EXPECT_FALSE(meter.admit(1, 1));
+  EXPECT_FALSE(meter.admit(1, 1, bounds));
 }
 
 TEST(UseMeter, HardBoundBelowTheSoftOneStillEnds) {
   const UseBounds bounds{.soft_packets = 10, .hard_packets = 2};
   UseMeter meter(bounds);
-  EXPECT_TRUE(meter.admit(1, 1));
-  EXPECT_TRUE(meter.admit(1, 1));
+  EXPECT_TRUE(meter.admit(1, 1, bounds));
+  EXPECT_TRUE(meter.admit(1, 1, bounds));
   EXPECT_TRUE(meter.closed());
 }
 
 TEST(UseMeter, BytesAfterThePacketBoundWasTold) {
   const UseBounds bounds{.soft_packets = 2, .soft_bytes = 1000, .hard_bytes = 2000};
   UseMeter meter(bounds);
-  EXPECT_TRUE(meter.admit(2, 10));
+  EXPECT_TRUE(meter.admit(2, 10, bounds));
   EXPECT_EQ(meter.news(), ExpiryNews::soft);
   meter.told();
-  EXPECT_TRUE(meter.admit(1, 1500));
+  EXPECT_TRUE(meter.admit(1, 1500, bounds));
   EXPECT_EQ(meter.news(), ExpiryNews::none);
-  EXPECT_FALSE(meter.admit(1, 1500));
+  EXPECT_FALSE(meter.admit(1, 1500, bounds));
   EXPECT_EQ(meter.news(), ExpiryNews::hard);
 }
 
 TEST(UseMeter, WithoutBoundsNothingHappens) {
   const UseBounds bounds;
   UseMeter meter(bounds);
-  for (int i = 0; i < 1000; ++i) EXPECT_TRUE(meter.admit(64, 1'000'000'000'000));
+  for (int i = 0; i < 1000; ++i) EXPECT_TRUE(meter.admit(64, 1'000'000'000'000, bounds));
   EXPECT_EQ(meter.news(), ExpiryNews::none);
 }
 

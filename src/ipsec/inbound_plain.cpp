@@ -1,0 +1,233 @@
+// InboundPath's straight way: what nearly all packets are, plain ones out of ESP in tunnel mode whose SA has nothing
+// to tell and is far from its bounds. Whatever is special about a packet is seen before anything has changed, and sends
+// it the other way; what both do and count is the same.
+#include <algorithm>
+
+#include "base/check.hpp"
+#include "base/prefetch.hpp"
+#include "ipsec/ecn.hpp"
+#include "ipsec/inbound_path.hpp"
+#include "net/headers.hpp"
+#include "net/plain_packet.hpp"
+
+namespace culvert::ipsec {
+namespace {
+
+constexpr auto kEsp = static_cast<std::uint8_t>(net::IpProtocol::esp);
+constexpr InnerPacket kNoPacket{};
+
+// RFC 4303 2.4: the octets in front of pad length and next header count 1, 2, 3, ... `end` is behind them; the packet
+// has at least 8 octets in front of it.
+bool padding_counts(const std::uint8_t* end, std::size_t padding) {
+  constexpr std::size_t kFew = 6;
+  if (padding > kFew) {
+    for (std::size_t i = 0; i < padding; ++i) {
+      if (*(end - 3 - i) != padding - i) return false;
+    }
+    return true;
+  }
+  // The last octet of padding on top, the one before it below, and so on.
+  const std::uint64_t seen = __builtin_bswap64(load_be64(end - 8)) << 16;
+  const std::uint64_t counting = 0x0605'0403'0201'0000U << (8 * (kFew - padding));
+  return (seen ^ counting) >> 8 >> (8 * (7 - padding)) == 0;
+}
+
+}  // namespace
+
+void InboundPath::run(std::span<const WireInput> inputs, Instant now, InboundSink& sink) {
+  now_ = now;
+  // Three rounds of them: one in work, one whose SAs' memory is on its way, one whose places in the table are.
+  begin(inputs, ahead_[0]);
+  look_up(ahead_[0]);
+  begin(inputs, ahead_[1]);
+  for (std::size_t turn = 0; !ahead_[turn].inputs.empty();) {
+    const std::size_t next = turn == 2 ? 0 : turn + 1;
+    const std::size_t after = next == 2 ? 0 : next + 1;
+    begin(inputs, ahead_[after]);
+    look_up(ahead_[next]);
+    prefetch_windows(ahead_[turn]);
+    process(ahead_[turn], now, sink);
+    turn = next;
+  }
+  finish_batch(now);
+  finish_delivery(sink);
+}
+
+// Takes the next ones off `inputs` and asks for their SAs' places in the table. Trains and runs of one SA ask once.
+void InboundPath::begin(std::span<const WireInput>& inputs, Ahead& ahead) const {
+  const std::size_t count = std::min(inputs.size(), kLookahead);
+  ahead.inputs = inputs.first(count);
+  inputs = inputs.subspan(count);
+  const WireInput* const all = ahead.inputs.data();
+  std::uint32_t before = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint32_t spi = spi_of(all[i]);
+    ahead.spis.data()[i] = spi;
+    if (spi != before) sad_.prefetch_inbound(spi);
+    before = spi;
+  }
+}
+
+void InboundPath::look_up(Ahead& ahead) const {
+  std::uint32_t before = 0;
+  SaPair* sa = nullptr;
+  for (std::size_t i = 0; i < ahead.inputs.size(); ++i) {
+    const std::uint32_t spi = ahead.spis.data()[i];
+    if (spi != before) {
+      before = spi;
+      sa = spi > 255 ? sad_.find_inbound(spi) : nullptr;
+      if (sa != nullptr) {
+        const auto* const inbound = reinterpret_cast<const std::uint8_t*>(&sa->inbound);
+        prefetch_to_write(inbound);
+        prefetch_to_write(inbound + kCacheLine);
+      }
+    }
+    ahead.sas.data()[i] = sa;
+  }
+}
+
+void InboundPath::prefetch_windows(const Ahead& ahead) {
+  const SaPair* before = nullptr;
+  for (std::size_t i = 0; i < ahead.inputs.size(); ++i) {
+    const SaPair* const sa = ahead.sas.data()[i];
+    if (sa == nullptr || sa == before) continue;
+    before = sa;
+    prefetch_to_write(sa->inbound.window.place(load_be32(ahead.inputs.data()[i].bytes.data() + 4)));
+  }
+}
+
+// Stages 1 to 3. False when the packet has to go the other way.
+inline bool InboundPath::enqueue_straight(const WireInput& input, MutableByteView packet, SaPair& sa) {
+  InboundSa& in = sa.inbound;
+  if (!in.straight || in.resync.failing()) return false;
+  if (input.encapsulation != model::Encapsulation::udp && input.protocol != kEsp) return false;
+  const EspLayout& layout = in.layout;
+  const std::size_t frame = layout.head() + layout.icv;
+  const std::size_t size = packet.size();
+  if (size < frame + layout.alignment) return false;
+  const std::size_t text_length = size - frame;
+  if ((text_length & (layout.alignment - std::size_t{1})) != 0) return false;
+  std::uint64_t sequence = 0;
+  if (in.window.check(load_be32(packet.data() + 4), sequence) != ReplayWindow::Verdict::fresh) return false;
+  Item& item = items_.data()[batch_.size()];
+  item.sa = &sa;
+  item.input = &input;
+  item.packet = packet;
+  item.sequence = sequence;
+  item.nested = nullptr;
+  item.ah_size = 0;
+  item.straight = true;
+  batch_.add(in, packet.data(), text_length, sequence);
+  return true;
+}
+
+void InboundPath::process(const Ahead& ahead, Instant now, InboundSink& sink) {
+  for (std::size_t i = 0; i < ahead.inputs.size(); ++i) {
+    const WireInput& input = ahead.inputs.data()[i];
+    SaPair* const sa = ahead.sas.data()[i];
+    if (input.segment_size != 0 && input.segment_size < input.bytes.size()) {
+      process_train(input, sa, now, sink);
+      continue;
+    }
+    if (sa == nullptr || !enqueue_straight(input, input.bytes, *sa)) sort(input, input.bytes, now, sink);
+    if (batch_.full()) finish_full_batch(now, sink);
+  }
+}
+
+void InboundPath::process_train(const WireInput& input, SaPair* sa, Instant now, InboundSink& sink) {
+  // The first packet may be gone before the last one is looked at.
+  const std::uint32_t spi = spi_of(input);
+  for (MutableByteView rest = input.bytes; !rest.empty();) {
+    const MutableByteView packet = rest.first(std::min<std::size_t>(input.segment_size, rest.size()));
+    rest = rest.subspan(packet.size());
+    const bool same = sa != nullptr && packet.size() >= kEspHeaderSize && load_be32(packet.data()) == spi;
+    if (!same || !enqueue_straight(input, packet, *sa)) sort(input, packet, now, sink);
+    if (batch_.full()) finish_full_batch(now, sink);
+  }
+}
+
+// Stages 5 to 8 for item `first` of the batch and those behind it of the same SA, as far as nothing is special about
+// them; answers how many these are. RFC 4303 3.4.3, 2.4, RFC 4301 5.2: as in `admit`, `content_of`, `unwrap_tunnel`
+// and `match`.
+std::size_t InboundPath::take_straight(std::size_t first) {
+  const Item* const items = items_.data();
+  if (!items[first].straight) return 0;
+  SaPair& sa = *items[first].sa;
+  InboundSa& in = sa.inbound;
+  if (!in.straight || in.resync.has_failed() || !in.last_activity_event.within(kEventInterval, now_)) return 0;
+  if (!in.meter.far_from_bounds(batch_.kCapacity, batch_.kCapacity * kMaxInnerPacket)) return 0;
+  const std::size_t head = in.layout.head();
+  const std::size_t icv = in.layout.icv;
+  const std::size_t count = batch_.size();
+  const WireInput* from = nullptr;  // one that came from where the SA's peer is
+  std::uint64_t packets = 0;
+  std::uint64_t octets = 0;
+  std::size_t i = first;
+  for (; i < count; ++i) {
+    const Item& item = items[i];
+    if (item.sa != &sa || !item.straight || !batch_.ok(i)) break;
+    const WireInput& input = *item.input;
+    if (&input != from) {
+      if (in.peer == PeerWord::kNone
+              ? input.encapsulation != sa.params.encapsulation || input.path.remote != sa.params.path.remote
+              : in.peer != PeerWord::of(input.path.remote, input.encapsulation)) {
+        break;
+      }
+      from = &input;
+    }
+    std::uint8_t* const inner = item.packet.data() + head;
+    const std::uint8_t* const end = item.packet.data() + item.packet.size() - icv;
+    const std::size_t padding = end[-2];
+    const std::uint8_t next_header = end[-1];
+    const auto text = static_cast<std::size_t>(end - inner);
+    if (padding + kEspTrailerSize > text || !padding_counts(end, padding)) break;
+    const std::size_t length = text - padding - kEspTrailerSize;
+    net::PlainPacket plain;
+    if (!net::read_plain({inner, length}, plain) || plain.syn) break;
+    const auto protocol = plain.family == net::Family::v4 ? net::IpProtocol::ipv4 : net::IpProtocol::ipv6;
+    if (next_header != static_cast<std::uint8_t>(protocol)) break;
+    if (((plain.tos ^ input.tos) & kEcnMask) != 0) break;
+    if (!admits(sa, plain, inner)) break;
+    // RFC 4303 3.4.3: only now, and again: an earlier packet of this batch may have been the same one.
+    const ReplayWindow::Verdict verdict = in.window.update(item.sequence);
+    if (verdict != ReplayWindow::Verdict::fresh) {
+      count_replay(sa, verdict);
+      continue;
+    }
+    ++packets;
+    octets += length;
+    if (!options_.coalesce) {
+      delivery_.emplace_back(kNoPacket).bytes = {inner, plain.total_length};
+    } else {
+      deliver_straight(item, {inner, length}, plain.total_length, next_header);
+    }
+  }
+  in.meter.count(packets, octets);
+  return i - first;
+}
+
+// RFC 4301 5.2: whether the SA is for this packet.
+inline bool InboundPath::admits(const SaPair& sa, const net::PlainPacket& plain, const std::uint8_t* inner) const {
+  const InboundSa& in = sa.inbound;
+  if (in.has_ranges && plain.family == net::Family::v4) {
+    return in.remote.contains(load_be32(inner + 12)) && in.local.contains(load_be32(inner + 16));
+  }
+  return sa.params.remote.matches_source(plain, inner) && sa.params.local.matches_destination(plain, inner);
+}
+
+// Stage 8 with super-packets.
+void InboundPath::deliver_straight(const Item& item, MutableByteView payload, std::size_t length,
+                                   std::uint8_t next_header) {
+  const void* const buffer = item.input->bytes.data();
+  if (item.sa == followed_.sa && next_header == followed_.next_header && item.input->tos == followed_.tos &&
+      coalescer_.follow(payload, buffer, delivery_)) {
+    return;
+  }
+  const MutableByteView inner = payload.first(length);
+  const auto info = net::parse_packet(inner);
+  CHECK(info.has_value());
+  coalescer_.add(inner, *info, buffer, delivery_);
+  followed_ = {item.sa, item.input->tos, next_header};
+}
+
+}  // namespace culvert::ipsec
