@@ -71,7 +71,14 @@ std::optional<InnerId> read_inner(ByteView packet) {
 InnerId Ledger::next(Side from) {
   auto& list = entries_[index_of(from)];
   list.emplace_back();
-  return (static_cast<InnerId>(index_of(from)) << 63) | (list.size() - 1);
+  return (static_cast<InnerId>(index_of(from)) << 63) | (forgotten_[index_of(from)] + list.size() - 1);
+}
+
+void Ledger::forget() {
+  for (std::size_t side = 0; side < entries_.size(); ++side) {
+    forgotten_[side] += entries_[side].size();
+    std::vector<Entry>().swap(entries_[side]);
+  }
 }
 
 void Ledger::delivered(Side at, ByteView packet) {
@@ -88,7 +95,8 @@ void Ledger::delivered(Side at, ByteView packet) {
 Ledger::Totals Ledger::totals(Side from, std::size_t first) const {
   Totals totals;
   const auto& list = entries_[index_of(from)];
-  for (std::size_t i = first; i < list.size(); ++i) {
+  const std::size_t forgotten = forgotten_[index_of(from)];
+  for (std::size_t i = std::max(first, forgotten) - forgotten; i < list.size(); ++i) {
     ++totals.made;
     if (list[i].delivered) {
       ++totals.delivered;
@@ -106,9 +114,10 @@ Ledger::Totals Ledger::totals(Side from, std::size_t first) const {
 std::vector<InnerId> Ledger::lost_by_us(Side from, std::size_t first) const {
   std::vector<InnerId> lost;
   const auto& list = entries_[index_of(from)];
-  for (std::size_t i = first; i < list.size(); ++i) {
+  const std::size_t forgotten = forgotten_[index_of(from)];
+  for (std::size_t i = std::max(first, forgotten) - forgotten; i < list.size(); ++i) {
     if (!list[i].delivered && list[i].drops >= list[i].copies && list[i].copies > 0) continue;
-    if (!list[i].delivered) lost.push_back((static_cast<InnerId>(index_of(from)) << 63) | i);
+    if (!list[i].delivered) lost.push_back((static_cast<InnerId>(index_of(from)) << 63) | (forgotten + i));
   }
   return lost;
 }

@@ -48,9 +48,14 @@ class Ledger {
   [[nodiscard]] Totals totals(Side from) const { return totals(from, 0); }
   /// Of the packets from the one with this number on.
   [[nodiscard]] Totals totals(Side from, std::size_t first) const;
-  [[nodiscard]] std::size_t count(Side from) const { return entries_[index_of(from)].size(); }
+  [[nodiscard]] std::size_t count(Side from) const {
+    return forgotten_[index_of(from)] + entries_[index_of(from)].size();
+  }
   /// Ids of packets that a host lost, or never sent.
   [[nodiscard]] std::vector<InnerId> lost_by_us(Side from, std::size_t first) const;
+  /// For runs of days: drops all entries and their memory. Nothing may be under way; from here on the accounts begin
+  /// with the next packet.
+  void forget();
 
  private:
   struct Entry {
@@ -58,12 +63,16 @@ class Ledger {
     std::uint8_t drops = 0;
     bool delivered = false;
   };
-  [[nodiscard]] Entry& entry(InnerId id) { return entries_[id >> 63][id & ~(InnerId{1} << 63)]; }
-  [[nodiscard]] const Entry& entry(InnerId id) const { return entries_[id >> 63][id & ~(InnerId{1} << 63)]; }
-  [[nodiscard]] bool known(InnerId id) const { return (id & ~(InnerId{1} << 63)) < entries_[id >> 63].size(); }
+  [[nodiscard]] static std::size_t number(InnerId id) { return id & ~(InnerId{1} << 63); }
+  [[nodiscard]] Entry& entry(InnerId id) { return entries_[id >> 63][number(id) - forgotten_[id >> 63]]; }
+  [[nodiscard]] const Entry& entry(InnerId id) const { return entries_[id >> 63][number(id) - forgotten_[id >> 63]]; }
+  [[nodiscard]] bool known(InnerId id) const {
+    return number(id) >= forgotten_[id >> 63] && number(id) - forgotten_[id >> 63] < entries_[id >> 63].size();
+  }
 
   RunLog& log_;
-  std::array<std::vector<Entry>, 2> entries_;
+  std::array<std::vector<Entry>, 2> entries_;  // from the number that `forgotten_` says on
+  std::array<std::size_t, 2> forgotten_{};
 };
 
 }  // namespace culvert::sim

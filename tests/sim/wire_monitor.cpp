@@ -49,6 +49,21 @@ void WireMonitor::crashed(Side at) {
   spi_of_[index_of(at)].clear();
 }
 
+void WireMonitor::forget_all_but(std::uint64_t spi_i, std::uint64_t spi_r) {
+  const SpiPair kept(spi_i, spi_r);
+  const auto gone = [&](const auto& entry) { return std::get<0>(entry.first) != kept; };
+  std::erase_if(requests_by_sa_, gone);
+  std::erase_if(responses_, gone);
+  std::erase_if(ike_ivs_, gone);
+  std::unordered_set<std::uint64_t>().swap(esp_keys_);
+  for (auto& of_side : outbound_) {
+    // Buckets are as many as there ever were.
+    std::unordered_map<std::uint32_t, OutboundSa> standing;
+    for (auto& [spi, sa] : of_side) standing.emplace(spi, std::move(sa));
+    of_side = std::move(standing);
+  }
+}
+
 // ---------------------------------------------------------------- what the network sees
 
 void WireMonitor::sent(Side from, const Packet& packet) {

@@ -32,6 +32,10 @@ class WireMonitor final : public NetworkObserver {
   /// Shutting down, a host sends its DELETEs without waiting for what is outstanding (ike::Shutdown).
   void shutting_down(Side at, bool now) { shutting_down_[index_of(at)] = now; }
 
+  /// For runs of days: what concerns SAs that no longer stand is dropped, with its memory. Of IKE SAs those with the
+  /// SPIs (initiator's, responder's) are kept.
+  void forget_all_but(std::uint64_t spi_i, std::uint64_t spi_r);
+
   // What the network sees.
   void sent(Side from, const Packet& packet) override;
   void duplicated(Side from, const Packet& packet) override;
