@@ -18,7 +18,8 @@ using EspScratch = std::array<std::uint8_t, kMaxEspAad + 8>;
 /// Makes `job` one for the packet at `packet`, whose plaintext or ciphertext has `text_length` octets, worked on in
 /// place. `sequence` is the full number; `scratch` must live as long as the job. Written where it stays: copying what
 /// was just stored in small pieces would wait for the stores.
-inline void make_esp_job(const EspLayout& layout, std::uint8_t* packet, std::size_t text_length, std::uint64_t sequence,
+template <typename Layout>
+inline void make_esp_job(const Layout& layout, std::uint8_t* packet, std::size_t text_length, std::uint64_t sequence,
                          EspScratch& scratch, crypto::PacketJob& job) {
   std::uint8_t* const text = packet + layout.head();
   job.iv = layout.iv == 0 ? nullptr : packet + kEspHeaderSize;

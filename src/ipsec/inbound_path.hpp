@@ -89,6 +89,8 @@ class InboundPath {
   void process(const Ahead& ahead, Instant now, InboundSink& sink);
   void process_train(const WireInput& input, SaPair* sa, Instant now, InboundSink& sink);
   [[nodiscard]] bool enqueue_straight(const WireInput& input, MutableByteView packet, SaPair& sa);
+  template <typename Layout>
+  [[nodiscard]] bool enqueue_straight(const WireInput& input, MutableByteView packet, SaPair& sa, const Layout& layout);
   [[nodiscard]] std::size_t take_straight(std::size_t first);
   [[nodiscard]] bool admits(const SaPair& sa, const net::PlainPacket& plain, const std::uint8_t* inner) const;
   void deliver_straight(const Item& item, MutableByteView payload, std::size_t length, std::uint8_t next_header);

@@ -98,10 +98,18 @@ void InboundPath::prefetch_windows(const Ahead& ahead) {
 
 // Stages 1 to 3. False when the packet has to go the other way.
 inline bool InboundPath::enqueue_straight(const WireInput& input, MutableByteView packet, SaPair& sa) {
+  const InboundSa& in = sa.inbound;
+  if (in.straight == Straight::no || in.resync.failing()) return false;
+  return in.straight == Straight::usual_layout ? enqueue_straight(input, packet, sa, UsualLayout{})
+                                               : enqueue_straight(input, packet, sa, EspLayout(in.layout));
+}
+
+// `Layout` is the SA's.
+template <typename Layout>
+inline bool InboundPath::enqueue_straight(const WireInput& input, MutableByteView packet, SaPair& sa,
+                                          const Layout& layout) {
   InboundSa& in = sa.inbound;
-  if (!in.straight || in.resync.failing()) return false;
   if (input.encapsulation != model::Encapsulation::udp && input.protocol != kEsp) return false;
-  const EspLayout& layout = in.layout;
   const std::size_t frame = layout.head() + layout.icv;
   const std::size_t size = packet.size();
   if (size < frame + layout.alignment) return false;
@@ -117,7 +125,7 @@ inline bool InboundPath::enqueue_straight(const WireInput& input, MutableByteVie
   item.nested = nullptr;
   item.ah_size = 0;
   item.straight = true;
-  batch_.add(in, packet.data(), text_length, sequence);
+  batch_.add(in, layout, packet.data(), text_length, sequence);
   return true;
 }
 
@@ -154,7 +162,8 @@ std::size_t InboundPath::take_straight(std::size_t first) {
   if (!items[first].straight) return 0;
   SaPair& sa = *items[first].sa;
   InboundSa& in = sa.inbound;
-  if (!in.straight || in.resync.has_failed() || !in.last_activity_event.within(kEventInterval, now_)) return 0;
+  if (in.straight == Straight::no || in.resync.has_failed() || !in.last_activity_event.within(kEventInterval, now_))
+    return 0;
   if (!in.meter.far_from_bounds(batch_.kCapacity, batch_.kCapacity * kMaxInnerPacket)) return 0;
   const std::size_t head = in.layout.head();
   const std::size_t icv = in.layout.icv;

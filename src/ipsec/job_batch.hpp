@@ -23,10 +23,12 @@ class JobBatch {
   /// A batch is better run before it holds more: what was just written or received is then in the first-level cache
   /// when the cipher reads it, and what the cipher wrote when its reader comes. Combined modes only.
   static constexpr std::size_t kMostOctets = 16 * 1024;
+  /// Likewise of jobs of many keys where the cipher takes them in any order: SAs and keys are much longer than packets.
+  static constexpr std::size_t kMostMixed = 32;
 
   [[nodiscard]] std::size_t size() const { return size_; }
-  /// No more than `kCapacity` fit; beyond `kMostOctets` it only costs.
-  [[nodiscard]] bool full() const { return size_ == kCapacity || octets_ >= kMostOctets; }
+  /// No more than `kCapacity` fit; beyond the other bounds it only costs.
+  [[nodiscard]] bool full() const { return size_ >= (mixed_ ? most_mixed_ : kCapacity) || octets_ >= kMostOctets; }
   [[nodiscard]] const crypto::PacketJob& job(std::size_t index) const { return job_[index]; }
   [[nodiscard]] bool ok(std::size_t index) const { return job_[index].ok; }
   /// After `seal` or `open`: the packet is as it was, because no cipher could be made for its SA. It is not `ok`.
@@ -37,13 +39,19 @@ class JobBatch {
 
   /// Adds the packet at `packet`, to be worked on in place; the batch must not be full. The job is the batch's.
   crypto::PacketJob& add(Sa& sa, std::uint8_t* packet, std::size_t text_length, std::uint64_t sequence) {
-    const std::size_t at = count(sa, text_length);
+    return add(sa, sa.layout, packet, text_length, sequence);
+  }
+  /// The same with the SA's layout as the caller has it.
+  template <typename Layout>
+  crypto::PacketJob& add(Sa& sa, const Layout& layout, std::uint8_t* packet, std::size_t text_length,
+                         std::uint64_t sequence) {
+    const std::size_t at = count(sa, text_length, layout.aead);
     crypto::PacketJob& job = job_.data()[at];
-    make_esp_job(sa.layout, packet, text_length, sequence, scratch_.data()[at], job);
+    make_esp_job(layout, packet, text_length, sequence, scratch_.data()[at], job);
     return job;
   }
   /// Likewise for a job made elsewhere.
-  void add(Sa& sa, const crypto::PacketJob& job) { job_[count(sa, job.length)] = job; }
+  void add(Sa& sa, const crypto::PacketJob& job) { job_[count(sa, job.length, sa.layout.aead)] = job; }
 
   void seal() {
     run([](crypto::PacketCipher& cipher, std::span<crypto::PacketJob> jobs) { cipher.seal(jobs); },
@@ -63,13 +71,13 @@ class JobBatch {
 
  private:
   // The place of one more job.
-  std::size_t count(Sa& sa, std::size_t text_length) {
+  std::size_t count(Sa& sa, std::size_t text_length, bool aead) {
     const std::size_t at = size_++;
     CHECK(at < kCapacity);
     sa_.data()[at] = &sa;
     mixed_ |= sa_[0] != &sa;
     // A MAC of its own is computed for many packets at once, or costs several times as much each.
-    if (sa.layout.aead) octets_ += text_length;
+    if (aead) octets_ += text_length;
     return at;
   }
   // The jobs of one SA. Its cipher is asked for only now: the next one's may take its place.
@@ -89,7 +97,10 @@ class JobBatch {
       run_one(*sa_[0], {job_.data(), size_}, operation);
       return;
     }
-    if (const std::size_t rest = run_many_keys(many_operation); rest > 0) run_gathered(rest, operation);
+    const std::size_t rest = run_many_keys(many_operation);
+    if (rest > 0) run_gathered(rest, operation);
+    // As the last batch was, the next one will be.
+    most_mixed_ = rest == 0 ? kMostMixed : kCapacity;
   }
 
   // Leaves in `rest_` the jobs that must be gathered, and returns their number.
@@ -149,6 +160,7 @@ class JobBatch {
 
   std::size_t size_ = 0;
   std::size_t octets_ = 0;  // of combined modes' text
+  std::size_t most_mixed_ = kMostMixed;
   bool mixed_ = false;
   std::array<crypto::PacketJob, kCapacity> job_{};
   std::array<crypto::PacketJob, kCapacity> gathered_{};

@@ -12,6 +12,12 @@
 
 namespace culvert::ipsec {
 
+namespace {
+
+constexpr WireTrain kNoTrain{};
+
+}  // namespace
+
 OutboundPath::OutboundPath(const EngineOptions& options, const Spd& spd, const Sad& sad, EventQueue& events,
                            DropCounters& drops, RandomSource& random)
     : options_(options),
@@ -34,14 +40,19 @@ OutboundPath::OutboundPath(const EngineOptions& options, const Spd& spd, const S
 
 void OutboundPath::run(std::span<const InnerPacket> packets, Instant now, OutboundSink& sink) {
   now_ = now;
+  outer_memo_.profile = nullptr;
   if (retry_) send_waiting(now, sink);
   classify(packets, rounds_[0]);
   for (std::size_t turn = 0; !rounds_[turn].packets.empty(); turn = 1 - turn) {
     Round& round = rounds_[turn];
     peek(round);
     classify(packets, rounds_[1 - turn]);
-    look_up(round);
-    process(round, now, sink);
+    // SAs are longer than the flow cache's entries: fewer of them at a time.
+    look_up(round, 0);
+    for (std::size_t part = 0; part < round.packets.size(); part += kSaLookahead) {
+      look_up(round, part + kSaLookahead);
+      process(round, part, now, sink);
+    }
   }
   flush(sink);
 }
@@ -72,9 +83,15 @@ void OutboundPath::classify(std::span<const InnerPacket>& packets, Round& round)
     Ahead& one = round.ahead[i];
     const ByteView packet = round.packets[i].bytes;
     one.is_plain = net::read_plain(packet, one.plain);
+    one.repeats = false;
     if (one.is_plain) {
       one.info = nullptr;
       one.key.set(one.plain, packet.data());
+      if (i != 0 && round.ahead[i - 1].is_plain && one.key == round.ahead[i - 1].key) {
+        one.key.hash = round.ahead[i - 1].key.hash;
+        one.repeats = true;
+        continue;
+      }
       flows_.locate(one.key);
       round.has_v6 |= one.plain.family == net::Family::v6;
       continue;
@@ -96,10 +113,15 @@ void OutboundPath::peek(const Round& round) const {
 }
 
 // What of stage 2 only reads. What the flow cache does not know will be looked up, so its memory is asked for as well.
-void OutboundPath::look_up(Round& round) {
-  const SaPair* before = nullptr;
-  for (std::size_t i = 0; i < round.packets.size(); ++i) {
+void OutboundPath::look_up(Round& round, std::size_t from) {
+  if (from == 0) round.generation = flows_.generation();
+  SaPair* before = from == 0 || from >= round.packets.size() ? nullptr : round.ahead[from - 1].sa;
+  for (std::size_t i = from; i < std::min(from + kSaLookahead, round.packets.size()); ++i) {
     Ahead& one = round.ahead[i];
+    if (one.repeats && before != nullptr && round.ahead[i - 1].sa == before) {
+      one.sa = before;
+      continue;
+    }
     one.sa = nullptr;
     if (one.info != nullptr && !*one.info) continue;
     const FlowEntry* const known = flows_.find_entry(one.key);
@@ -118,13 +140,13 @@ void OutboundPath::look_up(Round& round) {
   }
 }
 
-void OutboundPath::process(Round& round, Instant now, OutboundSink& sink) {
-  const std::uint32_t generation = flows_.generation();
-  for (std::size_t i = 0; i < round.packets.size();) {
+void OutboundPath::process(Round& round, std::size_t from, Instant now, OutboundSink& sink) {
+  const std::size_t end = std::min(from + kSaLookahead, round.packets.size());
+  for (std::size_t i = from; i < end;) {
     Ahead* const one = &round.ahead[i];
     // What was decided ahead holds as long as no packet in between has closed its SA.
-    const auto rest = round.packets.subspan(i);
-    const std::size_t plain = flows_.generation() == generation ? plain_run(rest, one) : 0;
+    const auto rest = round.packets.subspan(i, end - i);
+    const std::size_t plain = flows_.generation() == round.generation ? plain_run(rest, one) : 0;
     if (plain != 0) {
       protect_plain(rest.first(plain), one, sink);
       i += plain;
@@ -139,14 +161,16 @@ void OutboundPath::process(Round& round, Instant now, OutboundSink& sink) {
   }
 }
 
+void OutboundPath::watch_silence(SaPair& sa) {
+  if (sa.silence.sends(sa.inbound.meter.packets(), now_)) events_.push(NothingComesBack{sa.params.id});
+}
+
 // The lines that a plain packet touches.
 void OutboundPath::prefetch(const SaPair& sa) {
   const auto* const outbound = reinterpret_cast<const std::uint8_t*>(&sa.outbound);
   prefetch_to_write(outbound);
   prefetch_to_write(outbound + kCacheLine);
   culvert::prefetch(&sa.params);
-  prefetch_to_write(&sa.silence);
-  culvert::prefetch(&sa.inbound.meter);
 }
 
 FlowKey OutboundPath::key_of(const net::PacketInfo& info) const {
@@ -183,8 +207,7 @@ void OutboundPath::route(const InnerPacket& packet, const net::PacketInfo& info,
   }
   if (verdict.sa == nullptr) return wait_for_sa(packet, info, spd_.policies()[verdict.rule], now, since);
   protect(packet, info, *verdict.sa, sink);
-  SaPair& sa = *verdict.sa;
-  if (sa.silence.sends(sa.inbound.meter.packets(), now)) events_.push(NothingComesBack{sa.params.id});
+  watch_silence(*verdict.sa);
 }
 
 // Stage 2: decide.
@@ -272,7 +295,11 @@ void OutboundPath::protect_planned(const InnerPacket& packet, const Segmenter& p
 
 OutboundPath::OuterFields OutboundPath::outer_fields(const SaPair& sa, net::Family inner, std::uint8_t tos,
                                                      bool dont_fragment) {
-  const model::OuterHeader& outer = sa.params.treatment().outer;
+  return outer_fields(sa.params.treatment().outer, inner, tos, dont_fragment);
+}
+
+OutboundPath::OuterFields OutboundPath::outer_fields(const model::OuterHeader& outer, net::Family inner,
+                                                     std::uint8_t tos, bool dont_fragment) {
   return {.tos = outer_tos(tos, outer),
           .hop_limit = outer.hop_limit,
           .dont_fragment = outer_dont_fragment(inner == net::Family::v6, dont_fragment, outer)};
@@ -395,7 +422,7 @@ std::size_t OutboundPath::frame(Payload payload, std::uint64_t sequence, SaPair&
 void OutboundPath::frame_esp_around(std::uint8_t* at, std::size_t length, std::uint8_t next_header,
                                     std::uint64_t sequence, SaPair& sa) {
   const EspLayout& layout = sa.outbound.layout;
-  write_around(sa.outbound, at, at + layout.head() + length, length, next_header, sequence);
+  write_around(sa.outbound, layout, at, at + layout.head() + length, length, next_header, sequence);
   batch_.add(sa.outbound, at, layout.padded(length), sequence);
 }
 
@@ -416,14 +443,13 @@ void OutboundPath::add_to_train(const SaPair& sa, const OuterFields& outer, std:
     WireTrain& train = trains_.back();
     const bool behind = train.bytes.data() + train.bytes.size() == at;
     if (train_sa_ == &sa && behind && train_fields_ == outer && length <= train.segment_size &&
-        train.bytes.size() + length <= options_.max_train_bytes &&
-        train.bytes.size() < std::size_t{train.segment_size} * options_.max_train_segments) {
+        train.bytes.size() + length <= train_limit_) {
       train.bytes = {train.bytes.data(), train.bytes.size() + length};
       train_open_ = length == train.segment_size;
       return;
     }
   }
-  WireTrain& train = trains_.emplace_back();
+  WireTrain& train = trains_.emplace_back(kNoTrain);
   train.path = sa.params.path;
   train.encapsulation = sa.params.encapsulation;
   train.with_ip_header = outer.whole_packet;
@@ -435,6 +461,7 @@ void OutboundPath::add_to_train(const SaPair& sa, const OuterFields& outer, std:
   train_sa_ = &sa;
   train_fields_ = outer;
   train_open_ = true;
+  train_limit_ = std::min(options_.max_train_bytes, length * options_.max_train_segments);
 }
 
 // Packets without a cipher are plaintext and must not leave. A train is of one SA, so it goes as a whole, with those of

@@ -42,6 +42,8 @@ class OutboundPath final : private AggfragFrames {
  public:
   /// How many packets are classified ahead of the one in work, so that the flow cache's memory is there when asked.
   static constexpr std::size_t kLookahead = 64;
+  /// And how many of them have their SA found, and its memory asked for, before the first is worked on.
+  static constexpr std::size_t kSaLookahead = 8;
 
   OutboundPath(const EngineOptions& options, const Spd& spd, const Sad& sad, EventQueue& events, DropCounters& drops,
                RandomSource& random);
@@ -65,6 +67,7 @@ class OutboundPath final : private AggfragFrames {
     FlowKey key;
     net::PlainPacket plain;
     bool is_plain = false;
+    bool repeats = false;  // plain, and of the same flow as the one before
     SaPair* sa = nullptr;  // of a plain packet of a known flow that is to be protected
     Info* info = nullptr;  // of plain packets only where it is needed
   };
@@ -72,16 +75,20 @@ class OutboundPath final : private AggfragFrames {
   struct Round {
     std::span<const InnerPacket> packets;
     bool has_v6 = false;
+    std::uint32_t generation = 0;  // of the flow cache when the first SA was looked up
     std::array<Ahead, kLookahead> ahead;
     std::array<Info, kLookahead> infos;
   };
   void classify(std::span<const InnerPacket>& packets, Round& round);
   void peek(const Round& round) const;
-  void look_up(Round& round);
-  void process(Round& round, Instant now, OutboundSink& sink);
+  void look_up(Round& round, std::size_t from);
+  void process(Round& round, std::size_t from, Instant now, OutboundSink& sink);
   static void prefetch(const SaPair& sa);
   // outbound_plain.cpp
   [[nodiscard]] std::size_t plain_run(std::span<const InnerPacket> packets, const Ahead* ahead) const;
+  template <typename Layout>
+  void protect_plain(std::span<const InnerPacket> packets, const Ahead* ahead, const Layout& layout,
+                     OutboundSink& sink);
   void protect_plain(std::span<const InnerPacket> packets, const Ahead* ahead, OutboundSink& sink);
   /// The flow cache's key, with its place worked out.
   [[nodiscard]] FlowKey key_of(const net::PacketInfo& info) const;
@@ -117,9 +124,9 @@ class OutboundPath final : private AggfragFrames {
   }
   void finish(SaPair& sa, std::uint8_t* at, std::size_t length, std::uint64_t sequence) override;
   // Header and IV in front, at `at`, and what stands behind the `length` octets, at `behind`.
-  void write_around(const OutboundSa& out, std::uint8_t* at, std::uint8_t* behind, std::size_t length,
-                    std::uint8_t next_header, std::uint64_t sequence) {
-    const EspLayout& layout = out.layout;
+  template <typename Layout>
+  void write_around(const OutboundSa& out, const Layout& layout, std::uint8_t* at, std::uint8_t* behind,
+                    std::size_t length, std::uint8_t next_header, std::uint64_t sequence) {
     store_be64(at, std::uint64_t{out.spi} << 32 | static_cast<std::uint32_t>(sequence));
     std::uint8_t* const iv = at + kEspHeaderSize;
     if (layout.random_iv) {
@@ -144,6 +151,17 @@ class OutboundPath final : private AggfragFrames {
   [[nodiscard]] std::uint8_t* reserve_plain(std::size_t length, OutboundSink& sink);
   [[nodiscard]] bool continues_train(const SaPair& sa, const OuterFields& outer, const std::uint8_t* at,
                                      std::size_t length);
+  // The last ones worked out in the running call; after it the profile may be gone.
+  struct OuterMemo {
+    const SaProfile* profile = nullptr;
+    std::uint8_t tos = 0;
+    net::Family family = net::Family::v4;
+    bool dont_fragment = false;
+    OuterFields fields;
+  };
+  [[nodiscard]] const OuterFields& outer_fields_of(const SaProfile& profile, const net::PlainPacket& plain);
+  [[nodiscard]] static OuterFields outer_fields(const model::OuterHeader& outer, net::Family inner, std::uint8_t tos,
+                                                bool dont_fragment);
   [[nodiscard]] static OuterFields outer_fields(const SaPair& sa, net::Family inner, std::uint8_t tos,
                                                 bool dont_fragment);
   void protect_wrapped(const InnerPacket& packet, const net::PacketInfo& info, SaPair& sa, const Segmenter& plan,
@@ -172,6 +190,7 @@ class OutboundPath final : private AggfragFrames {
   void seal();
   void flush(OutboundSink& sink);
   void tell_expiry(SaPair& sa);
+  void watch_silence(SaPair& sa);
   void send_waiting(Instant now, OutboundSink& sink);
 
   // outbound_around.cpp
@@ -232,6 +251,8 @@ class OutboundPath final : private AggfragFrames {
   const SaPair* train_sa_ = nullptr;
   OuterFields train_fields_;
   bool train_open_ = false;
+  std::size_t train_limit_ = 0;  // octets
+  OuterMemo outer_memo_;
 };
 
 }  // namespace culvert::ipsec

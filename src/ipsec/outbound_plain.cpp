@@ -12,6 +12,9 @@ namespace {
 // RFC 4303 2.4: the longest padding is 255, but no cipher asks for more than a block.
 static_assert(kInnerTailroom >= 16 + kEspTrailerSize);
 
+// What SaPair::silence says changes over seconds; it stands apart, and for each packet that would be a line more.
+constexpr Duration kSilenceInterval = std::chrono::milliseconds(125);
+
 bool needs_segmenter(const InnerPacket& packet, const net::PlainPacket& plain) {
   const Offload& offload = packet.offload;
   if (offload.segmentation != Offload::Segmentation::none) return true;
@@ -26,7 +29,7 @@ bool is_clamped(const OutboundSa& out, const net::PlainPacket& plain) {
 
 // How many packets from the first on go the straight way together: those of one SA, if it is far from any bound.
 std::size_t OutboundPath::plain_run(std::span<const InnerPacket> packets, const Ahead* ahead) const {
-  if (ahead->sa == nullptr || !ahead->sa->outbound.straight) return 0;
+  if (ahead->sa == nullptr || ahead->sa->outbound.straight == Straight::no) return 0;
   const OutboundSa& out = ahead->sa->outbound;
   std::size_t count = 0;
   std::uint64_t bytes = 0;
@@ -42,7 +45,7 @@ std::size_t OutboundPath::plain_run(std::span<const InnerPacket> packets, const 
 }
 
 // Room in the region, as `reserve` without anything in front.
-std::uint8_t* OutboundPath::reserve_plain(std::size_t length, OutboundSink& sink) {
+inline std::uint8_t* OutboundPath::reserve_plain(std::size_t length, OutboundSink& sink) {
   const bool there = aggfrag_.open() == 0 && !batch_.full() && region_used_ + length <= region_.size();
   if (!there) return reserve(length, 0, sink);
   std::uint8_t* const at = region_.data() + region_used_;
@@ -51,52 +54,73 @@ std::uint8_t* OutboundPath::reserve_plain(std::size_t length, OutboundSink& sink
 }
 
 // Whether the packet at `at` goes on with the train in work, as long as those before.
-bool OutboundPath::continues_train(const SaPair& sa, const OuterFields& outer, const std::uint8_t* at,
-                                   std::size_t length) {
+inline bool OutboundPath::continues_train(const SaPair& sa, const OuterFields& outer, const std::uint8_t* at,
+                                          std::size_t length) {
   if (!train_open_ || train_sa_ != &sa || !(train_fields_ == outer)) return false;
-  WireTrain& train = trains_.back();
+  WireTrain& train = *(trains_.data() + trains_.size() - 1);
   const std::size_t size = train.bytes.size();
-  if (train.segment_size != length || train.bytes.data() + size != at || size + length > options_.max_train_bytes ||
-      size >= std::size_t{train.segment_size} * options_.max_train_segments) {
-    return false;
-  }
+  if (train.segment_size != length || train.bytes.data() + size != at || size + length > train_limit_) return false;
   train.bytes = {train.bytes.data(), size + length};
   return true;
 }
 
-// Stages 3 to 5.
-void OutboundPath::protect_plain(std::span<const InnerPacket> packets, const Ahead* ahead, OutboundSink& sink) {
+// As `outer_fields`; SAs of the same profile and packets with the same fields mostly come in a row.
+inline const OutboundPath::OuterFields& OutboundPath::outer_fields_of(const SaProfile& profile,
+                                                                      const net::PlainPacket& plain) {
+  OuterMemo& memo = outer_memo_;
+  if (memo.profile != &profile || memo.tos != plain.tos || memo.family != plain.family ||
+      memo.dont_fragment != plain.dont_fragment) {
+    memo = {&profile, plain.tos, plain.family, plain.dont_fragment,
+            outer_fields(profile.treatment.outer, plain.family, plain.tos, plain.dont_fragment)};
+  }
+  return memo.fields;
+}
+
+// Stages 3 to 5. `Layout` is the SA's.
+template <typename Layout>
+void OutboundPath::protect_plain(std::span<const InnerPacket> packets, const Ahead* ahead, const Layout& layout,
+                                 OutboundSink& sink) {
   SaPair& sa = *ahead->sa;
   OutboundSa& out = sa.outbound;
-  const EspLayout layout = out.layout;
-  std::uint64_t sequence = *out.sequence.take(static_cast<std::uint32_t>(packets.size()));
+  const std::size_t count = packets.size();
+  std::uint64_t sequence = *out.sequence.take(static_cast<std::uint32_t>(count));
   std::uint64_t bytes = 0;
   OuterFields outer;
-  for (std::size_t i = 0; i < packets.size(); ++i, ++sequence) {
+  const net::PlainPacket* before = nullptr;  // whose outer header has these fields
+  for (std::size_t i = 0; i < count; ++i, ++sequence) {
     const net::PlainPacket& plain = ahead[i].plain;
-    const Offload& offload = packets[i].offload;
-    std::uint8_t* const inner = packets[i].bytes.data();
+    const InnerPacket& packet = packets.data()[i];
+    std::uint8_t* const inner = packet.bytes.data();
     const std::size_t length = plain.total_length;
     bytes += length;
-    if (offload.checksum_partial) {
-      complete_checksum({inner, length}, offload.checksum_start,
-                        std::size_t{offload.checksum_start} + offload.checksum_offset, plain.protocol);
+    if (packet.offload.checksum_partial) {
+      complete_checksum({inner, length}, packet.offload.checksum_start,
+                        std::size_t{packet.offload.checksum_start} + packet.offload.checksum_offset, plain.protocol);
     }
     const std::size_t padded = layout.padded(length);
     const std::size_t sealed = layout.head() + padded + layout.icv;
     std::uint8_t* const at = reserve_plain(sealed, sink);
     const auto next_header = plain.family == net::Family::v4 ? net::IpProtocol::ipv4 : net::IpProtocol::ipv6;
-    write_around(out, at, inner + length, length, static_cast<std::uint8_t>(next_header), sequence);
-    batch_.add(out, at, padded, sequence).input = inner;
-    const net::PlainPacket& before = ahead[i == 0 ? 0 : i - 1].plain;
-    if (i == 0 || plain.tos != before.tos || plain.family != before.family ||
-        plain.dont_fragment != before.dont_fragment) {
-      outer = outer_fields(sa, plain.family, plain.tos, plain.dont_fragment);
+    write_around(out, layout, at, inner + length, length, static_cast<std::uint8_t>(next_header), sequence);
+    batch_.add(out, layout, at, padded, sequence).input = inner;
+    if (before == nullptr || plain.tos != before->tos || plain.family != before->family ||
+        plain.dont_fragment != before->dont_fragment) {
+      outer = outer_fields_of(*sa.params.profile, plain);
+      before = &plain;
     }
     if (!continues_train(sa, outer, at, sealed)) add_to_train(sa, outer, at, sealed);
   }
-  out.meter.count(packets.size(), bytes);
-  if (sa.silence.sends(sa.inbound.meter.packets(), now_)) events_.push(NothingComesBack{sa.params.id});
+  out.meter.count(count, bytes);
+  if (!out.silence_asked.within(kSilenceInterval, now_)) {
+    out.silence_asked = now_;
+    watch_silence(sa);
+  }
+}
+
+void OutboundPath::protect_plain(std::span<const InnerPacket> packets, const Ahead* ahead, OutboundSink& sink) {
+  const OutboundSa& out = ahead->sa->outbound;
+  if (out.straight == Straight::usual_layout) return protect_plain(packets, ahead, UsualLayout{}, sink);
+  protect_plain(packets, ahead, EspLayout(out.layout), sink);
 }
 
 }  // namespace culvert::ipsec

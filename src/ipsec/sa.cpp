@@ -90,8 +90,8 @@ OutboundSa::OutboundSa(const SaKeyPair& keys, const SaProfile& profile, const mo
       framing(framing_of(params.protocol, params.mode, params.encapsulation)),
       sequence(params.suite.esn == model::EsnId::esn, params.sequence_used, params.sequence_granted),
       layout(layout_of(profile.suite, params.suite.esn)),
-      meter(profile.bounds),
-      spi(params.spi_outbound.value()) {}
+      spi(params.spi_outbound.value()),
+      meter(profile.bounds) {}
 
 InboundSa::InboundSa(const SaKeyPair& keys, const SaProfile& profile, const model::ChildSaParams& params)
     : cipher(keys, KeyDirection::inbound),
@@ -103,18 +103,18 @@ InboundSa::InboundSa(const SaKeyPair& keys, const SaProfile& profile, const mode
       peer(PeerWord::of(params.path.remote, params.encapsulation)) {}
 
 SaParams::SaParams(const model::ChildSaParams& params, std::shared_ptr<const SaProfile> shared)
-    : id(params.id),
-      connection(params.connection),
-      spi_inbound(params.spi_inbound),
+    : profile(std::move(shared)),
+      path(params.path),
+      encapsulation(params.encapsulation),
       protocol(params.protocol),
       mode(params.mode),
-      encapsulation(params.encapsulation),
       non_first_fragments(params.non_first_fragments),
-      ipcomp(params.ipcomp),
-      path(params.path),
+      spi_inbound(params.spi_inbound),
+      id(params.id),
+      connection(params.connection),
       local(params.local),
       remote(params.remote),
-      profile(std::move(shared)) {
+      ipcomp(params.ipcomp) {
   if (params.original_local || params.original_remote) {
     original = std::make_unique<OriginalAddresses>(params.original_local, params.original_remote);
   }
@@ -164,13 +164,14 @@ void SaPair::move_to(const net::Path& path, model::Encapsulation encapsulation) 
   params.encapsulation = encapsulation;
   inbound.peer = PeerWord::of(path.remote, encapsulation);
   outbound.framing = framing_of(params.protocol, params.mode, encapsulation);
-  outbound.straight = false;  // until the lengths are known again
+  outbound.straight = Straight::no;  // until the lengths are known again
 }
 
 void SaPair::settle(bool hold) {
   held = hold;
-  inbound.straight =
+  const bool straight =
       !hold && !inbound.ah && inbound.in_place && aggfrag == nullptr && !params.treatment().outer.dscp_inward;
+  inbound.straight = straight_of(straight, inbound.layout);
 }
 
 void SaPair::tell_expiry(EventQueue& events) {

@@ -54,6 +54,33 @@ struct EspLayout {
   }
 };
 
+/// The layout that nearly all SAs have, AES-GCM's and ChaCha20-Poly1305's with 64-bit sequence numbers, so that code
+/// for it can be compiled apart.
+struct UsualLayout {
+  static constexpr std::uint8_t iv = 8;
+  static constexpr std::uint8_t icv = 16;
+  static constexpr std::uint8_t alignment = 4;
+  static constexpr bool aead = true;
+  static constexpr bool random_iv = false;
+  static constexpr bool implicit_iv = false;
+  static constexpr bool extended = true;
+  [[nodiscard]] static constexpr std::size_t head() { return kEspHeaderSize + iv; }
+  [[nodiscard]] static constexpr std::size_t padded(std::size_t inner) {
+    return (inner + kEspTrailerSize + 3) & ~std::size_t{3};
+  }
+  [[nodiscard]] static constexpr bool is(const EspLayout& layout) {
+    return layout.iv == iv && layout.icv == icv && layout.alignment == alignment && layout.aead && !layout.random_iv &&
+           !layout.implicit_iv && layout.extended;
+  }
+};
+
+/// Whether an SA's packets may take the straight way, and whether the layout is the usual one there.
+enum class Straight : std::uint8_t { no, any_layout, usual_layout };
+[[nodiscard]] constexpr Straight straight_of(bool straight, const EspLayout& layout) {
+  if (!straight) return Straight::no;
+  return UsualLayout::is(layout) ? Straight::usual_layout : Straight::any_layout;
+}
+
 [[nodiscard]] EspLayout layout_of(const crypto::PacketSuite& suite, model::EsnId esn);
 
 /// How the packets of an SA leave: decided once, by protocol, mode and encapsulation. The kernel writes the outer
@@ -86,19 +113,21 @@ struct alignas(kCacheLine) OutboundSa {
   OutboundSa(const SaKeyPair& keys, const SaProfile& profile, const model::ChildSaParams& params);
   [[no_unique_address]] SaCipher cipher;
   Framing framing = Framing::esp_tunnel;
-  bool grant_asked = false;  // SequenceGrantWanted was told for the present grant
-  [[no_unique_address]] SequenceCounter sequence;
-  EspLayout layout;
-  [[no_unique_address]] UseMeter meter;
   // See sa_lengths.hpp: ESP in tunnel mode and nothing that needs a packet looked at by itself.
-  bool straight = false;
+  Straight straight = Straight::no;
+  [[no_unique_address]] SequenceCounter sequence;
+  bool grant_asked = false;  // SequenceGrantWanted was told for the present grant
+  EspLayout layout;
   std::uint32_t spi = 0;
+  [[no_unique_address]] UseMeter meter;
   // Inner packets up to this leave in one piece; longer ones are looked at.
   std::uint32_t longest_inner = 0;
   std::uint32_t pad_to = 0;  // RFC 4303 2.7: shorter ones are padded to this
   std::uint16_t mss_v4 = 0;  // 0: left alone
   std::uint16_t mss_v6 = 0;
   BatchCursor cursor;
+  // On the straight way SaPair::silence is asked only so often, see OutboundPath::watch_silence.
+  CoarseInstant silence_asked;
   /// Only where packets are compressed.
   std::unique_ptr<CompressionBackoff> compression;
 };
@@ -119,7 +148,7 @@ struct alignas(kCacheLine) InboundSa {
   InboundSa(const SaKeyPair& keys, const SaProfile& profile, const model::ChildSaParams& params);
   [[no_unique_address]] SaCipher cipher;
   // ESP in tunnel mode, and nothing that needs a packet looked at by itself; see SaPair::settle.
-  bool straight = false;
+  Straight straight = Straight::no;
   bool in_place = true;  // tunnel mode: the inner packet is delivered where it lies
   [[no_unique_address]] ReplayWindow window;
   bool ah = false;  // else ESP
@@ -148,19 +177,21 @@ struct OriginalAddresses {
 /// What packets need of a pair's model::ChildSaParams. The rest is used up when the pair is made.
 struct SaParams {
   SaParams(const model::ChildSaParams& params, std::shared_ptr<const SaProfile> shared);
-  model::ChildSaId id;
-  model::ConnectionId connection;
-  model::Spi spi_inbound;
+  // The cache line that outbound packets read.
+  std::shared_ptr<const SaProfile> profile;
+  net::Path path;
+  model::Encapsulation encapsulation = model::Encapsulation::udp;  // follows the peer, as the path does
   model::ProtocolId protocol = model::ProtocolId::esp;
   model::Mode mode = model::Mode::tunnel;
-  model::Encapsulation encapsulation = model::Encapsulation::udp;  // follows the peer, as the path does
   bool non_first_fragments = false;
-  std::optional<model::IpCompParams> ipcomp;
-  net::Path path;
+  model::Spi spi_inbound;
+  // The others.
+  model::ChildSaId id;
+  model::ConnectionId connection;
   SelectorList local;
   SelectorList remote;
   std::unique_ptr<const OriginalAddresses> original;  // null: as in the path
-  std::shared_ptr<const SaProfile> profile;
+  std::optional<model::IpCompParams> ipcomp;
 
   [[nodiscard]] const model::PacketTreatment& treatment() const { return profile->treatment; }
 };

@@ -111,8 +111,10 @@ void update_lengths(SaPair& sa, std::size_t max_train_bytes) {
   } else {
     out.pad_to = std::min<std::uint32_t>(pad_to, out.longest_inner);
   }
-  out.straight =
-      out.framing == Framing::esp_tunnel && out.pad_to == 0 && sa.aggfrag == nullptr && out.compression == nullptr;
+  // Who sends dummies must know just when the last packet left.
+  const bool straight = out.framing == Framing::esp_tunnel && out.pad_to == 0 && sa.aggfrag == nullptr &&
+                        out.compression == nullptr && !treatment.confidentiality.dummy_after;
+  out.straight = straight_of(straight, out.layout);
   out.mss_v4 = mss_of(sa, net::Family::v4, max_train_bytes);
   out.mss_v6 = mss_of(sa, net::Family::v6, max_train_bytes);
 }
