@@ -13,6 +13,8 @@ std::string_view name_of(IoDrop drop) {
     case IoDrop::tun_read_invalid: return "tun_read_invalid";
     case IoDrop::tun_write_refused: return "tun_write_refused";
     case IoDrop::install_refused: return "install_refused";
+    case IoDrop::handover_full: return "handover_full";
+    case IoDrop::handover_lost: return "handover_lost";
     case IoDrop::count_: break;
   }
   return "?";

@@ -1,5 +1,5 @@
-// IoCounters: what was lost between the system and the engine, by reason. Any thread reads, the worker and the control
-// thread count.
+// IoCounters: what was lost between the system and the engine, by reason. Any thread reads, the workers and the
+// control thread count.
 #pragma once
 
 #include <array>
@@ -23,6 +23,8 @@ enum class IoDrop : std::uint8_t {
   tun_read_invalid,   // a virtio header that says what we did not agree to
   tun_write_refused,  // the kernel refused an inner packet, or TUN was full
   install_refused,    // the engine refused an SA that was found right before
+  handover_full,      // the worker that has the packet's SA does not keep up
+  handover_lost,      // a packet was sent on a second time: the rules were just changing
   count_
 };
 [[nodiscard]] std::string_view name_of(IoDrop drop);

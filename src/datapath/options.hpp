@@ -17,8 +17,11 @@ struct SocketOptions {
   bool segmentation = true;  // UDP_SEGMENT and UDP_GRO where the kernel has them
 };
 
+/// A worker is a thread with a TUN queue.
+inline constexpr std::uint32_t kMostWorkers = 64;
+
 struct DataPlaneOptions {
-  /// `coalesce` and `max_train_segments` are set to what TUN and the kernel take.
+  /// `worker`, `coalesce` and `max_train_segments` are set to what TUN and the kernel take.
   ipsec::EngineOptions engine;
   std::size_t command_queue = 65536;
   std::size_t event_queue = 4096;

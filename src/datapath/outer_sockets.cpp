@@ -6,17 +6,33 @@
 #include <errno.h>
 
 #include "io/path_mtu.hpp"
+#include "io/steering.hpp"
 #include "net/headers.hpp"
 
 namespace culvert::datapath {
 
-Result<OuterSockets, io::IoError> OuterSockets::open(const SocketOptions& options) {
+Result<std::vector<OuterSockets>, io::IoError> OuterSockets::open(const SocketOptions& options, std::uint32_t workers) {
+  std::vector<OuterSockets> sets;
+  sets.reserve(workers);
+  for (std::uint32_t worker = 0; worker < workers; ++worker) {
+    auto set = open_set(options, {worker, workers, worker == 0 ? nullptr : &sets.front()});
+    if (!set) return err(std::move(set.error()));
+    sets.push_back(std::move(*set));
+  }
+  if (workers > 1) {
+    if (auto steered = sets.front().steer(workers); !steered) return err(std::move(steered.error()));
+  }
+  return sets;
+}
+
+Result<OuterSockets, io::IoError> OuterSockets::open_set(const SocketOptions& options, const Share& share) {
   OuterSockets sockets;
   sockets.ike_port_ = options.ike_port;
   sockets.nat_port_ = options.nat_port;
   sockets.mark_ = options.mark;
   for (const net::Family family : {net::Family::v4, net::Family::v6}) {
-    auto opened = sockets.open_family(family, options);
+    if (share.first != nullptr && share.first->receiver(Kind::nat, family) == nullptr) continue;
+    auto opened = sockets.open_family(family, options, share);
     if (opened) continue;
     // A kernel booted without IPv6 has no such sockets, or no address to bind; one that has it switched off, no ::1.
     const int number = opened.error().system_error;
@@ -28,6 +44,15 @@ Result<OuterSockets, io::IoError> OuterSockets::open(const SocketOptions& option
     return err(std::move(opened.error()));
   }
   return sockets;
+}
+
+// Once all sockets of the groups are there: their numbers count.
+Result<void, io::IoError> OuterSockets::steer(std::uint32_t workers) const {
+  for (const Entry& entry : entries_) {
+    if (entry.kind != Kind::nat) continue;
+    if (auto steered = io::steer_group(entry.socket, workers); !steered) return steered;
+  }
+  return {};
 }
 
 Result<io::DatagramSocket, io::IoError> OuterSockets::open_one(Kind kind, net::Family family,
@@ -47,25 +72,45 @@ Result<io::DatagramSocket, io::IoError> OuterSockets::open_one(Kind kind, net::F
   return io::DatagramSocket::open_udp(udp);
 }
 
-Result<void, io::IoError> OuterSockets::open_family(net::Family family, const SocketOptions& options) {
+Result<void, io::IoError> OuterSockets::open_family(net::Family family, const SocketOptions& options,
+                                                    const Share& share) {
   for (const Kind kind : {Kind::ike, Kind::nat, Kind::esp, Kind::ah}) {
-    if (kind >= Kind::esp && !options.raw) continue;
-    auto socket = open_one(kind, family, options);
-    if (!socket) return err(std::move(socket.error()));
-    // IKE's own port has no ESP, AH leaves in whole packets: neither needs a socket to send from.
-    for (const bool dont_fragment : {false, true}) {
-      if (kind == Kind::ike || kind == Kind::ah) break;
-      auto sender = socket->sender(dont_fragment);
-      if (!sender) return err(std::move(sender.error()));
-      senders_.push_back({kind, dont_fragment, std::move(*sender)});
-    }
-    entries_.push_back({kind, std::move(*socket)});
+    if ((kind >= Kind::esp && !options.raw) || (kind == Kind::ike && share.worker != 0)) continue;
+    if (auto opened = open_kind(kind, family, options, share); !opened) return opened;
   }
   if (!options.raw) return {};
   auto whole = io::DatagramSocket::open_whole({.family = family, .mark = options.mark});
   if (!whole) return err(std::move(whole.error()));
   whole_.push_back(std::move(*whole));
   return {};
+}
+
+Result<void, io::IoError> OuterSockets::open_kind(Kind kind, net::Family family, const SocketOptions& options,
+                                                  const Share& share) {
+  auto socket = kind == Kind::nat && share.worker != 0 ? share.first->receiver(kind, family)->sibling()
+                                                       : open_one(kind, family, options);
+  if (!socket) return err(std::move(socket.error()));
+  if (kind >= Kind::esp && share.workers > 1) {
+    if (auto kept = io::keep_share(*socket, share.worker, share.workers); !kept) return kept;
+  }
+  // IKE's own port has no ESP, AH leaves in whole packets: neither needs a socket to send from.
+  for (const bool dont_fragment : {false, true}) {
+    if (kind == Kind::ike || kind == Kind::ah) break;
+    // Of the first: the port is shared with it.
+    const io::DatagramSocket& beside = share.worker == 0 ? *socket : *share.first->receiver(kind, family);
+    auto sender = beside.sender(dont_fragment);
+    if (!sender) return err(std::move(sender.error()));
+    senders_.push_back({kind, dont_fragment, std::move(*sender)});
+  }
+  entries_.push_back({kind, std::move(*socket)});
+  return {};
+}
+
+const io::DatagramSocket* OuterSockets::receiver(Kind kind, net::Family family) const {
+  for (const Entry& entry : entries_) {
+    if (entry.kind == kind && entry.socket.family() == family) return &entry.socket;
+  }
+  return nullptr;
 }
 
 const io::DatagramSocket* OuterSockets::sender(Kind kind, net::Family family, bool dont_fragment) const {

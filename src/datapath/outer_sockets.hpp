@@ -1,5 +1,5 @@
-// OuterSockets: the host's outer side: UDP on the IKE port and the NAT port, raw ESP and AH, whole packets, each for
-// IPv4 and IPv6, all addresses.
+// OuterSockets: the host's outer side, for one worker: UDP on the IKE port and the NAT port, raw ESP and AH, whole
+// packets, each for IPv4 and IPv6, all addresses.
 //
 // What carries ESP has one socket that receives, packets and ICMP errors alike, and two that send, with and without DF:
 // the kernel knows no DF per message, and an error that waits in a socket would fail the next send.
@@ -26,8 +26,11 @@ class OuterSockets {
     io::DatagramSocket socket;
   };
 
-  /// Opens them all, or none. A kernel without IPv6 is no error.
-  [[nodiscard]] static Result<OuterSockets, io::IoError> open(const SocketOptions& options);
+  /// Opens them all, or none: a set for each worker. The first one has everything; the others have no IKE port. What
+  /// carries ESP and AH receives in every set what senders with one share of the addresses send (io::share_of). A
+  /// kernel without IPv6 is no error.
+  [[nodiscard]] static Result<std::vector<OuterSockets>, io::IoError> open(const SocketOptions& options,
+                                                                           std::uint32_t workers = 1);
 
   [[nodiscard]] const std::vector<Entry>& entries() const { return entries_; }
   /// The socket that ESP on this path leaves by; nothing when there is none.
@@ -55,7 +58,19 @@ class OuterSockets {
   };
   [[nodiscard]] static Result<io::DatagramSocket, io::IoError> open_one(Kind kind, net::Family family,
                                                                         const SocketOptions& options);
-  [[nodiscard]] Result<void, io::IoError> open_family(net::Family family, const SocketOptions& options);
+  // Whose set it is, of how many; the others are made beside the first.
+  struct Share {
+    std::uint32_t worker = 0;
+    std::uint32_t workers = 1;
+    const OuterSockets* first = nullptr;
+  };
+  [[nodiscard]] static Result<OuterSockets, io::IoError> open_set(const SocketOptions& options, const Share& share);
+  [[nodiscard]] Result<void, io::IoError> open_family(net::Family family, const SocketOptions& options,
+                                                      const Share& share);
+  [[nodiscard]] Result<void, io::IoError> open_kind(Kind kind, net::Family family, const SocketOptions& options,
+                                                    const Share& share);
+  [[nodiscard]] Result<void, io::IoError> steer(std::uint32_t workers) const;
+  [[nodiscard]] const io::DatagramSocket* receiver(Kind kind, net::Family family) const;
   [[nodiscard]] const io::DatagramSocket* sender(Kind kind, net::Family family, bool dont_fragment) const;
   [[nodiscard]] std::optional<Kind> kind_of_port(std::uint16_t port) const;
 

@@ -1,5 +1,6 @@
-// What the control thread and the worker share: queues, wake-ups, counters, the answers to questions. Nothing a packet
-// needs.
+// What the control thread and the workers share: queues, wake-ups, counters, the answers to questions; and what workers
+// share with each other, for packets that come to one and belong to another. Of all this a packet that comes to the
+// right worker needs nothing but one look into SpiOwners, where there are several workers.
 #pragma once
 
 #include <atomic>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "base/bounded_queue.hpp"
+#include "datapath/handover.hpp"
 #include "datapath/io_counters.hpp"
 #include "datapath/options.hpp"
 #include "datapath/userspace_data_plane.hpp"
@@ -46,13 +48,17 @@ struct GrantSequenceCommand {
 struct SetPoliciesCommand {
   std::shared_ptr<const ipsec::PolicyTable> table;
 };
+struct SetHomeCommand {
+  model::ConnectionId connection;
+  std::optional<std::uint32_t> worker;
+};
 /// Answered by Answers::give with the same ticket, after all commands before it.
 struct AskCommand {
   std::uint64_t ticket;
   bool with_counters;
 };
 using Command = std::variant<InstallCommand, UseOutboundCommand, RemoveCommand, UpdatePathCommand, GrantSequenceCommand,
-                             SetPoliciesCommand, AskCommand>;
+                             SetPoliciesCommand, SetHomeCommand, AskCommand>;
 
 /// All of the engine's counters at one moment; SA pairs sorted by id.
 struct CounterSnapshot {
@@ -60,7 +66,7 @@ struct CounterSnapshot {
   std::vector<std::pair<std::string, std::uint64_t>> drops;
 };
 
-/// The worker's answers to AskCommand, for a control thread that waits.
+/// A worker's answers to AskCommand, for a control thread that waits.
 class Answers {
  public:
   void give(std::uint64_t ticket, std::optional<CounterSnapshot> snapshot) {
@@ -87,19 +93,61 @@ class Answers {
   CounterSnapshot snapshot_;
 };
 
+/// Which worker has the inbound SA of an SPI: by the SPI's slot, so that one look into an array tells.
+class SpiOwners {
+ public:
+  explicit SpiOwners(const ipsec::SpiLayout& layout, std::uint32_t workers)
+      : layout_(layout), owners_(workers > 1 ? layout.capacity() : 1) {}
+
+  /// Control thread; before the peer hears of the SPI. Two SPIs of one slot have one owner: the first one's.
+  void set(model::Spi spi, std::uint32_t worker) {
+    owners_[place_of(spi)].store(static_cast<std::uint8_t>(worker), std::memory_order_relaxed);
+  }
+  [[nodiscard]] std::uint32_t of(model::Spi spi) const {
+    return owners_[place_of(spi)].load(std::memory_order_relaxed);
+  }
+
+ private:
+  [[nodiscard]] std::size_t place_of(model::Spi spi) const { return layout_.slot_of(spi) & (owners_.size() - 1); }
+  ipsec::SpiLayout layout_;
+  std::vector<std::atomic<std::uint8_t>> owners_;
+};
+
+/// What one worker gets from others.
+struct Inbox {
+  Inbox(const DataPlaneOptions& options, io::EventFd wakeup_fd, std::uint32_t worker, std::uint32_t workers)
+      : commands(options.command_queue), wakeup(std::move(wakeup_fd)), from(workers) {
+    for (std::uint32_t other = 0; other < workers; ++other) {
+      if (other != worker) from[other] = std::make_unique<HandoverRing>();
+    }
+  }
+
+  BoundedQueue<Command> commands;
+  io::EventFd wakeup;
+  /// The worker waits, or is about to and looks into the rings once more. Whoever wakes it clears this.
+  std::atomic<bool> sleeping{false};
+  std::vector<std::unique_ptr<HandoverRing>> from;  // by worker; null for itself
+  Answers answers;
+};
+
 struct Shared {
-  Shared(const DataPlaneOptions& options, io::EventFd worker_wakeup, io::EventFd control_wakeup)
-      : commands(options.command_queue),
-        to_worker(std::move(worker_wakeup)),
+  Shared(const DataPlaneOptions& options, std::vector<io::EventFd> wakeups, io::EventFd control_wakeup)
+      : owners(options.engine.spi_layout, static_cast<std::uint32_t>(wakeups.size())),
         events(options.event_queue),
         datagrams(options.ike_queue),
         released(options.engine.spi_layout.capacity()),
         faults(1),
-        to_control(std::move(control_wakeup)) {}
+        to_control(std::move(control_wakeup)) {
+    const auto workers = static_cast<std::uint32_t>(wakeups.size());
+    for (std::uint32_t worker = 0; worker < workers; ++worker) {
+      inboxes.push_back(std::make_unique<Inbox>(options, std::move(wakeups[worker]), worker, workers));
+    }
+  }
 
-  BoundedQueue<Command> commands;
-  io::EventFd to_worker;
+  std::vector<std::unique_ptr<Inbox>> inboxes;
+  SpiOwners owners;
   std::atomic<bool> stop{false};
+  std::atomic<bool> tun_gone{false};  // one worker has told
 
   BoundedQueue<ipsec::DataPlaneEvent> events;
   BoundedQueue<IkeDatagram> datagrams;
@@ -108,7 +156,6 @@ struct Shared {
   io::EventFd to_control;
 
   IoCounters counters;
-  Answers answers;
 };
 
 }  // namespace culvert::datapath

@@ -8,7 +8,11 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <fmt/format.h>
+
+#include "base/check.hpp"
 #include "crypto/packet_cipher.hpp"
+#include "datapath/placement.hpp"
 #include "datapath/shared.hpp"
 #include "datapath/worker.hpp"
 #include "io/clock.hpp"
@@ -21,15 +25,27 @@ namespace {
 
 constexpr Duration kSnapshotAge = std::chrono::milliseconds(20);
 
+void add(CounterSnapshot& all, CounterSnapshot one) {
+  std::ranges::move(one.children, std::back_inserter(all.children));
+  for (auto& [reason, packets] : one.drops) {
+    const auto found = std::ranges::find(all.drops, reason, [](const auto& entry) { return entry.first; });
+    if (found == all.drops.end()) {
+      all.drops.emplace_back(std::move(reason), packets);
+    } else {
+      found->second += packets;
+    }
+  }
+}
+
 /// A thread that no signal of the process lands on: they belong to the main thread.
-std::thread quiet_thread(Worker& worker) {
+std::thread quiet_thread(Worker& worker, std::uint32_t number) {
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   std::thread thread([&worker] { worker.run(); });
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  pthread_setname_np(thread.native_handle(), "culvert-data");
+  pthread_setname_np(thread.native_handle(), fmt::format("culvert-data{}", number).c_str());
   return thread;
 }
 
@@ -49,41 +65,58 @@ void append(std::deque<T>& queue, std::vector<T> items) {
 }  // namespace
 
 struct UserspaceDataPlane::State {
-  State(const DataPlaneOptions& wanted, io::Tun tun_device, OuterSockets outer, RandomSource& random,
-        io::EventFd worker_wakeup, io::EventFd control_wakeup)
+  State(const DataPlaneOptions& wanted, io::Tun tun_device, std::vector<OuterSockets> outer, RandomSource& random,
+        std::vector<io::EventFd> worker_wakeups, io::EventFd control_wakeup)
       : options(wanted),
         tun(std::move(tun_device)),
         sockets(std::move(outer)),
         spis(wanted.engine.spi_layout, random),
-        shared(wanted, std::move(worker_wakeup), std::move(control_wakeup)) {}
+        shared(wanted, std::move(worker_wakeups), std::move(control_wakeup)),
+        placement(static_cast<std::uint32_t>(sockets.size()), wanted.engine.spi_layout) {}
   State(const State&) = delete;
   State& operator=(const State&) = delete;
   ~State() {
     shared.stop.store(true, std::memory_order_release);
-    shared.to_worker.signal();
-    if (thread.joinable()) thread.join();
+    for (const auto& inbox : shared.inboxes) inbox->wakeup.signal();
+    for (std::thread& thread : threads) thread.join();
   }
 
   /// The worker empties the queue in every turn, so waiting for room ends.
-  void order(Command command) {
-    while (!shared.commands.push(std::move(command))) {
-      shared.to_worker.signal();
+  void order(std::uint32_t worker, Command command) {
+    Inbox& inbox = *shared.inboxes[worker];
+    while (!inbox.commands.push(std::move(command))) {
+      inbox.wakeup.signal();
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
-    shared.to_worker.signal();
+    inbox.wakeup.signal();
+  }
+  /// To the worker that has the pair; nobody knows of it otherwise.
+  void order_for(model::ChildSaId child, Command command) {
+    if (const auto worker = placement.worker_of(child)) order(*worker, std::move(command));
+  }
+  template <typename MakeCommand>
+  void order_all(MakeCommand make_command) {
+    for (std::uint32_t worker = 0; worker < workers.size(); ++worker) order(worker, make_command());
   }
 
-  void ask(bool with_counters) {
+  void ask(std::uint32_t worker) {
+    order(worker, AskCommand{++last_ticket, false});
+    shared.inboxes[worker]->answers.wait_for(last_ticket);
+  }
+  /// All of them at once.
+  void ask_all(bool with_counters) {
     const std::uint64_t ticket = ++last_ticket;
-    order(AskCommand{ticket, with_counters});
-    shared.answers.wait_for(ticket);
+    order_all([&] { return AskCommand{ticket, with_counters}; });
+    for (const auto& inbox : shared.inboxes) inbox->answers.wait_for(ticket);
   }
 
   const CounterSnapshot& fresh_snapshot() {
     const Instant now = io::MonotonicClock::now();
     if (!snapshot_at || now - *snapshot_at > kSnapshotAge) {
-      ask(true);
-      snapshot = shared.answers.snapshot();
+      ask_all(true);
+      snapshot = {};
+      for (const auto& inbox : shared.inboxes) add(snapshot, inbox->answers.snapshot());
+      std::ranges::sort(snapshot.children, {}, [](const auto& entry) { return entry.first; });
       snapshot_at = now;
     }
     return snapshot;
@@ -91,17 +124,21 @@ struct UserspaceDataPlane::State {
 
   [[nodiscard]] bool suite_works(const crypto::PacketSuite& suite);
   [[nodiscard]] Result<void, ipsec::DataPlaneError> install(model::ChildSaParams params);
+  /// The home of a connection has changed, or there is none any more.
+  void tell_home(model::ConnectionId connection);
 
   DataPlaneOptions options;
   io::Tun tun;
-  OuterSockets sockets;
+  std::vector<OuterSockets> sockets;  // by worker
   ipsec::SpiAllocator spis;
   Shared shared;
-  std::unique_ptr<Worker> worker;
-  std::thread thread;
+  std::vector<std::unique_ptr<Worker>> workers;
+  std::vector<std::thread> threads;
 
   // Of the control thread.
-  std::vector<std::shared_ptr<const ipsec::PolicyTable>> policies;  // the worker's, and those it may not have left yet
+  Placement placement;
+  std::vector<std::shared_ptr<const ipsec::PolicyTable>>
+      policies;  // the workers', and those they may not have left yet
   std::deque<IkeDatagram> datagrams;
   std::deque<ipsec::DataPlaneEvent> events;
   std::deque<std::string> faults;
@@ -133,31 +170,56 @@ Result<void, ipsec::DataPlaneError> UserspaceDataPlane::State::install(model::Ch
       return err(ipsec::DataPlaneError::unsupported_suite);
     }
   }
-  if (!shared.commands.push(InstallCommand{std::move(params)})) return err(ipsec::DataPlaneError::overloaded);
+  const model::Spi spi = params.spi_inbound;
+  const model::ConnectionId connection = params.connection;
+  const auto placed = placement.place(params);
+  if (!placed) return err(placed.error());
+  shared.owners.set(spi, placed->worker);
+  if (!shared.inboxes[placed->worker]->commands.push(InstallCommand{std::move(params)})) {
+    if (placement.gone(spi)) tell_home(connection);
+    return err(ipsec::DataPlaneError::overloaded);
+  }
   // Once the peer hears of the pair, its packets may be here sooner than the worker looks into its commands again.
-  ask(false);
+  ask(placed->worker);
+  if (placed->new_home) tell_home(connection);
   return {};
+}
+
+void UserspaceDataPlane::State::tell_home(model::ConnectionId connection) {
+  const auto home = placement.home_of(connection);
+  order_all([&] { return SetHomeCommand{connection, home}; });
 }
 
 UserspaceDataPlane::UserspaceDataPlane(std::unique_ptr<State> state) : state_(std::move(state)) {}
 UserspaceDataPlane::~UserspaceDataPlane() = default;
 
 Result<std::unique_ptr<UserspaceDataPlane>, io::IoError> UserspaceDataPlane::start(const DataPlaneOptions& options,
-                                                                                   io::Tun tun, OuterSockets sockets,
+                                                                                   io::Tun tun,
+                                                                                   std::vector<OuterSockets> sockets,
                                                                                    RandomSource& random) {
-  auto worker_wakeup = io::EventFd::open();
-  if (!worker_wakeup) return err(std::move(worker_wakeup.error()));
+  CHECK(!sockets.empty() && sockets.size() == tun.queues().size() && sockets.size() <= kMostWorkers);
+  std::vector<io::EventFd> wakeups;
+  for (std::size_t i = 0; i < sockets.size(); ++i) {
+    auto wakeup = io::EventFd::open();
+    if (!wakeup) return err(std::move(wakeup.error()));
+    wakeups.push_back(std::move(*wakeup));
+  }
   auto control_wakeup = io::EventFd::open();
   if (!control_wakeup) return err(std::move(control_wakeup.error()));
   DataPlaneOptions settled = options;
   settled.engine.coalesce = tun.offload() >= io::TunOffload::tcp;
   settled.engine.coalesce_udp = tun.offload() >= io::TunOffload::tcp_and_udp;
-  auto state = std::make_unique<State>(settled, std::move(tun), std::move(sockets), random, std::move(*worker_wakeup),
+  auto state = std::make_unique<State>(settled, std::move(tun), std::move(sockets), random, std::move(wakeups),
                                        std::move(*control_wakeup));
-  auto worker = Worker::make(settled.engine, state->tun.queues().front(), state->sockets, state->shared, random);
-  if (!worker) return err(std::move(worker.error()));
-  state->worker = std::move(*worker);
-  state->thread = quiet_thread(*state->worker);
+  for (std::uint32_t i = 0; i < state->sockets.size(); ++i) {
+    settled.engine.worker = i;
+    auto worker = Worker::make(settled.engine, state->tun.queues()[i], state->sockets[i], state->shared, random);
+    if (!worker) return err(std::move(worker.error()));
+    state->workers.push_back(std::move(*worker));
+  }
+  for (std::uint32_t i = 0; i < state->workers.size(); ++i) {
+    state->threads.push_back(quiet_thread(*state->workers[i], i));
+  }
   return std::unique_ptr<UserspaceDataPlane>(new UserspaceDataPlane(std::move(state)));
 }
 
@@ -170,9 +232,14 @@ void UserspaceDataPlane::handle_wakeup() {
   auto events = shared.events.take_all();
   const bool was_full = events.size() >= shared.events.capacity();
   append(state_->events, std::move(events));
-  if (was_full) shared.to_worker.signal();  // it may hold more and sleep
+  if (was_full) {
+    for (const auto& inbox : shared.inboxes) inbox->wakeup.signal();  // a worker may hold more and sleep
+  }
   append(state_->faults, shared.faults.take_all());
-  for (const model::Spi spi : shared.released.take_all()) state_->spis.release(spi);
+  for (const model::Spi spi : shared.released.take_all()) {
+    if (const auto left = state_->placement.gone(spi)) state_->tell_home(*left);
+    state_->spis.release(spi);
+  }
 }
 
 std::optional<IkeDatagram> UserspaceDataPlane::poll_datagram() { return take_front(state_->datagrams); }
@@ -180,13 +247,13 @@ std::optional<ipsec::DataPlaneEvent> UserspaceDataPlane::poll_event() { return t
 std::optional<std::string> UserspaceDataPlane::poll_fault() { return take_front(state_->faults); }
 
 int UserspaceDataPlane::send_ike(const net::Path& path, ByteView message) {
-  const int error = state_->sockets.send_ike(path, message);
+  const int error = state_->sockets.front().send_ike(path, message);
   if (error != 0) state_->shared.counters.count(IoDrop::outer_refused);
   return error;
 }
 
 int UserspaceDataPlane::send_keepalive(const net::Path& path) {
-  const int error = state_->sockets.send_keepalive(path);
+  const int error = state_->sockets.front().send_keepalive(path);
   if (error != 0) state_->shared.counters.count(IoDrop::outer_refused);
   return error;
 }
@@ -197,16 +264,17 @@ DataPlaneFacts UserspaceDataPlane::facts() const {
   DataPlaneFacts facts;
   facts.tun_name = state_->tun.name();
   facts.tun_offload = io::name_of(state_->tun.offload());
-  for (const OuterSockets::Entry& entry : state_->sockets.entries()) {
+  for (const OuterSockets::Entry& entry : state_->sockets.front().entries()) {
     facts.udp_segmentation |= entry.socket.sends_trains();
     facts.udp_receive_offload |= entry.socket.receives_trains();
     facts.raw_esp |= entry.kind == OuterSockets::Kind::esp;
     facts.ipv6 |= entry.socket.family() == net::Family::v6;
   }
+  facts.workers = state_->workers.size();
   return facts;
 }
 
-void UserspaceDataPlane::settle() { state_->ask(false); }
+void UserspaceDataPlane::settle() { state_->ask_all(false); }
 
 Result<model::Spi, ipsec::DataPlaneError> UserspaceDataPlane::allocate_spi(std::optional<std::uint32_t> /*resource*/) {
   return state_->spis.allocate();
@@ -223,23 +291,23 @@ Result<void, ipsec::DataPlaneError> UserspaceDataPlane::install(model::ChildSaPa
   return installed;
 }
 
-void UserspaceDataPlane::use_outbound(model::ChildSaId child) { state_->order(UseOutboundCommand{child}); }
+void UserspaceDataPlane::use_outbound(model::ChildSaId child) { state_->order_for(child, UseOutboundCommand{child}); }
 void UserspaceDataPlane::remove(model::ChildSaId child, Duration linger) {
-  state_->order(RemoveCommand{child, linger});
+  state_->order_for(child, RemoveCommand{child, linger});
 }
 void UserspaceDataPlane::update_path(model::ChildSaId child, const net::Path& path,
                                      model::Encapsulation encapsulation) {
-  state_->order(UpdatePathCommand{child, path, encapsulation});
+  state_->order_for(child, UpdatePathCommand{child, path, encapsulation});
 }
 void UserspaceDataPlane::grant_sequence(model::ChildSaId child, std::uint64_t granted) {
-  state_->order(GrantSequenceCommand{child, granted});
+  state_->order_for(child, GrantSequenceCommand{child, granted});
 }
 void UserspaceDataPlane::set_policies(std::vector<ipsec::Policy> policies) {
   // Making a long list ready, and taking one apart, are work for this thread: packets do not wait for it. So an old
-  // table is kept until the worker has let go of it.
+  // table is kept until the workers have let go of it.
   std::erase_if(state_->policies, [](const auto& table) { return table.use_count() == 1; });
   state_->policies.push_back(std::make_shared<const ipsec::PolicyTable>(std::move(policies)));
-  state_->order(SetPoliciesCommand{state_->policies.back()});
+  state_->order_all([&] { return SetPoliciesCommand{state_->policies.back()}; });
 }
 
 std::optional<ipsec::SaCounters> UserspaceDataPlane::counters(model::ChildSaId child) const {

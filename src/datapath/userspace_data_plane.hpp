@@ -1,8 +1,11 @@
-// UserspaceDataPlane: the DataPlane that carries packets in this process, between TUN and sockets, on a worker thread
-// of its own.
+// UserspaceDataPlane: the DataPlane that carries packets in this process, between TUN and sockets, on worker threads of
+// its own.
 //
-// The worker owns the engine and everything a packet touches. The control thread talks to it through bounded queues
-// only, and is woken by one descriptor. NAT keepalives are control's timers; here they are only sent.
+// Each worker owns an engine, a queue of TUN, and the sockets that have one share of the peers' addresses. Each SA pair
+// belongs to one worker; whatever comes to another is handed over to it, so that one place hands out an SA's sequence
+// numbers and keeps its replay window. All pairs of a connection belong to one worker, its home; but for those that are
+// for one worker's packets only (RFC 9611). The control thread talks to the workers through bounded queues only, and is
+// woken by one descriptor. NAT keepalives are control's timers; here they are only sent.
 #pragma once
 
 #include <cstdint>
@@ -44,12 +47,13 @@ struct DataPlaneFacts {
 /// All calls on the control thread, but for the sending ones, which any thread may make.
 class UserspaceDataPlane final : public ipsec::DataPlane {
  public:
-  /// Starts the worker. `random` is used by both threads at once (crypto::SystemRandom may be) and must outlive the
-  /// data plane.
+  /// Starts as many workers as there are sets of sockets, which are as many as TUN has queues. `random` is used by all
+  /// threads at once (crypto::SystemRandom may be) and must outlive the data plane.
   [[nodiscard]] static Result<std::unique_ptr<UserspaceDataPlane>, io::IoError> start(const DataPlaneOptions& options,
-                                                                                      io::Tun tun, OuterSockets sockets,
+                                                                                      io::Tun tun,
+                                                                                      std::vector<OuterSockets> sockets,
                                                                                       RandomSource& random);
-  /// Ends the worker at once; packets that wait are lost. TUN and the sockets close.
+  /// Ends the workers at once; packets that wait are lost. TUN and the sockets close.
   ~UserspaceDataPlane() override;
 
   /// Readable when `poll_datagram`, `poll_event` or `poll_fault` may have something. Then: `handle_wakeup`, and drain
@@ -57,20 +61,20 @@ class UserspaceDataPlane final : public ipsec::DataPlane {
   [[nodiscard]] int wakeup_fd() const;
   void handle_wakeup();
   [[nodiscard]] std::optional<IkeDatagram> poll_datagram();
-  /// Why the worker can no longer do its work (TUN was deleted); said once.
+  /// Why the workers can no longer do their work (TUN was deleted); said once.
   [[nodiscard]] std::optional<std::string> poll_fault();
 
   /// As OuterSockets; a message that the kernel refuses is counted too.
   int send_ike(const net::Path& path, ByteView message);
   int send_keepalive(const net::Path& path);
 
-  /// For the interface's index, name and MTU; its queues are the worker's.
+  /// For the interface's index, name and MTU; its queues are the workers'.
   [[nodiscard]] io::Tun& tun();
   [[nodiscard]] DataPlaneFacts facts() const;
-  /// Waits until the worker has carried out all commands given so far. For tests and for an orderly end.
+  /// Waits until the workers have carried out all commands given so far. For tests and for an orderly end.
   void settle();
 
-  // ipsec::DataPlane. An SA that the worker must refuse after `install` said yes (which would be a fault of ours) comes
+  // ipsec::DataPlane. An SA that its worker must refuse after `install` said yes (which would be a fault of ours) comes
   // back as SaRefused.
   [[nodiscard]] Result<model::Spi, ipsec::DataPlaneError> allocate_spi(
       std::optional<std::uint32_t> resource = {}) override;
@@ -82,7 +86,7 @@ class UserspaceDataPlane final : public ipsec::DataPlane {
   void update_path(model::ChildSaId child, const net::Path& path, model::Encapsulation encapsulation) override;
   void grant_sequence(model::ChildSaId child, std::uint64_t granted) override;
   void set_policies(std::vector<ipsec::Policy> policies) override;
-  /// Asks the worker and waits for its answer, at most once in 20 ms; between that the last answer stands.
+  /// Asks the workers and waits for their answers, at most once in 20 ms; between that the last answer stands.
   [[nodiscard]] std::optional<ipsec::SaCounters> counters(model::ChildSaId child) const override;
   [[nodiscard]] std::vector<std::pair<std::string, std::uint64_t>> drop_counters() const override;
   [[nodiscard]] std::optional<ipsec::DataPlaneEvent> poll_event() override;

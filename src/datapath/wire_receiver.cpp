@@ -8,8 +8,8 @@
 
 namespace culvert::datapath {
 
-WireReceiver::WireReceiver(ipsec::Engine& engine, io::TunQueue& tun, Shared& shared)
-    : engine_(engine), tun_(tun), shared_(shared), buffers_(kBuffers) {
+WireReceiver::WireReceiver(ipsec::Engine& engine, io::TunQueue& tun, Exchange& exchange, Shared& shared)
+    : engine_(engine), tun_(tun), exchange_(exchange), shared_(shared), buffers_(kBuffers) {
   inputs_.reserve(kBuffers);
 }
 
@@ -24,18 +24,51 @@ bool WireReceiver::receive(const OuterSockets::Entry& entry, Instant now) {
         entry.kind == OuterSockets::Kind::nat ? model::Encapsulation::udp : model::Encapsulation::none;
     const auto protocol = entry.kind == OuterSockets::Kind::ah ? net::IpProtocol::ah : net::IpProtocol::esp;
     for (const io::ReceivedMessage& message : outcome.messages) {
-      inputs_.push_back({.path = message.path,
-                         .encapsulation = encapsulation,
-                         .tos = message.tos,
-                         .hop_limit = message.hop_limit,
-                         .protocol = static_cast<std::uint8_t>(protocol),
-                         .ip_header = message.ip_header,
-                         .segment_size = message.segment_size,
-                         .bytes = message.bytes});
+      distribute({.path = message.path,
+                  .encapsulation = encapsulation,
+                  .tos = message.tos,
+                  .hop_limit = message.hop_limit,
+                  .protocol = static_cast<std::uint8_t>(protocol),
+                  .ip_header = message.ip_header,
+                  .segment_size = message.segment_size,
+                  .bytes = message.bytes});
     }
-    engine_.inbound(inputs_, now, *this);
+    if (!inputs_.empty()) engine_.inbound(inputs_, now, *this);
   }
   return outcome.error == 0;
+}
+
+// A train may hold packets of several SAs: each run of one owner's goes its way in one piece.
+void WireReceiver::distribute(const ipsec::WireInput& input) {
+  if (exchange_.alone()) return inputs_.push_back(input);
+  const std::size_t step = input.segment_size == 0 ? input.bytes.size() : input.segment_size;
+  MutableByteView rest = input.bytes;
+  do {
+    const std::uint32_t owner = owner_of(input, rest);
+    std::size_t length = std::min(step, rest.size());
+    while (length < rest.size() && owner_of(input, rest.subspan(length)) == owner) {
+      length = std::min(length + step, rest.size());
+    }
+    ipsec::WireInput run = input;
+    run.bytes = rest.first(length);
+    rest = rest.subspan(length);
+    if (owner == exchange_.worker()) {
+      inputs_.push_back(run);
+    } else {
+      exchange_.hand_over(owner, run);
+    }
+  } while (!rest.empty());
+}
+
+// Of the packet at the beginning of `segment`. What has no SPI, or an unknown one, is for whoever has it in hand.
+std::uint32_t WireReceiver::owner_of(const ipsec::WireInput& input, ByteView segment) const {
+  // RFC 4302 2.4: in AH the SPI stands behind four other octets.
+  const bool ah = input.protocol == static_cast<std::uint8_t>(net::IpProtocol::ah);
+  const std::size_t at = ah ? 4 : 0;
+  constexpr std::size_t kSpiSize = 4;
+  if (segment.size() < at + kSpiSize) return exchange_.worker();
+  const std::uint32_t spi = load_be32(segment.data() + at);
+  return spi == 0 ? exchange_.worker() : exchange_.owner_of(spi);
 }
 
 void WireReceiver::receive_errors(const OuterSockets::Entry& entry, Instant now) {
@@ -51,9 +84,15 @@ void WireReceiver::receive_errors(const OuterSockets::Entry& entry, Instant now)
       // RFC 3948 2.2: behind the non-ESP marker stands IKE, which has its own timers.
       const bool ike =
           encapsulation == model::Encapsulation::udp && error.quoted.size() >= 4 && load_be32(error.quoted.data()) == 0;
-      if (!ike) engine_.unprotected_error(error.path, encapsulation, error.mtu, error.quoted, now);
+      if (!ike) take_error({error.path, encapsulation, error.mtu, error.quoted}, now);
     }
   }
+}
+
+void WireReceiver::take_error(const OuterError& error, Instant now) {
+  const bool left = !exchange_.asked_all(error);
+  const bool ours = engine_.unprotected_error(error.path, error.encapsulation, error.mtu, error.quoted, now, left);
+  if (!ours && left) exchange_.pass_on(error);
 }
 
 // RFC 3948 2.2: the marker exists on the NAT port only; what comes to the IKE port is IKE as a whole.

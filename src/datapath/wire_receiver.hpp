@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/time.hpp"
+#include "datapath/exchange.hpp"
 #include "datapath/outer_sockets.hpp"
 #include "datapath/shared.hpp"
 #include "io/datagram_socket.hpp"
@@ -15,12 +16,15 @@ namespace culvert::datapath {
 
 class WireReceiver final : public ipsec::InboundSink {
  public:
-  WireReceiver(ipsec::Engine& engine, io::TunQueue& tun, Shared& shared);
+  WireReceiver(ipsec::Engine& engine, io::TunQueue& tun, Exchange& exchange, Shared& shared);
 
   /// One batch. False when the socket was empty.
   bool receive(const OuterSockets::Entry& entry, Instant now);
   /// ICMP errors that wait at the socket, to the engine; all of them, up to a bound.
   void receive_errors(const OuterSockets::Entry& entry, Instant now);
+
+  /// One that this or another worker got; only one of them can know the SA that it is about.
+  void take_error(const OuterError& error, Instant now);
 
   void deliver(std::span<const ipsec::InnerPacket> packets) override;
   void ike_message(const net::Path& path, ByteView message) override;
@@ -32,9 +36,13 @@ class WireReceiver final : public ipsec::InboundSink {
   static constexpr std::size_t kBuffers = 16;
 
   void receive_ike(const io::ReceivedMessage& message);
+  /// To this worker's engine or to the workers whose SAs the packets are for.
+  void distribute(const ipsec::WireInput& input);
+  [[nodiscard]] std::uint32_t owner_of(const ipsec::WireInput& input, ByteView segment) const;
 
   ipsec::Engine& engine_;
   io::TunQueue& tun_;
+  Exchange& exchange_;
   Shared& shared_;
   io::ReceiveBuffers buffers_;
   io::ErrorBuffers error_buffers_;

@@ -8,8 +8,12 @@
 
 namespace culvert::datapath {
 
-WireSender::WireSender(const OuterSockets& sockets, io::TunQueue& tun, IoCounters& counters)
-    : sockets_(sockets), tun_(tun), counters_(counters), slab_(std::make_unique_for_overwrite<std::uint8_t[]>(kSlab)) {
+WireSender::WireSender(const OuterSockets& sockets, io::TunQueue& tun, Exchange& exchange, IoCounters& counters)
+    : sockets_(sockets),
+      tun_(tun),
+      exchange_(exchange),
+      counters_(counters),
+      slab_(std::make_unique_for_overwrite<std::uint8_t[]>(kSlab)) {
   messages_.reserve(kMostMessages);
   by_.reserve(kMostMessages);
 }
@@ -110,6 +114,12 @@ bool WireSender::send_in_pieces(const io::OutgoingMessage& message, const net::P
 
 void WireSender::answer(ByteView packet) {
   if (tun_.write({}, packet) != 0) counters_.count(IoDrop::tun_write_refused);
+}
+
+void WireSender::elsewhere(const ipsec::InnerPacket& packet, std::uint32_t worker) {
+  // Only while rules or SAs change may two workers each hold the other for the right one.
+  if (second_hand_) return counters_.count(IoDrop::handover_lost);
+  exchange_.hand_over(worker, packet);
 }
 
 void WireSender::flush() {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/bytes.hpp"
+#include "datapath/exchange.hpp"
 #include "datapath/io_counters.hpp"
 #include "datapath/outer_sockets.hpp"
 #include "io/datagram_socket.hpp"
@@ -18,7 +19,7 @@ namespace culvert::datapath {
 
 class WireSender final : public ipsec::OutboundSink {
  public:
-  WireSender(const OuterSockets& sockets, io::TunQueue& tun, IoCounters& counters);
+  WireSender(const OuterSockets& sockets, io::TunQueue& tun, Exchange& exchange, IoCounters& counters);
 
   MutableByteView region() override;
   void send(std::span<const ipsec::WireTrain> trains) override;
@@ -27,6 +28,9 @@ class WireSender final : public ipsec::OutboundSink {
   /// are routed around TUN (io::TunnelRoute::Kind::around).
   [[nodiscard]] bool bypass(const ipsec::InnerPacket& packet) override;
   void answer(ByteView packet) override;
+  void elsewhere(const ipsec::InnerPacket& packet, std::uint32_t worker) override;
+  /// Whether packets come from another worker: those are not handed over once more.
+  void set_second_hand(bool second_hand) { second_hand_ = second_hand; }
 
   /// Sends all that is gathered. To be called before waiting.
   void flush();
@@ -47,7 +51,9 @@ class WireSender final : public ipsec::OutboundSink {
 
   const OuterSockets& sockets_;
   io::TunQueue& tun_;
+  Exchange& exchange_;
   IoCounters& counters_;
+  bool second_hand_ = false;
   // Not set to zero: what no packet has needed stays the system's.
   std::unique_ptr<std::uint8_t[]> slab_;
   std::size_t used_ = 0;

@@ -14,8 +14,14 @@ TEST(WireSender, RegionsBeginBehindEveryTrainThatWaits) {
   auto sockets = OuterSockets::open(options);
   ASSERT_TRUE(sockets) << sockets.error().text;
   io::TunQueue tun(io::FileDescriptor(), false);
-  IoCounters counters;
-  WireSender sender(*sockets, tun, counters);
+  auto wakeup = io::EventFd::open();
+  auto control = io::EventFd::open();
+  ASSERT_TRUE(wakeup && control);
+  std::vector<io::EventFd> wakeups;
+  wakeups.push_back(std::move(*wakeup));
+  Shared shared({}, std::move(wakeups), std::move(*control));
+  Exchange exchange(shared, 0);
+  WireSender sender(sockets->front(), tun, exchange, shared.counters);
 
   const MutableByteView region = sender.region();
   const net::IpAddress here = *net::IpAddress::parse("127.0.0.1");

@@ -13,6 +13,8 @@ constexpr std::uint32_t kTunToken = 1;
 constexpr std::uint32_t kFirstSocketToken = 2;
 /// Batches of one source before the next one has its turn.
 constexpr int kBatchesPerTurn = 2;
+/// How long commands wait for packets in other workers' hands.
+constexpr Duration kLongestSettling = std::chrono::milliseconds(20);
 
 template <typename... Handlers>
 struct Overloaded : Handlers... {
@@ -26,7 +28,7 @@ Result<std::unique_ptr<Worker>, io::IoError> Worker::make(const ipsec::EngineOpt
                                                           RandomSource& random) {
   auto poller = io::Poller::open();
   if (!poller) return err(std::move(poller.error()));
-  auto added = poller->add(shared.to_worker.fd(), kCommandToken);
+  auto added = poller->add(shared.inboxes[options.worker]->wakeup.fd(), kCommandToken);
   if (added) added = poller->add(tun.fd(), kTunToken);
   for (std::size_t i = 0; added && i < sockets.entries().size(); ++i) {
     added = poller->add(sockets.entries()[i].socket.fd(), kFirstSocketToken + static_cast<std::uint32_t>(i));
@@ -41,18 +43,23 @@ Worker::Worker(io::Poller poller, const ipsec::EngineOptions& options, io::TunQu
       tun_(tun),
       sockets_(sockets),
       shared_(shared),
+      inbox_(*shared.inboxes[options.worker]),
+      exchange_(shared, options.worker),
       engine_(options, random),
       reader_(tun, shared.counters),
-      sender_(sockets, tun, shared.counters),
-      receiver_(engine_, tun, shared) {}
+      sender_(sockets, tun, exchange_, shared.counters),
+      receiver_(engine_, tun, exchange_, shared) {}
 
 void Worker::run() {
   while (!shared_.stop.load(std::memory_order_acquire)) {
     now_ = io::MonotonicClock::now();
-    const auto ready = poller_.wait(time_to_wait());
+    const bool nothing_handed_over = exchange_.fall_asleep();
+    const auto ready = poller_.wait(nothing_handed_over ? time_to_wait() : Duration::zero());
+    exchange_.woke_up();
     now_ = io::MonotonicClock::now();
     bool moved = false;
     for (const io::Poller::Ready& source : ready) moved |= dispatch(source);
+    moved |= take_handed_over();
     // While packets were in work others came, and those for TUN may have been answered at once: looking costs less than
     // being told.
     if (moved) {
@@ -65,6 +72,7 @@ void Worker::run() {
       engine_.release(now_, receiver_);
     }
     sender_.flush();
+    exchange_.wake();
     tell_too_long();
     give_back_spis();
     tell_control();
@@ -98,8 +106,8 @@ bool Worker::dispatch(const io::Poller::Ready& source) {
 }
 
 void Worker::run_commands() {
-  shared_.to_worker.drain();
-  for (Command& command : shared_.commands.take_all()) {
+  inbox_.wakeup.drain();
+  for (Command& command : inbox_.commands.take_all()) {
     std::visit(Overloaded{
                    [&](InstallCommand& install) { carry_out(install); },
                    [&](const UseOutboundCommand& use) { engine_.use_outbound(use.child); },
@@ -109,6 +117,7 @@ void Worker::run_commands() {
                    },
                    [&](const GrantSequenceCommand& grant) { engine_.grant_sequence(grant.child, grant.granted); },
                    [&](SetPoliciesCommand& set) { engine_.set_policies(std::move(set.table)); },
+                   [&](const SetHomeCommand& set) { engine_.set_home(set.connection, set.worker); },
                    [&](const AskCommand& ask) { answer(ask); },
                },
                command);
@@ -128,6 +137,8 @@ void Worker::give_back_spis() {
 void Worker::carry_out(InstallCommand& command) {
   const model::ChildSaId child = command.params.id;
   model::Spi spi = command.params.spi_inbound;
+  // Flows that went by another worker's SA may take this one from now on: what was handed over leaves first.
+  (void)exchange_.settle(kLongestSettling);
   if (command.params.path_mtu == 0) command.params.path_mtu = sockets_.mtu_towards(command.params.path);
   const auto installed = engine_.install(std::move(command.params), now_);
   if (installed) return;
@@ -139,7 +150,7 @@ void Worker::carry_out(InstallCommand& command) {
 void Worker::answer(const AskCommand& command) {
   std::optional<CounterSnapshot> snapshot;
   if (command.with_counters) snapshot = CounterSnapshot{engine_.all_counters(), engine_.drop_counters()};
-  shared_.answers.give(command.ticket, std::move(snapshot));
+  inbox_.answers.give(command.ticket, std::move(snapshot));
 }
 
 bool Worker::pump_tun() {
@@ -154,8 +165,10 @@ bool Worker::pump_tun() {
     if (batch.error != 0) {
       tun_gone_ = true;
       poller_.remove(tun_.fd());
-      (void)shared_.faults.push("the TUN interface is gone: " + io::errno_text(batch.error));
-      control_wanted_ = true;
+      if (!shared_.tun_gone.exchange(true)) {
+        (void)shared_.faults.push("the TUN interface is gone: " + io::errno_text(batch.error));
+        control_wanted_ = true;
+      }
     }
     if (batch.drained) break;
   }
@@ -169,6 +182,19 @@ bool Worker::pump_socket(const OuterSockets::Entry& entry, bool failed) {
     moved = entry.kind != OuterSockets::Kind::ike;
   }
   return moved;
+}
+
+bool Worker::take_handed_over() {
+  return exchange_.take([this](const HandoverRing::Batch& batch) {
+    if (!batch.inner.empty()) {
+      sender_.set_second_hand(true);
+      engine_.outbound(batch.inner, now_, sender_);
+      sender_.set_second_hand(false);
+      sender_.flush();
+    }
+    if (!batch.wire.empty()) engine_.inbound(batch.wire, now_, receiver_);
+    for (const OuterError& error : batch.errors) receiver_.take_error(error, now_);
+  });
 }
 
 std::optional<ipsec::DataPlaneEvent> Worker::next_event() {

@@ -1,8 +1,9 @@
-// Worker: one thread's loop between one TUN queue and the sockets. It owns the engine; nothing here locks or allocates
+// Worker: one thread's loop between one TUN queue and the sockets. It owns an engine; nothing here locks or allocates
 // for a packet.
 //
-// A turn: wait; commands; TUN to the wire and the wire to TUN, in rounds; what is due; news to the control thread. Each
-// part is bounded, so that none starves the others, and nothing is held back once there is nothing more to read.
+// A turn: wait; commands; TUN to the wire and the wire to TUN, in rounds; what other workers handed over; what is due;
+// news to the control thread. Each part is bounded, so that none starves the others, and nothing is held back once
+// there is nothing more to read.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "base/random.hpp"
+#include "datapath/exchange.hpp"
 #include "datapath/shared.hpp"
 #include "datapath/tun_reader.hpp"
 #include "datapath/wire_receiver.hpp"
@@ -22,11 +24,11 @@ namespace culvert::datapath {
 
 class Worker {
  public:
-  /// The references must outlive the worker.
+  /// `options.worker` says which of Shared::inboxes is its own. The references must outlive the worker.
   [[nodiscard]] static Result<std::unique_ptr<Worker>, io::IoError> make(const ipsec::EngineOptions& options,
                                                                          io::TunQueue& tun, const OuterSockets& sockets,
                                                                          Shared& shared, RandomSource& random);
-  /// Returns once Shared::stop is set and Shared::to_worker signalled.
+  /// Returns once Shared::stop is set and Inbox::wakeup signalled.
   void run();
 
  private:
@@ -44,6 +46,7 @@ class Worker {
   void tell_too_long();
   bool pump_tun();
   bool pump_socket(const OuterSockets::Entry& entry, bool failed);
+  bool take_handed_over();
   [[nodiscard]] std::optional<ipsec::DataPlaneEvent> next_event();
   void tell_control();
 
@@ -51,6 +54,8 @@ class Worker {
   io::TunQueue& tun_;
   const OuterSockets& sockets_;
   Shared& shared_;
+  Inbox& inbox_;
+  Exchange exchange_;
   ipsec::Engine engine_;
   TunReader reader_;
   WireSender sender_;

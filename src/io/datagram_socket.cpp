@@ -85,23 +85,49 @@ Result<DatagramSocket, IoError> DatagramSocket::open_udp(const UdpOptions& optio
   DatagramSocket socket(std::move(fd), family);
   socket.settings_ = {options.mark, options.receive_buffer, options.send_buffer, options.errors};
   if (auto set = socket.configure(socket.settings_); !set) return err(set.error());
-  if (family == net::Family::v6 && !set_int(socket.fd(), IPPROTO_IPV6, IPV6_V6ONLY, 1)) {
+  if (auto bound = socket.bind_udp(options.local); !bound) return err(std::move(bound.error()));
+  if (options.segmentation) socket.use_segmentation();
+  return socket;
+}
+
+Result<void, IoError> DatagramSocket::bind_udp(const net::Endpoint& local) {
+  if (family_ == net::Family::v6 && !set_int(fd(), IPPROTO_IPV6, IPV6_V6ONLY, 1)) {
     return err(system_error("cannot keep an IPv6 socket to IPv6", errno));
   }
   sockaddr_storage address{};
-  socklen_t length = to_sockaddr(options.local, address);
-  if (::bind(socket.fd(), reinterpret_cast<const sockaddr*>(&address), length) < 0)
-    return err(bind_error(options.local, errno));
+  socklen_t length = to_sockaddr(local, address);
+  if (::bind(fd(), reinterpret_cast<const sockaddr*>(&address), length) < 0) return err(bind_error(local, errno));
   length = sizeof address;
-  if (::getsockname(socket.fd(), reinterpret_cast<sockaddr*>(&address), &length) < 0) {
+  if (::getsockname(fd(), reinterpret_cast<sockaddr*>(&address), &length) < 0) {
     return err(system_error("cannot read a socket's address", errno));
   }
-  socket.local_ = from_sockaddr(address);
-  if (options.segmentation) {
-    // Asking for segment size 0 changes nothing and tells whether the option exists (Linux 4.18).
-    socket.gso_ = set_int(socket.fd(), IPPROTO_UDP, UDP_SEGMENT, 0);
-    socket.gro_ = set_int(socket.fd(), IPPROTO_UDP, UDP_GRO, 1);
+  local_ = from_sockaddr(address);
+  return {};
+}
+
+void DatagramSocket::use_segmentation() {
+  // Asking for segment size 0 changes nothing and tells whether the option exists (Linux 4.18).
+  gso_ = set_int(fd(), IPPROTO_UDP, UDP_SEGMENT, 0);
+  gro_ = set_int(fd(), IPPROTO_UDP, UDP_GRO, 1);
+}
+
+// The first socket took the port while nobody may share it, so the group is this process's own; and as it gives
+// SO_REUSEADDR up again, it goes on keeping others out. The rest of the group keeps it: `bind_beside` needs it.
+Result<DatagramSocket, IoError> DatagramSocket::sibling() const {
+  FileDescriptor descriptor(::socket(socket_family(family_), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!descriptor.valid()) return err(system_error("cannot make a further UDP socket", errno));
+  DatagramSocket socket(std::move(descriptor), family_);
+  socket.settings_ = settings_;
+  if (auto set = socket.configure(socket.settings_); !set) return err(set.error());
+  for (const DatagramSocket* one : {this, static_cast<const DatagramSocket*>(&socket)}) {
+    if (!set_int(one->fd(), SOL_SOCKET, SO_REUSEPORT, 1) || !set_int(one->fd(), SOL_SOCKET, SO_REUSEADDR, 1)) {
+      return err(system_error("cannot share a UDP port among workers", errno));
+    }
   }
+  auto bound = socket.bind_udp(local_);
+  (void)set_int(fd(), SOL_SOCKET, SO_REUSEADDR, 0);
+  if (!bound) return err(std::move(bound.error()));
+  if (gro_) socket.use_segmentation();
   return socket;
 }
 

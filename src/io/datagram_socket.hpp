@@ -153,6 +153,9 @@ class DatagramSocket {
   /// identification where that is 0 without DF; an IPv6 packet leaves as it is. A packet longer than the interface's
   /// MTU is refused with EMSGSIZE.
   [[nodiscard]] static Result<DatagramSocket, IoError> open_whole(const WholePacketOptions& options);
+  /// Another socket on this UDP socket's port that receives, too: io::steer_group says which packets. Nobody who does
+  /// not ask for the same group gets the port.
+  [[nodiscard]] Result<DatagramSocket, IoError> sibling() const;
   /// Another socket on this one's port or protocol, that only sends; no ICMP error about any datagram fails its sends.
   /// With `dont_fragment` its packets carry DF and are never cut here: longer ones than the interface takes are refused
   /// with EMSGSIZE, whatever ICMP said of the path (IP_PMTUDISC_PROBE). Without, the kernel cuts them.
@@ -191,6 +194,8 @@ class DatagramSocket {
   };
   [[nodiscard]] Result<void, IoError> configure(const Settings& settings) const;
   [[nodiscard]] Result<void, IoError> bind_beside(const DatagramSocket& receiver);
+  [[nodiscard]] Result<void, IoError> bind_udp(const net::Endpoint& local);
+  void use_segmentation();
   [[nodiscard]] bool read_message(std::size_t slot, ReceiveBuffers& buffers, ReceivedMessage& out) const;
   class Sender;
 

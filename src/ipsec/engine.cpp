@@ -135,10 +135,10 @@ void Engine::grant_sequence(model::ChildSaId child, std::uint64_t granted) {
 }
 
 // RFC 4301 8.2: unauthenticated, so it needs to show that it comes from where our packets go.
-void Engine::unprotected_error(const net::Path& path, model::Encapsulation encapsulation, std::uint16_t mtu,
-                               ByteView quoted, Instant now) {
+bool Engine::unprotected_error(const net::Path& path, model::Encapsulation encapsulation, std::uint16_t mtu,
+                               ByteView quoted, Instant now, bool left) {
   const PathMtuOptions& options = state_->options.path_mtu;
-  if (mtu == 0 || !options.believe_errors) return;
+  if (mtu == 0 || !options.believe_errors) return true;
   SaPair* pair = nullptr;
   for (const model::ProtocolId protocol : {model::ProtocolId::esp, model::ProtocolId::ah}) {
     const auto header = quoted_header(quoted, protocol);
@@ -148,13 +148,17 @@ void Engine::unprotected_error(const net::Path& path, model::Encapsulation encap
       continue;
     if (recently_sent(found->outbound.sequence.last(), header->sequence)) pair = found;
   }
-  if (pair == nullptr) return state_->drops.count(DropReason::unprotected_error_doubtful);
+  if (pair == nullptr) {
+    if (!left) state_->drops.count(DropReason::unprotected_error_doubtful);
+    return false;
+  }
   // Only what is about our packets counts, or forged errors would keep the true ones out.
-  if (!state_->path_errors.allow(now)) return;
+  if (!state_->path_errors.allow(now)) return true;
   const std::uint16_t floor = path.remote.address.is_v4() ? options.floor_v4 : options.floor_v6;
-  if (!pair->path_mtu.lower(mtu, floor, now + options.age)) return;
+  if (!pair->path_mtu.lower(mtu, floor, now + options.age)) return true;
   state_->narrowed.arm(pair->params.id, now + options.age);
   state_->path_changed(*pair);
+  return true;
 }
 
 void Engine::set_policies(std::vector<Policy> policies) {
@@ -165,6 +169,11 @@ void Engine::set_policies(std::shared_ptr<const PolicyTable> table) {
   state_->spd.replace(std::move(table));
   state_->outbound.policies_changed();
   state_->sending_changed();
+}
+
+void Engine::set_home(model::ConnectionId connection, std::optional<std::uint32_t> worker) {
+  if (worker == state_->options.worker) worker = std::nullopt;
+  if (state_->outbound.set_home(connection, worker)) state_->sending_changed();
 }
 
 std::optional<SaCounters> Engine::counters(model::ChildSaId child) const {

@@ -1,10 +1,12 @@
 // Engine: the IPsec boundary of RFC 4301 in userspace, without any I/O. Inner packets in, ESP out, and the other way,
 // in batches.
 //
-// One thread owns an engine and makes all calls; engines share nothing. Time comes as an argument and never runs
-// backwards. The outer IP header is the kernel's work (UDP and raw sockets): the engine makes and takes ESP packets and
-// says what the outer header shall have, or makes the whole packet where the kernel's would not do (AH, transport
-// mode). The kernel that forwarded a packet into TUN has decremented its TTL already (RFC 4301 5.1.2.1).
+// One thread owns an engine and makes all calls; engines share nothing. Of several, each SA belongs to one: its numbers
+// are handed out and its replay window moves in one place only, whoever the packet came to first. Time comes as an
+// argument and never runs backwards. The outer IP header is the kernel's work (UDP and raw sockets): the engine makes
+// and takes ESP packets and says what the outer header shall have, or makes the whole packet where the kernel's would
+// not do (AH, transport mode). The kernel that forwarded a packet into TUN has decremented its TTL already (RFC
+// 4301 5.1.2.1).
 #pragma once
 
 #include <cstdint>
@@ -32,6 +34,8 @@ class PolicyTable;
 
 struct EngineOptions {
   SpiLayout spi_layout;
+  /// Which of several engines this is, each with a thread and a TUN queue of its own; see Engine::set_home.
+  std::uint32_t worker = 0;
   crypto::Backend backend = crypto::Backend::automatic;
   /// Bounds of one WireTrain: the kernel's UDP_SEGMENT takes 64 segments (128 from Linux 6.9 on) and 65,507 octets.
   std::uint16_t max_train_segments = 64;
@@ -101,12 +105,16 @@ class Engine {
   /// As above, with a table that was made ready elsewhere: takes no longer for 100,000 rules than for one. Whoever
   /// shares it decides where it is taken apart.
   void set_policies(std::shared_ptr<const PolicyTable> table);
+  /// Of several engines: the one that has the connection's SAs that are for packets of any. Packets of the connection
+  /// for which there is no SA here go to OutboundSink::elsewhere. Nothing: there are none, so packets wait here.
+  void set_home(model::ConnectionId connection, std::optional<std::uint32_t> worker);
 
   /// An ICMP or ICMPv6 error that came back from the unprotected side for an outer packet of ours: not authenticated
   /// (RFC 4301 8.2). `mtu` is 0 unless it says that the packet was too long; `quoted` is what the error quotes of our
-  /// packet, from ESP or AH on, so that it can be told from a guess.
-  void unprotected_error(const net::Path& path, model::Encapsulation encapsulation, std::uint16_t mtu, ByteView quoted,
-                         Instant now);
+  /// packet, from ESP or AH on, so that it can be told from a guess. False when it is about no SA of this engine; it is
+  /// counted then if no other engine is `left` to be asked.
+  bool unprotected_error(const net::Path& path, model::Encapsulation encapsulation, std::uint16_t mtu, ByteView quoted,
+                         Instant now, bool left = false);
 
   [[nodiscard]] std::optional<SaCounters> counters(model::ChildSaId child) const;
   /// The counters of every SA pair that stands, lingering ones included.

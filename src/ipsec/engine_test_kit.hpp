@@ -138,6 +138,9 @@ class CollectingWire final : public OutboundSink {
     return true;
   }
   void answer(ByteView packet) override { answers.push_back(to_bytes(packet)); }
+  void elsewhere(const InnerPacket& packet, std::uint32_t worker) override {
+    handed_over.emplace_back(worker, to_bytes(packet.bytes));
+  }
 
   [[nodiscard]] std::vector<Bytes> packets() const {
     std::vector<Bytes> all;
@@ -150,6 +153,7 @@ class CollectingWire final : public OutboundSink {
   std::vector<SentTrain> trains;
   std::vector<Bytes> bypassed;
   std::vector<Bytes> answers;
+  std::vector<std::pair<std::uint32_t, Bytes>> handed_over;
   bool bypass_allowed = false;
 
  private:

@@ -128,6 +128,7 @@ void OutboundPath::look_up(Round& round, std::size_t from) {
     if (known != nullptr) {
       if (!one.is_plain || known->action() != PolicyAction::protect) continue;
       one.sa = known->sa;
+      if (one.sa == nullptr) continue;  // another engine's
       if (one.sa != before) prefetch(*one.sa);
       before = one.sa;
       continue;
@@ -205,7 +206,11 @@ void OutboundPath::route(const InnerPacket& packet, const net::PacketInfo& info,
       return;
     case PolicyAction::protect: break;
   }
-  if (verdict.sa == nullptr) return wait_for_sa(packet, info, spd_.policies()[verdict.rule], now, since);
+  if (verdict.sa == nullptr) {
+    const Policy& policy = spd_.policies()[verdict.rule];
+    if (const std::uint32_t* const home = home_of(policy.connection)) return sink.elsewhere(packet, *home);
+    return wait_for_sa(packet, info, policy, now, since);
+  }
   protect(packet, info, *verdict.sa, sink);
   watch_silence(*verdict.sa);
 }
@@ -220,11 +225,23 @@ FlowVerdict OutboundPath::decide(const net::PacketInfo& info, const FlowKey& key
     if (says.action == PolicyAction::protect) {
       verdict.sa =
           says.populates ? find_populated(spd_.policies()[rule], info) : sad_.find_outbound(says.connection, info);
-      if (verdict.sa == nullptr) return verdict;  // the way through the acquire queue is slow anyhow
+      // The way through the acquire queue is slow anyhow.
+      if (verdict.sa == nullptr && home_of(says.connection) == nullptr) return verdict;
     }
   }
   flows_.insert(key, verdict);
   return verdict;
+}
+
+bool OutboundPath::set_home(model::ConnectionId connection, std::optional<std::uint32_t> worker) {
+  if (!worker) return homes_.erase(connection) != 0;
+  const auto [entry, inserted] = homes_.try_emplace(connection, *worker);
+  return inserted || std::exchange(entry->second, *worker) != *worker;
+}
+
+const std::uint32_t* OutboundPath::home_of(model::ConnectionId connection) const {
+  const auto found = homes_.find(connection);
+  return found == homes_.end() ? nullptr : &found->second;
 }
 
 // RFC 4301 4.4.1.2, 5.1: an SA of a rule that takes selectors from packets is for those values. A wider one of the

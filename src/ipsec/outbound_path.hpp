@@ -14,6 +14,7 @@
 #include <array>
 #include <cstdint>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
 #include "ipsec/acquire_queue.hpp"
@@ -55,6 +56,8 @@ class OutboundPath final : private AggfragFrames {
   void invalidate_flows() { flows_.invalidate(); }
   /// The SPD was replaced; before `invalidate_flows`.
   void policies_changed();
+  /// As Engine::set_home, nothing standing for this engine as well. True when it is a change.
+  [[nodiscard]] bool set_home(model::ConnectionId connection, std::optional<std::uint32_t> worker);
   /// A pair came into the SAD.
   void installed(const SaPair& sa, Instant now);
   void handle_time(Instant now, OutboundSink& sink);
@@ -98,6 +101,8 @@ class OutboundPath final : private AggfragFrames {
   void route(const InnerPacket& packet, const net::PacketInfo& info, const FlowKey& key, Instant now, Instant since,
              OutboundSink& sink);
   [[nodiscard]] FlowVerdict decide(const net::PacketInfo& info, const FlowKey& key);
+  /// Null when the connection has no home but this engine.
+  [[nodiscard]] const std::uint32_t* home_of(model::ConnectionId connection) const;
   void protect(const InnerPacket& packet, const net::PacketInfo& info, SaPair& sa, OutboundSink& sink);
   [[nodiscard]] SaPair* find_populated(const Policy& policy, const net::PacketInfo& info) const;
   void wait_for_sa(const InnerPacket& packet, const net::PacketInfo& info, const Policy& policy, Instant now,
@@ -217,6 +222,7 @@ class OutboundPath final : private AggfragFrames {
   EventQueue& events_;
   DropCounters& drops_;
   FlowCache flows_;
+  std::unordered_map<model::ConnectionId, std::uint32_t> homes_;  // only other engines
   AcquireQueue waiting_;
   IvPool ivs_;
   AggfragOutbound aggfrag_;

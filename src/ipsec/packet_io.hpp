@@ -117,6 +117,10 @@ class OutboundSink {
   /// out in clear; it is then dropped and counted.
   [[nodiscard]] virtual bool bypass(const InnerPacket& packet) = 0;
 
+  /// A packet for an SA that another engine has (Engine::set_home), as it was given to Engine::outbound; its bytes hold
+  /// until the call returns. Packets of a flow come here in their order.
+  virtual void elsewhere(const InnerPacket& packet, std::uint32_t worker) = 0;
+
   /// A packet of our own back to the protected side, by TUN: an ICMP error about a packet that came from there (RFC
   /// 4301 8). `packet` is the engine's and holds until the call returns.
   virtual void answer(ByteView packet) = 0;

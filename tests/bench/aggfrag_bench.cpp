@@ -25,6 +25,7 @@ class DiscardingWire final : public OutboundSink {
   }
   bool bypass(const InnerPacket&) override { return false; }
   void answer(ByteView) override {}
+  void elsewhere(const InnerPacket&, std::uint32_t) override {}
   std::uint64_t packets = 0;
 
  private:

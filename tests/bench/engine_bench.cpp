@@ -38,6 +38,7 @@ class DiscardingWire final : public OutboundSink {
   }
   bool bypass(const InnerPacket&) override { return false; }
   void answer(ByteView) override {}
+  void elsewhere(const InnerPacket&, std::uint32_t) override {}
 
  private:
   Bytes memory_ = Bytes(kMinWireRegion * 4);
@@ -59,6 +60,7 @@ class KeepingWire final : public OutboundSink {
   }
   bool bypass(const InnerPacket&) override { return false; }
   void answer(ByteView) override {}
+  void elsewhere(const InnerPacket&, std::uint32_t) override {}
   void clear() {
     packets.clear();
     used_ = 0;

@@ -107,12 +107,15 @@ class TunnelLab {
 
   Host alice;
   Host bob;
+  /// Of each host's data plane: what CULVERT_TEST_WORKERS says, or one. To be set before `start`.
+  unsigned workers = workers_wanted();
   /// The tunnel protects the traffic between the outer addresses themselves; to be set before `start`.
   bool host_to_host = false;
   /// Of the pair installed last: what alice sends with.
   model::Spi last_spi_towards_bob;
 
  private:
+  [[nodiscard]] static unsigned workers_wanted();
   [[nodiscard]] model::TrafficSelectors protected_side(const Host& host) const;
   TunnelLab(io::testing::NetworkNamespace a, io::testing::NetworkNamespace b)
       : alice(std::move(a), 1), bob(std::move(b), 2) {}

@@ -2,6 +2,7 @@
 #include "datapath/testing/tunnel_lab.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 
 #include <arpa/inet.h>
@@ -151,6 +152,11 @@ std::unique_ptr<TunnelLab> TunnelLab::make() {
   return lab;
 }
 
+unsigned TunnelLab::workers_wanted() {
+  const char* const wanted = std::getenv("CULVERT_TEST_WORKERS");  // NOLINT: one thread
+  return wanted == nullptr ? 1 : static_cast<unsigned>(std::clamp(std::atoi(wanted), 1, 64));
+}
+
 model::TrafficSelectors TunnelLab::protected_side(const Host& host) const {
   if (host_to_host) {
     model::TrafficSelectors both;
@@ -166,12 +172,12 @@ model::TrafficSelectors TunnelLab::protected_side(const Host& host) const {
 void TunnelLab::start(Host& host, io::TunOffload offload, bool segmentation) {
   Host& peer = host.number == 1 ? bob : alice;
   host.ns.run([&] {
-    auto tun = io::Tun::open({.name = "cvt0", .mtu = 1400, .offload = offload});
+    auto tun = io::Tun::open({.name = "cvt0", .mtu = 1400, .offload = offload, .queues = workers});
     ASSERT_TRUE(tun) << tun.error().text;
     SocketOptions options;
     options.mark = kMark;
     options.segmentation = segmentation;
-    auto sockets = OuterSockets::open(options);
+    auto sockets = OuterSockets::open(options, workers);
     ASSERT_TRUE(sockets) << sockets.error().text;
     auto plane = UserspaceDataPlane::start({}, std::move(*tun), std::move(*sockets), random_);
     ASSERT_TRUE(plane) << plane.error().text;

@@ -1,0 +1,63 @@
+#include "datapath/exchange.hpp"
+
+#include <thread>
+
+#include "io/clock.hpp"
+
+namespace culvert::datapath {
+
+void Exchange::hand_over(std::uint32_t to, const ipsec::InnerPacket& packet) {
+  if (!ring_to(to).push(packet)) shared_.counters.count(IoDrop::handover_full);
+  touched_[to] = true;
+}
+
+void Exchange::hand_over(std::uint32_t to, const ipsec::WireInput& input) {
+  if (!ring_to(to).push(input)) {
+    const std::size_t step = input.segment_size == 0 ? input.bytes.size() : input.segment_size;
+    shared_.counters.count(IoDrop::handover_full, step == 0 ? 1 : (input.bytes.size() + step - 1) / step);
+  }
+  touched_[to] = true;
+}
+
+void Exchange::pass_on(OuterError error) {
+  const auto next = static_cast<std::uint32_t>((worker_ + 1) % shared_.inboxes.size());
+  ++error.asked;
+  // Without room it is forgotten: the next long packet brings another.
+  (void)ring_to(next).push(error);
+  touched_[next] = true;
+}
+
+void Exchange::wake() {
+  for (std::uint32_t other = 0; other < touched_.size(); ++other) {
+    if (!touched_[other]) continue;
+    touched_[other] = false;
+    Inbox& inbox = *shared_.inboxes[other];
+    if (inbox.sleeping.load() && inbox.sleeping.exchange(false)) inbox.wakeup.signal();
+  }
+}
+
+bool Exchange::settle(Duration longest) {
+  wake();
+  const Instant end = io::MonotonicClock::now() + longest;
+  for (std::uint32_t other = 0; other < touched_.size(); ++other) {
+    while (other != worker_ && !ring_to(other).settled()) {
+      if (io::MonotonicClock::now() > end) return false;
+      std::this_thread::yield();
+    }
+  }
+  return true;
+}
+
+bool Exchange::fall_asleep() {
+  if (alone()) return true;
+  inbox().sleeping.store(true);
+  for (const auto& ring : inbox().from) {
+    if (ring != nullptr && !ring->empty()) {
+      inbox().sleeping.store(false);
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace culvert::datapath

@@ -1,0 +1,66 @@
+// Exchange: one worker's way to the others: what it hands over, and what others handed over to it.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "base/time.hpp"
+#include "datapath/shared.hpp"
+
+namespace culvert::datapath {
+
+class Exchange {
+ public:
+  Exchange(Shared& shared, std::uint32_t worker)
+      : shared_(shared), worker_(worker), touched_(shared.inboxes.size(), false) {}
+
+  [[nodiscard]] bool alone() const { return shared_.inboxes.size() == 1; }
+  [[nodiscard]] std::uint32_t worker() const { return worker_; }
+  [[nodiscard]] std::uint32_t owner_of(std::uint32_t spi) const { return shared_.owners.of(model::Spi{spi}); }
+
+  /// To another worker, or lost and counted when that one does not keep up.
+  void hand_over(std::uint32_t to, const ipsec::InnerPacket& packet);
+  void hand_over(std::uint32_t to, const ipsec::WireInput& input);
+  /// An error about none of this worker's SAs, to the next one to be asked.
+  void pass_on(OuterError error);
+  /// True when there is nobody left who could know.
+  [[nodiscard]] bool asked_all(const OuterError& error) const { return error.asked >= shared_.inboxes.size(); }
+  /// Wakes those who got something since the last call; to be called before waiting.
+  void wake();
+  /// Waits until others have done all that was handed over to them; not for ever: true when they have.
+  [[nodiscard]] bool settle(Duration longest);
+
+  /// Takes what waits, ring by ring, as long as there is something but at most some batches of each: `work` gets each
+  /// batch and must have sent all that came of it when it returns.
+  template <typename Work>
+  bool take(Work&& work);
+
+  /// Before waiting: true when nothing was handed over in the meantime, so that whoever does will wake this worker.
+  [[nodiscard]] bool fall_asleep();
+  void woke_up() { inbox().sleeping.store(false); }
+
+ private:
+  static constexpr int kBatchesPerTurn = 4;
+  [[nodiscard]] Inbox& inbox() const { return *shared_.inboxes[worker_]; }
+  [[nodiscard]] HandoverRing& ring_to(std::uint32_t other) { return *shared_.inboxes[other]->from[worker_]; }
+
+  Shared& shared_;
+  const std::uint32_t worker_;
+  std::vector<bool> touched_;
+};
+
+template <typename Work>
+bool Exchange::take(Work&& work) {
+  bool any = false;
+  for (const auto& ring : inbox().from) {
+    for (int i = 0; ring != nullptr && i < kBatchesPerTurn && !ring->empty(); ++i) {
+      work(ring->take());
+      ring->release();
+      any = true;
+    }
+  }
+  return any;
+}
+
+}  // namespace culvert::datapath
