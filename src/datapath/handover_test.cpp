@@ -79,7 +79,8 @@ TEST(HandoverRing, WirePacketsAndErrorsKeepWhatWasKnownOfThem) {
 TEST(HandoverRing, AFullRingRefusesAndLosesNothingElse) {
   HandoverRing ring(512 * 1024);
   std::uint32_t pushed = 0;
-  for (Bytes packet = numbered(0, 1400); ring.push(ipsec::InnerPacket{.bytes = packet}); packet = numbered(++pushed, 1400)) {
+  for (Bytes packet = numbered(0, 1400); ring.push(ipsec::InnerPacket{.bytes = packet});
+       packet = numbered(++pushed, 1400)) {
   }
   EXPECT_GT(pushed, 200U);
   std::uint32_t seen = 0;

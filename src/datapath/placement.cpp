@@ -8,10 +8,12 @@ Result<Placement::Place, ipsec::DataPlaneError> Placement::place(const model::Ch
   if (workers_ == 1) return Place{};
   const auto home = homes_.find(params.connection);
   const auto slot = slots_.find(layout_.slot_of(params.spi_inbound));
-  const bool at_home = true;
+  const bool at_home = !params.resource;
   std::uint32_t worker = 0;
-  if (home != homes_.end()) {
-    worker = home->second.worker;
+  if (!at_home) {
+    worker = *params.resource % workers_;
+  } else if (home != homes_.end()) {
+    worker = home->second.where.worker;
   } else if (slot != slots_.end()) {
     worker = slot->second.worker;
   } else {
@@ -22,9 +24,11 @@ Result<Placement::Place, ipsec::DataPlaneError> Placement::place(const model::Ch
   workers_of_children_[params.id] = worker;
   ++slots_.try_emplace(layout_.slot_of(params.spi_inbound), Slot{worker, 0}).first->second.pairs;
   if (!at_home) return Place{worker, false};
-  const auto [entry, inserted] = homes_.try_emplace(params.connection, Home{worker, 0});
-  ++entry->second.pairs;
-  return Place{worker, inserted};
+  Home& at = homes_[params.connection];
+  const ipsec::SaHome now{worker, params.per_resource};
+  const bool changed = at.pairs++ == 0 || at.where != now;
+  at.where = now;
+  return Place{worker, changed};
 }
 
 std::optional<std::uint32_t> Placement::worker_of(model::ChildSaId child) const {
@@ -47,9 +51,9 @@ std::optional<model::ConnectionId> Placement::gone(model::Spi spi) {
   return was.connection;
 }
 
-std::optional<std::uint32_t> Placement::home_of(model::ConnectionId connection) const {
+std::optional<ipsec::SaHome> Placement::home_of(model::ConnectionId connection) const {
   const auto found = homes_.find(connection);
-  return found == homes_.end() ? std::nullopt : std::optional(found->second.worker);
+  return found == homes_.end() ? std::nullopt : std::optional(found->second.where);
 }
 
 }  // namespace culvert::datapath

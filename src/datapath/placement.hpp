@@ -10,6 +10,7 @@
 
 #include "base/result.hpp"
 #include "ipsec/data_plane.hpp"
+#include "ipsec/engine.hpp"
 #include "ipsec/spi_allocator.hpp"
 #include "model/child_sa.hpp"
 
@@ -21,7 +22,7 @@ class Placement {
 
   struct Place {
     std::uint32_t worker = 0;
-    bool new_home = false;  // the connection had none before
+    bool home_changed = false;  // what `home_of` the connection says
   };
   /// For a pair that is about to be installed. `no_free_spi` when its SPI, chosen by someone else, shares a slot with
   /// another worker's.
@@ -30,7 +31,7 @@ class Placement {
   [[nodiscard]] std::optional<std::uint32_t> worker_of(model::ChildSaId child) const;
   /// The pair with this inbound SPI is gone for good. Answers its connection if it has no home any more.
   [[nodiscard]] std::optional<model::ConnectionId> gone(model::Spi spi);
-  [[nodiscard]] std::optional<std::uint32_t> home_of(model::ConnectionId connection) const;
+  [[nodiscard]] std::optional<ipsec::SaHome> home_of(model::ConnectionId connection) const;
 
  private:
   struct Pair {
@@ -40,7 +41,7 @@ class Placement {
     bool at_home = true;
   };
   struct Home {
-    std::uint32_t worker = 0;
+    ipsec::SaHome where;
     std::uint32_t pairs = 0;
   };
   struct Slot {

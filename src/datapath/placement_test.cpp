@@ -27,14 +27,14 @@ TEST(Placement, AConnectionHasOneHomeWhereItsPeerIsReceived) {
   const auto first = placement.place(pair_of(1, 1, 0x1000'0001));
   ASSERT_TRUE(first);
   EXPECT_EQ(first->worker, home);
-  EXPECT_TRUE(first->new_home);
+  EXPECT_TRUE(first->home_changed);
   // The peer has moved; the connection stays.
   const auto second = placement.place(pair_of(2, 1, 0x1000'0002, "198.51.100.200"));
   ASSERT_TRUE(second);
   EXPECT_EQ(second->worker, home);
-  EXPECT_FALSE(second->new_home);
+  EXPECT_FALSE(second->home_changed);
   EXPECT_EQ(placement.worker_of(model::ChildSaId(2)), home);
-  EXPECT_EQ(placement.home_of(model::ConnectionId(1)), home);
+  EXPECT_EQ(placement.home_of(model::ConnectionId(1)), (ipsec::SaHome{home, false}));
 
   EXPECT_FALSE(placement.gone(model::Spi(0x1000'0001)));
   EXPECT_FALSE(placement.worker_of(model::ChildSaId(1)));
@@ -53,6 +53,31 @@ TEST(Placement, PeersSpreadOverAllWorkers) {
     ++pairs[place->worker];
   }
   for (const int count : pairs) EXPECT_NEAR(count, 100, 50);
+}
+
+// RFC 9611: a pair for one worker is that worker's, and makes no home.
+TEST(Placement, APairForOneResourceIsThatWorkers) {
+  Placement placement(kWorkers, kLayout);
+  auto fallback = pair_of(1, 1, 0x1000'0001);
+  fallback.per_resource = true;
+  const auto first = placement.place(fallback);
+  ASSERT_TRUE(first);
+  EXPECT_EQ(placement.home_of(model::ConnectionId(1)), (ipsec::SaHome{first->worker, true}));
+  for (std::uint32_t resource = 0; resource < kWorkers + 1; ++resource) {
+    auto own = pair_of(10 + resource, 1, 0x1000'0010 + resource);
+    own.resource = resource;
+    const auto place = placement.place(own);
+    ASSERT_TRUE(place);
+    EXPECT_EQ(place->worker, resource % kWorkers);
+    EXPECT_FALSE(place->home_changed);
+    EXPECT_EQ(placement.worker_of(own.id), resource % kWorkers);
+  }
+  EXPECT_EQ(placement.gone(model::Spi(0x1000'0001)), model::ConnectionId(1));
+  EXPECT_FALSE(placement.gone(model::Spi(0x1000'0011)));
+  // The peer no longer wants any: the others hear of it.
+  ASSERT_TRUE(placement.place(fallback));
+  auto rekeyed = pair_of(2, 1, 0x1000'0002);
+  EXPECT_TRUE(placement.place(rekeyed)->home_changed);
 }
 
 // The worker is found by the SPI's slot, so what shares a slot shares the worker.
@@ -80,7 +105,7 @@ TEST(Placement, OneWorkerHasEverythingAndKeepsNoBooks) {
   const auto place = placement.place(pair_of(1, 1, 0x1000'0001));
   ASSERT_TRUE(place);
   EXPECT_EQ(place->worker, 0U);
-  EXPECT_FALSE(place->new_home);
+  EXPECT_FALSE(place->home_changed);
   EXPECT_EQ(placement.worker_of(model::ChildSaId(77)), 0U);
 }
 

@@ -21,6 +21,7 @@
 #include "datapath/userspace_data_plane.hpp"
 #include "io/event_fd.hpp"
 #include "ipsec/data_plane.hpp"
+#include "ipsec/engine.hpp"
 #include "ipsec/spd.hpp"
 #include "model/child_sa.hpp"
 
@@ -50,7 +51,7 @@ struct SetPoliciesCommand {
 };
 struct SetHomeCommand {
   model::ConnectionId connection;
-  std::optional<std::uint32_t> worker;
+  std::optional<ipsec::SaHome> home;
 };
 /// Answered by Answers::give with the same ticket, after all commands before it.
 struct AskCommand {

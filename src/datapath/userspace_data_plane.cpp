@@ -181,7 +181,7 @@ Result<void, ipsec::DataPlaneError> UserspaceDataPlane::State::install(model::Ch
   }
   // Once the peer hears of the pair, its packets may be here sooner than the worker looks into its commands again.
   ask(placed->worker);
-  if (placed->new_home) tell_home(connection);
+  if (placed->home_changed) tell_home(connection);
   return {};
 }
 

@@ -117,7 +117,7 @@ void Worker::run_commands() {
                    },
                    [&](const GrantSequenceCommand& grant) { engine_.grant_sequence(grant.child, grant.granted); },
                    [&](SetPoliciesCommand& set) { engine_.set_policies(std::move(set.table)); },
-                   [&](const SetHomeCommand& set) { engine_.set_home(set.connection, set.worker); },
+                   [&](const SetHomeCommand& set) { engine_.set_home(set.connection, set.home); },
                    [&](const AskCommand& ask) { answer(ask); },
                },
                command);

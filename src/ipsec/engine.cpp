@@ -171,9 +171,9 @@ void Engine::set_policies(std::shared_ptr<const PolicyTable> table) {
   state_->sending_changed();
 }
 
-void Engine::set_home(model::ConnectionId connection, std::optional<std::uint32_t> worker) {
-  if (worker == state_->options.worker) worker = std::nullopt;
-  if (state_->outbound.set_home(connection, worker)) state_->sending_changed();
+void Engine::set_home(model::ConnectionId connection, std::optional<SaHome> home) {
+  if (home && home->worker == state_->options.worker) home = std::nullopt;
+  if (state_->outbound.set_home(connection, home)) state_->sending_changed();
 }
 
 std::optional<SaCounters> Engine::counters(model::ChildSaId child) const {

@@ -59,6 +59,14 @@ struct EngineOptions {
   ReassemblyBounds reassembly;  // RFC 4303 3.3.4: those that transport mode needs whole
 };
 
+/// The engine that has a connection's SAs.
+struct SaHome {
+  std::uint32_t worker = 0;
+  /// RFC 9611: the others may have SAs of their own, and ask for them (Acquire::resource).
+  bool per_resource = false;
+  friend bool operator==(const SaHome&, const SaHome&) = default;
+};
+
 class Engine {
  public:
   using Options = EngineOptions;
@@ -105,9 +113,9 @@ class Engine {
   /// As above, with a table that was made ready elsewhere: takes no longer for 100,000 rules than for one. Whoever
   /// shares it decides where it is taken apart.
   void set_policies(std::shared_ptr<const PolicyTable> table);
-  /// Of several engines: the one that has the connection's SAs that are for packets of any. Packets of the connection
-  /// for which there is no SA here go to OutboundSink::elsewhere. Nothing: there are none, so packets wait here.
-  void set_home(model::ConnectionId connection, std::optional<std::uint32_t> worker);
+  /// Of several engines: where the connection's SAs are that are for packets of any. Packets of the connection for
+  /// which there is no SA here go to OutboundSink::elsewhere. Nothing: there are none, so packets wait here.
+  void set_home(model::ConnectionId connection, std::optional<SaHome> home);
 
   /// An ICMP or ICMPv6 error that came back from the unprotected side for an outer packet of ours: not authenticated
   /// (RFC 4301 8.2). `mtu` is 0 unless it says that the packet was too long; `quoted` is what the error quotes of our

@@ -37,6 +37,56 @@ TEST(Engine, PacketGoesThroughAndComesOut) {
   EXPECT_EQ(received->inbound_bytes, packet.size());
 }
 
+// Of several engines one has the SAs; the others hand their packets over, flow by flow in order, and wait only where
+// nobody has an SA.
+TEST(Engine, PacketsOfAConnectionWithAHomeElsewhereAreHandedOver) {
+  TwoEngines pair;
+  pair.set_policies();
+  const Bytes waits = udp_packet(pair.v4, as_bytes("before"));
+  EXPECT_TRUE(pair.alice_sends({waits}).packets().empty());
+  ASSERT_EQ(only<Acquire>(pair.events(pair.alice)).size(), 1U);
+
+  pair.alice.set_home(TwoEngines::kConnection, SaHome{3});
+  CollectingWire freed;
+  pair.alice.handle_time(pair.now, freed);
+  ASSERT_EQ(freed.handed_over.size(), 1U) << "what waited goes there, too";
+  EXPECT_EQ(freed.handed_over[0], (std::pair<std::uint32_t, Bytes>{3, waits}));
+
+  std::vector<Bytes> packets;
+  for (char c = 'a'; c < 'k'; ++c) packets.push_back(udp_packet(pair.v4, Bytes(10, static_cast<std::uint8_t>(c))));
+  for (int round = 0; round < 2; ++round) {  // the second round by the flow cache
+    const CollectingWire wire = pair.alice_sends(packets);
+    EXPECT_TRUE(wire.trains.empty());
+    ASSERT_EQ(wire.handed_over.size(), packets.size());
+    for (std::size_t i = 0; i < packets.size(); ++i) EXPECT_EQ(wire.handed_over[i].second, packets[i]);
+  }
+  EXPECT_FALSE(pair.alice.poll_event()) << "nobody asked for an SA of its own";
+
+  pair.install(1);
+  EXPECT_EQ(pair.alice_sends(packets).packets().size(), packets.size()) << "an SA here comes first";
+  pair.alice.remove(model::ChildSaId{1}, 0s, pair.now);
+  EXPECT_EQ(pair.alice_sends(packets).handed_over.size(), packets.size());
+  pair.alice.set_home(TwoEngines::kConnection, std::nullopt);
+  const CollectingWire nowhere = pair.alice_sends({waits});
+  EXPECT_TRUE(nowhere.handed_over.empty() && nowhere.trains.empty());
+  EXPECT_EQ(all_drops(pair.alice), 0U);
+}
+
+// RFC 9611 3: asked for once, with the engine's number; the packets go on over the SA for all.
+TEST(Engine, AnEngineAsksForAnSaOfItsOwnWherePeersTakeThem) {
+  Engine::Options options;
+  options.worker = 2;
+  TwoEngines pair(options);
+  pair.set_policies();
+  pair.alice.set_home(TwoEngines::kConnection, SaHome{0, true});
+  const Bytes packet = udp_packet(pair.v4, {});
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(pair.alice_sends({packet}).handed_over.size(), 1U);
+  const auto wanted = only<Acquire>(pair.events(pair.alice));
+  ASSERT_EQ(wanted.size(), 1U);
+  EXPECT_EQ(wanted[0].resource, 2U);
+  EXPECT_EQ(wanted[0].connection, TwoEngines::kConnection);
+}
+
 // RFC 4301 5.1: what no rule matches is discarded; RFC 4301 4.4.1: the first rule that matches decides.
 TEST(Engine, RulesDecideInOrder) {
   TwoEngines pair;

@@ -208,7 +208,7 @@ void OutboundPath::route(const InnerPacket& packet, const net::PacketInfo& info,
   }
   if (verdict.sa == nullptr) {
     const Policy& policy = spd_.policies()[verdict.rule];
-    if (const std::uint32_t* const home = home_of(policy.connection)) return sink.elsewhere(packet, *home);
+    if (const SaHome* const home = home_of(policy.connection)) return sink.elsewhere(packet, home->worker);
     return wait_for_sa(packet, info, policy, now, since);
   }
   protect(packet, info, *verdict.sa, sink);
@@ -225,23 +225,34 @@ FlowVerdict OutboundPath::decide(const net::PacketInfo& info, const FlowKey& key
     if (says.action == PolicyAction::protect) {
       verdict.sa =
           says.populates ? find_populated(spd_.policies()[rule], info) : sad_.find_outbound(says.connection, info);
-      // The way through the acquire queue is slow anyhow.
-      if (verdict.sa == nullptr && home_of(says.connection) == nullptr) return verdict;
+      if (verdict.sa == nullptr) {
+        const SaHome* const home = home_of(says.connection);
+        if (home == nullptr) return verdict;  // the way through the acquire queue is slow anyhow
+        if (home->per_resource) ask_for_own(info, spd_.policies()[rule]);
+      }
     }
   }
   flows_.insert(key, verdict);
   return verdict;
 }
 
-bool OutboundPath::set_home(model::ConnectionId connection, std::optional<std::uint32_t> worker) {
-  if (!worker) return homes_.erase(connection) != 0;
-  const auto [entry, inserted] = homes_.try_emplace(connection, *worker);
-  return inserted || std::exchange(entry->second, *worker) != *worker;
+bool OutboundPath::set_home(model::ConnectionId connection, std::optional<SaHome> home) {
+  if (!home) return homes_.erase(connection) != 0;
+  const auto [entry, inserted] = homes_.try_emplace(connection, *home);
+  return inserted || std::exchange(entry->second, *home) != *home;
 }
 
-const std::uint32_t* OutboundPath::home_of(model::ConnectionId connection) const {
+const SaHome* OutboundPath::home_of(model::ConnectionId connection) const {
   const auto found = homes_.find(connection);
   return found == homes_.end() ? nullptr : &found->second;
+}
+
+// RFC 9611 3: the packet goes over the SA for all, and asks for one that this engine need not share.
+void OutboundPath::ask_for_own(const net::PacketInfo& info, const Policy& policy) {
+  auto selectors = selectors_for(policy, info);
+  if (!selectors || !waiting_.should_ask(policy.id, *selectors, now_)) return;
+  events_.push(Acquire{policy.id, policy.connection, info, std::move(selectors->local), std::move(selectors->remote),
+                       options_.worker});
 }
 
 // RFC 4301 4.4.1.2, 5.1: an SA of a rule that takes selectors from packets is for those values. A wider one of the

@@ -57,7 +57,7 @@ class OutboundPath final : private AggfragFrames {
   /// The SPD was replaced; before `invalidate_flows`.
   void policies_changed();
   /// As Engine::set_home, nothing standing for this engine as well. True when it is a change.
-  [[nodiscard]] bool set_home(model::ConnectionId connection, std::optional<std::uint32_t> worker);
+  [[nodiscard]] bool set_home(model::ConnectionId connection, std::optional<SaHome> home);
   /// A pair came into the SAD.
   void installed(const SaPair& sa, Instant now);
   void handle_time(Instant now, OutboundSink& sink);
@@ -102,7 +102,8 @@ class OutboundPath final : private AggfragFrames {
              OutboundSink& sink);
   [[nodiscard]] FlowVerdict decide(const net::PacketInfo& info, const FlowKey& key);
   /// Null when the connection has no home but this engine.
-  [[nodiscard]] const std::uint32_t* home_of(model::ConnectionId connection) const;
+  [[nodiscard]] const SaHome* home_of(model::ConnectionId connection) const;
+  void ask_for_own(const net::PacketInfo& info, const Policy& policy);
   void protect(const InnerPacket& packet, const net::PacketInfo& info, SaPair& sa, OutboundSink& sink);
   [[nodiscard]] SaPair* find_populated(const Policy& policy, const net::PacketInfo& info) const;
   void wait_for_sa(const InnerPacket& packet, const net::PacketInfo& info, const Policy& policy, Instant now,
@@ -222,7 +223,7 @@ class OutboundPath final : private AggfragFrames {
   EventQueue& events_;
   DropCounters& drops_;
   FlowCache flows_;
-  std::unordered_map<model::ConnectionId, std::uint32_t> homes_;  // only other engines
+  std::unordered_map<model::ConnectionId, SaHome> homes_;  // only other engines
   AcquireQueue waiting_;
   IvPool ivs_;
   AggfragOutbound aggfrag_;

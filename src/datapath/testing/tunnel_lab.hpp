@@ -88,6 +88,8 @@ struct TunnelPlan {
   std::optional<std::uint64_t> replaces;
   model::Mode mode = model::Mode::tunnel;
   model::ProtocolId protocol = model::ProtocolId::esp;
+  std::optional<std::uint32_t> resource;
+  bool per_resource = false;
 };
 
 class TunnelLab {

@@ -236,6 +236,8 @@ std::string TunnelLab::install(const TunnelPlan& plan) {
     params.mode = plan.mode;
     params.protocol = plan.protocol;
     params.path = path(*host, peer, plan);
+    params.resource = plan.resource;
+    params.per_resource = plan.per_resource;
     params.local = protected_side(*host);
     params.remote = protected_side(peer);
     if (plan.replaces) {
