@@ -94,6 +94,18 @@ function(culvert_test name)
   set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}")
 endfunction()
 
+# culvert_test_again(<binary> <name> ENVIRONMENT <assignments>...): a further ctest entry, the same tests under other conditions.
+function(culvert_test_again binary name)
+  if(NOT TARGET ${binary})
+    return()
+  endif()
+  cmake_parse_arguments(PARSE_ARGV 2 arg "" "" "ENVIRONMENT")
+  add_test(NAME ${name}
+    COMMAND ${binary} --gtest_brief=1 "--gtest_output=xml:${CMAKE_BINARY_DIR}/test-results/${name}.xml"
+    WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
+  set_tests_properties(${name} PROPERTIES TIMEOUT 300 LABELS unit ENVIRONMENT "${arg_ENVIRONMENT}")
+endfunction()
+
 # culvert_fuzzer(<name> SOURCES <files>... [DEPS <layers>...]): a libFuzzer target, built in the preset `fuzz` only.
 #
 # Its corpora are ${CULVERT_VECTORS}/fuzz-corpora/<name> and tests/fuzz/corpus/<name>; `./dev fuzz` runs all of them.

@@ -57,6 +57,8 @@ struct DaemonConfig {
   std::uint32_t fwmark = 4500;
   /// The folder for what must outlive the daemon: which sequence numbers manual keys have used.
   std::string state{kDefaultState};
+  /// Threads that carry packets; absent: the daemon counts the CPUs.
+  std::optional<std::uint32_t> workers;
   PacketBounds packets;
   friend bool operator==(const DaemonConfig&, const DaemonConfig&) = default;
 };

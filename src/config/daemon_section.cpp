@@ -10,6 +10,7 @@ namespace {
 constexpr std::size_t kSocketPathLimit = 107;  // sun_path without its terminating zero
 constexpr std::size_t kInterfaceNameLimit = 15;
 constexpr std::int64_t kMostU32 = 0xffffffff;
+constexpr std::int64_t kMostWorkers = 64;
 constexpr std::int64_t kFirstKernelTable = 253;
 constexpr std::int64_t kLastKernelTable = 255;
 
@@ -145,6 +146,9 @@ DaemonConfig read_daemon(Section section) {
     } else {
       daemon.routing_table = static_cast<std::uint32_t>(*table);
     }
+  }
+  if (const auto workers = section.integer("workers", 1, kMostWorkers)) {
+    daemon.workers = static_cast<std::uint32_t>(*workers);
   }
   if (const auto mark = section.integer("fwmark", 1, kMostU32)) daemon.fwmark = static_cast<std::uint32_t>(*mark);
   return daemon;

@@ -219,6 +219,7 @@ void compare_daemon(const DaemonConfig& a, const DaemonConfig& b, Diff& diff) {
   hard("routing_table", a.routing_table, b.routing_table);
   hard("fwmark", a.fwmark, b.fwmark);
   hard("state", a.state, b.state);
+  hard("workers", a.workers, b.workers);
   const PacketBounds& x = a.packets;
   const PacketBounds& y = b.packets;
   hard("icmp_path_mtu", truth(x.icmp_path_mtu), truth(y.icmp_path_mtu));

@@ -23,6 +23,7 @@ inline constexpr std::array kDaemonFields = std::to_array<FieldInfo>({
     {"routing_table", "4500"},
     {"fwmark", "4500"},
     {"state", "\"/var/lib/culvert\""},
+    {"workers", ""},
     {"icmp_path_mtu", "true"},
     {"min_pmtu", "576"},
     {"min_pmtu_ipv6", "1280"},

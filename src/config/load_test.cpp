@@ -41,6 +41,7 @@ TEST(Load, EveryFieldIsTaken) {
 log_level = "debug"
 socket = "/tmp/c.sock"
 tun_name = "tun7"
+workers = 5
 ike_port = 1500
 nat_port = 14500
 routing_table = 220
@@ -81,6 +82,7 @@ local = "10.1.9.0/24"
   EXPECT_EQ(config->daemon.log_level, LogLevel::debug);
   EXPECT_EQ(config->daemon.socket, "/tmp/c.sock");
   EXPECT_EQ(config->daemon.tun_name, "tun7");
+  EXPECT_EQ(config->daemon.workers, 5U);
   EXPECT_EQ(config->daemon.ike_port, 1500);
   EXPECT_EQ(config->daemon.nat_port, 14500);
   EXPECT_EQ(config->daemon.routing_table, 220u);

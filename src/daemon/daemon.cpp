@@ -1,7 +1,9 @@
 // Starting, turning and stopping. What the control protocol asks for stands in daemon_api.cpp.
 #include "daemon/daemon.hpp"
 
+#include <algorithm>
 #include <csignal>
+#include <thread>
 #include <utility>
 
 #include <fmt/format.h>
@@ -70,10 +72,12 @@ Result<void, std::string> Daemon::open() {
   sockets.ike_port = wanted.ike_port;
   sockets.nat_port = wanted.nat_port;
   sockets.mark = wanted.fwmark;
-  auto outer = datapath::OuterSockets::open(sockets);
+  const std::uint32_t workers = wanted.workers.value_or(std::clamp(std::thread::hardware_concurrency() / 2, 1U, 8U));
+  auto outer = datapath::OuterSockets::open(sockets, workers);
   if (!outer) return err(std::move(outer.error().text));
   io::TunOptions tun_options;
   tun_options.name = wanted.tun_name;
+  tun_options.queues = workers;
   auto tun = io::Tun::open(tun_options);
   if (!tun) return err(std::move(tun.error().text));
   datapath::DataPlaneOptions data_plane_options;
