@@ -40,8 +40,12 @@ void members(const IkeSa*, auto& x, auto&& f) {
       f("local_behind_nat", x.local_behind_nat);
   f("remote_behind_nat", x.remote_behind_nat), f("age", x.age), f("rekey_in", x.rekey_in), f("children", x.children);
 }
+void members(const Refusal*, auto& x, auto&& f) {
+  f("subject", x.subject), f("serial", x.serial), f("check", x.check), f("found", x.found);
+}
 void members(const Failure*, auto& x, auto&& f) {
   f("attempt", x.attempt), f("time", x.time), f("kind", x.kind), f("message", x.message), f("hint", x.hint);
+  f("refusal", x.refusal);
 }
 void members(const TunnelStatus*, auto& x, auto&& f) {
   f("name", x.name), f("state", x.state), f("start", x.start), f("peer", x.peer), f("local", x.local),

@@ -15,7 +15,8 @@ TunnelStatus full_tunnel() {
                       .place = "f:1"};
   tunnel.progress = "sent";
   tunnel.attempts = 3;
-  tunnel.last_failure = Failure{2, -5, "no_answer", "the peer is silent", "is it on?"};
+  tunnel.last_failure =
+      Failure{2, -5, "no_answer", "the peer is silent", "is it on?", Refusal{"CN=gw", "2a", "expired", "last year"}};
   tunnel.retry_in = 7;
   IkeSa ike{.id = 1,
             .role = "initiator",

@@ -109,6 +109,15 @@ struct IkeSa {
 enum class TunnelState : std::uint8_t { down, waiting, connecting, up, retrying, closing };
 [[nodiscard]] std::string_view name_of(TunnelState state);
 
+/// What was wrong with a peer's certificate or signature. `subject` and `serial` are empty when there was none.
+struct Refusal {
+  std::string subject;
+  std::string serial;
+  std::string check;  // a word: "expired", "issuer", "revoked", "identity", "signature" ...
+  std::string found;
+  friend bool operator==(const Refusal&, const Refusal&) = default;
+};
+
 /// Why an attempt failed, as the daemon's diagnosis.
 struct Failure {
   std::uint64_t attempt = 0;  // TunnelStatus::attempts at the time
@@ -116,6 +125,7 @@ struct Failure {
   std::string kind;  // ike::FailureKind by name, or a word of the daemon's own ("dns", "config")
   std::string message;
   std::string hint;
+  std::optional<Refusal> refusal = std::nullopt;
   friend bool operator==(const Failure&, const Failure&) = default;
 };
 

@@ -74,10 +74,21 @@ void check_secrets(const DraftTunnel& first, const DraftTunnel& second, Problems
   const model::ConnectionConfig& a = first.config.connection;
   const model::ConnectionConfig& b = second.config.connection;
   if (a.peer_name.empty() || a.peer_name != b.peer_name || a.peer_port != b.peer_port ||
-      a.local_address != b.local_address || a.local_id != b.local_id || a.remote_id != b.remote_id ||
-      first.config.secret.empty() || second.config.secret.empty()) {
+      a.local_address != b.local_address || a.local_id != b.local_id || a.remote_id != b.remote_id) {
     return;
   }
+  if (first.config.credentials && second.config.credentials) {
+    const Credentials& x = *first.config.credentials;
+    const Credentials& y = *second.config.credentials;
+    if (x.own_fingerprint == y.own_fingerprint && x.trust_fingerprint == y.trust_fingerprint) return;
+    problems.push_back({Severity::error, second.peer, field_of(second, "peer"),
+                        fmt::format("the tunnel {} at {} has the same peer and identities, but another certificate or "
+                                    "authority",
+                                    a.name, first.header.to_string()),
+                        "give both the same files, or tell them apart by local_id or remote_id"});
+    return;
+  }
+  if (first.config.secret.empty() || second.config.secret.empty()) return;
   if (constant_time_equal(first.config.secret.view(), second.config.secret.view())) return;
   problems.push_back({Severity::error, second.peer, field_of(second, "peer"),
                       fmt::format("the tunnel {} at {} has the same peer and identities, but another secret", a.name,

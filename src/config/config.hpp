@@ -11,6 +11,8 @@
 #include "base/secret.hpp"
 #include "base/time.hpp"
 #include "config/problem.hpp"
+#include "crypto/signature.hpp"
+#include "crypto/trust.hpp"
 #include "model/connection.hpp"
 #include "model/traffic_selector.hpp"
 
@@ -67,12 +69,23 @@ struct DaemonConfig {
 /// the daemon.
 enum class PeerKind : std::uint8_t { address, dns_name, any };
 
+/// What `certificate`, `private_key`, `ca` and `crl` say, read and checked. Tunnels with the same files share it.
+struct Credentials {
+  std::vector<Bytes> certificates;  // to be sent, in DER: our own, then those between it and its root
+  crypto::PrivateKey key;
+  crypto::TrustStore trust;
+  Bytes own_fingerprint;    // changes with the certificates
+  Bytes trust_fingerprint;  // with the authorities and their lists
+};
+
 struct TunnelConfig {
   /// `connection.id` is left 0: the daemon numbers connections, stable by name.
   model::ConnectionConfig connection;
   PeerKind peer_kind = PeerKind::address;
-  /// The octets of the pre-shared key, whether written in the file or read from `secret_file`. Never empty.
+  /// The octets of the pre-shared key, whether written in the file or read from `secret_file`. Empty with credentials.
   SecretBytes secret;
+  /// There with ConnectionConfig::authentication by certificate.
+  std::optional<Credentials> credentials;
 };
 
 /// One [manual.NAME]: an SA pair without IKE.

@@ -148,6 +148,15 @@ TunnelChange compare(const TunnelConfig& before, const TunnelConfig& after) {
     comparison.say("secret: changed");
     restarts = true;
   }
+  hard("authentication", std::string(model::name_of(a.authentication)), std::string(model::name_of(b.authentication)));
+  hard("compat", std::string(a.sha1_signatures ? "sha1" : ""), std::string(b.sha1_signatures ? "sha1" : ""));
+  // Who is authenticated stays so; the next one is judged by the new files.
+  if (before.credentials && after.credentials) {
+    if (before.credentials->own_fingerprint != after.credentials->own_fingerprint)
+      comparison.say("certificate: changed");
+    if (before.credentials->trust_fingerprint != after.credentials->trust_fingerprint)
+      comparison.say("ca, crl: changed");
+  }
   hard("local", a.local, b.local);
   hard("remote", a.remote, b.remote);
   soft("address", a.addresses, b.addresses);

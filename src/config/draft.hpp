@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "config/config.hpp"
+#include "config/credential_files.hpp"
 #include "config/problem.hpp"
 #include "config/section.hpp"
 
@@ -50,12 +51,13 @@ struct Draft {
   std::vector<DraftManual> manual;
   std::vector<DraftPolicy> policies;
   Problems problems;
+  CredentialFiles files{0};
 };
 
 /// The settings of [daemon].
 [[nodiscard]] DaemonConfig read_daemon(Section section);
 /// One [tunnel.NAME].
-[[nodiscard]] DraftTunnel read_tunnel(Section section, std::string name, Problems& problems);
+[[nodiscard]] DraftTunnel read_tunnel(Section section, std::string name, Problems& problems, CredentialFiles& files);
 /// One [manual.NAME].
 [[nodiscard]] DraftManual read_manual(Section section, std::string name, Problems& problems);
 /// One [[policy]].
@@ -92,6 +94,8 @@ struct CompatWord {
   bool used = false;  // by a suite read so far
 };
 [[nodiscard]] std::vector<CompatWord> read_compat(Section& section);
+/// `certificate` and what goes with it, into the tunnel, whose identities were read before.
+void read_credentials(Section& section, DraftTunnel& draft, CredentialFiles& files, std::span<CompatWord> compat);
 /// A key of a manual entry: "0x" and hexadecimal digits, "0s" and base64, "file:PATH" or "env:VARIABLE". Empty after a
 /// complaint or when the setting is absent. `in_file` becomes true where the setting itself is the key.
 [[nodiscard]] SecretBytes read_key(Section& section, std::string_view key, bool& in_file);

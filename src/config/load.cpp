@@ -1,6 +1,7 @@
 #include "config/load.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <fstream>
 
 #include <fmt/format.h>
@@ -102,7 +103,7 @@ class FileReader {
     }
     Section section(*table, shown, file_, draft_.problems);
     if (kind == "tunnel") {
-      draft_.tunnels.push_back(read_tunnel(std::move(section), name, draft_.problems));
+      draft_.tunnels.push_back(read_tunnel(std::move(section), name, draft_.problems, draft_.files));
     } else {
       draft_.manual.push_back(read_manual(std::move(section), name, draft_.problems));
     }
@@ -185,7 +186,8 @@ Result<Config, Problems> finish(Draft draft, const std::vector<SourceText>& sour
 }
 
 Result<Config, Problems> read_all(const std::vector<SourceText>& sources, Problems before, bool judge_files) {
-  Draft draft;
+  using std::chrono::system_clock;
+  Draft draft{.files = CredentialFiles(system_clock::to_time_t(system_clock::now()))};
   draft.problems = std::move(before);
   for (const SourceText& source : sources) {
     const auto tunnels_before = static_cast<std::ptrdiff_t>(draft.tunnels.size());

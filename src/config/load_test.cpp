@@ -138,22 +138,23 @@ TEST(Load, AllProblemsOfAllFilesComeTogetherInOrder) {
   const auto result = load_texts(
       {{"a.toml", "[tunnel.a]\npeer = 7\n[daemon]\nikeport = 5\n"}, {"b.toml", "[tunnel.b\n"}, {"c.toml", "x = 1\n"}});
   ASSERT_FALSE(result);
-  EXPECT_EQ(lines(result.error()),
-            "a.toml:1:1: error: tunnel.a.secret: the setting is missing\n"
-            "  write secret = \"...\" or secret_file = \"PATH\"; make one with `culvert keygen`\n"
-            "a.toml:1:1: error: tunnel.a.local: the setting is missing\n"
-            "  write local = [\"10.1.0.0/16\"]: the subnets on this side\n"
-            "a.toml:1:1: error: tunnel.a.remote: the setting is missing\n"
-            "  write remote = [\"10.2.0.0/16\"]: the subnets behind the peer\n"
-            "a.toml:2:8: error: tunnel.a.peer: text is needed, the number 7 was found\n"
-            "  write it in quotes: \"7\"\n"
-            "a.toml:4:1: error: daemon.ikeport: there is no such setting\n"
-            "  did you mean \"ike_port\"?\n"
-            "b.toml:1:10: error: this is no TOML: Error while parsing table header: expected ']', saw '\\n'\n"
-            "  settings are NAME = VALUE, text stands in double quotes, lists in [ ], and each name stands once in a "
-            "section\n"
-            "c.toml:1:1: error: x: there is no such section or setting\n"
-            "  allowed here: [daemon], [tunnel.NAME], [manual.NAME] and [[policy]]\n");
+  EXPECT_EQ(
+      lines(result.error()),
+      "a.toml:1:1: error: tunnel.a.secret: the setting is missing\n"
+      "  write secret = \"...\" or secret_file = \"PATH\" (make one with `culvert keygen`), or certificate = \"PATH\"\n"
+      "a.toml:1:1: error: tunnel.a.local: the setting is missing\n"
+      "  write local = [\"10.1.0.0/16\"]: the subnets on this side\n"
+      "a.toml:1:1: error: tunnel.a.remote: the setting is missing\n"
+      "  write remote = [\"10.2.0.0/16\"]: the subnets behind the peer\n"
+      "a.toml:2:8: error: tunnel.a.peer: text is needed, the number 7 was found\n"
+      "  write it in quotes: \"7\"\n"
+      "a.toml:4:1: error: daemon.ikeport: there is no such setting\n"
+      "  did you mean \"ike_port\"?\n"
+      "b.toml:1:10: error: this is no TOML: Error while parsing table header: expected ']', saw '\\n'\n"
+      "  settings are NAME = VALUE, text stands in double quotes, lists in [ ], and each name stands once in a "
+      "section\n"
+      "c.toml:1:1: error: x: there is no such section or setting\n"
+      "  allowed here: [daemon], [tunnel.NAME], [manual.NAME] and [[policy]]\n");
 }
 
 struct Case {
@@ -334,6 +335,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"unknown_far", tunnel("left = \"x\"\n"),
              "a.toml:6:1: error: tunnel.office.left: there is no such setting\n"
              "  allowed here: peer, peer_port, local_address, local_id, remote_id, secret, secret_file, "
+             "certificate, private_key, ca, crl, "
              "local, remote, address, start, ike, esp, compat, "
              "mode, encapsulation, ike_lifetime, child_lifetime, rekey_margin, child_idle, liveness, keepalive, "
              "replay_window, mtu, df, fragmentation, dscp, dscp_inward, ecn, hop_limit, tfc_pad_to, "

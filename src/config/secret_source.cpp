@@ -110,7 +110,9 @@ SecretBytes read_secret(Section& section) {
   }
   if (section.has("secret_file")) return from_file(section);
   if (!section.has("secret")) {
-    section.missing("secret", fmt::format("write secret = \"...\" or secret_file = \"PATH\"; {}", kMakeOne));
+    section.missing(
+        "secret",
+        fmt::format("write secret = \"...\" or secret_file = \"PATH\" ({}), or certificate = \"PATH\"", kMakeOne));
     return {};
   }
   auto written = section.secret_text("secret");

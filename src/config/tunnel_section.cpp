@@ -99,13 +99,27 @@ std::optional<model::Identity> read_identity(Section& section, std::string_view 
   const auto written = section.text(key);
   if (!written) return std::nullopt;
   const std::string& text = written->value;
+  const bool certificate = section.has("certificate");
   const std::string allowed =
-      R"(write an address, a name (gw.example.net), a mail address (amy@example.net) or "keyid:TEXT")";
+      certificate
+          ? R"(write a name (gw.example.net), a mail address, an address, or a subject ("C=CH, O=Example, CN=gw"))"
+          : R"(write an address, a name (gw.example.net), a mail address (amy@example.net) or "keyid:TEXT")";
   const bool key_id = text.starts_with("keyid:");
-  if (!key_id && text.find('=') != std::string::npos) {
+  const bool subject = !key_id && text.find('=') != std::string::npos;
+  if (subject && !certificate) {
     section.error(written->position, key,
                   fmt::format("{} looks like a distinguished name, which needs a certificate", in_quotes(text)),
                   allowed);
+    return std::nullopt;
+  }
+  if (subject) {
+    model::Identity name = model::Identity::parse(text);
+    if (!name.data.empty()) return name;
+    section.error(
+        written->position, key,
+        fmt::format("{} is no distinguished name: it has an attribute that is not known, or an empty one",
+                    in_quotes(text)),
+        "write it as `openssl x509 -noout -subject -nameopt oneline` shows it, such as \"C=CH, O=Example, CN=gw\"");
     return std::nullopt;
   }
   if (key_id && text.starts_with("keyid:0x") && !from_hex(std::string_view(text).substr(8))) {
@@ -234,7 +248,7 @@ void check_treatment(Section& section, const model::ConnectionConfig& connection
 
 }  // namespace
 
-DraftTunnel read_tunnel(Section section, std::string name, Problems& problems) {
+DraftTunnel read_tunnel(Section section, std::string name, Problems& problems, CredentialFiles& files) {
   DraftTunnel draft;
   draft.header = section.position();
   draft.peer = section.position();
@@ -250,11 +264,12 @@ DraftTunnel read_tunnel(Section section, std::string name, Problems& problems) {
   connection.local_id = read_identity(section, "local_id");
   connection.remote_id = read_identity(section, "remote_id");
   draft.secret_in_file = section.has("secret");
-  draft.config.secret = read_secret(section);
+  if (!section.has("certificate")) draft.config.secret = read_secret(section);
   read_subnets(section, draft);
   connection.addresses = read_inner_addresses(section, connection.local);
   read_start(section, draft);
   std::vector<CompatWord> compat = read_compat(section);
+  read_credentials(section, draft, files, compat);
   connection.ike_proposals = read_proposals(section, "ike", model::ProtocolId::ike, compat);
   connection.esp_proposals = read_proposals(section, "esp", model::ProtocolId::esp, compat);
   check_compat_used(section, compat);

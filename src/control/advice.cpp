@@ -3,6 +3,28 @@
 #include <fmt/format.h>
 
 namespace culvert::control {
+namespace {
+
+/// For what we found wrong with the peer's certificate, by the word of the check.
+std::string advice(const model::AuthenticationRefusal& refusal, const model::ConnectionConfig& config) {
+  const std::string_view check = refusal.check;
+  if (check == "issuer")
+    return fmt::format(
+        "Put the authority that issued it into \"ca\" of tunnel {}, or let the peer send the certificates "
+        "in between.",
+        config.name);
+  if (check == "identity") return "Let remote_id be one of the names in the peer's certificate.";
+  if (check == "expired") return "The certificate must be renewed.";
+  if (check == "not_yet_valid") return "Check the clocks of both hosts.";
+  if (check == "revoked") return "The peer needs a new certificate.";
+  if (check == "revocation_unknown" || check == "revocation_stale")
+    return "Put a revocation list of today of each authority into \"crl\", and type: culvert apply.";
+  if (check == "certificate") return "The peer must send its certificate (with strongSwan: send_cert = always).";
+  if (check == "key_strength") return "The peer needs a certificate with a longer key, signed with SHA-2.";
+  return "The peer's certificate, or its key, must be replaced.";
+}
+
+}  // namespace
 
 std::string advice(const ike::NegotiationFailed& failure, const model::ConnectionConfig& config) {
   const bool initiator = failure.role == model::Role::initiator;
@@ -21,6 +43,14 @@ std::string advice(const ike::NegotiationFailed& failure, const model::Connectio
           "defaults.",
           failure.child_only ? "esp" : "ike", config.name, config.place.to_string());
     case ike::FailureKind::authentication_failed:
+      if (config.authentication == model::Authentication::certificate) {
+        if (failure.refusal) return fmt::format("{} ({})", advice(*failure.refusal, config), config.place.to_string());
+        return fmt::format(
+            "The peer's log tells what it does not accept: it must believe an authority of \"certificate\" of tunnel "
+            "{} "
+            "({}), and have our local_id as its remote_id.",
+            config.name, config.place.to_string());
+      }
       return fmt::format(
           "Compare \"secret\", \"local_id\" and \"remote_id\" of tunnel {} ({}) with the peer's; our local_id must be "
           "its remote_id and the "

@@ -108,6 +108,7 @@ void ControlPlane::on(ike::NegotiationFailed&& event, Instant now) {
     tunnel->peer_attempt();
     tunnel->peer_failed(now, std::move(kind), std::move(event.detail), std::move(hint));
   }
+  tunnel->set_refusal(std::move(event.refusal));
 }
 
 void ControlPlane::on(ipsec::Acquire&& event, Instant now) {

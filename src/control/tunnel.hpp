@@ -56,6 +56,10 @@ class Tunnel {
   void failed(Instant now, std::string kind, std::string message, std::string hint, RandomSource& random);
   /// Records a failure that ends no attempt of ours (the peer's was refused).
   void peer_failed(Instant now, std::string kind, std::string message, std::string hint);
+  /// Of the failure just recorded.
+  void set_refusal(std::optional<model::AuthenticationRefusal> refusal) {
+    if (last_failure_) last_failure_->refusal = std::move(refusal);
+  }
 
   void child_up(Instant now);
   /// A Child SA went; `last` when no other of the tunnel stands, `wished` when we ended it ourselves.

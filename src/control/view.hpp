@@ -26,6 +26,8 @@ struct Failure {
   std::string kind;  // ike::FailureKind by name, or "no_path"
   std::string message;
   std::string hint;  // the way out
+  /// What was wrong with the peer's certificate or signature.
+  std::optional<model::AuthenticationRefusal> refusal;
 };
 
 struct ChildSaView {

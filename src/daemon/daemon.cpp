@@ -263,6 +263,14 @@ void Daemon::carry_out(ike::SharedKeyMacRequest&& request) {
   control_->handle_completion(request.token, secrets_.compute(request), now());
 }
 
+void Daemon::carry_out(ike::SignRequest&& request) {
+  control_->handle_completion(request.token, secrets_.compute(request), now());
+}
+
+void Daemon::carry_out(ike::VerifyRequest&& request) {
+  control_->handle_completion(request.token, secrets_.compute(request, io::wall_clock().seconds), now());
+}
+
 void Daemon::log_problems(const std::vector<std::string>& problems) {
   for (const std::string& problem : problems) log_.write(Level::error, "", problem);
 }

@@ -98,6 +98,8 @@ class Daemon final : public api::Handlers {
   void carry_out(control::ReserveSequence&& request);
   void answer_reservations();
   void carry_out(ike::SharedKeyMacRequest&& request);
+  void carry_out(ike::SignRequest&& request);
+  void carry_out(ike::VerifyRequest&& request);
   /// Makes `wanted` what runs.
   void run_config(config::Config wanted, const config::Diff& diff);
   void log_problems(const std::vector<std::string>& problems);
@@ -114,7 +116,7 @@ class Daemon final : public api::Handlers {
   int exit_code_ = kExitOk;
   bool stopping_ = false;
   crypto::SystemRandom random_;
-  SharedSecrets secrets_;
+  Secrets secrets_;
   ipsec::SuiteSupport ciphers_{crypto::Backend::automatic};  // for status: who computes what
 
   // In the order of dependence: each may use the ones before it.

@@ -1,5 +1,5 @@
-// SharedSecrets: the one place that holds long-term secrets after loading. It computes with them and never gives them
-// away, so that it can become a process of its own (DESIGN section 3, "keys").
+// Secrets: the one place that holds long-term secrets and private keys after loading. It computes with them and never
+// gives them away, so that it can become a process of its own (DESIGN section 3, "keys").
 #pragma once
 
 #include <map>
@@ -9,20 +9,26 @@
 #include "base/secret.hpp"
 #include "config/config.hpp"
 #include "ike/face.hpp"
+#include "ike/v2/credentials.hpp"
 #include "model/ids.hpp"
 
 namespace culvert::daemon {
 
-class SharedSecrets {
+class Secrets {
  public:
   /// Replaces all secrets by copies of those in `config`.
   void load(const config::Config& config);
   /// Which tunnel a connection id stands for is the control plane's to tell.
   void name_connection(model::ConnectionId connection, std::string tunnel);
   [[nodiscard]] ike::SharedKeyMacResult compute(const ike::SharedKeyMacRequest& request) const;
+  [[nodiscard]] ike::SignResult compute(const ike::SignRequest& request) const;
+  [[nodiscard]] ike::VerifyResult compute(const ike::VerifyRequest& request, crypto::CalendarTime now) const;
 
  private:
+  [[nodiscard]] const ike::v2::Credentials* credentials_of(model::ConnectionId connection) const;
+
   std::map<std::string, SecretBytes, std::less<>> by_tunnel_;
+  std::map<std::string, ike::v2::Credentials, std::less<>> credentials_;  // likewise
   std::map<model::ConnectionId, std::string> names_;
 };
 

@@ -198,6 +198,8 @@ api::TunnelStatus to_status(const control::TunnelView& view, const model::Connec
   if (view.last_failure) {
     status.last_failure = api::Failure{view.last_failure->attempt, time_of_day(view.last_failure->at, now),
                                        view.last_failure->kind, view.last_failure->message, view.last_failure->hint};
+    if (const auto& refusal = view.last_failure->refusal)
+      status.last_failure->refusal = api::Refusal{refusal->subject, refusal->serial, refusal->check, refusal->found};
   }
   if (view.retry_at) status.retry_in = seconds_until(*view.retry_at, now);
   for (const control::IkeSaView& sa : view.ike_sas) status.ike_sas.push_back(to_ike_sa(sa, now, ciphers));

@@ -15,11 +15,14 @@
 #include <vector>
 
 #include "base/bytes.hpp"
+#include "base/result.hpp"
 #include "base/secret.hpp"
 #include "base/strong_id.hpp"
 #include "base/time.hpp"
+#include "model/authentication.hpp"
 #include "model/child_sa.hpp"
 #include "model/connection.hpp"
+#include "model/iana/authentication_method.hpp"
 #include "model/iana/notify_type.hpp"
 #include "model/ids.hpp"
 #include "net/address.hpp"
@@ -148,7 +151,7 @@ struct IkeSaClosed {
 enum class FailureKind : std::uint8_t {
   no_answer,              // the peer never answered
   no_proposal_chosen,     // no common algorithms
-  authentication_failed,  // wrong secret or identity, as seen by us or told by the peer
+  authentication_failed,  // wrong secret, certificate or identity, as seen by us or told by the peer
   traffic_selectors,      // TS_UNACCEPTABLE
   unknown_peer,           // as responder: no connection matches the addresses or the identity
   peer_refused,           // another error notification of the peer
@@ -171,6 +174,8 @@ struct NegotiationFailed {
   bool child_only = false;
   /// As initiator: the wish that was not fulfilled, if the Child SA was for one.
   std::optional<ChildWish> wish;
+  /// What we found wrong with the peer's certificate or signature.
+  std::optional<model::AuthenticationRefusal> refusal;
 };
 
 /// A new Child SA pair, to be installed before the next transmit. Holds keys: move it on, never copy.
@@ -226,13 +231,45 @@ struct SharedKeyMacRequest {
   model::PrfId prf = model::PrfId::hmac_sha2_256;
   Bytes octets;
 };
-using Request = std::variant<SharedKeyMacRequest>;
+/// Sign octets with the private key of the connection (RFC 7296 2.15, RFC 7427).
+struct SignRequest {
+  RequestToken token;
+  model::ConnectionId connection;
+  /// What the peer announced; empty when it does not know RFC 7427.
+  model::SignatureHashes peer_hashes;
+  Bytes octets;
+};
+/// Judge what the peer proves itself with: its certificates by the authorities of the connection, its identity by its
+/// certificate, its signature by its key.
+struct VerifyRequest {
+  RequestToken token;
+  model::ConnectionId connection;
+  model::Identity identity;
+  model::AuthenticationMethod method = model::AuthenticationMethod::digital_signature;
+  Bytes auth;  // the AUTH payload's data
+  Bytes octets;
+  std::vector<Bytes> certificates;  // X.509 in DER, the peer's own first
+};
+using Request = std::variant<SharedKeyMacRequest, SignRequest, VerifyRequest>;
 
 /// The answer to a request. Absent MAC: there is no secret for that connection.
 struct SharedKeyMacResult {
   std::optional<SecretBytes> mac;
 };
-using Completion = std::variant<SharedKeyMacResult>;
+struct OwnProof {
+  model::AuthenticationMethod method = model::AuthenticationMethod::digital_signature;
+  Bytes auth;
+  std::vector<Bytes> certificates;  // to be sent, our own first
+};
+/// The error is a sentence: why there is no signature.
+struct SignResult {
+  Result<OwnProof, std::string> proof;
+};
+/// Nothing when the peer is who it says it is.
+struct VerifyResult {
+  std::optional<model::AuthenticationRefusal> refusal;
+};
+using Completion = std::variant<SharedKeyMacResult, SignResult, VerifyResult>;
 
 // ---------------------------------------------------------------- datagrams
 

@@ -1,5 +1,5 @@
 // ConnectionConfig: one configured tunnel as all layers see it: who the peer is (RFC 4301's PAD entry), what to offer,
-// what to protect. The shared secret is deliberately not in it; it stays with whoever computes AUTH.
+// what to protect. Secrets and private keys are deliberately not in it; they stay with whoever computes AUTH.
 #pragma once
 
 #include <optional>
@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/time.hpp"
+#include "model/authentication.hpp"
 #include "model/child_sa.hpp"
 #include "model/identity.hpp"
 #include "model/proposal.hpp"
@@ -48,6 +49,13 @@ struct ConnectionConfig {
   std::uint16_t peer_port = 500;
   std::optional<Identity> local_id;   // default: the local address of the path
   std::optional<Identity> remote_id;  // default: the peer's address
+
+  Authentication authentication = Authentication::shared_key;
+  /// With certificates: the digests by which CERTREQ names the authorities that are believed, 20 octets each, one after
+  /// the other (RFC 7296 3.7).
+  Bytes authorities;
+  /// Signatures over SHA-1, by and for a peer that does not know RFC 7427 and has an RSA key.
+  bool sha1_signatures = false;
 
   std::vector<Proposal> ike_proposals;
   std::vector<Proposal> esp_proposals;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.hpp"
+#include "model/distinguished_name.hpp"
 
 namespace culvert::model {
 
@@ -20,9 +21,16 @@ Identity Identity::parse(std::string_view text) {
     }
     return {IdentificationType::key_id, to_bytes(as_bytes(value))};
   }
+  if (text.find('=') != std::string_view::npos)
+    return {IdentificationType::der_asn1_dn, parse_distinguished_name(text).value_or(Bytes())};
   if (text.starts_with('@')) return {IdentificationType::fqdn, to_bytes(as_bytes(text.substr(1)))};
   const bool mail = text.find('@') != std::string_view::npos;
   return {mail ? IdentificationType::rfc822_addr : IdentificationType::fqdn, to_bytes(as_bytes(text))};
+}
+
+Identity Identity::comparable() const {
+  if (type != IdentificationType::der_asn1_dn) return *this;
+  return {type, comparable_name(data)};
 }
 
 std::string Identity::to_string() const {
@@ -36,6 +44,7 @@ std::string Identity::to_string() const {
     }
     case IdentificationType::fqdn:
     case IdentificationType::rfc822_addr: return escaped(text);
+    case IdentificationType::der_asn1_dn: return distinguished_name_text(data);
     case IdentificationType::key_id: {
       const bool printable = !text.empty() && std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7f; });
       return printable ? "keyid:" + escaped(text)

@@ -1,4 +1,5 @@
-// Identity: who an IKE peer says it is (RFC 7296 3.5), compared octet by octet with the type (RFC 4301 4.4.3).
+// Identity: who an IKE peer says it is (RFC 7296 3.5), compared octet by octet with the type (RFC 4301 4.4.3), but
+// distinguished names by what they say.
 #pragma once
 
 #include <compare>
@@ -17,8 +18,12 @@ struct Identity {
 
   [[nodiscard]] static Identity of(const net::IpAddress& address);
   /// From what a user writes: an address, a name with "@" (RFC822_ADDR, or FQDN when it starts with "@"), "keyid:..."
-  /// (text, or hex after "0x"), anything else an FQDN. Distinguished names come with certificates.
+  /// (text, or hex after "0x"), a distinguished name when there is a "=" in it ("C=CH, O=Example, CN=gw"; without data
+  /// when it is malformed), anything else an FQDN.
   [[nodiscard]] static Identity parse(std::string_view text);
+  /// What is compared instead of the identity itself: two names that differ in the kind of their strings are one (RFC
+  /// 5280 7.1).
+  [[nodiscard]] Identity comparable() const;
   /// Printable, with foreign octets escaped: "192.0.2.1", "gw.example.net", "keyid:0x0102".
   [[nodiscard]] std::string to_string() const;
   friend auto operator<=>(const Identity&, const Identity&) = default;

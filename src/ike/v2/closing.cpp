@@ -74,7 +74,7 @@ void delete_unannounced(Core& core, IkeSa& sa) {
 }
 
 void fail_negotiation(Core& core, IkeSa& sa, FailureKind kind, std::optional<model::NotifyType> notify,
-                      std::string detail, Phase after) {
+                      std::string detail, Phase after, std::optional<model::AuthenticationRefusal> refusal) {
   core.emit(NegotiationFailed{.connection = sa.connection,
                               .path = sa.path,
                               .role = sa.role,
@@ -82,7 +82,8 @@ void fail_negotiation(Core& core, IkeSa& sa, FailureKind kind, std::optional<mod
                               .notify = notify,
                               .detail = std::move(detail),
                               .child_only = false,
-                              .wish = std::nullopt});
+                              .wish = std::nullopt,
+                              .refusal = std::move(refusal)});
   close_ike_sa(core, sa, CloseReason::negotiation_failed, after);
 }
 

@@ -17,9 +17,10 @@ void close_with_delete(Core& core, IkeSa& sa, CloseReason reason);
 /// Only the DELETE, for an IKE SA that was never announced: the loser of a collision, or one nobody wants any more.
 void delete_unannounced(Core& core, IkeSa& sa);
 
-/// The set-up failed: one NegotiationFailed, then the end.
+/// The set-up failed: one NegotiationFailed, then the end. `refusal` is what was wrong with the peer's certificate.
 void fail_negotiation(Core& core, IkeSa& sa, FailureKind kind, std::optional<model::NotifyType> notify,
-                      std::string detail, Phase after);
+                      std::string detail, Phase after,
+                      std::optional<model::AuthenticationRefusal> refusal = std::nullopt);
 /// A Child SA did not come about; the IKE SA lives (RFC 7296 1.2).
 void report_child_failure(Core& core, const IkeSa& sa, model::Role role, FailureKind kind,
                           std::optional<model::NotifyType> notify, std::string detail,

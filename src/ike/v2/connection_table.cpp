@@ -20,8 +20,9 @@ void ConnectionTable::put(model::ConnectionConfig config) {
     by_peer_[*config.peer].insert(id);
   } else {
     open_.insert(id);
-    (config.remote_id ? open_by_identity_[*config.remote_id] : open_without_identity_).insert(id);
+    (config.remote_id ? open_by_identity_[config.remote_id->comparable()] : open_without_identity_).insert(id);
   }
+  if (config.authentication == model::Authentication::certificate) ++certificates_;
   connections_.emplace(id, std::move(config));
 }
 
@@ -39,9 +40,27 @@ void ConnectionTable::remove(model::ConnectionId id) {
   } else {
     open_.erase(id);
     open_without_identity_.erase(id);
-    if (config.remote_id) take_out(open_by_identity_, *config.remote_id);
+    if (config.remote_id) take_out(open_by_identity_, config.remote_id->comparable());
   }
+  if (config.authentication == model::Authentication::certificate) --certificates_;
   connections_.erase(found);
+}
+
+Bytes ConnectionTable::authorities_for(const net::Path& path) const {
+  constexpr std::size_t kDigest = 20;
+  constexpr std::size_t kMostDigests = 8;
+  constexpr int kMostVisits = 64;
+  std::set<Bytes> seen;
+  Bytes all;
+  int visits = 0;
+  find_candidate(path, [&](const model::ConnectionConfig& config) {
+    for (std::size_t at = 0; at + kDigest <= config.authorities.size() && seen.size() < kMostDigests; at += kDigest) {
+      const Bytes digest = to_bytes(ByteView(config.authorities).subspan(at, kDigest));
+      if (seen.insert(digest).second) all.insert(all.end(), digest.begin(), digest.end());
+    }
+    return ++visits == kMostVisits || seen.size() == kMostDigests;
+  });
+  return all;
 }
 
 const model::ConnectionConfig* ConnectionTable::find(model::ConnectionId id) const {

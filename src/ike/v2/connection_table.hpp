@@ -37,11 +37,19 @@ class ConnectionTable {
   /// The same for those among them that expect the identity `peer`.
   template <typename Visit>
   const model::ConnectionConfig* find_candidate(const net::Path& path, const model::Identity& peer, Visit visit) const {
-    return visit_first({in(by_peer_, path.remote.address), in(open_by_identity_, peer), &open_without_identity_},
+    const model::Identity wanted = peer.comparable();
+    return visit_first({in(by_peer_, path.remote.address), in(open_by_identity_, wanted), &open_without_identity_},
                        [&](const model::ConnectionConfig& config) {
-                         return allows(config, path) && remote_identity(config, path) == peer && visit(config);
+                         return allows(config, path) && remote_identity(config, path).comparable() == wanted &&
+                                visit(config);
                        });
   }
+
+  /// Some connection authenticates by certificate.
+  [[nodiscard]] bool uses_certificates() const { return certificates_ > 0; }
+  /// As responder: digests of authorities that connections for this path believe, each once. Not all when there are
+  /// many: the request for certificates is a hint (RFC 7296 3.7).
+  [[nodiscard]] Bytes authorities_for(const net::Path& path) const;
 
  private:
   using Ids = std::set<model::ConnectionId>;
@@ -67,9 +75,10 @@ class ConnectionTable {
 
   std::unordered_map<model::ConnectionId, model::ConnectionConfig> connections_;
   std::map<net::IpAddress, Ids> by_peer_;
-  Ids open_;  // for any address; each is in one of the next two as well
-  std::map<model::Identity, Ids> open_by_identity_;
-  Ids open_without_identity_;  // they expect whatever address the peer comes from
+  std::size_t certificates_ = 0;                     // connections that use them
+  Ids open_;                                         // for any address; each is in one of the next two as well
+  std::map<model::Identity, Ids> open_by_identity_;  // as Identity::comparable() has them
+  Ids open_without_identity_;                        // they expect whatever address the peer comes from
 };
 
 }  // namespace culvert::ike::v2

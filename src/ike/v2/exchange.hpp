@@ -48,7 +48,7 @@ class InitiatorExchange {
   /// The authentic response, its payload set checked. While it runs the IKE SA has no exchange, so that it may begin
   /// another.
   virtual Progression handle_response(const codec::Message& response) = 0;
-  virtual Progression handle_completion(RequestToken token, SharedKeyMacResult result) {
+  virtual Progression handle_completion(RequestToken token, Completion result) {
     (void)token, (void)result;
     return Progression::waiting;
   }

@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "ike/auth/shared_key.hpp"
+#include "ike/v2/authentication.hpp"
 #include "ike/v2/closing.hpp"
 #include "ike/v2/describe.hpp"
 #include "ike/v2/establish.hpp"
@@ -30,33 +30,30 @@ Progression IkeAuthInitiator::start() {
   sa_.local_id = local_identity(config_, sa_.path);
   sa_.remote_id = remote_identity(config_, sa_.path);
   id_i_ = {.side = Role::initiator, .identity = sa_.local_id, .reserved = {}};
-  token_ = core_.expect_completion(sa_);
-  core_.requests.push_back(SharedKeyMacRequest{
-      .token = token_,
-      .connection = config_.id,
-      .prf = sa_.suite.prf,
-      .octets = auth::signed_octets(sa_.prf, sa_.init.request, sa_.init.nonce_r, sa_.keys.sk_pi.view(), id_i_.body())});
+  token_ = ask_for_proof(core_, sa_, config_, id_i_);
   return Progression::waiting;
 }
 
-Progression IkeAuthInitiator::handle_completion(RequestToken token, SharedKeyMacResult result) {
+Progression IkeAuthInitiator::handle_completion(RequestToken token, Completion result) {
   if (token != token_) return Progression::waiting;
-  if (!result.mac) {
-    fail_negotiation(core_, sa_, FailureKind::local_error, std::nullopt,
-                     fmt::format("there is no secret for connection '{}'", config_.name), Phase::gone);
-    return Progression::done;
-  }
   if (response_) {
-    finish(*result.mac);
+    finish(result);
     return Progression::done;
   }
-  send(*result.mac);
+  auto proof = own_proof(std::move(result), config_);
+  if (!proof) {
+    fail_negotiation(core_, sa_, FailureKind::local_error, std::nullopt, std::move(proof.error()), Phase::gone);
+    return Progression::done;
+  }
+  send(*proof);
   return Progression::waiting;
 }
 
-void IkeAuthInitiator::send(const SecretBytes& mac) {
+void IkeAuthInitiator::send(const OwnProof& proof) {
   codec::Message message;
   message.add(id_i_);
+  add_certificates(message, proof);
+  add_certificate_request(message, config_.authorities);
   if (config_.remote_id)
     message.add(codec::IdPayload{.side = Role::responder, .identity = *config_.remote_id, .reserved = {}});
   // RFC 7296 2.4: only while there is no other IKE SA between these identities.
@@ -64,7 +61,7 @@ void IkeAuthInitiator::send(const SecretBytes& mac) {
   const bool first =
       std::ranges::none_of(others, [&](const IkeSa* other) { return other->id != sa_.id && other->announced; });
   if (first || sa_.replaces_doubtful) message.add_notify(NotifyType::initial_contact);
-  message.add(codec::AuthPayload{.method = model::AuthenticationMethod::shared_key_mic, .data = to_bytes(mac.view())});
+  message.add(codec::AuthPayload{.method = proof.method, .data = proof.auth});
   auto offer = make_child_offer(core_, config_, {.exchange = ChildExchange::ike_auth, .wish = sa_.wish});
   if (offer) {
     offer_ = std::move(*offer);
@@ -92,43 +89,38 @@ Progression IkeAuthInitiator::handle_response(const codec::Message& response) {
     const NotifyType error = response.error_notify()->type;
     std::string detail = fmt::format("{} refused IKE_AUTH with {}", sa_.path.remote.to_string(), describe(error));
     if (error == NotifyType::authentication_failed) {
-      detail += fmt::format("; we are {} and asked for {}: do the secret and the identities agree at both ends?",
-                            sa_.local_id.to_string(), sa_.remote_id.to_string());
+      detail +=
+          fmt::format("; we are {} and asked for {}: {}", sa_.local_id.to_string(), sa_.remote_id.to_string(),
+                      config_.authentication == model::Authentication::certificate
+                          ? "does it believe our certificate's authority, and are the identities what each expects?"
+                          : "do the secret and the identities agree at both ends?");
     }
     abandon();
     fail_negotiation(core_, sa_, failure_kind(error), error, std::move(detail), Phase::gone);
     return Progression::done;
   }
   const auto* id_r = response.id(Role::responder);
-  if (id_r->identity != sa_.remote_id) {
+  if (id_r->identity.comparable() != sa_.remote_id.comparable()) {
     refuse_peer(FailureKind::authentication_failed,
                 fmt::format("the peer says it is {}, connection '{}' expects {}", id_r->identity.to_string(),
                             config_.name, sa_.remote_id.to_string()));
     return Progression::done;
   }
-  if (auth->method != model::AuthenticationMethod::shared_key_mic) {
+  if (authentication_by(auth->method) != config_.authentication) {
     refuse_peer(FailureKind::authentication_failed,
-                fmt::format("the peer authenticates by method {}, connection '{}' expects a shared key",
-                            static_cast<unsigned>(auth->method), config_.name));
+                fmt::format("the peer authenticates by method {} ({}), connection '{}' expects a {}",
+                            static_cast<unsigned>(auth->method), name_of(auth->method), config_.name,
+                            name_of(config_.authentication)));
     return Progression::done;
   }
   response_ = response;
-  token_ = core_.expect_completion(sa_);
-  core_.requests.push_back(SharedKeyMacRequest{
-      .token = token_,
-      .connection = config_.id,
-      .prf = sa_.suite.prf,
-      .octets =
-          auth::signed_octets(sa_.prf, sa_.init.response, sa_.init.nonce_i, sa_.keys.sk_pr.view(), id_r->body())});
+  token_ = ask_about_peer(core_, sa_, config_, response, *id_r);
   return Progression::waiting;
 }
 
-void IkeAuthInitiator::finish(const SecretBytes& expected) {
-  if (!auth::auth_matches(expected, response_->first<codec::AuthPayload>()->data)) {
-    return refuse_peer(FailureKind::authentication_failed,
-                       fmt::format("the peer {} does not have our secret of connection '{}'", sa_.remote_id.to_string(),
-                                   config_.name));
-  }
+void IkeAuthInitiator::finish(const Completion& verdict) {
+  if (auto fault = peer_fault(verdict, sa_, config_, *response_))
+    return refuse_peer(fault->kind, std::move(fault->detail), std::move(fault->refusal));
   if (sa_.terminating) {
     abandon();
     return delete_unannounced(core_, sa_);
@@ -179,11 +171,13 @@ void IkeAuthInitiator::finish_child(const codec::Message& response) {
                        sa_.wish);
 }
 
-void IkeAuthInitiator::refuse_peer(FailureKind kind, std::string detail) {
+void IkeAuthInitiator::refuse_peer(FailureKind kind, std::string detail,
+                                   std::optional<model::AuthenticationRefusal> refusal) {
   abandon();
   // RFC 7296 2.21.2: the peer takes the IKE SA for established; AUTHENTICATION_FAILED in an INFORMATIONAL ends it
   // there.
-  fail_negotiation(core_, sa_, kind, NotifyType::authentication_failed, std::move(detail), Phase::closing);
+  fail_negotiation(core_, sa_, kind, NotifyType::authentication_failed, std::move(detail), Phase::closing,
+                   std::move(refusal));
   sa_.tasks.push_back({.task = NotifyTask{.type = NotifyType::authentication_failed, .data = {}}});
 }
 

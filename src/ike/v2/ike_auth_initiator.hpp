@@ -1,5 +1,5 @@
-// IKE_AUTH as initiator, with a shared key (RFC 7296 1.2, 2.15, 2.21.2). Two waits: for the MAC of our AUTH, and for
-// the one that the peer's is compared with.
+// IKE_AUTH as initiator (RFC 7296 1.2, 2.15, 2.21.2). Two waits beside the one for the response: for our own AUTH, and
+// for the verdict on the peer's.
 #pragma once
 
 #include <optional>
@@ -21,17 +21,18 @@ class IkeAuthInitiator final : public InitiatorExchange {
   [[nodiscard]] Activity activity() const override { return Activity::set_up; }
   Progression start() override;
   Progression handle_response(const codec::Message& response) override;
-  Progression handle_completion(RequestToken token, SharedKeyMacResult result) override;
+  Progression handle_completion(RequestToken token, Completion result) override;
   void handle_bad_response(const std::string& fault) override;
   void abandon() override;
   /// No answer came.
   void give_up();
 
  private:
-  void send(const SecretBytes& mac);
-  void finish(const SecretBytes& expected);
+  void send(const OwnProof& proof);
+  void finish(const Completion& verdict);
   void finish_child(const codec::Message& response);
-  void refuse_peer(FailureKind kind, std::string detail);
+  void refuse_peer(FailureKind kind, std::string detail,
+                   std::optional<model::AuthenticationRefusal> refusal = std::nullopt);
 
   Core& core_;
   IkeSa& sa_;

@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/check.hpp"
-#include "ike/auth/shared_key.hpp"
+#include "ike/v2/authentication.hpp"
 #include "ike/v2/child_negotiation.hpp"
 #include "ike/v2/closing.hpp"
 #include "ike/v2/describe.hpp"
@@ -22,28 +22,36 @@ void IkeAuthResponder::start(const codec::Message& request) {
   // The initiator may have moved to port 4500 (RFC 7296 2.23); this request is authentic and fresh.
   sa_.path = path_;
   const auto* auth = request.first<codec::AuthPayload>();
-  if (auth == nullptr || auth->method != model::AuthenticationMethod::shared_key_mic) {
+  const auto by = auth == nullptr ? std::nullopt : authentication_by(auth->method);
+  if (!by) {
     return refuse(NotifyType::authentication_failed, FailureKind::authentication_failed,
-                  fmt::format("the peer {} wants to authenticate by {}, only a shared key is accepted",
+                  fmt::format("the peer {} wants to authenticate by {}, only a shared key or a certificate is accepted",
                               request.id(Role::initiator)->identity.to_string(),
                               auth == nullptr ? "EAP" : std::string(name_of(auth->method))));
   }
   std::string why_not;
-  const model::ConnectionConfig* config = choose_connection(why_not);
+  const model::ConnectionConfig* config = choose_connection(*by, why_not);
   if (config == nullptr)
     return refuse(NotifyType::authentication_failed, FailureKind::unknown_peer, std::move(why_not));
   config_ = *config;
   sa_.connection = config->id;
   sa_.local_id = local_identity(*config, path_);
-  sa_.remote_id = request.id(Role::initiator)->identity;
-  ask_for_mac(Role::initiator, sa_.init.request, sa_.init.nonce_r, *request.id(Role::initiator));
+  // As configured: a name may be written in several ways.
+  sa_.remote_id = remote_identity(*config, path_);
+  token_ = ask_about_peer(core_, sa_, *config_, request_, *request_.id(Role::initiator));
 }
 
-const model::ConnectionConfig* IkeAuthResponder::choose_connection(std::string& why_not) const {
+const model::ConnectionConfig* IkeAuthResponder::choose_connection(model::Authentication by,
+                                                                   std::string& why_not) const {
   const model::Identity& theirs = request_.id(Role::initiator)->identity;
   const auto* wanted = request_.id(Role::responder);
   const auto* config = core_.connections.find_candidate(path_, theirs, [&](const model::ConnectionConfig& one) {
-    if (wanted != nullptr && local_identity(one, path_) != wanted->identity) return false;
+    if (wanted != nullptr && local_identity(one, path_).comparable() != wanted->identity.comparable()) return false;
+    if (one.authentication != by) {
+      why_not = fmt::format("connection '{}' is for the peer {} but expects a {}, not a {}", one.name,
+                            theirs.to_string(), name_of(one.authentication), name_of(by));
+      return false;
+    }
     // IKE_SA_INIT was answered before the identity was known: its algorithms must be good for this connection as well.
     if (model::accepts(one.ike_proposals, sa_.suite)) return true;
     why_not = fmt::format(
@@ -76,39 +84,31 @@ std::string IkeAuthResponder::expectations() const {
   return expected.empty() ? "no connection is for its address" : expected;
 }
 
-void IkeAuthResponder::ask_for_mac(Role signer, ByteView first_message, ByteView peer_nonce,
-                                   const codec::IdPayload& id) {
-  token_ = core_.expect_completion(sa_);
-  core_.requests.push_back(SharedKeyMacRequest{
-      .token = token_,
-      .connection = config_->id,
-      .prf = sa_.suite.prf,
-      .octets = auth::signed_octets(sa_.prf, first_message, peer_nonce, sa_.keys.sk_p(signer).view(), id.body())});
-}
-
-void IkeAuthResponder::handle_completion(RequestToken token, SharedKeyMacResult result) {
+void IkeAuthResponder::handle_completion(RequestToken token, Completion result) {
   if (token != token_) return;
-  if (!result.mac) {
-    return refuse(NotifyType::authentication_failed, FailureKind::local_error,
-                  fmt::format("there is no secret for connection '{}'", config_->name));
+  if (!verified_) {
+    if (auto fault = peer_fault(result, sa_, *config_, request_)) {
+      // RFC 7296 2.21.2: the peer hears that it failed, and no more.
+      return refuse(NotifyType::authentication_failed, fault->kind, std::move(fault->detail),
+                    std::move(fault->refusal));
+    }
+    verified_ = true;
+    id_r_ = {.side = Role::responder, .identity = sa_.local_id, .reserved = {}};
+    token_ = ask_for_proof(core_, sa_, *config_, id_r_);
+    return;
   }
-  if (verified_) return answer(*result.mac);
-  if (!auth::auth_matches(*result.mac, request_.first<codec::AuthPayload>()->data)) {
-    return refuse(NotifyType::authentication_failed, FailureKind::authentication_failed,
-                  fmt::format("the peer {} at {} does not have our secret of connection '{}'",
-                              sa_.remote_id.to_string(), path_.remote.to_string(), config_->name));
-  }
-  verified_ = true;
-  id_r_ = {.side = Role::responder, .identity = sa_.local_id, .reserved = {}};
-  ask_for_mac(Role::responder, sa_.init.response, sa_.init.nonce_i, id_r_);
+  auto proof = own_proof(std::move(result), *config_);
+  if (!proof) return refuse(NotifyType::authentication_failed, FailureKind::local_error, std::move(proof.error()));
+  answer(*proof);
 }
 
-void IkeAuthResponder::answer(const SecretBytes& mac) {
+void IkeAuthResponder::answer(const OwnProof& proof) {
   const auto self = std::move(sa_.responder);  // ends with this function
   CHECK(self.get() == this);
   codec::Message answer;
   answer.add(id_r_);
-  answer.add(codec::AuthPayload{.method = model::AuthenticationMethod::shared_key_mic, .data = to_bytes(mac.view())});
+  add_certificates(answer, proof);
+  answer.add(codec::AuthPayload{.method = proof.method, .data = proof.auth});
   const InitTranscript init = sa_.init;
   establish(core_, sa_, *config_);
   sa_.init = init;
@@ -142,13 +142,14 @@ void IkeAuthResponder::answer_child(codec::Message& answer, const Rivalry& rival
               std::move(child));
 }
 
-void IkeAuthResponder::refuse(NotifyType type, FailureKind kind, std::string detail) {
+void IkeAuthResponder::refuse(NotifyType type, FailureKind kind, std::string detail,
+                              std::optional<model::AuthenticationRefusal> refusal) {
   const auto self = std::move(sa_.responder);  // ends with this function
   codec::Message answer;
   answer.add_notify(type);
   send_response(core_, sa_, model::ExchangeType::ike_auth, request_.header.message_id, std::move(answer), path_);
   // The answer stays for retransmissions of the request, the rest goes.
-  fail_negotiation(core_, sa_, kind, type, std::move(detail), Phase::defunct);
+  fail_negotiation(core_, sa_, kind, type, std::move(detail), Phase::defunct, std::move(refusal));
 }
 
 }  // namespace culvert::ike::v2

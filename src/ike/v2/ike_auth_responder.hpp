@@ -1,5 +1,5 @@
-// IKE_AUTH as responder, with a shared key (RFC 7296 1.2, 2.15, 2.21.2): who the peer is, whether it has the secret,
-// then the Child SA.
+// IKE_AUTH as responder (RFC 7296 1.2, 2.15, 2.21.2): who the peer is, whether it proves it, then our own proof and the
+// Child SA.
 #pragma once
 
 #include <optional>
@@ -19,17 +19,17 @@ class IkeAuthResponder {
   IkeAuthResponder(Core& core, IkeSa& sa, const net::Path& path) : core_(core), sa_(sa), path_(path) {}
 
   void start(const codec::Message& request);
-  void handle_completion(RequestToken token, SharedKeyMacResult result);
+  void handle_completion(RequestToken token, Completion result);
 
  private:
   /// The connection for the identities of the request (RFC 4301 4.4.3); the reason in words when there is none.
-  [[nodiscard]] const model::ConnectionConfig* choose_connection(std::string& why_not) const;
+  [[nodiscard]] const model::ConnectionConfig* choose_connection(model::Authentication by, std::string& why_not) const;
   /// Whom the connections for the peer's address expect.
   [[nodiscard]] std::string expectations() const;
-  void ask_for_mac(model::Role signer, ByteView first_message, ByteView peer_nonce, const codec::IdPayload& id);
-  void answer(const SecretBytes& mac);
+  void answer(const OwnProof& proof);
   void answer_child(codec::Message& answer, const Rivalry& rivalry);
-  void refuse(model::NotifyType type, FailureKind kind, std::string detail);
+  void refuse(model::NotifyType type, FailureKind kind, std::string detail,
+              std::optional<model::AuthenticationRefusal> refusal = std::nullopt);
 
   Core& core_;
   IkeSa& sa_;

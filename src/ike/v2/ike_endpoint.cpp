@@ -116,11 +116,10 @@ void IkeEndpoint::handle_completion(RequestToken token, Completion completion, I
   core_.completions.erase(found);
   if (sa == nullptr) return;
   core_.touch(*sa);
-  SharedKeyMacResult result = std::get<SharedKeyMacResult>(std::move(completion));
   if (sa->responder) {
-    sa->responder->handle_completion(token, std::move(result));
+    sa->responder->handle_completion(token, std::move(completion));
   } else if (auto exchange = std::exchange(sa->exchange, nullptr)) {
-    if (exchange->handle_completion(token, std::move(result)) == Progression::waiting)
+    if (exchange->handle_completion(token, std::move(completion)) == Progression::waiting)
       sa->exchange = std::move(exchange);
   }
   finish_turn();

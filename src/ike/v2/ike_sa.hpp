@@ -19,6 +19,7 @@
 #include "ike/v2/keys.hpp"
 #include "ike/v2/rate_limiter.hpp"
 #include "ike/v2/task.hpp"
+#include "model/authentication.hpp"
 #include "model/identity.hpp"
 #include "model/proposal.hpp"
 
@@ -44,6 +45,7 @@ struct InitTranscript {
   Bytes response;
   Bytes nonce_i;
   Bytes nonce_r;
+  model::SignatureHashes peer_hashes;  // that the peer verifies signatures over (RFC 7427 4)
 };
 
 struct IkeSa {

@@ -9,6 +9,7 @@
 
 #include "base/check.hpp"
 #include "ike/codec/serialize.hpp"
+#include "ike/v2/authentication.hpp"
 #include "ike/v2/child_negotiation.hpp"
 #include "ike/v2/closing.hpp"
 #include "ike/v2/commands.hpp"
@@ -94,6 +95,7 @@ void IkeSaInitInitiator::send_current() {
       codec::KePayload{.method = attempt.method, .public_value = to_bytes(attempt.key_exchange->public_value())});
   message.add(codec::NoncePayload{nonce_});
   add_nat_detection(message, sa_.path, config_.encapsulation);
+  if (config_.authentication == model::Authentication::certificate) add_signature_hashes(message);
   attempt.request = codec::serialize(message);
   core_.transmit(sa_.path, attempt.request);
   const model::MessageId first{0};
@@ -207,7 +209,11 @@ void IkeSaInitInitiator::handle_agreement(const codec::Message& message, ByteVie
         fmt::format("no keys for {}: {}", model::to_string(accepted->ike), crypto::to_string(keyed.error())),
         Phase::gone);
   }
-  sa_.init = {.request = attempt->request, .response = to_bytes(datagram), .nonce_i = nonce_, .nonce_r = nonce_r};
+  sa_.init = {.request = attempt->request,
+              .response = to_bytes(datagram),
+              .nonce_i = nonce_,
+              .nonce_r = nonce_r,
+              .peer_hashes = peer_hashes(message)};
   judge_nat_detection(sa_, message, path);
   sa_.path = path_after_init(core_, sa_, config_.encapsulation);
   core_.progress(

@@ -7,6 +7,7 @@
 #include "crypto/key_exchange.hpp"
 #include "crypto/prf.hpp"
 #include "ike/codec/serialize.hpp"
+#include "ike/v2/authentication.hpp"
 #include "ike/v2/describe.hpp"
 #include "ike/v2/ike_keys.hpp"
 #include "ike/v2/nat.hpp"
@@ -172,8 +173,16 @@ void IkeSaInitResponder::make_ike_sa(const codec::Message& request, ByteView dat
   answer.add(codec::KePayload{.method = ke->method, .public_value = to_bytes((*own)->public_value())});
   answer.add(codec::NoncePayload{nonce_r});
   if (sa.nat_traversal) add_nat_detection(answer, path_, config.encapsulation);
+  if (core_.connections.uses_certificates()) {
+    add_certificate_request(answer, core_.connections.authorities_for(path_));
+    add_signature_hashes(answer);
+  }
   Bytes octets = codec::serialize(answer);
-  sa.init = {.request = to_bytes(datagram), .response = octets, .nonce_i = nonce_i, .nonce_r = nonce_r};
+  sa.init = {.request = to_bytes(datagram),
+             .response = octets,
+             .nonce_i = nonce_i,
+             .nonce_r = nonce_r,
+             .peer_hashes = peer_hashes(request)};
   core_.transmit(path_, octets);
   sa.window.accept(model::MessageId{0});
   sa.window.respond(model::MessageId{0}, std::move(octets));

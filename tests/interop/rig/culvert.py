@@ -30,6 +30,7 @@ class Culvert(Peer):
         self.config, self.socket = self.dir + "/culvert.toml", self.dir + "/sock"
         self.daemon = {"log_level": "debug"}  # the section [daemon]
         self.extra = ""  # more sections, as text
+        self.more = ""  # more settings of each tunnel, as text
 
     # ------------------------------------------------------------------ life
     def start(self, seconds=10):
@@ -53,7 +54,7 @@ class Culvert(Peer):
     def write_config(self):
         text = "[daemon]\n" + "".join(f"{k} = {_toml(v)}\n" for k, v in self.daemon.items())
         with open(self.config, "w", encoding="utf-8") as f:
-            f.write(text + "".join(_section(t) for t in self.tunnels) + self.extra)
+            f.write(text + "".join(_section(t, self.dir) + self.more for t in self.tunnels) + self.extra)
         os.chmod(self.config, 0o600)
 
     def reload(self):
@@ -118,8 +119,23 @@ def _hard(rekey_after, shortest):
     return f"{max(shortest, rekey_after + max(1, round(rekey_after * 0.15)))}s"
 
 
-def _section(t):
-    fields = {"peer": t.remote, "local_address": t.local, "secret": t.secret, "local": t.local_ts, "remote": t.remote_ts,
+def _proof(t, folder):
+    """The settings that the tunnel authenticates with."""
+    if t.credentials is None:
+        return {"secret": t.secret}
+    chain = f"{folder}/{t.name}.chain.pem"
+    with open(chain, "w", encoding="ascii") as f:
+        for path in t.credentials.chain:
+            with open(path, encoding="ascii") as one:
+                f.write(one.read())
+    found = {"certificate": chain, "private_key": t.credentials.key, "ca": t.credentials.authorities}
+    if t.credentials.lists:
+        found["crl"] = t.credentials.lists
+    return found
+
+
+def _section(t, folder):
+    fields = {"peer": t.remote, "local_address": t.local, **_proof(t, folder), "local": t.local_ts, "remote": t.remote_ts,
               "start": t.start}
     if t.local_id:
         fields["local_id"] = t.local_id

@@ -6,6 +6,7 @@ so no file under /etc decides what is tested.
 
 import os
 import re
+import shutil
 import signal
 
 from . import shell
@@ -13,7 +14,7 @@ from .shell import Failed, Skipped, check, run, wait_until
 from .tunnel import ChildSa, Peer, State
 
 CHARON = "/usr/lib/ipsec/charon"
-PLUGINS = "random nonce openssl kdf pem pkcs1 pkcs8 socket-default kernel-libipsec kernel-netlink vici updown"
+PLUGINS = "random nonce openssl kdf pem pkcs1 pkcs8 x509 pubkey revocation constraints socket-default kernel-libipsec kernel-netlink vici updown"
 
 
 class StrongSwan(Peer):
@@ -27,12 +28,13 @@ class StrongSwan(Peer):
             raise Skipped("strongSwan has no kernel-libipsec plugin (Debian package libcharon-extra-plugins)")
         shell.need_tool("swanctl", "strongswan-swanctl")
         self.dir = lab.path(f"strongswan-{side}")
+        self.settings = ""  # more lines of charon's settings
         os.makedirs(self.dir + "/swanctl", exist_ok=True)
 
     # ------------------------------------------------------------------ life
     def start(self):
         with open(self.dir + "/strongswan.conf", "w", encoding="ascii") as f:
-            f.write(DAEMON_CONF.replace("@DIR@", self.dir).replace("@PLUGINS@", PLUGINS))
+            f.write(DAEMON_CONF.replace("@DIR@", self.dir).replace("@PLUGINS@", PLUGINS).replace("@MORE@", self.settings))
         # `ip netns exec` gives the process its own mounts; a private /run keeps the pid files of several charons apart.
         self.process = self.lab.spawn(
             self.side, "sh", "-c", 'mount -t tmpfs tmpfs /run && exec env "STRONGSWAN_CONF=$0" "$1"',
@@ -44,9 +46,24 @@ class StrongSwan(Peer):
         with open(self.dir + "/swanctl/swanctl.conf", "w", encoding="ascii") as f:
             f.write("connections {\n" + "".join(_connection(t) for t in self.tunnels) + "}\nsecrets {\n")
             for t in self.tunnels:
+                if t.credentials:
+                    self._place(t.credentials)
+                    continue
                 f.write(f'  ike-{t.name} {{\n    id-1 = {t.local_id}\n    id-2 = {t.remote_id}\n    secret = "{t.secret}"\n  }}\n')
             f.write("}\n")
         self._swanctl("--load-all")
+
+    def _place(self, credentials):
+        """Copies the files to where swanctl loads them from, under names that tell their folder apart."""
+        # What the last configuration left there would still be believed.
+        for folder in ("x509", "x509ca", "x509crl", "private"):
+            shutil.rmtree(f"{self.dir}/swanctl/{folder}", ignore_errors=True)
+            os.makedirs(f"{self.dir}/swanctl/{folder}")
+        own, *between = credentials.chain
+        for folder, paths in (("x509", [own, *between]), ("x509ca", credentials.authorities), ("x509crl", credentials.lists),
+                              ("private", [credentials.key])):
+            for number, path in enumerate(paths):
+                shutil.copy(path, f"{self.dir}/swanctl/{folder}/{number}-{os.path.basename(path)}")
 
     def kill(self, sig):
         self.process.send_signal(sig)
@@ -112,14 +129,7 @@ def _connection(t):
     remote_addrs = {t.remote}
     proposals = {t.ike}
     {ike}{liveness}
-    local {{
-      auth = psk
-      id = {t.local_id}
-    }}
-    remote {{
-      auth = psk
-      id = {t.remote_id}
-    }}
+    {_sides(t)}
     children {{
       {t.name} {{
         mode = tunnel
@@ -134,8 +144,36 @@ def _connection(t):
 """
 
 
+def _sides(t):
+    if t.credentials is None:
+        return f"""local {{
+      auth = psk
+      id = {t.local_id}
+    }}
+    remote {{
+      auth = psk
+      id = {t.remote_id}
+    }}"""
+    own = os.path.basename(t.credentials.chain[0])
+    authorities = ",".join(f"{n}-{os.path.basename(path)}" for n, path in enumerate(t.credentials.authorities))
+    # Quoted: a subject has commas in it.
+    return f"""send_cert = always
+    local {{
+      auth = pubkey
+      certs = 0-{own}
+      id = "{t.local_id}"
+    }}
+    remote {{
+      auth = pubkey
+      cacerts = {authorities}
+      id = "{t.remote_id}"
+      {'revocation = strict' if t.credentials.lists else ''}
+    }}"""
+
+
 DAEMON_CONF = """charon {
   load = @PLUGINS@
+  @MORE@
   install_virtual_ip = no
   retransmit_tries = 3
   retransmit_timeout = 1.0
@@ -161,7 +199,7 @@ DAEMON_CONF = """charon {
   }
 }
 swanctl {
-  load = pem pkcs1 pkcs8 openssl random
+  load = pem pkcs1 pkcs8 x509 pubkey openssl random
   socket = unix://@DIR@/vici
 }
 """

@@ -15,6 +15,7 @@ class TunnelSpec:
     local_id: str = "alice.example"
     remote_id: str = "bob.example"
     secret: str = "a secret for the interop tests"
+    credentials: object = None  # rig.authority.Credentials instead of the secret
     ike: str = "aes256gcm16-prfsha256-x25519"
     esp: str = "aes256gcm16"
     start: str = "manual"  # manual | auto | on-demand

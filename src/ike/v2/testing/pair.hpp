@@ -22,6 +22,7 @@
 #include "ike/auth/shared_key.hpp"
 #include "ike/codec/parse.hpp"
 #include "ike/face.hpp"
+#include "ike/v2/credentials.hpp"
 #include "ike/v2/ike_endpoint.hpp"
 #include "model/connection.hpp"
 
@@ -66,6 +67,8 @@ class Host {
   std::string name;
   EndpointSettings settings;
   std::map<model::ConnectionId, Bytes> secrets;
+  std::map<model::ConnectionId, Credentials> credentials;
+  crypto::CalendarTime calendar = 0;  // for the dates of certificates
 
   // What the events have said so far.
   std::map<model::IkeSaId, IkeSaEstablished> ike_sas;
@@ -118,12 +121,8 @@ class Host {
         std::visit([this](auto&& one) { note(std::forward<decltype(one)>(one)); }, std::move(*event));
       while (auto request = endpoint_->poll_request()) {
         more = true;
-        const auto& mac = std::get<SharedKeyMacRequest>(*request);
-        SharedKeyMacResult result;
-        if (const auto secret = secrets.find(mac.connection); secret != secrets.end()) {
-          result.mac = auth::shared_key_mac(*model::prf_hash(mac.prf), secret->second, mac.octets);
-        }
-        endpoint_->handle_completion(mac.token, std::move(result), now);
+        const RequestToken token = std::visit([](const auto& one) { return one.token; }, *request);
+        endpoint_->handle_completion(token, std::visit([this](const auto& one) { return answer(one); }, *request), now);
       }
     }
     while (auto transmit = endpoint_->poll_transmit()) sent.push_back(std::move(*transmit));
@@ -134,6 +133,19 @@ class Host {
   std::function<void(const Event&)> on_event;
 
  private:
+  Completion answer(const SharedKeyMacRequest& request) const {
+    const auto secret = secrets.find(request.connection);
+    if (secret == secrets.end()) return SharedKeyMacResult{};
+    return SharedKeyMacResult{auth::shared_key_mac(*model::prf_hash(request.prf), secret->second, request.octets)};
+  }
+  Completion answer(const SignRequest& request) const {
+    const auto held = credentials.find(request.connection);
+    if (held == credentials.end()) return SignResult{err(std::string("there is no key"))};
+    return carry_out(request, held->second);
+  }
+  Completion answer(const VerifyRequest& request) const {
+    return carry_out(request, credentials.at(request.connection), calendar);
+  }
   void tell(const Event& event) {
     if (on_event) on_event(event);
   }

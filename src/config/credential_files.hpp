@@ -1,0 +1,55 @@
+// CredentialFiles: the files of certificates, keys and revocation lists that configurations name, each read once
+// however many tunnels share it.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "crypto/certificate.hpp"
+#include "crypto/signature.hpp"
+#include "crypto/trust.hpp"
+
+namespace culvert::config {
+
+/// What is wrong with a file, and the way out.
+struct FileFault {
+  std::string message;
+  std::string hint;
+};
+
+class CredentialFiles {
+ public:
+  /// `now` is what the dates of certificates are compared with.
+  explicit CredentialFiles(crypto::CalendarTime now) : now_(now) {}
+
+  [[nodiscard]] crypto::CalendarTime now() const { return now_; }
+
+  using Certificates = Result<std::vector<crypto::Certificate>, FileFault>;
+  using Lists = Result<std::vector<crypto::RevocationList>, FileFault>;
+  using Key = Result<crypto::PrivateKey, FileFault>;
+  [[nodiscard]] const Certificates& certificates(const std::string& path);
+  [[nodiscard]] const Lists& lists(const std::string& path);
+  /// A key that has made a signature which its own public half takes for right.
+  [[nodiscard]] const Key& key(const std::string& path);
+
+  /// What the files hold together, and a digest of all that is in them.
+  struct Trust {
+    crypto::TrustStore store;
+    Bytes authorities;  // digests as CERTREQ has them, each once
+    Bytes fingerprint;
+  };
+  /// All files must be good.
+  [[nodiscard]] const Trust& trust(const std::vector<std::string>& authorities, const std::vector<std::string>& lists);
+
+ private:
+  crypto::CalendarTime now_;
+  std::map<std::string, Certificates> certificates_;
+  std::map<std::string, Lists> lists_;
+  std::map<std::string, Key> keys_;
+  std::map<std::pair<std::vector<std::string>, std::vector<std::string>>, Trust> trusts_;
+};
+
+}  // namespace culvert::config

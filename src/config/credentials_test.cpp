@@ -1,0 +1,207 @@
+// `certificate`, `private_key`, `ca` and `crl`: what is taken from the files, and what is said of those that are wrong.
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "config/config_test_support.hpp"
+#include "config/diff.hpp"
+#include "crypto/testing/issuer.hpp"
+#include "model/certificate_identity.hpp"
+
+namespace culvert::config {
+namespace {
+
+using crypto::testing::kDay;
+using crypto::testing::TestCertificate;
+using crypto::testing::TestKey;
+using crypto::testing::Wish;
+using ::testing::HasSubstr;
+using testing::lines;
+
+crypto::CalendarTime now() { return std::chrono::system_clock::to_time_t(std::chrono::system_clock::now()); }
+
+Wish today(Wish wish) {
+  wish.from = now() - kDay;
+  wish.until = now() + 100 * kDay;
+  return wish;
+}
+
+class CredentialSettings : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = (std::filesystem::temp_directory_path() / "culvert-config-XXXXXX").string();
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    folder_ = name;
+    write("own.pem", own.pem() + middle.pem() + root.pem());
+    write("own.key", own.key().pem());
+    write("ca.pem", root.pem());
+    write("ca.crl", root.revocation_list({}, now() - kDay, now() + kDay));
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  void write(const std::string& name, const std::string& text, unsigned mode = 0600) const {
+    const auto path = folder_ / name;
+    std::ofstream(path, std::ios::binary) << text;
+    ::chmod(path.c_str(), mode);
+  }
+  static std::string text(const std::string& extra = {}, const std::string& name = "office") {
+    return "[tunnel." + name +
+           "]\npeer = \"192.0.2.2\"\nlocal = [\"10.1.0.0/16\"]\nremote = [\"10.2.0.0/16\"]\n"
+           "certificate = \"own.pem\"\nprivate_key = \"own.key\"\nca = [\"ca.pem\"]\n" +
+           extra;
+  }
+  [[nodiscard]] Result<Config, Problems> loaded(const std::string& content) const {
+    return load_texts({{(folder_ / "a.toml").string(), content}});
+  }
+  [[nodiscard]] std::string problems(const std::string& content) const {
+    const auto result = loaded(content);
+    std::string all = lines(result ? result->warnings : result.error());
+    for (std::size_t at = 0; (at = all.find(folder_.string(), at)) != std::string::npos;)
+      all.replace(at, folder_.string().size(), "DIR");
+    return all;
+  }
+
+  std::filesystem::path folder_;
+  const TestCertificate root = TestCertificate::make(TestKey::make("P-256"), today(crypto::testing::authority("root")));
+  const TestCertificate middle =
+      TestCertificate::make(TestKey::make("P-256"), today(crypto::testing::authority("middle")), &root);
+  const TestCertificate own = TestCertificate::make(
+      TestKey::make("P-256"), today(crypto::testing::peer("gw", "IP:192.0.2.1,DNS:gw.example.net")), &middle);
+};
+
+TEST_F(CredentialSettings, FilesAreReadAndShared) {
+  std::string two = text("crl = \"ca.crl\"\n") + text("crl = \"ca.crl\"\nremote_id = \"b\"\n", "other");
+  two.replace(two.rfind("10.2.0.0"), 8, "10.3.0.0");
+  const auto config = loaded(two);
+  ASSERT_TRUE(config) << lines(config.error());
+  EXPECT_EQ(lines(config->warnings), "");
+  const TunnelConfig& tunnel = config->tunnels[0];
+  EXPECT_EQ(tunnel.connection.authentication, model::Authentication::certificate);
+  EXPECT_EQ(tunnel.connection.local_id, model::Identity::parse("gw.example.net"));
+  EXPECT_EQ(tunnel.connection.authorities, root.certificate().key_digest());
+  EXPECT_TRUE(tunnel.secret.empty());
+  ASSERT_TRUE(tunnel.credentials);
+  // RFC 4945 4.1: the root is not sent.
+  EXPECT_EQ(tunnel.credentials->certificates, (std::vector<Bytes>{own.der(), middle.der()}));
+  EXPECT_TRUE(tunnel.credentials->key.public_key().same_key(own.certificate().public_key()));
+  // The authority is believed, and its list counts; the one between has none.
+  const auto verdict =
+      tunnel.credentials->trust.verify(own.certificate(), std::vector{middle.certificate()}, {.now = now()});
+  ASSERT_FALSE(verdict);
+  EXPECT_EQ(verdict.error().check, crypto::PathCheck::revocation_unknown);
+  EXPECT_EQ(config->tunnels[1].credentials->trust_fingerprint, tunnel.credentials->trust_fingerprint);
+}
+
+TEST_F(CredentialSettings, WhatIsMissingOrTooMuchIsNamed) {
+  EXPECT_EQ(problems("[tunnel.a]\npeer = \"192.0.2.2\"\nlocal = [\"10.1.0.0/16\"]\nremote = [\"10.2.0.0/16\"]\n"
+                     "certificate = \"own.pem\"\n"),
+            "DIR/a.toml:1:1: error: tunnel.a.private_key: the setting is missing\n"
+            "  write private_key = \"PATH\": the key that the certificate is for\n"
+            "DIR/a.toml:1:1: error: tunnel.a.ca: the setting is missing\n"
+            "  write ca = [\"PATH\"]: the certificates of the authorities that may certify the peer\n");
+  EXPECT_THAT(problems(text("secret = \"0123456789abcdef0123456789abcdef\"\n")),
+              HasSubstr("a.toml:8:10: error: tunnel.office.secret: both a secret and a certificate are given"));
+  EXPECT_THAT(problems(testing::tunnel("ca = \"ca.pem\"\n")),
+              HasSubstr("tunnel.office.ca: this goes with certificate, which is missing"));
+}
+
+TEST_F(CredentialSettings, FilesThatAreWrongAreNamedWithThePlace) {
+  std::filesystem::remove(folder_ / "ca.pem");
+  EXPECT_THAT(problems(text()), HasSubstr("a.toml:7:7: error: tunnel.office.ca: \"DIR/ca.pem\" does not exist"));
+  write("ca.pem", own.key().pem());
+  EXPECT_THAT(problems(text()), HasSubstr("\"DIR/ca.pem\" holds no certificate but a PRIVATE KEY"));
+  write("ca.pem", root.pem());
+  write("own.key", own.key().pem("pass"));
+  EXPECT_THAT(problems(text()),
+              HasSubstr("a.toml:6:15: error: tunnel.office.private_key: \"DIR/own.key\" is encrypted"));
+  write("own.key", root.key().pem());
+  EXPECT_THAT(problems(text()), HasSubstr("the key in \"DIR/own.key\" (ECDSA P-256) is not the one of C=CH, O=Culvert, "
+                                          "CN=gw (serial 1234) (ECDSA P-256)"));
+  write("own.key", own.key().pem(), 0644);
+  EXPECT_THAT(problems(text()),
+              HasSubstr("error: tunnel.office.private_key: \"DIR/own.key\" holds a secret and has mode 644"));
+  write("own.key", own.key().pem());
+  write("own.pem", "nothing");
+  EXPECT_THAT(problems(text()), HasSubstr("\"DIR/own.pem\" is no certificate in PEM or DER"));
+  write("own.pem", std::string(2 << 20, 'x'));
+  EXPECT_THAT(problems(text()), HasSubstr("\"DIR/own.pem\" has 2097152 octets, 1048576 are allowed"));
+  EXPECT_THAT(problems(text("crl = [\"ca.pem\"]\n")),
+              HasSubstr("\"DIR/ca.pem\" holds no revocation list but a CERTIFICATE"));
+}
+
+TEST_F(CredentialSettings, DatesAreWarnedOf) {
+  Wish wish = crypto::testing::peer("gw", "DNS:gw.example.net");
+  const auto with = [&](crypto::CalendarTime from, crypto::CalendarTime until) {
+    wish.from = now() + from;
+    wish.until = now() + until;
+    write("own.pem", TestCertificate::make(own.key(), wish, &middle).pem());
+    return problems(text());
+  };
+  EXPECT_THAT(with(-9 * kDay, -kDay),
+              HasSubstr("warning: tunnel.office.certificate: C=CH, O=Culvert, CN=gw (serial 1234) ended on"));
+  EXPECT_THAT(with(kDay, 50 * kDay), HasSubstr("begins only on"));
+  EXPECT_THAT(with(-kDay, 3 * kDay), HasSubstr("ends on"));
+  EXPECT_EQ(with(-kDay, 50 * kDay), "");
+  write("ca.crl", root.revocation_list({}, now() - 9 * kDay, now() - kDay));
+  EXPECT_THAT(problems(text("crl = \"ca.crl\"\n")),
+              HasSubstr("warning: tunnel.office.crl: the list of C=CH, O=Culvert, CN=root was to be replaced by"));
+  write("ca.pem", own.pem());
+  EXPECT_THAT(problems(text()), HasSubstr("is no authority: only itself is believed"));
+}
+
+TEST_F(CredentialSettings, IdentitiesAreThoseOfTheCertificate) {
+  EXPECT_EQ(problems(text("local_id = \"192.0.2.1\"\n")), "");
+  EXPECT_EQ(problems(text("local_id = \"GW.example.net\"\n")), "");
+  const auto subject = loaded(text("local_id = \"c=ch, o=culvert, cn=gw\"\nremote_id = \"C=CH, CN=b\"\n"));
+  ASSERT_TRUE(subject);
+  EXPECT_EQ(subject->tunnels[0].connection.local_id->data, own.certificate().subject_der());
+  EXPECT_EQ(subject->tunnels[0].connection.remote_id->to_string(), "C=CH, CN=b");
+  EXPECT_THAT(
+      problems(text("local_id = \"other.example\"\n")),
+      HasSubstr("a.toml:8:12: error: tunnel.office.local_id: the certificate C=CH, O=Culvert, CN=gw (serial 1234) is "
+                "not for other.example, but for C=CH, O=Culvert, CN=gw; 192.0.2.1; gw.example.net"));
+  EXPECT_THAT(problems(text("remote_id = \"keyid:x\"\n")), HasSubstr("can stand in no certificate"));
+  EXPECT_THAT(problems(text("remote_id = \"XX=x\"\n")), HasSubstr("is no distinguished name"));
+  EXPECT_THAT(problems(testing::tunnel("remote_id = \"CN=x\"\n")), HasSubstr("which needs a certificate"));
+}
+
+TEST_F(CredentialSettings, Sha1IsForCompatibilityOnly) {
+  EXPECT_FALSE(loaded(text())->tunnels[0].connection.sha1_signatures);
+  EXPECT_TRUE(loaded(text("compat = \"sha1\"\n"))->tunnels[0].connection.sha1_signatures);
+  EXPECT_THAT(problems(text("compat = \"sha1\"\n")), HasSubstr("allows RSA signatures over SHA-1"));
+}
+
+TEST_F(CredentialSettings, NewFilesAreTakenWithoutRestart) {
+  const auto before = loaded(text());
+  write("ca.pem", middle.pem() + root.pem());
+  const auto after = loaded(text());
+  ASSERT_TRUE(before && after);
+  const Diff change = diff(*before, *after);
+  ASSERT_EQ(change.changed.size(), 1u);
+  EXPECT_FALSE(change.changed[0].restarts);
+  EXPECT_EQ(change.changed[0].changes, std::vector<std::string>{"ca, crl: changed"});
+  const auto secret = loaded(testing::tunnel());
+  ASSERT_TRUE(secret);
+  const Diff other = diff(*after, *secret);
+  ASSERT_EQ(other.changed.size(), 1u);
+  EXPECT_TRUE(other.changed[0].restarts);
+}
+
+TEST_F(CredentialSettings, TunnelsThatCannotBeToldApartNeedOneCertificate) {
+  write("other.pem", TestCertificate::make(TestKey::make("P-256"), today(crypto::testing::authority("other"))).pem());
+  std::string second = text({}, "b");
+  second.replace(second.find("10.2.0.0"), 8, "10.3.0.0");
+  EXPECT_EQ(problems(text() + second), "");
+  second.replace(second.find("ca.pem"), 6, "other.pem");
+  EXPECT_THAT(problems(text() + second),
+              HasSubstr("has the same peer and identities, but another certificate or authority"));
+}
+
+}  // namespace
+}  // namespace culvert::config

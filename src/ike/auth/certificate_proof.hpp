@@ -1,0 +1,33 @@
+// A peer's proof by certificate, from what it sent to the verdict: is the certificate believed, does it have the
+// identity that the peer claims (RFC 4945 3.1), did its key make the signature.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "crypto/trust.hpp"
+#include "ike/auth/digital_signature.hpp"
+#include "model/authentication.hpp"
+#include "model/identity.hpp"
+
+namespace culvert::ike::auth {
+
+/// CERT payloads with an X.509 certificate that are looked at; a message with more is refused.
+inline constexpr std::size_t kMostCertificates = crypto::kPathLimit;
+
+/// What the peer claims and how it proves it. Views are for the length of the call.
+struct PeerClaim {
+  const model::Identity& identity;
+  const Proof& proof;
+  ByteView octets;                      // that were signed
+  std::span<const Bytes> certificates;  // in DER; the first has the key (RFC 7296 3.6)
+  bool sha1_allowed = false;
+};
+
+/// Nothing when the peer is who it says it is.
+[[nodiscard]] std::optional<model::AuthenticationRefusal> judge(const PeerClaim& claim, const crypto::TrustStore& trust,
+                                                                crypto::CalendarTime now);
+
+}  // namespace culvert::ike::auth
