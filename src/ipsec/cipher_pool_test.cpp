@@ -253,6 +253,23 @@ TEST_F(Paths, WithoutACipherNothingLeavesAndTheRestDoes) {
   EXPECT_EQ(kit_.bob_receives(after.packets()).packets, std::vector<Bytes>{packet_to(2)});
 }
 
+// A super-packet is sealed piece by piece, while others of the batch still wait for the cipher.
+TEST_F(Paths, WithoutACipherNoSuperPacketLeavesEither) {
+  install(1, 1, 1);
+  install(2, kBad, 1);
+  const Offload offload{.segmentation = Offload::Segmentation::udp, .segment_size = 100, .checksum_partial = true};
+  InnerBuffer before(packet_to(1));
+  InnerBuffer super(packet_to(2, 1000), offload);
+  InnerBuffer behind(packet_to(1, 1000), offload);
+  const std::array<InnerPacket, 3> packets{before.view(), super.view(), behind.view()};
+  CollectingWire wire;
+  outbound_.run(packets, kit_.now, wire);
+  EXPECT_FALSE(shows_plaintext(wire));
+  EXPECT_EQ(wire.packets().size(), 11U);
+  EXPECT_EQ(kit_.bob_receives(wire.packets()).packets.size(), 11U);
+  EXPECT_EQ(drops_.of(DropReason::seal_impossible), 10U);
+}
+
 // Whole packets that we cut ourselves: their pieces are made after sealing.
 TEST_F(Paths, WithoutACipherNoFragmentLeavesEither) {
   kit_.path.local.port = kit_.path.remote.port = 0;

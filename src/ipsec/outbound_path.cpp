@@ -292,6 +292,7 @@ void OutboundPath::protect(const InnerPacket& packet, const net::PacketInfo& inf
   if (!plan) return drops_.count(plan.error());
   if (sa.aggfrag) return aggfrag_.add(sa, *plan, now_, sink);
   if (plan->length(0) > sa.outbound.longest_inner) return protect_long(packet, *plan, info, sa, sink);
+  if (cuts_in_place(*plan, sa)) return protect_in_place(packet, *plan, info, sa, sink);
   protect_planned(packet, *plan, info, sa, sink);
 }
 

@@ -132,42 +132,52 @@ void Segmenter::write(std::uint32_t index, std::uint8_t* out) const {
     store_be16(out + checksum_at_, checksum);
     return;
   }
-  std::memcpy(out, source_, header_);
   // Summed while it is copied: reading what was just written would wait for the stores.
   const std::uint64_t payload =
       net::checksum_copy(0, {source_ + header_ + index * step_, size - header_}, out + header_);
-  fix_ip(out, index, size);
-  fix_transport(out, index, size - transport_, payload);
+  write_headers(index, source_, payload, out);
 }
 
-void Segmenter::fix_ip(std::uint8_t* out, std::uint32_t index, std::size_t length) const {
+std::uint64_t Segmenter::payload_sum(std::uint32_t index) const {
+  return net::checksum_add(0, {source_ + header_ + index * step_, length(index) - header_});
+}
+
+void Segmenter::write_headers(std::uint32_t index, const std::uint8_t* original, std::uint64_t payload_sum,
+                              std::uint8_t* out) const {
+  const std::size_t size = length(index);
+  std::memcpy(out, original, header_);
+  fix_ip(out, original, index, size);
+  fix_transport(out, original, index, size - transport_, payload_sum);
+}
+
+void Segmenter::fix_ip(std::uint8_t* out, const std::uint8_t* original, std::uint32_t index, std::size_t length) const {
   if (family_ == net::Family::v6) {
     store_be16(out + 4, static_cast<std::uint16_t>(length - net::kIpv6HeaderSize));
     return;
   }
-  const auto identification = static_cast<std::uint16_t>(load_be16(source_ + 4) + index);
+  const auto identification = static_cast<std::uint16_t>(load_be16(original + 4) + index);
   store_be16(out + 2, static_cast<std::uint16_t>(length));
   store_be16(out + 4, identification);
   store_be16(out + 10, net::checksum_finish(ip_sum_ + length + identification));
 }
 
-void Segmenter::fix_transport(std::uint8_t* out, std::uint32_t index, std::size_t length,
+void Segmenter::fix_transport(std::uint8_t* out, const std::uint8_t* original, std::uint32_t index, std::size_t length,
                               std::uint64_t payload_sum) const {
   std::uint8_t* const header = out + transport_;
-  const std::uint8_t* const original = source_ + transport_;
   std::uint64_t sum = transport_sum_ + payload_sum + length;
   if (kind_ == Kind::udp) {
     store_be16(header + kUdpLengthAt, static_cast<std::uint16_t>(length));
     store_be16(out + checksum_at_, udp_checksum(net::checksum_finish(sum + length)));
     return;
   }
-  const std::uint32_t sequence = load_be32(original + kTcpSequenceAt) + static_cast<std::uint32_t>(index * step_);
+  const std::uint32_t sequence =
+      load_be32(original + transport_ + kTcpSequenceAt) + static_cast<std::uint32_t>(index * step_);
   store_be32(header + kTcpSequenceAt, sequence);
   // CWR belongs to the first segment only (RFC 3168 6.1.2), PSH and FIN to the last.
   std::uint8_t cleared = 0;
   if (index != 0) cleared |= kTcpCwr;
   if (index + 1 != count_) cleared |= kTcpFin | kTcpPush;
-  const auto flags = static_cast<std::uint8_t>(original[kTcpFlagsAt] & ~cleared);
+  const auto flags = static_cast<std::uint8_t>(original[transport_ + kTcpFlagsAt] & ~cleared);
   header[kTcpFlagsAt] = flags;
   sum += (sequence >> 16) + (sequence & 0xffff) + flags;
   store_be16(out + checksum_at_, net::checksum_finish(sum));

@@ -32,11 +32,23 @@ class Segmenter {
   /// Writes packet `index` to `out`, which has room for `length(index)` octets and does not overlap the source.
   void write(std::uint32_t index, std::uint8_t* out) const;
 
+  /// For cutting a super-packet where it lies: each packet's headers go in front of its payload, over the end of the
+  /// payload before, so that one must be done with by then. `original` is a copy of the super-packet's own headers.
+  [[nodiscard]] bool is_super_packet() const { return step_ != 0; }
+  [[nodiscard]] std::size_t header_length() const { return header_; }
+  /// Where the headers of packet `index` begin then, counted from the super-packet's.
+  [[nodiscard]] std::size_t offset(std::uint32_t index) const { return index * step_; }
+  /// What the payload of packet `index` adds to its checksum.
+  [[nodiscard]] std::uint64_t payload_sum(std::uint32_t index) const;
+  void write_headers(std::uint32_t index, const std::uint8_t* original, std::uint64_t payload_sum,
+                     std::uint8_t* out) const;
+
  private:
   enum class Kind : std::uint8_t { plain, partial_checksum, tcp, udp };
   Segmenter() = default;
-  void fix_ip(std::uint8_t* out, std::uint32_t index, std::size_t length) const;
-  void fix_transport(std::uint8_t* out, std::uint32_t index, std::size_t length, std::uint64_t payload_sum) const;
+  void fix_ip(std::uint8_t* out, const std::uint8_t* original, std::uint32_t index, std::size_t length) const;
+  void fix_transport(std::uint8_t* out, const std::uint8_t* original, std::uint32_t index, std::size_t length,
+                     std::uint64_t payload_sum) const;
 
   const std::uint8_t* source_ = nullptr;
   std::size_t header_ = 0;   // IP and transport header, repeated in each packet; 0 when nothing is cut

@@ -43,6 +43,50 @@ TEST_F(Trains, SuperPacketBecomesOneTrain) {
   EXPECT_EQ(all_drops(pair_.alice) + all_drops(pair_.bob), 0U);
 }
 
+// Super-packets are cut where they lie, headers over the payload in front, trailers over the one behind: with segments
+// shorter than either, and any rest at the end.
+TEST_F(Trains, SegmentsOfAnyLengthComeOutAsTheyWere) {
+  for (const bool six : {false, true}) {
+    const Flow flow = six ? pair_.v6 : pair_.v4;
+    for (const std::uint16_t step : std::initializer_list<std::uint16_t>{1, 7, 40, 536, 1361}) {
+      for (const std::size_t rest : {std::size_t{1}, std::size_t{step} / 2 + 1, std::size_t{step}}) {
+        const Bytes payload = random_bytes(pair_.random, std::size_t{step} * 20 + rest);
+        const Offload offload{.segmentation = six ? Segmentation::tcp6 : Segmentation::tcp4,
+                              .segment_size = step,
+                              .checksum_partial = true};
+        const CollectingWire wire = pair_.alice_sends({tcp_packet(flow, 1, 0x10, payload)}, offload);
+        EXPECT_EQ(pair_.bob_receives_trains(wire.trains).packets, pieces_of(flow, payload, step))
+            << step << ' ' << rest;
+      }
+    }
+  }
+  EXPECT_EQ(all_drops(pair_.alice) + all_drops(pair_.bob), 0U);
+}
+
+// One that is cut in place between packets that wait for the cipher: everything leaves in order.
+TEST_F(Trains, SuperPacketsAndOthersKeepTheirOrder) {
+  const Bytes payload = random_bytes(pair_.random, 30000);
+  const Offload offload{.segmentation = Segmentation::tcp4, .segment_size = 1000, .checksum_partial = true};
+  std::vector<Bytes> storage;
+  std::vector<InnerPacket> packets;
+  std::vector<Bytes> expected;
+  for (std::uint32_t i = 0; i < 9; ++i) {
+    const bool super = i % 3 == 1;
+    const Bytes packet = tcp_packet(pair_.v4, 1, 0x10, super ? payload : Bytes(100, static_cast<std::uint8_t>(i)));
+    Bytes& roomy = storage.emplace_back(kInnerHeadroom + packet.size() + kInnerTailroom);
+    std::copy(packet.begin(), packet.end(), roomy.begin() + kInnerHeadroom);
+    packets.push_back({MutableByteView(roomy).subspan(kInnerHeadroom, packet.size()), super ? offload : Offload{}});
+    if (super) {
+      for (Bytes& piece : pieces_of(pair_.v4, payload, 1000)) expected.push_back(std::move(piece));
+    } else {
+      expected.push_back(packet);
+    }
+  }
+  CollectingWire wire;
+  pair_.alice.outbound(packets, pair_.now, wire);
+  EXPECT_EQ(pair_.bob_receives_trains(wire.trains).packets, expected);
+}
+
 // The whole way: one super-packet in, one train, one super-packet out.
 TEST_F(Trains, SuperPacketComesOutAsOneWhenCoalescing) {
   EngineOptions options;
