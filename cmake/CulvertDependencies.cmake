@@ -12,7 +12,6 @@ find_package(Boost 1.74 REQUIRED)
 pkg_check_modules(tomlplusplus REQUIRED IMPORTED_TARGET tomlplusplus)
 pkg_check_modules(libnl REQUIRED IMPORTED_TARGET libnl-3.0 libnl-route-3.0)
 pkg_check_modules(libnftables REQUIRED IMPORTED_TARGET libnftables)
-pkg_check_modules(libsystemd REQUIRED IMPORTED_TARGET libsystemd)
 
 # Intel ipsec-mb is an accelerator, not a need: without it all bulk cryptography is OpenSSL's.
 find_path(IPSEC_MB_INCLUDE_DIR intel-ipsec-mb.h)

@@ -52,7 +52,6 @@ THIRD_PARTY = [
     (r"toml\+\+/.*|toml\.hpp", ["config"]),
     (r"CLI/.*", ["daemon", "cli"]),
     (r"spdlog/.*", ["datapath", "io", "api", "daemon", "cli"]),
-    (r"systemd/.*", ["daemon"]),
     (r"fmt/.*", list(LAYERS)),
     (r"(gtest|gmock|benchmark)/.*", ["test"]),
     (r"arpa/inet\.h", ["net", "base", "config", "io", "datapath", "api", "daemon", "cli"]),  # net: addresses as text

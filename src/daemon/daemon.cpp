@@ -11,6 +11,7 @@
 #include "config/load.hpp"
 #include "daemon/engine_settings.hpp"
 #include "daemon/notify.hpp"
+#include "daemon/start_memory.hpp"
 #include "ike/v2/ike_endpoint.hpp"
 #include "io/kernel_ipsec.hpp"
 
@@ -33,6 +34,7 @@ Daemon::Daemon(asio::io_context& io, Log& log, Options options, config::Config c
       data_plane_ready_(io),
       monitor_ready_(io),
       timer_(io),
+      quiet_timer_(io),
       signals_(io, SIGTERM, SIGINT, SIGHUP) {}
 
 Daemon::~Daemon() {
@@ -136,6 +138,7 @@ void Daemon::begin() {
   const config::Diff diff = config::diff(config_, wanted);
   run_config(std::move(wanted), diff);
   notify_ready(fmt::format("{} tunnels", config_.tunnels.size()));
+  release_memory_later();
 }
 
 void Daemon::run_config(config::Config wanted, const config::Diff& diff) {
@@ -237,7 +240,19 @@ void Daemon::carry_out(control::FindPath&& request) {
   });
 }
 
-void Daemon::carry_out(control::SetNetwork&& request) { log_problems(network_->apply(request.wish)); }
+void Daemon::carry_out(control::SetNetwork&& request) {
+  log_problems(network_->apply(request.wish));
+  release_memory_later();
+}
+
+// A start, and a tunnel that comes or goes, are over when the network has stayed as it is.
+void Daemon::release_memory_later() {
+  constexpr auto kQuiet = std::chrono::seconds(3);
+  quiet_timer_.expires_after(kQuiet);
+  quiet_timer_.async_wait([](const boost::system::error_code& error) {
+    if (!error) release_start_memory();
+  });
+}
 
 void Daemon::carry_out(control::SendKeepalive&& request) { (void)data_plane_->send_keepalive(request.path); }
 

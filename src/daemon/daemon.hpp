@@ -102,6 +102,8 @@ class Daemon final : public api::Handlers {
   void carry_out(ike::VerifyRequest&& request);
   /// Makes `wanted` what runs.
   void run_config(config::Config wanted, const config::Diff& diff);
+  /// Once nothing has changed for a while.
+  void release_memory_later();
   void log_problems(const std::vector<std::string>& problems);
   [[nodiscard]] Instant now() const { return clock_.now(); }
   [[nodiscard]] std::vector<api::ManualSa> manual_views();
@@ -135,6 +137,7 @@ class Daemon final : public api::Handlers {
   boost::asio::posix::stream_descriptor data_plane_ready_;
   boost::asio::posix::stream_descriptor monitor_ready_;
   boost::asio::steady_timer timer_;
+  boost::asio::steady_timer quiet_timer_;
   boost::asio::signal_set signals_;
 };
 
