@@ -153,7 +153,10 @@ def other_authority(pair, pki):
 
 
 def without_the_middle(pair, pki):
-    give(pair.peer, chain=pair.peer.tunnels[0].credentials.chain[:1])
+    # An authority of its own: the one that also certified us the peer would know from us, and send along.
+    branch = Authority(pki.folder, "branch", pki.kind, pki.root)
+    certificate, key = branch.issue("bob.example", "DNS:bob.example")
+    give(pair.peer, chain=(certificate,), key=key)
 
 
 def revoke(pair, pki):

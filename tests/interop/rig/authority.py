@@ -42,9 +42,9 @@ class Authority:
         self.key = new_key(self.dir + "/authority.key", kind)
         extensions = "basicConstraints = critical,CA:TRUE\nkeyUsage = critical,keyCertSign,cRLSign\nsubjectKeyIdentifier = hash\n"
         self.certificate = (issuer or self)._issue(self.dir + "/authority.pem", self.key, f"/C=CH/O=Culvert/CN={name}",
-                                                   extensions, -DAY, 30 * DAY, selfsign=issuer is None)
+                                                   extensions, -DAY, 90 * DAY, selfsign=issuer is None)
 
-    def issue(self, name, alternatives, begin=-3600, end=10 * DAY, kind=None, extensions=""):
+    def issue(self, name, alternatives, begin=-3600, end=60 * DAY, kind=None, extensions=""):
         """A certificate and its key, as (certificate, key)."""
         path = f"{self.dir}/{name}"
         key = new_key(path + ".key", kind or self.kind)
