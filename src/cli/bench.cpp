@@ -12,7 +12,9 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "config/credential_files.hpp"
 #include "config/words.hpp"
+#include "io/clock.hpp"
 #include "load/ike_load.hpp"
 
 namespace culvert::cli {
@@ -67,6 +69,31 @@ SecretBytes read_secret(const std::string& path) {
   return std::move(*secret);
 }
 
+/// A file's content or, of one that is shared, what was made of it before.
+template <typename T>
+const T& from_files(Result<T, config::FileFault> const& read) {
+  if (!read) throw Complaint{read.error().message};
+  return *read;
+}
+
+void read_credentials(const BenchOptions& options, load::IkeLoadOptions& made) {
+  const auto path_of = [](std::string path, std::size_t n) {
+    if (const std::size_t at = path.find("{}"); at != std::string::npos) path.replace(at, 2, std::to_string(n));
+    return path;
+  };
+  config::CredentialFiles files(io::wall_clock().seconds);
+  (void)from_files(files.certificates(options.authority));
+  const auto& trust = files.trust({options.authority}, {});
+  made.authorities = trust.authorities;
+  for (std::size_t n = 0; n < options.initiators; ++n) {
+    ike::v2::Credentials one{
+        .certificates = {}, .key = from_files(files.key(path_of(options.private_key, n))), .trust = trust.store};
+    for (const crypto::Certificate& certificate : from_files(files.certificates(path_of(options.certificate, n))))
+      one.certificates.push_back(certificate.der());
+    made.credentials.push_back(std::move(one));
+  }
+}
+
 load::IkeLoadOptions to_load(const BenchOptions& options) {
   load::IkeLoadOptions made;
   made.peer = wanted(net::IpAddress::parse(options.peer), "PEER", options.peer, "an IP address");
@@ -82,7 +109,13 @@ load::IkeLoadOptions to_load(const BenchOptions& options) {
   made.initiators = options.initiators;
   made.at_once = options.at_once;
   made.rekey = options.rekey;
-  made.secret = read_secret(options.secret_file);
+  if (options.certificate.empty() && options.secret_file.empty())
+    throw Complaint{"--secret-file or --certificate is needed"};
+  if (options.certificate.empty()) {
+    made.secret = read_secret(options.secret_file);
+  } else {
+    read_credentials(options, made);
+  }
   if (!options.ike.empty()) made.ike_proposals = proposals(model::ProtocolId::ike, "--ike", options.ike);
   if (!options.esp.empty()) made.esp_proposals = proposals(model::ProtocolId::esp, "--esp", options.esp);
   return made;

@@ -159,11 +159,18 @@ class Parser {
     ike->footer(
         "Binds UDP 500 and 4500 of the local address, so no IKE daemon may run beside it.\n"
         "The responder needs a connection for each initiator: any address, remote identity\n"
-        "site0.example, site1.example and so on, a pre-shared key, and as remote network the\n"
-        "address of that number in the inner prefix.");
+        "site0.example, site1.example and so on, a pre-shared key or who certified them, and as\n"
+        "remote network the address of that number in the inner prefix.");
     ike->add_option("PEER", bench.peer, "the responder's address")->required();
     ike->add_option("--local", bench.local, "our address")->required();
-    ike->add_option("--secret-file", bench.secret_file, "the pre-shared key of all initiators")->required();
+    auto* secret = ike->add_option("--secret-file", bench.secret_file, "the pre-shared key of all initiators");
+    auto* certificate = ike->add_option("--certificate", bench.certificate,
+                                        "or the certificate of each, with those between; {} is the number");
+    auto* key = ike->add_option("--private-key", bench.private_key, "its key; may have {} too");
+    auto* authority = ike->add_option("--ca", bench.authority, "who may certify the responder");
+    certificate->needs(key)->needs(authority)->excludes(secret);
+    key->needs(certificate);
+    authority->needs(certificate);
     ike->add_option("-n,--initiators", bench.initiators, "how many")
         ->check(CLI::Range(std::size_t{1}, std::size_t{1'000'000}))
         ->capture_default_str();

@@ -36,6 +36,9 @@ struct BenchOptions {
   std::string peer;
   std::string local;
   std::string secret_file;
+  std::string certificate;  // instead of the secret; "{}" is the initiator's number, in private_key likewise
+  std::string private_key;
+  std::string authority;
   std::string local_id = "site{}.example";
   std::string remote_id;
   std::string inner = "10.0.0.0/8";

@@ -117,6 +117,10 @@ class Run {
       config.remote = {model::TrafficSelector::of(options_.remote)};
       config.encapsulation = model::EncapsulationPolicy::esp;  // no NAT is pretended, so the ports stay
       config.liveness_interval = Duration::zero();
+      if (!options_.credentials.empty()) {
+        config.authentication = model::Authentication::certificate;
+        config.authorities = options_.authorities;
+      }
       endpoint_.handle_command(ike::ConfigureConnection{std::move(config)}, now_);
     }
   }
@@ -189,11 +193,8 @@ class Run {
       while (auto event = endpoint_.poll_event()) std::visit([this](const auto& one) { note(one); }, *event);
       while (const auto request = endpoint_.poll_request()) {
         more = true;
-        const auto& wanted = std::get<ike::SharedKeyMacRequest>(*request);
-        endpoint_.handle_completion(wanted.token,
-                                    ike::SharedKeyMacResult{ike::auth::shared_key_mac(
-                                        *model::prf_hash(wanted.prf), options_.secret.view(), wanted.octets)},
-                                    now_);
+        const ike::RequestToken token = std::visit([](const auto& one) { return one.token; }, *request);
+        endpoint_.handle_completion(token, std::visit([this](const auto& one) { return answer(one); }, *request), now_);
       }
     }
     while (const auto sent = endpoint_.poll_transmit()) {
@@ -202,6 +203,18 @@ class Run {
       // What the kernel does not take is retransmitted, as if it was lost.
       (void)(marked ? nat_ : ike_).send_one(sent->path, 0, parts);
     }
+  }
+
+  ike::Completion answer(const ike::SharedKeyMacRequest& request) const {
+    return ike::SharedKeyMacResult{
+        ike::auth::shared_key_mac(*model::prf_hash(request.prf), options_.secret.view(), request.octets)};
+  }
+  ike::Completion answer(const ike::SignRequest& request) const { return carry_out(request, held(request.connection)); }
+  ike::Completion answer(const ike::VerifyRequest& request) const {
+    return carry_out(request, held(request.connection), io::wall_clock().seconds);
+  }
+  [[nodiscard]] const ike::v2::Credentials& held(model::ConnectionId connection) const {
+    return options_.credentials[connection.value() - 1];
   }
 
   void note(const ike::IkeSaEstablished& event) {

@@ -12,6 +12,7 @@
 #include "base/result.hpp"
 #include "base/secret.hpp"
 #include "base/time.hpp"
+#include "ike/v2/credentials.hpp"
 #include "model/proposal.hpp"
 #include "net/address.hpp"
 
@@ -23,8 +24,11 @@ struct IkeLoadOptions {
   std::uint16_t ike_port = 500;   // ours and the peer's
   std::uint16_t nat_port = 4500;  // likewise
   std::size_t initiators = 1000;
-  std::size_t at_once = 16;                 // set-ups, or rekeys, under way at the same time
-  SecretBytes secret;                       // the pre-shared key of all
+  std::size_t at_once = 16;  // set-ups, or rekeys, under way at the same time
+  SecretBytes secret;        // the pre-shared key of all; not used with credentials
+  /// What each initiator authenticates with by certificate, in their order; empty: by the secret.
+  std::vector<ike::v2::Credentials> credentials;
+  Bytes authorities;                        // with credentials: as ConnectionConfig has them
   std::string local_id = "site{}.example";  // {}: the initiator's number, from 0
   std::string remote_id;
   net::Prefix inner = *net::Prefix::parse("10.0.0.0/8");  // initiator n protects the n-th address of it ...

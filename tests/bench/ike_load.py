@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """`culvert bench ike` against culvertd and against strongSwan, in one run: what a set-up costs the responder.
 
-    ike_load.py [--initiators N] [--at-once N] [--bin FOLDER] [--json FILE]
+    ike_load.py [--certificates] [--initiators N] [--at-once N] [--bin FOLDER] [--json FILE]
 
-Two namespaces, the generator in one, the responder in the other. Pre-shared key, X25519, AES-256-GCM; each initiator is
-a peer of its own with one Child SA. strongSwan has its userspace ESP (kernel-libipsec), as the kernel's is not always
+Two namespaces, the generator in one, the responder in the other. Pre-shared key, or certificates with RSA-2048 both ways;
+X25519, AES-256-GCM; each initiator is a peer of its own with one Child SA. strongSwan has its userspace ESP (kernel-libipsec), as the kernel's is not always
 there.
 """
 
@@ -17,6 +17,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../interop")]
 
 from rig import culvert, strongswan  # noqa: E402
+from rig.authority import Credentials  # noqa: E402
 from rig.lab import OUTER, Lab  # noqa: E402
 from rig.shell import Failed, Skipped, run  # noqa: E402
 from vpn.processes import resident_megabytes  # noqa: E402
@@ -30,14 +31,17 @@ def inner(number):
     return ".".join(str(b) for b in (0x0a800000 + number).to_bytes(4, "big"))
 
 
-def section(n):
+def section(n, certificates):
+    proof = f'secret = "{SECRET}"'
+    if certificates:
+        proof = f'certificate = "{certificates}/hub.pem"\nprivate_key = "{certificates}/hub.key"\nca = "{certificates}/ca.pem"'
     return f"""
 [tunnel.site{n}]
 peer = "any"
 local_address = "{OUTER['b'][4]}"
 local_id = "hub.example"
 remote_id = "site{n}.example"
-secret = "{SECRET}"
+{proof}
 ike = ["{IKE}"]
 esp = ["{ESP}"]
 encapsulation = "esp"
@@ -47,7 +51,7 @@ liveness = 0
 """
 
 
-def culvert_responder(lab, options, count):
+def culvert_responder(lab, options, count, certificates):
     class Hub(culvert.driver(options.bin)):
         def write_config(self):
             # A file has its limit: a folder of them.
@@ -56,7 +60,7 @@ def culvert_responder(lab, options, count):
             for first in range(0, count, 1000):
                 path = f"{self.config}/{first:06}.toml"
                 with open(path, "w", opener=lambda p, f: os.open(p, f, 0o600), encoding="utf-8") as f:
-                    f.write('[daemon]\nlog_level = "warning"\n' * (first == 0) + "".join(section(n) for n in range(first, min(first + 1000, count))))
+                    f.write('[daemon]\nlog_level = "warning"\n' * (first == 0) + "".join(section(n, certificates) for n in range(first, min(first + 1000, count))))
 
     daemon = Hub(lab, "b", [])
     daemon.start(60)
@@ -64,7 +68,9 @@ def culvert_responder(lab, options, count):
 
 
 class ManyPeers(strongswan.StrongSwan):
-    """strongSwan that takes any peer with the secret."""
+    """strongSwan that takes any peer with the secret, or with a certificate of the authority."""
+
+    certificates = None
 
     def reload(self):
         path = self.dir + "/strongswan.conf"
@@ -75,18 +81,25 @@ class ManyPeers(strongswan.StrongSwan):
         text = text.replace("charon {", "charon {\n  block_threshold = 0\n  cookie_threshold = 0\n  init_limit_half_open = 0\n  threads = 16", 1)
         with open(path, "w", encoding="ascii") as f:
             f.write(text)
+        auth, own, believed = "psk", "", ""
+        if self.certificates:
+            self._place(Credentials((self.certificates + "/hub.pem",), self.certificates + "/hub.key", (self.certificates + "/ca.pem",)))
+            auth, own, believed = "pubkey", "certs = 0-hub.pem", "cacerts = 0-ca.pem"
         with open(self.dir + "/swanctl/swanctl.conf", "w", encoding="ascii") as f:
             f.write(f"""connections {{
   any {{
     version = 2
     local_addrs = {OUTER['b'][4]}
     proposals = {IKE}
+    send_cert = always
     local {{
-      auth = psk
+      auth = {auth}
+      {own}
       id = hub.example
     }}
     remote {{
-      auth = psk
+      auth = {auth}
+      {believed}
       id = %any
     }}
     children {{
@@ -108,8 +121,9 @@ secrets {{
         self._swanctl("--load-all")
 
 
-def strongswan_responder(lab, options, count):
+def strongswan_responder(lab, options, count, certificates):
     daemon = ManyPeers(lab, "b", [])
+    daemon.certificates = certificates
     daemon.start()
     # The settings are read when it starts.
     daemon.stop()
@@ -132,11 +146,18 @@ def measure(name, options):
         with open(secret, "w", opener=lambda p, f: os.open(p, f, 0o600), encoding="ascii") as f:
             f.write(SECRET + "\n")
         lab.ip("b", "addr", "add", "172.16.0.1/16", "dev", "lo")  # strongSwan's routes want a source
-        daemon = RESPONDERS[name](lab, options, options.initiators)
+        proof, certificates = ["--secret-file", secret], None
+        if options.certificates:
+            certificates = lab.path("certificates")
+            os.makedirs(certificates)
+            run(f"{options.bin}/bench_certificates", certificates, options.initiators, timeout=60 + options.initiators / 100)
+            proof = ["--certificate", certificates + "/site{}.pem", "--private-key", certificates + "/site.key",
+                     "--ca", certificates + "/ca.pem"]
+        daemon = RESPONDERS[name](lab, options, options.initiators, certificates)
         pid = daemon.process.pid
         idle = resident_megabytes(pid)
         text = run("ip", "netns", "exec", lab.prefix + "a", f"{options.bin}/culvert", "--json", "bench", "ike", OUTER["b"][4],
-                   "--local", OUTER["a"][4], "--secret-file", secret, "--remote-id", "hub.example", "--remote", "172.16.0.0/16",
+                   "--local", OUTER["a"][4], *proof, "--remote-id", "hub.example", "--remote", "172.16.0.0/16",
                    "--inner", "10.128.0.0/9", "-n", options.initiators, "-c", options.at_once, "--ike", IKE, "--esp", ESP, "-p", pid,
                    *(["--rekey"] if options.rekey else []), ok=None, timeout=60 + options.initiators / 20)
         told = json.loads(text)
@@ -152,6 +173,7 @@ def main():
     p.add_argument("--at-once", type=int, default=16)
     p.add_argument("--rounds", type=int, default=1)
     p.add_argument("--rekey", action="store_true")
+    p.add_argument("--certificates", action="store_true", help="RSA-2048 both ways instead of a pre-shared key")
     p.add_argument("--responders", default=",".join(RESPONDERS))
     p.add_argument("--bin", default=os.environ.get("CULVERT_BIN") or os.path.join(HERE, "../../build/release/bin"))
     p.add_argument("--json")
