@@ -17,7 +17,7 @@ using crypto::Certificate;
 using crypto::PrivateKey;
 using crypto::RevocationList;
 
-constexpr std::size_t kKeyFileLimit = 64 * 1024;
+constexpr std::size_t kKeyFileLimit = std::size_t{64} * 1024;
 
 /// A file's content, wiped when it goes: it may be a key.
 Result<SecretBytes, FileFault> read(const std::string& path, std::size_t limit) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,9 +18,9 @@ using CalendarTime = std::int64_t;
 /// "2026-01-31T12:00:00Z".
 [[nodiscard]] std::string to_text(CalendarTime time);
 
-inline constexpr std::size_t kCertificateLimit = 16 * 1024;        // octets of one, in DER
-inline constexpr std::size_t kCertificateFileLimit = 1024 * 1024;  // octets of a file of them
-inline constexpr std::size_t kRevocationFileLimit = 32 * 1024 * 1024;
+inline constexpr std::size_t kCertificateLimit = std::size_t{16} * 1024;        // octets of one, in DER
+inline constexpr std::size_t kCertificateFileLimit = std::size_t{1024} * 1024;  // octets of a file of them
+inline constexpr std::size_t kRevocationFileLimit = std::size_t{32} * 1024 * 1024;
 inline constexpr std::size_t kCertificatesPerFile = 512;
 
 /// What a subject alternative name says (RFC 5280 4.2.1.6); other forms are left out.

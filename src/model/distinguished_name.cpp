@@ -156,8 +156,8 @@ std::optional<Bytes> parse_distinguished_name(std::string_view text) {
     const Attribute* attribute = attribute_named(trimmed(part.substr(0, equals)));
     const std::string value = without_escapes(trimmed(part.substr(equals + 1)));
     if (attribute == nullptr || value.empty()) return std::nullopt;
-    const Bytes pair = concat(
-        {der_element(der::kObjectIdentifier, *from_hex(attribute->oid)), der_element(attribute->tag, as_bytes(value))});
+    const Bytes pair = concat({der_element(der::kObjectIdentifier, from_hex(attribute->oid).value_or(Bytes())),
+                               der_element(attribute->tag, as_bytes(value))});
     const Bytes set = der_element(der::kSet, der_element(der::kSequence, pair));
     parts.insert(parts.end(), set.begin(), set.end());
   }

@@ -239,10 +239,9 @@ Result<Bytes, CryptoError> ecdsa_to_der(ByteView raw) {
   openssl::BigNumber r(BN_bin2bn(raw.data(), size, nullptr));
   openssl::BigNumber s(BN_bin2bn(raw.data() + size, size, nullptr));
   const openssl::EcdsaNumbers numbers(ECDSA_SIG_new());
-  if (!r || !s || !numbers || ECDSA_SIG_set0(numbers.get(), r.get(), s.get()) != 1)
+  // Takes both over; refuses nothing but null.
+  if (!r || !s || !numbers || ECDSA_SIG_set0(numbers.get(), r.release(), s.release()) != 1)
     return err(CryptoError::backend_failure);
-  (void)r.release();
-  (void)s.release();
   return openssl::der_of(i2d_ECDSA_SIG, static_cast<const ECDSA_SIG*>(numbers.get()));
 }
 

@@ -31,7 +31,8 @@ class TestKey {
     if (kind.starts_with("RSA:")) {
       key = EVP_RSA_gen(static_cast<unsigned>(std::stoi(std::string(kind.substr(4)))));
     } else if (kind.starts_with("P-")) {
-      key = EVP_EC_gen(std::string(kind).c_str());
+      std::string curve(kind);
+      key = EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", curve.data());
     } else {
       key = EVP_PKEY_Q_keygen(nullptr, nullptr, std::string(kind).c_str());
     }

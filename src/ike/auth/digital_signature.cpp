@@ -51,10 +51,13 @@ constexpr std::array kHashes = std::to_array<HashRow>({{SignatureHash::sha2_256,
                                                        {SignatureHash::sha2_384, "608648016503040202", 48},
                                                        {SignatureHash::sha2_512, "608648016503040203", 64}});
 
+/// Of the tables' own digits.
+Bytes octets_of(std::string_view digits) { return from_hex(digits).value_or(Bytes()); }
+
 const SchemeRow& row_of(SignatureScheme scheme) { return *std::ranges::find(kRows, scheme, &SchemeRow::scheme); }
 
 Bytes identifier(std::string_view oid, ByteView parameters) {
-  return der_element(der::kSequence, concat({der_element(der::kObjectIdentifier, *from_hex(oid)), parameters}));
+  return der_element(der::kSequence, concat({der_element(der::kObjectIdentifier, octets_of(oid)), parameters}));
 }
 
 Bytes null() { return der_element(der::kNull, {}); }
@@ -95,7 +98,7 @@ bool is_mgf1_with(ByteView octets, const HashRow& hash) {
   DerReader reader(*content);
   const auto oid = reader.next(der::kObjectIdentifier);
   const auto parameters = reader.next(der::kSequence);
-  return oid && parameters && reader.at_end() && equal(*oid, *from_hex(kMgf1Oid)) &&
+  return oid && parameters && reader.at_end() && equal(*oid, octets_of(kMgf1Oid)) &&
          read_hash(der_element(der::kSequence, *parameters)) == &hash;
 }
 
@@ -243,7 +246,7 @@ std::optional<SignatureScheme> scheme_of(ByteView algorithm_identifier_octets) {
   DerReader reader(*content);
   const auto oid = reader.next(der::kObjectIdentifier);
   if (!oid) return std::nullopt;
-  if (equal(*oid, *from_hex(kPssOid))) return read_pss(reader);
+  if (equal(*oid, octets_of(kPssOid))) return read_pss(reader);
   for (const SchemeRow& row : kRows) {
     // RFC 7427 A: compared as a whole. One of RSA without its NULL says the same and is met.
     if (row.hash == SignatureHash::sha1 || row.oid == kPssOid) continue;
