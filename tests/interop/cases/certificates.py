@@ -43,6 +43,21 @@ def _(setup):
     initiate(pair, "initiator")
 
 
+@case("certificate-chain", "three certificates from each side, RSA of 2048 bits: messages of three packets, in both roles")
+def _(setup):
+    pair, pki = make(setup, "rsa")
+    for daemon, name in zip(pair.both, ("alice.example", "bob.example")):
+        branch = Authority(pki.folder, "branch-" + name, "rsa", pki.middle)
+        end = pki.end(name, f"DNS:{name}", issuer=branch)
+        check(len(end.chain) == 3, f"a chain of {len(end.chain)}")
+        give(daemon, chain=end.chain, key=end.key)
+    pair.start()
+    initiate(pair, "initiator")
+    pair.sut.down()
+    pair.wait_down()
+    initiate(pair, "responder")
+
+
 @case("certificate-subject", "the identities are the subjects of the certificates")
 def _(setup):
     pair, _ = make(setup)

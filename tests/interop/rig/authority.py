@@ -120,7 +120,10 @@ class Pki:
     def end(self, name, alternatives, issuer=None, **options):
         issuer = issuer or self.middle
         certificate, key = issuer.issue(name, alternatives, **options)
-        between = () if issuer.issuer is None else (issuer.certificate,)
+        between = []
+        while issuer.issuer is not None:
+            between.append(issuer.certificate)
+            issuer = issuer.issuer
         return Credentials((certificate, *between), key, (self.root.certificate,))
 
     def lists(self):
