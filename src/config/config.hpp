@@ -61,6 +61,8 @@ struct DaemonConfig {
   std::string state{kDefaultState};
   /// Threads that carry packets; absent: the daemon counts the CPUs.
   std::optional<std::uint32_t> workers;
+  /// When a suite is first configured: measure who computes it fastest, instead of following rules for the CPU.
+  bool measure_ciphers = true;
   PacketBounds packets;
   friend bool operator==(const DaemonConfig&, const DaemonConfig&) = default;
 };

@@ -137,6 +137,7 @@ DaemonConfig read_daemon(Section section) {
   read_ports(section, daemon);
   read_export_keys(section, daemon);
   read_state(section, daemon);
+  if (const auto measure = section.boolean("measure_ciphers")) daemon.measure_ciphers = *measure;
   read_bounds(section, daemon.packets);
   if (const auto table = section.integer("routing_table", 1, kMostU32)) {
     if (*table >= kFirstKernelTable && *table <= kLastKernelTable) {

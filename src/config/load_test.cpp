@@ -42,6 +42,7 @@ log_level = "debug"
 socket = "/tmp/c.sock"
 tun_name = "tun7"
 workers = 5
+measure_ciphers = false
 ike_port = 1500
 nat_port = 14500
 routing_table = 220
@@ -82,6 +83,7 @@ local = "10.1.9.0/24"
   EXPECT_EQ(config->daemon.log_level, LogLevel::debug);
   EXPECT_EQ(config->daemon.socket, "/tmp/c.sock");
   EXPECT_EQ(config->daemon.tun_name, "tun7");
+  EXPECT_FALSE(config->daemon.measure_ciphers);
   EXPECT_EQ(config->daemon.workers, 5U);
   EXPECT_EQ(config->daemon.ike_port, 1500);
   EXPECT_EQ(config->daemon.nat_port, 14500);
@@ -121,7 +123,7 @@ local = "10.1.9.0/24"
   EXPECT_EQ(config->policies[0].action, RuleAction::bypass);
   EXPECT_EQ(config->policies[0].local.size(), 2u) << "a side that is left out means everything";
   EXPECT_EQ(config->policies[1].local.size(), 1u);
-  EXPECT_EQ(config->policies[1].place.line, 38u);
+  EXPECT_EQ(config->policies[1].place.line, 40u);
 }
 
 TEST(Load, PeerAnyWaitsForThePeer) {

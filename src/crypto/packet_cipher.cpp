@@ -1,6 +1,6 @@
 #include "crypto/packet_cipher.hpp"
 
-#include "crypto/by_batch_size.hpp"
+#include "crypto/backend_choice.hpp"
 #include "crypto/ipsec_mb/packet_ciphers.hpp"
 #include "crypto/openssl/packet_ciphers.hpp"
 #include "crypto/own_gcm/packet_cipher.hpp"
@@ -79,41 +79,6 @@ bool is_supported(const PacketSuite& suite) {
   return good_key && has_integrity != suite.is_aead() && !is_gmac(suite.integrity);
 }
 
-/// How many packets a burst needs before ipsec-mb beats OpenSSL. Where blocks are chained it computes up to 16 messages
-/// at once, and one alone takes as long as all of them: measured with AVX-512, one packet costs 1.1 (CMAC) to 6
-/// (SHA-256) times OpenSSL's time, a burst of 32 a half (CCM) to a tenth (CMAC) of it.
-std::size_t enough_for_a_burst(const PacketSuite& suite) {
-  switch (suite.integrity) {
-    case IntegrityId::hmac_sha1_96: return 4;
-    case IntegrityId::hmac_sha2_256_128: return 7;
-    case IntegrityId::hmac_sha2_384_192:
-    case IntegrityId::hmac_sha2_512_256: return 3;
-    case IntegrityId::hmac_md5_96:
-    case IntegrityId::aes_xcbc_96: return 2;
-    default: break;
-  }
-  switch (suite.cipher) {
-    case CipherId::aes_ccm_8:
-    case CipherId::aes_ccm_8_iiv:
-    case CipherId::aes_ccm_12:
-    case CipherId::aes_ccm_16: return 2;
-    default: return 1;
-  }
-}
-
-Result<std::unique_ptr<PacketCipher>, CryptoError> make_fastest(const PacketSuite& suite, ByteView encryption_key,
-                                                                ByteView integrity_key) {
-  if (auto own = own_gcm::make(suite, encryption_key)) return own;
-  if (!ipsec_mb_available()) return openssl::make(suite, encryption_key, integrity_key);
-  auto many = ipsec_mb::make(suite, encryption_key, integrity_key);
-  if (!many && many.error() == CryptoError::unsupported) return openssl::make(suite, encryption_key, integrity_key);
-  const std::size_t enough = enough_for_a_burst(suite);
-  if (!many || enough == 1) return many;
-  auto few = openssl::make(suite, encryption_key, integrity_key);
-  if (!few) return few;
-  return by_batch_size(std::move(*few), std::move(*many), ipsec_mb::kBurst, enough);
-}
-
 }  // namespace
 
 bool PacketSuite::is_aead() const { return shape_of(cipher).icv != 0; }
@@ -152,7 +117,7 @@ Result<std::unique_ptr<PacketCipher>, CryptoError> make_packet_cipher(const Pack
     case Backend::own: return own_gcm::make(suite, encryption_key);
     case Backend::automatic: break;
   }
-  return make_fastest(suite, encryption_key, integrity_key);
+  return make_planned(suite, plans_for(suite), encryption_key, integrity_key);
 }
 
 const char* provider_name() { return openssl::backend_name(); }

@@ -145,8 +145,8 @@ class PacketCipher {
   [[nodiscard]] virtual const ManyKeys* many_keys() const { return nullptr; }
 };
 
-/// Which implementation may serve: `automatic` takes the fastest one that this CPU and installation offer;
-/// where blocks are chained also by the size of each batch.
+/// Which implementation may serve: `automatic` takes the fastest one that this CPU and installation offer, by rule or
+/// as it was measured (backend_choice.hpp); where blocks are chained also by the size of each batch.
 enum class Backend : std::uint8_t { automatic, openssl, ipsec_mb, own };
 
 /// `encryption_key` holds key and salt as SuiteSizes says. `unsupported` when the backend lacks the suite;

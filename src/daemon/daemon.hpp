@@ -19,6 +19,7 @@
 #include "api/server.hpp"
 #include "config/config.hpp"
 #include "control/control_plane.hpp"
+#include "crypto/backend_meter.hpp"
 #include "crypto/random.hpp"
 #include "daemon/host_network.hpp"
 #include "daemon/key_export.hpp"
@@ -100,6 +101,8 @@ class Daemon final : public api::Handlers {
   void carry_out(ike::SharedKeyMacRequest&& request);
   void carry_out(ike::SignRequest&& request);
   void carry_out(ike::VerifyRequest&& request);
+  /// Finds out who computes the suites of `wanted` fastest, before an SA needs them.
+  void choose_ciphers(const config::Config& wanted);
   /// Makes `wanted` what runs.
   void run_config(config::Config wanted, const config::Diff& diff);
   /// Once nothing has changed for a while.
@@ -119,6 +122,7 @@ class Daemon final : public api::Handlers {
   bool stopping_ = false;
   crypto::SystemRandom random_;
   Secrets secrets_;
+  crypto::BackendMeter meter_;                               // its time is that of the whole process
   ipsec::SuiteSupport ciphers_{crypto::Backend::automatic};  // for status: who computes what
 
   // In the order of dependence: each may use the ones before it.

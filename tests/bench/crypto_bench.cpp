@@ -1,8 +1,10 @@
 // What sealing and opening a packet costs, per suite, backend, size and batch; and a key exchange.
 //
 // The packets have a new IV each, 8 octets of additional data and lie in 32 warm buffers. Compare figures of one run
-// only: at the end the ratios of this one. With --benchmark_repetitions=9 --benchmark_enable_random_interleaving=true
-// the implementations take turns and the medians count. CULVERT_BENCH_RATIOS names a file for the ratios, as JSON.
+// only: at the end the ratios of this one, and of what the choice at start (crypto/backend_meter.hpp) picked to the
+// best that there is. CULVERT_BENCH_RULES in the environment leaves the choice to the rules instead. With
+// --benchmark_repetitions=9 --benchmark_enable_random_interleaving=true the implementations take turns and the medians
+// count. CULVERT_BENCH_RATIOS names a file for the ratios, as JSON.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -14,6 +16,7 @@
 
 #include "base/check.hpp"
 #include "base/random.hpp"
+#include "crypto/backend_meter.hpp"
 #include "crypto/key_exchange.hpp"
 #include "crypto/packet_cipher.hpp"
 #include "crypto/prf.hpp"
@@ -216,11 +219,12 @@ class Ratios final : public benchmark::ConsoleReporter {
   void print() const {
     fmt::print("\n{:<46}", "ns per packet");
     for (const auto& [backend, id] : kBackends) fmt::print(" {:>9}", backend);
-    fmt::print(" {:>13} {:>17}\n", "own/ipsec_mb", "automatic/openssl");
+    fmt::print(" {:>13} {:>17} {:>14}\n", "own/ipsec_mb", "automatic/openssl", "automatic/best");
     for (const auto& [name, costs] : times_) {
       fmt::print("{:<46}", name);
       for (const auto& [backend, id] : kBackends) fmt::print(" {:>9}", text(costs, backend));
-      fmt::print(" {:>13} {:>17}\n", ratio(costs, "own", "ipsec_mb"), ratio(costs, "automatic", "openssl"));
+      fmt::print(" {:>13} {:>17} {:>14}\n", ratio(costs, "own", "ipsec_mb"), ratio(costs, "automatic", "openssl"),
+                 of_best(costs));
     }
   }
 
@@ -232,9 +236,9 @@ class Ratios final : public benchmark::ConsoleReporter {
       for (const auto& [backend, cost] : costs)
         cells += fmt::format(R"({}"{}": {:.1f})", cells.empty() ? "" : ", ", backend, cost);
       rows += fmt::format(
-          R"({}    {{"name": "{}", "ns_per_packet": {{{}}}, "own_of_ipsec_mb": {}, "chosen_of_openssl": {}}})",
+          R"({}    {{"name": "{}", "ns_per_packet": {{{}}}, "own_of_ipsec_mb": {}, "chosen_of_openssl": {}, "chosen_of_best": {}}})",
           rows.empty() ? "" : ",\n", name, cells, ratio(costs, "own", "ipsec_mb", "null"),
-          ratio(costs, "automatic", "openssl", "null"));
+          ratio(costs, "automatic", "openssl", "null"), of_best(costs));
     }
     std::FILE* const file = std::fopen(path.c_str(), "w");
     if (file == nullptr) return false;
@@ -254,8 +258,35 @@ class Ratios final : public benchmark::ConsoleReporter {
     const auto b = costs.find(other);
     return a == costs.end() || b == costs.end() ? none : fmt::format("{:.2f}", a->second / b->second);
   }
+  static std::string of_best(const Costs& costs) {
+    const auto chosen = costs.find("automatic");
+    if (chosen == costs.end()) return "null";
+    double best = chosen->second;
+    for (const auto& [backend, cost] : costs) best = std::min(best, cost);
+    return fmt::format("{:.2f}", chosen->second / best);
+  }
   std::map<std::string, Costs> times_;
 };
+
+/// As culvertd does when it starts, only for more suites than its time would do for.
+void choose() {
+  if (std::getenv("CULVERT_BENCH_RULES") != nullptr) return;  // NOLINT(concurrency-mt-unsafe): one thread
+  constexpr const char* kShort[] = {"?", "openssl", "ipsec_mb", "own"};
+  const auto name = [&](Backend backend) { return kShort[static_cast<std::size_t>(backend)]; };
+  for (const auto& [suite_name, suite] : kSuites) {
+    BackendMeter meter(std::chrono::seconds(1));
+    const auto left = meter.left();
+    const bool settled = meter.settle(suite);
+    fmt::print("{:<20} {:>5.1f} ms", suite_name, static_cast<double>((left - meter.left()).count()) * 1e-6);
+    const BackendPlans rule = plans_by_rule(suite);
+    const BackendPlans plans = plans_for(suite);
+    for (std::size_t i = 0; i < kPacketClasses; ++i) {
+      fmt::print("  {}: {} below {} packets, {} from there{}", i == 0 ? "short" : "long", name(plans[i].few),
+                 plans[i].enough, name(plans[i].many), plans[i] == rule[i] ? "" : " (not the rule)");
+    }
+    fmt::print("{}\n", settled ? "" : "  (one implementation, or too little time: by rule)");
+  }
+}
 
 void register_all() {
   for (const auto& [name, suite] : kSuites) {
@@ -265,7 +296,7 @@ void register_all() {
         const std::string full = std::string(verb) + "/" + name + "/" + backend_name;
         benchmark::RegisterBenchmark(full.c_str(), function, suite, backend)
             ->ArgNames({"octets", "batch"})
-            ->ArgsProduct({{64, 512, 1420}, {1, 32}})
+            ->ArgsProduct({{64, 512, 1420}, {1, 4, 32}})
             ->MinTime(0.05);  // some hundred of them
       };
       add("seal", seal);
@@ -294,6 +325,7 @@ void register_all() {
 }  // namespace culvert::crypto
 
 int main(int argc, char** argv) {
+  culvert::crypto::choose();
   culvert::crypto::register_all();
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "config/load.hpp"
+#include "crypto/backend_meter.hpp"
 #include "io/kernel_settings.hpp"
 #include "io/name_lookup.hpp"
 #include "io/packet_filters.hpp"
@@ -108,6 +109,8 @@ std::vector<std::pair<std::string, std::string>> find_ciphers(const ConfigFacts&
     }
   }
   std::vector<std::pair<std::string, std::string>> ciphers;
+  const bool measures = !config.config || config.config->daemon.measure_ciphers;
+  crypto::BackendMeter meter;
   for (const model::Proposal& proposal : proposals) {
     for (const model::Transform& transform : proposal.transforms) {
       if (transform.type != model::TransformType::encryption) continue;
@@ -115,6 +118,8 @@ std::vector<std::pair<std::string, std::string>> find_ciphers(const ConfigFacts&
       if (info == nullptr) continue;
       const std::string word(info->word);
       if (std::ranges::find(ciphers, word, &std::pair<std::string, std::string>::first) != ciphers.end()) continue;
+      // As culvertd does.
+      if (const auto suite = model::trial_suite(*info); suite && measures) (void)meter.settle(*suite);
       ciphers.emplace_back(word, model::backend_of(*info));
     }
   }
