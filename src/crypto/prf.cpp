@@ -1,5 +1,6 @@
 #include "crypto/prf.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include <openssl/core_names.h>
@@ -8,6 +9,7 @@
 #include "base/check.hpp"
 #include "crypto/openssl/handles.hpp"
 #include "crypto/openssl/hmac_context.hpp"
+#include "crypto/openssl/packet_mac.hpp"
 
 namespace culvert::crypto {
 namespace {
@@ -78,6 +80,32 @@ SecretBytes hmac(HashId id, ByteView key, std::initializer_list<ByteView> parts)
   std::size_t size = 0;
   CHECK(EVP_MAC_final(context.get(), mac.mutable_view().data(), &size, mac.size()) == 1 && size == mac.size());
   return mac;
+}
+
+std::size_t Prf::size() const {
+  constexpr std::size_t kBlock = 16;
+  return is_hmac() ? hash_size(hash_) : kBlock;
+}
+
+SecretBytes Prf::operator()(ByteView key, std::initializer_list<ByteView> parts) const {
+  if (is_hmac()) return hmac(hash_, key, parts);
+  const IntegrityId mac = kind_ == Kind::xcbc ? IntegrityId::aes_xcbc_96 : IntegrityId::aes_cmac_96;
+  const auto compute = [&](ByteView under, std::initializer_list<ByteView> of) {
+    auto made = openssl::make_packet_mac(mac, under);
+    CHECK(made.has_value());
+    SecretBytes out(size());
+    (*made)->compute(of, out.mutable_view());
+    return out;
+  };
+  if (key.size() == size()) return compute(key, parts);
+  SecretBytes fitting(size());
+  // RFC 4434 2: a shorter key is filled up with zeros. RFC 4615 3: there any other length is computed down.
+  if (kind_ == Kind::xcbc && key.size() < size()) {
+    std::ranges::copy(key, fitting.mutable_view().begin());
+  } else {
+    fitting = compute(Bytes(size()), {key});
+  }
+  return compute(fitting.view(), parts);
 }
 
 namespace openssl {

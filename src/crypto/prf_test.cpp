@@ -56,6 +56,41 @@ TEST(Hmac, EmptyKeyAndEmptyMessage) {
       << "a key is padded with zeros";
 }
 
+std::string prf_hex(const Prf& prf, std::string_view key, std::initializer_list<ByteView> parts) {
+  return to_hex(prf(from_hex(key).value(), parts).view());
+}
+
+// RFC 4434 2.1 and RFC 4615 4: keys of 16, 10 and 18 octets, one message, here also in pieces.
+TEST(Prf, AesXcbcAndCmac) {
+  const Bytes message = from_hex("000102030405060708090a0b0c0d0e0f10111213").value();
+  const ByteView view(message);
+  const std::string_view keys[] = {"000102030405060708090a0b0c0d0e0f", "00010203040506070809",
+                                   "000102030405060708090a0b0c0d0e0fedcb"};
+  const std::string_view xcbc[] = {"47f51b4564966215b8985c63055ed308", "0fa087af7d866e7653434e602fdde835",
+                                   "8cd3c93ae598a9803006ffb67c40e9e4"};
+  const std::string_view cmac[] = {"980ae87b5f4c9c5214f5b6a8455e4c2d", "290d9e112edb09ee141fcf64c0b72f3d",
+                                   "84a348a4a45d235babfffc0d2b4da09a"};
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(prf_hex(Prf::aes128_xcbc(), keys[i], {view}), xcbc[i]) << i;
+    EXPECT_EQ(prf_hex(Prf::aes128_cmac(), keys[i], {view}), cmac[i]) << i;
+    EXPECT_EQ(prf_hex(Prf::aes128_xcbc(), keys[i], {view.first(3), {}, view.subspan(3)}), xcbc[i]) << i;
+    EXPECT_EQ(prf_hex(Prf::aes128_cmac(), keys[i], {view.first(16), view.subspan(16)}), cmac[i]) << i;
+  }
+  EXPECT_EQ(Prf::aes128_xcbc().size(), 16U);
+  EXPECT_EQ(Prf::aes128_cmac().size(), 16U);
+  EXPECT_EQ(prf_hex(Prf::aes128_cmac(), "", {}).size(), 32U) << "an empty key is a key";
+}
+
+TEST(Prf, OfAHashIsHmac) {
+  const Prf prf = HashId::sha2_384;
+  EXPECT_TRUE(prf.is_hmac());
+  EXPECT_EQ(prf.size(), 48U);
+  EXPECT_EQ(to_hex(prf(as_bytes("key"), {as_bytes("text")}).view()),
+            hmac_hex(HashId::sha2_384, as_bytes("key"), as_bytes("text")));
+  EXPECT_FALSE(Prf::aes128_cmac().is_hmac());
+  EXPECT_NE(Prf::aes128_cmac(), Prf::aes128_xcbc());
+}
+
 TEST(SystemRandom, FillsAndDiffers) {
   SystemRandom random;
   Bytes a(1000, 0);

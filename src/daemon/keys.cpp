@@ -27,7 +27,7 @@ void Secrets::name_connection(model::ConnectionId connection, std::string tunnel
 
 ike::SharedKeyMacResult Secrets::compute(const ike::SharedKeyMacRequest& request) const {
   const auto name = names_.find(request.connection);
-  const auto hash = model::prf_hash(request.prf);
+  const auto hash = model::prf_function(request.prf);
   if (name == names_.end() || !hash) return {};
   const auto secret = by_tunnel_.find(name->second);
   if (secret == by_tunnel_.end()) return {};

@@ -207,7 +207,7 @@ class Run {
 
   ike::Completion answer(const ike::SharedKeyMacRequest& request) const {
     return ike::SharedKeyMacResult{
-        ike::auth::shared_key_mac(*model::prf_hash(request.prf), options_.secret.view(), request.octets)};
+        ike::auth::shared_key_mac(*model::prf_function(request.prf), options_.secret.view(), request.octets)};
   }
   ike::Completion answer(const ike::SignRequest& request) const { return carry_out(request, held(request.connection)); }
   ike::Completion answer(const ike::VerifyRequest& request) const {

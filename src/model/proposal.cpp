@@ -21,7 +21,7 @@ bool is_aead(const Transform& transform) {
          packet_suite(static_cast<EncryptionId>(transform.id), transform.key_bits, IntegrityId::none).has_value();
 }
 
-// RFC 4868 2.1.2 and RFC 7296 2.13: where the user names only an integrity algorithm, the PRF is of the same hash.
+// RFC 4868 2.1.2 and RFC 7296 2.13: where the user names only an integrity algorithm, the PRF is of the same kind.
 std::optional<PrfId> prf_like(std::uint16_t integrity) {
   switch (static_cast<IntegrityId>(integrity)) {
     case IntegrityId::hmac_sha2_256_128: return PrfId::hmac_sha2_256;
@@ -29,6 +29,8 @@ std::optional<PrfId> prf_like(std::uint16_t integrity) {
     case IntegrityId::hmac_sha2_512_256: return PrfId::hmac_sha2_512;
     case IntegrityId::hmac_sha1_96: return PrfId::hmac_sha1;
     case IntegrityId::hmac_md5_96: return PrfId::hmac_md5;
+    case IntegrityId::aes_xcbc_96: return PrfId::aes128_xcbc;
+    case IntegrityId::aes_cmac_96: return PrfId::aes128_cmac;
     default: return std::nullopt;
   }
 }
@@ -263,13 +265,15 @@ std::optional<crypto::PacketSuite> packet_suite(ProtocolId protocol, const EspSu
   return packet_suite(suite.encryption, suite.key_bits, suite.integrity);
 }
 
-std::optional<crypto::HashId> prf_hash(PrfId prf) {
+std::optional<crypto::Prf> prf_function(PrfId prf) {
   switch (prf) {
     case PrfId::hmac_md5: return crypto::HashId::md5;
     case PrfId::hmac_sha1: return crypto::HashId::sha1;
     case PrfId::hmac_sha2_256: return crypto::HashId::sha2_256;
     case PrfId::hmac_sha2_384: return crypto::HashId::sha2_384;
     case PrfId::hmac_sha2_512: return crypto::HashId::sha2_512;
+    case PrfId::aes128_xcbc: return crypto::Prf::aes128_xcbc();
+    case PrfId::aes128_cmac: return crypto::Prf::aes128_cmac();
     default: return std::nullopt;
   }
 }

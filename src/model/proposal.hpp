@@ -109,7 +109,7 @@ struct SelectionOptions {
 /// The same for one protocol: nothing also for an algorithm that ESP or AH may not use, or key bits that the registry
 /// of transforms does not have. AH's encryption is NULL.
 [[nodiscard]] std::optional<crypto::PacketSuite> packet_suite(ProtocolId protocol, const EspSuite& suite);
-[[nodiscard]] std::optional<crypto::HashId> prf_hash(PrfId prf);
+[[nodiscard]] std::optional<crypto::Prf> prf_function(PrfId prf);
 [[nodiscard]] std::optional<crypto::KeyExchangeId> key_exchange_id(KeyExchangeMethod method);
 
 }  // namespace culvert::model

@@ -147,6 +147,8 @@ constexpr TransformInfo kTransforms[] = {
     prf(PrfId::hmac_sha2_256, "prfsha256", {must}, "the common choice"),
     prf(PrfId::hmac_sha2_384, "prfsha384", {}, "as prfsha512, cut shorter"),
     prf(PrfId::hmac_sha2_512, "prfsha512", {should_plus}, "the longest keys"),
+    prf(PrfId::aes128_xcbc, "prfaesxcbc", {should}, "for small devices"),
+    prf(PrfId::aes128_cmac, "prfaescmac", {}, "for small devices"),
     prf(PrfId::hmac_sha1, "prfsha1", {must_minus}, kSha1, "sha1"),
     prf(PrfId::hmac_md5, "prfmd5", {must_not}, kMd5, "md5"),
 

@@ -126,7 +126,7 @@ class End {
 
  private:
   Completion answer(const SharedKeyMacRequest& request) const {
-    return SharedKeyMacResult{auth::shared_key_mac(*model::prf_hash(request.prf), kSecret, request.octets)};
+    return SharedKeyMacResult{auth::shared_key_mac(*model::prf_function(request.prf), kSecret, request.octets)};
   }
   Completion answer(const SignRequest& request) const { return carry_out(request, *credentials); }
   Completion answer(const VerifyRequest& request) const {

@@ -174,7 +174,7 @@ void SimHost::answer_path(const control::FindPath& request) {
 }
 
 void SimHost::answer_mac(ike::SharedKeyMacRequest&& request) {
-  const auto prf = model::prf_hash(request.prf);
+  const auto prf = model::prf_function(request.prf);
   CHECK(prf);
   later([this, prf, token = request.token, octets = std::move(request.octets)] {
     ike::SharedKeyMacResult result{ike::auth::shared_key_mac(*prf, as_bytes(options_.secret), octets)};

@@ -42,13 +42,13 @@ Result<codec::Message, codec::OpenError> open(const IkeSa& sa, ByteView datagram
 }
 
 bool is_usable(const model::IkeSuite& suite) {
-  return packet_suite(suite) && model::prf_hash(suite.prf) && model::key_exchange_id(suite.key_exchange);
+  return packet_suite(suite) && model::prf_function(suite.prf) && model::key_exchange_id(suite.key_exchange);
 }
 
 Result<void, crypto::CryptoError> key_ike_sa(Core& core, IkeSa& sa, const model::IkeSuite& suite, ByteView skeyseed,
                                              ByteView nonce_i, ByteView nonce_r) {
   const auto packet = packet_suite(suite);
-  const auto prf = model::prf_hash(suite.prf);
+  const auto prf = model::prf_function(suite.prf);
   if (!packet || !prf) return err(crypto::CryptoError::unsupported);
   sa.suite = suite;
   sa.prf = *prf;

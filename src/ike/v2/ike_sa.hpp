@@ -70,7 +70,7 @@ struct IkeSa {
   bool remote_behind_nat = false;  // or forces UDP encapsulation by pretending so
 
   model::IkeSuite suite;
-  crypto::HashId prf = crypto::HashId::sha2_256;
+  crypto::Prf prf = crypto::HashId::sha2_256;
   SkKeys keys;
   bool keyed = false;         // the keys are there and good for messages
   std::uint64_t next_iv = 0;  // counter of our messages under sk_e: never twice

@@ -196,7 +196,7 @@ void IkeSaInitInitiator::handle_agreement(const codec::Message& message, ByteVie
   }
   const Bytes& nonce_r = message.first<codec::NoncePayload>()->data;
   const auto secret = attempt->key_exchange->derive(ke->public_value);
-  const auto prf = model::prf_hash(accepted->ike.prf);
+  const auto prf = model::prf_function(accepted->ike.prf);
   if (!secret) {
     return doubt(FailureKind::protocol_error, std::nullopt,
                  fmt::format("the peer's key exchange value is refused: {}", crypto::to_string(secret.error())));

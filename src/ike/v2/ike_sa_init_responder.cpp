@@ -158,7 +158,7 @@ void IkeSaInitResponder::make_ike_sa(const codec::Message& request, ByteView dat
 
   const Bytes& nonce_i = request.first<codec::NoncePayload>()->data;
   const Bytes nonce_r = core_.new_nonce();
-  const SecretBytes skeyseed = skeyseed_initial(*model::prf_hash(chosen.ike.prf), nonce_i, nonce_r, secret->view());
+  const SecretBytes skeyseed = skeyseed_initial(*model::prf_function(chosen.ike.prf), nonce_i, nonce_r, secret->view());
   if (!key_ike_sa(core_, sa, chosen.ike, skeyseed.view(), nonce_i, nonce_r)) {
     sa.phase = Phase::gone;
     return refuse(request, NotifyType::no_proposal_chosen, {});

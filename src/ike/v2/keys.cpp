@@ -43,9 +43,9 @@ Bytes spi_octets(model::IkeSpi spi_i, model::IkeSpi spi_r) {
 
 }  // namespace
 
-SecretBytes prf_plus(crypto::HashId prf, ByteView key, std::initializer_list<ByteView> seed, std::size_t length) {
+SecretBytes prf_plus(crypto::Prf prf, ByteView key, std::initializer_list<ByteView> seed, std::size_t length) {
   // RFC 7296 2.13: T1 = prf(K, S | 0x01), Tn = prf(K, Tn-1 | S | n), n at most 255.
-  const std::size_t block = crypto::hash_size(prf);
+  const std::size_t block = prf.size();
   CHECK(length <= 255 * block);
   const SecretBytes seed_octets = joined(seed);
 
@@ -54,28 +54,32 @@ SecretBytes prf_plus(crypto::HashId prf, ByteView key, std::initializer_list<Byt
   std::uint8_t counter = 0;
   for (std::size_t at = 0; at < length; at += last.size()) {
     ++counter;
-    last = crypto::hmac(prf, key, {last.view(), seed_octets.view(), ByteView(&counter, 1)});
+    last = prf(key, {last.view(), seed_octets.view(), ByteView(&counter, 1)});
     const std::size_t taken = std::min(last.size(), length - at);
     std::ranges::copy(last.view().first(taken), out.mutable_view().begin() + static_cast<std::ptrdiff_t>(at));
   }
   return out;
 }
 
-SecretBytes skeyseed_initial(crypto::HashId prf, ByteView nonce_i, ByteView nonce_r, ByteView shared_secret) {
-  const Bytes key = concat({nonce_i, nonce_r});
-  return crypto::hmac(prf, key, {shared_secret});
+SecretBytes skeyseed_initial(crypto::Prf prf, ByteView nonce_i, ByteView nonce_r, ByteView shared_secret) {
+  // RFC 7296 2.14: AES's two take 64 bits of each nonce here, and all of both in prf+.
+  constexpr std::size_t kOfEach = 8;
+  const bool all = prf.is_hmac();
+  const Bytes key = concat({all ? nonce_i : nonce_i.first(std::min(kOfEach, nonce_i.size())),
+                            all ? nonce_r : nonce_r.first(std::min(kOfEach, nonce_r.size()))});
+  return prf(key, {shared_secret});
 }
 
-SecretBytes skeyseed_rekey(crypto::HashId old_prf, ByteView old_sk_d, ByteView shared_secret, ByteView nonce_i,
+SecretBytes skeyseed_rekey(crypto::Prf old_prf, ByteView old_sk_d, ByteView shared_secret, ByteView nonce_i,
                            ByteView nonce_r) {
-  return crypto::hmac(old_prf, old_sk_d, {shared_secret, nonce_i, nonce_r});
+  return old_prf(old_sk_d, {shared_secret, nonce_i, nonce_r});
 }
 
-SkKeys derive_sk_keys(crypto::HashId prf, const crypto::PacketSuite& suite, ByteView skeyseed, ByteView nonce_i,
+SkKeys derive_sk_keys(crypto::Prf prf, const crypto::PacketSuite& suite, ByteView skeyseed, ByteView nonce_i,
                       ByteView nonce_r, model::IkeSpi spi_i, model::IkeSpi spi_r) {
   const crypto::SuiteSizes sizes = crypto::sizes_of(suite);
-  // RFC 7296 2.14: SK_d and SK_p have the prf's preferred key length, for HMAC its output.
-  const std::size_t prf_key = crypto::hash_size(prf);
+  // RFC 7296 2.14: SK_d and SK_p have the prf's preferred key length, that of its output.
+  const std::size_t prf_key = prf.size();
   const std::size_t total = 3 * prf_key + 2 * sizes.integrity_key + 2 * sizes.encryption_key;
   const Bytes spis = spi_octets(spi_i, spi_r);
   const SecretBytes material = prf_plus(prf, skeyseed, {nonce_i, nonce_r, spis}, total);
@@ -92,7 +96,7 @@ SkKeys derive_sk_keys(crypto::HashId prf, const crypto::PacketSuite& suite, Byte
   return keys;
 }
 
-ChildKeys derive_child_keys(crypto::HashId prf, const crypto::PacketSuite& suite, ByteView sk_d, ByteView shared_secret,
+ChildKeys derive_child_keys(crypto::Prf prf, const crypto::PacketSuite& suite, ByteView sk_d, ByteView shared_secret,
                             ByteView nonce_i, ByteView nonce_r, model::Role role) {
   const crypto::SuiteSizes sizes = crypto::sizes_of(suite);
   const std::size_t total = 2 * (sizes.encryption_key + sizes.integrity_key);

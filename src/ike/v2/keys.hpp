@@ -14,7 +14,7 @@
 namespace culvert::ike::v2 {
 
 /// prf+ (RFC 7296 2.13): `length` octets, at most 255 times the prf's output.
-[[nodiscard]] SecretBytes prf_plus(crypto::HashId prf, ByteView key, std::initializer_list<ByteView> seed,
+[[nodiscard]] SecretBytes prf_plus(crypto::Prf prf, ByteView key, std::initializer_list<ByteView> seed,
                                    std::size_t length);
 
 /// The keys of an IKE SA. Initiator (_i) is the original initiator of this IKE SA; sk_e hold key and salt; sk_a are
@@ -37,14 +37,13 @@ struct SkKeys {
 };
 
 /// SKEYSEED of IKE_SA_INIT: prf(Ni | Nr, g^ir) (RFC 7296 2.14).
-[[nodiscard]] SecretBytes skeyseed_initial(crypto::HashId prf, ByteView nonce_i, ByteView nonce_r,
-                                           ByteView shared_secret);
+[[nodiscard]] SecretBytes skeyseed_initial(crypto::Prf prf, ByteView nonce_i, ByteView nonce_r, ByteView shared_secret);
 /// SKEYSEED of a rekeyed IKE SA: prf(SK_d of the old, g^ir (new) | Ni | Nr), with the old IKE SA's prf (RFC 7296 2.18).
-[[nodiscard]] SecretBytes skeyseed_rekey(crypto::HashId old_prf, ByteView old_sk_d, ByteView shared_secret,
+[[nodiscard]] SecretBytes skeyseed_rekey(crypto::Prf old_prf, ByteView old_sk_d, ByteView shared_secret,
                                          ByteView nonce_i, ByteView nonce_r);
 /// The SK_ keys cut to the sizes of the suite and prf of the IKE SA they are for; nonces and SPIs of the exchange that
 /// makes it.
-[[nodiscard]] SkKeys derive_sk_keys(crypto::HashId prf, const crypto::PacketSuite& suite, ByteView skeyseed,
+[[nodiscard]] SkKeys derive_sk_keys(crypto::Prf prf, const crypto::PacketSuite& suite, ByteView skeyseed,
                                     ByteView nonce_i, ByteView nonce_r, model::IkeSpi spi_i, model::IkeSpi spi_r);
 
 /// Key material of a Child SA pair, by direction as this side sees it.
@@ -54,7 +53,7 @@ struct ChildKeys {
 };
 /// KEYMAT = prf+(SK_d, [g^ir (new)] | Ni | Nr), cut into the keys from initiator to responder, then back (RFC
 /// 7296 2.17). `role` is ours in the exchange that makes the pair; `shared_secret` is empty without a new key exchange.
-[[nodiscard]] ChildKeys derive_child_keys(crypto::HashId prf, const crypto::PacketSuite& suite, ByteView sk_d,
+[[nodiscard]] ChildKeys derive_child_keys(crypto::Prf prf, const crypto::PacketSuite& suite, ByteView sk_d,
                                           ByteView shared_secret, ByteView nonce_i, ByteView nonce_r, model::Role role);
 
 }  // namespace culvert::ike::v2

@@ -42,6 +42,13 @@ TEST(PrfPlus, ShorterIsAPrefix) {
 TEST(Skeyseed, InitialAndRekey) {
   EXPECT_EQ(text(skeyseed_initial(HashId::sha2_256, kNonceI, kNonceR, kSecret)),
             text(crypto::hmac(HashId::sha2_256, concat({kNonceI, kNonceR}), {kSecret})));
+  // RFC 7296 2.14: of the nonces 64 bits each, where the prf is one of AES's.
+  for (const crypto::Prf& prf : {crypto::Prf::aes128_xcbc(), crypto::Prf::aes128_cmac()}) {
+    const Bytes key = concat({kNonceI, kNonceR});
+    const Bytes half = concat({ByteView(kNonceI).first(8), ByteView(kNonceR).first(8)});
+    EXPECT_EQ(text(skeyseed_initial(prf, kNonceI, kNonceR, kSecret)), text(prf(half, {kSecret})));
+    EXPECT_NE(text(skeyseed_initial(prf, kNonceI, kNonceR, kSecret)), text(prf(key, {kSecret})));
+  }
   EXPECT_EQ(text(skeyseed_rekey(HashId::sha2_512, Bytes(64, 5), kSecret, kNonceI, kNonceR)),
             text(crypto::hmac(HashId::sha2_512, Bytes(64, 5), {concat({kSecret, kNonceI, kNonceR})})));
 }

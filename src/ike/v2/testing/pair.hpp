@@ -136,7 +136,7 @@ class Host {
   Completion answer(const SharedKeyMacRequest& request) const {
     const auto secret = secrets.find(request.connection);
     if (secret == secrets.end()) return SharedKeyMacResult{};
-    return SharedKeyMacResult{auth::shared_key_mac(*model::prf_hash(request.prf), secret->second, request.octets)};
+    return SharedKeyMacResult{auth::shared_key_mac(*model::prf_function(request.prf), secret->second, request.octets)};
   }
   Completion answer(const SignRequest& request) const {
     const auto held = credentials.find(request.connection);
