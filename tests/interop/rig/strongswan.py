@@ -14,7 +14,7 @@ from .shell import Failed, Skipped, check, run, wait_until
 from .tunnel import ChildSa, Peer, State
 
 CHARON = "/usr/lib/ipsec/charon"
-PLUGINS = "random nonce openssl kdf pem pkcs1 pkcs8 x509 pubkey revocation constraints socket-default kernel-libipsec kernel-netlink vici updown"
+PLUGINS = "random nonce openssl xcbc cmac kdf pem pkcs1 pkcs8 x509 pubkey revocation constraints socket-default kernel-libipsec kernel-netlink vici updown"
 
 
 class StrongSwan(Peer):
