@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/check.hpp"
 #include "base/random.hpp"
 #include "ike/face.hpp"
 #include "ipsec/data_plane.hpp"
@@ -77,6 +78,7 @@ class SimDataPlane final : public ipsec::DataPlane,
   MutableByteView region() override { return region_; }
   void send(std::span<const ipsec::WireTrain> trains) override;
   [[nodiscard]] bool bypass(const ipsec::InnerPacket&) override { return false; }
+  void elsewhere(const ipsec::InnerPacket&, std::uint32_t) override { CHECK(false); }  // there is one engine
   void answer(ByteView packet) override { outputs_.inner(packet); }
   void deliver(std::span<const ipsec::InnerPacket> packets) override;
   void ike_message(const net::Path& path, ByteView message) override;
