@@ -56,6 +56,7 @@ class SaCipher {
   /// Asks for the memory of the expanded key, if there is one, as far as the short ones go (AES-GCM's).
   void prefetch() const {
     if (expanded_ == nullptr) return;
+#pragma GCC unroll 7
     for (std::size_t line = 0; line < 7; ++line) {
       culvert::prefetch(reinterpret_cast<const std::uint8_t*>(expanded_) + 64 * line);
     }

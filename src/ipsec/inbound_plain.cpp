@@ -14,6 +14,7 @@ namespace culvert::ipsec {
 namespace {
 
 constexpr auto kEsp = static_cast<std::uint8_t>(net::IpProtocol::esp);
+
 constexpr InnerPacket kNoPacket{};
 
 // RFC 4303 2.4: the octets in front of pad length and next header count 1, 2, 3, ... `end` is behind them; the packet
@@ -97,7 +98,8 @@ void InboundPath::prefetch_windows(const Ahead& ahead) {
 }
 
 // Stages 1 to 3. False when the packet has to go the other way.
-inline bool InboundPath::enqueue_straight(const WireInput& input, MutableByteView packet, SaPair& sa) {
+[[gnu::always_inline]] inline bool InboundPath::enqueue_straight(const WireInput& input, MutableByteView packet,
+                                                                 SaPair& sa) {
   const InboundSa& in = sa.inbound;
   if (in.straight == Straight::no || in.resync.failing()) return false;
   return in.straight == Straight::usual_layout ? enqueue_straight(input, packet, sa, UsualLayout{})
@@ -106,8 +108,8 @@ inline bool InboundPath::enqueue_straight(const WireInput& input, MutableByteVie
 
 // `Layout` is the SA's.
 template <typename Layout>
-inline bool InboundPath::enqueue_straight(const WireInput& input, MutableByteView packet, SaPair& sa,
-                                          const Layout& layout) {
+[[gnu::always_inline]] inline bool InboundPath::enqueue_straight(const WireInput& input, MutableByteView packet,
+                                                                 SaPair& sa, const Layout& layout) {
   InboundSa& in = sa.inbound;
   if (input.encapsulation != model::Encapsulation::udp && input.protocol != kEsp) return false;
   const std::size_t frame = layout.head() + layout.icv;
@@ -158,15 +160,24 @@ void InboundPath::process_train(const WireInput& input, SaPair* sa, Instant now,
 // them; answers how many these are. RFC 4303 3.4.3, 2.4, RFC 4301 5.2: as in `admit`, `content_of`, `unwrap_tunnel`
 // and `match`.
 std::size_t InboundPath::take_straight(std::size_t first) {
+  const Item& item = items_.data()[first];
+  if (!item.straight) return 0;
+  const InboundSa& in = item.sa->inbound;
+  if (in.straight == Straight::no || in.resync.has_failed()) return 0;
+  return in.straight == Straight::usual_layout ? take_straight(first, UsualLayout{})
+                                               : take_straight(first, EspLayout(in.layout));
+}
+
+// `Layout` is the SA's.
+template <typename Layout>
+[[gnu::always_inline]] inline std::size_t InboundPath::take_straight(std::size_t first, const Layout& layout) {
   const Item* const items = items_.data();
-  if (!items[first].straight) return 0;
   SaPair& sa = *items[first].sa;
   InboundSa& in = sa.inbound;
-  if (in.straight == Straight::no || in.resync.has_failed() || !in.last_activity_event.within(kEventInterval, now_))
-    return 0;
+  if (!in.last_activity_event.within(kEventInterval, now_)) return 0;
   if (!in.meter.far_from_bounds(batch_.kCapacity, batch_.kCapacity * kMaxInnerPacket)) return 0;
-  const std::size_t head = in.layout.head();
-  const std::size_t icv = in.layout.icv;
+  const std::size_t head = layout.head();
+  const std::size_t icv = layout.icv;
   const std::size_t count = batch_.size();
   const WireInput* from = nullptr;  // one that came from where the SA's peer is
   std::uint64_t packets = 0;
@@ -203,13 +214,13 @@ std::size_t InboundPath::take_straight(std::size_t first) {
       count_replay(sa, verdict);
       continue;
     }
-    ++packets;
-    octets += length;
     if (!options_.coalesce) {
       delivery_.emplace_back(kNoPacket).bytes = {inner, plain.total_length};
     } else {
       deliver_straight(item, {inner, length}, plain.total_length, next_header);
     }
+    ++packets;
+    octets += length;
   }
   in.meter.count(packets, octets);
   return i - first;

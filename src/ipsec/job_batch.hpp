@@ -75,7 +75,10 @@ class JobBatch {
     const std::size_t at = size_++;
     CHECK(at < kCapacity);
     sa_.data()[at] = &sa;
-    mixed_ |= sa_[0] != &sa;
+    if (sa_[0] != &sa) {
+      mixed_ = true;
+      sa.cipher.prefetch();  // the other packets of the batch come first
+    }
     // A MAC of its own is computed for many packets at once, or costs several times as much each.
     if (aead) octets_ += text_length;
     return at;
@@ -112,9 +115,7 @@ class JobBatch {
       waiting = 0;
     };
     std::size_t rest = 0;
-    for (std::size_t i = 0; i < std::min(kAhead, size_); ++i) sa_[i]->cipher.prefetch();
     for (std::size_t i = 0; i < size_; ++i) {
-      if (i + kAhead < size_) sa_[i + kAhead]->cipher.prefetch();
       Sa& sa = *sa_[i];
       if (!sa.cipher.is_expanded()) work();  // its cipher may take the place of one that waits here
       crypto::PacketCipher* const cipher = sa.cipher.get();

@@ -12,12 +12,6 @@
 
 namespace culvert::ipsec {
 
-namespace {
-
-constexpr WireTrain kNoTrain{};
-
-}  // namespace
-
 OutboundPath::OutboundPath(const EngineOptions& options, const Spd& spd, const Sad& sad, EventQueue& events,
                            DropCounters& drops, RandomSource& random)
     : options_(options),
@@ -138,27 +132,6 @@ void OutboundPath::look_up(Round& round, std::size_t from) {
       *one.info = net::parse_packet(round.packets[i].bytes);
     }
     spd_.table().prefetch_outbound(**one.info);
-  }
-}
-
-void OutboundPath::process(Round& round, std::size_t from, Instant now, OutboundSink& sink) {
-  const std::size_t end = std::min(from + kSaLookahead, round.packets.size());
-  for (std::size_t i = from; i < end;) {
-    Ahead* const one = &round.ahead[i];
-    // What was decided ahead holds as long as no packet in between has closed its SA.
-    const auto rest = round.packets.subspan(i, end - i);
-    const std::size_t plain = flows_.generation() == round.generation ? plain_run(rest, one) : 0;
-    if (plain != 0) {
-      protect_plain(rest.first(plain), one, sink);
-      i += plain;
-      continue;
-    }
-    if (one->info == nullptr) {
-      one->info = &round.infos[i];
-      *one->info = net::parse_packet(rest.front().bytes);
-    }
-    process(rest.front(), *one->info, one->key, now, now, sink);
-    ++i;
   }
 }
 
@@ -478,19 +451,7 @@ void OutboundPath::add_to_train(const SaPair& sa, const OuterFields& outer, std:
       return;
     }
   }
-  WireTrain& train = trains_.emplace_back(kNoTrain);
-  train.path = sa.params.path;
-  train.encapsulation = sa.params.encapsulation;
-  train.with_ip_header = outer.whole_packet;
-  train.hop_limit = outer.hop_limit;
-  train.tos = outer.tos;
-  train.dont_fragment = outer.dont_fragment;
-  train.segment_size = static_cast<std::uint16_t>(length);
-  train.bytes = {at, length};
-  train_sa_ = &sa;
-  train_fields_ = outer;
-  train_open_ = true;
-  train_limit_ = std::min(options_.max_train_bytes, length * options_.max_train_segments);
+  start_train(sa, outer, at, length);
 }
 
 // Packets without a cipher are plaintext and must not leave. A train is of one SA, so it goes as a whole, with those of

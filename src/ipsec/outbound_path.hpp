@@ -11,6 +11,7 @@
 //   7 send        trains of equal packets
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <span>
@@ -44,7 +45,7 @@ class OutboundPath final : private AggfragFrames {
   /// How many packets are classified ahead of the one in work, so that the flow cache's memory is there when asked.
   static constexpr std::size_t kLookahead = 64;
   /// And how many of them have their SA found, and its memory asked for, before the first is worked on.
-  static constexpr std::size_t kSaLookahead = 8;
+  static constexpr std::size_t kSaLookahead = 16;
 
   OutboundPath(const EngineOptions& options, const Spd& spd, const Sad& sad, EventQueue& events, DropCounters& drops,
                RandomSource& random);
@@ -190,6 +191,22 @@ class OutboundPath final : private AggfragFrames {
                         SaPair& sa);
   [[nodiscard]] std::uint16_t next_identification();
   void add_to_train(const SaPair& sa, const OuterFields& outer, std::uint8_t* at, std::size_t length);
+  void start_train(const SaPair& sa, const OuterFields& outer, std::uint8_t* at, std::size_t length) {
+    static constexpr WireTrain kNone{};
+    WireTrain& train = trains_.emplace_back(kNone);
+    train.path = sa.params.path;
+    train.encapsulation = sa.params.encapsulation;
+    train.with_ip_header = outer.whole_packet;
+    train.hop_limit = outer.hop_limit;
+    train.tos = outer.tos;
+    train.dont_fragment = outer.dont_fragment;
+    train.segment_size = static_cast<std::uint16_t>(length);
+    train.bytes = {at, length};
+    train_sa_ = &sa;
+    train_fields_ = outer;
+    train_open_ = true;
+    train_limit_ = std::min(options_.max_train_bytes, length * options_.max_train_segments);
+  }
   // A packet of the batch that is cut once it is sealed; `room` is what was kept free for its fragments.
   struct OuterCut {
     std::size_t train = 0;

@@ -498,14 +498,26 @@ struct Nothing {
 
 template <int Rounds, bool Seal>
 [[OWN_GCM_TARGET]] void run(std::span<const Work<Rounds>> all) {
+  const auto is_short = [](const Work<Rounds>& work) {
+    return work.job->length <= kShortText && work.job->aad.size() <= kBlock;
+  };
   std::array<Work<Rounds>, 4> waiting;
   std::size_t count = 0;
-  for (const Work<Rounds>& work : all) {
-    if (work.job->length > kShortText || work.job->aad.size() > kBlock) {
-      run_long<Rounds, Seal>(*work.key, *work.job);
+  const Work<Rounds>* const end = all.data() + all.size();
+  for (const Work<Rounds>* work = all.data(); work != end;) {
+    // Four in a row need not be gathered.
+    if (count == 0 && end - work >= 4 && is_short(work[0]) && is_short(work[1]) && is_short(work[2]) &&
+        is_short(work[3])) {
+      run_four_short<Rounds, Seal>(work);
+      work += 4;
       continue;
     }
-    waiting[count++] = work;
+    if (!is_short(*work)) {
+      run_long<Rounds, Seal>(*work->key, *work->job);
+      ++work;
+      continue;
+    }
+    waiting[count++] = *work++;
     if (count == waiting.size()) {
       run_four_short<Rounds, Seal>(waiting.data());
       count = 0;
