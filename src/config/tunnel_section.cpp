@@ -235,15 +235,15 @@ void check_treatment(Section& section, const model::ConnectionConfig& connection
                   "take it out, or use [manual.NAME] on both sides");
   };
   if (treatment.compress) refuse("compress", "IPComp");
-  if (treatment.aggfrag) refuse("aggfrag", "AGGFRAG");
   if (connection.mode != model::Mode::transport) return;
-  const auto tunnel_only = [&](std::string_view key) {
-    section.error(section.position_of(key), key,
-                  "packets in transport mode have no length of their own to be padded behind",
-                  "take it out, or write mode = \"tunnel\"");
+  const auto tunnel_only = [&](std::string_view key, std::string_view why) {
+    section.error(section.position_of(key), key, std::string(why), "take it out, or write mode = \"tunnel\"");
   };
-  if (treatment.confidentiality.pad_to != 0) tunnel_only("tfc_pad_to");
-  if (treatment.confidentiality.dummy_after) tunnel_only("dummy_after");
+  constexpr std::string_view kNoLength = "packets in transport mode have no length of their own to be padded behind";
+  if (treatment.confidentiality.pad_to != 0) tunnel_only("tfc_pad_to", kNoLength);
+  if (treatment.confidentiality.dummy_after) tunnel_only("dummy_after", kNoLength);
+  // RFC 9347 5.1.
+  if (treatment.aggfrag) tunnel_only("aggfrag", "AGGFRAG payloads are for tunnels");
 }
 
 }  // namespace

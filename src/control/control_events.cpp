@@ -62,8 +62,10 @@ void ControlPlane::on(ike::ChildSaEstablished&& event, Instant now) {
       fmt::format("Child SA {}: {} === {}, {}, SPI 0x{:08x} in, 0x{:08x} out", rekeyed ? "rekeyed" : "established",
                   model::to_string(params.local), model::to_string(params.remote), model::to_string(params.suite),
                   params.spi_inbound.value(), params.spi_outbound.value());
-  // How packets are treated is one side's own policy, which IKE knows nothing of.
-  if (const Tunnel* tunnel = find(connection)) params.treatment = tunnel->config().treatment;
+  // How packets are treated is one side's own policy, which IKE knows nothing of; but for AGGFRAG, which takes two.
+  if (const Tunnel* tunnel = find(connection)) {
+    params.treatment = tunnel->config().treatment.with(params.treatment.aggfrag);
+  }
   if (event.for_wish) watch_use(child, params, now);
   const auto installed = data_plane_.install(std::move(params));
   if (!installed) {

@@ -75,6 +75,12 @@ struct PacketTreatment {
   /// Lowers the MSS option of TCP SYNs both ways to what fits the path (0) or to this value; absent: leaves it alone.
   std::optional<std::uint16_t> mss_clamp = 0;
   IcmpErrors icmp_errors = IcmpErrors::quoted;
+  /// The same with what was agreed on.
+  [[nodiscard]] PacketTreatment with(const std::optional<Aggfrag>& agreed) const {
+    PacketTreatment treatment = *this;
+    treatment.aggfrag = agreed;
+    return treatment;
+  }
   friend auto operator<=>(const PacketTreatment&, const PacketTreatment&) = default;
 };
 

@@ -53,6 +53,43 @@ ChildRefusal selector_refusal(const model::TrafficSelectors& local, const model:
                                 describe(local, remote), describe(config.local, config.remote))};
 }
 
+// RFC 9347 6.1.4: requirement flags.
+constexpr std::uint8_t kAggfragDontFragment = 0x01;
+constexpr std::uint8_t kAggfragCongestionControl = 0x02;
+
+// What we require of the peer: to be told of congestion when we follow it. Fragments we take.
+Bytes aggfrag_flags(const model::Aggfrag& aggfrag) {
+  return {aggfrag.congestion_control ? kAggfragCongestionControl : std::uint8_t{0}};
+}
+
+/// What the connection has of AGGFRAG, with what the peer's notify requires of it. A connection that is configured for
+/// it gets no Child SA without: its packets would show what it is there to hide. One that is not lets the peer's notify
+/// go unanswered.
+Result<std::optional<model::Aggfrag>, ChildRefusal> agree_on_aggfrag(const model::ConnectionConfig& config,
+                                                                     const codec::Message& message) {
+  if (!config.treatment.aggfrag) return std::optional<model::Aggfrag>();
+  const auto refuse = [&](std::string detail) {
+    return err(ChildRefusal{.notify = NotifyType::no_proposal_chosen,
+                            .data = {},
+                            .kind = FailureKind::peer_refused,
+                            .detail = std::move(detail)});
+  };
+  const codec::NotifyPayload* const notify = message.notify(NotifyType::use_aggfrag);
+  if (notify == nullptr) {
+    return refuse(fmt::format("the peer does not use AGGFRAG (RFC 9347), connection '{}' is configured for it",
+                              config.name));
+  }
+  constexpr std::uint8_t kKnown = kAggfragDontFragment | kAggfragCongestionControl;
+  if (notify->data.size() != 1 || (notify->data[0] & ~kKnown) != 0) {
+    return refuse(fmt::format("the peer requires something of AGGFRAG that is not known: flags {}",
+                              to_hex(ByteView(notify->data).first(std::min<std::size_t>(notify->data.size(), 8)))));
+  }
+  model::Aggfrag agreed = *config.treatment.aggfrag;
+  agreed.dont_fragment |= (notify->data[0] & kAggfragDontFragment) != 0;
+  agreed.congestion_control |= (notify->data[0] & kAggfragCongestionControl) != 0;
+  return std::optional(agreed);
+}
+
 }  // namespace
 
 std::vector<model::Proposal> without_key_exchange(std::vector<model::Proposal> proposals) {
@@ -100,6 +137,7 @@ Result<ChildOffer, ChildRefusal> make_child_offer(Core& core, const model::Conne
     offer.remote = old->scope->remote;
   }
   offer.transport = old != nullptr ? old->mode == model::Mode::transport : config.mode == model::Mode::transport;
+  offer.aggfrag = config.treatment.aggfrag;
   // RFC 7296 2.9.2: a rekey never proposes less than the pair in use covers.
   if (old != nullptr && (!model::is_subset(old->local, offer.local) || !model::is_subset(old->remote, offer.remote))) {
     offer.local = old->local;
@@ -130,7 +168,13 @@ Result<ChildOffer, ChildRefusal> make_child_offer(Core& core, const model::Conne
 
 void add_child_sa_payload(codec::Message& message, const ChildOffer& offer) {
   if (offer.transport) message.add_notify(NotifyType::use_transport_mode);
+  if (offer.aggfrag) message.add_notify(NotifyType::use_aggfrag, aggfrag_flags(*offer.aggfrag));
   message.add(codec::SaPayload{offer.proposals});
+}
+
+void add_child_mode(codec::Message& message, const ChildAgreement& agreement) {
+  if (agreement.mode == model::Mode::transport) message.add_notify(NotifyType::use_transport_mode);
+  if (agreement.aggfrag) message.add_notify(NotifyType::use_aggfrag, aggfrag_flags(*agreement.aggfrag));
 }
 
 void add_child_ts_payloads(codec::Message& message, const ChildOffer& offer) {
@@ -196,6 +240,10 @@ Result<ChildAgreement, ChildRefusal> check_child_answer(const model::ConnectionC
                                                   offer.transport ? "transport" : "tunnel")});
   }
   agreement.mode = transport ? model::Mode::transport : model::Mode::tunnel;
+  // RFC 9347 5.1: without it in the answer the pair would go without, and what the configuration asks for it.
+  const auto aggfrag = agree_on_aggfrag(config, answer);
+  if (!aggfrag) return err(aggfrag.error());
+  agreement.aggfrag = *aggfrag;
   return agreement;
 }
 
@@ -259,6 +307,9 @@ Result<ChildChoice, ChildRefusal> choose_child(Core& core, const model::Connecti
     }
     agreement.mode = model::Mode::transport;
   }
+  const auto aggfrag = agree_on_aggfrag(config, request);
+  if (!aggfrag) return err(aggfrag.error());
+  agreement.aggfrag = *aggfrag;
 
   const auto own_spi = core.esp_spis.allocate();
   if (!own_spi) return err(local_error("the data plane has no free SPI"));
@@ -308,6 +359,7 @@ ChildSa& build_child(Core& core, IkeSa& sa, const model::ConnectionConfig& confi
   params.soft = bounds.soft;
   params.hard = bounds.hard;
   params.replay_window = config.replay_window;
+  params.treatment.aggfrag = agreement.aggfrag;
   return install_child(core, sa, std::move(child), std::move(params));
 }
 

@@ -26,6 +26,7 @@ struct ChildOffer {
   std::optional<ChildWish> wish;
   std::optional<ChildScope> scope;
   bool transport = false;
+  std::optional<model::Aggfrag> aggfrag;
   std::unique_ptr<crypto::KeyExchange> key_exchange;  // null without one
   model::KeyExchangeMethod method = model::KeyExchangeMethod::none;
 };
@@ -38,6 +39,8 @@ struct ChildAgreement {
   model::TrafficSelectors local;
   model::TrafficSelectors remote;
   model::Mode mode = model::Mode::tunnel;
+  /// Ours, with what the peer requires (RFC 9347 5.1).
+  std::optional<model::Aggfrag> aggfrag;
   std::optional<ChildScope> scope;
 };
 
@@ -67,10 +70,13 @@ struct OfferPurpose {
 };
 [[nodiscard]] Result<ChildOffer, ChildRefusal> make_child_offer(Core& core, const model::ConnectionConfig& config,
                                                                 const OfferPurpose& purpose);
-/// Adds USE_TRANSPORT_MODE, SA, TSi and TSr. The caller puts Ni and KEi between, see RFC 7296 1.3.1.
+/// Adds USE_TRANSPORT_MODE or USE_AGGFRAG, SA, TSi and TSr. The caller puts Ni and KEi between, see RFC 7296 1.3.1.
 void add_child_sa_payload(codec::Message& message, const ChildOffer& offer);
 void add_child_ts_payloads(codec::Message& message, const ChildOffer& offer);
 void withdraw_offer(Core& core, const ChildOffer& offer);
+
+/// As responder: USE_TRANSPORT_MODE or USE_AGGFRAG, as agreed.
+void add_child_mode(codec::Message& message, const ChildAgreement& agreement);
 
 /// As initiator: the peer's answer, with SA, TSi and TSr (their presence is the caller's check).
 [[nodiscard]] Result<ChildAgreement, ChildRefusal> check_child_answer(const model::ConnectionConfig& config,

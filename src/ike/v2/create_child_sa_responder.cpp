@@ -82,7 +82,7 @@ codec::Message CreateChildSaResponder::create(const codec::Message& request, Chi
   const Bytes& nonce_i = request.first<codec::NoncePayload>()->data;
   const Bytes nonce_r = core_.new_nonce();
   codec::Message answer;
-  if (agreement.mode == model::Mode::transport) answer.add_notify(NotifyType::use_transport_mode);
+  add_child_mode(answer, agreement);
   answer.add(codec::SaPayload{{chosen->proposal}});
   answer.add(codec::NoncePayload{nonce_r});
   if (own)

@@ -30,9 +30,9 @@ def refuse(setup, role, reason, wrong):
     pair.prove()
 
 
-def add(name, about, reason, wrong):
+def add(name, about, reason, wrong, only=None):
     for role in ("initiator", "responder"):
-        @case(f"{name}-{role}", f"{about}, we are the {role}")
+        @case(f"{name}-{role}", f"{about}, we are the {role}", **({"only": only} if only else {}))
         def _(setup, role=role):
             refuse(setup, role, reason, wrong)
 
@@ -42,3 +42,4 @@ add("no-common-ike", "no IKE proposal in common", r"NO_PROPOSAL_CHOSEN|proposals
 add("no-common-esp", "no ESP proposal in common", r"NO_PROPOSAL_CHOSEN|proposals? unacceptable|no acceptable proposal", {"esp": "aes128-sha512"})
 add("no-common-selectors", "the protected networks do not overlap", r"TS_UNACCEPTABLE|traffic selectors .*(unacceptable|nothing in common)",
     {"local_ts": ("10.8.0.0/16",)})
+add("aggfrag-declined", "we want AGGFRAG payloads and the peer does not know them", r"AGGFRAG", {"aggfrag": "{ }"}, only=("culvert",))

@@ -1,5 +1,6 @@
-"""Several workers: flows spread over them, one SA towards the peer, order and counters as with one."""
+"""Flows of many small packets: spread over several workers, and aggregated; order and counters as without."""
 
+from rig import wire
 from rig.case import case
 from rig.lab import INNER
 from rig.shell import check, wait_until
@@ -74,3 +75,23 @@ def add(peer_kind, role):
 for _kind in ("strongswan", "culvert"):
     for _role in ("initiator", "responder"):
         add(_kind, _role)
+
+
+@case("aggfrag-culvert", "IKE agrees on AGGFRAG (RFC 9347), and small packets share outer ones, through a rekey", only=ONLY)
+def _(setup):
+    pair = setup.pair(peer_kind="culvert", launch=False)
+    for end in (pair.sut, pair.peer):
+        end.tunnels = [t.but(aggfrag='{ hold = "2ms" }') for t in end.tunnels]
+    pair.start()
+    pair.sut.up()
+    pair.wait_up()
+    pair.prove()
+    pair.lab.spawn("b", "python3", "-c", ECHO % INNER["b"][4], output=pair.lab.path("echo"))
+    for _ in range(2):
+        capture = wire.Capture(pair.lab, "a")
+        ask(pair)
+        classes, others = capture.stop()
+        check(not others, f"not ESP: {others}")
+        check(sum(classes.values()) < FLOWS * NUMBERS, f"{2 * FLOWS * NUMBERS} datagrams took as many outer packets: {classes}")
+        pair.sut.rekey_child()
+    pair.prove()

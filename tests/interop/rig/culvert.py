@@ -153,4 +153,5 @@ def _section(t, folder):
         fields["child_lifetime"] = _hard(t.child_lifetime, 5)
     if t.liveness:
         fields["liveness"] = f"{t.liveness}s"
-    return f"\n[tunnel.{t.name}]\n" + "".join(f"{k} = {_toml(v)}\n" for k, v in fields.items())
+    text = f"\n[tunnel.{t.name}]\n" + "".join(f"{k} = {_toml(v)}\n" for k, v in fields.items())
+    return text + (f"aggfrag = {t.aggfrag}\n" if t.aggfrag else "")

@@ -23,6 +23,7 @@ class TunnelSpec:
     ike_lifetime: int = 0  # seconds until it is rekeyed; 0: the daemon's default
     child_lifetime: int = 0
     liveness: int = 0
+    aggfrag: str = ""  # Culvert only: the table, as text
     mobike: bool = True  # strongSwan only: with it, a peer does not simply follow the other end's new address
 
     def but(self, **changes):
