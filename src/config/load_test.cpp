@@ -416,6 +416,9 @@ INSTANTIATE_TEST_SUITE_P(
             "a.toml:7:14: error: tunnel.office.tfc_pad_to: packets in transport mode have no length of their own to be "
             "padded behind\n"
             "  take it out, or write mode = \"tunnel\"\n"},
+        Case{"aggfrag_transport", tunnel("mode = \"transport\"\naggfrag = { }\n"),
+             "a.toml:7:11: error: tunnel.office.aggfrag: AGGFRAG payloads are for tunnels\n"
+             "  take it out, or write mode = \"tunnel\"\n"},
         Case{"mtu", tunnel("mtu = 500\n"),
              "a.toml:6:7: error: tunnel.office.mtu: 500 is out of range\n"
              "  write a whole number from 576 to 65535\n"},
