@@ -110,7 +110,10 @@ void Worker::run_commands() {
   for (Command& command : inbox_.commands.take_all()) {
     std::visit(Overloaded{
                    [&](InstallCommand& install) { carry_out(install); },
-                   [&](const UseOutboundCommand& use) { engine_.use_outbound(use.child); },
+                   [&](const UseOutboundCommand& use) {
+                     settle();
+                     engine_.use_outbound(use.child);
+                   },
                    [&](const RemoveCommand& remove) { engine_.remove(remove.child, remove.linger, now_); },
                    [&](const UpdatePathCommand& move) {
                      engine_.update_path(move.child, move.path, move.encapsulation, sockets_.mtu_towards(move.path));
@@ -134,11 +137,15 @@ void Worker::give_back_spis() {
   }
 }
 
+// Flows that went by another worker's SA are about to take one of this worker: what was handed over leaves first.
+void Worker::settle() {
+  if (!exchange_.alone()) (void)exchange_.settle(kLongestSettling);
+}
+
 void Worker::carry_out(InstallCommand& command) {
   const model::ChildSaId child = command.params.id;
   model::Spi spi = command.params.spi_inbound;
-  // Flows that went by another worker's SA may take this one from now on: what was handed over leaves first.
-  (void)exchange_.settle(kLongestSettling);
+  settle();
   if (command.params.path_mtu == 0) command.params.path_mtu = sockets_.mtu_towards(command.params.path);
   const auto installed = engine_.install(std::move(command.params), now_);
   if (installed) return;
@@ -181,6 +188,7 @@ bool Worker::pump_socket(const OuterSockets::Entry& entry, bool failed) {
   for (int i = 0; i < kBatchesPerTurn && receiver_.receive(entry, now_); ++i) {
     moved = entry.kind != OuterSockets::Kind::ike;
   }
+  if (moved && engine_.take_hold_ended()) settle();
   return moved;
 }
 
@@ -192,7 +200,10 @@ bool Worker::take_handed_over() {
       sender_.set_second_hand(false);
       sender_.flush();
     }
-    if (!batch.wire.empty()) engine_.inbound(batch.wire, now_, receiver_);
+    if (!batch.wire.empty()) {
+      engine_.inbound(batch.wire, now_, receiver_);
+      if (engine_.take_hold_ended()) settle();
+    }
     for (const OuterError& error : batch.errors) receiver_.take_error(error, now_);
   });
 }

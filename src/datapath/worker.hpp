@@ -40,6 +40,7 @@ class Worker {
   bool dispatch(const io::Poller::Ready& source);
   void run_commands();
   void give_back_spis();
+  void settle();
   void carry_out(InstallCommand& command);
   void answer(const AskCommand& command);
   /// The interface's own refusals are errors of the unprotected side too, and trustworthy ones.

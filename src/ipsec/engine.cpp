@@ -62,6 +62,7 @@ struct Engine::State {
   SaTimers narrowed;  // SAs whose path MTU an error has lowered
   RateLimit path_errors{32};
   std::vector<model::Spi> released;
+  bool hold_ended = false;
 };
 
 Engine::Engine(const Options& options, RandomSource& random) : state_(std::make_unique<State>(options, random)) {}
@@ -73,8 +74,12 @@ void Engine::outbound(std::span<const InnerPacket> packets, Instant now, Outboun
 
 void Engine::inbound(std::span<const WireInput> inputs, Instant now, InboundSink& sink) {
   state_->inbound.run(inputs, now, sink);
-  if (state_->inbound.take_sending_changed()) state_->sending_changed();
+  if (!state_->inbound.take_sending_changed()) return;
+  state_->sending_changed();
+  state_->hold_ended = true;
 }
+
+bool Engine::take_hold_ended() { return std::exchange(state_->hold_ended, false); }
 
 void Engine::handle_time(Instant now, OutboundSink& sink) {
   state_->sad.expire(now, state_->released);

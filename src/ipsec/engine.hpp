@@ -88,6 +88,10 @@ class Engine {
   /// Takes ESP apart (RFC 4301 5.2). Bad packets are dropped, counted by reason and never answered.
   void inbound(std::span<const WireInput> inputs, Instant now, InboundSink& sink);
 
+  /// True once after an inbound packet showed the peer to be ready for a pair that was held (RFC 7296 2.8): from now on
+  /// packets leave by it that went OutboundSink::elsewhere before.
+  [[nodiscard]] bool take_hold_ended();
+
   /// Does what is due: drops waiting packets that got too old, ends lingering SAs, and sends packets whose SA has come;
   /// forgets fragments, lets path MTUs rise again (RFC 4301 8.2.2), sends dummy packets (RFC 4303 2.6).
   /// Call it at `next_deadline` and after any of the commands below.

@@ -72,6 +72,29 @@ TEST(Engine, PacketsOfAConnectionWithAHomeElsewhereAreHandedOver) {
   EXPECT_EQ(all_drops(pair.alice), 0U);
 }
 
+// RFC 7296 2.8: a pair whose peer may not be ready is no reason to leave the one in use, wherever that is.
+TEST(Engine, AHeldPairHereDoesNotTakeOverFromTheHome) {
+  TwoEngines pair;
+  pair.set_policies();
+  pair.alice.set_home(TwoEngines::kConnection, SaHome{3, true});
+  auto [a, b] = pair.make_pair(1, {});
+  a.hold_outbound = true;
+  ASSERT_TRUE(pair.alice.install(std::move(a), pair.now));
+  ASSERT_TRUE(pair.bob.install(std::move(b), pair.now));
+  const Bytes packet = udp_packet(pair.v4, {});
+  EXPECT_EQ(pair.alice_sends({packet}).handed_over.size(), 1U);
+  EXPECT_TRUE(only<Acquire>(pair.events(pair.alice)).empty()) << "it is on its way";
+  EXPECT_FALSE(pair.alice.take_hold_ended());
+  const CollectingWire from_bob = pair.sends(pair.bob, {udp_packet({pair.v4.destination, pair.v4.source}, {})});
+  ASSERT_EQ(from_bob.packets().size(), 1U);
+  (void)pair.receives(pair.alice, pair.path, from_bob.packets());
+  EXPECT_TRUE(pair.alice.take_hold_ended());
+  EXPECT_FALSE(pair.alice.take_hold_ended());
+  const CollectingWire own = pair.alice_sends({packet});
+  EXPECT_TRUE(own.handed_over.empty());
+  EXPECT_EQ(own.packets().size(), 1U);
+}
+
 // RFC 9611 3: asked for once, with the engine's number; the packets go on over the SA for all.
 TEST(Engine, AnEngineAsksForAnSaOfItsOwnWherePeersTakeThem) {
   Engine::Options options;

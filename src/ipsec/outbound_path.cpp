@@ -198,10 +198,13 @@ FlowVerdict OutboundPath::decide(const net::PacketInfo& info, const FlowKey& key
     if (says.action == PolicyAction::protect) {
       verdict.sa =
           says.populates ? find_populated(spd_.policies()[rule], info) : sad_.find_outbound(says.connection, info);
+      const SaHome* const home = home_of(says.connection);
       if (verdict.sa == nullptr) {
-        const SaHome* const home = home_of(says.connection);
         if (home == nullptr) return verdict;  // the way through the acquire queue is slow anyhow
         if (home->per_resource) ask_for_own(info, spd_.policies()[rule]);
+      } else if (home != nullptr && verdict.sa->held) {
+        // The pair in use until the peer is ready for this one is another engine's.
+        verdict.sa = nullptr;
       }
     }
   }
