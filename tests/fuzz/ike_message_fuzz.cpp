@@ -10,6 +10,7 @@
 #include "base/check.hpp"
 #include "base/random.hpp"
 #include "crypto/packet_cipher.hpp"
+#include "ike/codec/configuration.hpp"
 #include "ike/codec/message.hpp"
 #include "ike/codec/parse.hpp"
 #include "ike/codec/seal.hpp"
@@ -95,6 +96,22 @@ void check_message(ByteView octets) {
   for (Channel& channel : channels()) channel.carry(message);
 }
 
+/// Whatever the attributes hold is read as a request and as a reply; what we would say of it reads the same.
+void check_configuration(ByteView body) {
+  const auto parsed = parse_payload_body(PayloadType::configuration, false, body);
+  if (!parsed) return;
+  const auto& payload = std::get<ConfigurationPayload>(*parsed);
+  ConfigurationRequest request = read_request(payload);
+  CHECK(request.addresses.size() <= kMostConfigurationAddresses && request.ignored <= payload.attributes.size());
+  ConfigurationReply reply = read_reply(payload);
+  CHECK(reply.ignored <= payload.attributes.size());
+  model::Configuration& said = reply.configuration;
+  said.encrypted_dns.clear();
+  if (said.dns_servers.empty()) said.domains.clear();
+  request.domains = true;
+  CHECK(read_reply(make_reply(said, request)).configuration == said);
+}
+
 void check_chain(PayloadType first, ByteView octets) {
   auto payloads = parse_payloads(first, octets);
   if (!payloads) return;
@@ -122,5 +139,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (int type = static_cast<int>(PayloadType::sa); type <= static_cast<int>(PayloadType::eap); ++type) {
     (void)parse_payload_body(static_cast<PayloadType>(type), false, chain);
   }
+  check_configuration(chain);
   return 0;
 }

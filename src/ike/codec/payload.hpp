@@ -11,6 +11,7 @@
 #include "base/bytes.hpp"
 #include "model/iana/authentication_method.hpp"
 #include "model/iana/certificate_encoding.hpp"
+#include "model/iana/configuration_attribute.hpp"
 #include "model/iana/configuration_type.hpp"
 #include "model/iana/key_exchange_method.hpp"
 #include "model/iana/notify_type.hpp"
