@@ -58,6 +58,33 @@ IoError attach_error(const std::string& name, int number) {
   return system_error(fmt::format("cannot make the TUN interface {}", name), number);
 }
 
+/// One more way into the interface: a queue, or with `name` of one that is there, a further one.
+Result<FileDescriptor, IoError> attach(std::string& name, bool with_header, bool several) {
+  auto fd = open_device();
+  if (!fd) return fd;
+  ifreq request = request_for(name);
+  request.ifr_flags =
+      static_cast<short>(IFF_TUN | IFF_NO_PI | (with_header ? IFF_VNET_HDR : 0) | (several ? IFF_MULTI_QUEUE : 0));
+  if (::ioctl(fd->get(), TUNSETIFF, &request) < 0) return err(attach_error(name, errno));
+  name = request.ifr_name;
+  return fd;
+}
+
+/// A way in that the kernel sends nothing out by. What is written to a queue that is read moves its flow there, however
+/// much of the flow still waits in another queue: packets would overtake. A detached queue takes packets and moves
+/// nothing, so a flow stays where its hash puts it.
+Result<FileDescriptor, IoError> attach_writer(std::string& name, bool with_header) {
+  auto fd = attach(name, with_header, true);
+  if (!fd) return fd;
+  ifreq request{};
+  request.ifr_flags = static_cast<short>(IFF_DETACH_QUEUE);
+  if (::ioctl(fd->get(), TUNSETQUEUE, &request) < 0) {
+    return err(system_error(
+        fmt::format("cannot keep flows of {} in their queues (set workers = 1 to do without)", name), errno));
+  }
+  return fd;
+}
+
 /// Asks for the most super-packets allowed, then for less and less.
 TunOffload negotiate_offload(int fd, TunOffload most) {
   const unsigned checksum = TUN_F_CSUM;
@@ -138,8 +165,9 @@ int TunQueue::write(const VirtioNetHeader& header, std::span<const ByteView> pie
   }
   const iovec* const first = with_header_ ? parts.data() : parts.data() + 1;
   const int count = static_cast<int>(pieces.size()) + (with_header_ ? 1 : 0);
+  const int fd = writer_.valid() ? writer_.get() : fd_.get();
   for (;;) {
-    if (::writev(fd_.get(), first, count) >= 0) return 0;
+    if (::writev(fd, first, count) >= 0) return 0;
     if (errno != EINTR) return errno;
   }
 }
@@ -151,20 +179,17 @@ Result<Tun, IoError> Tun::open(const TunOptions& options) {
   }
   Tun tun;
   tun.name_ = options.name;
+  const bool with_header = options.offload != TunOffload::none;
+  const bool several = options.queues > 1;
+  // An interface that is there already is not ours, not even a persistent TUN that the kernel would let us attach to.
+  if (::if_nametoindex(tun.name_.c_str()) != 0) return err(attach_error(tun.name_, EBUSY));
   for (unsigned i = 0; i < std::max(options.queues, 1U); ++i) {
-    auto fd = open_device();
+    auto fd = attach(tun.name_, with_header, several);
     if (!fd) return err(std::move(fd.error()));
-    ifreq request = request_for(tun.name_);
-    const bool with_header = options.offload != TunOffload::none;
-    request.ifr_flags = static_cast<short>(IFF_TUN | IFF_NO_PI | (with_header ? IFF_VNET_HDR : 0) |
-                                           (options.queues > 1 ? IFF_MULTI_QUEUE : 0));
-    // An interface that is there before the first queue is not ours, not even a persistent TUN that the kernel would
-    // let us attach to.
-    if (i == 0 && ::if_nametoindex(tun.name_.c_str()) != 0) return err(attach_error(tun.name_, EBUSY));
-    if (::ioctl(fd->get(), TUNSETIFF, &request) < 0) return err(attach_error(tun.name_, errno));
-    tun.name_ = request.ifr_name;
     tun.offload_ = negotiate_offload(fd->get(), options.offload);
-    tun.queues_.emplace_back(std::move(*fd), with_header);
+    auto writer = several ? attach_writer(tun.name_, with_header) : Result<FileDescriptor, IoError>(FileDescriptor());
+    if (!writer) return err(std::move(writer.error()));
+    tun.queues_.emplace_back(std::move(*fd), with_header, std::move(*writer));
   }
   tun.index_ = ::if_nametoindex(tun.name_.c_str());
   if (auto set = tun.make_quiet(); !set) return err(std::move(set.error()));

@@ -25,7 +25,7 @@ struct TunOptions {
   unsigned mtu = 1400;
   /// The most to ask for; the kernel may grant less.
   TunOffload offload = TunOffload::tcp_and_udp;
-  unsigned queues = 1;  // several: one per worker; the kernel spreads flows over them
+  unsigned queues = 1;  // several: one per worker; the kernel spreads flows over them, each to one queue for good
 };
 
 /// One queue: what one worker reads and writes. Non-blocking.
@@ -37,7 +37,9 @@ class TunQueue {
     int error = 0;  // 0 with a packet; EAGAIN when none waits; else the queue is broken (the interface was deleted)
   };
 
-  TunQueue(FileDescriptor fd, bool with_header) : fd_(std::move(fd)), with_header_(with_header) {}
+  /// `writer` is what to write to if that is not what is read.
+  TunQueue(FileDescriptor fd, bool with_header, FileDescriptor writer = {})
+      : fd_(std::move(fd)), writer_(std::move(writer)), with_header_(with_header) {}
   [[nodiscard]] int fd() const { return fd_.get(); }
   /// One packet, from the IP header on, at `buffer[sizeof(VirtioNetHeader)]`. A packet longer than the buffer is cut,
   /// so give 65,545 octets.
@@ -51,6 +53,7 @@ class TunQueue {
 
  private:
   FileDescriptor fd_;
+  FileDescriptor writer_;
   bool with_header_;
 };
 

@@ -1,6 +1,8 @@
 #include "io/tun.hpp"
 
 #include <array>
+#include <set>
+#include <vector>
 
 #include <errno.h>
 #include <poll.h>
@@ -181,6 +183,46 @@ TEST(Tun, SeveralQueuesShareOneInterface) {
     ASSERT_TRUE(tun) << tun.error().text;
     EXPECT_EQ(tun->queues().size(), 3U);
     EXPECT_EQ(tun->name(), "cvt0");
+  });
+}
+
+// A flow that changed its queue when it is answered would overtake itself.
+TEST(Tun, AnAnswerLeavesItsFlowInItsQueue) {
+  auto ns = testing::NetworkNamespace::create();
+  if (!ns) GTEST_SKIP() << testing::kNeedsRoot;
+  ns->run([] {
+    constexpr std::size_t kFlows = 32;
+    auto tun = Tun::open({.name = "cvt0", .queues = 3});
+    ASSERT_TRUE(tun) << tun.error().text;
+    ASSERT_EQ(shell("ip addr add 10.77.0.1/24 dev cvt0").status, 0);
+    const net::Endpoint far{*IpAddress::parse("10.77.0.2"), 999};
+    std::vector<DatagramSocket> sockets;
+    for (std::size_t i = 0; i < kFlows; ++i) sockets.push_back(udp_at("10.77.0.1"));
+    const Bytes payload(50, 0x5a);
+    const std::array<ByteView, 1> parts{payload};
+    Bytes buffer(66000);
+    const auto queue_of_next = [&]() -> std::size_t {
+      std::array<pollfd, 3> waiting{};
+      for (std::size_t i = 0; i < waiting.size(); ++i) waiting[i] = {tun->queues()[i].fd(), POLLIN, 0};
+      while (::poll(waiting.data(), waiting.size(), 5000) > 0) {
+        for (std::size_t i = 0; i < waiting.size(); ++i) {
+          if (tun->queues()[i].read(buffer).packet.size() == 28 + payload.size()) return i;
+        }
+      }
+      return waiting.size();
+    };
+    std::set<std::size_t> used;
+    for (DatagramSocket& socket : sockets) {
+      ASSERT_EQ(socket.send_one({socket.local(), far}, 0, parts), 0);
+      const std::size_t queue = queue_of_next();
+      used.insert(queue);
+      for (TunQueue& answers : tun->queues()) {
+        ASSERT_EQ(answers.write({}, udp_packet(far, socket.local(), payload)), 0);
+        ASSERT_EQ(socket.send_one({socket.local(), far}, 0, parts), 0);
+        ASSERT_EQ(queue_of_next(), queue);
+      }
+    }
+    EXPECT_EQ(used, (std::set<std::size_t>{0, 1, 2})) << "flows are spread";
   });
 }
 
