@@ -103,7 +103,7 @@ struct SequenceReservation {
 };
 
 using Request = std::variant<FindPath, SetNetwork, SendKeepalive, ExportIkeKeys, ExportEspKeys, ReserveSequence,
-                             ike::SharedKeyMacRequest, ike::SignRequest, ike::VerifyRequest>;
+                             ike::SharedKeyMacRequest, ike::SignRequest, ike::VerifyRequest, ike::KeyExchangeRequest>;
 
 /// A line for the log. Text from peers is escaped already.
 struct Notice {

@@ -13,6 +13,7 @@
 #include "daemon/engine_settings.hpp"
 #include "daemon/notify.hpp"
 #include "daemon/start_memory.hpp"
+#include "ike/key_exchange.hpp"
 #include "ike/v2/ike_endpoint.hpp"
 #include "io/kernel_ipsec.hpp"
 
@@ -300,6 +301,11 @@ void Daemon::carry_out(ike::SignRequest&& request) {
 
 void Daemon::carry_out(ike::VerifyRequest&& request) {
   control_->handle_completion(request.token, secrets_.compute(request, io::wall_clock().seconds), now());
+}
+
+void Daemon::carry_out(ike::KeyExchangeRequest&& request) {
+  const ike::RequestToken token = request.token;
+  control_->handle_completion(token, ike::carry_out(std::move(request), random_), now());
 }
 
 void Daemon::log_problems(const std::vector<std::string>& problems) {

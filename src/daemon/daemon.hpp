@@ -101,6 +101,7 @@ class Daemon final : public api::Handlers {
   void carry_out(ike::SharedKeyMacRequest&& request);
   void carry_out(ike::SignRequest&& request);
   void carry_out(ike::VerifyRequest&& request);
+  void carry_out(ike::KeyExchangeRequest&& request);
   /// Finds out who computes the suites of `wanted` fastest, before an SA needs them.
   void choose_ciphers(const config::Config& wanted);
   /// Makes `wanted` what runs.

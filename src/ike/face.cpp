@@ -40,9 +40,14 @@ std::string_view name_of(DatagramDrop reason) {
     case DatagramDrop::unexpected: return "unexpected";
     case DatagramDrop::half_open_limit: return "half_open_limit";
     case DatagramDrop::no_connection: return "no_connection";
+    case DatagramDrop::busy: return "busy";
     case DatagramDrop::count_: break;
   }
   return "unknown";
+}
+
+RequestToken token_of(const Request& request) {
+  return std::visit([](const auto& one) { return one.token; }, request);
 }
 
 }  // namespace culvert::ike

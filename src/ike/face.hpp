@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,6 +20,7 @@
 #include "base/secret.hpp"
 #include "base/strong_id.hpp"
 #include "base/time.hpp"
+#include "crypto/key_exchange.hpp"
 #include "model/authentication.hpp"
 #include "model/child_sa.hpp"
 #include "model/connection.hpp"
@@ -224,6 +226,10 @@ using Event = std::variant<IkeSaEstablished, IkeSaClosed, NegotiationFailed, Chi
 
 // ---------------------------------------------------------------- requests: slow or secret work that leaves the core
 
+// Every request has exactly one answer, by Endpoint::handle_completion with its token: at once or much later, in any
+// order. Until then its IKE SA waits, and no other does. An answer for an IKE SA that is gone does nothing. Further
+// kinds of work (who judges a peer from outside, what must be fetched) are further alternatives of the two variants.
+
 /// Compute prf(prf(secret, "Key Pad for IKEv2"), octets) with the secret of the connection (RFC 7296 2.15).
 struct SharedKeyMacRequest {
   RequestToken token;
@@ -250,7 +256,16 @@ struct VerifyRequest {
   Bytes octets;
   std::vector<Bytes> certificates;  // X.509 in DER, the peer's own first
 };
-using Request = std::variant<SharedKeyMacRequest, SignRequest, VerifyRequest>;
+/// Do our part of a key exchange (RFC 7296 2.14): make a key pair, unless there is one in `own`; and with the peer's
+/// public value, if there is one, compute the shared secret.
+struct KeyExchangeRequest {
+  RequestToken token;
+  crypto::KeyExchangeId method = crypto::KeyExchangeId::x25519;
+  std::unique_ptr<crypto::KeyExchange> own;
+  std::optional<Bytes> peer_value;
+};
+using Request = std::variant<SharedKeyMacRequest, SignRequest, VerifyRequest, KeyExchangeRequest>;
+[[nodiscard]] RequestToken token_of(const Request& request);
 
 /// The answer to a request. Absent MAC: there is no secret for that connection.
 struct SharedKeyMacResult {
@@ -269,7 +284,12 @@ struct SignResult {
 struct VerifyResult {
   std::optional<model::AuthenticationRefusal> refusal;
 };
-using Completion = std::variant<SharedKeyMacResult, SignResult, VerifyResult>;
+struct KeyExchangeResult {
+  std::unique_ptr<crypto::KeyExchange> own;  // null: there is none, `fault` says why
+  SecretBytes shared_secret;                 // empty: none was asked for, or `fault` says why
+  std::optional<crypto::CryptoError> fault;
+};
+using Completion = std::variant<SharedKeyMacResult, SignResult, VerifyResult, KeyExchangeResult>;
 
 // ---------------------------------------------------------------- datagrams
 
@@ -290,6 +310,7 @@ enum class DatagramDrop : std::uint8_t {
   unexpected,           // well-formed but not allowed now
   half_open_limit,      // too many half-open IKE SAs (cookie demanded or dropped)
   no_connection,        // no configured connection for these addresses
+  busy,                 // too much slow work is under way; the peer sends it again
   count_
 };
 [[nodiscard]] std::string_view name_of(DatagramDrop reason);
@@ -319,6 +340,9 @@ struct EndpointSettings {
   /// Child SAs of one IKE SA, made and wanted by either side: beyond them there are no more (RFC 7296 1.3). With those
   /// that are just being replaced or deleted it may be twice as many.
   std::size_t children_limit = 64;
+  /// Requests for work that messages of peers brought about and that are not answered yet. Beyond them what would bring
+  /// more is dropped, as if it was lost, and the peer sends it again.
+  std::size_t work_limit = 512;
   /// Retransmission of requests (RFC 7296 2.4): first wait, factor, number of sends in all (about 60 s with these).
   Duration retransmit_first = std::chrono::milliseconds(500);
   double retransmit_factor = 1.8;

@@ -10,6 +10,7 @@
 
 #include "crypto/random.hpp"
 #include "ike/auth/shared_key.hpp"
+#include "ike/key_exchange.hpp"
 #include "ike/v2/ike_endpoint.hpp"
 #include "io/clock.hpp"
 #include "io/datagram_socket.hpp"
@@ -191,10 +192,13 @@ class Run {
     for (bool more = true; more;) {
       more = false;
       while (auto event = endpoint_.poll_event()) std::visit([this](const auto& one) { note(one); }, *event);
-      while (const auto request = endpoint_.poll_request()) {
+      while (auto request = endpoint_.poll_request()) {
         more = true;
-        const ike::RequestToken token = std::visit([](const auto& one) { return one.token; }, *request);
-        endpoint_.handle_completion(token, std::visit([this](const auto& one) { return answer(one); }, *request), now_);
+        const ike::RequestToken token = token_of(*request);
+        endpoint_.handle_completion(
+            token,
+            std::visit([this](auto&& one) { return answer(std::forward<decltype(one)>(one)); }, std::move(*request)),
+            now_);
       }
     }
     while (const auto sent = endpoint_.poll_transmit()) {
@@ -205,6 +209,7 @@ class Run {
     }
   }
 
+  ike::Completion answer(ike::KeyExchangeRequest request) { return carry_out(std::move(request), random_); }
   ike::Completion answer(const ike::SharedKeyMacRequest& request) const {
     return ike::SharedKeyMacResult{
         ike::auth::shared_key_mac(*model::prf_function(request.prf), options_.secret.view(), request.octets)};

@@ -19,6 +19,7 @@
 #include "base/check.hpp"
 #include "crypto/testing/issuer.hpp"
 #include "ike/auth/shared_key.hpp"
+#include "ike/key_exchange.hpp"
 #include "ike/v2/credentials.hpp"
 #include "ike/v2/ike_endpoint.hpp"
 #include "ike/v2/testing/pair.hpp"
@@ -115,16 +116,20 @@ class End {
       while (auto event = core.poll_event()) {
         established += std::holds_alternative<ChildSaEstablished>(*event) ? 1U : 0U;
       }
-      while (const auto request = core.poll_request()) {
+      while (auto request = core.poll_request()) {
         more = true;
-        const RequestToken token = std::visit([](const auto& one) { return one.token; }, *request);
-        core.handle_completion(token, std::visit([this](const auto& one) { return answer(one); }, *request), now);
+        const RequestToken token = token_of(*request);
+        core.handle_completion(
+            token,
+            std::visit([this](auto&& one) { return answer(std::forward<decltype(one)>(one)); }, std::move(*request)),
+            now);
       }
     }
     while (auto sent = core.poll_transmit()) deliver(std::move(*sent));
   }
 
  private:
+  Completion answer(KeyExchangeRequest request) { return carry_out(std::move(request), random_); }
   Completion answer(const SharedKeyMacRequest& request) const {
     return SharedKeyMacResult{auth::shared_key_mac(*model::prf_function(request.prf), kSecret, request.octets)};
   }

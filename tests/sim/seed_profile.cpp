@@ -101,6 +101,8 @@ SeedProfile make_profile(std::uint64_t seed, SeededRandom& random, bool log) {
   for (model::ConnectionConfig& connection : world.connections) connection.encapsulation = encapsulation;
   for (Duration& delay : world.answer_delays)
     delay = one_in(2, random) ? Duration{} : between(milliseconds(0), milliseconds(60), random);
+  for (Duration& spread : world.answer_spreads)
+    spread = one_in(2, random) ? Duration{} : between(milliseconds(1), milliseconds(400), random);
   profile.patience = seconds(75);
   const bool impatient = !one_in(4, random);  // other than the defaults: 15 s in all, which makes for shorter runs
   if (impatient) profile.patience = seconds(20);

@@ -5,6 +5,7 @@
 #include "base/check.hpp"
 #include "config/diff.hpp"
 #include "ike/auth/shared_key.hpp"
+#include "ike/key_exchange.hpp"
 #include "ike/v2/ike_endpoint.hpp"
 #include "model/proposal.hpp"
 
@@ -25,11 +26,13 @@ control::ControlSettings control_settings(const ike::EndpointSettings& ike) {
 struct SimHost::Machine {
   Machine(SimHost& host, std::uint64_t seed, DataPlaneOutputs outputs)
       : random(seed),
+        work_random(seed ^ 0x5bd1e995U),
         data_plane(host.side_, host.queue_, host.monitor_, random, std::move(outputs)),
         ike(host.options_.ike, random, data_plane),
         control(control_settings(host.options_.ike), ike, data_plane, random) {}
 
   SeededRandom random;
+  SeededRandom work_random;  // of the threads that a daemon has beside its loop
   SimDataPlane data_plane;
   ike::v2::IkeEndpoint ike;
   control::ControlPlane control;
@@ -158,6 +161,7 @@ void SimHost::drain() {
 void SimHost::handle(control::Request&& request) {
   if (const auto* find = std::get_if<control::FindPath>(&request)) return answer_path(*find);
   if (auto* mac = std::get_if<ike::SharedKeyMacRequest>(&request)) return answer_mac(std::move(*mac));
+  if (auto* exchange = std::get_if<ike::KeyExchangeRequest>(&request)) return answer_key_exchange(std::move(*exchange));
   if (const auto* keepalive = std::get_if<control::SendKeepalive>(&request)) {
     network_.send(side_,
                   Packet{keepalive->path.local, keepalive->path.remote, model::Encapsulation::udp, Bytes{0xff}, {}});
@@ -182,8 +186,18 @@ void SimHost::answer_mac(ike::SharedKeyMacRequest&& request) {
   });
 }
 
+void SimHost::answer_key_exchange(ike::KeyExchangeRequest&& request) {
+  // What is queued must be copyable.
+  const ike::RequestToken token = request.token;
+  auto result = std::make_shared<ike::KeyExchangeResult>(ike::carry_out(std::move(request), machine_->work_random));
+  later([this, token, result] { machine_->control.handle_completion(token, std::move(*result), queue_.now()); });
+}
+
 void SimHost::later(std::function<void()> action) {
-  queue_.after(options_.answer_delay, [this, boot = boots_, action = std::move(action)] {
+  Duration delay = options_.answer_delay;
+  if (options_.answer_spread > Duration::zero())
+    delay += Duration(machine_->work_random.below(static_cast<std::uint64_t>(options_.answer_spread.count())));
+  queue_.after(delay, [this, boot = boots_, action = std::move(action)] {
     if (!machine_ || boot != boots_) return;
     action();
     turn();

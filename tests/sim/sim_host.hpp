@@ -31,7 +31,8 @@ struct HostOptions {
   std::function<config::Config()> config;  // with one tunnel, kTunnel
   ike::EndpointSettings ike;
   std::string secret;
-  Duration answer_delay{};  // that FindPath and the keys' side take
+  Duration answer_delay{};   // that FindPath and the keys' side take
+  Duration answer_spread{};  // up to this much more, by chance: answers overtake each other
 };
 
 class SimHost {
@@ -71,6 +72,7 @@ class SimHost {
   void handle(control::Request&& request);
   void answer_path(const control::FindPath& request);
   void answer_mac(ike::SharedKeyMacRequest&& request);
+  void answer_key_exchange(ike::KeyExchangeRequest&& request);
   void send_ike(ike::Transmit&& transmit);
   void later(std::function<void()> action);
   void plan_wake();

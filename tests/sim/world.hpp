@@ -40,6 +40,7 @@ struct WorldOptions {
   std::array<config::PeerKind, 2> peer_kinds{config::PeerKind::address, config::PeerKind::address};
   std::array<ike::EndpointSettings, 2> ike;
   std::array<Duration, 2> answer_delays{};
+  std::array<Duration, 2> answer_spreads{};
   std::array<std::string, 2> secrets{"a secret of the simulator", "a secret of the simulator"};
 };
 

@@ -76,8 +76,8 @@ Result<std::optional<model::Aggfrag>, ChildRefusal> agree_on_aggfrag(const model
   };
   const codec::NotifyPayload* const notify = message.notify(NotifyType::use_aggfrag);
   if (notify == nullptr) {
-    return refuse(fmt::format("the peer does not use AGGFRAG (RFC 9347), connection '{}' is configured for it",
-                              config.name));
+    return refuse(
+        fmt::format("the peer does not use AGGFRAG (RFC 9347), connection '{}' is configured for it", config.name));
   }
   constexpr std::uint8_t kKnown = kAggfragDontFragment | kAggfragCongestionControl;
   if (notify->data.size() != 1 || (notify->data[0] & ~kKnown) != 0) {
@@ -113,10 +113,15 @@ std::vector<KeyExchangeMethod> usable_methods(const std::vector<model::Proposal>
   return methods;
 }
 
+KeyExchangeMethod method_to_offer(const model::ConnectionConfig& config, KeyExchangeMethod wanted) {
+  if (wanted != KeyExchangeMethod::none) return wanted;
+  const auto methods = usable_methods(config.esp_proposals);
+  return methods.empty() ? KeyExchangeMethod::none : methods.front();
+}
+
 Result<ChildOffer, ChildRefusal> make_child_offer(Core& core, const model::ConnectionConfig& config,
-                                                  const OfferPurpose& purpose) {
+                                                  OfferPurpose purpose) {
   const ChildSa* old = purpose.old;
-  KeyExchangeMethod method = purpose.method;
   ChildOffer offer;
   offer.proposals =
       purpose.exchange == ChildExchange::ike_auth ? without_key_exchange(config.esp_proposals) : config.esp_proposals;
@@ -143,18 +148,8 @@ Result<ChildOffer, ChildRefusal> make_child_offer(Core& core, const model::Conne
     offer.local = old->local;
     offer.remote = old->remote;
   }
-  if (purpose.exchange == ChildExchange::create_child_sa) {
-    const auto methods = usable_methods(offer.proposals);
-    if (method == KeyExchangeMethod::none && !methods.empty()) method = methods.front();
-    if (method != KeyExchangeMethod::none) {
-      auto made = crypto::make_key_exchange(*model::key_exchange_id(method), core.random);
-      if (!made)
-        return err(
-            local_error(fmt::format("no key pair for {}: {}", describe(method), crypto::to_string(made.error()))));
-      offer.key_exchange = std::move(*made);
-      offer.method = method;
-    }
-  }
+  offer.method = purpose.method;
+  offer.key_exchange = std::move(purpose.key_exchange);
   const auto spi = core.esp_spis.allocate();
   if (!spi) return err(local_error("the data plane has no free SPI"));
   offer.spi_inbound = *spi;
@@ -183,6 +178,8 @@ void add_child_ts_payloads(codec::Message& message, const ChildOffer& offer) {
 }
 
 void withdraw_offer(Core& core, const ChildOffer& offer) { core.esp_spis.release(offer.spi_inbound); }
+
+void withdraw_choice(Core& core, const ChildChoice& choice) { core.esp_spis.release(choice.agreement.spi_inbound); }
 
 Result<ChildAgreement, ChildRefusal> check_child_answer(const model::ConnectionConfig& config, ChildExchange exchange,
                                                         const ChildOffer& offer, const ChildSa* old,

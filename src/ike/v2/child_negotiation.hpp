@@ -59,17 +59,23 @@ enum class ChildExchange : std::uint8_t { ike_auth, create_child_sa };
 /// The methods of all proposals that our crypto can do, in order, each once.
 [[nodiscard]] std::vector<model::KeyExchangeMethod> usable_methods(const std::vector<model::Proposal>& proposals);
 
+/// The key exchange of an offer in CREATE_CHILD_SA: `wanted` if the peer asked for one, else our first choice; none
+/// when the connection has none.
+[[nodiscard]] model::KeyExchangeMethod method_to_offer(const model::ConnectionConfig& config,
+                                                       model::KeyExchangeMethod wanted);
+
 /// What an offer is for: `old` is the pair to be rekeyed, `wish` what a new one is wanted for; `method` the key
-/// exchange that the peer asked for, none for our first choice.
+/// exchange that it is to have, with `key_exchange`, our part of it.
 struct OfferPurpose {
   ChildExchange exchange = ChildExchange::ike_auth;
   const ChildSa* old = nullptr;
   const std::optional<ChildWish>& wish;
-  model::KeyExchangeMethod method = model::KeyExchangeMethod::none;
   bool single_pair = false;  // of the wish, the packet's own addresses only
+  model::KeyExchangeMethod method = model::KeyExchangeMethod::none;
+  std::unique_ptr<crypto::KeyExchange> key_exchange = nullptr;
 };
 [[nodiscard]] Result<ChildOffer, ChildRefusal> make_child_offer(Core& core, const model::ConnectionConfig& config,
-                                                                const OfferPurpose& purpose);
+                                                                OfferPurpose purpose);
 /// Adds USE_TRANSPORT_MODE or USE_AGGFRAG, SA, TSi and TSr. The caller puts Ni and KEi between, see RFC 7296 1.3.1.
 void add_child_sa_payload(codec::Message& message, const ChildOffer& offer);
 void add_child_ts_payloads(codec::Message& message, const ChildOffer& offer);
@@ -83,7 +89,8 @@ void add_child_mode(codec::Message& message, const ChildAgreement& agreement);
                                                                       ChildExchange exchange, const ChildOffer& offer,
                                                                       const ChildSa* old, const codec::Message& answer);
 
-/// As responder: what to answer to the peer's offer. Takes an SPI from the data plane only on success.
+/// As responder: what to answer to the peer's offer. Takes an SPI from the data plane only on success; withdraw_choice
+/// gives it back.
 struct ChildChoice {
   ChildAgreement agreement;
   model::Proposal proposal;  // for the SA payload, with our SPI
@@ -91,6 +98,8 @@ struct ChildChoice {
 [[nodiscard]] Result<ChildChoice, ChildRefusal> choose_child(Core& core, const model::ConnectionConfig& config,
                                                              ChildExchange exchange, const ChildSa* old,
                                                              const codec::Message& request);
+
+void withdraw_choice(Core& core, const ChildChoice& choice);
 
 /// Key material and parameters of the pair, installed. `child` says how it relates to others (held, redundant,
 /// replaces).

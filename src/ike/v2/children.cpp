@@ -115,6 +115,13 @@ void move_children(Core& core, IkeSa& from, IkeSa& to) {
     core.emit(ChildSaMoved{.child = id, .ike_sa = to.id});
   }
   to.children.merge(from.children);
+  // What waits for a completion, and the peer knows nothing of, begins again on the successor.
+  if (from.exchange) {
+    if (auto task = from.exchange->not_begun()) {
+      from.tasks.push_back({.task = std::move(*task)});
+      from.exchange.reset();
+    }
+  }
   for (QueuedTask& queued : from.tasks) {
     const bool about_the_old = std::holds_alternative<DeleteIkeTask>(queued.task) ||
                                std::holds_alternative<RekeyIkeTask>(queued.task) ||

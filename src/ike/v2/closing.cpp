@@ -6,7 +6,6 @@
 
 #include "ike/v2/children.hpp"
 #include "ike/v2/establish.hpp"
-#include "ike/v2/ike_auth_responder.hpp"
 
 namespace culvert::ike::v2 {
 namespace {

@@ -7,7 +7,6 @@
 #include "ike/v2/child_wish.hpp"
 #include "ike/v2/children.hpp"
 #include "ike/v2/closing.hpp"
-#include "ike/v2/ike_auth_responder.hpp"
 #include "ike/v2/ike_sa_init_initiator.hpp"
 #include "ike/v2/messages.hpp"
 #include "ike/v2/nat.hpp"
@@ -82,8 +81,8 @@ void handle(Core& core, const Initiate& command) {
     if (sa->phase != Phase::established) continue;
     if (command.despite_doubtful && !sa->window.idle()) continue;
     // Up, but without the pair that carries the traffic: that is what is asked for.
-    const bool child_coming = sa->activity() == Activity::create_child || has_task<CreateChildTask>(*sa);
-    const bool leaving = sa->activity() == Activity::delete_ike || has_task<DeleteIkeTask>(*sa);
+    const bool child_coming = sa->intent() == Activity::create_child || has_task<CreateChildTask>(*sa);
+    const bool leaving = sa->intent() == Activity::delete_ike || has_task<DeleteIkeTask>(*sa);
     if (leaving) continue;
     if (sa->children.empty() && !child_coming) {
       sa->tasks.push_back({.task = CreateChildTask{.retry = {}, .wish = command.wish}});
@@ -102,7 +101,7 @@ void handle(Core& core, const Initiate& command) {
 
 void handle(Core& core, const CreateChildSa& command) {
   for (IkeSa* sa : core.sas.of_connection(command.connection)) {
-    const bool leaving = sa->activity() == Activity::delete_ike || has_task<DeleteIkeTask>(*sa) || sa->yields_to;
+    const bool leaving = sa->intent() == Activity::delete_ike || has_task<DeleteIkeTask>(*sa) || sa->yields_to;
     if (sa->phase == Phase::established && !leaving) return ask_for_child(core, *sa, command.wish);
   }
 }
@@ -113,7 +112,7 @@ void handle(Core& core, const Terminate& command) {
 
 void handle(Core& core, const RekeyIkeSa& command) {
   IkeSa* sa = core.sas.find(command.ike_sa);
-  if (sa == nullptr || sa->phase != Phase::established || sa->activity() == Activity::rekey_ike ||
+  if (sa == nullptr || sa->phase != Phase::established || sa->intent() == Activity::rekey_ike ||
       has_task<RekeyIkeTask>(*sa))
     return;
   // One that lost to its rival goes soon; a successor would stay.
@@ -126,7 +125,7 @@ void handle(Core& core, const RekeyChildSa& command) {
   IkeSa* sa = core.sas.find_by_child(command.child);
   if (sa == nullptr) return;
   ChildSa* child = sa->find_child(command.child);
-  const bool under_way = sa->activity() == Activity::rekey_child && sa->exchange->child() == child->id;
+  const bool under_way = sa->intent() == Activity::rekey_child && sa->exchange->child() == child->id;
   const bool planned = std::ranges::any_of(sa->tasks, [&](const QueuedTask& queued) {
     const auto* task = std::get_if<RekeyChildTask>(&queued.task);
     return task != nullptr && task->child == child->id;
@@ -172,7 +171,7 @@ void handle(Core& core, const UnknownEspSpi& command) {
   // RFC 7296 1.5: over an IKE SA with the sender where there is one.
   for (IkeSa* sa : core.sas.of_peer(command.path.remote.address)) {
     if (sa->phase != Phase::established) continue;
-    if (has_task<NotifyTask>(*sa) || sa->activity() == Activity::inform) return;
+    if (has_task<NotifyTask>(*sa) || sa->intent() == Activity::inform) return;
     sa->tasks.push_back({.task = NotifyTask{.type = model::NotifyType::invalid_spi, .data = spi_octets(command.spi)}});
     return core.touch(*sa);
   }

@@ -14,10 +14,24 @@ void Core::transmit(const net::Path& path, Bytes message) {
   transmits.push_back({.path = path, .message = std::move(message)});
 }
 
-RequestToken Core::expect_completion(const IkeSa& sa) {
+RequestToken Core::expect_completion(const IkeSa& sa, Asker asker) {
   const RequestToken token(++last_token_);
-  completions.emplace(token, sa.id);
+  completions.emplace(token, Awaiting{.ike_sa = sa.id, .asker = asker});
+  if (asker == Asker::responder) ++work_of_peers_;
   return token;
+}
+
+RequestToken Core::expect_completion(const IkeSa& sa) {
+  return expect_completion(sa, sa.role == model::Role::initiator ? Asker::initiator : Asker::responder);
+}
+
+std::optional<Awaiting> Core::completed(RequestToken token) {
+  const auto found = completions.find(token);
+  if (found == completions.end()) return std::nullopt;
+  const Awaiting awaiting = found->second;
+  completions.erase(found);
+  if (awaiting.asker == Asker::responder) --work_of_peers_;
+  return awaiting;
 }
 
 model::IkeSpi Core::new_ike_spi() {

@@ -22,6 +22,13 @@
 
 namespace culvert::ike::v2 {
 
+/// Whose exchange waits for a completion: ours, or one of the peer's that we answer.
+enum class Asker : std::uint8_t { initiator, responder };
+struct Awaiting {
+  model::IkeSaId ike_sa;
+  Asker asker = Asker::initiator;
+};
+
 struct Core {
   Core(const EndpointSettings& endpoint_settings, RandomSource& random_source, SpiAllocator& spi_allocator);
 
@@ -44,7 +51,7 @@ struct Core {
   /// IKE SAs whose tasks and timers must be looked at before the turn ends.
   std::set<model::IkeSaId> touched;
   /// Who waits for which completion.
-  std::map<RequestToken, model::IkeSaId> completions;
+  std::map<RequestToken, Awaiting> completions;
 
   RateLimiter unprotected_answers{20, std::chrono::milliseconds(100)};
   RateLimiter failed_key_exchanges{64, std::chrono::milliseconds(500)};
@@ -60,7 +67,13 @@ struct Core {
   [[nodiscard]] model::ChildSaId next_child_id() { return model::ChildSaId(++last_child_id_); }
   /// Orders beginnings and establishments among each other; never 0.
   [[nodiscard]] std::uint64_t next_order() { return ++last_order_; }
+  [[nodiscard]] RequestToken expect_completion(const IkeSa& sa, Asker asker);
+  /// In IKE_SA_INIT and IKE_AUTH, where the roles in the exchange are those in the IKE SA.
   [[nodiscard]] RequestToken expect_completion(const IkeSa& sa);
+  /// Whoever waited for the completion; it is waited for no more.
+  [[nodiscard]] std::optional<Awaiting> completed(RequestToken token);
+  /// More work of peers is not taken now.
+  [[nodiscard]] bool is_busy() const { return work_of_peers_ >= settings.work_limit; }
 
   /// An SPI for an IKE SA of ours that is not in use. Its upper 16 bits are zero, kept for the number of a cluster
   /// node.
@@ -81,6 +94,7 @@ struct Core {
   std::uint64_t last_child_id_ = 0;
   std::uint64_t last_order_ = 0;
   std::uint64_t last_token_ = 0;
+  std::size_t work_of_peers_ = 0;  // completions that responders wait, or waited, for
 };
 
 }  // namespace culvert::ike::v2

@@ -8,6 +8,7 @@
 #include "ike/v2/children.hpp"
 #include "ike/v2/closing.hpp"
 #include "ike/v2/describe.hpp"
+#include "ike/v2/key_exchange_work.hpp"
 #include "ike/v2/messages.hpp"
 #include "ike/v2/retry.hpp"
 
@@ -46,7 +47,18 @@ bool CreateChildSaInitiator::settled_meanwhile(const ChildSa* old) const {
   });
 }
 
+std::optional<Task> CreateChildSaInitiator::not_begun() const {
+  return sent_ ? std::nullopt : std::optional(as_task(retry_));
+}
+
+Task CreateChildSaInitiator::as_task(const Retry& retry) const {
+  if (old_) return RekeyChildTask{.child = *old_, .retry = retry};
+  return CreateChildTask{.retry = retry, .wish = wish_};
+}
+
+// Once more when the key pair is there: what has changed meanwhile counts.
 Progression CreateChildSaInitiator::start() {
+  if (sa_.phase != Phase::established) return Progression::done;
   const model::ConnectionConfig* config = core_.connections.find(*sa_.connection);
   const ChildSa* old = old_ ? sa_.find_child(*old_) : nullptr;
   if (config == nullptr || settled_meanwhile(old)) return Progression::done;
@@ -60,12 +72,25 @@ Progression CreateChildSaInitiator::start() {
          false);
     return Progression::done;
   }
+  const KeyExchangeMethod method = method_to_offer(config_, retry_.method);
+  if (method != KeyExchangeMethod::none && (!key_exchange_ || method_ != method)) {
+    method_ = method;
+    token_ = ask_for_key_pair(core_, sa_, method);
+    return Progression::waiting;
+  }
+  if (method == KeyExchangeMethod::none) key_exchange_.reset();
+  method_ = method;
+  return send(old);
+}
+
+Progression CreateChildSaInitiator::send(const ChildSa* old) {
   auto offer = make_child_offer(core_, config_,
                                 {.exchange = ChildExchange::create_child_sa,
                                  .old = old,
                                  .wish = wish_,
-                                 .method = retry_.method,
-                                 .single_pair = retry_.single_pair});
+                                 .single_pair = retry_.single_pair,
+                                 .method = method_,
+                                 .key_exchange = std::move(key_exchange_)});
   if (!offer) {
     report_child_failure(core_, sa_, Role::initiator, offer.error().kind, std::nullopt, offer.error().detail, wish_);
     // Who has the wish asks again.
@@ -84,6 +109,7 @@ Progression CreateChildSaInitiator::start() {
   }
   add_child_ts_payloads(message, *offer_);
   send_request(core_, sa_, type(), std::move(message));
+  sent_ = true;
   core_.progress(sa_, old != nullptr ? fmt::format("rekeying Child SA {:08x}/{:08x}", old->spi_inbound.value(),
                                                    old->spi_outbound.value())
                                      : fmt::format("sent CREATE_CHILD_SA request for a new Child SA, {}",
@@ -91,6 +117,27 @@ Progression CreateChildSaInitiator::start() {
   return Progression::waiting;
 }
 
+Progression CreateChildSaInitiator::handle_completion(RequestToken token, Completion result) {
+  if (token != token_) return Progression::waiting;
+  KeyExchangeResult computed = key_exchange_result(std::move(result));
+  if (response_) {
+    offer_->key_exchange = std::move(computed.own);
+    computed_ = std::move(computed);
+    return handle_response(*response_);
+  }
+  if (!computed.own) {
+    fail({.notify = NotifyType::no_additional_sas,
+          .data = {},
+          .kind = FailureKind::local_error,
+          .detail = fmt::format("no key pair for {}: {}", describe(method_), crypto::to_string(*computed.fault))},
+         false);
+    return Progression::done;
+  }
+  key_exchange_ = std::move(computed.own);
+  return start();
+}
+
+// Once more when the shared secret is there, as if the response had come only now.
 Progression CreateChildSaInitiator::handle_response(const codec::Message& response) {
   if (sa_.phase != Phase::established) {
     abandon();
@@ -111,9 +158,12 @@ Progression CreateChildSaInitiator::handle_response(const codec::Message& respon
     const auto* ke = response.first<codec::KePayload>();
     const bool fits = offer_->key_exchange && ke != nullptr && ke->method == agreed->suite.key_exchange &&
                       ke->method == offer_->method;
-    auto derived = fits ? offer_->key_exchange->derive(ke->public_value)
-                        : Result<SecretBytes, crypto::CryptoError>(err(crypto::CryptoError::bad_public_value));
-    if (!derived) {
+    if (fits && !computed_) {
+      response_ = response;
+      token_ = ask_for_shared_secret(core_, sa_, offer_->method, std::move(offer_->key_exchange), ke->public_value);
+      return Progression::waiting;
+    }
+    if (!fits || computed_->fault) {
       fail({.notify = NotifyType::invalid_ke_payload,
             .data = {},
             .kind = FailureKind::protocol_error,
@@ -121,7 +171,7 @@ Progression CreateChildSaInitiator::handle_response(const codec::Message& respon
            true);
       return Progression::done;
     }
-    shared_secret = std::move(*derived);
+    shared_secret = std::move(computed_->shared_secret);
   }
   handle_agreement(*agreed, response, shared_secret.view());
   return Progression::done;
@@ -224,13 +274,7 @@ void CreateChildSaInitiator::fail(const ChildRefusal& refusal, bool peer_has_it)
 void CreateChildSaInitiator::retry(Duration after, KeyExchangeMethod method) {
   Retry next = retry_;
   next.method = method;
-  QueuedTask queued{.task = {}, .not_before = core_.now + after};
-  if (old_) {
-    queued.task = RekeyChildTask{.child = *old_, .retry = next};
-  } else {
-    queued.task = CreateChildTask{.retry = next, .wish = wish_};
-  }
-  sa_.tasks.push_back(std::move(queued));
+  sa_.tasks.push_back({.task = as_task(next), .not_before = core_.now + after});
   core_.touch(sa_);
 }
 

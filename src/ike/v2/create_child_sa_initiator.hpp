@@ -24,7 +24,9 @@ class CreateChildSaInitiator final : public InitiatorExchange {
   [[nodiscard]] std::optional<model::ChildSaId> child() const override { return old_; }
   [[nodiscard]] const ChildWish* wish() const override { return wish_ ? &*wish_ : nullptr; }
   Progression start() override;
+  [[nodiscard]] std::optional<Task> not_begun() const override;
   Progression handle_response(const codec::Message& response) override;
+  Progression handle_completion(RequestToken token, Completion result) override;
   void handle_bad_response(const std::string& fault) override;
   void abandon() override;
   void note_collision(RekeyCollision collision) override { collision_ = std::move(collision); }
@@ -32,6 +34,9 @@ class CreateChildSaInitiator final : public InitiatorExchange {
  private:
   /// Whether what it was to bring about is there, or can no longer be.
   [[nodiscard]] bool settled_meanwhile(const ChildSa* old) const;
+  /// What it began with, and what it begins with again.
+  [[nodiscard]] Task as_task(const Retry& retry) const;
+  Progression send(const ChildSa* old);
   void handle_refusal(const codec::NotifyPayload& error);
   void handle_agreement(const ChildAgreement& agreement, const codec::Message& response, ByteView shared_secret);
   void retry(Duration after, model::KeyExchangeMethod method = model::KeyExchangeMethod::none);
@@ -47,6 +52,14 @@ class CreateChildSaInitiator final : public InitiatorExchange {
   std::optional<ChildOffer> offer_;
   Bytes nonce_;
   std::optional<RekeyCollision> collision_;
+  bool sent_ = false;
+  // Our part of the key exchange, before there is an offer for it.
+  std::unique_ptr<crypto::KeyExchange> key_exchange_;
+  model::KeyExchangeMethod method_ = model::KeyExchangeMethod::none;
+  RequestToken token_;
+  // The response, while the secret shared with the peer is computed.
+  std::optional<codec::Message> response_;
+  std::optional<KeyExchangeResult> computed_;
 };
 
 }  // namespace culvert::ike::v2

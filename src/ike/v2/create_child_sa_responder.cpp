@@ -1,5 +1,6 @@
 #include "ike/v2/create_child_sa_responder.hpp"
 
+#include <memory>
 #include <utility>
 
 #include "crypto/key_exchange.hpp"
@@ -22,12 +23,12 @@ codec::Message refusal(NotifyType type, ByteView data = {}) {
 
 }  // namespace
 
-codec::Message CreateChildSaResponder::handle(const codec::Message& request) {
+std::optional<codec::Message> CreateChildSaResponder::handle(const codec::Message& request) {
   // RFC 7296 2.25.1, 2.25.2: not while the IKE SA itself is being rekeyed or closed.
   const bool busy = sa_.activity() == Activity::rekey_ike || sa_.activity() == Activity::delete_ike;
   if (sa_.phase != Phase::established || busy) return refusal(NotifyType::temporary_failure);
   // Nobody needs that many so fast; each costs keys and state for a while.
-  if (!sa_.creations.allow(core_.now)) return refusal(NotifyType::temporary_failure);
+  if (!key_exchange_.computed && !sa_.creations.allow(core_.now)) return refusal(NotifyType::temporary_failure);
   const auto* rekey = request.notify(NotifyType::rekey_sa);
   if (rekey == nullptr) return create(request, nullptr);
 
@@ -50,7 +51,7 @@ codec::Message CreateChildSaResponder::handle(const codec::Message& request) {
   return create(request, old);
 }
 
-codec::Message CreateChildSaResponder::create(const codec::Message& request, ChildSa* old) {
+std::optional<codec::Message> CreateChildSaResponder::create(const codec::Message& request, ChildSa* old) {
   const model::ConnectionConfig* config = core_.connections.find(*sa_.connection);
   // RFC 7296 1.3: whoever wants no more Child SAs says so. A rekey adds none, but what it replaces lingers.
   const std::size_t limit = core_.settings.children_limit;
@@ -68,16 +69,17 @@ codec::Message CreateChildSaResponder::create(const codec::Message& request, Chi
   std::unique_ptr<crypto::KeyExchange> own;
   SecretBytes shared_secret;
   if (agreement.suite.key_exchange != KeyExchangeMethod::none) {
-    auto made = crypto::make_key_exchange(*model::key_exchange_id(agreement.suite.key_exchange), core_.random);
-    auto derived = made ? (*made)->derive(request.first<codec::KePayload>()->public_value)
-                        : Result<SecretBytes, crypto::CryptoError>(err(made.error()));
-    if (!derived) {
+    if (!key_exchange_.is_ready(agreement.suite.key_exchange)) {
+      withdraw_choice(core_, *chosen);
+      return std::nullopt;
+    }
+    if (key_exchange_.computed->fault) {
       // RFC 7296 2.21.3: a value that is none is a fault of form.
-      core_.esp_spis.release(agreement.spi_inbound);
+      withdraw_choice(core_, *chosen);
       return refusal(NotifyType::invalid_syntax);
     }
-    own = std::move(*made);
-    shared_secret = std::move(*derived);
+    own = std::move(key_exchange_.computed->own);
+    shared_secret = std::move(key_exchange_.computed->shared_secret);
   }
   const Bytes& nonce_i = request.first<codec::NoncePayload>()->data;
   const Bytes nonce_r = core_.new_nonce();

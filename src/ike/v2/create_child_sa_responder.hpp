@@ -1,22 +1,28 @@
 // CREATE_CHILD_SA as responder for a Child SA, new or rekeyed (RFC 7296 1.3.1, 1.3.3, 2.8, 2.25.1).
 #pragma once
 
+#include <optional>
+
 #include "ike/codec/message.hpp"
 #include "ike/v2/core.hpp"
+#include "ike/v2/create_child_sa_request.hpp"
 #include "ike/v2/ike_sa.hpp"
 
 namespace culvert::ike::v2 {
 
 class CreateChildSaResponder {
  public:
-  CreateChildSaResponder(Core& core, IkeSa& sa) : core_(core), sa_(sa) {}
-  [[nodiscard]] codec::Message handle(const codec::Message& request);
+  CreateChildSaResponder(Core& core, IkeSa& sa, RequestedKeyExchange& key_exchange)
+      : core_(core), sa_(sa), key_exchange_(key_exchange) {}
+  /// The answer; nothing when the key exchange must be computed first.
+  [[nodiscard]] std::optional<codec::Message> handle(const codec::Message& request);
 
  private:
-  [[nodiscard]] codec::Message create(const codec::Message& request, ChildSa* old);
+  [[nodiscard]] std::optional<codec::Message> create(const codec::Message& request, ChildSa* old);
 
   Core& core_;
   IkeSa& sa_;
+  RequestedKeyExchange& key_exchange_;
 };
 
 }  // namespace culvert::ike::v2

@@ -1,5 +1,5 @@
-// InitiatorExchange: one request of ours with all that must be remembered until its response. One class, and file, per
-// exchange.
+// InitiatorExchange: one request of ours with all that must be remembered until its response. ResponderExchange: one
+// request of the peer that waits for completions before it is answered. One class, and file, per exchange.
 #pragma once
 
 #include <algorithm>
@@ -9,6 +9,7 @@
 #include "base/bytes.hpp"
 #include "ike/codec/message.hpp"
 #include "ike/face.hpp"
+#include "ike/v2/task.hpp"
 #include "model/iana/exchange_type.hpp"
 #include "model/ids.hpp"
 
@@ -45,6 +46,9 @@ class InitiatorExchange {
 
   /// Sends the request, now or after a completion (`waiting`); `done` when there is nothing to do any more.
   virtual Progression start() = 0;
+  /// The task to begin it with again, as long as it waits for a completion and the peer has heard nothing of it: until
+  /// then it collides with nothing of the peer's.
+  [[nodiscard]] virtual std::optional<Task> not_begun() const { return std::nullopt; }
   /// The authentic response, its payload set checked. While it runs the IKE SA has no exchange, so that it may begin
   /// another.
   virtual Progression handle_response(const codec::Message& response) = 0;
@@ -58,6 +62,15 @@ class InitiatorExchange {
   virtual void handle_bad_response(const std::string& fault) = 0;
   /// No response came, or the IKE SA ended underneath: give back what was reserved.
   virtual void abandon() {}
+};
+
+/// Until it answers, the message id of its request is taken: retransmissions are ignored, and what the peer sends out
+/// of its window is too. When the IKE SA ends underneath it goes without an answer.
+class ResponderExchange {
+ public:
+  virtual ~ResponderExchange() = default;
+  /// May end, and with it destroy, the exchange. Tokens of questions given up are ignored.
+  virtual void handle_completion(RequestToken token, Completion result) = 0;
 };
 
 }  // namespace culvert::ike::v2

@@ -8,18 +8,19 @@
 #include "ike/codec/message.hpp"
 #include "ike/v2/core.hpp"
 #include "ike/v2/establish.hpp"
+#include "ike/v2/exchange.hpp"
 #include "ike/v2/ike_sa.hpp"
 #include "model/connection.hpp"
 
 namespace culvert::ike::v2 {
 
-class IkeAuthResponder {
+class IkeAuthResponder final : public ResponderExchange {
  public:
   /// `path` is where the request came from and the answer goes to.
   IkeAuthResponder(Core& core, IkeSa& sa, const net::Path& path) : core_(core), sa_(sa), path_(path) {}
 
   void start(const codec::Message& request);
-  void handle_completion(RequestToken token, Completion result);
+  void handle_completion(RequestToken token, Completion result) override;
 
  private:
   /// The connection for the identities of the request (RFC 4301 4.4.3); the reason in words when there is none.

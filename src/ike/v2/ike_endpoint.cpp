@@ -4,7 +4,6 @@
 
 #include "ike/codec/serialize.hpp"
 #include "ike/v2/commands.hpp"
-#include "ike/v2/ike_auth_responder.hpp"
 #include "ike/v2/ike_sa_init_responder.hpp"
 #include "ike/v2/messages.hpp"
 #include "ike/v2/tasks.hpp"
@@ -110,14 +109,12 @@ void IkeEndpoint::handle_command(Command command, Instant now) {
 
 void IkeEndpoint::handle_completion(RequestToken token, Completion completion, Instant now) {
   core_.now = now;
-  const auto found = core_.completions.find(token);
-  if (found == core_.completions.end()) return;
-  IkeSa* sa = core_.sas.find(found->second);
-  core_.completions.erase(found);
+  const auto awaiting = core_.completed(token);
+  IkeSa* sa = awaiting ? core_.sas.find(awaiting->ike_sa) : nullptr;
   if (sa == nullptr) return;
   core_.touch(*sa);
-  if (sa->responder) {
-    sa->responder->handle_completion(token, std::move(completion));
+  if (awaiting->asker == Asker::responder) {
+    if (sa->responder) sa->responder->handle_completion(token, std::move(completion));
   } else if (auto exchange = std::exchange(sa->exchange, nullptr)) {
     if (exchange->handle_completion(token, std::move(completion)) == Progression::waiting)
       sa->exchange = std::move(exchange);

@@ -2,14 +2,17 @@
 
 #include <algorithm>
 
-#include "ike/v2/ike_auth_responder.hpp"
-
 namespace culvert::ike::v2 {
 
 IkeSa::IkeSa() = default;
 IkeSa::~IkeSa() = default;
 
 std::optional<Activity> IkeSa::activity() const {
+  if (!exchange || exchange->not_begun()) return std::nullopt;
+  return exchange->activity();
+}
+
+std::optional<Activity> IkeSa::intent() const {
   if (!exchange) return std::nullopt;
   return exchange->activity();
 }

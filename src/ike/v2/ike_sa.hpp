@@ -25,8 +25,6 @@
 
 namespace culvert::ike::v2 {
 
-class IkeAuthResponder;
-
 enum class Phase : std::uint8_t {
   initiating,      // initiator: IKE_SA_INIT request sent
   authenticating,  // initiator: IKE_AUTH begun
@@ -78,8 +76,8 @@ struct IkeSa {
   Bytes init_digest;  // responder: under which the IKE_SA_INIT request is remembered
 
   ExchangeWindow window;
-  std::unique_ptr<InitiatorExchange> exchange;  // our request under way
-  std::unique_ptr<IkeAuthResponder> responder;  // the peer's IKE_AUTH under way
+  std::unique_ptr<InitiatorExchange> exchange;   // our request under way
+  std::unique_ptr<ResponderExchange> responder;  // the peer's request that waits for a completion
   std::vector<QueuedTask> tasks;
 
   std::map<model::ChildSaId, ChildSa> children;
@@ -125,8 +123,10 @@ struct IkeSa {
   [[nodiscard]] model::Role peer_role() const {
     return role == model::Role::initiator ? model::Role::responder : model::Role::initiator;
   }
-  /// What our request under way is about.
+  /// What our request under way is about; nothing while the peer cannot know of it yet.
   [[nodiscard]] std::optional<Activity> activity() const;
+  /// The same, also of one that is about to be sent.
+  [[nodiscard]] std::optional<Activity> intent() const;
   [[nodiscard]] ChildSa* find_child(model::ChildSaId child);
   /// By the SPI that the peer expects in its inbound packets, which is our outbound one, as DELETE and REKEY_SA name
   /// it.

@@ -16,6 +16,7 @@
 #include "ike/v2/describe.hpp"
 #include "ike/v2/ike_auth_initiator.hpp"
 #include "ike/v2/ike_keys.hpp"
+#include "ike/v2/key_exchange_work.hpp"
 #include "ike/v2/nat.hpp"
 #include "ike/v2/payload_rules.hpp"
 
@@ -61,25 +62,51 @@ IkeSaInitInitiator::IkeSaInitInitiator(Core& core, IkeSa& sa, const model::Conne
   for (model::Proposal& proposal : offered_) proposal.number = ++number;
 }
 
-bool IkeSaInitInitiator::add_attempt(KeyExchangeMethod method) {
-  auto made = crypto::make_key_exchange(*model::key_exchange_id(method), core_.random);
-  if (!made) return false;
-  attempts_.push_back({.method = method, .key_exchange = std::move(*made), .request = {}});
-  return true;
+void IkeSaInitInitiator::begin_attempt(KeyExchangeMethod method) {
+  key_pair_ = Wait{.method = method, .token = ask_for_key_pair(core_, sa_, method)};
+}
+
+IkeSaInitInitiator::Attempt* IkeSaInitInitiator::find_attempt(KeyExchangeMethod method) {
+  const auto found = std::ranges::find_if(attempts_, [&](const Attempt& one) { return one.method == method; });
+  return found == attempts_.end() ? nullptr : &*found;
 }
 
 Progression IkeSaInitInitiator::start() {
   const auto methods = usable_methods(offered_);
-  if (methods.empty() || !add_attempt(methods.front())) {
+  if (methods.empty()) {
     fail_negotiation(core_, sa_, FailureKind::local_error, std::nullopt,
                      fmt::format("connection '{}' has no key exchange method that this installation can do: {}",
                                  config_.name, describe(offered_)),
                      Phase::gone);
     return Progression::done;
   }
+  begin_attempt(methods.front());
+  return Progression::waiting;
+}
+
+Progression IkeSaInitInitiator::handle_completion(RequestToken token, Completion result) {
+  if (key_pair_ && key_pair_->token == token) return take_key_pair(key_exchange_result(std::move(result)));
+  if (agreement_ && agreement_->secret.token == token) return finish(key_exchange_result(std::move(result)));
+  return Progression::waiting;
+}
+
+Progression IkeSaInitInitiator::take_key_pair(KeyExchangeResult made) {
+  const KeyExchangeMethod method = std::exchange(key_pair_, std::nullopt)->method;
+  const bool first = attempts_.empty();
+  if (!made.own) {
+    // The request that is under way may still be answered.
+    if (!first) return Progression::waiting;
+    fail_negotiation(core_, sa_, FailureKind::local_error, std::nullopt,
+                     fmt::format("no key pair for {}: {}", describe(method), crypto::to_string(*made.fault)),
+                     Phase::gone);
+    return Progression::done;
+  }
+  attempts_.push_back({.method = method, .key_exchange = std::move(made.own), .request = {}});
   send_current();
-  core_.progress(
-      sa_, fmt::format("sent IKE_SA_INIT request to {}, offering {}", sa_.path.remote.to_string(), describe(offered_)));
+  if (first) {
+    core_.progress(sa_, fmt::format("sent IKE_SA_INIT request to {}, offering {}", sa_.path.remote.to_string(),
+                                    describe(offered_)));
+  }
   return Progression::waiting;
 }
 
@@ -109,9 +136,10 @@ void IkeSaInitInitiator::send_current() {
 
 void IkeSaInitInitiator::handle_init_response(const net::Path& path, ByteView datagram,
                                               const codec::ParsedMessage& parsed) {
-  // The SPI we chose led here; the rest of the header must fit the only request there is.
+  // The SPI we chose led here; the rest of the header must fit the only request there is. While an answer that may be
+  // the genuine one is being computed no other is looked at: should it be wrong, the peer repeats its own.
   const bool fits = parsed.header.message_id.value() == 0 && !parsed.header.initiator && !parsed.sealed &&
-                    path.remote == sa_.path.remote;
+                    path.remote == sa_.path.remote && !attempts_.empty() && !agreement_;
   if (!fits) return core_.drop(DatagramDrop::unexpected);
   const codec::Message message{.header = parsed.header, .payloads = parsed.payloads};
   const auto fault = payload_fault(MessageForm::ike_sa_init_response, message);
@@ -147,16 +175,16 @@ void IkeSaInitInitiator::handle_invalid_ke(const codec::NotifyPayload& notify) {
   const auto methods = usable_methods(offered_);
   // RFC 7296 1.2 and 2.21.1: only what we offered is followed; the notification is not authenticated and may be forged.
   const bool offered = std::ranges::find(methods, wanted) != methods.end();
-  const bool tried = std::ranges::any_of(attempts_, [&](const Attempt& one) { return one.method == wanted; });
+  const bool tried = find_attempt(wanted) != nullptr || key_pair_;
   if (!offered) {
     return doubt(FailureKind::no_proposal_chosen, NotifyType::invalid_ke_payload,
                  fmt::format("the peer wants {}, which connection '{}' does not offer: {}", describe(wanted),
                              config_.name, describe(offered_)));
   }
-  if (tried || attempts_.size() >= kMostAttempts || !add_attempt(wanted)) return core_.drop(DatagramDrop::unexpected);
+  if (tried || attempts_.size() >= kMostAttempts) return core_.drop(DatagramDrop::unexpected);
   core_.progress(sa_, fmt::format("the peer wants {}; repeating IKE_SA_INIT with it", describe(wanted)));
   // RFC 7296 2.6.1: the cookie, if there is one, goes along.
-  send_current();
+  begin_attempt(wanted);
 }
 
 void IkeSaInitInitiator::handle_error(const codec::NotifyPayload& notify) {
@@ -188,37 +216,58 @@ void IkeSaInitInitiator::handle_agreement(const codec::Message& message, ByteVie
                  fmt::format("the peer chose {}, which is no valid choice from our offer {}",
                              describe(message.first<codec::SaPayload>()->proposals), describe(offered_)));
   }
-  const auto attempt = std::ranges::find_if(attempts_, [&](const Attempt& one) { return one.method == ke->method; });
-  if (attempt == attempts_.end()) {
+  Attempt* attempt = find_attempt(ke->method);
+  if (attempt == nullptr) {
     return doubt(
         FailureKind::protocol_error, std::nullopt,
         fmt::format("the peer answered with a key exchange by {} that we did not begin", describe(ke->method)));
   }
-  const Bytes& nonce_r = message.first<codec::NoncePayload>()->data;
-  const auto secret = attempt->key_exchange->derive(ke->public_value);
-  const auto prf = model::prf_function(accepted->ike.prf);
-  if (!secret) {
-    return doubt(FailureKind::protocol_error, std::nullopt,
-                 fmt::format("the peer's key exchange value is refused: {}", crypto::to_string(secret.error())));
+  const RequestToken token =
+      ask_for_shared_secret(core_, sa_, ke->method, std::move(attempt->key_exchange), ke->public_value);
+  agreement_ = Agreement{.message = message,
+                         .datagram = to_bytes(datagram),
+                         .path = path,
+                         .suite = accepted->ike,
+                         .secret = {.method = ke->method, .token = token}};
+}
+
+Progression IkeSaInitInitiator::finish(KeyExchangeResult computed) {
+  const Agreement agreement = *std::exchange(agreement_, std::nullopt);
+  Attempt* attempt = find_attempt(agreement.secret.method);
+  CHECK(attempt != nullptr);
+  attempt->key_exchange = std::move(computed.own);
+  if (computed.fault) {
+    doubt(FailureKind::protocol_error, std::nullopt,
+          fmt::format("the peer's key exchange value is refused: {}", crypto::to_string(*computed.fault)));
+    return Progression::waiting;
   }
-  sa_.spi_r = message.header.spi_r;
-  const SecretBytes skeyseed = skeyseed_initial(*prf, nonce_, nonce_r, secret->view());
-  if (const auto keyed = key_ike_sa(core_, sa_, accepted->ike, skeyseed.view(), nonce_, nonce_r); !keyed) {
-    return fail_negotiation(
+  return establish_keys(agreement, computed.shared_secret.view(), *attempt);
+}
+
+Progression IkeSaInitInitiator::establish_keys(const Agreement& agreement, ByteView shared_secret,
+                                               const Attempt& attempt) {
+  const Bytes& nonce_r = agreement.message.first<codec::NoncePayload>()->data;
+  sa_.spi_r = agreement.message.header.spi_r;
+  const SecretBytes skeyseed =
+      skeyseed_initial(*model::prf_function(agreement.suite.prf), nonce_, nonce_r, shared_secret);
+  if (const auto keyed = key_ike_sa(core_, sa_, agreement.suite, skeyseed.view(), nonce_, nonce_r); !keyed) {
+    fail_negotiation(
         core_, sa_, FailureKind::local_error, std::nullopt,
-        fmt::format("no keys for {}: {}", model::to_string(accepted->ike), crypto::to_string(keyed.error())),
+        fmt::format("no keys for {}: {}", model::to_string(agreement.suite), crypto::to_string(keyed.error())),
         Phase::gone);
+    return Progression::done;
   }
-  sa_.init = {.request = attempt->request,
-              .response = to_bytes(datagram),
+  sa_.init = {.request = attempt.request,
+              .response = agreement.datagram,
               .nonce_i = nonce_,
               .nonce_r = nonce_r,
-              .peer_hashes = peer_hashes(message)};
-  judge_nat_detection(sa_, message, path);
+              .peer_hashes = peer_hashes(agreement.message)};
+  const net::Path& path = agreement.path;
+  judge_nat_detection(sa_, agreement.message, path);
   sa_.path = path_after_init(core_, sa_, config_.encapsulation);
   core_.progress(
       sa_, fmt::format(
-               "received IKE_SA_INIT response: {}{}{}", model::to_string(accepted->ike),
+               "received IKE_SA_INIT response: {}{}{}", model::to_string(agreement.suite),
                sa_.local_behind_nat ? ", we are behind a NAT" : "",
                sa_.path.local.port == path.local.port ? "" : fmt::format(", moving to port {}", sa_.path.local.port)));
   sa_.last_inbound = core_.now;
@@ -226,16 +275,20 @@ void IkeSaInitInitiator::handle_agreement(const codec::Message& message, ByteVie
   sa_.phase = Phase::authenticating;
   sa_.phase_deadline.reset();
   if (sa_.replaces_doubtful && doubt_is_over(core_, sa_)) {
-    core_.progress(sa_, "the peer lives after all; the attempt at a new IKE SA is given up");
-    // Closing ends this object. Whoever asked for the tunnel meanwhile was told that this attempt is on its way; so if
-    // the Child SA is gone by now, the IKE SA that stands makes a new one.
-    Core& core = core_;
-    const Initiate instead{.connection = config_.id, .path = path, .despite_doubtful = false};
-    close_ike_sa(core, sa_, CloseReason::superseded, Phase::gone);
-    return handle(core, instead);
+    give_way(path);
+  } else {
+    start_ike_auth(core_, sa_, model::ConnectionConfig(config_));
   }
-  // Replaces, and thereby ends, this object: nothing of it is used from here on.
-  start_ike_auth(core_, sa_, model::ConnectionConfig(config_));
+  // IKE_AUTH, if there is one, is the IKE SA's exchange now.
+  return Progression::done;
+}
+
+// Whoever asked for the tunnel meanwhile was told that this attempt is on its way; so if the Child SA is gone by now,
+// the IKE SA that stands makes a new one.
+void IkeSaInitInitiator::give_way(const net::Path& path) {
+  core_.progress(sa_, "the peer lives after all; the attempt at a new IKE SA is given up");
+  close_ike_sa(core_, sa_, CloseReason::superseded, Phase::gone);
+  handle(core_, Initiate{.connection = config_.id, .path = path, .despite_doubtful = false, .wish = std::nullopt});
 }
 
 void IkeSaInitInitiator::give_up() {

@@ -12,6 +12,7 @@
 #include "ike/v2/exchange.hpp"
 #include "ike/v2/ike_sa.hpp"
 #include "model/connection.hpp"
+#include "model/proposal.hpp"
 
 namespace culvert::ike::v2 {
 
@@ -25,12 +26,26 @@ class IkeSaInitInitiator final : public InitiatorExchange {
   /// IKE_SA_INIT has no protected response; see handle_init_response.
   Progression handle_response(const codec::Message& response) override;
   void handle_bad_response(const std::string& fault) override;
+  Progression handle_completion(RequestToken token, Completion result) override;
 
   void handle_init_response(const net::Path& path, ByteView datagram, const codec::ParsedMessage& parsed);
   /// No valid answer came in time: what to tell the user.
   void give_up();
 
  private:
+  // What was computed last is not waited for any more when it has come.
+  struct Wait {
+    model::KeyExchangeMethod method;
+    RequestToken token;
+  };
+  // The answer that is taken if the key exchange with it is right.
+  struct Agreement {
+    codec::Message message;
+    Bytes datagram;
+    net::Path path;
+    model::IkeSuite suite;
+    Wait secret;
+  };
   // One request as sent. Several, when the peer (or a forger) asked for another method: the genuine answer may be to
   // any of them.
   struct Attempt {
@@ -38,12 +53,17 @@ class IkeSaInitInitiator final : public InitiatorExchange {
     std::unique_ptr<crypto::KeyExchange> key_exchange;
     Bytes request;
   };
-  [[nodiscard]] bool add_attempt(model::KeyExchangeMethod method);
+  void begin_attempt(model::KeyExchangeMethod method);
+  [[nodiscard]] Progression take_key_pair(KeyExchangeResult made);
+  [[nodiscard]] Attempt* find_attempt(model::KeyExchangeMethod method);
   void send_current();
   void handle_cookie(const codec::NotifyPayload& notify);
   void handle_invalid_ke(const codec::NotifyPayload& notify);
   void handle_error(const codec::NotifyPayload& notify);
   void handle_agreement(const codec::Message& message, ByteView datagram, const net::Path& path);
+  [[nodiscard]] Progression finish(KeyExchangeResult computed);
+  [[nodiscard]] Progression establish_keys(const Agreement& agreement, ByteView shared_secret, const Attempt& attempt);
+  void give_way(const net::Path& path);
   void doubt(FailureKind kind, std::optional<model::NotifyType> notify, std::string detail);
 
   Core& core_;
@@ -54,6 +74,8 @@ class IkeSaInitInitiator final : public InitiatorExchange {
   Bytes cookie_;
   unsigned cookies_taken_ = 0;
   std::vector<Attempt> attempts_;  // the current one last
+  std::optional<Wait> key_pair_;   // of the next attempt
+  std::optional<Agreement> agreement_;
   struct Doubt {
     FailureKind kind;
     std::optional<model::NotifyType> notify;

@@ -1,5 +1,6 @@
 #include "ike/v2/ike_sa_init_responder.hpp"
 
+#include <memory>
 #include <utility>
 
 #include <fmt/format.h>
@@ -10,6 +11,7 @@
 #include "ike/v2/authentication.hpp"
 #include "ike/v2/describe.hpp"
 #include "ike/v2/ike_keys.hpp"
+#include "ike/v2/ike_sa_init_answer.hpp"
 #include "ike/v2/nat.hpp"
 #include "ike/v2/payload_rules.hpp"
 
@@ -20,7 +22,6 @@ using model::KeyExchangeMethod;
 using model::NotifyType;
 
 constexpr Duration kCookieSecretLife = std::chrono::seconds(60);
-constexpr Duration kCookiesAfterFailures = std::chrono::seconds(30);
 
 }  // namespace
 
@@ -37,6 +38,7 @@ void IkeSaInitResponder::handle(ByteView datagram, const codec::ParsedMessage& p
   }
   if (payload_fault(MessageForm::ike_sa_init_request, request)) return core_.drop(DatagramDrop::malformed);
   if (!pass_load_check(request)) return;
+  if (core_.is_busy()) return core_.drop(DatagramDrop::busy);
   answer(request, datagram, digest);
 }
 
@@ -131,15 +133,9 @@ void IkeSaInitResponder::refuse(const codec::Message& request, NotifyType type, 
 void IkeSaInitResponder::make_ike_sa(const codec::Message& request, ByteView datagram, const Bytes& digest,
                                      const model::ConnectionConfig& config, const model::ChosenProposal& chosen) {
   const auto* ke = request.first<codec::KePayload>();
-  auto own = crypto::make_key_exchange(*model::key_exchange_id(ke->method), core_.random);
-  auto secret = own ? (*own)->derive(ke->public_value) : Result<SecretBytes, crypto::CryptoError>(err(own.error()));
-  if (!secret) {
-    // RFC 7296 3.4: a value of the wrong form. The request is not authenticated, so nothing more is said. It has cost a
-    // computation and leaves no half-open IKE SA that counts: too many of them, and the address must be proved first.
-    core_.drop(DatagramDrop::malformed);
-    if (!core_.failed_key_exchanges.allow(core_.now)) core_.cookies_until = core_.now + kCookiesAfterFailures;
-    return;
-  }
+  // RFC 7296 3.4: a value of another length is none. The request is not authenticated, so nothing more is said.
+  if (ke->public_value.size() != crypto::public_value_size(*model::key_exchange_id(ke->method)))
+    return core_.drop(DatagramDrop::malformed);
   IkeSa& sa = core_.sas.add(core_.next_ike_sa_id());
   sa.role = model::Role::responder;
   sa.phase = Phase::half_open;
@@ -151,43 +147,19 @@ void IkeSaInitResponder::make_ike_sa(const codec::Message& request, ByteView dat
   sa.begun_order = core_.next_order();
   sa.init_digest = digest;
   sa.phase_deadline = core_.now + core_.settings.half_open_timeout;
+  sa.init = {.request = to_bytes(datagram),
+             .response = {},
+             .nonce_i = request.first<codec::NoncePayload>()->data,
+             .nonce_r = {},
+             .peer_hashes = peer_hashes(request)};
+  judge_nat_detection(sa, request, path_);
   core_.sas.index_spi(sa);
   core_.sas.index_init(sa);
   core_.touch(sa);
   core_.sas.note(sa);
-
-  const Bytes& nonce_i = request.first<codec::NoncePayload>()->data;
-  const Bytes nonce_r = core_.new_nonce();
-  const SecretBytes skeyseed = skeyseed_initial(*model::prf_function(chosen.ike.prf), nonce_i, nonce_r, secret->view());
-  if (!key_ike_sa(core_, sa, chosen.ike, skeyseed.view(), nonce_i, nonce_r)) {
-    sa.phase = Phase::gone;
-    return refuse(request, NotifyType::no_proposal_chosen, {});
-  }
-  judge_nat_detection(sa, request, path_);
-
-  codec::Message answer;
-  answer.header.spi_i = sa.spi_i;
-  answer.header.spi_r = sa.spi_r;
-  answer.header.response = true;
-  answer.add(codec::SaPayload{{chosen.proposal}});
-  answer.add(codec::KePayload{.method = ke->method, .public_value = to_bytes((*own)->public_value())});
-  answer.add(codec::NoncePayload{nonce_r});
-  if (sa.nat_traversal) add_nat_detection(answer, path_, config.encapsulation);
-  if (core_.connections.uses_certificates()) {
-    add_certificate_request(answer, core_.connections.authorities_for(path_));
-    add_signature_hashes(answer);
-  }
-  Bytes octets = codec::serialize(answer);
-  sa.init = {.request = to_bytes(datagram),
-             .response = octets,
-             .nonce_i = nonce_i,
-             .nonce_r = nonce_r,
-             .peer_hashes = peer_hashes(request)};
-  core_.transmit(path_, octets);
-  sa.window.accept(model::MessageId{0});
-  sa.window.respond(model::MessageId{0}, std::move(octets));
-  core_.progress(sa, fmt::format("received IKE_SA_INIT request from {}, chose {}", path_.remote.to_string(),
-                                 model::to_string(chosen.ike)));
+  auto answer = std::make_unique<IkeSaInitAnswer>(core_, sa, config.encapsulation, chosen);
+  answer->start(ke->public_value);
+  sa.responder = std::move(answer);
 }
 
 void IkeSaInitResponder::report(FailureKind kind, std::optional<model::ConnectionId> connection,

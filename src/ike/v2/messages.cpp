@@ -9,7 +9,6 @@
 #include "ike/v2/children.hpp"
 #include "ike/v2/closing.hpp"
 #include "ike/v2/describe.hpp"
-#include "ike/v2/ike_auth_responder.hpp"
 #include "ike/v2/ike_keys.hpp"
 #include "ike/v2/ike_sa_init_initiator.hpp"
 #include "ike/v2/nat.hpp"
@@ -54,6 +53,11 @@ bool may_be_meant(const IkeSa& sa, const codec::Header& header) {
     case Phase::half_open: return header.exchange == model::ExchangeType::ike_auth;
     default: return true;
   }
+}
+
+/// Whether its answer may take work outside of the core.
+bool brings_work(const codec::Header& header) {
+  return header.exchange == model::ExchangeType::ike_auth || header.exchange == model::ExchangeType::create_child_sa;
 }
 
 void receive_malformed(Core& core, IkeSa& sa, const net::Path& path, const codec::Header& header,
@@ -173,6 +177,10 @@ void receive(Core& core, IkeSa& sa, const net::Path& path, ByteView datagram, co
   if (verdict == Verdict::old || verdict == Verdict::ahead) return core.drop(DatagramDrop::old_message_id);
   // What is left of the IKE SA answers retransmissions; the peer of one that failed has proved nothing.
   if (verdict == Verdict::fresh && sa.phase == Phase::defunct) return core.drop(DatagramDrop::unexpected);
+
+  // It has changed nothing yet: to the peer it is lost (RFC 7296 2.4), and comes again.
+  const bool fresh_request = !header.response && verdict == Verdict::fresh;
+  if (fresh_request && core.is_busy() && brings_work(header)) return core.drop(DatagramDrop::busy);
 
   const auto opened = open(sa, datagram, parsed);
   if (!opened && !opened.error().authentic()) return core.drop(DatagramDrop::bad_integrity);

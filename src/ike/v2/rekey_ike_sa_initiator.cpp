@@ -9,6 +9,7 @@
 #include "ike/v2/closing.hpp"
 #include "ike/v2/describe.hpp"
 #include "ike/v2/ike_keys.hpp"
+#include "ike/v2/key_exchange_work.hpp"
 #include "ike/v2/messages.hpp"
 #include "ike/v2/retry.hpp"
 
@@ -30,26 +31,25 @@ Bytes spi_octets(model::IkeSpi spi) {
 
 }  // namespace
 
+// Once more when the key pair is there: what has changed meanwhile counts.
 Progression RekeyIkeSaInitiator::start() {
   const model::ConnectionConfig* config = core_.connections.find(*sa_.connection);
-  if (config == nullptr) return Progression::done;
+  if (config == nullptr || sa_.phase != Phase::established) return Progression::done;
   offered_ = config->ike_proposals;
   const auto methods = usable_methods(offered_);
-  method_ = retry_.method;
-  if (method_ == KeyExchangeMethod::none) {
+  KeyExchangeMethod method = retry_.method;
+  if (method == KeyExchangeMethod::none) {
     // The method in use is the one that the peer surely has.
     const bool in_use = std::ranges::find(methods, sa_.suite.key_exchange) != methods.end();
-    method_ = in_use || methods.empty() ? sa_.suite.key_exchange : methods.front();
+    method = in_use || methods.empty() ? sa_.suite.key_exchange : methods.front();
   }
-  const auto id = model::key_exchange_id(method_);
-  auto made =
-      id ? crypto::make_key_exchange(*id, core_.random)
-         : Result<std::unique_ptr<crypto::KeyExchange>, crypto::CryptoError>(err(crypto::CryptoError::unsupported));
-  if (!made) {
-    fail(FailureKind::local_error, std::nullopt, fmt::format("no key pair for {}", describe(method_)));
-    return Progression::done;
-  }
-  key_exchange_ = std::move(*made);
+  if (key_exchange_ && method_ == method) return send();
+  method_ = method;
+  token_ = ask_for_key_pair(core_, sa_, method);
+  return Progression::waiting;
+}
+
+Progression RekeyIkeSaInitiator::send() {
   spi_ = core_.new_ike_spi();
   nonce_ = core_.new_nonce();
   std::uint8_t number = 0;
@@ -62,22 +62,73 @@ Progression RekeyIkeSaInitiator::start() {
   message.add(codec::NoncePayload{nonce_});
   message.add(codec::KePayload{.method = method_, .public_value = to_bytes(key_exchange_->public_value())});
   send_request(core_, sa_, type(), std::move(message));
+  sent_ = true;
   core_.progress(sa_, "rekeying the IKE SA");
   return Progression::waiting;
 }
 
+Progression RekeyIkeSaInitiator::handle_completion(RequestToken token, Completion result) {
+  if (token != token_) return Progression::waiting;
+  KeyExchangeResult computed = key_exchange_result(std::move(result));
+  key_exchange_ = std::move(computed.own);
+  if (response_) {
+    computed_ = std::move(computed);
+    return handle_response(*response_);
+  }
+  if (!key_exchange_) {
+    fail(FailureKind::local_error, std::nullopt, fmt::format("no key pair for {}", describe(method_)));
+    return Progression::done;
+  }
+  return start();
+}
+
+// Once more when the shared secret is there, as if the response had come only now.
 Progression RekeyIkeSaInitiator::handle_response(const codec::Message& response) {
   if (response.first<codec::SaPayload>() == nullptr) {
     handle_refusal(*response.error_notify());
     return Progression::done;
   }
-  IkeSa* next = make_successor(response);
-  if (next == nullptr) return Progression::done;
-  if (sa_.phase == Phase::closing) {
-    // Closed meanwhile: the peer has a successor of it that nobody wants.
-    delete_unannounced(core_, *next);
+  const auto accepted = accept(response);
+  if (!accepted || (computed_ && computed_->fault)) {
+    fail_for(response);
     return Progression::done;
   }
+  if (!computed_) {
+    response_ = response;
+    token_ = ask_for_shared_secret(core_, sa_, method_, std::move(key_exchange_),
+                                   response.first<codec::KePayload>()->public_value);
+    return Progression::waiting;
+  }
+  IkeSa* next = make_rekeyed_ike_sa(
+      core_, sa_, accepted->ike, Role::initiator, spi_, model::IkeSpi(load_be64(accepted->proposal.spi.data())),
+      computed_->shared_secret.view(), nonce_, response.first<codec::NoncePayload>()->data);
+  if (next == nullptr) {
+    fail(FailureKind::local_error, std::nullopt, fmt::format("no keys for {}", model::to_string(accepted->ike)));
+  } else {
+    settle(response, *next);
+  }
+  return Progression::done;
+}
+
+std::optional<model::ChosenProposal> RekeyIkeSaInitiator::accept(const codec::Message& response) const {
+  const auto* ke = response.first<codec::KePayload>();
+  auto accepted = model::accept_answer(response.first<codec::SaPayload>()->proposals, offered_,
+                                       {.prefer_method = method_, .ignore_key_exchange = false});
+  if (!accepted || !is_usable(accepted->ike)) return std::nullopt;
+  const bool spi_fits = accepted->proposal.spi.size() == 8 && load_be64(accepted->proposal.spi.data()) != 0;
+  const bool ke_fits = ke != nullptr && ke->method == accepted->ike.key_exchange && ke->method == method_;
+  return spi_fits && ke_fits ? std::move(accepted) : std::nullopt;
+}
+
+void RekeyIkeSaInitiator::fail_for(const codec::Message& response) {
+  fail(FailureKind::protocol_error, std::nullopt,
+       fmt::format("the peer answered the rekey of the IKE SA with {}, which is no valid choice from our offer {}",
+                   describe(response.first<codec::SaPayload>()->proposals), describe(offered_)));
+}
+
+void RekeyIkeSaInitiator::settle(const codec::Message& response, IkeSa& next) {
+  // Closed meanwhile: the peer has a successor of it that nobody wants.
+  if (sa_.phase == Phase::closing) return delete_unannounced(core_, next);
   IkeSa* theirs = collision_ ? core_.sas.find(*collision_->ike_sa) : nullptr;
   const bool standing = theirs != nullptr && theirs->phase == Phase::candidate;
   const Bytes& nonce_r = response.first<codec::NoncePayload>()->data;
@@ -89,9 +140,9 @@ Progression RekeyIkeSaInitiator::handle_response(const codec::Message& response)
   sa_.candidate.reset();
   if (loses) {
     core_.progress(sa_, "the peer rekeyed the IKE SA at the same time; its one stays");
-    delete_unannounced(core_, *next);
+    delete_unannounced(core_, next);
     if (!decided) promote(core_, sa_, *theirs);
-    return Progression::done;
+    return;
   }
   if (standing) {
     // The peer deletes it; until then it only answers.
@@ -99,33 +150,9 @@ Progression RekeyIkeSaInitiator::handle_response(const codec::Message& response)
     theirs->phase_deadline = core_.now + core_.answer_linger();
     core_.touch(*theirs);
   }
-  promote(core_, sa_, *next);
+  promote(core_, sa_, next);
   // RFC 7296 2.8: the initiator deletes the old IKE SA, with the last request on it.
   sa_.tasks.push_back({.task = DeleteIkeTask{.reason = CloseReason::rekeyed}});
-  return Progression::done;
-}
-
-IkeSa* RekeyIkeSaInitiator::make_successor(const codec::Message& response) {
-  const auto& answered = response.first<codec::SaPayload>()->proposals;
-  const auto* ke = response.first<codec::KePayload>();
-  const auto accepted =
-      model::accept_answer(answered, offered_, {.prefer_method = method_, .ignore_key_exchange = false});
-  const bool spi_fits = accepted && accepted->proposal.spi.size() == 8 && load_be64(accepted->proposal.spi.data()) != 0;
-  const bool ke_fits = accepted && ke != nullptr && ke->method == accepted->ike.key_exchange && ke->method == method_;
-  const auto secret = ke_fits ? key_exchange_->derive(ke->public_value)
-                              : Result<SecretBytes, crypto::CryptoError>(err(crypto::CryptoError::bad_public_value));
-  if (!spi_fits || !is_usable(accepted->ike) || !secret) {
-    fail(FailureKind::protocol_error, std::nullopt,
-         fmt::format("the peer answered the rekey of the IKE SA with {}, which is no valid choice from our offer {}",
-                     describe(answered), describe(offered_)));
-    return nullptr;
-  }
-  IkeSa* next = make_rekeyed_ike_sa(core_, sa_, accepted->ike, Role::initiator, spi_,
-                                    model::IkeSpi(load_be64(accepted->proposal.spi.data())), secret->view(), nonce_,
-                                    response.first<codec::NoncePayload>()->data);
-  if (next == nullptr)
-    fail(FailureKind::local_error, std::nullopt, fmt::format("no keys for {}", model::to_string(accepted->ike)));
-  return next;
 }
 
 void RekeyIkeSaInitiator::handle_refusal(const codec::NotifyPayload& error) {

@@ -12,6 +12,7 @@
 #include "ike/v2/ike_sa.hpp"
 #include "ike/v2/task.hpp"
 #include "model/connection.hpp"
+#include "model/proposal.hpp"
 
 namespace culvert::ike::v2 {
 
@@ -22,12 +23,21 @@ class RekeyIkeSaInitiator final : public InitiatorExchange {
   [[nodiscard]] model::ExchangeType type() const override { return model::ExchangeType::create_child_sa; }
   [[nodiscard]] Activity activity() const override { return Activity::rekey_ike; }
   Progression start() override;
+  [[nodiscard]] std::optional<Task> not_begun() const override {
+    return sent_ ? std::nullopt : std::optional<Task>(RekeyIkeTask{.retry = retry_});
+  }
   Progression handle_response(const codec::Message& response) override;
+  Progression handle_completion(RequestToken token, Completion result) override;
   void handle_bad_response(const std::string&) override {}
   void note_collision(RekeyCollision collision) override { collision_ = std::move(collision); }
 
  private:
+  Progression send();
   void handle_refusal(const codec::NotifyPayload& error);
+  /// What the response chose, if it may: all but its public value is looked at.
+  [[nodiscard]] std::optional<model::ChosenProposal> accept(const codec::Message& response) const;
+  void fail_for(const codec::Message& response);
+  void settle(const codec::Message& response, IkeSa& next);
   [[nodiscard]] IkeSa* make_successor(const codec::Message& response);
   void retry(Duration after, model::KeyExchangeMethod method = model::KeyExchangeMethod::none);
   void fail(FailureKind kind, std::optional<model::NotifyType> notify, std::string detail);
@@ -37,10 +47,15 @@ class RekeyIkeSaInitiator final : public InitiatorExchange {
   Retry retry_;
   std::vector<model::Proposal> offered_;
   std::unique_ptr<crypto::KeyExchange> key_exchange_;
-  model::KeyExchangeMethod method_ = model::KeyExchangeMethod::none;
+  model::KeyExchangeMethod method_ = model::KeyExchangeMethod::none;  // of key_exchange_, there or asked for
   model::IkeSpi spi_;
   Bytes nonce_;
   std::optional<RekeyCollision> collision_;
+  bool sent_ = false;
+  RequestToken token_;
+  // The response, while the secret shared with the peer is computed.
+  std::optional<codec::Message> response_;
+  std::optional<KeyExchangeResult> computed_;
 };
 
 /// The keys and SPIs of a rekey, put into a new IKE SA that has all else of `old`. `role` is ours in the rekey. Null

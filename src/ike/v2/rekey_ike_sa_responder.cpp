@@ -5,7 +5,6 @@
 
 #include <fmt/format.h>
 
-#include "crypto/key_exchange.hpp"
 #include "ike/v2/closing.hpp"
 #include "ike/v2/describe.hpp"
 #include "ike/v2/ike_keys.hpp"
@@ -45,8 +44,9 @@ bool RekeyIkeSaResponder::busy() const {
   return true;
 }
 
-codec::Message RekeyIkeSaResponder::handle(const codec::Message& request) {
-  if (busy() || !sa_.creations.allow(core_.now)) return refusal(NotifyType::temporary_failure);
+std::optional<codec::Message> RekeyIkeSaResponder::handle(const codec::Message& request) {
+  if (busy() || (!key_exchange_.computed && !sa_.creations.allow(core_.now)))
+    return refusal(NotifyType::temporary_failure);
   const model::ConnectionConfig* config = core_.connections.find(*sa_.connection);
   if (config == nullptr) return refusal(NotifyType::no_additional_sas);
   const auto& offered = request.first<codec::SaPayload>()->proposals;
@@ -68,16 +68,16 @@ codec::Message RekeyIkeSaResponder::handle(const codec::Message& request) {
     data.u16(static_cast<std::uint16_t>(chosen->ike.key_exchange));
     return refusal(NotifyType::invalid_ke_payload, data.view());
   }
-  auto own = crypto::make_key_exchange(*model::key_exchange_id(method), core_.random);
-  auto secret = own ? (*own)->derive(ke->public_value) : Result<SecretBytes, crypto::CryptoError>(err(own.error()));
-  if (!secret) return refusal(NotifyType::invalid_syntax);
+  if (!key_exchange_.is_ready(method)) return std::nullopt;
+  const KeyExchangeResult& computed = *key_exchange_.computed;
+  if (computed.fault) return refusal(NotifyType::invalid_syntax);
 
   const Bytes& nonce_i = request.first<codec::NoncePayload>()->data;
   const Bytes nonce_r = core_.new_nonce();
   const model::IkeSpi spi_i(load_be64(chosen->proposal.spi.data()));
   const model::IkeSpi spi_r = core_.new_ike_spi();
-  IkeSa* next = make_rekeyed_ike_sa(core_, sa_, chosen->ike, model::Role::responder, spi_i, spi_r, secret->view(),
-                                    nonce_i, nonce_r);
+  IkeSa* next = make_rekeyed_ike_sa(core_, sa_, chosen->ike, model::Role::responder, spi_i, spi_r,
+                                    computed.shared_secret.view(), nonce_i, nonce_r);
   if (next == nullptr) return refusal(NotifyType::no_proposal_chosen);
   ByteWriter spi;
   spi.u64(spi_r.value());
@@ -85,7 +85,7 @@ codec::Message RekeyIkeSaResponder::handle(const codec::Message& request) {
   codec::Message answer;
   answer.add(codec::SaPayload{{chosen->proposal}});
   answer.add(codec::NoncePayload{nonce_r});
-  answer.add(codec::KePayload{.method = method, .public_value = to_bytes((*own)->public_value())});
+  answer.add(codec::KePayload{.method = method, .public_value = to_bytes(computed.own->public_value())});
   take_over(*next, nonce_i, nonce_r);
   return answer;
 }

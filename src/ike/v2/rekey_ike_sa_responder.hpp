@@ -1,16 +1,21 @@
 // CREATE_CHILD_SA as responder for the IKE SA itself (RFC 7296 1.3.2, 2.8.2, 2.18, 2.25).
 #pragma once
 
+#include <optional>
+
 #include "ike/codec/message.hpp"
 #include "ike/v2/core.hpp"
+#include "ike/v2/create_child_sa_request.hpp"
 #include "ike/v2/ike_sa.hpp"
 
 namespace culvert::ike::v2 {
 
 class RekeyIkeSaResponder {
  public:
-  RekeyIkeSaResponder(Core& core, IkeSa& sa) : core_(core), sa_(sa) {}
-  [[nodiscard]] codec::Message handle(const codec::Message& request);
+  RekeyIkeSaResponder(Core& core, IkeSa& sa, RequestedKeyExchange& key_exchange)
+      : core_(core), sa_(sa), key_exchange_(key_exchange) {}
+  /// The answer; nothing when the key exchange must be computed first.
+  [[nodiscard]] std::optional<codec::Message> handle(const codec::Message& request);
 
  private:
   [[nodiscard]] bool busy() const;
@@ -18,6 +23,7 @@ class RekeyIkeSaResponder {
 
   Core& core_;
   IkeSa& sa_;
+  RequestedKeyExchange& key_exchange_;
 };
 
 }  // namespace culvert::ike::v2

@@ -3,12 +3,11 @@
 #include <memory>
 #include <utility>
 
-#include "ike/v2/create_child_sa_responder.hpp"
+#include "ike/v2/create_child_sa_request.hpp"
 #include "ike/v2/ike_auth_responder.hpp"
 #include "ike/v2/informational_responder.hpp"
 #include "ike/v2/messages.hpp"
 #include "ike/v2/rekey_ike_sa_initiator.hpp"
-#include "ike/v2/rekey_ike_sa_responder.hpp"
 
 namespace culvert::ike::v2 {
 namespace {
@@ -44,16 +43,19 @@ void dispatch_request(Core& core, IkeSa& sa, const net::Path& path, MessageForm 
   switch (form) {
     case MessageForm::ike_auth_request:
       if (sa.phase == Phase::half_open) {
-        sa.responder = std::make_unique<IkeAuthResponder>(core, sa, path);
-        sa.responder->start(request);
-        return;
+        auto responder = std::make_unique<IkeAuthResponder>(core, sa, path);
+        IkeAuthResponder& begun = *responder;
+        sa.responder = std::move(responder);
+        return begun.start(request);
       }
       // A second IKE_AUTH belongs to extensions that we do not negotiate.
       return send_response(core, sa, exchange, id, invalid_syntax(), path);
     case MessageForm::create_child_sa_request:
-      return send_response(core, sa, exchange, id, CreateChildSaResponder(core, sa).handle(request), path);
-    case MessageForm::rekey_ike_sa_request:
-      return send_response(core, sa, exchange, id, RekeyIkeSaResponder(core, sa).handle(request), path);
+    case MessageForm::rekey_ike_sa_request: {
+      auto held = std::make_unique<CreateChildSaRequest>(core, sa, path, form, request);
+      if (!held->start()) sa.responder = std::move(held);
+      return;
+    }
     case MessageForm::informational: {
       InformationalResponder responder(core, sa);
       send_response(core, sa, exchange, id, responder.handle(request), path);

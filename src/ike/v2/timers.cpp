@@ -9,7 +9,6 @@
 #include "ike/v2/children.hpp"
 #include "ike/v2/closing.hpp"
 #include "ike/v2/ike_auth_initiator.hpp"
-#include "ike/v2/ike_auth_responder.hpp"
 #include "ike/v2/ike_sa_init_initiator.hpp"
 #include "ike/v2/tasks.hpp"
 
@@ -51,7 +50,8 @@ void handle_phase_deadline(Core& core, IkeSa& sa) {
     case Phase::initiating: return static_cast<IkeSaInitInitiator&>(*sa.exchange).give_up();
     case Phase::half_open:
       core.progress(sa,
-                    fmt::format("{} began IKE_SA_INIT but never sent a valid IKE_AUTH", sa.path.remote.to_string()));
+                    fmt::format("{} began IKE_SA_INIT but {}", sa.path.remote.to_string(),
+                                sa.responder ? "the work for an answer took too long" : "never sent a valid IKE_AUTH"));
       return close_ike_sa(core, sa, CloseReason::negotiation_failed, Phase::gone);
     case Phase::rekeyed: return close_ike_sa(core, sa, CloseReason::rekeyed, Phase::gone);
     default: return close_ike_sa(core, sa, CloseReason::negotiation_failed, Phase::gone);

@@ -22,6 +22,7 @@
 #include "ike/auth/shared_key.hpp"
 #include "ike/codec/parse.hpp"
 #include "ike/face.hpp"
+#include "ike/key_exchange.hpp"
 #include "ike/v2/credentials.hpp"
 #include "ike/v2/ike_endpoint.hpp"
 #include "model/connection.hpp"
@@ -121,18 +122,34 @@ class Host {
         std::visit([this](auto&& one) { note(std::forward<decltype(one)>(one)); }, std::move(*event));
       while (auto request = endpoint_->poll_request()) {
         more = true;
-        const RequestToken token = std::visit([](const auto& one) { return one.token; }, *request);
-        endpoint_->handle_completion(token, std::visit([this](const auto& one) { return answer(one); }, *request), now);
+        if (postpones && postpones(*request)) {
+          postponed.push_back(std::move(*request));
+          continue;
+        }
+        complete(std::move(*request), now);
       }
     }
     while (auto transmit = endpoint_->poll_transmit()) sent.push_back(std::move(*transmit));
     return sent;
   }
 
+  /// Carries the request out, and gives the core the answer.
+  void complete(Request request, Instant now) {
+    const RequestToken token = token_of(request);
+    endpoint_->handle_completion(
+        token, std::visit([this](auto&& one) { return answer(std::forward<decltype(one)>(one)); }, std::move(request)),
+        now);
+  }
+
+  /// Requests that it chooses are put into `postponed` instead of being answered at once.
+  std::function<bool(const Request&)> postpones;
+  std::deque<Request> postponed;
+
   /// Called for each event before it is taken in, for tests that look closer or attach a data plane.
   std::function<void(const Event&)> on_event;
 
  private:
+  Completion answer(KeyExchangeRequest request) { return carry_out(std::move(request), random_); }
   Completion answer(const SharedKeyMacRequest& request) const {
     const auto secret = secrets.find(request.connection);
     if (secret == secrets.end()) return SharedKeyMacResult{};
@@ -239,6 +256,14 @@ class Pair {
 
   void command(Host& who, Command command) {
     who.endpoint().handle_command(std::move(command), now);
+    flush(who);
+  }
+  /// Answers the oldest of the host's postponed requests, or the newest.
+  void answer_postponed(Host& who, bool oldest = true) {
+    CHECK(!who.postponed.empty());
+    Request request = std::move(oldest ? who.postponed.front() : who.postponed.back());
+    oldest ? who.postponed.pop_front() : who.postponed.pop_back();
+    who.complete(std::move(request), now);
     flush(who);
   }
   void inject(Host& to, const net::Path& path, ByteView message) {

@@ -1,0 +1,82 @@
+#include "ike/v2/ike_sa_init_answer.hpp"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/check.hpp"
+#include "ike/codec/serialize.hpp"
+#include "ike/v2/authentication.hpp"
+#include "ike/v2/ike_keys.hpp"
+#include "ike/v2/key_exchange_work.hpp"
+#include "ike/v2/nat.hpp"
+
+namespace culvert::ike::v2 {
+namespace {
+
+constexpr Duration kCookiesAfterFailures = std::chrono::seconds(30);
+
+}  // namespace
+
+IkeSaInitAnswer::IkeSaInitAnswer(Core& core, IkeSa& sa, model::EncapsulationPolicy encapsulation,
+                                 model::ChosenProposal chosen)
+    : core_(core), sa_(sa), encapsulation_(encapsulation), chosen_(std::move(chosen)) {}
+
+void IkeSaInitAnswer::start(ByteView peer_value) {
+  token_ = ask_for_answer(core_, sa_, chosen_.ike.key_exchange, peer_value);
+}
+
+void IkeSaInitAnswer::handle_completion(RequestToken token, Completion result) {
+  if (token != token_) return;
+  const auto self = std::move(sa_.responder);  // ends with this function
+  CHECK(self.get() == this);
+  const KeyExchangeResult computed = key_exchange_result(std::move(result));
+  if (!computed.own) return fail(crypto::to_string(*computed.fault));
+  if (computed.fault) return refuse();
+  sa_.init.nonce_r = core_.new_nonce();
+  const SecretBytes skeyseed = skeyseed_initial(*model::prf_function(chosen_.ike.prf), sa_.init.nonce_i,
+                                                sa_.init.nonce_r, computed.shared_secret.view());
+  if (auto keyed = key_ike_sa(core_, sa_, chosen_.ike, skeyseed.view(), sa_.init.nonce_i, sa_.init.nonce_r); !keyed)
+    return fail(crypto::to_string(keyed.error()));
+  answer(computed.own->public_value());
+}
+
+// RFC 7296 3.4: the peer's value is none. The request is not authenticated, so nothing more is said. It has cost a
+// computation and leaves no half-open IKE SA that counts: too many of them, and the address must be proved first.
+void IkeSaInitAnswer::refuse() {
+  core_.drop(DatagramDrop::malformed);
+  if (!core_.failed_key_exchanges.allow(core_.now)) core_.cookies_until = core_.now + kCookiesAfterFailures;
+  sa_.phase = Phase::gone;
+  core_.touch(sa_);
+}
+
+// The peer sends its request again, and may be luckier.
+void IkeSaInitAnswer::fail(std::string_view why) {
+  core_.progress(sa_, fmt::format("no keys for {}: {}", model::to_string(chosen_.ike), why));
+  sa_.phase = Phase::gone;
+  core_.touch(sa_);
+}
+
+void IkeSaInitAnswer::answer(ByteView public_value) {
+  codec::Message answer;
+  answer.header.spi_i = sa_.spi_i;
+  answer.header.spi_r = sa_.spi_r;
+  answer.header.response = true;
+  answer.add(codec::SaPayload{{chosen_.proposal}});
+  answer.add(codec::KePayload{.method = chosen_.ike.key_exchange, .public_value = to_bytes(public_value)});
+  answer.add(codec::NoncePayload{sa_.init.nonce_r});
+  if (sa_.nat_traversal) add_nat_detection(answer, sa_.path, encapsulation_);
+  if (core_.connections.uses_certificates()) {
+    add_certificate_request(answer, core_.connections.authorities_for(sa_.path));
+    add_signature_hashes(answer);
+  }
+  Bytes octets = codec::serialize(answer);
+  sa_.init.response = octets;
+  core_.transmit(sa_.path, octets);
+  sa_.window.accept(model::MessageId{0});
+  sa_.window.respond(model::MessageId{0}, std::move(octets));
+  core_.progress(sa_, fmt::format("received IKE_SA_INIT request from {}, chose {}", sa_.path.remote.to_string(),
+                                  model::to_string(chosen_.ike)));
+}
+
+}  // namespace culvert::ike::v2
