@@ -27,8 +27,8 @@ void members(const Counters*, auto& x, auto&& f) {
   f("integrity_drops", x.integrity_drops);
 }
 void members(const ChildSa*, auto& x, auto&& f) {
-  f("id", x.id), f("spi_inbound", x.spi_inbound), f("spi_outbound", x.spi_outbound), f("suite", x.suite),
-      f("mode", x.mode);
+  f("id", x.id), f("spi_inbound", x.spi_inbound), f("spi_outbound", x.spi_outbound), f("resource", x.resource);
+  f("suite", x.suite), f("mode", x.mode);
   f("encapsulation", x.encapsulation), f("backend", x.backend), f("local", x.local), f("remote", x.remote),
       f("age", x.age), f("rekey_in", x.rekey_in);
   f("expires_in", x.expires_in), f("counters", x.counters);

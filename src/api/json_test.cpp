@@ -37,6 +37,7 @@ TunnelStatus full_tunnel() {
                 .encapsulation = "udp",
                 .backend = "b"};
   child.counters = {1, 2, 3, ~0ull, 5, 6, 7};
+  child.resource = 3;
   ike.children.push_back(child);
   tunnel.ike_sas.push_back(ike);
   return tunnel;

@@ -72,11 +72,12 @@ struct ChildSa {
   std::uint64_t id = 0;
   std::string spi_inbound;
   std::string spi_outbound;
-  std::string suite;               // "aes128gcm16-esn"
-  std::string mode;                // "tunnel"
-  std::string encapsulation;       // "udp" or "esp"
-  std::string backend;             // who computes the cipher: "Culvert AVX-512", "ipsec-mb 1.3.0"
-  std::vector<std::string> local;  // traffic selectors after narrowing
+  std::optional<std::uint32_t> resource = {};  // the worker that it is for; absent: for all
+  std::string suite;                           // "aes128gcm16-esn"
+  std::string mode;                            // "tunnel"
+  std::string encapsulation;                   // "udp" or "esp"
+  std::string backend;                         // who computes the cipher: "Culvert AVX-512", "ipsec-mb 1.3.0"
+  std::vector<std::string> local;              // traffic selectors after narrowing
   std::vector<std::string> remote;
   std::uint64_t age = 0;
   std::optional<std::uint64_t> rekey_in;

@@ -43,7 +43,8 @@ std::string counts_text(const std::map<std::string, std::uint64_t>& counts) {
 std::string render_child(const api::ChildSa& child) {
   const api::Counters& c = child.counters;
   std::string out = wrapped(
-      fmt::format("Child SA {}: {}{}, {}, ESP in {}, {} old{}", child.id, child.suite,
+      fmt::format("Child SA {}{}: {}{}, {}, ESP in {}, {} old{}", child.id,
+                  child.resource ? fmt::format(" for worker {}", *child.resource) : "", child.suite,
                   child.backend.empty() ? "" : fmt::format(" by {}", child.backend), child.mode,
                   child.encapsulation == "udp" ? "UDP" : "IP", duration_text(child.age), rekey_text(child.rekey_in)),
       4);

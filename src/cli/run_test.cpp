@@ -88,6 +88,17 @@ class Command : public ::testing::Test {
   std::ostringstream out_, err_;
 };
 
+TEST_F(Command, StatusSaysWhichWorkerAChildSaIsFor) {
+  office_is_up();
+  auto& children = daemon_.handlers.office.ike_sas.at(0).children;
+  children.push_back(children[0]);
+  children[1].resource = 3;
+  daemon_.start();
+  EXPECT_EQ(run({"status", "office"}), 0);
+  EXPECT_NE(out().find("\n    Child SA 2: aes"), std::string::npos) << out();
+  EXPECT_NE(out().find("\n    Child SA 2 for worker 3: aes"), std::string::npos) << out();
+}
+
 TEST_F(Command, StatusGolden) {
   office_is_up();
   api::Status& status = daemon_.handlers.answer;

@@ -172,6 +172,7 @@ TunnelChange compare(const TunnelConfig& before, const TunnelConfig& after) {
   soft("liveness", a.liveness_interval, b.liveness_interval);
   soft("keepalive", a.nat_keepalive_interval, b.nat_keepalive_interval);
   hard("replay_window", a.replay_window, b.replay_window);
+  soft("per_resource_sas", a.resource_sas, b.resource_sas);
   hard("mtu", a.inner_mtu, b.inner_mtu);
   compare_treatment(comparison, a.treatment, b.treatment, restarts);
   return {b.name, comparison.take(), restarts};

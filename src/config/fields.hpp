@@ -68,6 +68,7 @@ inline constexpr std::array kTunnelFields = std::to_array<FieldInfo>({
     {"liveness", "\"30s\""},
     {"keepalive", "\"20s\""},
     {"replay_window", "1024"},
+    {"per_resource_sas", ""},
     {"mtu", ""},
 });
 

@@ -31,6 +31,7 @@ TEST(Load, SmallestTunnelHasTheDocumentedDefaults) {
   EXPECT_EQ(connection.esp_proposals, model::default_esp_proposals());
   EXPECT_EQ(connection.start, model::StartMode::automatic);
   EXPECT_EQ(connection.replay_window, 1024u);
+  EXPECT_EQ(connection.resource_sas, std::nullopt) << "as many as the daemon has use for";
   EXPECT_TRUE(config->warnings.empty()) << lines(config->warnings);
   EXPECT_EQ(config->daemon, DaemonConfig{});
 }
@@ -70,6 +71,7 @@ child_idle = "90s"
 liveness = 0
 keepalive = "1m"
 replay_window = 4096
+per_resource_sas = 6
 mtu = 1300
 
 [[policy]]
@@ -118,12 +120,13 @@ local = "10.1.9.0/24"
   EXPECT_EQ(connection.liveness_interval, Duration(0));
   EXPECT_EQ(connection.nat_keepalive_interval, Duration(std::chrono::minutes(1)));
   EXPECT_EQ(connection.replay_window, 4096u);
+  EXPECT_EQ(connection.resource_sas, 6u);
   EXPECT_EQ(connection.inner_mtu, 1300);
   ASSERT_EQ(config->policies.size(), 2u);
   EXPECT_EQ(config->policies[0].action, RuleAction::bypass);
   EXPECT_EQ(config->policies[0].local.size(), 2u) << "a side that is left out means everything";
   EXPECT_EQ(config->policies[1].local.size(), 1u);
-  EXPECT_EQ(config->policies[1].place.line, 40u);
+  EXPECT_EQ(config->policies[1].place.line, 41u);
 }
 
 TEST(Load, PeerAnyWaitsForThePeer) {
@@ -340,7 +343,7 @@ INSTANTIATE_TEST_SUITE_P(
              "certificate, private_key, ca, crl, "
              "local, remote, address, start, ike, esp, compat, "
              "mode, encapsulation, ike_lifetime, child_lifetime, rekey_margin, child_idle, liveness, keepalive, "
-             "replay_window, mtu, df, fragmentation, dscp, dscp_inward, ecn, hop_limit, tfc_pad_to, "
+             "replay_window, per_resource_sas, mtu, df, fragmentation, dscp, dscp_inward, ecn, hop_limit, tfc_pad_to, "
              "dummy_after, compress, aggfrag, mss_clamp or icmp_errors\n"},
         Case{"weak", tunnel("ike = [\"3des-sha256-modp2048\"]\n"),
              "a.toml:6:8: error: tunnel.office.ike: \"3des\" in \"3des-sha256-modp2048\" is refused: "

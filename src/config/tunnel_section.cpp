@@ -17,6 +17,7 @@ constexpr std::size_t kDnsNameLimit = 253;
 constexpr std::size_t kIdentityLimit = 255;
 constexpr std::uint64_t kLeastBytes = 65536;
 constexpr std::int64_t kLeastPackets = 100;
+constexpr std::int64_t kMostResourceSas = 60;  // an IKE SA has 64 Child SAs at the most
 constexpr auto kYear = hours(24 * 365);
 
 constexpr std::pair<std::string_view, model::StartMode> kStarts[] = {{"auto", model::StartMode::automatic},
@@ -284,6 +285,8 @@ DraftTunnel read_tunnel(Section section, std::string name, Problems& problems, C
   if (const auto time = section.duration("keepalive", seconds(1), hours(1), "sends none"))
     connection.nat_keepalive_interval = *time;
   read_replay_window(section, connection.replay_window);
+  if (const auto most = section.integer("per_resource_sas", 0, kMostResourceSas))
+    connection.resource_sas = static_cast<std::uint32_t>(*most);
   connection.inner_mtu = read_mtu(section, connection.local, connection.remote);
   read_treatment(section, connection.treatment, problems);
   check_treatment(section, connection);

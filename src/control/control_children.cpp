@@ -34,7 +34,7 @@ void ControlPlane::ask_for_children(Tunnel& tunnel, Instant now) {
   for (ike::ChildWish& wish : tunnel.wishes.due(now)) {
     const bool stands = std::ranges::any_of(standing(connection).children, [&](model::ChildSaId id) {
       const ChildSaView& child = children_.at(id).view;
-      return fulfils(child.local, child.remote, wish);
+      return !child.resource && fulfils(child.local, child.remote, wish);
     });
     if (!stands) ike_.handle_command(ike::CreateChildSa{connection, std::move(wish)}, now);
   }
@@ -74,9 +74,16 @@ void ControlPlane::end_idle_children(Instant now) {
     child.idle_at = used && idle > Duration::zero() ? std::optional(now + idle) : std::nullopt;
     idles_.set(*id, child.idle_at);
     if (used || idle <= Duration::zero()) continue;
+    if (!child.view.resource && has_beside(child)) {
+      // RFC 9611 4: the one for all goes last.
+      child.idle_at = now + idle;
+      idles_.set(*id, child.idle_at);
+      continue;
+    }
     notice(Level::info, child.connection,
-           fmt::format("Child SA {} === {} carried nothing for {} s: ended", model::to_string(child.view.local),
+           fmt::format("Child SA {} === {}{} carried nothing for {} s: ended", model::to_string(child.view.local),
                        model::to_string(child.view.remote),
+                       child.view.resource ? fmt::format(" for worker {}", *child.view.resource) : "",
                        std::chrono::duration_cast<std::chrono::seconds>(idle).count()));
     ike_.handle_command(ike::DeleteChildSa{*id}, now);
   }

@@ -8,6 +8,9 @@ namespace culvert::control {
 
 using Level = Notice::Level;
 
+// ipsec::InboundActivity comes so often while there is traffic.
+constexpr Duration kActivityInterval = std::chrono::seconds(1);
+
 // ---------------------------------------------------------------- set-up
 
 void ControlPlane::on(ike::Progress&& event, Instant) {
@@ -29,6 +32,7 @@ void ControlPlane::on(ike::IkeSaEstablished&& event, Instant now) {
                      event.path.local.to_string(), event.path.remote.to_string(), model::to_string(event.suite)));
   IkeSa sa{std::move(event), now};
   const model::IkeSaId id = sa.sa.ike_sa;
+  if (!rekeyed && tunnel != nullptr) tunnel->resources.clear();
   // RFC 3948 4: the side behind a NAT keeps its mapping open.
   if (sa.sa.local_behind_nat && tunnel != nullptr && tunnel->config().nat_keepalive_interval > Duration::zero()) {
     keepalives_.set(id, now + tunnel->config().nat_keepalive_interval);
@@ -41,10 +45,17 @@ void ControlPlane::on(ike::ChildSaEstablished&& event, Instant now) {
   model::ChildSaParams& params = event.params;
   const model::ChildSaId id = params.id;
   const model::ConnectionId connection = params.connection;
-  Child child{connection, params.ike_sa, {}, params.path};
+  Child child{.connection = connection,
+              .ike_sa = params.ike_sa,
+              .view = {},
+              .path = params.path,
+              .for_wish = event.for_wish,
+              .per_resource = params.per_resource,
+              .idle_at = {}};
   child.view = ChildSaView{.id = id,
                            .spi_inbound = params.spi_inbound,
                            .spi_outbound = params.spi_outbound,
+                           .resource = params.resource,
                            .suite = params.suite,
                            .mode = params.mode,
                            .encapsulation = params.encapsulation,
@@ -59,9 +70,10 @@ void ControlPlane::on(ike::ChildSaEstablished&& event, Instant now) {
   if (settings_.export_keys) requests_.emplace_back(esp_keys_of(params));
   const bool rekeyed = params.replaces.has_value();
   const std::string text =
-      fmt::format("Child SA {}: {} === {}, {}, SPI 0x{:08x} in, 0x{:08x} out", rekeyed ? "rekeyed" : "established",
+      fmt::format("Child SA {}: {} === {}, {}, SPI 0x{:08x} in, 0x{:08x} out{}", rekeyed ? "rekeyed" : "established",
                   model::to_string(params.local), model::to_string(params.remote), model::to_string(params.suite),
-                  params.spi_inbound.value(), params.spi_outbound.value());
+                  params.spi_inbound.value(), params.spi_outbound.value(),
+                  params.resource ? fmt::format(", for worker {}", *params.resource) : "");
   // How packets are treated is one side's own policy, which IKE knows nothing of; but for AGGFRAG, which takes two.
   if (const Tunnel* tunnel = find(connection)) {
     params.treatment = tunnel->config().treatment.with(params.treatment.aggfrag);
@@ -71,9 +83,7 @@ void ControlPlane::on(ike::ChildSaEstablished&& event, Instant now) {
   if (!installed) {
     const std::string problem = fmt::format("the data plane refused the Child SA: {}", to_string(installed.error()));
     notice(Level::error, connection, problem);
-    if (Tunnel* tunnel = find(connection))
-      tunnel->failed(now, "local_error", problem, "This is a fault on this host.", random_);
-    ike_.handle_command(ike::DeleteChildSa{id}, now);
+    install_failed(child, problem, now);
     return;
   }
   standing_[connection].children.push_back(id);
@@ -83,10 +93,24 @@ void ControlPlane::on(ike::ChildSaEstablished&& event, Instant now) {
   Tunnel* tunnel = find(connection);
   if (tunnel == nullptr) return;
   tunnel->child_up(now);
-  const ChildSaView& made = children_.at(id).view;
-  tunnel->wishes.fulfil(made.local, made.remote);
+  const Child& made = children_.at(id);
+  if (made.view.resource) {
+    if (made.for_wish && !rekeyed) tunnel->resources.made(made.view.local, made.view.remote, *made.view.resource, now);
+  } else {
+    tunnel->wishes.fulfil(made.view.local, made.view.remote);
+  }
   // What else waits may have been asked for in an attempt that ended with this.
   ask_for_children(*tunnel, now);
+}
+
+void ControlPlane::install_failed(const Child& child, const std::string& problem, Instant now) {
+  Tunnel* tunnel = find(child.connection);
+  if (tunnel != nullptr && child.view.resource) {
+    tunnel->resources.refuse(child.view.local, child.view.remote, *child.view.resource, now);
+  } else if (tunnel != nullptr) {
+    tunnel->failed(now, "local_error", problem, "This is a fault on this host.", random_);
+  }
+  ike_.handle_command(ike::DeleteChildSa{child.view.id}, now);
 }
 
 void ControlPlane::on(ike::NegotiationFailed&& event, Instant now) {
@@ -99,6 +123,7 @@ void ControlPlane::on(ike::NegotiationFailed&& event, Instant now) {
     notices_.push_back({level, "", text});
     return;
   }
+  if (event.wish && event.wish->resource) return resource_refused(*tunnel, std::move(event), text, now);
   if (event.wish && event.child_only && !standing(tunnel->config().id).children.empty())
     return refused(*tunnel, std::move(event), text, now);
   std::string hint = advice(event, tunnel->config());
@@ -116,6 +141,7 @@ void ControlPlane::on(ike::NegotiationFailed&& event, Instant now) {
 void ControlPlane::on(ipsec::Acquire&& event, Instant now) {
   Tunnel* tunnel = find(event.connection);
   if (tunnel == nullptr) return;
+  if (event.resource && ask_for_resource(*tunnel, event, now)) return;
   notice(Level::debug, event.connection,
          fmt::format("a packet {} -> {} waits for the tunnel", event.packet.source.to_string(),
                      event.packet.destination.to_string()));
@@ -153,10 +179,21 @@ void ControlPlane::on(ike::KeysExported&& event, Instant) { requests_.emplace_ba
 
 // ---------------------------------------------------------------- life
 
+void ControlPlane::heard_from(Child& child, Instant now) {
+  child.doubtful = false;
+  const auto sa = ike_sas_.find(child.ike_sa);
+  if (!child.per_resource || sa == ike_sas_.end()) return;
+  sa->second.traffic_at = now;
+  for (const model::ChildSaId id : standing(child.connection).children) {
+    Child& other = children_.at(id);
+    if (other.ike_sa == child.ike_sa && other.per_resource) other.doubtful = false;
+  }
+}
+
 void ControlPlane::on(ipsec::InboundActivity&& event, Instant now) {
   if (manual_.owns(event.child)) return;
   const auto child = children_.find(event.child);
-  if (child != children_.end()) child->second.doubtful = false;
+  if (child != children_.end()) heard_from(child->second, now);
   ike_.handle_command(ike::PeerAlive{event.child}, now);
 }
 
@@ -167,6 +204,10 @@ void ControlPlane::on(ipsec::NothingComesBack&& event, Instant now) {
   // Zero: the user wants no such questions.
   if (tunnel == nullptr || tunnel->config().liveness_interval <= Duration::zero()) return;
   const auto sa = ike_sas_.find(child->second.ike_sa);
+  // The answers may come over another one of those with the same selectors.
+  const bool answered_elsewhere = child->second.per_resource && sa != ike_sas_.end() && sa->second.traffic_at &&
+                                  now - *sa->second.traffic_at < kActivityInterval;
+  if (answered_elsewhere) return;
   if (!child->second.doubtful || sa == ike_sas_.end() || !tunnel->may_begin()) {
     notice(Level::debug, child->second.connection, "packets go out and none comes back: asking whether the peer lives");
     child->second.doubtful = true;
@@ -208,6 +249,12 @@ void ControlPlane::on(ipsec::SaRefused&& event, Instant now) {
   if (child == children_.end()) return;
   notice(Level::error, child->second.connection,
          fmt::format("the data plane could not set up the Child SA: {}", to_string(event.error)));
+  Tunnel* tunnel = find(child->second.connection);
+  if (tunnel != nullptr && child->second.view.resource) {
+    const ChildSaView& view = child->second.view;
+    tunnel->resources.refuse(view.local, view.remote, *view.resource, now);
+    child->second.for_wish = false;  // its end says nothing that is not known
+  }
   ike_.handle_command(ike::DeleteChildSa{event.child}, now);
 }
 
@@ -252,6 +299,7 @@ void ControlPlane::on(ike::ChildSaRemoved&& event, Instant now) {
   const auto child = children_.find(event.child);
   if (child == children_.end()) return;
   const model::ConnectionId connection = child->second.connection;
+  resource_ended(child->second, event.reason, now);
   children_.erase(child);
   idles_.set(event.child, std::nullopt);
   std::erase(standing_[connection].children, event.child);

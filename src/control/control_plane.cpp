@@ -74,7 +74,9 @@ void ControlPlane::change_tunnel(const config::TunnelConfig& changed, bool resta
 }
 
 void ControlPlane::configure_ike(const Tunnel& tunnel, Instant now) {
-  ike_.handle_command(ike::ConfigureConnection{tunnel.config()}, now);
+  model::ConnectionConfig config = tunnel.config();
+  config.resource_sas = resource_sas_of(tunnel);
+  ike_.handle_command(ike::ConfigureConnection{std::move(config)}, now);
 }
 
 // ---------------------------------------------------------------- the user's commands

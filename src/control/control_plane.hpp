@@ -38,6 +38,8 @@ struct ControlSettings {
   bool export_keys = false;
   /// How many sequence numbers of a manual key are reserved at a time.
   std::uint64_t sequence_block = std::uint64_t{1} << 20;
+  /// How many resources, its workers, the data plane has for SAs of their own (RFC 9611).
+  std::uint32_t resources = 1;
 };
 
 class ControlPlane {
@@ -104,6 +106,8 @@ class ControlPlane {
   struct IkeSa {
     ike::IkeSaEstablished sa;
     Instant established;
+    /// When traffic last came over one of several Child SAs with the same selectors.
+    std::optional<Instant> traffic_at;
   };
   struct Child {
     model::ConnectionId connection;
@@ -111,6 +115,9 @@ class ControlPlane {
     ChildSaView view;
     net::Path path;
     bool doubtful = false;  // nothing came back, and the peer was asked whether it lives
+    bool for_wish = false;  // ike::ChildSaEstablished::for_wish
+    /// RFC 9611: others with the same selectors may stand beside it, one for each worker.
+    bool per_resource = false;
     /// Of a pair for single flows: when to look whether it was used since, and what it had carried by then.
     std::optional<Instant> idle_at;
     std::uint64_t packets = 0;
@@ -144,6 +151,16 @@ class ControlPlane {
   void refused(Tunnel& tunnel, ike::NegotiationFailed&& event, const std::string& text, Instant now);
   void notice(Notice::Level level, model::ConnectionId connection, std::string text);
 
+  // control_resources.cpp
+  /// How many Child SAs for single workers IKE shall allow.
+  [[nodiscard]] std::uint32_t resource_sas_of(const Tunnel& tunnel) const;
+  /// False when there is none for all of them to go on over, which is needed first.
+  [[nodiscard]] bool ask_for_resource(const Tunnel& tunnel, const ipsec::Acquire& acquire, Instant now);
+  void resource_refused(Tunnel& tunnel, ike::NegotiationFailed&& event, const std::string& text, Instant now);
+  void resource_ended(const Child& child, ike::CloseReason reason, Instant now);
+  /// Some for single workers stand beside this one.
+  [[nodiscard]] bool has_beside(const Child& fallback) const;
+
   // control_manual.cpp
   void apply_manual(const config::Config& config, const config::Diff& diff, Instant now);
   void drop_command(const std::string& name, const std::string& place);
@@ -154,6 +171,9 @@ class ControlPlane {
   void on(ipsec::SequenceGrantWanted&& event, Instant now);
 
   // control_events.cpp
+  void install_failed(const Child& child, const std::string& problem, Instant now);
+  /// Traffic came over it. That clears those of any doubt whose answers may come over it.
+  void heard_from(Child& child, Instant now);
   void on(ipsec::PathMtuChanged&& event, Instant now);
   void on(ipsec::EcnAnomaly&& event, Instant now);
   void on(ike::IkeSaEstablished&& event, Instant now);

@@ -57,6 +57,7 @@ void Tunnel::want(bool up, Instant now) {
     attempt_running_ = false;
     progress.clear();
     wishes.clear();
+    resources.clear();
     return;
   }
   closing_ = false;

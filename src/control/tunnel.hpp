@@ -10,6 +10,7 @@
 #include "base/time.hpp"
 #include "base/timer_queue.hpp"
 #include "control/child_wishes.hpp"
+#include "control/resource_wishes.hpp"
 #include "control/view.hpp"
 #include "model/connection.hpp"
 
@@ -44,6 +45,7 @@ class Tunnel {
 
   std::string progress;
   ChildWishes wishes;
+  ResourceWishes resources;
 
   /// What configuration or `culvert up`/`down` want from now on.
   void want(bool up, Instant now);

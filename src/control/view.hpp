@@ -34,6 +34,7 @@ struct ChildSaView {
   model::ChildSaId id;
   model::Spi spi_inbound;
   model::Spi spi_outbound;
+  std::optional<std::uint32_t> resource = {};  // the worker that it is for, where there is one for each (RFC 9611)
   model::EspSuite suite;
   model::Mode mode = model::Mode::tunnel;
   model::Encapsulation encapsulation = model::Encapsulation::udp;

@@ -22,8 +22,8 @@ namespace culvert::daemon {
 namespace asio = boost::asio;
 using Level = control::Notice::Level;
 
-std::optional<model::Spi> Daemon::Spis::allocate() {
-  const auto spi = data_plane_.allocate_spi();
+std::optional<model::Spi> Daemon::Spis::allocate(std::optional<std::uint32_t> resource) {
+  const auto spi = data_plane_.allocate_spi(resource);
   return spi ? std::optional(*spi) : std::nullopt;
 }
 
@@ -108,9 +108,13 @@ Result<void, std::string> Daemon::open() {
   settings.ike_port = wanted.ike_port;
   settings.nat_port = wanted.nat_port;
   settings.export_keys = key_export_.has_value();
+  settings.resources = static_cast<std::uint32_t>(data_plane_->facts().workers);
   ike_ = std::make_unique<ike::v2::IkeEndpoint>(settings, random_, *spis_);
-  control_ = std::make_unique<control::ControlPlane>(
-      control::ControlSettings{wanted.ike_port, wanted.nat_port, settings.export_keys}, *ike_, *data_plane_, random_);
+  control_ = std::make_unique<control::ControlPlane>(control::ControlSettings{.ike_port = wanted.ike_port,
+                                                                              .nat_port = wanted.nat_port,
+                                                                              .export_keys = settings.export_keys,
+                                                                              .resources = settings.resources},
+                                                     *ike_, *data_plane_, random_);
   paths_ = std::make_unique<PathFinder>(io_, wanted.fwmark);
   return {};
 }

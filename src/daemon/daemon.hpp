@@ -69,15 +69,18 @@ class Daemon final : public api::Handlers {
   [[nodiscard]] Result<api::Removed, api::Error> remove_policy(const std::string& name) override;
 
  private:
-  /// Gives IKE its SPIs out of the data plane.
+  /// Gives IKE its SPIs out of the data plane, and says where their pairs are.
   class Spis final : public ike::SpiAllocator {
    public:
-    explicit Spis(ipsec::DataPlane& data_plane) : data_plane_(data_plane) {}
-    [[nodiscard]] std::optional<model::Spi> allocate() override;
+    explicit Spis(datapath::UserspaceDataPlane& data_plane) : data_plane_(data_plane) {}
+    [[nodiscard]] std::optional<model::Spi> allocate(std::optional<std::uint32_t> resource) override;
     void release(model::Spi spi) override { data_plane_.release_spi(spi); }
+    [[nodiscard]] std::optional<std::uint32_t> resource_of(model::ChildSaId child) const override {
+      return data_plane_.worker_of(child);
+    }
 
    private:
-    ipsec::DataPlane& data_plane_;
+    datapath::UserspaceDataPlane& data_plane_;
   };
 
   Daemon(boost::asio::io_context& io, Log& log, Options options, config::Config config);

@@ -48,6 +48,7 @@ api::ChildSa to_child(const control::ChildSaView& view, model::ProtocolId protoc
   child.id = view.id.value();
   child.spi_inbound = fmt::format("0x{:08x}", view.spi_inbound.value());
   child.spi_outbound = fmt::format("0x{:08x}", view.spi_outbound.value());
+  child.resource = view.resource;
   child.suite = model::to_string(view.suite);
   child.mode = mode_name(view.mode);
   if (const auto suite = model::packet_suite(protocol, view.suite)) {

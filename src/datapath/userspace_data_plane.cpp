@@ -274,6 +274,10 @@ DataPlaneFacts UserspaceDataPlane::facts() const {
   return facts;
 }
 
+std::optional<std::uint32_t> UserspaceDataPlane::worker_of(model::ChildSaId child) const {
+  return state_->placement.worker_of(child);
+}
+
 void UserspaceDataPlane::settle() { state_->ask_all(false); }
 
 Result<model::Spi, ipsec::DataPlaneError> UserspaceDataPlane::allocate_spi(std::optional<std::uint32_t> /*resource*/) {

@@ -71,6 +71,8 @@ class UserspaceDataPlane final : public ipsec::DataPlane {
   /// For the interface's index, name and MTU; its queues are the workers'.
   [[nodiscard]] io::Tun& tun();
   [[nodiscard]] DataPlaneFacts facts() const;
+  /// The worker that has the pair; nothing when it does not stand.
+  [[nodiscard]] std::optional<std::uint32_t> worker_of(model::ChildSaId child) const;
   /// Waits until the workers have carried out all commands given so far. For tests and for an orderly end.
   void settle();
 

@@ -43,6 +43,9 @@ struct ChildWish {
   model::TrafficSelectors local;
   model::TrafficSelectors remote;
   net::PacketInfo packet;  // on its way out
+  /// RFC 9611: the pair is for this resource of ours alone, beside one with just these selectors for all. Nothing
+  /// happens when that one does not stand or the peer does not take others beside it.
+  std::optional<std::uint32_t> resource = {};
 };
 
 /// Adds a connection, or replaces the one with the same id. Running SAs keep their negotiated parameters.
@@ -183,7 +186,8 @@ struct NegotiationFailed {
 /// A new Child SA pair, to be installed before the next transmit. Holds keys: move it on, never copy.
 struct ChildSaEstablished {
   model::ChildSaParams params;
-  /// A wish of ours brought it about, and it is for some of the connection's traffic only; so is what replaces it.
+  /// A wish of ours brought it about, and it is for some of the connection's traffic only, or for one resource; so is
+  /// what replaces it.
   bool for_wish = false;
 };
 /// The peer has surely switched: outbound traffic may use this pair (see ChildSaParams::hold_outbound).
@@ -319,10 +323,13 @@ enum class DatagramDrop : std::uint8_t {
 class SpiAllocator {
  public:
   virtual ~SpiAllocator() = default;
-  /// Nothing when no SPI is free.
-  [[nodiscard]] virtual std::optional<model::Spi> allocate() = 0;
+  /// Nothing when no SPI is free. With `resource` one that leads the SA's packets to it (ChildSaParams::resource).
+  [[nodiscard]] virtual std::optional<model::Spi> allocate(std::optional<std::uint32_t> resource) = 0;
   /// Gives back an SPI that never came into an installed SA.
   virtual void release(model::Spi spi) = 0;
+  /// Which resource has an installed pair that is for all of them, by the data plane's own choice. Nothing when it is
+  /// none's more than another's, or the pair is not installed.
+  [[nodiscard]] virtual std::optional<std::uint32_t> resource_of(model::ChildSaId child) const = 0;
 };
 
 /// Limits and switches of the whole endpoint.
@@ -343,6 +350,8 @@ struct EndpointSettings {
   /// Requests for work that messages of peers brought about and that are not answered yet. Beyond them what would bring
   /// more is dropped, as if it was lost, and the peer sends it again.
   std::size_t work_limit = 512;
+  /// How many resources, the data plane's workers, there are for Child SAs of their own (RFC 9611).
+  std::uint32_t resources = 1;
   /// Retransmission of requests (RFC 7296 2.4): first wait, factor, number of sends in all (about 60 s with these).
   Duration retransmit_first = std::chrono::milliseconds(500);
   double retransmit_factor = 1.8;

@@ -27,8 +27,9 @@ constexpr std::array<std::uint8_t, 4> kNonEspMarker{};  // RFC 3948 2.2
 /// ESP SPIs of SAs that carry nothing: any will do.
 class CountedSpis final : public ike::SpiAllocator {
  public:
-  std::optional<model::Spi> allocate() override { return model::Spi(next_++); }
+  std::optional<model::Spi> allocate(std::optional<std::uint32_t> /*resource*/) override { return model::Spi(next_++); }
   void release(model::Spi /*spi*/) override {}
+  std::optional<std::uint32_t> resource_of(model::ChildSaId /*child*/) const override { return std::nullopt; }
 
  private:
   std::uint32_t next_ = 256;  // RFC 4303 2.1: those below are reserved

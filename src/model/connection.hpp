@@ -77,6 +77,9 @@ struct ConnectionConfig {
   Duration liveness_interval = std::chrono::seconds(30);       // of silence before an empty INFORMATIONAL; 0 = never
   Duration nat_keepalive_interval = std::chrono::seconds(20);  // RFC 3948 4
   std::uint32_t replay_window = 1024;
+  /// RFC 9611: how many Child SAs for single resources (workers) one set of selectors may have beside the one for all,
+  /// both sides' together; 0: none. Absent: as the control plane has it.
+  std::optional<std::uint32_t> resource_sas;
   std::optional<std::uint16_t> inner_mtu;  // default: derived from the path
 };
 

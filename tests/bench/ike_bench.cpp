@@ -97,8 +97,9 @@ model::ConnectionConfig connection(std::size_t i, bool hub, const Authority* aut
 
 class Spis final : public SpiAllocator {
  public:
-  std::optional<model::Spi> allocate() override { return model::Spi(next_++); }
+  std::optional<model::Spi> allocate(std::optional<std::uint32_t> /*resource*/) override { return model::Spi(next_++); }
   void release(model::Spi) override {}
+  std::optional<std::uint32_t> resource_of(model::ChildSaId) const override { return std::nullopt; }
 
  private:
   std::uint32_t next_ = 256;

@@ -67,6 +67,19 @@ void make_starts(WorldOptions& world, SeededRandom& random) {
   }
 }
 
+// Several workers in every third run, with as many Child SAs for single ones as each side will have (RFC 9611). Drawn
+// apart, so that the other runs stay what they are.
+void make_workers(WorldOptions& world, std::uint64_t seed) {
+  SeededRandom random(seed ^ 0x9611);
+  if (!one_in(3, random)) return;
+  for (const Side side : {Side::alice, Side::bob}) {
+    const auto workers = static_cast<std::uint32_t>(1 + random.below(4));
+    world.ike[index_of(side)].resources = workers;
+    world.connections[index_of(side)].resource_sas =
+        one_in(3, random) ? static_cast<std::uint32_t>(random.below(5)) : 2 * workers;
+  }
+}
+
 }  // namespace
 
 SeedProfile make_profile(std::uint64_t seed, SeededRandom& random, bool log) {
@@ -119,10 +132,11 @@ SeedProfile make_profile(std::uint64_t seed, SeededRandom& random, bool log) {
   }
   profile.duration = between(seconds(20), seconds(90), random);
   profile.actions = static_cast<unsigned>(random.below(10));
+  make_workers(world, seed);
   profile.text = fmt::format(
       "ike {}, esp {}, outer {}, inner {}, NAT {}, loss {} and {} ppm, duplicates {} and {}, child lifetime {} and {} "
       "s, ike lifetime {} and "
-      "{} s, start {} and {}, {} actions in {} s",
+      "{} s, start {} and {}, {} and {} workers, {} actions in {} s",
       ike, esp, world.outer == net::Family::v4 ? "IPv4" : "IPv6", world.inner == net::Family::v4 ? "IPv4" : "IPv6",
       world.nat ? name_of(*world.nat) : "none", world.links[0].loss_ppm, world.links[1].loss_ppm,
       world.links[0].duplicate_ppm, world.links[1].duplicate_ppm,
@@ -130,7 +144,8 @@ SeedProfile make_profile(std::uint64_t seed, SeededRandom& random, bool log) {
       world.connections[1].child_lifetime.time->count() / 1'000'000'000,
       world.connections[0].ike_lifetime.count() / 1'000'000'000,
       world.connections[1].ike_lifetime.count() / 1'000'000'000, static_cast<int>(world.connections[0].start),
-      static_cast<int>(world.connections[1].start), profile.actions, profile.duration.count() / 1'000'000'000);
+      static_cast<int>(world.connections[1].start), world.ike[0].resources, world.ike[1].resources, profile.actions,
+      profile.duration.count() / 1'000'000'000);
   return profile;
 }
 

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "base/check.hpp"
+#include "net/packet.hpp"
+
 namespace culvert::sim {
 namespace {
 
@@ -16,23 +19,41 @@ ipsec::EngineOptions engine_options() {
 }  // namespace
 
 SimDataPlane::SimDataPlane(Side side, const EventQueue& queue, WireMonitor& monitor, RandomSource& random,
-                           DataPlaneOutputs outputs)
+                           std::uint32_t workers, DataPlaneOutputs outputs)
     : side_(side),
       queue_(queue),
       monitor_(monitor),
       spis_(engine_options().spi_layout, random),
       engine_(engine_options(), random),
       outputs_(std::move(outputs)),
-      region_(ipsec::kMinWireRegion) {}
+      region_(ipsec::kMinWireRegion),
+      asked_(workers) {}
+
+Result<model::Spi, ipsec::DataPlaneError> SimDataPlane::allocate_spi(std::optional<std::uint32_t> resource) {
+  auto spi = spis_.allocate();
+  if (!spi) return spi;
+  spi_workers_.erase(*spi);
+  if (resource) {
+    CHECK(*resource < asked_.size());
+    spi_workers_[*spi] = *resource;
+  }
+  return spi;
+}
 
 Result<void, ipsec::DataPlaneError> SimDataPlane::install(model::ChildSaParams params) {
   monitor_.installed(side_, params);
   const model::ChildSaId id = params.id;
   const model::Spi spi = params.spi_inbound;
+  // The SPI leads the packets to the worker that has the pair.
+  const auto worker = spi_workers_.find(spi);
+  CHECK((worker == spi_workers_.end() ? std::nullopt : std::optional(worker->second)) == params.resource);
+  Standing standing{params.connection, params.resource, params.per_resource, params.local, params.remote};
   auto result = engine_.install(std::move(params), queue_.now());
   if (!result) {
     monitor_.removed(side_, id);
     spis_.release(spi);
+  } else {
+    standing_.insert_or_assign(id, std::move(standing));
   }
   return result;
 }
@@ -40,6 +61,7 @@ Result<void, ipsec::DataPlaneError> SimDataPlane::install(model::ChildSaParams p
 void SimDataPlane::use_outbound(model::ChildSaId child) { engine_.use_outbound(child); }
 
 void SimDataPlane::remove(model::ChildSaId child, Duration linger) {
+  standing_.erase(child);
   engine_.remove(child, linger, queue_.now());
   monitor_.removed(side_, child);
 }
@@ -48,10 +70,44 @@ void SimDataPlane::update_path(model::ChildSaId child, const net::Path& path, mo
   engine_.update_path(child, path, encapsulation);
 }
 
-void SimDataPlane::set_policies(std::vector<ipsec::Policy> policies) { engine_.set_policies(std::move(policies)); }
+void SimDataPlane::set_policies(std::vector<ipsec::Policy> policies) {
+  policies_ = policies;
+  engine_.set_policies(std::move(policies));
+}
 
-std::optional<model::Spi> SimDataPlane::allocate() {
-  const auto spi = spis_.allocate();
+std::optional<ipsec::DataPlaneEvent> SimDataPlane::poll_event() {
+  if (auto event = engine_.poll_event()) return event;
+  if (events_.empty()) return std::nullopt;
+  std::optional<ipsec::DataPlaneEvent> event(std::move(events_.front()));
+  events_.pop_front();
+  return event;
+}
+
+// RFC 9611 6: at most once a second for each worker.
+void SimDataPlane::ask_for_worker(ByteView packet) {
+  const auto worker = static_cast<std::uint32_t>(packets_++ % asked_.size());
+  const auto parsed = net::parse_packet(packet);
+  if (asked_.size() < 2 || !parsed) return;
+  const net::PacketInfo& info = *parsed;
+  const auto carries = [&](const Standing& one) {
+    return std::ranges::any_of(one.local, [&](const auto& s) { return s.addresses.contains(info.source); }) &&
+           std::ranges::any_of(one.remote, [&](const auto& s) { return s.addresses.contains(info.destination); });
+  };
+  const Standing* open = nullptr;
+  for (const auto& [id, one] : standing_) {
+    if (!carries(one)) continue;
+    if (one.resource == worker) return;
+    if (one.per_resource) open = &one;
+  }
+  if (open == nullptr || (asked_[worker] && queue_.now() - *asked_[worker] < std::chrono::seconds(1))) return;
+  const auto policy = std::ranges::find(policies_, open->connection, &ipsec::Policy::connection);
+  if (policy == policies_.end()) return;
+  asked_[worker] = queue_.now();
+  events_.emplace_back(ipsec::Acquire{policy->id, open->connection, info, policy->local, policy->remote, worker});
+}
+
+std::optional<model::Spi> SimDataPlane::allocate(std::optional<std::uint32_t> resource) {
+  const auto spi = allocate_spi(resource);
   if (!spi) return std::nullopt;
   return *spi;
 }
@@ -63,6 +119,7 @@ void SimDataPlane::send_inner(ByteView packet, std::optional<InnerId> id) {
   sending_ = id;
   engine_.outbound({&inner, 1}, queue_.now(), *this);
   sending_.reset();
+  ask_for_worker(packet);
 }
 
 void SimDataPlane::receive(const net::Path& path, model::Encapsulation encapsulation, Bytes bytes) {

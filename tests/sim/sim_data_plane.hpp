@@ -1,8 +1,12 @@
-// SimDataPlane: the real ESP engine behind the DataPlane interface, in the caller's turn instead of a worker's.
+// SimDataPlane: the real ESP engine behind the DataPlane interface, in the caller's turn instead of a worker's. Where
+// there are to be several workers it makes their events (RFC 9611): packets come to them in turn, and one without a
+// pair of its own asks for it. What carries a packet is the engine's choice all the same.
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
+#include <map>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -32,14 +36,11 @@ class SimDataPlane final : public ipsec::DataPlane,
                            private ipsec::OutboundSink,
                            private ipsec::InboundSink {
  public:
-  SimDataPlane(Side side, const EventQueue& queue, WireMonitor& monitor, RandomSource& random,
+  SimDataPlane(Side side, const EventQueue& queue, WireMonitor& monitor, RandomSource& random, std::uint32_t workers,
                DataPlaneOutputs outputs);
 
   // ipsec::DataPlane
-  [[nodiscard]] Result<model::Spi, ipsec::DataPlaneError> allocate_spi(
-      std::optional<std::uint32_t> /*resource*/) override {
-    return spis_.allocate();
-  }
+  [[nodiscard]] Result<model::Spi, ipsec::DataPlaneError> allocate_spi(std::optional<std::uint32_t> resource) override;
   [[nodiscard]] Result<void, ipsec::DataPlaneError> reserve_spi(model::Spi spi) override { return spis_.reserve(spi); }
   void release_spi(model::Spi spi) override { spis_.release(spi); }
   [[nodiscard]] Result<void, ipsec::DataPlaneError> install(model::ChildSaParams params) override;
@@ -56,11 +57,13 @@ class SimDataPlane final : public ipsec::DataPlane,
   [[nodiscard]] std::vector<std::pair<std::string, std::uint64_t>> drop_counters() const override {
     return engine_.drop_counters();
   }
-  [[nodiscard]] std::optional<ipsec::DataPlaneEvent> poll_event() override { return engine_.poll_event(); }
+  [[nodiscard]] std::optional<ipsec::DataPlaneEvent> poll_event() override;
 
   // ike::SpiAllocator
-  [[nodiscard]] std::optional<model::Spi> allocate() override;
+  [[nodiscard]] std::optional<model::Spi> allocate(std::optional<std::uint32_t> resource) override;
   void release(model::Spi spi) override { spis_.release(spi); }
+  /// One engine carries them all.
+  [[nodiscard]] std::optional<std::uint32_t> resource_of(model::ChildSaId /*child*/) const override { return {}; }
 
   /// Protects one inner packet. The ESP packets that leave during the call, if one, are noted under its id.
   void send_inner(ByteView packet, std::optional<InnerId> id);
@@ -82,7 +85,16 @@ class SimDataPlane final : public ipsec::DataPlane,
   void answer(ByteView packet) override { outputs_.inner(packet); }
   void deliver(std::span<const ipsec::InnerPacket> packets) override;
   void ike_message(const net::Path& path, ByteView message) override;
+  void ask_for_worker(ByteView packet);
 
+  /// What stands for a worker, or for all of them.
+  struct Standing {
+    model::ConnectionId connection;
+    std::optional<std::uint32_t> resource;
+    bool per_resource = false;
+    model::TrafficSelectors local;
+    model::TrafficSelectors remote;
+  };
   Side side_;
   const EventQueue& queue_;
   WireMonitor& monitor_;
@@ -92,6 +104,12 @@ class SimDataPlane final : public ipsec::DataPlane,
   Bytes region_;
   std::optional<InnerId> sending_;
   std::vector<std::pair<net::Path, Bytes>> ike_messages_;
+  std::vector<ipsec::Policy> policies_;
+  std::map<model::Spi, std::uint32_t> spi_workers_;
+  std::map<model::ChildSaId, Standing> standing_;
+  std::vector<std::optional<Instant>> asked_;  // by worker
+  std::uint64_t packets_ = 0;
+  std::deque<ipsec::DataPlaneEvent> events_;
 };
 
 }  // namespace culvert::sim

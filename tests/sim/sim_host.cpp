@@ -18,7 +18,8 @@ constexpr std::size_t kMostIkeSas = 12;
 constexpr unsigned kMostWakesAtOneInstant = 100;
 
 control::ControlSettings control_settings(const ike::EndpointSettings& ike) {
-  return {ike.ike_port, ike.nat_port, ike.export_keys};
+  return {
+      .ike_port = ike.ike_port, .nat_port = ike.nat_port, .export_keys = ike.export_keys, .resources = ike.resources};
 }
 
 }  // namespace
@@ -27,7 +28,7 @@ struct SimHost::Machine {
   Machine(SimHost& host, std::uint64_t seed, DataPlaneOutputs outputs)
       : random(seed),
         work_random(seed ^ 0x5bd1e995U),
-        data_plane(host.side_, host.queue_, host.monitor_, random, std::move(outputs)),
+        data_plane(host.side_, host.queue_, host.monitor_, random, host.options_.ike.resources, std::move(outputs)),
         ike(host.options_.ike, random, data_plane),
         control(control_settings(host.options_.ike), ike, data_plane, random) {}
 
@@ -241,8 +242,9 @@ void SimHost::wake() {
 
 void SimHost::check_bounds() {
   const std::size_t sas = machine_->data_plane.sa_count();
-  if (sas > kMostSas) log_.fail("{} holds {} Child SA pairs", name_of(side_), sas);
-  if (machine_->data_plane.spis_in_use() > kMostSas)
+  const std::size_t most = kMostSas * options_.ike.resources;
+  if (sas > most) log_.fail("{} holds {} Child SA pairs", name_of(side_), sas);
+  if (machine_->data_plane.spis_in_use() > most)
     log_.fail("{} holds {} SPIs", name_of(side_), machine_->data_plane.spis_in_use());
   const std::uint64_t half_open = machine_->ike.counters().half_open;
   if (half_open > kMostIkeSas) log_.fail("{} holds {} half-open IKE SAs", name_of(side_), half_open);

@@ -68,8 +68,8 @@ class World {
   /// One inner packet now; its id.
   InnerId send_one(Side from, std::size_t payload = 100);
 
-  /// Nothing when both hosts have the tunnel up with one IKE SA and one Child SA pair that agree, and nothing besides;
-  /// else what is amiss.
+  /// Nothing when both hosts have the tunnel up with one IKE SA and one Child SA pair that agree, and nothing besides
+  /// but what they allow of pairs for single workers; else what is amiss.
   [[nodiscard]] std::optional<std::string> amiss() const;
   [[nodiscard]] bool settled() const { return !amiss(); }
   /// The only Child SA of a host's tunnel; its IKE SA likewise. Fails a CHECK when there is not exactly one.

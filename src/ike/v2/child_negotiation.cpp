@@ -11,6 +11,7 @@
 #include "ike/v2/describe.hpp"
 #include "ike/v2/keys.hpp"
 #include "ike/v2/nat.hpp"
+#include "ike/v2/resource_sas.hpp"
 
 namespace culvert::ike::v2 {
 namespace {
@@ -90,6 +91,63 @@ Result<std::optional<model::Aggfrag>, ChildRefusal> agree_on_aggfrag(const model
   return std::optional(agreed);
 }
 
+// What the new pair shall carry at most.
+void choose_selectors(ChildOffer& offer, const model::ConnectionConfig& config, const OfferPurpose& purpose) {
+  const ChildSa* old = purpose.old;
+  offer.local = config.local;
+  offer.remote = config.remote;
+  if (purpose.wish) {
+    offer.wish = purpose.wish;
+    offer.scope = purpose.fallback != nullptr ? purpose.fallback->scope : scope_of(*purpose.wish, config);
+    // RFC 9611 4: those of the packet are in front for one that is for a single resource, too.
+    std::tie(offer.local, offer.remote) = selectors_to_offer(*purpose.wish);
+    if (purpose.single_pair) {
+      offer.local.resize(std::min<std::size_t>(offer.local.size(), 1));
+      offer.remote.resize(std::min<std::size_t>(offer.remote.size(), 1));
+      offer.scope = ChildScope{offer.local, offer.remote};
+    }
+  } else if (old != nullptr && old->scope) {
+    offer.scope = old->scope;
+    offer.local = old->scope->local;
+    offer.remote = old->scope->remote;
+  }
+  // RFC 7296 2.9.2: a rekey never proposes less than the pair in use covers.
+  if (old != nullptr && (!model::is_subset(old->local, offer.local) || !model::is_subset(old->remote, offer.remote))) {
+    offer.local = old->local;
+    offer.remote = old->remote;
+  }
+}
+
+// The new pair's place among those with the same selectors.
+void choose_group(Core& core, ChildOffer& offer, const model::ConnectionConfig& config, const OfferPurpose& purpose) {
+  // RFC 9611 3: a rekeyed pair is bound to the same resource as the one it replaces.
+  if (purpose.old != nullptr) offer.group = purpose.old->group;
+  if (purpose.fallback != nullptr) offer.group = group_beside(core, *purpose.wish->resource);
+  // RFC 9611 3: who wants several pairs says so with the first.
+  offer.announce_group = offer.group.open || resource_limit(config) > 0;
+}
+
+// As responder: what the pair carries of what the peer asks for.
+void answer_selectors(ChildAgreement& agreement, const model::ConnectionConfig& config, const ChildSa* old,
+                      const codec::Message& request) {
+  const auto& theirs = request.ts(Role::initiator)->selectors;
+  const auto& ours = request.ts(Role::responder)->selectors;
+  // RFC 7296 2.9: the responder narrows to what its policy allows, keeping the order and with it the initiator's first
+  // choice.
+  agreement.remote = model::narrow(theirs, config.remote);
+  agreement.local = model::narrow(ours, config.local);
+  if (old != nullptr &&
+      (!model::is_subset(old->local, agreement.local) || !model::is_subset(old->remote, agreement.remote)) &&
+      model::is_subset(old->local, ours) && model::is_subset(old->remote, theirs)) {
+    // RFC 7296 2.9.2: never narrower than what is in use, even if the configuration has changed since.
+    agreement.local = old->local;
+    agreement.remote = old->remote;
+  }
+  // Not all that the connection has: the peer wanted this pair for some of it, and so will a rekey of ours.
+  if (!model::is_subset(config.local, ours) || !model::is_subset(config.remote, theirs))
+    agreement.scope = ChildScope{agreement.local, agreement.remote};
+}
+
 }  // namespace
 
 std::vector<model::Proposal> without_key_exchange(std::vector<model::Proposal> proposals) {
@@ -113,9 +171,9 @@ std::vector<KeyExchangeMethod> usable_methods(const std::vector<model::Proposal>
   return methods;
 }
 
-KeyExchangeMethod method_to_offer(const model::ConnectionConfig& config, KeyExchangeMethod wanted) {
+KeyExchangeMethod method_to_offer(const std::vector<model::Proposal>& proposals, KeyExchangeMethod wanted) {
   if (wanted != KeyExchangeMethod::none) return wanted;
-  const auto methods = usable_methods(config.esp_proposals);
+  const auto methods = usable_methods(proposals);
   return methods.empty() ? KeyExchangeMethod::none : methods.front();
 }
 
@@ -125,32 +183,17 @@ Result<ChildOffer, ChildRefusal> make_child_offer(Core& core, const model::Conne
   ChildOffer offer;
   offer.proposals =
       purpose.exchange == ChildExchange::ike_auth ? without_key_exchange(config.esp_proposals) : config.esp_proposals;
-  offer.local = config.local;
-  offer.remote = config.remote;
-  if (purpose.wish) {
-    offer.wish = purpose.wish;
-    offer.scope = scope_of(*purpose.wish, config);
-    std::tie(offer.local, offer.remote) = selectors_to_offer(*purpose.wish);
-    if (purpose.single_pair) {
-      offer.local.resize(std::min<std::size_t>(offer.local.size(), 1));
-      offer.remote.resize(std::min<std::size_t>(offer.remote.size(), 1));
-      offer.scope = ChildScope{offer.local, offer.remote};
-    }
-  } else if (old != nullptr && old->scope) {
-    offer.scope = old->scope;
-    offer.local = old->scope->local;
-    offer.remote = old->scope->remote;
-  }
-  offer.transport = old != nullptr ? old->mode == model::Mode::transport : config.mode == model::Mode::transport;
+  // RFC 9611 3: further pairs are exactly like the first, but for their keys.
+  const ChildSa* like = old != nullptr ? old : purpose.fallback;
+  if (purpose.fallback != nullptr) offer.proposals = proposals_like(offer.proposals, purpose.fallback->suite);
+  if (offer.proposals.empty()) return err(local_error("the suite of the Child SA to be joined is offered no more"));
+  choose_selectors(offer, config, purpose);
+  choose_group(core, offer, config, purpose);
+  offer.transport = like != nullptr ? like->mode == model::Mode::transport : config.mode == model::Mode::transport;
   offer.aggfrag = config.treatment.aggfrag;
-  // RFC 7296 2.9.2: a rekey never proposes less than the pair in use covers.
-  if (old != nullptr && (!model::is_subset(old->local, offer.local) || !model::is_subset(old->remote, offer.remote))) {
-    offer.local = old->local;
-    offer.remote = old->remote;
-  }
   offer.method = purpose.method;
   offer.key_exchange = std::move(purpose.key_exchange);
-  const auto spi = core.esp_spis.allocate();
+  const auto spi = core.esp_spis.allocate(offer.group.resource);
   if (!spi) return err(local_error("the data plane has no free SPI"));
   offer.spi_inbound = *spi;
   std::uint8_t number = 0;
@@ -164,12 +207,8 @@ Result<ChildOffer, ChildRefusal> make_child_offer(Core& core, const model::Conne
 void add_child_sa_payload(codec::Message& message, const ChildOffer& offer) {
   if (offer.transport) message.add_notify(NotifyType::use_transport_mode);
   if (offer.aggfrag) message.add_notify(NotifyType::use_aggfrag, aggfrag_flags(*offer.aggfrag));
+  if (offer.announce_group) message.add_notify(NotifyType::sa_resource_info, offer.group.info);
   message.add(codec::SaPayload{offer.proposals});
-}
-
-void add_child_mode(codec::Message& message, const ChildAgreement& agreement) {
-  if (agreement.mode == model::Mode::transport) message.add_notify(NotifyType::use_transport_mode);
-  if (agreement.aggfrag) message.add_notify(NotifyType::use_aggfrag, aggfrag_flags(*agreement.aggfrag));
 }
 
 void add_child_ts_payloads(codec::Message& message, const ChildOffer& offer) {
@@ -241,23 +280,30 @@ Result<ChildAgreement, ChildRefusal> check_child_answer(const model::ConnectionC
   const auto aggfrag = agree_on_aggfrag(config, answer);
   if (!aggfrag) return err(aggfrag.error());
   agreement.aggfrag = *aggfrag;
+  agreement.group = offer.group;
+  // RFC 9611 3: a responder that takes several says so, too. Once open, a group stays so whatever a rekey says.
+  const bool announced = offer.announce_group && answer.notify(NotifyType::sa_resource_info) != nullptr;
+  agreement.group.open = agreement.group.open || announced;
   return agreement;
 }
 
 Result<ChildChoice, ChildRefusal> choose_child(Core& core, const model::ConnectionConfig& config,
                                                ChildExchange exchange, const ChildSa* old,
-                                               const codec::Message& request) {
+                                               const codec::Message& request, const PairBeside* beside) {
   const auto& offered = request.first<codec::SaPayload>()->proposals;
   const auto* ke = request.first<codec::KePayload>();
   const auto method = ke != nullptr ? ke->method : KeyExchangeMethod::none;
-  const auto chosen = model::select_proposal(offered, config.esp_proposals, selection(exchange, method));
+  // RFC 9611 3: further pairs are exactly like the first, but for their keys.
+  const auto acceptable =
+      beside != nullptr ? proposals_like(config.esp_proposals, beside->fallback.suite) : config.esp_proposals;
+  const auto chosen = model::select_proposal(offered, acceptable, selection(exchange, method));
   const auto spi = chosen ? spi_of(chosen->proposal) : std::nullopt;
   if (!chosen || !spi || !model::packet_suite(chosen->esp.encryption, chosen->esp.key_bits, chosen->esp.integrity)) {
     return err(ChildRefusal{.notify = NotifyType::no_proposal_chosen,
                             .data = {},
                             .kind = FailureKind::no_proposal_chosen,
                             .detail = fmt::format("the peer offers ESP {}, connection '{}' accepts {}",
-                                                  describe(offered), config.name, describe(config.esp_proposals))});
+                                                  describe(offered), config.name, describe(acceptable))});
   }
   if (exchange == ChildExchange::create_child_sa && chosen->esp.key_exchange != KeyExchangeMethod::none &&
       chosen->esp.key_exchange != method) {
@@ -275,23 +321,23 @@ Result<ChildChoice, ChildRefusal> choose_child(Core& core, const model::Connecti
       .agreement = {.suite = chosen->esp, .spi_inbound = {}, .spi_outbound = *spi, .local = {}, .remote = {}},
       .proposal = chosen->proposal};
   ChildAgreement& agreement = choice.agreement;
-  const auto& theirs = request.ts(Role::initiator)->selectors;
-  const auto& ours = request.ts(Role::responder)->selectors;
-  // RFC 7296 2.9: the responder narrows to what its policy allows, keeping the order and with it the initiator's first
-  // choice.
-  agreement.remote = model::narrow(theirs, config.remote);
-  agreement.local = model::narrow(ours, config.local);
-  if (old != nullptr &&
-      (!model::is_subset(old->local, agreement.local) || !model::is_subset(old->remote, agreement.remote)) &&
-      model::is_subset(old->local, ours) && model::is_subset(old->remote, theirs)) {
-    // RFC 7296 2.9.2: never narrower than what is in use, even if the configuration has changed since.
-    agreement.local = old->local;
-    agreement.remote = old->remote;
+  if (beside != nullptr) {
+    agreement.local = beside->fallback.local;
+    agreement.remote = beside->fallback.remote;
+    agreement.scope = beside->fallback.scope;
+    agreement.group = beside->group;
+  } else {
+    answer_selectors(agreement, config, old, request);
+    if (old != nullptr) agreement.group = old->group;
   }
-  if (agreement.local.empty() || agreement.remote.empty()) return err(selector_refusal(ours, theirs, config));
-  // Not all that the connection has: the peer wanted this pair for some of it, and so will a rekey of ours.
-  if (!model::is_subset(config.local, ours) || !model::is_subset(config.remote, theirs))
-    agreement.scope = ChildScope{agreement.local, agreement.remote};
+  if (agreement.local.empty() || agreement.remote.empty()) {
+    return err(
+        selector_refusal(request.ts(Role::responder)->selectors, request.ts(Role::initiator)->selectors, config));
+  }
+  // RFC 9611 3: a responder that takes several pairs with the same selectors says so when it is asked.
+  const bool asked = request.notify(NotifyType::sa_resource_info) != nullptr;
+  agreement.group.open = agreement.group.open || (asked && resource_limit(config) > 0);
+  choice.announce_group = asked && agreement.group.open;
   if (config.mode == model::Mode::transport) {
     // RFC 7296 1.3.1: the initiator asks for it, or it is tunnel mode; that is not what our rules say.
     if (request.notify(NotifyType::use_transport_mode) == nullptr) {
@@ -308,11 +354,18 @@ Result<ChildChoice, ChildRefusal> choose_child(Core& core, const model::Connecti
   if (!aggfrag) return err(aggfrag.error());
   agreement.aggfrag = *aggfrag;
 
-  const auto own_spi = core.esp_spis.allocate();
+  const auto own_spi = core.esp_spis.allocate(agreement.group.resource);
   if (!own_spi) return err(local_error("the data plane has no free SPI"));
   agreement.spi_inbound = *own_spi;
   choice.proposal.spi = spi_octets(*own_spi);
   return choice;
+}
+
+void add_child_notifies(codec::Message& answer, const ChildChoice& choice) {
+  const ChildAgreement& agreement = choice.agreement;
+  if (agreement.mode == model::Mode::transport) answer.add_notify(NotifyType::use_transport_mode);
+  if (agreement.aggfrag) answer.add_notify(NotifyType::use_aggfrag, aggfrag_flags(*agreement.aggfrag));
+  if (choice.announce_group) answer.add_notify(NotifyType::sa_resource_info, agreement.group.info);
 }
 
 ChildSa& build_child(Core& core, IkeSa& sa, const model::ConnectionConfig& config, const ChildAgreement& agreement,
@@ -329,6 +382,7 @@ ChildSa& build_child(Core& core, IkeSa& sa, const model::ConnectionConfig& confi
   child.local = agreement.local;
   child.remote = agreement.remote;
   child.scope = agreement.scope;
+  child.group = agreement.group;
   const ChildSa* old = child.replaces ? sa.find_child(*child.replaces) : nullptr;
   child.origin = old != nullptr
                      ? old->origin
@@ -346,6 +400,8 @@ ChildSa& build_child(Core& core, IkeSa& sa, const model::ConnectionConfig& confi
   params.suite = child.suite;
   params.inbound = std::move(keys.inbound);
   params.outbound = std::move(keys.outbound);
+  params.resource = child.group.resource;
+  params.per_resource = child.group.open;
   params.mode = child.mode;
   params.encapsulation = encapsulation_of(core, sa, config.encapsulation);
   params.path = sa.path;

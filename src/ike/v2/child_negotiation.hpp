@@ -25,6 +25,8 @@ struct ChildOffer {
   model::TrafficSelectors remote;
   std::optional<ChildWish> wish;
   std::optional<ChildScope> scope;
+  ResourceGroup group;
+  bool announce_group = false;  // with SA_RESOURCE_INFO
   bool transport = false;
   std::optional<model::Aggfrag> aggfrag;
   std::unique_ptr<crypto::KeyExchange> key_exchange;  // null without one
@@ -42,6 +44,7 @@ struct ChildAgreement {
   /// Ours, with what the peer requires (RFC 9347 5.1).
   std::optional<model::Aggfrag> aggfrag;
   std::optional<ChildScope> scope;
+  ResourceGroup group;
 };
 
 /// Why there is no Child SA, for the peer (as responder) and for the user.
@@ -59,16 +62,18 @@ enum class ChildExchange : std::uint8_t { ike_auth, create_child_sa };
 /// The methods of all proposals that our crypto can do, in order, each once.
 [[nodiscard]] std::vector<model::KeyExchangeMethod> usable_methods(const std::vector<model::Proposal>& proposals);
 
-/// The key exchange of an offer in CREATE_CHILD_SA: `wanted` if the peer asked for one, else our first choice; none
-/// when the connection has none.
-[[nodiscard]] model::KeyExchangeMethod method_to_offer(const model::ConnectionConfig& config,
+/// The key exchange of an offer in CREATE_CHILD_SA: `wanted` if the peer asked for one, else the first of the
+/// proposals; none when they have none.
+[[nodiscard]] model::KeyExchangeMethod method_to_offer(const std::vector<model::Proposal>& proposals,
                                                        model::KeyExchangeMethod wanted);
 
-/// What an offer is for: `old` is the pair to be rekeyed, `wish` what a new one is wanted for; `method` the key
-/// exchange that it is to have, with `key_exchange`, our part of it.
+/// What an offer is for: `old` is the pair to be rekeyed, `wish` what a new one is wanted for, `fallback` the pair
+/// beside which that is for one resource; `method` the key exchange that it is to have, with `key_exchange`, our part
+/// of it.
 struct OfferPurpose {
   ChildExchange exchange = ChildExchange::ike_auth;
   const ChildSa* old = nullptr;
+  const ChildSa* fallback = nullptr;
   const std::optional<ChildWish>& wish;
   bool single_pair = false;  // of the wish, the packet's own addresses only
   model::KeyExchangeMethod method = model::KeyExchangeMethod::none;
@@ -76,28 +81,36 @@ struct OfferPurpose {
 };
 [[nodiscard]] Result<ChildOffer, ChildRefusal> make_child_offer(Core& core, const model::ConnectionConfig& config,
                                                                 OfferPurpose purpose);
-/// Adds USE_TRANSPORT_MODE or USE_AGGFRAG, SA, TSi and TSr. The caller puts Ni and KEi between, see RFC 7296 1.3.1.
+/// Adds USE_TRANSPORT_MODE or USE_AGGFRAG, SA_RESOURCE_INFO, SA, TSi and TSr. The caller puts Ni and KEi between, see
+/// RFC 7296 1.3.1.
 void add_child_sa_payload(codec::Message& message, const ChildOffer& offer);
 void add_child_ts_payloads(codec::Message& message, const ChildOffer& offer);
 void withdraw_offer(Core& core, const ChildOffer& offer);
 
-/// As responder: USE_TRANSPORT_MODE or USE_AGGFRAG, as agreed.
-void add_child_mode(codec::Message& message, const ChildAgreement& agreement);
-
-/// As initiator: the peer's answer, with SA, TSi and TSr (their presence is the caller's check).
+/// As initiator: the peer's answer, with SA, TSi and TSr (their presence is the caller's check). `old` is the pair that
+/// must be covered at least: the one to be rekeyed, or the fallback of one for a single resource.
 [[nodiscard]] Result<ChildAgreement, ChildRefusal> check_child_answer(const model::ConnectionConfig& config,
                                                                       ChildExchange exchange, const ChildOffer& offer,
                                                                       const ChildSa* old, const codec::Message& answer);
 
+/// A pair for a single resource, in place of one in its own right: beside which, and for what.
+struct PairBeside {
+  const ChildSa& fallback;
+  ResourceGroup group;
+};
 /// As responder: what to answer to the peer's offer. Takes an SPI from the data plane only on success; withdraw_choice
 /// gives it back.
 struct ChildChoice {
   ChildAgreement agreement;
   model::Proposal proposal;  // for the SA payload, with our SPI
+  bool announce_group = false;
 };
 [[nodiscard]] Result<ChildChoice, ChildRefusal> choose_child(Core& core, const model::ConnectionConfig& config,
                                                              ChildExchange exchange, const ChildSa* old,
-                                                             const codec::Message& request);
+                                                             const codec::Message& request,
+                                                             const PairBeside* beside = nullptr);
+/// Adds USE_TRANSPORT_MODE and SA_RESOURCE_INFO where they belong into the answer.
+void add_child_notifies(codec::Message& answer, const ChildChoice& choice);
 
 void withdraw_choice(Core& core, const ChildChoice& choice);
 

@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "base/bytes.hpp"
 #include "base/time.hpp"
 #include "model/child_sa.hpp"
 #include "model/ids.hpp"
@@ -24,6 +25,16 @@ struct ChildScope {
   model::TrafficSelectors remote;
 };
 
+/// The place of a pair among those with the same selectors (RFC 9611 3).
+struct ResourceGroup {
+  /// Both sides take further pairs, for one resource each.
+  bool open = false;
+  /// The resource of ours that this one is for. Nothing: it is the fallback, for any.
+  std::optional<std::uint32_t> resource;
+  /// What the peer is told of the resource; it cannot be read there.
+  Bytes info;
+};
+
 struct ChildSa {
   model::ChildSaId id;
   model::Spi spi_inbound;
@@ -35,6 +46,7 @@ struct ChildSa {
   ChildOrigin origin;
   /// Made for some of the connection's traffic only: then a rekey asks for no more than this (RFC 7296 2.9.2).
   std::optional<ChildScope> scope;
+  ResourceGroup group;
 
   /// The peer may not be able to receive on it yet (RFC 7296 2.8).
   bool hold_outbound = false;

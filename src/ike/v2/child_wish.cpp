@@ -41,11 +41,16 @@ bool carries(const TrafficSelectors& local, const TrafficSelectors& remote, cons
 }
 
 bool fulfils(const ChildSa& child, const ChildWish& wish) {
-  return child.is_current() && carries(child.local, child.remote, wish.packet) &&
-         model::is_subset(child.local, wish.local) && model::is_subset(child.remote, wish.remote);
+  const bool within = model::is_subset(child.local, wish.local) && model::is_subset(child.remote, wish.remote);
+  if (!child.is_current() || child.group.resource != wish.resource || !within) return false;
+  // RFC 9611 3: one for a single resource has just the selectors of the fallback.
+  if (wish.resource) return model::is_subset(wish.local, child.local) && model::is_subset(wish.remote, child.remote);
+  return carries(child.local, child.remote, wish.packet);
 }
 
-bool same_wish(const ChildWish& a, const ChildWish& b) { return a.local == b.local && a.remote == b.remote; }
+bool same_wish(const ChildWish& a, const ChildWish& b) {
+  return a.local == b.local && a.remote == b.remote && a.resource == b.resource;
+}
 
 std::pair<TrafficSelectors, TrafficSelectors> selectors_to_offer(const ChildWish& wish) {
   const net::PacketInfo& packet = wish.packet;

@@ -14,7 +14,7 @@ namespace culvert::ike::v2 {
 /// True when the outbound packet is one that an SA with these selectors carries.
 [[nodiscard]] bool carries(const model::TrafficSelectors& local, const model::TrafficSelectors& remote,
                            const net::PacketInfo& packet);
-/// True when the pair may carry the packet and carries no more than the wish allows.
+/// True when the pair may carry the packet, carries no more than the wish allows and is for the same resource.
 [[nodiscard]] bool fulfils(const ChildSa& child, const ChildWish& wish);
 /// The same wish: it can be answered with the same Child SA.
 [[nodiscard]] bool same_wish(const ChildWish& a, const ChildWish& b);

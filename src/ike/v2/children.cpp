@@ -16,6 +16,8 @@ constexpr Duration kSimultaneous = std::chrono::seconds(10);
 
 bool are_twins(const ChildSa& a, const ChildSa& b) {
   const Duration apart = std::chrono::abs(a.origin.at - b.origin.at);
+  // RFC 9611 4: those for single resources may well come from both sides at once; each is wanted.
+  if (a.group.resource || b.group.resource) return false;
   return a.origin.role != b.origin.role && apart <= kSimultaneous && a.is_current() && b.is_current() &&
          model::is_subset(a.local, b.local) && model::is_subset(b.local, a.local) &&
          model::is_subset(a.remote, b.remote) && model::is_subset(b.remote, a.remote);
@@ -27,13 +29,30 @@ void settle_twins(Core& core, IkeSa& sa, ChildSa& made) {
   for (auto& [id, other] : sa.children) {
     if (!are_twins(other, made)) continue;
     ChildSa& loser = other.origin.initiators_spi < made.origin.initiators_spi ? other : made;
-    if (loser.origin.role != model::Role::initiator) continue;
+    if (loser.origin.role != model::Role::initiator) {
+      // Their successors are twins as well; that begins no new wait.
+      if (made.group.open && !sa.twins_at) sa.twins_at = core.now + core.answer_linger();
+      continue;
+    }
     core.progress(sa, "both sides made a Child SA at the same time; ours goes");
     delete_child(core, sa, loser, CloseReason::superseded);
   }
 }
 
 }  // namespace
+
+// RFC 9611 leaves open what a request with SA_RESOURCE_INFO is for: a peer that had its own pair when ours came took
+// ours for one beside it, and sees no twins. Its DELETE would have come by now: then ours is the one too many.
+void settle_left_twins(Core& core, IkeSa& sa) {
+  for (auto& [id, child] : sa.children) {
+    if (child.origin.role != model::Role::initiator) continue;
+    const bool twin =
+        std::ranges::any_of(sa.children, [&](const auto& entry) { return are_twins(entry.second, child); });
+    if (!twin) continue;
+    core.progress(sa, "the peer keeps a Child SA that ours repeats; ours goes");
+    delete_child(core, sa, child, CloseReason::superseded);
+  }
+}
 
 Bounds bounds_of(Core& core, const model::Lifetime& hard, double margin) {
   const double jitter = static_cast<double>(core.random.below(1'000'000)) / 1'000'000.0 * margin / 2.0;
@@ -61,9 +80,11 @@ ChildSa& install_child(Core& core, IkeSa& sa, ChildSa child, model::ChildSaParam
   params.hold_outbound = child.hold_outbound;
   params.replaces = child.replaces;
   core.progress(
-      sa, fmt::format("Child SA {:08x}/{:08x} up: {} with {}", child.spi_inbound.value(), child.spi_outbound.value(),
-                      describe(child.local, child.remote), model::to_string(child.suite)));
-  const bool for_wish = child.scope && child.origin.role == model::Role::initiator;
+      sa, fmt::format("Child SA {:08x}/{:08x} up: {} with {}{}", child.spi_inbound.value(), child.spi_outbound.value(),
+                      describe(child.local, child.remote), model::to_string(child.suite),
+                      child.group.resource ? fmt::format(", for resource {}", *child.group.resource) : ""));
+  const bool for_some = child.scope || child.group.resource;
+  const bool for_wish = for_some && child.origin.role == model::Role::initiator;
   core.emit(ChildSaEstablished{.params = std::move(params), .for_wish = for_wish});
   core.sas.index_child(id, sa.id);
   core.touch(sa);
@@ -73,8 +94,12 @@ ChildSa& install_child(Core& core, IkeSa& sa, ChildSa child, model::ChildSaParam
   return place->second;
 }
 
-void confirm_children(IkeSa& sa) {
-  for (auto& [id, child] : sa.children) child.unconfirmed_until.reset();
+void confirm_children(Core& core, IkeSa& sa) {
+  for (auto& [id, child] : sa.children) {
+    child.unconfirmed_until.reset();
+    // Those that replace others move when these end.
+    if (child.group.resource && !child.replaces && !child.redundant) release_outbound(core, child);
+  }
 }
 
 void release_outbound(Core& core, ChildSa& child) {
@@ -130,6 +155,7 @@ void move_children(Core& core, IkeSa& from, IkeSa& to) {
   }
   from.tasks.clear();
   to.release_at = std::exchange(from.release_at, std::nullopt);
+  to.twins_at = std::exchange(from.twins_at, std::nullopt);
   core.touch(from);
   core.touch(to);
 }

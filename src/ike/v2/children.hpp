@@ -29,9 +29,11 @@ struct Bounds {
 ChildSa& install_child(Core& core, IkeSa& sa, ChildSa child, model::ChildSaParams params);
 /// The pair is gone for the data plane too; held successors take over first.
 void remove_child(Core& core, IkeSa& sa, model::ChildSaId id, CloseReason reason, Duration linger);
+/// Both sides made the same pair at once, and one that the peer was to delete is still there: deletes ours.
+void settle_left_twins(Core& core, IkeSa& sa);
 /// The peer has every pair that was made by answering it: it sends a request after that answer, which a window of one
 /// does not allow it before (RFC 7296 2.3).
-void confirm_children(IkeSa& sa);
+void confirm_children(Core& core, IkeSa& sa);
 /// Outbound traffic may use the pair from now on.
 void release_outbound(Core& core, ChildSa& child);
 /// Queues a DELETE for the pair.

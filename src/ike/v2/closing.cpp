@@ -29,6 +29,7 @@ void withdraw(Core& core, IkeSa& sa, CloseReason reason) {
   sa.rekey_at.reset();
   sa.expire_at.reset();
   sa.release_at.reset();
+  sa.twins_at.reset();
   if (reason != CloseReason::rekeyed) spare_losers(core, sa);
   core.touch(sa);
 }

@@ -10,6 +10,7 @@
 #include "ike/v2/ike_sa_init_initiator.hpp"
 #include "ike/v2/messages.hpp"
 #include "ike/v2/nat.hpp"
+#include "ike/v2/resource_sas.hpp"
 #include "ike/v2/tasks.hpp"
 
 namespace culvert::ike::v2 {
@@ -100,9 +101,13 @@ void handle(Core& core, const Initiate& command) {
 }
 
 void handle(Core& core, const CreateChildSa& command) {
+  const model::ConnectionConfig* config = core.connections.find(command.connection);
   for (IkeSa* sa : core.sas.of_connection(command.connection)) {
     const bool leaving = sa->intent() == Activity::delete_ike || has_task<DeleteIkeTask>(*sa) || sa->yields_to;
-    if (sa->phase == Phase::established && !leaving) return ask_for_child(core, *sa, command.wish);
+    if (sa->phase != Phase::established || leaving) continue;
+    // One for a single resource belongs beside its fallback, in whichever IKE SA that is.
+    const bool fits = !command.wish.resource || (config != nullptr && joinable(*sa, *config, command.wish) != nullptr);
+    if (fits) return ask_for_child(core, *sa, command.wish);
   }
 }
 

@@ -50,6 +50,8 @@ struct Core {
   EndpointCounters counters;
   /// IKE SAs whose tasks and timers must be looked at before the turn ends.
   std::set<model::IkeSaId> touched;
+  /// RFC 9611: whose turn it is among resources with equally many Child SAs.
+  std::uint32_t next_resource = 0;
   /// Who waits for which completion.
   std::map<RequestToken, Awaiting> completions;
 

@@ -10,6 +10,7 @@
 #include "ike/v2/describe.hpp"
 #include "ike/v2/key_exchange_work.hpp"
 #include "ike/v2/messages.hpp"
+#include "ike/v2/resource_sas.hpp"
 #include "ike/v2/retry.hpp"
 
 namespace culvert::ike::v2 {
@@ -43,7 +44,7 @@ bool CreateChildSaInitiator::settled_meanwhile(const ChildSa* old) const {
   return std::ranges::any_of(sa_.children, [&](const auto& entry) {
     const ChildSa& child = entry.second;
     if (wish_) return fulfils(child, *wish_);
-    return !child.deleting && !child.redundant && !child.scope;
+    return !child.deleting && !child.redundant && !child.scope && !child.group.resource;
   });
 }
 
@@ -62,6 +63,9 @@ Progression CreateChildSaInitiator::start() {
   const model::ConnectionConfig* config = core_.connections.find(*sa_.connection);
   const ChildSa* old = old_ ? sa_.find_child(*old_) : nullptr;
   if (config == nullptr || settled_meanwhile(old)) return Progression::done;
+  const ChildSa* fallback = wish_ && wish_->resource ? joinable(sa_, *config, *wish_) : nullptr;
+  // What it was to stand beside is gone, or has as many beside it as there may be: the next packet asks again.
+  if (wish_ && wish_->resource && fallback == nullptr) return Progression::done;
   config_ = *config;
   if (!old_ && count_current(sa_) >= core_.settings.children_limit) {
     fail({.notify = NotifyType::no_additional_sas,
@@ -72,7 +76,9 @@ Progression CreateChildSaInitiator::start() {
          false);
     return Progression::done;
   }
-  const KeyExchangeMethod method = method_to_offer(config_, retry_.method);
+  const KeyExchangeMethod method = method_to_offer(
+      fallback != nullptr ? proposals_like(config_.esp_proposals, fallback->suite) : config_.esp_proposals,
+      retry_.method);
   if (method != KeyExchangeMethod::none && (!key_exchange_ || method_ != method)) {
     method_ = method;
     token_ = ask_for_key_pair(core_, sa_, method);
@@ -80,13 +86,14 @@ Progression CreateChildSaInitiator::start() {
   }
   if (method == KeyExchangeMethod::none) key_exchange_.reset();
   method_ = method;
-  return send(old);
+  return send(old, fallback);
 }
 
-Progression CreateChildSaInitiator::send(const ChildSa* old) {
+Progression CreateChildSaInitiator::send(const ChildSa* old, const ChildSa* fallback) {
   auto offer = make_child_offer(core_, config_,
                                 {.exchange = ChildExchange::create_child_sa,
                                  .old = old,
+                                 .fallback = fallback,
                                  .wish = wish_,
                                  .single_pair = retry_.single_pair,
                                  .method = method_,
@@ -148,10 +155,18 @@ Progression CreateChildSaInitiator::handle_response(const codec::Message& respon
     return Progression::done;
   }
   const ChildSa* old = old_ ? sa_.find_child(*old_) : nullptr;
-  auto agreed = check_child_answer(config_, ChildExchange::create_child_sa, *offer_, old, response);
+  const ChildSa* fallback = wish_ && wish_->resource ? find_fallback(sa_, wish_->local, wish_->remote) : nullptr;
+  // RFC 9611 3: the selectors are those of the fallback, if that still stands.
+  auto agreed =
+      check_child_answer(config_, ChildExchange::create_child_sa, *offer_, old != nullptr ? old : fallback, response);
   if (!agreed) {
     fail(agreed.error(), true);
     return Progression::done;
+  }
+  if (fallback != nullptr) {
+    // The same as a set; the peer may have left the packet's own selectors in.
+    agreed->local = fallback->local;
+    agreed->remote = fallback->remote;
   }
   SecretBytes shared_secret;
   if (agreed->suite.key_exchange != KeyExchangeMethod::none) {
@@ -223,7 +238,7 @@ void CreateChildSaInitiator::handle_refusal(const codec::NotifyPayload& error) {
     case NotifyType::child_sa_not_found:
       if (old != nullptr) {
         // RFC 7296 2.25: silently deleted, and made from scratch.
-        const bool whole = !old->scope;
+        const bool whole = !old->scope && !old->group.resource;
         remove_child(core_, sa_, old->id, CloseReason::peer_deleted, Duration::zero());
         // One for some traffic only comes again with that.
         if (whole) sa_.tasks.push_back({.task = CreateChildTask{}});
@@ -242,8 +257,15 @@ void CreateChildSaInitiator::handle_refusal(const codec::NotifyPayload& error) {
     }
     case NotifyType::single_pair_required:
       // RFC 7296 2.9: the peer wants one pair of addresses: that of the packet.
-      if (wish_ && !std::exchange(retry_.single_pair, true)) return retry(Duration::zero(), retry_.method);
+      if (wish_ && !wish_->resource && !std::exchange(retry_.single_pair, true))
+        return retry(Duration::zero(), retry_.method);
       break;
+    case NotifyType::ts_max_queue:
+      // RFC 9611 5.2: no answer to a rekey, which makes none more; but who counts so would say it again and again. The
+      // pair ends with its time, and its traffic goes over the fallback.
+      if (!old_ && settled_meanwhile(nullptr)) return;  // the peer's own was there first
+      if (old == nullptr || !old->group.resource) break;
+      return core_.progress(sa_, "the peer takes no successor for a Child SA of one resource");
     default: break;
   }
   fail({.notify = error.type,

@@ -36,7 +36,7 @@ class CreateChildSaInitiator final : public InitiatorExchange {
   [[nodiscard]] bool settled_meanwhile(const ChildSa* old) const;
   /// What it began with, and what it begins with again.
   [[nodiscard]] Task as_task(const Retry& retry) const;
-  Progression send(const ChildSa* old);
+  Progression send(const ChildSa* old, const ChildSa* fallback);
   void handle_refusal(const codec::NotifyPayload& error);
   void handle_agreement(const ChildAgreement& agreement, const codec::Message& response, ByteView shared_secret);
   void retry(Duration after, model::KeyExchangeMethod method = model::KeyExchangeMethod::none);

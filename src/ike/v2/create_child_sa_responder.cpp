@@ -1,12 +1,17 @@
 #include "ike/v2/create_child_sa_responder.hpp"
 
 #include <memory>
+#include <optional>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "crypto/key_exchange.hpp"
 #include "ike/v2/child_negotiation.hpp"
 #include "ike/v2/children.hpp"
 #include "ike/v2/closing.hpp"
+#include "ike/v2/describe.hpp"
+#include "ike/v2/resource_sas.hpp"
 
 namespace culvert::ike::v2 {
 namespace {
@@ -51,20 +56,37 @@ std::optional<codec::Message> CreateChildSaResponder::handle(const codec::Messag
   return create(request, old);
 }
 
-std::optional<codec::Message> CreateChildSaResponder::create(const codec::Message& request, ChildSa* old) {
-  const model::ConnectionConfig* config = core_.connections.find(*sa_.connection);
+Result<ChildChoice, codec::Message> CreateChildSaResponder::choose(const codec::Message& request,
+                                                                   const model::ConnectionConfig& config,
+                                                                   const ChildSa* old) {
   // RFC 7296 1.3: whoever wants no more Child SAs says so. A rekey adds none, but what it replaces lingers.
   const std::size_t limit = core_.settings.children_limit;
   const bool full = sa_.children.size() >= 2 * limit || (old == nullptr && count_current(sa_) >= limit);
-  if (config == nullptr || full) return refusal(NotifyType::no_additional_sas);
-  auto chosen = choose_child(core_, *config, ChildExchange::create_child_sa, old, request);
-  if (!chosen) {
-    if (chosen.error().notify != NotifyType::invalid_ke_payload) {
-      report_child_failure(core_, sa_, Role::responder, chosen.error().kind, chosen.error().notify,
-                           chosen.error().detail);
-    }
-    return refusal(chosen.error().notify, chosen.error().data);
+  const ChildSa* fallback = old == nullptr ? wanted_beside(sa_, config, request) : nullptr;
+  // RFC 9611 6, 7: of those with the same selectors there is a most. NO_ADDITIONAL_SAS would be about all others, too.
+  // One of ours that is under way does not count: else two requests that cross would both be refused.
+  const NotifyType no_more = fallback != nullptr ? NotifyType::ts_max_queue : NotifyType::no_additional_sas;
+  if (full || (fallback != nullptr && count_beside(sa_, *fallback) >= resource_limit(config))) {
+    core_.progress(sa_, fmt::format("refused the peer a further Child SA with {}", describe(no_more)));
+    return err(refusal(no_more));
   }
+  std::optional<PairBeside> beside;
+  if (fallback != nullptr)
+    beside.emplace(PairBeside{*fallback, group_beside(core_, next_resource(core_, sa_, *fallback))});
+  auto chosen = choose_child(core_, config, ChildExchange::create_child_sa, old, request, beside ? &*beside : nullptr);
+  if (chosen) return std::move(*chosen);
+  ChildRefusal& why = chosen.error();
+  if (why.notify == NotifyType::no_additional_sas) why.notify = no_more;
+  if (why.notify != NotifyType::invalid_ke_payload)
+    report_child_failure(core_, sa_, Role::responder, why.kind, why.notify, why.detail);
+  return err(refusal(why.notify, why.data));
+}
+
+std::optional<codec::Message> CreateChildSaResponder::create(const codec::Message& request, ChildSa* old) {
+  const model::ConnectionConfig* config = core_.connections.find(*sa_.connection);
+  if (config == nullptr) return refusal(NotifyType::no_additional_sas);
+  auto chosen = choose(request, *config, old);
+  if (!chosen) return std::move(chosen.error());
   const ChildAgreement& agreement = chosen->agreement;
   std::unique_ptr<crypto::KeyExchange> own;
   SecretBytes shared_secret;
@@ -84,7 +106,7 @@ std::optional<codec::Message> CreateChildSaResponder::create(const codec::Messag
   const Bytes& nonce_i = request.first<codec::NoncePayload>()->data;
   const Bytes nonce_r = core_.new_nonce();
   codec::Message answer;
-  add_child_mode(answer, agreement);
+  add_child_notifies(answer, *chosen);
   answer.add(codec::SaPayload{{chosen->proposal}});
   answer.add(codec::NoncePayload{nonce_r});
   if (own)
@@ -99,6 +121,9 @@ std::optional<codec::Message> CreateChildSaResponder::create(const codec::Messag
     child.replaces = old->id;
     child.hold_outbound = true;
   }
+  // Nor need one beside a fallback carry traffic before the initiator surely has it.
+  if (agreement.group.resource) child.hold_outbound = true;
+  if (old == nullptr && agreement.group.resource) core_.next_resource = *agreement.group.resource + 1;
   const ChildSa& made = build_child(core_, sa_, *config, agreement, Role::responder, shared_secret.view(), nonce_i,
                                     nonce_r, std::move(child));
   if (old != nullptr) {

@@ -1,9 +1,12 @@
-// CREATE_CHILD_SA as responder for a Child SA, new or rekeyed (RFC 7296 1.3.1, 1.3.3, 2.8, 2.25.1).
+// CREATE_CHILD_SA as responder for a Child SA, new or rekeyed (RFC 7296 1.3.1, 1.3.3, 2.8, 2.25.1), or one of several
+// with the same selectors (RFC 9611).
 #pragma once
 
 #include <optional>
 
+#include "base/result.hpp"
 #include "ike/codec/message.hpp"
+#include "ike/v2/child_negotiation.hpp"
 #include "ike/v2/core.hpp"
 #include "ike/v2/create_child_sa_request.hpp"
 #include "ike/v2/ike_sa.hpp"
@@ -19,6 +22,9 @@ class CreateChildSaResponder {
 
  private:
   [[nodiscard]] std::optional<codec::Message> create(const codec::Message& request, ChildSa* old);
+  /// What to answer with; or the refusal.
+  [[nodiscard]] Result<ChildChoice, codec::Message> choose(const codec::Message& request,
+                                                           const model::ConnectionConfig& config, const ChildSa* old);
 
   Core& core_;
   IkeSa& sa_;

@@ -102,6 +102,8 @@ std::optional<model::ChildSaId> rival_child(Core& core, const Rivalry& rivalry, 
   if (rival == nullptr) return std::nullopt;
   // Two packets may have begun the two, and each has its own selectors then.
   for (const auto& [id, child] : rival->children) {
+    // Those for single resources keep theirs until their IKE SA ends.
+    if (child.group.resource) continue;
     if (child.is_current() && model::is_subset(child.local, local) && model::is_subset(child.remote, remote)) return id;
   }
   return std::nullopt;

@@ -134,7 +134,7 @@ void IkeAuthResponder::answer_child(codec::Message& answer, const Rivalry& rival
   child.redundant = rivalry.loser == sa_.id;
   child.replaces = rival_child(core_, rivalry, chosen->agreement.local, chosen->agreement.remote);
   child.hold_outbound = child.replaces.has_value();
-  add_child_mode(answer, chosen->agreement);
+  add_child_notifies(answer, *chosen);
   answer.add(codec::SaPayload{{chosen->proposal}});
   answer.add(codec::TsPayload{.side = Role::initiator, .selectors = chosen->agreement.remote, .unknown = {}});
   answer.add(codec::TsPayload{.side = Role::responder, .selectors = chosen->agreement.local, .unknown = {}});

@@ -111,6 +111,8 @@ struct IkeSa {
   std::optional<Instant> phase_deadline;
   /// When outbound traffic moves to the pairs still held, at the latest.
   std::optional<Instant> release_at;
+  /// When the peer must have deleted its half of a pair that both sides made at once.
+  std::optional<Instant> twins_at;
   RateLimiter hints{1, std::chrono::seconds(10)};
   /// CREATE_CHILD_SA requests of the peer; goes over to the successor. Far above what lifetimes of seconds need.
   RateLimiter creations{256, std::chrono::milliseconds(100)};

@@ -136,7 +136,7 @@ void receive_request(Core& core, IkeSa& sa, const net::Path& path, const codec::
   sa.window.accept(header.message_id);
   sa.last_inbound = core.now;
   sa.heard = true;
-  confirm_children(sa);
+  confirm_children(core, sa);
   follow_peer(core, sa, path);
   dispatch_request(core, sa, path, *form, message);
 }

@@ -64,11 +64,20 @@ void handle_child_expiry(Core& core, IkeSa& sa, model::ChildSaId id) {
   const bool superseded = child->replaced_by.has_value() || child->redundant;
   core.progress(sa, fmt::format("Child SA {:08x}/{:08x} reached the end of its life", child->spi_inbound.value(),
                                 child->spi_outbound.value()));
+  // What it carried goes on over the fallback.
+  if (!superseded && child->group.resource) return delete_child(core, sa, *child, CloseReason::lifetime_expired);
   if (!superseded) {
     // RFC 7296 2.8: where rekeying has failed until the end, the IKE SA and all its Child SAs are closed.
     return close_with_delete(core, sa, CloseReason::lifetime_expired);
   }
   delete_child(core, sa, *child, CloseReason::rekeyed);
+}
+
+// When one beside a fallback, and not in place of another, is used at the latest although nothing shows that the peer
+// has it.
+std::optional<Instant> release_time(const ChildSa& child) {
+  const bool waits = child.hold_outbound && child.group.resource && !child.replaces && !child.redundant;
+  return waits ? child.unconfirmed_until : std::nullopt;
 }
 
 void handle_child_timers(Core& core, IkeSa& sa) {
@@ -79,6 +88,7 @@ void handle_child_timers(Core& core, IkeSa& sa) {
       sa.tasks.push_back({.task = RekeyChildTask{.child = id, .retry = {}}});
     }
     if (child.expire_at && *child.expire_at <= core.now) expired.push_back(id);
+    if (const auto at = release_time(child); at && *at <= core.now) release_outbound(core, child);
   }
   for (const model::ChildSaId id : expired) {
     if (sa.find_child(id) != nullptr) handle_child_expiry(core, sa, id);
@@ -93,6 +103,10 @@ void handle_established_timers(Core& core, IkeSa& sa) {
     for (auto& [id, child] : sa.children) {
       if (!child.redundant) release_outbound(core, child);
     }
+  }
+  if (is_due(core, sa.twins_at)) {
+    sa.twins_at.reset();
+    settle_left_twins(core, sa);
   }
   if (is_due(core, sa.expire_at)) return close_with_delete(core, sa, CloseReason::lifetime_expired);
   if (is_due(core, sa.rekey_at)) {
@@ -114,7 +128,11 @@ std::optional<Instant> next_deadline(const Core& core, const IkeSa& sa) {
   if (sa.phase != Phase::established) return earliest(first, next_task_time(sa));
   first = earliest(first, earliest(sa.rekey_at, sa.expire_at));
   first = earliest(first, earliest(sa.release_at, liveness_time(core, sa)));
-  for (const auto& [id, child] : sa.children) first = earliest(first, earliest(child.rekey_at, child.expire_at));
+  first = earliest(first, sa.twins_at);
+  for (const auto& [id, child] : sa.children) {
+    first = earliest(first, earliest(child.rekey_at, child.expire_at));
+    first = earliest(first, release_time(child));
+  }
   return earliest(first, next_task_time(sa));
 }
 

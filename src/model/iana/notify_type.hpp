@@ -26,6 +26,7 @@ enum class NotifyType : std::uint16_t {
   unexpected_nat_detected = 41,             // RFC 4555
   temporary_failure = 43,                   // RFC 7296
   child_sa_not_found = 44,                  // RFC 7296
+  ts_max_queue = 48,                        // RFC 9611
   initial_contact = 16384,                  // RFC 7296
   set_window_size = 16385,                  // RFC 7296
   additional_ts_possible = 16386,           // RFC 7296
@@ -62,6 +63,7 @@ enum class NotifyType : std::uint16_t {
   additional_key_exchange = 16441,          // RFC 9370
   use_aggfrag = 16442,                      // RFC 9347
   supported_auth_methods = 16443,           // RFC 9593
+  sa_resource_info = 16444,                 // RFC 9611
 };
 
 inline constexpr RegistryName<NotifyType> kNotifyTypeNames[] = {
@@ -84,6 +86,7 @@ inline constexpr RegistryName<NotifyType> kNotifyTypeNames[] = {
     {NotifyType::unexpected_nat_detected, "UNEXPECTED_NAT_DETECTED"},
     {NotifyType::temporary_failure, "TEMPORARY_FAILURE"},
     {NotifyType::child_sa_not_found, "CHILD_SA_NOT_FOUND"},
+    {NotifyType::ts_max_queue, "TS_MAX_QUEUE"},
     {NotifyType::initial_contact, "INITIAL_CONTACT"},
     {NotifyType::set_window_size, "SET_WINDOW_SIZE"},
     {NotifyType::additional_ts_possible, "ADDITIONAL_TS_POSSIBLE"},
@@ -120,6 +123,7 @@ inline constexpr RegistryName<NotifyType> kNotifyTypeNames[] = {
     {NotifyType::additional_key_exchange, "ADDITIONAL_KEY_EXCHANGE"},
     {NotifyType::use_aggfrag, "USE_AGGFRAG"},
     {NotifyType::supported_auth_methods, "SUPPORTED_AUTH_METHODS"},
+    {NotifyType::sa_resource_info, "SA_RESOURCE_INFO"},
 };
 
 /// The registry's name of the value, or "unknown".

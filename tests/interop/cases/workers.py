@@ -56,6 +56,7 @@ def add(peer_kind, role):
     def _(setup):
         pair = setup.pair(peer_kind=peer_kind, launch=False)
         pair.sut.daemon["workers"] = 3
+        pair.sut.extra = "per_resource_sas = 0\n"  # in the section of the tunnel; per_resource.py has the others
         if peer_kind == "culvert":
             pair.peer.daemon["workers"] = 2
         pair.start()

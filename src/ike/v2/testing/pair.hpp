@@ -33,15 +33,19 @@ namespace culvert::ike::v2::testing {
 class TestSpiAllocator final : public SpiAllocator {
  public:
   explicit TestSpiAllocator(std::uint32_t first) : next_(first) {}
-  std::optional<model::Spi> allocate() override {
+  std::optional<model::Spi> allocate(std::optional<std::uint32_t> resource) override {
     if (exhausted) return std::nullopt;
     const model::Spi spi(next_++);
     in_use.insert(spi);
+    if (resource) for_resource[spi] = *resource;
     return spi;
   }
   void release(model::Spi spi) override { CHECK(in_use.erase(spi) == 1); }
+  std::optional<std::uint32_t> resource_of(model::ChildSaId /*child*/) const override { return for_all; }
 
   std::set<model::Spi> in_use;
+  std::map<model::Spi, std::uint32_t> for_resource;  // every SPI that was ever asked for one
+  std::optional<std::uint32_t> for_all;              // has the pairs that are for all
   bool exhausted = false;
 
  private:
