@@ -87,7 +87,7 @@ void read_credentials(const BenchOptions& options, load::IkeLoadOptions& made) {
   made.authorities = trust.authorities;
   for (std::size_t n = 0; n < options.initiators; ++n) {
     ike::v2::Credentials one{
-        .certificates = {}, .key = from_files(files.key(path_of(options.private_key, n))), .trust = trust.store};
+        .certificates = {}, .key = from_files(files.key(path_of(options.private_key, n))), .peer = trust.store};
     for (const crypto::Certificate& certificate : from_files(files.certificates(path_of(options.certificate, n))))
       one.certificates.push_back(certificate.der());
     made.credentials.push_back(std::move(one));

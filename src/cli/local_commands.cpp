@@ -18,6 +18,7 @@
 #include "cli/text.hpp"
 #include "config/load.hpp"
 #include "config/words.hpp"
+#include "crypto/signature.hpp"
 
 namespace culvert::cli {
 namespace {
@@ -86,7 +87,33 @@ ExitCode check(const Options& options, const World& world) {
   return code;
 }
 
+namespace {
+
+ExitCode make_key_pair(const Options& options, const World& world) {
+  if (options.output.empty())
+    return fail(options, world, "a private key is not shown", "name a new file for it: culvert keygen --key -o FILE");
+  const auto key = crypto::PrivateKey::generate();
+  if (!key) return fail(options, world, "OpenSSL makes no Ed25519 key", {});
+  const SecretBytes pem = key->pem();
+  if (const int code = write_new_file(options.output, {reinterpret_cast<const char*>(pem.view().data()), pem.size()});
+      code != 0) {
+    return fail(options, world, fmt::format("cannot make {}: {}", options.output, std::strerror(code)),
+                code == EEXIST ? "a key is never overwritten: remove the file, or name another" : "");
+  }
+  const std::string shown = config::to_base64(key->public_key().spki());
+  if (options.json) {
+    world.out << nlohmann::ordered_json{{"file", options.output}, {"public_key", shown}}.dump(2) << '\n';
+  } else {
+    world.out << fmt::format("{} holds a new private key: private_key = \"{}\"\non the peer: peer_key = \"{}\"\n",
+                             options.output, options.output, shown);
+  }
+  return ExitCode::ok;
+}
+
+}  // namespace
+
 ExitCode keygen(const Options& options, const World& world) {
+  if (options.key) return make_key_pair(options, world);
   SecretBytes octets(kSecretOctets);
   if (::getrandom(octets.mutable_view().data(), octets.size(), 0) != static_cast<ssize_t>(octets.size())) {
     return fail(options, world, fmt::format("the system gives no random octets: {}", std::strerror(errno)), {});

@@ -125,8 +125,11 @@ class Parser {
     doctor->add_option(
         "PATH", options_.doctor_path,
         "the configuration (default: that of the running culvertd, else " + std::string(config::kDefaultPath) + ")");
-    CLI::App* keygen = add("keygen", "Make a pre-shared key of 32 random octets");
+    CLI::App* keygen = add("keygen", "Make a pre-shared key of 32 random octets, or a pair of keys");
     keygen->add_option("-o,--output", options_.output, "write it to a new file of mode 600 instead");
+    keygen->add_flag("--key", options_.key,
+                     "a private key (Ed25519) into that file instead, for private_key; shows the public key, for the "
+                     "peer's peer_key");
     add("transforms", "List the algorithms, and what is known of each; needs no daemon");
     add("version", "Show the version");
   }

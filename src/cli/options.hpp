@@ -67,6 +67,7 @@ struct Options {
   std::vector<std::string> settings;  // sa add, policy add: SETTING=VALUE
   BenchOptions bench;
   std::string output;  // keygen; empty: standard output
+  bool key = false;    // keygen: a key pair instead of a secret
 };
 
 /// Either options, or the exit code to end with at once and the text to print (help, or what is wrong).

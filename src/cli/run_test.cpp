@@ -13,6 +13,7 @@
 
 #include "api/fake_daemon.hpp"
 #include "cli/text.hpp"
+#include "config/credential_files.hpp"
 #include "config/words.hpp"
 
 namespace culvert::cli {
@@ -287,6 +288,22 @@ TEST_F(Command, KeygenIsReadByTheParser) {
   ASSERT_EQ(::stat(file.c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0600u);
   EXPECT_EQ(run({"keygen", "-o", file}), 1) << "never overwritten";
+}
+
+TEST_F(Command, KeygenMakesPairsOfKeysThatFit) {
+  const auto file = (daemon_.folder() / "new.key").string();
+  EXPECT_EQ(run({"keygen", "--key"}), 1);
+  EXPECT_THAT(err(), HasSubstr("a private key is not shown"));
+  EXPECT_EQ(run({"keygen", "--key", "-o", file, "--json"}), 0);
+  const auto made = nlohmann::json::parse(out());
+  struct stat status{};
+  ASSERT_EQ(::stat(file.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0600u);
+  config::CredentialFiles files(0);
+  const auto& key = files.key(file);
+  ASSERT_TRUE(key) << key.error().message;
+  EXPECT_EQ(config::to_base64(key->public_key().spki()), made["public_key"]);
+  EXPECT_EQ(run({"keygen", "--key", "-o", file}), 1) << "never overwritten";
 }
 
 TEST_F(Command, TransformsNeedsNoDaemon) {

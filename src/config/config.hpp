@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "base/secret.hpp"
@@ -71,13 +72,14 @@ struct DaemonConfig {
 /// the daemon.
 enum class PeerKind : std::uint8_t { address, dns_name, any };
 
-/// What `certificate`, `private_key`, `ca` and `crl` say, read and checked. Tunnels with the same files share it.
+/// What `certificate`, `private_key`, `ca`, `crl` and `peer_key` say, read and checked. Tunnels with the same files
+/// share it.
 struct Credentials {
-  std::vector<Bytes> certificates;  // to be sent, in DER: our own, then those between it and its root
+  std::vector<Bytes> certificates;  // to be sent, in DER: our own, then those between it and its root; none: a raw key
   crypto::PrivateKey key;
-  crypto::TrustStore trust;
-  Bytes own_fingerprint;    // changes with the certificates
-  Bytes trust_fingerprint;  // with the authorities and their lists
+  std::variant<crypto::TrustStore, crypto::PublicKey> peer;  // the authorities that are believed, or the peer's own key
+  Bytes own_fingerprint;                                     // changes with the certificates, or the key
+  Bytes trust_fingerprint;                                   // with the authorities and their lists, or the peer's key
 };
 
 struct TunnelConfig {

@@ -97,6 +97,17 @@ const CredentialFiles::Key& CredentialFiles::key(const std::string& path) {
   return keys_.emplace(path, proven(std::move(key), path)).first->second;
 }
 
+const CredentialFiles::PublicKey& CredentialFiles::public_key(const std::string& path) {
+  const auto found = public_keys_.find(path);
+  if (found != public_keys_.end()) return found->second;
+  return public_keys_
+      .emplace(path, parsed<crypto::PublicKey>(
+                         path, kKeyFileLimit,
+                         "a public key is a PEM file with BEGIN PUBLIC KEY in it (openssl pkey -pubout), or DER",
+                         [](ByteView content) { return crypto::PublicKey::parse(content); }))
+      .first->second;
+}
+
 const CredentialFiles::Trust& CredentialFiles::trust(const std::vector<std::string>& authorities,
                                                      const std::vector<std::string>& revoked) {
   const auto found = trusts_.find({authorities, revoked});

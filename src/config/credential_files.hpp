@@ -34,6 +34,8 @@ class CredentialFiles {
   [[nodiscard]] const Lists& lists(const std::string& path);
   /// A key that has made a signature which its own public half takes for right.
   [[nodiscard]] const Key& key(const std::string& path);
+  using PublicKey = Result<crypto::PublicKey, FileFault>;
+  [[nodiscard]] const PublicKey& public_key(const std::string& path);
 
   /// What the files hold together, and a digest of all that is in them.
   struct Trust {
@@ -49,6 +51,7 @@ class CredentialFiles {
   std::map<std::string, Certificates> certificates_;
   std::map<std::string, Lists> lists_;
   std::map<std::string, Key> keys_;
+  std::map<std::string, PublicKey> public_keys_;
   std::map<std::pair<std::vector<std::string>, std::vector<std::string>>, Trust> trusts_;
 };
 

@@ -1,11 +1,15 @@
-// `certificate`, `private_key`, `ca` and `crl` of a tunnel: what we prove ourselves with, and whom we believe.
+// `certificate`, `private_key`, `ca`, `crl` and `peer_key` of a tunnel: what we prove ourselves with, and whom we
+// believe.
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <filesystem>
 
 #include <fmt/format.h>
 
 #include "config/draft.hpp"
+#include "config/words.hpp"
+#include "crypto/prf.hpp"
 #include "model/certificate_identity.hpp"
 
 namespace culvert::config {
@@ -80,7 +84,9 @@ std::vector<Certificate> read_chain(Section& section, CredentialFiles& files) {
 std::optional<crypto::PrivateKey> read_private_key(Section& section, CredentialFiles& files,
                                                    const std::vector<Certificate>& chain) {
   if (!section.has("private_key")) {
-    section.missing("private_key", "write private_key = \"PATH\": the key that the certificate is for");
+    section.missing("private_key", chain.empty()
+                                       ? "write private_key = \"PATH\"; culvert keygen --key -o PATH makes one"
+                                       : "write private_key = \"PATH\": the key that the certificate is for");
     return std::nullopt;
   }
   const auto written = section.text("private_key");
@@ -108,7 +114,9 @@ std::optional<crypto::PrivateKey> read_private_key(Section& section, CredentialF
 /// The paths of `ca`, all of them good; empty after a complaint.
 std::vector<std::string> read_authorities(Section& section, CredentialFiles& files) {
   if (!section.has("ca")) {
-    section.missing("ca", "write ca = [\"PATH\"]: the certificates of the authorities that may certify the peer");
+    section.missing("ca",
+                    "write ca = [\"PATH\"]: the certificates of the authorities that may certify the peer; or "
+                    "peer_key: the peer's own public key");
     return {};
   }
   std::vector<std::string> paths;
@@ -197,44 +205,95 @@ void allow_sha1(Section& section, model::ConnectionConfig& connection, std::span
                   "take it out once the peer can do better");
 }
 
+constexpr std::array<std::string_view, 5> kSettings = {"certificate", "private_key", "ca", "crl", "peer_key"};
+
+/// `peer_key`: a SubjectPublicKeyInfo in base64, as `culvert keygen --key` prints it, or a file with one.
+std::optional<crypto::PublicKey> read_peer_key(Section& section, CredentialFiles& files) {
+  const auto written = section.text("peer_key");
+  if (!written) return std::nullopt;
+  if (const auto der = from_base64(written->value)) {
+    if (auto key = crypto::PublicKey::parse(*der)) return std::move(*key);
+  }
+  const auto& key = files.public_key(path_of(section, written->value));
+  if (key) return *key;
+  section.error(written->position, "peer_key", key.error().message,
+                key.error().hint + "; or write the key itself, as culvert keygen --key shows it");
+  return std::nullopt;
+}
+
+/// A raw key says nothing of who has it (RFC 7670 4), so both settings are refused that would want it to.
+bool goes_with_key(Section& section) {
+  bool good = true;
+  for (const std::string_view key : {"ca", "crl"}) {
+    if (!section.has(key)) continue;
+    section.error(section.position_of(key), key, "both an authority and the peer's own key are given",
+                  "keep one of them");
+    good = false;
+  }
+  return good;
+}
+
+Bytes appended(Bytes to, const Bytes& more) {
+  to.insert(to.end(), more.begin(), more.end());
+  return to;
+}
+
 }  // namespace
+
+bool wants_credentials(const Section& section) {
+  return std::ranges::any_of(kSettings, [&](std::string_view key) { return section.has(key); });
+}
 
 void read_credentials(Section& section, DraftTunnel& draft, CredentialFiles& files, std::span<CompatWord> compat) {
   model::ConnectionConfig& connection = draft.config.connection;
-  if (!section.has("certificate")) {
-    for (const std::string_view key : {"private_key", "ca", "crl"}) {
-      const bool well_formed =
-          key == "private_key" ? section.text(key).has_value() : !section.texts(key, kFilesLimit).empty();
-      if (well_formed)
-        section.error(section.position_of(key), key, "this goes with certificate, which is missing",
-                      "write certificate = \"PATH\", or take it out");
-    }
-    return;
-  }
+  if (!wants_credentials(section)) return;
   for (const std::string_view key : {"secret", "secret_file"}) {
     if (section.has(key))
-      section.error(section.position_of(key), key, "both a secret and a certificate are given", "keep one of them");
+      section.error(section.position_of(key), key, "both a secret and a certificate or key are given",
+                    "keep one of them");
   }
   connection.authentication = model::Authentication::certificate;
-  const std::vector<Certificate> chain = read_chain(section, files);
+  connection.peer_by_key = section.has("peer_key");
+  const bool with_certificate = section.has("certificate");
+  const std::vector<Certificate> chain = with_certificate ? read_chain(section, files) : std::vector<Certificate>();
   const auto key = read_private_key(section, files, chain);
-  const std::vector<std::string> authorities = read_authorities(section, files);
-  const auto lists = read_lists(section, files);
-  check_remote_identity(section, connection);
   allow_sha1(section, connection, compat);
-  if (chain.empty()) return;
-  settle_local_identity(section, connection, chain.front());
-  if (!key || authorities.empty() || !lists) return;
-  const CredentialFiles::Trust& trust = files.trust(authorities, *lists);
-  connection.authorities = trust.authorities;
-  Credentials credentials{
-      .certificates = {}, .key = *key, .trust = trust.store, .own_fingerprint = {}, .trust_fingerprint = {}};
+  if (with_certificate && !chain.empty()) settle_local_identity(section, connection, chain.front());
+
+  std::optional<std::variant<crypto::TrustStore, crypto::PublicKey>> peer;
+  Bytes trust_fingerprint;
+  if (connection.peer_by_key) {
+    const auto peer_key = read_peer_key(section, files);
+    if (peer_key && goes_with_key(section)) {
+      peer = *peer_key;
+      trust_fingerprint = crypto::hash(crypto::HashId::sha2_256, {peer_key->spki()});
+    }
+    if (peer_key && key && key->public_key().same_key(*peer_key)) {
+      section.error(section.position_of("peer_key"), "peer_key", "this is our own key", "name the one of the peer");
+      return;
+    }
+  } else {
+    const std::vector<std::string> authorities = read_authorities(section, files);
+    const auto lists = read_lists(section, files);
+    check_remote_identity(section, connection);
+    if (!authorities.empty() && lists) {
+      const CredentialFiles::Trust& trust = files.trust(authorities, *lists);
+      connection.authorities = trust.authorities;
+      peer = trust.store;
+      trust_fingerprint = trust.fingerprint;
+    }
+  }
+  if (!key || !peer || (with_certificate && chain.empty())) return;
+  Credentials credentials{.certificates = {},
+                          .key = *key,
+                          .peer = std::move(*peer),
+                          .own_fingerprint = {},
+                          .trust_fingerprint = std::move(trust_fingerprint)};
   for (const Certificate& one : chain) {
     credentials.certificates.push_back(one.der());
-    const Bytes print = one.fingerprint();
-    credentials.own_fingerprint.insert(credentials.own_fingerprint.end(), print.begin(), print.end());
+    credentials.own_fingerprint = appended(std::move(credentials.own_fingerprint), one.fingerprint());
   }
-  credentials.trust_fingerprint = trust.fingerprint;
+  if (chain.empty()) credentials.own_fingerprint = crypto::hash(crypto::HashId::sha2_256, {key->public_key().spki()});
   draft.config.credentials = std::move(credentials);
 }
 

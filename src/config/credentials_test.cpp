@@ -1,4 +1,5 @@
-// `certificate`, `private_key`, `ca` and `crl`: what is taken from the files, and what is said of those that are wrong.
+// `certificate`, `private_key`, `ca`, `crl` and `peer_key`: what is taken from the files, and what is said of those
+// that are wrong.
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -11,6 +12,7 @@
 
 #include "config/config_test_support.hpp"
 #include "config/diff.hpp"
+#include "config/words.hpp"
 #include "crypto/testing/issuer.hpp"
 #include "model/certificate_identity.hpp"
 
@@ -91,8 +93,8 @@ TEST_F(CredentialSettings, FilesAreReadAndShared) {
   EXPECT_EQ(tunnel.credentials->certificates, (std::vector<Bytes>{own.der(), middle.der()}));
   EXPECT_TRUE(tunnel.credentials->key.public_key().same_key(own.certificate().public_key()));
   // The authority is believed, and its list counts; the one between has none.
-  const auto verdict =
-      tunnel.credentials->trust.verify(own.certificate(), std::vector{middle.certificate()}, {.now = now()});
+  const auto verdict = std::get<crypto::TrustStore>(tunnel.credentials->peer)
+                           .verify(own.certificate(), std::vector{middle.certificate()}, {.now = now()});
   ASSERT_FALSE(verdict);
   EXPECT_EQ(verdict.error().check, crypto::PathCheck::revocation_unknown);
   EXPECT_EQ(config->tunnels[1].credentials->trust_fingerprint, tunnel.credentials->trust_fingerprint);
@@ -104,11 +106,55 @@ TEST_F(CredentialSettings, WhatIsMissingOrTooMuchIsNamed) {
             "DIR/a.toml:1:1: error: tunnel.a.private_key: the setting is missing\n"
             "  write private_key = \"PATH\": the key that the certificate is for\n"
             "DIR/a.toml:1:1: error: tunnel.a.ca: the setting is missing\n"
-            "  write ca = [\"PATH\"]: the certificates of the authorities that may certify the peer\n");
+            "  write ca = [\"PATH\"]: the certificates of the authorities that may certify the peer; or peer_key: the "
+            "peer's own public key\n");
   EXPECT_THAT(problems(text("secret = \"0123456789abcdef0123456789abcdef\"\n")),
-              HasSubstr("a.toml:8:10: error: tunnel.office.secret: both a secret and a certificate are given"));
+              HasSubstr("a.toml:8:10: error: tunnel.office.secret: both a secret and a certificate or key are given"));
   EXPECT_THAT(problems(testing::tunnel("ca = \"ca.pem\"\n")),
-              HasSubstr("tunnel.office.ca: this goes with certificate, which is missing"));
+              HasSubstr("tunnel.office.secret: both a secret and a certificate or key are given"));
+}
+
+// RFC 7670: no certificate on one side or on both.
+TEST_F(CredentialSettings, KeysWithoutCertificates) {
+  const std::string start = "[tunnel.a]\npeer = \"192.0.2.2\"\nlocal = [\"10.1.0.0/16\"]\nremote = [\"10.2.0.0/16\"]\n";
+  const auto theirs = *crypto::PrivateKey::generate();
+  const std::string inline_key = "peer_key = \"" + to_base64(theirs.public_key().spki()) + "\"\n";
+  for (const std::string& peer : {inline_key, std::string("peer_key = \"peer.pub\"\n")}) {
+    write("peer.pub",
+          "-----BEGIN PUBLIC KEY-----\n" + to_base64(theirs.public_key().spki()) + "\n-----END PUBLIC KEY-----\n");
+    const auto config = loaded(start + "private_key = \"own.key\"\n" + peer);
+    ASSERT_TRUE(config) << lines(config.error());
+    const TunnelConfig& tunnel = config->tunnels[0];
+    EXPECT_TRUE(tunnel.connection.peer_by_key);
+    EXPECT_TRUE(tunnel.connection.authorities.empty());
+    ASSERT_TRUE(tunnel.credentials);
+    EXPECT_TRUE(tunnel.credentials->certificates.empty());
+    EXPECT_TRUE(std::get<crypto::PublicKey>(tunnel.credentials->peer).same_key(theirs.public_key()));
+    EXPECT_EQ(tunnel.connection.local_id, std::nullopt) << "a key names nobody";
+  }
+  const auto mixed = loaded(start + "certificate = \"own.pem\"\nprivate_key = \"own.key\"\n" + inline_key);
+  ASSERT_TRUE(mixed) << lines(mixed.error());
+  EXPECT_EQ(mixed->tunnels[0].credentials->certificates.size(), 2U);
+  EXPECT_EQ(mixed->tunnels[0].connection.local_id, model::Identity::parse("gw.example.net"));
+  const auto other = loaded(start + "private_key = \"own.key\"\nca = \"ca.pem\"\n");
+  ASSERT_TRUE(other) << lines(other.error());
+  EXPECT_TRUE(std::holds_alternative<crypto::TrustStore>(other->tunnels[0].credentials->peer));
+
+  EXPECT_THAT(problems(start + inline_key), HasSubstr("a.private_key: the setting is missing\n  write private_key = "
+                                                      "\"PATH\"; culvert keygen --key -o PATH makes one"));
+  EXPECT_THAT(problems(start + "private_key = \"own.key\"\nca = \"ca.pem\"\n" + inline_key),
+              HasSubstr("a.ca: both an authority and the peer's own key are given"));
+  EXPECT_THAT(problems(start + "private_key = \"own.key\"\npeer_key = \"" +
+                       to_base64(own.key().private_key().public_key().spki()) + "\"\n"),
+              HasSubstr("a.peer_key: this is our own key"));
+  EXPECT_THAT(
+      problems(start + "private_key = \"own.key\"\npeer_key = \"nowhere\"\n"),
+      HasSubstr("\"DIR/nowhere\" does not exist\n  the path is relative to the configuration file's folder; or write "
+                "the key itself"));
+  EXPECT_THAT(problems(start + "private_key = \"own.key\"\npeer_key = \"own.key\"\n"),
+              HasSubstr("holds no public key but a PRIVATE KEY"));
+  EXPECT_THAT(problems(start + "private_key = \"own.key\"\npeer_key = \"own.pem\"\n"),
+              HasSubstr("holds no public key but a CERTIFICATE"));
 }
 
 TEST_F(CredentialSettings, FilesThatAreWrongAreNamedWithThePlace) {

@@ -153,9 +153,12 @@ TunnelChange compare(const TunnelConfig& before, const TunnelConfig& after) {
   // Who is authenticated stays so; the next one is judged by the new files.
   if (before.credentials && after.credentials) {
     if (before.credentials->own_fingerprint != after.credentials->own_fingerprint)
-      comparison.say("certificate: changed");
-    if (before.credentials->trust_fingerprint != after.credentials->trust_fingerprint)
-      comparison.say("ca, crl: changed");
+      comparison.say(before.credentials->certificates.empty() ? "private_key: changed" : "certificate: changed");
+    if (before.credentials->trust_fingerprint != after.credentials->trust_fingerprint) {
+      comparison.say(b.peer_by_key ? "peer_key: changed" : "ca, crl: changed");
+      // Another key is another peer.
+      restarts = restarts || a.peer_by_key || b.peer_by_key;
+    }
   }
   hard("local", a.local, b.local);
   hard("remote", a.remote, b.remote);

@@ -94,7 +94,9 @@ struct CompatWord {
   bool used = false;  // by a suite read so far
 };
 [[nodiscard]] std::vector<CompatWord> read_compat(Section& section);
-/// `certificate` and what goes with it, into the tunnel, whose identities were read before.
+/// True with `certificate`, `peer_key`, or what goes with them: no secret then.
+[[nodiscard]] bool wants_credentials(const Section& section);
+/// These settings, into the tunnel, whose identities were read before.
 void read_credentials(Section& section, DraftTunnel& draft, CredentialFiles& files, std::span<CompatWord> compat);
 /// A key of a manual entry: "0x" and hexadecimal digits, "0s" and base64, "file:PATH" or "env:VARIABLE". Empty after a
 /// complaint or when the setting is absent. `in_file` becomes true where the setting itself is the key.

@@ -52,6 +52,7 @@ inline constexpr std::array kTunnelFields = std::to_array<FieldInfo>({
     {"private_key", ""},
     {"ca", ""},
     {"crl", ""},
+    {"peer_key", ""},
     {"local", ""},
     {"remote", ""},
     {"address", ""},

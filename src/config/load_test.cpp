@@ -340,7 +340,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"unknown_far", tunnel("left = \"x\"\n"),
              "a.toml:6:1: error: tunnel.office.left: there is no such setting\n"
              "  allowed here: peer, peer_port, local_address, local_id, remote_id, secret, secret_file, "
-             "certificate, private_key, ca, crl, "
+             "certificate, private_key, ca, crl, peer_key, "
              "local, remote, address, start, ike, esp, compat, "
              "mode, encapsulation, ike_lifetime, child_lifetime, rekey_margin, child_idle, liveness, keepalive, "
              "replay_window, per_resource_sas, mtu, df, fragmentation, dscp, dscp_inward, ecn, hop_limit, tfc_pad_to, "

@@ -265,7 +265,7 @@ DraftTunnel read_tunnel(Section section, std::string name, Problems& problems, C
   connection.local_id = read_identity(section, "local_id");
   connection.remote_id = read_identity(section, "remote_id");
   draft.secret_in_file = section.has("secret");
-  if (!section.has("certificate")) draft.config.secret = read_secret(section);
+  if (!wants_credentials(section)) draft.config.secret = read_secret(section);
   read_subnets(section, draft);
   connection.addresses = read_inner_addresses(section, connection.local);
   read_start(section, draft);

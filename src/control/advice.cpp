@@ -20,6 +20,13 @@ std::string advice(const model::AuthenticationRefusal& refusal, const model::Con
   if (check == "revocation_unknown" || check == "revocation_stale")
     return "Put a revocation list of today of each authority into \"crl\", and type: culvert apply.";
   if (check == "certificate") return "The peer must send its certificate (with strongSwan: send_cert = always).";
+  if (check == "public_key")
+    return fmt::format(
+        "If the peer has a new key, put it into \"peer_key\" of tunnel {}: culvert keygen --key shows it where it is "
+        "made.",
+        config.name);
+  if (check == "signature" && config.peer_by_key)
+    return fmt::format("The peer signs with another key than \"peer_key\" of tunnel {} says.", config.name);
   if (check == "key_strength") return "The peer needs a certificate with a longer key, signed with SHA-2.";
   return "The peer's certificate, or its key, must be replaced.";
 }

@@ -8,6 +8,7 @@
 
 #include "base/bytes.hpp"
 #include "base/result.hpp"
+#include "base/secret.hpp"
 #include "crypto/error.hpp"
 
 namespace culvert::crypto {
@@ -43,8 +44,13 @@ class PublicKey {
  public:
   /// From a SubjectPublicKeyInfo in DER (RFC 5280 4.1.2.7), without octets behind it.
   [[nodiscard]] static Result<PublicKey, CryptoError> from_spki(ByteView der);
+  /// From the content of a file: a SubjectPublicKeyInfo, in PEM ("BEGIN PUBLIC KEY") or DER. The error is the end of a
+  /// sentence about that file.
+  [[nodiscard]] static Result<PublicKey, std::string> parse(ByteView content);
   explicit PublicKey(std::shared_ptr<const KeyHandle> handle) : handle_(std::move(handle)) {}
 
+  /// The SubjectPublicKeyInfo in DER.
+  [[nodiscard]] Bytes spki() const;
   [[nodiscard]] KeyKind kind() const;
   /// Of the modulus or of the curve's order.
   [[nodiscard]] unsigned bits() const;
@@ -65,8 +71,12 @@ class PrivateKey {
   /// From the content of a file: PEM or DER, PKCS#8 or the older forms of RSA and EC. The error is the end of a
   /// sentence about that file ("is encrypted ...").
   [[nodiscard]] static Result<PrivateKey, std::string> parse(ByteView content);
+  /// A new one of Ed25519.
+  [[nodiscard]] static Result<PrivateKey, CryptoError> generate();
   explicit PrivateKey(std::shared_ptr<const KeyHandle> handle) : handle_(std::move(handle)) {}
 
+  /// PKCS#8 in PEM, not encrypted.
+  [[nodiscard]] SecretBytes pem() const;
   [[nodiscard]] KeyKind kind() const { return public_key().kind(); }
   [[nodiscard]] std::string to_string() const { return public_key().to_string(); }
   /// The public half; shares the private one, too, so it is for comparing and verifying on the spot.

@@ -16,7 +16,7 @@ void Secrets::load(const config::Config& config) {
     }
     credentials_.emplace(name, ike::v2::Credentials{.certificates = tunnel.credentials->certificates,
                                                     .key = tunnel.credentials->key,
-                                                    .trust = tunnel.credentials->trust,
+                                                    .peer = tunnel.credentials->peer,
                                                     .sha1_allowed = tunnel.connection.sha1_signatures});
   }
 }

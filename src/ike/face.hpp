@@ -259,6 +259,7 @@ struct VerifyRequest {
   Bytes auth;  // the AUTH payload's data
   Bytes octets;
   std::vector<Bytes> certificates;  // X.509 in DER, the peer's own first
+  std::optional<Bytes> raw_key;     // the SubjectPublicKeyInfo that the peer sent (RFC 7670)
 };
 /// Do our part of a key exchange (RFC 7296 2.14): make a key pair, unless there is one in `own`; and with the peer's
 /// public value, if there is one, compute the shared secret.
@@ -279,6 +280,7 @@ struct OwnProof {
   model::AuthenticationMethod method = model::AuthenticationMethod::digital_signature;
   Bytes auth;
   std::vector<Bytes> certificates;  // to be sent, our own first
+  Bytes raw_key;                    // else, with a signature: the public key (RFC 7670)
 };
 /// The error is a sentence: why there is no signature.
 struct SignResult {

@@ -8,7 +8,8 @@
 
 namespace culvert::model {
 
-/// How both sides of a connection authenticate.
+/// How both sides of a connection authenticate; `certificate` is for signatures, also by keys that are known
+/// beforehand.
 enum class Authentication : std::uint8_t { shared_key, certificate };
 [[nodiscard]] constexpr std::string_view name_of(Authentication authentication) {
   return authentication == Authentication::certificate ? "certificate" : "secret";

@@ -54,6 +54,8 @@ struct ConnectionConfig {
   /// With certificates: the digests by which CERTREQ names the authorities that are believed, 20 octets each, one after
   /// the other (RFC 7296 3.7).
   Bytes authorities;
+  /// With signatures: the peer's key is known beforehand, no certificate is needed (RFC 7670).
+  bool peer_by_key = false;
   /// Signatures over SHA-1, by and for a peer that does not know RFC 7427 and has an RSA key.
   bool sha1_signatures = false;
 

@@ -59,7 +59,7 @@ void prove(ByteView octets) {
                             model::AuthenticationMethod::ecdsa_256}) {
     const ike::auth::Proof proof{method, to_bytes(octets)};
     const auto refusal =
-        ike::auth::judge({identity, proof, octets, certificates, true}, world().trust, crypto::testing::kToday);
+        ike::auth::judge({identity, proof, octets, certificates, {}, true}, world().trust, crypto::testing::kToday);
     CHECK(refusal.has_value());
     printable(refusal->to_string());
     CHECK(ike::auth::signature_fault(world().key, proof, octets, true).has_value());

@@ -8,7 +8,9 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 
+#include "base/check.hpp"
 #include "base/secret.hpp"
+#include "base/text.hpp"
 #include "crypto/openssl/x509_handles.hpp"
 
 namespace culvert::crypto {
@@ -114,6 +116,34 @@ Result<PublicKey, CryptoError> PublicKey::from_spki(ByteView der) {
   return PublicKey(std::make_shared<const KeyHandle>(KeyHandle{std::move(key), kind}));
 }
 
+Result<PublicKey, std::string> PublicKey::parse(ByteView content) {
+  const ErrorQueueGuard guard;
+  std::optional<Result<PublicKey, CryptoError>> found;
+  std::string other;
+  const bool pem = openssl::each_pem_block(content, [&](std::string_view name, std::string_view, ByteView der) {
+    if (name == "PUBLIC KEY") {
+      found = from_spki(der);
+      return false;
+    }
+    other = name;
+    return true;
+  });
+  if (pem && !found) return err(fmt::format("holds no public key but a {}", escaped(other, 60)));
+  if (!found) found = from_spki(content);
+  if (!*found) return err(std::string("holds no public key that can be read"));
+  const PublicKey& key = **found;
+  if (key.kind() != KeyKind::other) return key;
+  return err(
+      fmt::format("holds a key of a kind that IKEv2 does not sign with ({} bits); use RSA, ECDSA on P-256, P-384 or "
+                  "P-521, Ed25519 or Ed448",
+                  key.bits()));
+}
+
+Bytes PublicKey::spki() const {
+  const ErrorQueueGuard guard;
+  return openssl::der_of(i2d_PUBKEY, static_cast<const EVP_PKEY*>(handle_->key.get()));
+}
+
 KeyKind PublicKey::kind() const { return handle_->kind; }
 unsigned PublicKey::bits() const { return static_cast<unsigned>(EVP_PKEY_get_bits(handle_->key.get())); }
 
@@ -159,6 +189,23 @@ Result<PrivateKey, std::string> from_der(ByteView der) {
 }
 
 }  // namespace
+
+Result<PrivateKey, CryptoError> PrivateKey::generate() {
+  const ErrorQueueGuard guard;
+  openssl::PublicKey key(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"));
+  if (!key) return err(CryptoError::backend_failure);
+  return PrivateKey(std::make_shared<const KeyHandle>(KeyHandle{std::move(key), KeyKind::ed25519}));
+}
+
+SecretBytes PrivateKey::pem() const {
+  const ErrorQueueGuard guard;
+  const openssl::Bio bio(BIO_new(BIO_s_secmem()));
+  CHECK(bio &&
+        PEM_write_bio_PKCS8PrivateKey(bio.get(), handle_->key.get(), nullptr, nullptr, 0, nullptr, nullptr) == 1);
+  char* text = nullptr;
+  const long size = BIO_get_mem_data(bio.get(), &text);
+  return SecretBytes::copy_of({reinterpret_cast<const std::uint8_t*>(text), static_cast<std::size_t>(size)});
+}
 
 Result<PrivateKey, std::string> PrivateKey::parse(ByteView content) {
   const ErrorQueueGuard guard;

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "crypto/prf.hpp"
 #include "model/certificate_identity.hpp"
 
 namespace culvert::ike::auth {
@@ -20,7 +21,13 @@ AuthenticationRefusal refuse(const crypto::Certificate& certificate, std::string
 std::optional<AuthenticationRefusal> judge(const PeerClaim& claim, const crypto::TrustStore& trust,
                                            crypto::CalendarTime now) {
   if (claim.certificates.empty())
-    return AuthenticationRefusal{{}, {}, "certificate", "the peer sent no X.509 certificate"};
+    return AuthenticationRefusal{
+        {},
+        {},
+        "certificate",
+        claim.raw_key
+            ? fmt::format("the peer sent a raw public key ({}) and no X.509 certificate", name_of_key(*claim.raw_key))
+            : "the peer sent no X.509 certificate"};
   if (claim.certificates.size() > kMostCertificates)
     return AuthenticationRefusal{
         {},
@@ -50,6 +57,27 @@ std::optional<AuthenticationRefusal> judge(const PeerClaim& claim, const crypto:
   if (auto fault = signature_fault(own.public_key(), claim.proof, claim.octets, claim.sha1_allowed))
     return refuse(own, "signature", "the peer's signature: " + *fault);
   return std::nullopt;
+}
+
+std::optional<AuthenticationRefusal> judge(const PeerClaim& claim, const crypto::PublicKey& key) {
+  const Bytes expected = key.spki();
+  if (claim.raw_key && !equal(*claim.raw_key, expected)) {
+    return AuthenticationRefusal{{},
+                                 {},
+                                 "public_key",
+                                 fmt::format("the peer has the key {}, this connection expects {}",
+                                             name_of_key(*claim.raw_key), name_of_key(expected))};
+  }
+  if (auto fault = signature_fault(key, claim.proof, claim.octets, claim.sha1_allowed)) {
+    return AuthenticationRefusal{
+        {}, {}, "signature", fmt::format("by the key {}: {}", name_of_key(expected), std::move(*fault))};
+  }
+  return std::nullopt;
+}
+
+std::string name_of_key(ByteView spki) {
+  constexpr std::size_t kOctets = 8;
+  return "SHA256:" + to_hex(ByteView(crypto::hash(crypto::HashId::sha2_256, {spki})).first(kOctets));
 }
 
 }  // namespace culvert::ike::auth

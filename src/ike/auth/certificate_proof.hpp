@@ -1,5 +1,5 @@
-// A peer's proof by certificate, from what it sent to the verdict: is the certificate believed, does it have the
-// identity that the peer claims (RFC 4945 3.1), did its key make the signature.
+// A peer's proof by signature, from what it sent to the verdict: is the certificate believed, does it have the
+// identity that the peer claims (RFC 4945 3.1), did its key make the signature; or did the key that we know it by.
 #pragma once
 
 #include <optional>
@@ -23,11 +23,17 @@ struct PeerClaim {
   const Proof& proof;
   ByteView octets;                      // that were signed
   std::span<const Bytes> certificates;  // in DER; the first has the key (RFC 7296 3.6)
+  const std::optional<Bytes>& raw_key;  // a SubjectPublicKeyInfo, when the peer sent that instead (RFC 7670)
   bool sha1_allowed = false;
 };
 
 /// Nothing when the peer is who it says it is.
 [[nodiscard]] std::optional<model::AuthenticationRefusal> judge(const PeerClaim& claim, const crypto::TrustStore& trust,
                                                                 crypto::CalendarTime now);
+/// The same for a peer whose key is known beforehand. Whatever it sends beside the signature vouches for nothing.
+[[nodiscard]] std::optional<model::AuthenticationRefusal> judge(const PeerClaim& claim, const crypto::PublicKey& key);
+
+/// How a key is told from others in a log: "SHA256:" and the start of the SubjectPublicKeyInfo's hash.
+[[nodiscard]] std::string name_of_key(ByteView spki);
 
 }  // namespace culvert::ike::auth

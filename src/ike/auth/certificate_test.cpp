@@ -175,7 +175,7 @@ class CertificateProof : public ::testing::Test {
 
   [[nodiscard]] std::string check(const char* identity) const {
     const Identity claimed = Identity::parse(identity);
-    const auto refusal = judge({claimed, proof, kOctets, certificates, false}, trust, kToday);
+    const auto refusal = judge({claimed, proof, kOctets, certificates, {}, false}, trust, kToday);
     return refusal ? refusal->check : "good";
   }
 };
@@ -189,7 +189,7 @@ TEST_F(CertificateProof, TheIdentityIsOneOfTheCertificates) {
                             "Amy@example.org", "CN=gw", "C=CH, O=Culvert, CN=gw, OU=x", "keyid:gw.example.net"})
     EXPECT_EQ(check(wrong), "identity") << wrong;
   const Identity claimed = Identity::parse("other.example");
-  EXPECT_EQ(judge({claimed, proof, kOctets, certificates, false}, trust, kToday)->to_string(),
+  EXPECT_EQ(judge({claimed, proof, kOctets, certificates, {}, false}, trust, kToday)->to_string(),
             "certificate C=CH, O=Culvert, CN=gw (serial 1234): identity: the peer says it is other.example; the "
             "certificate is for C=CH, O=Culvert, CN=gw; Gw.example.net; 192.0.2.1; 2001:db8::1; Amy@Example.net; "
             "*.example.org");
@@ -197,7 +197,7 @@ TEST_F(CertificateProof, TheIdentityIsOneOfTheCertificates) {
 
 TEST_F(CertificateProof, NothingIsTakenOnTrust) {
   EXPECT_EQ(check("192.0.2.1"), "good");
-  EXPECT_EQ(judge({Identity::parse("192.0.2.1"), proof, kOctets, certificates, false}, trust,
+  EXPECT_EQ(judge({Identity::parse("192.0.2.1"), proof, kOctets, certificates, {}, false}, trust,
                   kToday + 30 * crypto::testing::kDay)
                 ->check,
             "expired");

@@ -40,6 +40,13 @@ std::vector<Bytes> certificates_of(const codec::Message& message) {
   return all;
 }
 
+std::optional<Bytes> raw_key_of(const codec::Message& message) {
+  for (const auto* payload : message.all<codec::CertPayload>()) {
+    if (payload->encoding == model::CertificateEncoding::raw_public_key) return payload->data;
+  }
+  return std::nullopt;
+}
+
 std::string no_secret(const model::ConnectionConfig& config) {
   return fmt::format("there is no secret for connection '{}'", config.name);
 }
@@ -73,13 +80,17 @@ Result<OwnProof, std::string> own_proof(Completion&& completion, const model::Co
   const auto* mac = std::get_if<SharedKeyMacResult>(&completion);
   CHECK(mac != nullptr);
   if (!mac->mac) return err(no_secret(config));
-  return OwnProof{
-      .method = AuthenticationMethod::shared_key_mic, .auth = to_bytes(mac->mac->view()), .certificates = {}};
+  return OwnProof{.method = AuthenticationMethod::shared_key_mic,
+                  .auth = to_bytes(mac->mac->view()),
+                  .certificates = {},
+                  .raw_key = {}};
 }
 
 void add_certificates(codec::Message& message, const OwnProof& proof) {
   for (const Bytes& der : proof.certificates)
     message.add(codec::CertPayload{.encoding = model::CertificateEncoding::x509_signature, .data = der});
+  if (!proof.raw_key.empty())
+    message.add(codec::CertPayload{.encoding = model::CertificateEncoding::raw_public_key, .data = proof.raw_key});
 }
 
 RequestToken ask_about_peer(Core& core, const IkeSa& sa, const model::ConnectionConfig& config,
@@ -97,7 +108,8 @@ RequestToken ask_about_peer(Core& core, const IkeSa& sa, const model::Connection
                                         .method = auth->method,
                                         .auth = auth->data,
                                         .octets = std::move(octets),
-                                        .certificates = certificates_of(message)});
+                                        .certificates = certificates_of(message),
+                                        .raw_key = raw_key_of(message)});
   return token;
 }
 
@@ -128,10 +140,11 @@ model::SignatureHashes peer_hashes(const codec::Message& message) {
   return notify == nullptr ? model::SignatureHashes() : auth::decode_hashes(notify->data);
 }
 
-void add_certificate_request(codec::Message& message, const Bytes& authorities) {
-  if (!authorities.empty())
-    message.add(
-        codec::CertReqPayload{.encoding = model::CertificateEncoding::x509_signature, .authorities = authorities});
+void add_certificate_request(codec::Message& message, const Bytes& authorities, bool raw_key) {
+  using enum model::CertificateEncoding;
+  if (!authorities.empty()) message.add(codec::CertReqPayload{.encoding = x509_signature, .authorities = authorities});
+  // RFC 7670 3: without authorities.
+  if (raw_key) message.add(codec::CertReqPayload{.encoding = raw_public_key, .authorities = {}});
 }
 
 }  // namespace culvert::ike::v2

@@ -22,7 +22,8 @@ namespace culvert::ike::v2 {
                                          const codec::IdPayload& own_id);
 /// The answer to that; the error is a sentence.
 [[nodiscard]] Result<OwnProof, std::string> own_proof(Completion&& completion, const model::ConnectionConfig& config);
-/// CERT, as the responder's answer and the initiator's request have it in front of AUTH (RFC 7296 1.2).
+/// CERT, with certificates or a raw key, as the responder's answer and the initiator's request have it in front of AUTH
+/// (RFC 7296 1.2).
 void add_certificates(codec::Message& message, const OwnProof& proof);
 
 /// Asks whether the AUTH of the peer's message, which must have one, is right for the connection and the ID payload.
@@ -42,7 +43,7 @@ struct ProofFault {
 /// SIGNATURE_HASH_ALGORITHMS into a message of IKE_SA_INIT, and what the peer's has (RFC 7427 4).
 void add_signature_hashes(codec::Message& message);
 [[nodiscard]] model::SignatureHashes peer_hashes(const codec::Message& message);
-/// CERTREQ with these digests of authorities, if there are any (RFC 7296 3.7).
-void add_certificate_request(codec::Message& message, const Bytes& authorities);
+/// CERTREQ with these digests of authorities, if there are any (RFC 7296 3.7), and for a raw key (RFC 7670).
+void add_certificate_request(codec::Message& message, const Bytes& authorities, bool raw_key);
 
 }  // namespace culvert::ike::v2

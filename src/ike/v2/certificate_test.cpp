@@ -1,4 +1,6 @@
 // IKE_AUTH by certificate, end to end (RFC 7296 1.2, 2.15, 3.6, 3.7; RFC 7427).
+#include <array>
+
 #include <gtest/gtest.h>
 
 #include "crypto/testing/issuer.hpp"
@@ -35,7 +37,7 @@ Credentials credentials(const TestCertificate& own, const TestCertificate& trust
   if (!lists.empty()) revoked = *crypto::RevocationList::from_file_content(as_bytes(lists));
   return {.certificates = {own.der(), middle().der()},
           .key = own.key().private_key(),
-          .trust = crypto::TrustStore::make(std::vector{trusted.certificate()}, revoked)};
+          .peer = crypto::TrustStore::make(std::vector{trusted.certificate()}, revoked)};
 }
 
 TestCertificate issue(const std::string& kind, bool first, const Wish& wish) {
@@ -259,6 +261,76 @@ TEST(Certificates, RekeysAndLivenessGoOnAsWithSecrets) {
   pair.settle();
   pair.advance(std::chrono::seconds(10));
   EXPECT_TRUE(in_step(pair));
+}
+
+// RFC 7670: each knows the other's key, or one of them sends a certificate.
+TEST(RawKeys, AuthenticateBothWays) {
+  for (const char* kind : {"RSA:2048", "P-256", "P-384", "ED25519", "ED448"}) {
+    for (const bool a_has_certificate : {false, true}) {
+      CertificatePair pair;
+      const auto keys = std::array{key_of(kind, 2), key_of(kind, 3)};
+      const auto by_key = [&](bool first) {
+        auto config = CertificatePair::config(first);
+        config.authorities.clear();
+        config.peer_by_key = true;
+        return config;
+      };
+      if (!a_has_certificate) {
+        pair.give(true, {.certificates = {}, .key = keys[0].private_key(), .peer = keys[1].private_key().public_key()});
+        pair.give(false,
+                  {.certificates = {}, .key = keys[1].private_key(), .peer = keys[0].private_key().public_key()});
+        pair.start(by_key(true), by_key(false));
+      } else {
+        // a proves itself by certificate and knows the key of b.
+        auto held = credentials(issue(kind, true, wish_of(true)));
+        held.peer = keys[1].private_key().public_key();
+        pair.give(true, std::move(held));
+        pair.give(false, {.certificates = {},
+                          .key = keys[1].private_key(),
+                          .peer = crypto::TrustStore::make(std::vector{root().certificate()}, {})});
+        pair.start(by_key(true));
+      }
+      EXPECT_EQ(pair.a.children.size(), 1U) << kind << a_has_certificate;
+      EXPECT_EQ(pair.b.children.size(), 1U) << kind << a_has_certificate;
+    }
+  }
+}
+
+TEST(RawKeys, AnotherKeyIsRefused) {
+  for (const bool by_first : {false, true}) {
+    CertificatePair pair;
+    const auto keys = std::array{key_of("ED25519", 2), key_of("ED25519", 3)};
+    const auto stranger = key_of("ED25519", 7).private_key().public_key();
+    for (const bool first : {true, false}) {
+      pair.give(first, {.certificates = {},
+                        .key = keys[first ? 0 : 1].private_key(),
+                        .peer = first == by_first ? stranger : keys[first ? 1 : 0].private_key().public_key()});
+    }
+    auto config_a = CertificatePair::config(true);
+    auto config_b = CertificatePair::config(false);
+    config_a.peer_by_key = config_b.peer_by_key = true;
+    pair.start(std::move(config_a), std::move(config_b));
+    pair.expect_refused(by_first, "public_key");
+  }
+}
+
+// A certificate vouches for nothing where one key is expected, and a raw key for nothing where a certificate is.
+TEST(RawKeys, OneIsNotTakenForTheOther) {
+  CertificatePair pair;
+  pair.give(true, {.certificates = {},
+                   .key = key_of("P-256", 2).private_key(),
+                   .peer = crypto::TrustStore::make(std::vector{root().certificate()}, {})});
+  pair.start();
+  pair.expect_refused(false, "certificate");
+
+  CertificatePair other;
+  auto held = credentials(issue("P-256", false, wish_of(false)));
+  held.peer = key_of("P-256", 7).private_key().public_key();
+  other.give(false, std::move(held));
+  auto config = CertificatePair::config(false);
+  config.peer_by_key = true;
+  other.start(CertificatePair::config(true), std::move(config));
+  other.expect_refused(false, "signature");
 }
 
 }  // namespace

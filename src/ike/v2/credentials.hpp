@@ -1,7 +1,8 @@
-// What a connection authenticates with by certificate, and how the core's requests about it are answered: by whoever
+// What a connection authenticates with by signature, and how the core's requests about it are answered: by whoever
 // holds the credentials, on whatever thread. Nothing here is part of the state machine.
 #pragma once
 
+#include <variant>
 #include <vector>
 
 #include "crypto/signature.hpp"
@@ -14,7 +15,7 @@ namespace culvert::ike::v2 {
 struct Credentials {
   std::vector<Bytes> certificates;  // in DER, to be sent: our own first, then those that lead to an authority
   crypto::PrivateKey key;
-  crypto::TrustStore trust;
+  std::variant<crypto::TrustStore, crypto::PublicKey> peer;  // the authorities that are believed, or the peer's own key
   bool sha1_allowed = false;
 };
 

@@ -53,7 +53,7 @@ void IkeAuthInitiator::send(const OwnProof& proof) {
   codec::Message message;
   message.add(id_i_);
   add_certificates(message, proof);
-  add_certificate_request(message, config_.authorities);
+  add_certificate_request(message, config_.authorities, config_.peer_by_key);
   if (config_.remote_id)
     message.add(codec::IdPayload{.side = Role::responder, .identity = *config_.remote_id, .reserved = {}});
   // RFC 7296 2.4: only while there is no other IKE SA between these identities.

@@ -67,7 +67,7 @@ void IkeSaInitAnswer::answer(ByteView public_value) {
   answer.add(codec::NoncePayload{sa_.init.nonce_r});
   if (sa_.nat_traversal) add_nat_detection(answer, sa_.path, encapsulation_);
   if (core_.connections.uses_certificates()) {
-    add_certificate_request(answer, core_.connections.authorities_for(sa_.path));
+    add_certificate_request(answer, core_.connections.authorities_for(sa_.path), false);
     add_signature_hashes(answer);
   }
   Bytes octets = codec::serialize(answer);

@@ -22,6 +22,7 @@ class Credentials:
     key: str
     authorities: tuple  # that it believes
     lists: tuple = ()  # revocation lists that it looks at
+    peer_key: str = ""  # instead of authorities: the file of the key that the other end has
 
 
 def _utc(seconds_from_now):
@@ -105,6 +106,16 @@ def new_key(path, kind):
     run("openssl", "genpkey", *KEYS[kind], "-out", path)
     os.chmod(path, 0o600)
     return path
+
+
+def raw_ends(lab, kind):
+    """Two ends that know each other's public key and have no certificates (RFC 7670)."""
+    folder = lab.path("keys")
+    os.makedirs(folder)
+    keys = [new_key(f"{folder}/{name}.key", kind) for name in "ab"]
+    for key in keys:
+        run("openssl", "pkey", "-in", key, "-pubout", "-out", key + ".pub")
+    return [Credentials((), own, (), peer_key=other + ".pub") for own, other in (keys, reversed(keys))]
 
 
 class Pki:

@@ -123,6 +123,8 @@ def _proof(t, folder):
     """The settings that the tunnel authenticates with."""
     if t.credentials is None:
         return {"secret": t.secret}
+    if not t.credentials.chain:
+        return {"private_key": t.credentials.key, "peer_key": t.credentials.peer_key}
     chain = f"{folder}/{t.name}.chain.pem"
     with open(chain, "w", encoding="ascii") as f:
         for path in t.credentials.chain:

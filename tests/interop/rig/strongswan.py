@@ -56,9 +56,14 @@ class StrongSwan(Peer):
     def _place(self, credentials):
         """Copies the files to where swanctl loads them from, under names that tell their folder apart."""
         # What the last configuration left there would still be believed.
-        for folder in ("x509", "x509ca", "x509crl", "private"):
+        for folder in ("x509", "x509ca", "x509crl", "private", "pubkey"):
             shutil.rmtree(f"{self.dir}/swanctl/{folder}", ignore_errors=True)
             os.makedirs(f"{self.dir}/swanctl/{folder}")
+        if not credentials.chain:
+            shutil.copy(credentials.key, f"{self.dir}/swanctl/private/0-{os.path.basename(credentials.key)}")
+            for path in (credentials.key + ".pub", credentials.peer_key):
+                shutil.copy(path, f"{self.dir}/swanctl/pubkey/{os.path.basename(path)}")
+            return
         own, *between = credentials.chain
         for folder, paths in (("x509", [own, *between]), ("x509ca", credentials.authorities), ("x509crl", credentials.lists),
                               ("private", [credentials.key])):
@@ -153,6 +158,18 @@ def _sides(t):
     remote {{
       auth = psk
       id = {t.remote_id}
+    }}"""
+    if not t.credentials.chain:
+        own, other = (os.path.basename(path) for path in (t.credentials.key + ".pub", t.credentials.peer_key))
+        return f"""local {{
+      auth = pubkey
+      pubkeys = {own}
+      id = "{t.local_id}"
+    }}
+    remote {{
+      auth = pubkey
+      pubkeys = {other}
+      id = "{t.remote_id}"
     }}"""
     own = os.path.basename(t.credentials.chain[0])
     authorities = ",".join(f"{n}-{os.path.basename(path)}" for n, path in enumerate(t.credentials.authorities))
