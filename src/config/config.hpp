@@ -62,6 +62,8 @@ struct DaemonConfig {
   std::string state{kDefaultState};
   /// Threads that carry packets; absent: the daemon counts the CPUs.
   std::optional<std::uint32_t> workers;
+  /// Threads beside the daemon's own that compute for IKE, 0 for none; absent: the daemon counts the CPUs.
+  std::optional<std::uint32_t> ike_threads;
   /// When a suite is first configured: measure who computes it fastest, instead of following rules for the CPU.
   bool measure_ciphers = true;
   PacketBounds packets;

@@ -151,6 +151,8 @@ DaemonConfig read_daemon(Section section) {
   if (const auto workers = section.integer("workers", 1, kMostWorkers)) {
     daemon.workers = static_cast<std::uint32_t>(*workers);
   }
+  if (const auto threads = section.integer("ike_threads", 0, kMostWorkers))
+    daemon.ike_threads = static_cast<std::uint32_t>(*threads);
   if (const auto mark = section.integer("fwmark", 1, kMostU32)) daemon.fwmark = static_cast<std::uint32_t>(*mark);
   return daemon;
 }

@@ -43,6 +43,7 @@ log_level = "debug"
 socket = "/tmp/c.sock"
 tun_name = "tun7"
 workers = 5
+ike_threads = 3
 measure_ciphers = false
 ike_port = 1500
 nat_port = 14500
@@ -87,6 +88,7 @@ local = "10.1.9.0/24"
   EXPECT_EQ(config->daemon.tun_name, "tun7");
   EXPECT_FALSE(config->daemon.measure_ciphers);
   EXPECT_EQ(config->daemon.workers, 5U);
+  EXPECT_EQ(config->daemon.ike_threads, 3U);
   EXPECT_EQ(config->daemon.ike_port, 1500);
   EXPECT_EQ(config->daemon.nat_port, 14500);
   EXPECT_EQ(config->daemon.routing_table, 220u);
@@ -126,7 +128,7 @@ local = "10.1.9.0/24"
   EXPECT_EQ(config->policies[0].action, RuleAction::bypass);
   EXPECT_EQ(config->policies[0].local.size(), 2u) << "a side that is left out means everything";
   EXPECT_EQ(config->policies[1].local.size(), 1u);
-  EXPECT_EQ(config->policies[1].place.line, 41u);
+  EXPECT_EQ(config->policies[1].place.line, 42u);
 }
 
 TEST(Load, PeerAnyWaitsForThePeer) {

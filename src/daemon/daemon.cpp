@@ -33,6 +33,7 @@ Daemon::Daemon(asio::io_context& io, Log& log, Options options, config::Config c
       options_(std::move(options)),
       config_(std::move(config)),
       started_(clock_.now()),
+      work_ready_(io),
       data_plane_ready_(io),
       monitor_ready_(io),
       timer_(io),
@@ -41,6 +42,7 @@ Daemon::Daemon(asio::io_context& io, Log& log, Options options, config::Config c
 
 Daemon::~Daemon() {
   // The descriptors belong to others.
+  if (work_ready_.is_open()) work_ready_.release();
   if (data_plane_ready_.is_open()) data_plane_ready_.release();
   if (monitor_ready_.is_open()) monitor_ready_.release();
 }
@@ -116,6 +118,11 @@ Result<void, std::string> Daemon::open() {
                                                                               .resources = settings.resources},
                                                      *ike_, *data_plane_, random_);
   paths_ = std::make_unique<PathFinder>(io_, wanted.fwmark);
+  if (const unsigned threads = wanted.ike_threads.value_or(usual_work_threads()); threads > 0) {
+    auto pool = WorkPool::open(threads);
+    if (!pool) return err(std::move(pool.error()));
+    pool_ = std::move(*pool);
+  }
   return {};
 }
 
@@ -135,6 +142,10 @@ void Daemon::begin() {
   }
   data_plane_ready_.assign(data_plane_->wakeup_fd());
   monitor_ready_.assign(monitor_->fd());
+  if (pool_) {
+    work_ready_.assign(pool_->wakeup_fd());
+    wait_for_work();
+  }
   wait_for_data_plane();
   wait_for_network_changes();
   wait_for_signals();
@@ -300,16 +311,41 @@ void Daemon::carry_out(ike::SharedKeyMacRequest&& request) {
 }
 
 void Daemon::carry_out(ike::SignRequest&& request) {
-  control_->handle_completion(request.token, secrets_.compute(request), now());
+  const ike::RequestToken token = request.token;
+  compute(token, secrets_.work_for(std::move(request)));
 }
 
 void Daemon::carry_out(ike::VerifyRequest&& request) {
-  control_->handle_completion(request.token, secrets_.compute(request, io::wall_clock().seconds), now());
+  const ike::RequestToken token = request.token;
+  compute(token, secrets_.work_for(std::move(request), io::wall_clock().seconds));
 }
 
 void Daemon::carry_out(ike::KeyExchangeRequest&& request) {
   const ike::RequestToken token = request.token;
-  control_->handle_completion(token, ike::carry_out(std::move(request), random_), now());
+  // X25519 is about as short as the way to another thread and back: not while nothing longer keeps the loop waiting.
+  const bool is_short = request.method == crypto::KeyExchangeId::x25519;
+  if (is_short && pool_ && pool_->is_idle())
+    return control_->handle_completion(token, ike::carry_out(std::move(request), random_), now());
+  compute(token, [request = std::move(request)]() mutable -> ike::Completion {
+    crypto::SystemRandom random;
+    return ike::carry_out(std::move(request), random);
+  });
+}
+
+void Daemon::compute(ike::RequestToken token, WorkPool::Work work) {
+  if (pool_) return pool_->submit(token, std::move(work));
+  control_->handle_completion(token, work(), now());
+}
+
+void Daemon::wait_for_work() {
+  work_ready_.async_wait(asio::posix::stream_descriptor::wait_read, [this](const boost::system::error_code& error) {
+    if (error || stopping_) return;
+    pool_->handle_wakeup();
+    while (auto answer = pool_->poll_answer())
+      control_->handle_completion(answer->token, std::move(answer->completion), now());
+    pump();
+    if (!stopping_) wait_for_work();
+  });
 }
 
 void Daemon::log_problems(const std::vector<std::string>& problems) {
@@ -328,6 +364,7 @@ void Daemon::stop() {
   paths_->cancel();
   server_->close();
   signals_.cancel();
+  if (work_ready_.is_open()) work_ready_.release();
   data_plane_ready_.release();
   monitor_ready_.release();
   // What is on its way out of the loop ends by itself; the destructors take everything back.

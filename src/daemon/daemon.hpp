@@ -1,8 +1,8 @@
 // Daemon: the graph of objects and the event loop that turns them. The one place that joins sockets, time and the pure
 // layers.
 //
-// One thread runs the loop: IKE, control and the control protocol. Packets have a thread of their own inside the data
-// plane.
+// One thread runs the loop: IKE, control and the control protocol. Packets have threads of their own inside the data
+// plane, and so have IKE's long computations.
 #pragma once
 
 #include <memory>
@@ -28,6 +28,7 @@
 #include "daemon/options.hpp"
 #include "daemon/path_finder.hpp"
 #include "daemon/sequence_ledger.hpp"
+#include "daemon/work_pool.hpp"
 #include "datapath/userspace_data_plane.hpp"
 #include "ike/face.hpp"
 #include "io/clock.hpp"
@@ -105,6 +106,9 @@ class Daemon final : public api::Handlers {
   void carry_out(ike::SignRequest&& request);
   void carry_out(ike::VerifyRequest&& request);
   void carry_out(ike::KeyExchangeRequest&& request);
+  /// On a thread of the pool, or here when there is none.
+  void compute(ike::RequestToken token, WorkPool::Work work);
+  void wait_for_work();
   /// Finds out who computes the suites of `wanted` fastest, before an SA needs them.
   void choose_ciphers(const config::Config& wanted);
   /// Makes `wanted` what runs.
@@ -142,6 +146,9 @@ class Daemon final : public api::Handlers {
   std::unique_ptr<api::Server> server_;
 
   std::optional<io::NetworkMonitor> monitor_;
+  std::unique_ptr<WorkPool> pool_;  // null: IKE's work is done on the loop
+
+  boost::asio::posix::stream_descriptor work_ready_;
   boost::asio::posix::stream_descriptor data_plane_ready_;
   boost::asio::posix::stream_descriptor monitor_ready_;
   boost::asio::steady_timer timer_;

@@ -1,5 +1,7 @@
 #include "daemon/keys.hpp"
 
+#include <utility>
+
 #include "ike/auth/shared_key.hpp"
 #include "model/proposal.hpp"
 
@@ -14,10 +16,11 @@ void Secrets::load(const config::Config& config) {
       by_tunnel_.emplace(name, tunnel.secret.clone());
       continue;
     }
-    credentials_.emplace(name, ike::v2::Credentials{.certificates = tunnel.credentials->certificates,
-                                                    .key = tunnel.credentials->key,
-                                                    .peer = tunnel.credentials->peer,
-                                                    .sha1_allowed = tunnel.connection.sha1_signatures});
+    credentials_.emplace(name, std::make_shared<const ike::v2::Credentials>(
+                                   ike::v2::Credentials{.certificates = tunnel.credentials->certificates,
+                                                        .key = tunnel.credentials->key,
+                                                        .peer = tunnel.credentials->peer,
+                                                        .sha1_allowed = tunnel.connection.sha1_signatures}));
   }
 }
 
@@ -34,24 +37,30 @@ ike::SharedKeyMacResult Secrets::compute(const ike::SharedKeyMacRequest& request
   return {ike::auth::shared_key_mac(*hash, secret->second.view(), request.octets)};
 }
 
-const ike::v2::Credentials* Secrets::credentials_of(model::ConnectionId connection) const {
+Secrets::SharedCredentials Secrets::credentials_of(model::ConnectionId connection) const {
   const auto name = names_.find(connection);
   if (name == names_.end()) return nullptr;
   const auto held = credentials_.find(name->second);
-  return held == credentials_.end() ? nullptr : &held->second;
+  return held == credentials_.end() ? nullptr : held->second;
 }
 
-ike::SignResult Secrets::compute(const ike::SignRequest& request) const {
-  const ike::v2::Credentials* held = credentials_of(request.connection);
-  if (held == nullptr) return {err(std::string("there is no private key for it"))};
-  return carry_out(request, *held);
+Secrets::Work Secrets::work_for(ike::SignRequest request) const {
+  auto held = credentials_of(request.connection);
+  return [request = std::move(request), held = std::move(held)]() -> ike::Completion {
+    if (!held) return ike::SignResult{err(std::string("there is no private key for it"))};
+    return carry_out(request, *held);
+  };
 }
 
-ike::VerifyResult Secrets::compute(const ike::VerifyRequest& request, crypto::CalendarTime now) const {
-  const ike::v2::Credentials* held = credentials_of(request.connection);
-  if (held == nullptr)
-    return {model::AuthenticationRefusal{{}, {}, "issuer", "there is no authority that is believed"}};
-  return carry_out(request, *held, now);
+Secrets::Work Secrets::work_for(ike::VerifyRequest request, crypto::CalendarTime now) const {
+  auto held = credentials_of(request.connection);
+  return [request = std::move(request), held = std::move(held), now]() -> ike::Completion {
+    if (!held) {
+      return ike::VerifyResult{
+          model::AuthenticationRefusal{{}, {}, "issuer", "there is no authority that is believed"}};
+    }
+    return carry_out(request, *held, now);
+  };
 }
 
 }  // namespace culvert::daemon

@@ -2,8 +2,9 @@
 // gives them away, so that it can become a process of its own (DESIGN section 3, "keys").
 #pragma once
 
+#include <functional>
 #include <map>
-#include <optional>
+#include <memory>
 #include <string>
 
 #include "base/secret.hpp"
@@ -21,14 +22,17 @@ class Secrets {
   /// Which tunnel a connection id stands for is the control plane's to tell.
   void name_connection(model::ConnectionId connection, std::string tunnel);
   [[nodiscard]] ike::SharedKeyMacResult compute(const ike::SharedKeyMacRequest& request) const;
-  [[nodiscard]] ike::SignResult compute(const ike::SignRequest& request) const;
-  [[nodiscard]] ike::VerifyResult compute(const ike::VerifyRequest& request, crypto::CalendarTime now) const;
+  /// The same as work for any thread, which outlives a load: with the credentials as they are now.
+  using Work = std::move_only_function<ike::Completion()>;
+  [[nodiscard]] Work work_for(ike::SignRequest request) const;
+  [[nodiscard]] Work work_for(ike::VerifyRequest request, crypto::CalendarTime now) const;
 
  private:
-  [[nodiscard]] const ike::v2::Credentials* credentials_of(model::ConnectionId connection) const;
+  using SharedCredentials = std::shared_ptr<const ike::v2::Credentials>;
+  [[nodiscard]] SharedCredentials credentials_of(model::ConnectionId connection) const;
 
   std::map<std::string, SecretBytes, std::less<>> by_tunnel_;
-  std::map<std::string, ike::v2::Credentials, std::less<>> credentials_;  // likewise
+  std::map<std::string, SharedCredentials, std::less<>> credentials_;  // likewise
   std::map<model::ConnectionId, std::string> names_;
 };
 

@@ -51,7 +51,9 @@ liveness = 0
 """
 
 
-def culvert_responder(lab, options, count, certificates):
+def culvert_responder(lab, options, count, certificates, threads=None):
+    threads = "" if threads is None else f"ike_threads = {int(threads)}\n"
+
     class Hub(culvert.driver(options.bin)):
         def write_config(self):
             # A file has its limit: a folder of them.
@@ -60,7 +62,7 @@ def culvert_responder(lab, options, count, certificates):
             for first in range(0, count, 1000):
                 path = f"{self.config}/{first:06}.toml"
                 with open(path, "w", opener=lambda p, f: os.open(p, f, 0o600), encoding="utf-8") as f:
-                    f.write('[daemon]\nlog_level = "warning"\n' * (first == 0) + "".join(section(n, certificates) for n in range(first, min(first + 1000, count))))
+                    f.write('[daemon]\nlog_level = "warning"\n' * (first == 0) + threads * (first == 0) + "".join(section(n, certificates) for n in range(first, min(first + 1000, count))))
 
     daemon = Hub(lab, "b", [])
     daemon.start(60)
@@ -153,7 +155,8 @@ def measure(name, options):
             run(f"{options.bin}/bench_certificates", certificates, options.initiators, timeout=60 + options.initiators / 100)
             proof = ["--certificate", certificates + "/site{}.pem", "--private-key", certificates + "/site.key",
                      "--ca", certificates + "/ca.pem"]
-        daemon = RESPONDERS[name](lab, options, options.initiators, certificates)
+        responder, *threads = name.split("/")
+        daemon = RESPONDERS[responder](lab, options, options.initiators, certificates, *threads)
         pid = daemon.process.pid
         idle = resident_megabytes(pid)
         text = run("ip", "netns", "exec", lab.prefix + "a", f"{options.bin}/culvert", "--json", "bench", "ike", OUTER["b"][4],
@@ -174,7 +177,7 @@ def main():
     p.add_argument("--rounds", type=int, default=1)
     p.add_argument("--rekey", action="store_true")
     p.add_argument("--certificates", action="store_true", help="RSA-2048 both ways instead of a pre-shared key")
-    p.add_argument("--responders", default=",".join(RESPONDERS))
+    p.add_argument("--responders", default=",".join(RESPONDERS), help="culvert/2 is culvertd with ike_threads = 2")
     p.add_argument("--bin", default=os.environ.get("CULVERT_BIN") or os.path.join(HERE, "../../build/release/bin"))
     p.add_argument("--json")
     options = p.parse_args()
