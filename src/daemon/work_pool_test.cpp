@@ -154,7 +154,7 @@ TEST(WorkPool, SignaturesAndVerdictsShareTheirKeys) {
   const auto held = std::make_shared<const ike::v2::Credentials>(
       ike::v2::Credentials{.certificates = {own.der()},
                            .key = key.private_key(),
-                           .trust = crypto::TrustStore::make(std::vector{root.certificate()}, {}),
+                           .peer = crypto::TrustStore::make(std::vector{root.certificate()}, {}),
                            .sha1_allowed = false});
   auto pool = WorkPool::open(3);
   ASSERT_TRUE(pool);

@@ -69,7 +69,7 @@ struct Authority {
   [[nodiscard]] v2::Credentials credentials(const std::string& name, bool of_hub) const {
     const auto made = crypto::testing::TestCertificate::make(of_hub ? hub_key : site_key,
                                                              crypto::testing::peer(name, "DNS:" + name), &root);
-    return {.certificates = {made.der()}, .key = of_hub ? hub : site, .trust = trust};
+    return {.certificates = {made.der()}, .key = of_hub ? hub : site, .peer = trust};
   }
 };
 

@@ -7,6 +7,7 @@
 #include <openssl/x509v3.h>
 
 #include "base/text.hpp"
+#include "crypto/openssl/certificate_library.hpp"
 #include "crypto/openssl/x509_handles.hpp"
 #include "crypto/prf.hpp"
 
@@ -61,9 +62,13 @@ Result<Certificate, std::string> Certificate::from_der(ByteView der) {
   if (der.size() > kCertificateLimit)
     return err(fmt::format("has {} octets, {} are allowed", der.size(), kCertificateLimit));
   const unsigned char* at = der.data();
-  openssl::X509Cert certificate(d2i_X509(nullptr, &at, static_cast<long>(der.size())));
+  // The library reads into what there is, and frees it when it fails.
+  X509* read = X509_new_ex(openssl::certificate_library(), nullptr);
+  if (read != nullptr && d2i_X509(&read, &at, static_cast<long>(der.size())) == nullptr) read = nullptr;
+  openssl::X509Cert certificate(read);
   if (!certificate || at != der.data() + der.size()) return err(std::string("is no X.509 certificate"));
-  if (X509_get0_pubkey(certificate.get()) == nullptr)
+  openssl::PublicKey key(X509_get_pubkey(certificate.get()));
+  if (!key)
     return err(fmt::format("has a public key that cannot be read ({})",
                            openssl::text_of(X509_get_subject_name(certificate.get()))));
   if (!openssl::time_of(X509_get0_notBefore(certificate.get())) ||
@@ -72,7 +77,10 @@ Result<Certificate, std::string> Certificate::from_der(ByteView der) {
   }
   // Reads the extensions once for all; a wrong one stays marked and is refused when the path is verified.
   (void)X509_check_purpose(certificate.get(), -1, 0);
-  return Certificate(std::make_shared<const CertificateHandle>(CertificateHandle{std::move(certificate)}));
+  const KeyKind kind = openssl::kind_of(key.get());
+  auto held = std::make_shared<const KeyHandle>(KeyHandle{std::move(key), kind});
+  return Certificate(
+      std::make_shared<const CertificateHandle>(CertificateHandle{std::move(certificate), std::move(held)}));
 }
 
 Result<std::vector<Certificate>, std::string> Certificate::from_file_content(ByteView content) {
@@ -106,11 +114,7 @@ std::string Certificate::serial() const {
 CalendarTime Certificate::not_before() const { return date(X509_get0_notBefore(handle_->certificate.get())); }
 CalendarTime Certificate::not_after() const { return date(X509_get0_notAfter(handle_->certificate.get())); }
 
-PublicKey Certificate::public_key() const {
-  EVP_PKEY* key = X509_get_pubkey(handle_->certificate.get());  // was there when it was parsed
-  const KeyKind kind = openssl::kind_of(key);
-  return PublicKey(std::make_shared<const KeyHandle>(KeyHandle{openssl::PublicKey(key), kind}));
-}
+PublicKey Certificate::public_key() const { return PublicKey(handle_->key); }
 
 std::vector<AlternativeName> Certificate::alternative_names() const {
   const ErrorQueueGuard guard;

@@ -11,6 +11,7 @@
 #include "base/check.hpp"
 #include "base/secret.hpp"
 #include "base/text.hpp"
+#include "crypto/openssl/certificate_library.hpp"
 #include "crypto/openssl/x509_handles.hpp"
 
 namespace culvert::crypto {
@@ -110,7 +111,8 @@ bool fits(SignatureScheme scheme, KeyKind kind) {
 Result<PublicKey, CryptoError> PublicKey::from_spki(ByteView der) {
   const ErrorQueueGuard guard;
   const unsigned char* at = der.data();
-  openssl::PublicKey key(d2i_PUBKEY(nullptr, &at, static_cast<long>(der.size())));
+  openssl::PublicKey key(
+      d2i_PUBKEY_ex(nullptr, &at, static_cast<long>(der.size()), openssl::certificate_library(), nullptr));
   if (!key || at != der.data() + der.size()) return err(CryptoError::bad_public_value);
   const KeyKind kind = openssl::kind_of(key.get());
   return PublicKey(std::make_shared<const KeyHandle>(KeyHandle{std::move(key), kind}));

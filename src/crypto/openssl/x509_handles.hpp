@@ -34,6 +34,7 @@ struct KeyHandle {
 
 struct CertificateHandle {
   openssl::X509Cert certificate;
+  std::shared_ptr<const KeyHandle> key;
 };
 
 struct RevocationListHandle {
