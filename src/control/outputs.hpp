@@ -103,7 +103,8 @@ struct SequenceReservation {
 };
 
 using Request = std::variant<FindPath, SetNetwork, SendKeepalive, ExportIkeKeys, ExportEspKeys, ReserveSequence,
-                             ike::SharedKeyMacRequest, ike::SignRequest, ike::VerifyRequest, ike::KeyExchangeRequest>;
+                             ike::SharedKeyMacRequest, ike::SignRequest, ike::VerifyRequest, ike::KeyExchangeRequest,
+                             ike::EapRequest>;
 
 /// A line for the log. Text from peers is escaped already.
 struct Notice {

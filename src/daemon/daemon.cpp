@@ -348,6 +348,11 @@ void Daemon::wait_for_work() {
   });
 }
 
+void Daemon::carry_out(ike::EapRequest&& request) {
+  ike::EapResult result = secrets_.compute(request);
+  if (request.step != ike::EapRequest::Step::end) control_->handle_completion(request.token, std::move(result), now());
+}
+
 void Daemon::log_problems(const std::vector<std::string>& problems) {
   for (const std::string& problem : problems) log_.write(Level::error, "", problem);
 }

@@ -106,6 +106,7 @@ class Daemon final : public api::Handlers {
   void carry_out(ike::SignRequest&& request);
   void carry_out(ike::VerifyRequest&& request);
   void carry_out(ike::KeyExchangeRequest&& request);
+  void carry_out(ike::EapRequest&& request);
   /// On a thread of the pool, or here when there is none.
   void compute(ike::RequestToken token, WorkPool::Work work);
   void wait_for_work();

@@ -10,6 +10,7 @@ namespace culvert::daemon {
 void Secrets::load(const config::Config& config) {
   by_tunnel_.clear();
   credentials_.clear();
+  eap_.clear();
   for (const config::TunnelConfig& tunnel : config.tunnels) {
     const std::string& name = tunnel.connection.name;
     if (!tunnel.credentials) {
@@ -61,6 +62,12 @@ Secrets::Work Secrets::work_for(ike::VerifyRequest request, crypto::CalendarTime
     }
     return carry_out(request, *held, now);
   };
+}
+
+ike::EapResult Secrets::compute(const ike::EapRequest& request) {
+  const auto name = names_.find(request.connection);
+  const auto parties = name == names_.end() ? eap_.end() : eap_.find(name->second);
+  return eap_sessions_.carry_out(request, parties == eap_.end() ? nullptr : parties->second);
 }
 
 }  // namespace culvert::daemon

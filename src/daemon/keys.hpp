@@ -9,8 +9,10 @@
 
 #include "base/secret.hpp"
 #include "config/config.hpp"
+#include "crypto/random.hpp"
 #include "ike/face.hpp"
 #include "ike/v2/credentials.hpp"
+#include "ike/v2/eap_sessions.hpp"
 #include "model/ids.hpp"
 
 namespace culvert::daemon {
@@ -26,6 +28,8 @@ class Secrets {
   using Work = std::move_only_function<ike::Completion()>;
   [[nodiscard]] Work work_for(ike::SignRequest request) const;
   [[nodiscard]] Work work_for(ike::VerifyRequest request, crypto::CalendarTime now) const;
+  /// A step of an EAP conversation, which is kept here in between. Not for other threads.
+  [[nodiscard]] ike::EapResult compute(const ike::EapRequest& request);
 
  private:
   using SharedCredentials = std::shared_ptr<const ike::v2::Credentials>;
@@ -34,6 +38,9 @@ class Secrets {
   std::map<std::string, SecretBytes, std::less<>> by_tunnel_;
   std::map<std::string, SharedCredentials, std::less<>> credentials_;  // likewise
   std::map<model::ConnectionId, std::string> names_;
+  crypto::SystemRandom random_;
+  std::map<std::string, std::shared_ptr<const ike::v2::EapParties>, std::less<>> eap_;  // by tunnel
+  ike::v2::EapSessions eap_sessions_{random_};
 };
 
 }  // namespace culvert::daemon

@@ -24,6 +24,7 @@
 #include "model/authentication.hpp"
 #include "model/child_sa.hpp"
 #include "model/connection.hpp"
+#include "model/eap.hpp"
 #include "model/iana/authentication_method.hpp"
 #include "model/iana/notify_type.hpp"
 #include "model/ids.hpp"
@@ -125,6 +126,8 @@ struct IkeSaEstablished {
   net::Path path;
   model::Identity local_id;
   model::Identity remote_id;
+  /// Whom EAP has proved the initiator to be; empty without EAP. Any octets: escape before printing.
+  std::string eap_identity;
   model::IkeSuite suite;
   bool local_behind_nat = false;
   bool remote_behind_nat = false;
@@ -269,7 +272,21 @@ struct KeyExchangeRequest {
   std::unique_ptr<crypto::KeyExchange> own;
   std::optional<Bytes> peer_value;
 };
-using Request = std::variant<SharedKeyMacRequest, SignRequest, VerifyRequest, KeyExchangeRequest>;
+/// One step of the EAP conversation of an IKE SA (RFC 7296 2.16), by whoever holds the secrets. It may take its time.
+struct EapRequest {
+  enum class Step : std::uint8_t {
+    begin,   // as server: the first packet is wanted
+    packet,  // the peer sent `packet`, any octets; as client the first one begins
+    end      // the IKE SA is gone: forget the conversation. Has no answer
+  };
+  RequestToken token;
+  model::ConnectionId connection;
+  model::IkeSaId ike_sa;
+  Step step = Step::begin;
+  model::EapSettings settings;
+  Bytes packet;
+};
+using Request = std::variant<SharedKeyMacRequest, SignRequest, VerifyRequest, KeyExchangeRequest, EapRequest>;
 [[nodiscard]] RequestToken token_of(const Request& request);
 
 /// The answer to a request. Absent MAC: there is no secret for that connection.
@@ -295,7 +312,16 @@ struct KeyExchangeResult {
   SecretBytes shared_secret;                 // empty: none was asked for, or `fault` says why
   std::optional<crypto::CryptoError> fault;
 };
-using Completion = std::variant<SharedKeyMacResult, SignResult, VerifyResult, KeyExchangeResult>;
+struct EapResult {
+  enum class State : std::uint8_t { going, success, failure };
+  State state = State::failure;
+  Bytes packet;                          // for the peer; as client, empty with success and perhaps with failure
+  SecretBytes msk;                       // with success, of a method that makes one (RFC 3748 7.10)
+  std::string identity;                  // whom it is about; any octets
+  std::optional<model::EapType> method;  // that was agreed on
+  std::optional<model::AuthenticationRefusal> refusal;  // with failure
+};
+using Completion = std::variant<SharedKeyMacResult, SignResult, VerifyResult, KeyExchangeResult, EapResult>;
 
 // ---------------------------------------------------------------- datagrams
 

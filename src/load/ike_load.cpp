@@ -219,6 +219,7 @@ class Run {
   ike::Completion answer(const ike::VerifyRequest& request) const {
     return carry_out(request, held(request.connection), io::wall_clock().seconds);
   }
+  static ike::Completion answer(const ike::EapRequest&) { return ike::EapResult{}; }  // no initiator is made with it
   [[nodiscard]] const ike::v2::Credentials& held(model::ConnectionId connection) const {
     return options_.credentials[connection.value() - 1];
   }

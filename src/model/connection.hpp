@@ -9,6 +9,7 @@
 #include "base/time.hpp"
 #include "model/authentication.hpp"
 #include "model/child_sa.hpp"
+#include "model/eap.hpp"
 #include "model/identity.hpp"
 #include "model/proposal.hpp"
 #include "model/traffic_selector.hpp"
@@ -51,6 +52,8 @@ struct ConnectionConfig {
   std::optional<Identity> remote_id;  // default: the peer's address
 
   Authentication authentication = Authentication::shared_key;
+  /// The initiator proves itself by EAP (RFC 7296 2.16); `authentication` is the responder's alone then.
+  std::optional<EapSettings> eap;
   /// With certificates: the digests by which CERTREQ names the authorities that are believed, 20 octets each, one after
   /// the other (RFC 7296 3.7).
   Bytes authorities;

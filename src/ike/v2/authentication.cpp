@@ -16,13 +16,6 @@ using model::Authentication;
 using model::AuthenticationMethod;
 using model::Role;
 
-// RFC 7296 2.15: the signer's first message, the other side's nonce, the signer's ID payload.
-Bytes octets_of(const IkeSa& sa, const codec::IdPayload& id) {
-  const bool initiator = id.side == Role::initiator;
-  return auth::signed_octets(sa.prf, initiator ? sa.init.request : sa.init.response,
-                             initiator ? sa.init.nonce_r : sa.init.nonce_i, sa.keys.sk_p(id.side).view(), id.body());
-}
-
 void ask_for_mac(Core& core, RequestToken token, const IkeSa& sa, const model::ConnectionConfig& config, Bytes octets) {
   core.requests.push_back(
       SharedKeyMacRequest{.token = token, .connection = config.id, .prf = sa.suite.prf, .octets = std::move(octets)});
@@ -52,6 +45,13 @@ std::string no_secret(const model::ConnectionConfig& config) {
 }
 
 }  // namespace
+
+// RFC 7296 2.15: the signer's first message, the other side's nonce, the signer's ID payload.
+Bytes octets_of(const IkeSa& sa, const codec::IdPayload& id) {
+  const bool initiator = id.side == Role::initiator;
+  return auth::signed_octets(sa.prf, initiator ? sa.init.request : sa.init.response,
+                             initiator ? sa.init.nonce_r : sa.init.nonce_i, sa.keys.sk_p(id.side).view(), id.body());
+}
 
 std::optional<Authentication> authentication_by(AuthenticationMethod method) {
   if (method == AuthenticationMethod::shared_key_mic) return Authentication::shared_key;

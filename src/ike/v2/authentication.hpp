@@ -17,6 +17,9 @@ namespace culvert::ike::v2 {
 /// How the method authenticates; nothing for methods that nobody here knows.
 [[nodiscard]] std::optional<model::Authentication> authentication_by(model::AuthenticationMethod method);
 
+/// What the AUTH of the side with that ID payload is over.
+[[nodiscard]] Bytes octets_of(const IkeSa& sa, const codec::IdPayload& id);
+
 /// Asks for the AUTH of ours that goes with our ID payload.
 [[nodiscard]] RequestToken ask_for_proof(Core& core, const IkeSa& sa, const model::ConnectionConfig& config,
                                          const codec::IdPayload& own_id);

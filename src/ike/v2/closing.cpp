@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "ike/v2/children.hpp"
+#include "ike/v2/eap_auth.hpp"
 #include "ike/v2/establish.hpp"
 
 namespace culvert::ike::v2 {
@@ -47,6 +48,7 @@ void abandon_exchange(IkeSa& sa) {
 }  // namespace
 
 void close_ike_sa(Core& core, IkeSa& sa, CloseReason reason, Phase after) {
+  end_eap(core, sa);
   withdraw(core, sa, reason);
   drop_candidate(core, sa);
   abandon_exchange(sa);

@@ -13,6 +13,10 @@ model::Identity remote_identity(const model::ConnectionConfig& config, const net
   return model::Identity::of(config.peer ? *config.peer : path.remote.address);
 }
 
+bool takes_any_identity(const model::ConnectionConfig& config) {
+  return config.eap && !config.eap->client && !config.remote_id;
+}
+
 void ConnectionTable::put(model::ConnectionConfig config) {
   remove(config.id);
   const model::ConnectionId id = config.id;

@@ -18,6 +18,9 @@ namespace culvert::ike::v2 {
 /// The identity that the peer must prove: the configured one, or the configured address, or the address it came from.
 [[nodiscard]] model::Identity remote_identity(const model::ConnectionConfig& config, const net::Path& path);
 
+/// As responder: whatever identity the peer has in IKE, because EAP tells who it is.
+[[nodiscard]] bool takes_any_identity(const model::ConnectionConfig& config);
+
 class ConnectionTable {
  public:
   /// Adds the connection or replaces the one with its id.
@@ -34,14 +37,19 @@ class ConnectionTable {
     return visit_first({in(by_peer_, path.remote.address), &open_},
                        [&](const model::ConnectionConfig& config) { return allows(config, path) && visit(config); });
   }
-  /// The same for those among them that expect the identity `peer`.
+  /// The same for those among them that expect the identity `peer`, and behind them those that take any.
   template <typename Visit>
   const model::ConnectionConfig* find_candidate(const net::Path& path, const model::Identity& peer, Visit visit) const {
     const model::Identity wanted = peer.comparable();
-    return visit_first({in(by_peer_, path.remote.address), in(open_by_identity_, wanted), &open_without_identity_},
+    const auto* exact = visit_first(
+        {in(by_peer_, path.remote.address), in(open_by_identity_, wanted), &open_without_identity_},
+        [&](const model::ConnectionConfig& config) {
+          return allows(config, path) && remote_identity(config, path).comparable() == wanted && visit(config);
+        });
+    if (exact != nullptr) return exact;
+    return visit_first({in(by_peer_, path.remote.address), &open_without_identity_},
                        [&](const model::ConnectionConfig& config) {
-                         return allows(config, path) && remote_identity(config, path).comparable() == wanted &&
-                                visit(config);
+                         return allows(config, path) && takes_any_identity(config) && visit(config);
                        });
   }
 

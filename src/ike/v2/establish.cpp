@@ -15,7 +15,8 @@ namespace {
 constexpr Duration kMoveTime = std::chrono::seconds(1);
 
 bool same_peers(const IkeSa& a, const IkeSa& b) {
-  return a.connection == b.connection && a.local_id == b.local_id && a.remote_id == b.remote_id;
+  return a.connection == b.connection && a.local_id == b.local_id && a.remote_id == b.remote_id &&
+         a.eap_identity == b.eap_identity;
 }
 
 // `fresh` was just established beside `other`; both were on their way at the same time, from opposite sides. What was
@@ -77,6 +78,7 @@ void establish(Core& core, IkeSa& sa, const model::ConnectionConfig& config) {
                              .path = sa.path,
                              .local_id = sa.local_id,
                              .remote_id = sa.remote_id,
+                             .eap_identity = sa.eap_identity,
                              .suite = sa.suite,
                              .local_behind_nat = sa.local_behind_nat,
                              .remote_behind_nat = sa.remote_behind_nat,

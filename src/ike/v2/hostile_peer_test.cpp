@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "crypto/key_exchange.hpp"
-#include "ike/codec/seal.hpp"
 #include "ike/codec/serialize.hpp"
+#include "ike/v2/testing/forger.hpp"
 #include "ike/v2/testing/pair.hpp"
 
 namespace culvert::ike::v2 {
@@ -16,55 +16,6 @@ using model::NotifyType;
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
-
-EndpointSettings exporting() {
-  EndpointSettings settings;
-  settings.export_keys = true;
-  return settings;
-}
-
-/// The initiator of an IKE SA without a state machine: seals what the test says, with the keys that the host exported.
-class Forger {
- public:
-  Forger(const KeysExported& keys, std::uint32_t next_id)
-      : suite_(*model::packet_suite(keys.suite.encryption, keys.suite.key_bits, keys.suite.integrity)),
-        sealer_(*codec::MessageSealer::make(suite_, keys.sk_ei.view(), keys.sk_ai.view(), random_)),
-        opener_(*codec::MessageOpener::make(suite_, keys.sk_er.view(), keys.sk_ar.view())),
-        next_id_(next_id) {
-    header_.spi_i = keys.spi_i;
-    header_.spi_r = keys.spi_r;
-    header_.initiator = true;
-  }
-
-  Bytes request(ExchangeType exchange, std::vector<codec::Payload> payloads) {
-    codec::Message message{.header = header_, .payloads = std::move(payloads)};
-    message.header.exchange = exchange;
-    message.header.message_id = model::MessageId(next_id_++);
-    return sealer_.seal(message);
-  }
-  codec::Message open(const Bytes& answer) {
-    const auto parsed = codec::parse_message(answer);
-    CHECK(parsed);
-    auto opened = opener_.open(answer, *parsed);
-    CHECK(opened);
-    return std::move(*opened);
-  }
-  /// Sends a request to b and returns its answer, which must come at once.
-  codec::Message ask(Pair& pair, ExchangeType exchange, std::vector<codec::Payload> payloads) {
-    const std::size_t before = pair.wire.size();
-    pair.inject(pair.b, path_from(false, 4500), request(exchange, std::move(payloads)));
-    CHECK(pair.wire.size() > before);
-    return open(pair.wire[before].message);
-  }
-
- private:
-  SeededRandom random_{99};
-  crypto::PacketSuite suite_;
-  codec::MessageSealer sealer_;
-  codec::MessageOpener opener_;
-  codec::Header header_;
-  std::uint32_t next_id_;
-};
 
 codec::NotifyPayload notification(NotifyType type, model::ProtocolId protocol = model::ProtocolId::none,
                                   Bytes spi = {}) {

@@ -30,12 +30,18 @@ Progression IkeAuthInitiator::start() {
   sa_.local_id = local_identity(config_, sa_.path);
   sa_.remote_id = remote_identity(config_, sa_.path);
   id_i_ = {.side = Role::initiator, .identity = sa_.local_id, .reserved = {}};
+  if (config_.eap && config_.eap->client) {
+    eap_ = EapStage::first_answer;
+    send(nullptr);
+    return Progression::waiting;
+  }
   token_ = ask_for_proof(core_, sa_, config_, id_i_);
   return Progression::waiting;
 }
 
 Progression IkeAuthInitiator::handle_completion(RequestToken token, Completion result) {
   if (token != token_) return Progression::waiting;
+  if (eap_ != EapStage::none) return handle_eap_completion(result);
   if (response_) {
     finish(result);
     return Progression::done;
@@ -45,14 +51,14 @@ Progression IkeAuthInitiator::handle_completion(RequestToken token, Completion r
     fail_negotiation(core_, sa_, FailureKind::local_error, std::nullopt, std::move(proof.error()), Phase::gone);
     return Progression::done;
   }
-  send(*proof);
+  send(&*proof);
   return Progression::waiting;
 }
 
-void IkeAuthInitiator::send(const OwnProof& proof) {
+void IkeAuthInitiator::send(const OwnProof* proof) {
   codec::Message message;
   message.add(id_i_);
-  add_certificates(message, proof);
+  if (proof != nullptr) add_certificates(message, *proof);
   add_certificate_request(message, config_.authorities, config_.peer_by_key);
   if (config_.remote_id)
     message.add(codec::IdPayload{.side = Role::responder, .identity = *config_.remote_id, .reserved = {}});
@@ -61,7 +67,8 @@ void IkeAuthInitiator::send(const OwnProof& proof) {
   const bool first =
       std::ranges::none_of(others, [&](const IkeSa* other) { return other->id != sa_.id && other->announced; });
   if (first || sa_.replaces_doubtful) message.add_notify(NotifyType::initial_contact);
-  message.add(codec::AuthPayload{.method = proof.method, .data = proof.auth});
+  // RFC 7296 2.16: without AUTH it asks for EAP.
+  if (proof != nullptr) message.add(codec::AuthPayload{.method = proof->method, .data = proof->auth});
   auto offer = make_child_offer(core_, config_, {.exchange = ChildExchange::ike_auth, .wish = sa_.wish});
   if (offer) {
     offer_ = std::move(*offer);
@@ -77,12 +84,17 @@ void IkeAuthInitiator::send(const OwnProof& proof) {
 }
 
 Progression IkeAuthInitiator::handle_response(const codec::Message& response) {
+  if (eap_ != EapStage::none) return handle_eap_response(response);
   if (sa_.terminating) {
     abandon();
     delete_unannounced(core_, sa_);
     return Progression::done;
   }
   const auto* auth = response.first<codec::AuthPayload>();
+  if (auth == nullptr && response.error_notify() == nullptr) {
+    handle_bad_response(fmt::format("the {} payload is missing", name_of(model::PayloadType::auth)));
+    return Progression::done;
+  }
   if (auth == nullptr) {
     // RFC 7296 2.21.2: the peer has not proved who it is, but only a man in the middle of the key exchange could have
     // written this.
@@ -100,27 +112,42 @@ Progression IkeAuthInitiator::handle_response(const codec::Message& response) {
     return Progression::done;
   }
   const auto* id_r = response.id(Role::responder);
+  if (id_r == nullptr) {
+    handle_bad_response(fmt::format("the {} payload is missing", name_of(model::PayloadType::id_r)));
+    return Progression::done;
+  }
+  if (!fits_responder(response)) return Progression::done;
+  response_ = response;
+  token_ = ask_about_peer(core_, sa_, config_, response, *id_r);
+  return Progression::waiting;
+}
+
+bool IkeAuthInitiator::fits_responder(const codec::Message& response) {
+  const auto* auth = response.first<codec::AuthPayload>();
+  const auto* id_r = response.id(Role::responder);
   if (id_r->identity.comparable() != sa_.remote_id.comparable()) {
     refuse_peer(FailureKind::authentication_failed,
                 fmt::format("the peer says it is {}, connection '{}' expects {}", id_r->identity.to_string(),
                             config_.name, sa_.remote_id.to_string()));
-    return Progression::done;
+    return false;
   }
   if (authentication_by(auth->method) != config_.authentication) {
     refuse_peer(FailureKind::authentication_failed,
                 fmt::format("the peer authenticates by method {} ({}), connection '{}' expects a {}",
                             static_cast<unsigned>(auth->method), name_of(auth->method), config_.name,
                             name_of(config_.authentication)));
-    return Progression::done;
+    return false;
   }
-  response_ = response;
-  token_ = ask_about_peer(core_, sa_, config_, response, *id_r);
-  return Progression::waiting;
+  return true;
 }
 
 void IkeAuthInitiator::finish(const Completion& verdict) {
   if (auto fault = peer_fault(verdict, sa_, config_, *response_))
     return refuse_peer(fault->kind, std::move(fault->detail), std::move(fault->refusal));
+  conclude();
+}
+
+void IkeAuthInitiator::conclude() {
   if (sa_.terminating) {
     abandon();
     return delete_unannounced(core_, sa_);
@@ -173,6 +200,8 @@ void IkeAuthInitiator::finish_child(const codec::Message& response) {
 
 void IkeAuthInitiator::refuse_peer(FailureKind kind, std::string detail,
                                    std::optional<model::AuthenticationRefusal> refusal) {
+  const bool half_open_there = eap_ != EapStage::none && eap_ != EapStage::server_auth;
+  if (half_open_there) return (void)refuse_in_eap(kind, std::move(detail), std::move(refusal));
   abandon();
   // RFC 7296 2.21.2: the peer takes the IKE SA for established; AUTHENTICATION_FAILED in an INFORMATIONAL ends it
   // there.

@@ -28,11 +28,27 @@ class IkeAuthInitiator final : public InitiatorExchange {
   void give_up();
 
  private:
-  void send(const OwnProof& proof);
+  /// Null: without AUTH, for EAP.
+  void send(const OwnProof* proof);
+  /// The responder is whom we expect and proves itself in the expected way; else it is refused, and this is false.
+  [[nodiscard]] bool fits_responder(const codec::Message& response);
   void finish(const Completion& verdict);
+  /// The responder is who it says it is.
+  void conclude();
   void finish_child(const codec::Message& response);
   void refuse_peer(FailureKind kind, std::string detail,
                    std::optional<model::AuthenticationRefusal> refusal = std::nullopt);
+
+  [[nodiscard]] Progression handle_eap_response(const codec::Message& response);
+  [[nodiscard]] Progression begin_eap(const codec::Message& response);
+  [[nodiscard]] Progression check_eap_auth(const codec::Message& response);
+  [[nodiscard]] Progression handle_eap_completion(const Completion& result);
+  [[nodiscard]] Progression take_eap_step(const EapResult& result);
+  /// By the notification in `eap_end_`.
+  [[nodiscard]] Progression refused_by_peer(const std::optional<model::AuthenticationRefusal>& refusal);
+  /// Before the responder takes the IKE SA for established.
+  [[nodiscard]] Progression refuse_in_eap(FailureKind kind, std::string detail,
+                                          std::optional<model::AuthenticationRefusal> refusal = std::nullopt);
 
   Core& core_;
   IkeSa& sa_;
@@ -42,6 +58,13 @@ class IkeAuthInitiator final : public InitiatorExchange {
   std::optional<ChildRefusal> no_offer_;
   std::optional<codec::Message> response_;
   RequestToken token_;
+  /// What EAP waits for.
+  enum class EapStage : std::uint8_t { none, first_answer, verdict, step, server, server_auth };
+  EapStage eap_ = EapStage::none;
+  codec::IdPayload id_r_;
+  Bytes eap_packet_;                          // that came with the responder's proof
+  std::optional<model::NotifyType> eap_end_;  // the responder has refused us; the reason may be in its last packet
+  SecretBytes msk_;
 };
 
 /// Begins IKE_AUTH for an IKE SA whose IKE_SA_INIT is done.

@@ -17,39 +17,61 @@ namespace culvert::ike::v2 {
 using model::NotifyType;
 using model::Role;
 
+namespace {
+std::string in_words(model::Authentication authentication) { return fmt::format("a {}", name_of(authentication)); }
+}  // namespace
+
 void IkeAuthResponder::start(const codec::Message& request) {
   request_ = request;
+  answering_ = request.header.message_id;
   // The initiator may have moved to port 4500 (RFC 7296 2.23); this request is authentic and fresh.
   sa_.path = path_;
+  if (request.id(Role::initiator) == nullptr)
+    return refuse(NotifyType::invalid_syntax, FailureKind::protocol_error,
+                  "the first IKE_AUTH request has no IDi payload");
   const auto* auth = request.first<codec::AuthPayload>();
+  // RFC 7296 2.16: without AUTH the initiator asks for EAP.
   const auto by = auth == nullptr ? std::nullopt : authentication_by(auth->method);
-  if (!by) {
-    return refuse(NotifyType::authentication_failed, FailureKind::authentication_failed,
-                  fmt::format("the peer {} wants to authenticate by {}, only a shared key or a certificate is accepted",
-                              request.id(Role::initiator)->identity.to_string(),
-                              auth == nullptr ? "EAP" : std::string(name_of(auth->method))));
+  if (auth != nullptr && !by) {
+    return refuse(
+        NotifyType::authentication_failed, FailureKind::authentication_failed,
+        fmt::format("the peer {} wants to authenticate by {}, only a shared key, a certificate or EAP is accepted",
+                    request.id(Role::initiator)->identity.to_string(), name_of(auth->method)));
   }
   std::string why_not;
-  const model::ConnectionConfig* config = choose_connection(*by, why_not);
+  const model::ConnectionConfig* config = choose_connection(by, why_not);
   if (config == nullptr)
     return refuse(NotifyType::authentication_failed, FailureKind::unknown_peer, std::move(why_not));
   config_ = *config;
   sa_.connection = config->id;
   sa_.local_id = local_identity(*config, path_);
   // As configured: a name may be written in several ways.
-  sa_.remote_id = remote_identity(*config, path_);
+  sa_.remote_id =
+      takes_any_identity(*config) ? request_.id(Role::initiator)->identity : remote_identity(*config, path_);
+  if (!by) {
+    id_r_ = {.side = Role::responder, .identity = sa_.local_id, .reserved = {}};
+    eap_ = EapStage::own_proof;
+    token_ = ask_for_proof(core_, sa_, *config_, id_r_);
+    return;
+  }
   token_ = ask_about_peer(core_, sa_, *config_, request_, *request_.id(Role::initiator));
 }
 
-const model::ConnectionConfig* IkeAuthResponder::choose_connection(model::Authentication by,
+const model::ConnectionConfig* IkeAuthResponder::choose_connection(std::optional<model::Authentication> by,
                                                                    std::string& why_not) const {
   const model::Identity& theirs = request_.id(Role::initiator)->identity;
   const auto* wanted = request_.id(Role::responder);
   const auto* config = core_.connections.find_candidate(path_, theirs, [&](const model::ConnectionConfig& one) {
     if (wanted != nullptr && local_identity(one, path_).comparable() != wanted->identity.comparable()) return false;
-    if (one.authentication != by) {
-      why_not = fmt::format("connection '{}' is for the peer {} but expects a {}, not a {}", one.name,
-                            theirs.to_string(), name_of(one.authentication), name_of(by));
+    if (one.eap && one.eap->client) {
+      why_not =
+          fmt::format("connection '{}' is for the peer {}, but begins itself, by EAP", one.name, theirs.to_string());
+      return false;
+    }
+    const bool expects_eap = one.eap.has_value();
+    if (expects_eap ? by.has_value() : by != one.authentication) {
+      why_not = fmt::format("connection '{}' is for the peer {} but expects {}, not {}", one.name, theirs.to_string(),
+                            expects_eap ? "EAP" : in_words(one.authentication), by ? in_words(*by) : "EAP");
       return false;
     }
     // IKE_SA_INIT was answered before the identity was known: its algorithms must be good for this connection as well.
@@ -86,6 +108,7 @@ std::string IkeAuthResponder::expectations() const {
 
 void IkeAuthResponder::handle_completion(RequestToken token, Completion result) {
   if (token != token_) return;
+  if (eap_ != EapStage::none) return handle_eap_completion(std::move(result));
   if (!verified_) {
     if (auto fault = peer_fault(result, sa_, *config_, request_)) {
       // RFC 7296 2.21.2: the peer hears that it failed, and no more.
@@ -106,8 +129,10 @@ void IkeAuthResponder::answer(const OwnProof& proof) {
   const auto self = std::move(sa_.responder);  // ends with this function
   CHECK(self.get() == this);
   codec::Message answer;
-  answer.add(id_r_);
-  add_certificates(answer, proof);
+  if (eap_ == EapStage::none) {
+    answer.add(id_r_);
+    add_certificates(answer, proof);
+  }
   answer.add(codec::AuthPayload{.method = proof.method, .data = proof.auth});
   const InitTranscript init = sa_.init;
   establish(core_, sa_, *config_);
@@ -115,7 +140,7 @@ void IkeAuthResponder::answer(const OwnProof& proof) {
   const Rivalry rivalry = find_rival(core_, sa_);
   answer_child(answer, rivalry);
   sa_.init = {};
-  send_response(core_, sa_, model::ExchangeType::ike_auth, request_.header.message_id, std::move(answer), path_);
+  send_response(core_, sa_, model::ExchangeType::ike_auth, answering_, std::move(answer), path_);
   settle_duplicates(core_, sa_, rivalry, request_.notify(NotifyType::initial_contact) != nullptr);
 }
 
@@ -146,8 +171,9 @@ void IkeAuthResponder::refuse(NotifyType type, FailureKind kind, std::string det
                               std::optional<model::AuthenticationRefusal> refusal) {
   const auto self = std::move(sa_.responder);  // ends with this function
   codec::Message answer;
+  if (!eap_farewell_.empty()) answer.add(codec::EapPayload{.message = std::move(eap_farewell_)});
   answer.add_notify(type);
-  send_response(core_, sa_, model::ExchangeType::ike_auth, request_.header.message_id, std::move(answer), path_);
+  send_response(core_, sa_, model::ExchangeType::ike_auth, answering_, std::move(answer), path_);
   // The answer stays for retransmissions of the request, the rest goes.
   fail_negotiation(core_, sa_, kind, type, std::move(detail), Phase::defunct, std::move(refusal));
 }

@@ -20,26 +20,41 @@ class IkeAuthResponder final : public ResponderExchange {
   IkeAuthResponder(Core& core, IkeSa& sa, const net::Path& path) : core_(core), sa_(sa), path_(path) {}
 
   void start(const codec::Message& request);
+  /// Another IKE_AUTH request after the first, as EAP brings them.
+  void handle_further(const codec::Message& request, const net::Path& path);
   void handle_completion(RequestToken token, Completion result) override;
 
  private:
   /// The connection for the identities of the request (RFC 4301 4.4.3); the reason in words when there is none.
-  [[nodiscard]] const model::ConnectionConfig* choose_connection(model::Authentication by, std::string& why_not) const;
+  /// `by`: how the peer's AUTH proves it; nothing when it has none, and wants EAP.
+  [[nodiscard]] const model::ConnectionConfig* choose_connection(std::optional<model::Authentication> by,
+                                                                 std::string& why_not) const;
   /// Whom the connections for the peer's address expect.
   [[nodiscard]] std::string expectations() const;
   void answer(const OwnProof& proof);
   void answer_child(codec::Message& answer, const Rivalry& rivalry);
+  void handle_eap_completion(Completion result);
+  void take_eap_step(EapResult result);
+  void check_eap_auth(const codec::Message& request);
+  void send_eap(Bytes packet);
   void refuse(model::NotifyType type, FailureKind kind, std::string detail,
               std::optional<model::AuthenticationRefusal> refusal = std::nullopt);
 
   Core& core_;
   IkeSa& sa_;
-  const net::Path path_;
-  codec::Message request_;
+  net::Path path_;
+  codec::Message request_;      // the first
+  model::MessageId answering_;  // of the last
   std::optional<model::ConnectionConfig> config_;
   codec::IdPayload id_r_;
   bool verified_ = false;
   RequestToken token_;
+  /// What EAP waits for.
+  enum class EapStage : std::uint8_t { none, own_proof, step, peer, peer_auth };
+  EapStage eap_ = EapStage::none;
+  codec::Message first_answer_;  // IDr, CERT and AUTH, until they have gone
+  Bytes eap_farewell_;           // EAP-Failure, to go with the refusal
+  SecretBytes msk_;
 };
 
 }  // namespace culvert::ike::v2

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/bytes.hpp"
@@ -62,6 +63,8 @@ struct IkeSa {
   std::optional<model::ConnectionId> connection;
   model::Identity local_id;
   model::Identity remote_id;
+  std::string eap_identity;    // whom EAP has proved the initiator to be
+  bool eap_under_way = false;  // a conversation is kept for us outside
 
   bool nat_traversal = false;  // the peer sent NAT_DETECTION notifications
   bool local_behind_nat = false;

@@ -27,9 +27,16 @@ constexpr std::array kIkeAuthRequest = {Rule{PayloadType::id_i, 1, 1}, Rule{Payl
                                         Rule{PayloadType::id_r, 0, 1}, Rule{PayloadType::auth, 0, 1},
                                         Rule{PayloadType::sa, 0, 1},   Rule{PayloadType::ts_i, 0, 1},
                                         Rule{PayloadType::ts_r, 0, 1}};
+// With EAP, AUTH may be missing (RFC 5998).
 constexpr std::array kIkeAuthResponse = {Rule{PayloadType::id_r, 1, 1}, Rule{PayloadType::cert, 0, kMany},
-                                         Rule{PayloadType::auth, 1, 1}, Rule{PayloadType::sa, 0, 1},
-                                         Rule{PayloadType::ts_i, 0, 1}, Rule{PayloadType::ts_r, 0, 1}};
+                                         Rule{PayloadType::auth, 0, 1}, Rule{PayloadType::eap, 0, 1},
+                                         Rule{PayloadType::sa, 0, 1},   Rule{PayloadType::ts_i, 0, 1},
+                                         Rule{PayloadType::ts_r, 0, 1}};
+// RFC 7296 2.16: one of the two.
+constexpr std::array kIkeAuthFurtherRequest = {Rule{PayloadType::eap, 0, 1}, Rule{PayloadType::auth, 0, 1}};
+constexpr std::array kIkeAuthFurtherResponse = {Rule{PayloadType::eap, 0, 1}, Rule{PayloadType::auth, 0, 1},
+                                                Rule{PayloadType::sa, 0, 1}, Rule{PayloadType::ts_i, 0, 1},
+                                                Rule{PayloadType::ts_r, 0, 1}};
 constexpr std::array kCreateChildSa = {Rule{PayloadType::sa, 1, 1}, Rule{PayloadType::nonce, 1, 1},
                                        Rule{PayloadType::ke, 0, 1}, Rule{PayloadType::ts_i, 1, 1},
                                        Rule{PayloadType::ts_r, 1, 1}};
@@ -47,6 +54,8 @@ std::span<const Rule> rules_for(MessageForm form) {
     case MessageForm::ike_sa_init_response: return kIkeSaInitResponse;
     case MessageForm::ike_auth_request: return kIkeAuthRequest;
     case MessageForm::ike_auth_response: return kIkeAuthResponse;
+    case MessageForm::ike_auth_further_request: return kIkeAuthFurtherRequest;
+    case MessageForm::ike_auth_further_response: return kIkeAuthFurtherResponse;
     case MessageForm::create_child_sa_request:
     case MessageForm::create_child_sa_response: return kCreateChildSa;
     case MessageForm::rekey_ike_sa_request:
@@ -60,8 +69,22 @@ std::span<const Rule> rules_for(MessageForm form) {
 // are there.
 bool error_alone(MessageForm form, const codec::Message& message) {
   if (!message.header.response || message.error_notify() == nullptr) return false;
-  if (form == MessageForm::ike_auth_response) return message.count(PayloadType::auth) == 0;
+  if (form == MessageForm::ike_auth_response || form == MessageForm::ike_auth_further_response)
+    return message.count(PayloadType::auth) == 0;
   return message.count(PayloadType::sa) == 0;
+}
+
+// RFC 7296 2.16: identities stand in the first message of each side only.
+MessageForm form_of_ike_auth(const codec::Message& message) {
+  const bool eap = message.count(PayloadType::eap) != 0;
+  if (message.header.response) {
+    const bool further =
+        message.id(model::Role::responder) == nullptr && (eap || message.count(PayloadType::auth) != 0);
+    return further ? MessageForm::ike_auth_further_response : MessageForm::ike_auth_response;
+  }
+  const bool auth_alone = message.count(PayloadType::auth) != 0 && message.count(PayloadType::sa) == 0;
+  const bool further = message.id(model::Role::initiator) == nullptr && (eap || auth_alone);
+  return further ? MessageForm::ike_auth_further_request : MessageForm::ike_auth_request;
 }
 
 bool retry_demand(MessageForm form, const codec::Message& message) {
@@ -76,8 +99,7 @@ std::optional<MessageForm> form_of(const codec::Message& message) {
   switch (message.header.exchange) {
     case model::ExchangeType::ike_sa_init:
       return response ? MessageForm::ike_sa_init_response : MessageForm::ike_sa_init_request;
-    case model::ExchangeType::ike_auth:
-      return response ? MessageForm::ike_auth_response : MessageForm::ike_auth_request;
+    case model::ExchangeType::ike_auth: return form_of_ike_auth(message);
     case model::ExchangeType::create_child_sa: {
       const auto* sa = message.first<codec::SaPayload>();
       const bool ike =
@@ -99,6 +121,8 @@ std::optional<std::string> payload_fault(MessageForm form, const codec::Message&
     if (count > rule.most)
       return fmt::format("{} {} payloads where at most {} may stand", count, name_of(rule.type), rule.most);
   }
+  if (form == MessageForm::ike_auth_response && message.count(PayloadType::auth) + message.count(PayloadType::eap) == 0)
+    return fmt::format("the {} payload is missing", name_of(PayloadType::auth));
   for (const codec::Payload& payload : message.payloads) {
     if (std::holds_alternative<codec::UnknownPayload>(payload)) continue;
     const PayloadType type = codec::type_of(payload);

@@ -15,6 +15,8 @@ enum class MessageForm : std::uint8_t {
   ike_sa_init_response,
   ike_auth_request,
   ike_auth_response,
+  ike_auth_further_request,  // RFC 7296 2.16: EAP, or the AUTH behind it
+  ike_auth_further_response,
   create_child_sa_request,  // a new or a rekeyed Child SA
   create_child_sa_response,
   rekey_ike_sa_request,

@@ -203,6 +203,7 @@ IkeSa* make_rekeyed_ike_sa(Core& core, IkeSa& old, const model::IkeSuite& suite,
   next.connection = old.connection;
   next.local_id = old.local_id;
   next.remote_id = old.remote_id;
+  next.eap_identity = old.eap_identity;
   next.nat_traversal = old.nat_traversal;
   next.local_behind_nat = old.local_behind_nat;
   next.remote_behind_nat = old.remote_behind_nat;

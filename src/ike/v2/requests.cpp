@@ -42,6 +42,8 @@ void dispatch_request(Core& core, IkeSa& sa, const net::Path& path, MessageForm 
   if (sa.phase == Phase::candidate && !deletes_ike_sa(request)) settle_candidate(core, sa);
   switch (form) {
     case MessageForm::ike_auth_request:
+    case MessageForm::ike_auth_further_request:
+      if (sa.responder) return sa.responder->handle_further(request, path);
       if (sa.phase == Phase::half_open) {
         auto responder = std::make_unique<IkeAuthResponder>(core, sa, path);
         IkeAuthResponder& begun = *responder;

@@ -24,6 +24,7 @@
 #include "ike/face.hpp"
 #include "ike/key_exchange.hpp"
 #include "ike/v2/credentials.hpp"
+#include "ike/v2/eap_sessions.hpp"
 #include "ike/v2/ike_endpoint.hpp"
 #include "model/connection.hpp"
 
@@ -73,7 +74,11 @@ class Host {
   EndpointSettings settings;
   std::map<model::ConnectionId, Bytes> secrets;
   std::map<model::ConnectionId, Credentials> credentials;
-  crypto::CalendarTime calendar = 0;  // for the dates of certificates
+  crypto::CalendarTime calendar = 0;                // for the dates of certificates
+  std::map<std::string, Bytes, std::less<>> users;  // whom it knows by EAP, as server; and itself, as client
+
+  SeededRandom eap_random{99};
+  EapSessions eap_sessions{eap_random};
 
   // What the events have said so far.
   std::map<model::IkeSaId, IkeSaEstablished> ike_sas;
@@ -166,6 +171,13 @@ class Host {
   }
   Completion answer(const VerifyRequest& request) const {
     return carry_out(request, credentials.at(request.connection), calendar);
+  }
+  Completion answer(const EapRequest& request) {
+    EapParties parties;
+    for (const auto& [user, secret] : users) parties.users.emplace(user, SecretBytes::copy_of(secret));
+    const SecretBytes* own = parties.secret_of(request.settings.identity);
+    if (own != nullptr) parties.own_secret = own->clone();
+    return eap_sessions.carry_out(request, std::make_shared<EapParties>(std::move(parties)));
   }
   void tell(const Event& event) {
     if (on_event) on_event(event);

@@ -1,0 +1,65 @@
+#include "ike/v2/eap_sessions.hpp"
+
+#include <utility>
+
+namespace culvert::ike::v2 {
+namespace {
+
+EapResult to_result(eap::Outcome&& outcome) {
+  using From = eap::Outcome::State;
+  using To = EapResult::State;
+  return {.state = outcome.state == From::going     ? To::going
+                   : outcome.state == From::success ? To::success
+                                                    : To::failure,
+          .packet = std::move(outcome.packet),
+          .msk = std::move(outcome.msk),
+          .identity = std::move(outcome.identity),
+          .method = outcome.method,
+          .refusal = std::move(outcome.refusal)};
+}
+
+EapResult failure(std::string found) {
+  EapResult result;
+  result.refusal =
+      model::AuthenticationRefusal{.subject = {}, .serial = {}, .check = "local", .found = std::move(found)};
+  return result;
+}
+
+}  // namespace
+
+EapSessions::Session* EapSessions::open(const EapRequest& request, std::shared_ptr<const EapParties> parties) {
+  if (!parties || request.settings.methods.empty()) return nullptr;
+  // The oldest goes; their numbers rise.
+  if (sessions_.size() >= kMost) sessions_.erase(sessions_.begin());
+  Session session{.parties = std::move(parties), .side = {}};
+  const model::EapSettings& settings = request.settings;
+  if (settings.client) {
+    session.side = std::make_unique<eap::EapClient>(settings.methods, settings.identity,
+                                                    session.parties->own_secret.clone(), random_);
+  } else {
+    session.side = std::make_unique<eap::EapServer>(settings.methods, random_, *session.parties);
+  }
+  return &sessions_.insert_or_assign(request.ike_sa, std::move(session)).first->second;
+}
+
+EapResult EapSessions::carry_out(const EapRequest& request, std::shared_ptr<const EapParties> parties) {
+  if (request.step == EapRequest::Step::end) {
+    sessions_.erase(request.ike_sa);
+    return {};
+  }
+  const auto found = sessions_.find(request.ike_sa);
+  const bool begins = request.step == EapRequest::Step::begin || (found == sessions_.end() && request.settings.client);
+  Session* session = begins ? open(request, std::move(parties)) : found == sessions_.end() ? nullptr : &found->second;
+  if (session == nullptr) return failure("the conversation is not known here, or the connection is gone");
+  EapResult result;
+  if (const auto* client = std::get_if<std::unique_ptr<eap::EapClient>>(&session->side)) {
+    result = to_result((*client)->handle(request.packet));
+  } else {
+    eap::EapServer& server = *std::get<std::unique_ptr<eap::EapServer>>(session->side);
+    result = to_result(begins ? server.begin() : server.handle(request.packet));
+  }
+  if (result.state != EapResult::State::going) sessions_.erase(request.ike_sa);
+  return result;
+}
+
+}  // namespace culvert::ike::v2

@@ -1,0 +1,88 @@
+// IKE_AUTH as responder where the peer proves itself by EAP (RFC 7296 2.16): our proof goes first, then the method has
+// as many rounds as it needs, then both sides show by AUTH that they ended with the same key.
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "ike/auth/shared_key.hpp"
+#include "ike/v2/authentication.hpp"
+#include "ike/v2/eap_auth.hpp"
+#include "ike/v2/ike_auth_responder.hpp"
+#include "ike/v2/messages.hpp"
+
+namespace culvert::ike::v2 {
+
+using model::NotifyType;
+using model::Role;
+
+void IkeAuthResponder::handle_eap_completion(Completion result) {
+  if (auto* step = std::get_if<EapResult>(&result)) return take_eap_step(std::move(*step));
+  auto proof = own_proof(std::move(result), *config_);
+  if (!proof) return refuse(NotifyType::authentication_failed, FailureKind::local_error, std::move(proof.error()));
+  first_answer_.add(id_r_);
+  add_certificates(first_answer_, *proof);
+  first_answer_.add(codec::AuthPayload{.method = proof->method, .data = std::move(proof->auth)});
+  eap_ = EapStage::step;
+  token_ = ask_eap(core_, sa_, *config_, EapRequest::Step::begin);
+}
+
+void IkeAuthResponder::take_eap_step(EapResult result) {
+  switch (result.state) {
+    case EapResult::State::going: eap_ = EapStage::peer; return send_eap(std::move(result.packet));
+    case EapResult::State::success:
+      sa_.eap_under_way = false;
+      sa_.eap_identity = result.identity;
+      msk_ = std::move(result.msk);
+      core_.progress(sa_, fmt::format("{} has gone well", describe(result)));
+      eap_ = EapStage::peer_auth;
+      return send_eap(std::move(result.packet));
+    case EapResult::State::failure: break;
+  }
+  sa_.eap_under_way = false;
+  std::string detail = fmt::format("the peer {} at {} is refused by connection '{}': {}: {}", sa_.remote_id.to_string(),
+                                   path_.remote.to_string(), config_->name, describe(result),
+                                   result.refusal ? result.refusal->to_string() : "it failed");
+  eap_farewell_ = std::move(result.packet);
+  refuse(NotifyType::authentication_failed, FailureKind::authentication_failed, std::move(detail),
+         std::move(result.refusal));
+}
+
+void IkeAuthResponder::send_eap(Bytes packet) {
+  codec::Message answer = std::exchange(first_answer_, {});
+  answer.add(codec::EapPayload{.message = std::move(packet)});
+  send_response(core_, sa_, model::ExchangeType::ike_auth, answering_, std::move(answer), path_);
+}
+
+void IkeAuthResponder::handle_further(const codec::Message& request, const net::Path& path) {
+  path_ = path;
+  sa_.path = path;
+  answering_ = request.header.message_id;
+  const auto* eap = request.first<codec::EapPayload>();
+  const auto* auth = request.first<codec::AuthPayload>();
+  const bool first = request.id(Role::initiator) != nullptr;
+  if (eap_ == EapStage::peer && eap != nullptr && auth == nullptr && !first) {
+    eap_ = EapStage::step;
+    token_ = ask_eap(core_, sa_, *config_, EapRequest::Step::packet, eap->message);
+    return;
+  }
+  if (eap_ == EapStage::peer_auth && auth != nullptr && eap == nullptr && !first) return check_eap_auth(request);
+  refuse(NotifyType::invalid_syntax, FailureKind::protocol_error,
+         fmt::format("the peer {} sent another IKE_AUTH request that has no place there", sa_.path.remote.to_string()));
+}
+
+void IkeAuthResponder::check_eap_auth(const codec::Message& request) {
+  const auto* auth = request.first<codec::AuthPayload>();
+  const bool right = auth->method == model::AuthenticationMethod::shared_key_mic &&
+                     auth::auth_matches(eap_auth(sa_, *request_.id(Role::initiator), msk_), auth->data);
+  if (!right) {
+    return refuse(NotifyType::authentication_failed, FailureKind::authentication_failed,
+                  fmt::format("the peer {} at {} is refused by connection '{}': its AUTH does not fit the key that EAP "
+                              "has made; is somebody between us?",
+                              sa_.remote_id.to_string(), path_.remote.to_string(), config_->name));
+  }
+  answer({.method = model::AuthenticationMethod::shared_key_mic,
+          .auth = to_bytes(eap_auth(sa_, id_r_, msk_).view()),
+          .certificates = {}});
+}
+
+}  // namespace culvert::ike::v2
