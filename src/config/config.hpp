@@ -90,8 +90,18 @@ struct TunnelConfig {
   PeerKind peer_kind = PeerKind::address;
   /// The octets of the pre-shared key, whether written in the file or read from `secret_file`. Empty with credentials.
   SecretBytes secret;
-  /// There with ConnectionConfig::authentication by certificate.
+  /// There with ConnectionConfig::authentication by certificate. Without certificates of ours where EAP proves us;
+  /// with an empty trust store where it proves the peer.
   std::optional<Credentials> credentials;
+  /// Our own, as client of EAP.
+  SecretBytes eap_secret;
+};
+
+/// One [user.NAME]: whom the tunnels with EAP know.
+struct UserConfig {
+  std::string name;  // the identity within EAP
+  model::SourcePlace place;
+  SecretBytes secret;
 };
 
 /// One [manual.NAME]: an SA pair without IKE.
@@ -152,6 +162,7 @@ struct Config {
   std::vector<TunnelConfig> tunnels;  // in the order of the files
   std::vector<ManualConfig> manual;   // likewise
   std::vector<PolicyRule> policies;
+  std::vector<UserConfig> users;
   Problems warnings;
   std::vector<std::string> files;  // that were read, without secret files
 

@@ -253,10 +253,13 @@ void read_credentials(Section& section, DraftTunnel& draft, CredentialFiles& fil
                     "keep one of them");
   }
   connection.authentication = model::Authentication::certificate;
+  // Where EAP proves one side, the other has the certificate, or key, and the one judges it (RFC 7296 2.16).
+  const bool own = !section.has("eap_identity");
+  const bool judges = !section.has("eap") || !own || section.has("ca") || section.has("crl") || section.has("peer_key");
   connection.peer_by_key = section.has("peer_key");
-  const bool with_certificate = section.has("certificate");
+  const bool with_certificate = own && section.has("certificate");
   const std::vector<Certificate> chain = with_certificate ? read_chain(section, files) : std::vector<Certificate>();
-  const auto key = read_private_key(section, files, chain);
+  const auto key = own ? read_private_key(section, files, chain) : crypto::PrivateKey();
   allow_sha1(section, connection, compat);
   if (with_certificate && !chain.empty()) settle_local_identity(section, connection, chain.front());
 
@@ -268,10 +271,12 @@ void read_credentials(Section& section, DraftTunnel& draft, CredentialFiles& fil
       peer = *peer_key;
       trust_fingerprint = crypto::hash(crypto::HashId::sha2_256, {peer_key->spki()});
     }
-    if (peer_key && key && key->public_key().same_key(*peer_key)) {
+    if (peer_key && key && key->present() && key->public_key().same_key(*peer_key)) {
       section.error(section.position_of("peer_key"), "peer_key", "this is our own key", "name the one of the peer");
       return;
     }
+  } else if (!judges) {
+    peer = crypto::TrustStore::make({}, {});
   } else {
     const std::vector<std::string> authorities = read_authorities(section, files);
     const auto lists = read_lists(section, files);
@@ -293,7 +298,8 @@ void read_credentials(Section& section, DraftTunnel& draft, CredentialFiles& fil
     credentials.certificates.push_back(one.der());
     credentials.own_fingerprint = appended(std::move(credentials.own_fingerprint), one.fingerprint());
   }
-  if (chain.empty()) credentials.own_fingerprint = crypto::hash(crypto::HashId::sha2_256, {key->public_key().spki()});
+  if (chain.empty() && key->present())
+    credentials.own_fingerprint = crypto::hash(crypto::HashId::sha2_256, {key->public_key().spki()});
   draft.config.credentials = std::move(credentials);
 }
 

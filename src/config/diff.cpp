@@ -130,7 +130,20 @@ void compare_treatment(Comparison& comparison, const model::PacketTreatment& a, 
   hard("icmp_errors", text_of(a.icmp_errors), text_of(b.icmp_errors));
 }
 
-TunnelChange compare(const TunnelConfig& before, const TunnelConfig& after) {
+std::string text_of(const std::optional<model::EapSettings>& eap) {
+  if (!eap) return "none";
+  std::string out = eap->client ? fmt::format("as {}:", in_quotes(eap->identity)) : "of the peer:";
+  for (const model::EapType method : eap->methods) out += fmt::format(" {}", name_of(method));
+  return out;
+}
+
+bool same_users(const Config& a, const Config& b) {
+  return std::ranges::equal(a.users, b.users, [](const UserConfig& x, const UserConfig& y) {
+    return x.name == y.name && constant_time_equal(x.secret.view(), y.secret.view());
+  });
+}
+
+TunnelChange compare(const TunnelConfig& before, const TunnelConfig& after, bool same_users) {
   const model::ConnectionConfig& a = before.connection;
   const model::ConnectionConfig& b = after.connection;
   Comparison comparison;
@@ -160,6 +173,9 @@ TunnelChange compare(const TunnelConfig& before, const TunnelConfig& after) {
       restarts = restarts || a.peer_by_key || b.peer_by_key;
     }
   }
+  hard("eap", a.eap, b.eap);
+  if (!constant_time_equal(before.eap_secret.view(), after.eap_secret.view())) comparison.say("eap_secret: changed");
+  if (!same_users && b.eap && !b.eap->client) comparison.say("user: changed");
   hard("local", a.local, b.local);
   hard("remote", a.remote, b.remote);
   soft("address", a.addresses, b.addresses);
@@ -275,9 +291,10 @@ DaemonConfig in_force(const DaemonConfig& running, const DaemonConfig& wanted) {
 
 Diff diff(const Config& running, const Config& wanted) {
   Diff out;
+  const bool same = same_users(running, wanted);
   for (const TunnelConfig& tunnel : wanted.tunnels) {
     const TunnelConfig* before = running.find(tunnel.connection.name);
-    sort_out(before == nullptr ? std::nullopt : std::optional(compare(*before, tunnel)), tunnel.connection.name,
+    sort_out(before == nullptr ? std::nullopt : std::optional(compare(*before, tunnel, same)), tunnel.connection.name,
              out.added, out.changed, out.unchanged);
   }
   for (const TunnelConfig& tunnel : running.tunnels) {

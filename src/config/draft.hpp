@@ -36,6 +36,12 @@ struct DraftManual {
   bool key_in_file = false;  // the configuration file itself holds a key
 };
 
+struct DraftUser {
+  UserConfig config;
+  Position header;
+  bool secret_in_file = false;
+};
+
 struct DraftPolicy {
   PolicyRule rule;
   Position header;
@@ -50,6 +56,7 @@ struct Draft {
   std::vector<DraftTunnel> tunnels;
   std::vector<DraftManual> manual;
   std::vector<DraftPolicy> policies;
+  std::vector<DraftUser> users;
   Problems problems;
   CredentialFiles files{0};
 };
@@ -60,6 +67,8 @@ struct Draft {
 [[nodiscard]] DraftTunnel read_tunnel(Section section, std::string name, Problems& problems, CredentialFiles& files);
 /// One [manual.NAME].
 [[nodiscard]] DraftManual read_manual(Section section, std::string name, Problems& problems);
+/// One [user.NAME].
+[[nodiscard]] DraftUser read_user(Section section, std::string name);
 /// One [[policy]].
 [[nodiscard]] DraftPolicy read_policy(Section section);
 
@@ -85,8 +94,22 @@ inline constexpr std::string_view kNameHint =
 
 /// The selectors of a list setting; complaints name the entry at fault.
 [[nodiscard]] LocatedSelectors read_selectors(Section& section, std::string_view key);
-/// The secret of `secret` or `secret_file`; empty after a complaint.
-[[nodiscard]] SecretBytes read_secret(Section& section);
+/// A setting with a secret in it, the one with its file, and what to say where neither is there.
+struct SecretSetting {
+  std::string_view key;
+  std::string_view file_key;
+  std::string_view missing_hint;
+  /// What it is good for can be tried by strangers: a short one brings a warning.
+  bool exposed = false;
+};
+/// The secret of that; empty after a complaint.
+[[nodiscard]] SecretBytes read_secret(Section& section, const SecretSetting& setting);
+/// `secret` or `secret_file` of a tunnel.
+[[nodiscard]] SecretBytes read_shared_key(Section& section);
+/// `eap` and what goes with it, into the tunnel, whose identities were read before.
+void read_eap(Section& section, DraftTunnel& draft);
+/// The tunnel has certificates, of either side.
+[[nodiscard]] bool has_certificates(const Section& section);
 /// A weak algorithm that `compat` allows.
 struct CompatWord {
   std::string word;

@@ -54,6 +54,10 @@ inline constexpr std::array kTunnelFields = std::to_array<FieldInfo>({
     {"ca", ""},
     {"crl", ""},
     {"peer_key", ""},
+    {"eap", ""},
+    {"eap_identity", ""},
+    {"eap_secret", ""},
+    {"eap_secret_file", ""},
     {"local", ""},
     {"remote", ""},
     {"address", ""},
@@ -138,6 +142,11 @@ inline constexpr std::array kLifetimeFields = std::to_array<FieldInfo>({
     {"time", "\"1h\""},
     {"bytes", ""},
     {"packets", ""},
+});
+
+inline constexpr std::array kUserFields = std::to_array<FieldInfo>({
+    {"secret", ""},
+    {"secret_file", ""},
 });
 
 inline constexpr std::array kPolicyFields = std::to_array<FieldInfo>({

@@ -14,7 +14,7 @@ namespace culvert::config {
 namespace {
 
 constexpr std::size_t kFileCountLimit = 10'000;
-constexpr std::array<std::string_view, 4> kSections = {"daemon", "tunnel", "manual", "policy"};
+constexpr std::array<std::string_view, 5> kSections = {"daemon", "tunnel", "user", "manual", "policy"};
 
 /// Reads one file's table into a draft, section by section.
 class FileReader {
@@ -25,7 +25,7 @@ class FileReader {
     for (const auto& [key, node] : root) {
       if (key.str() == "daemon") {
         daemon(node);
-      } else if (key.str() == "tunnel" || key.str() == "manual") {
+      } else if (key.str() == "tunnel" || key.str() == "manual" || key.str() == "user") {
         named_sections(std::string(key.str()), node);
       } else if (key.str() == "policy") {
         policies(node);
@@ -46,7 +46,7 @@ class FileReader {
 
   void unknown(const toml::key& key) {
     const auto near = nearest(key.str(), kSections);
-    std::string hint = "allowed here: [daemon], [tunnel.NAME], [manual.NAME] and [[policy]]";
+    std::string hint = "allowed here: [daemon], [tunnel.NAME], [user.NAME], [manual.NAME] and [[policy]]";
     if (near) hint = fmt::format("did you mean \"{}\"? {}", *near, hint);
     for (const FieldInfo& field : kTunnelFields) {
       if (field.name == key.str())
@@ -74,6 +74,7 @@ class FileReader {
   void named_sections(const std::string& kind, const toml::node& node) {
     const toml::table* table = node.as_table();
     const std::string wanted = kind == "tunnel" ? "write a line [tunnel.NAME] above each tunnel's settings"
+                               : kind == "user" ? "write a line [user.NAME] above each user's settings"
                                                 : "write a line [manual.NAME] above each SA's settings";
     if (table == nullptr) {
       return complain(at(node.source()), kind, fmt::format("sections are needed, {} was found", describe(node)),
@@ -97,6 +98,7 @@ class FileReader {
       return complain(at(key.source()), shown, fmt::format("a section is needed, {} was found", describe(node)),
                       wanted);
     }
+    if (kind == "user") return user(name, Section(*table, shown, file_, draft_.problems));
     if (!can_be_name(name)) {
       const std::string what = kind == "tunnel" ? "a tunnel" : "a manual entry";
       return complain(at(key.source()), shown, "this cannot name " + what, std::string(kNameHint));
@@ -107,6 +109,23 @@ class FileReader {
     } else {
       draft_.manual.push_back(read_manual(std::move(section), name, draft_.problems));
     }
+  }
+
+  /// The name is what the peer says it is: any text.
+  void user(const std::string& name, Section section) {
+    constexpr std::size_t kMostName = 253;
+    if (name.empty() || name.size() > kMostName)
+      return complain(section.position(), section.name(), "this cannot name a user",
+                      fmt::format("use 1 to {} octets, in quotes where there are others than letters and digits "
+                                  "([user.\"carol@example.net\"])",
+                                  kMostName));
+    for (const DraftUser& other : draft_.users) {
+      if (other.config.name == name)
+        return complain(section.position(), section.name(),
+                        fmt::format("the name is taken by the user at {}", other.header.to_string()),
+                        "keep one of the two");
+    }
+    draft_.users.push_back(read_user(std::move(section), name));
   }
 
   void policies(const toml::node& node) {
@@ -179,6 +198,7 @@ Result<Config, Problems> finish(Draft draft, const std::vector<SourceText>& sour
   config.daemon = std::move(draft.daemon);
   for (DraftTunnel& tunnel : draft.tunnels) config.tunnels.push_back(std::move(tunnel.config));
   for (DraftManual& entry : draft.manual) config.manual.push_back(std::move(entry.config));
+  for (DraftUser& user : draft.users) config.users.push_back(std::move(user.config));
   for (DraftPolicy& policy : draft.policies) config.policies.push_back(std::move(policy.rule));
   config.warnings = std::move(draft.problems);
   for (const SourceText& source : sources) config.files.push_back(source.file);
@@ -191,10 +211,13 @@ Result<Config, Problems> read_all(const std::vector<SourceText>& sources, Proble
   draft.problems = std::move(before);
   for (const SourceText& source : sources) {
     const auto tunnels_before = static_cast<std::ptrdiff_t>(draft.tunnels.size());
+    const auto users_before = static_cast<std::ptrdiff_t>(draft.users.size());
     const auto manual_before = static_cast<std::ptrdiff_t>(draft.manual.size());
     read_source(source, draft);
     const bool has_secret = std::any_of(draft.tunnels.begin() + tunnels_before, draft.tunnels.end(),
                                         [](const DraftTunnel& tunnel) { return tunnel.secret_in_file; }) ||
+                            std::any_of(draft.users.begin() + users_before, draft.users.end(),
+                                        [](const DraftUser& user) { return user.secret_in_file; }) ||
                             std::any_of(draft.manual.begin() + manual_before, draft.manual.end(),
                                         [](const DraftManual& entry) { return entry.key_in_file; });
     if (!judge_files || !has_secret) continue;

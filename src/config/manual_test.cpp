@@ -49,6 +49,7 @@ TEST(Manual, NamesEveryFieldWithItsDefault) {
   EXPECT_EQ(manual["[daemon]"], table(kDaemonFields));
   EXPECT_EQ(manual["[tunnel.NAME]"], table(kTunnelFields));
   EXPECT_EQ(manual["child_lifetime = { ... }"], table(kLifetimeFields));
+  EXPECT_EQ(manual["[user.NAME]"], table(kUserFields));
   EXPECT_EQ(manual["[[policy]]"], table(kPolicyFields));
   EXPECT_EQ(manual["Packet treatment"], table(kTreatmentFields));
   EXPECT_EQ(manual["aggfrag = { ... }"], table(kAggfragFields));
@@ -68,6 +69,8 @@ TEST(Manual, ParserReadsEveryField) {
     expect_read("[daemon]\n" + std::string(field.name) + " = 2026-01-01\n", field.name);
   for (const FieldInfo& field : kTunnelFields)
     expect_read("[tunnel.a]\n" + std::string(field.name) + " = 2026-01-01\n", field.name);
+  for (const FieldInfo& field : kUserFields)
+    expect_read("[user.a]\n" + std::string(field.name) + " = 2026-01-01\n", field.name);
   for (const FieldInfo& field : kPolicyFields)
     expect_read("[[policy]]\n" + std::string(field.name) + " = 2026-01-01\n", field.name);
   for (const FieldInfo& field : kTreatmentFields) {

@@ -18,7 +18,7 @@ constexpr std::string_view kMakeOne = "make one with `culvert keygen`";
 
 void wipe_text(std::string& text) { wipe({reinterpret_cast<std::uint8_t*>(text.data()), text.size()}); }
 
-SecretBytes take(Section& section, const Position& at, std::string_view key, std::string& text) {
+SecretBytes take(Section& section, const Position& at, std::string_view key, std::string& text, bool exposed) {
   auto secret = parse_secret(text);
   wipe_text(text);
   if (!secret) {
@@ -30,7 +30,7 @@ SecretBytes take(Section& section, const Position& at, std::string_view key, std
     section.error(at, key, fmt::format("the secret has more than {} octets", kSecretLimit), std::string(kMakeOne));
     return {};
   }
-  if (secret->size() < kShortSecret) {
+  if (exposed && secret->size() < kShortSecret) {
     section.warning(
         at, key,
         fmt::format(
@@ -41,8 +41,9 @@ SecretBytes take(Section& section, const Position& at, std::string_view key, std
   return std::move(*secret);
 }
 
-SecretBytes from_file(Section& section) {
-  const auto written = section.text("secret_file");
+SecretBytes from_file(Section& section, const SecretSetting& setting) {
+  const std::string_view key = setting.file_key;
+  const auto written = section.text(key);
   if (!written) return {};
   const std::filesystem::path path = std::filesystem::path(section.file()).parent_path() / written->value;
   std::optional<std::string> text = read_secret_file(path.string());
@@ -50,7 +51,7 @@ SecretBytes from_file(Section& section) {
     std::error_code error;
     const bool exists = std::filesystem::exists(path, error);
     section.error(
-        written->position, "secret_file",
+        written->position, key,
         fmt::format("{} {}", in_quotes(path.string()), exists ? "cannot be read as a file" : "does not exist"),
         exists ? "check that it is a regular file and who may read it"
                : "the path is relative to the configuration file's folder");
@@ -58,9 +59,9 @@ SecretBytes from_file(Section& section) {
   }
   if (const auto verdict = judge_secret_file(path.string())) {
     const auto complain = verdict->severity == Severity::error ? &Section::error : &Section::warning;
-    (section.*complain)(written->position, "secret_file", verdict->message, verdict->hint);
+    (section.*complain)(written->position, key, verdict->message, verdict->hint);
   }
-  return take(section, written->position, "secret_file", *text);
+  return take(section, written->position, key, *text, setting.exposed);
 }
 
 }  // namespace
@@ -102,22 +103,26 @@ std::optional<FileVerdict> judge_secret_file(const std::string& path) {
   return std::nullopt;
 }
 
-SecretBytes read_secret(Section& section) {
-  if (section.has("secret") && section.has("secret_file")) {
-    section.error(section.position_of("secret_file"), "secret_file", "both secret and secret_file are given",
-                  "keep one of them");
+SecretBytes read_secret(Section& section, const SecretSetting& setting) {
+  if (section.has(setting.key) && section.has(setting.file_key)) {
+    section.error(section.position_of(setting.file_key), setting.file_key,
+                  fmt::format("both {} and {} are given", setting.key, setting.file_key), "keep one of them");
     return {};
   }
-  if (section.has("secret_file")) return from_file(section);
-  if (!section.has("secret")) {
-    section.missing(
-        "secret",
-        fmt::format("write secret = \"...\" or secret_file = \"PATH\" ({}), or certificate = \"PATH\"", kMakeOne));
+  if (section.has(setting.file_key)) return from_file(section, setting);
+  if (!section.has(setting.key)) {
+    section.missing(setting.key, std::string(setting.missing_hint));
     return {};
   }
-  auto written = section.secret_text("secret");
+  auto written = section.secret_text(setting.key);
   if (!written) return {};
-  return take(section, written->position, "secret", written->value);
+  return take(section, written->position, setting.key, written->value, setting.exposed);
+}
+
+SecretBytes read_shared_key(Section& section) {
+  const std::string hint =
+      fmt::format("write secret = \"...\" or secret_file = \"PATH\" ({}), or certificate = \"PATH\"", kMakeOne);
+  return read_secret(section, {.key = "secret", .file_key = "secret_file", .missing_hint = hint, .exposed = true});
 }
 
 }  // namespace culvert::config

@@ -100,7 +100,7 @@ std::optional<model::Identity> read_identity(Section& section, std::string_view 
   const auto written = section.text(key);
   if (!written) return std::nullopt;
   const std::string& text = written->value;
-  const bool certificate = section.has("certificate");
+  const bool certificate = has_certificates(section);
   const std::string allowed =
       certificate
           ? R"(write a name (gw.example.net), a mail address, an address, or a subject ("C=CH, O=Example, CN=gw"))"
@@ -154,7 +154,7 @@ void read_start(Section& section, DraftTunnel& draft) {
                   "a tunnel whose peer is \"any\" cannot begin by itself: the peer must",
                   "take the setting out, or name the peer's address");
   }
-  if (!section.has("remote_id")) {
+  if (!section.has("remote_id") && !section.has("eap")) {
     section.missing("remote_id", "a peer without a known address is told by its identity: write remote_id = \"NAME\"");
   }
 }
@@ -265,10 +265,11 @@ DraftTunnel read_tunnel(Section section, std::string name, Problems& problems, C
   connection.local_id = read_identity(section, "local_id");
   connection.remote_id = read_identity(section, "remote_id");
   draft.secret_in_file = section.has("secret");
-  if (!wants_credentials(section)) draft.config.secret = read_secret(section);
+  if (!wants_credentials(section)) draft.config.secret = read_shared_key(section);
   read_subnets(section, draft);
   connection.addresses = read_inner_addresses(section, connection.local);
   read_start(section, draft);
+  read_eap(section, draft);
   std::vector<CompatWord> compat = read_compat(section);
   read_credentials(section, draft, files, compat);
   connection.ike_proposals = read_proposals(section, "ike", model::ProtocolId::ike, compat);

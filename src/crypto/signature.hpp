@@ -73,6 +73,9 @@ class PrivateKey {
   [[nodiscard]] static Result<PrivateKey, std::string> parse(ByteView content);
   /// A new one of Ed25519.
   [[nodiscard]] static Result<PrivateKey, CryptoError> generate();
+  /// No key: nothing but `present` may be asked of it.
+  PrivateKey() = default;
+  [[nodiscard]] bool present() const { return handle_ != nullptr; }
   explicit PrivateKey(std::shared_ptr<const KeyHandle> handle) : handle_(std::move(handle)) {}
 
   /// PKCS#8 in PEM, not encrypted.

@@ -7,12 +7,27 @@
 
 namespace culvert::daemon {
 
+namespace {
+
+/// Conversations under way keep what they began with.
+std::shared_ptr<const ike::v2::EapParties> eap_parties(const config::Config& config,
+                                                       const config::TunnelConfig& tunnel) {
+  auto parties = std::make_shared<ike::v2::EapParties>();
+  parties->own_secret = tunnel.eap_secret.clone();
+  if (tunnel.connection.eap->client) return parties;
+  for (const config::UserConfig& user : config.users) parties->users.emplace(user.name, user.secret.clone());
+  return parties;
+}
+
+}  // namespace
+
 void Secrets::load(const config::Config& config) {
   by_tunnel_.clear();
   credentials_.clear();
   eap_.clear();
   for (const config::TunnelConfig& tunnel : config.tunnels) {
     const std::string& name = tunnel.connection.name;
+    if (tunnel.connection.eap) eap_.emplace(name, eap_parties(config, tunnel));
     if (!tunnel.credentials) {
       by_tunnel_.emplace(name, tunnel.secret.clone());
       continue;

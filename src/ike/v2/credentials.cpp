@@ -8,6 +8,7 @@
 namespace culvert::ike::v2 {
 
 SignResult carry_out(const SignRequest& request, const Credentials& credentials) {
+  if (!credentials.key.present()) return {err(std::string("there is no private key for it"))};
   auto proof = auth::sign(credentials.key, request.octets, request.peer_hashes, credentials.sha1_allowed);
   if (!proof) return {err(std::move(proof.error()))};
   return {OwnProof{.method = proof->method,
