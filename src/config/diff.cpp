@@ -64,6 +64,13 @@ std::string text_of(const std::optional<Number>& number) {
 }
 std::string text_of(const std::optional<std::string>& text) { return text.value_or("none"); }
 
+std::string text_of(const std::optional<model::EapSettings>& eap) {
+  if (!eap) return "none";
+  std::string out = eap->client ? fmt::format("as {}:", in_quotes(eap->identity)) : "of the peer:";
+  for (const model::EapType method : eap->methods) out += fmt::format(" {}", name_of(method));
+  return out;
+}
+
 class Comparison {
  public:
   template <typename T>
@@ -128,13 +135,6 @@ void compare_treatment(Comparison& comparison, const model::PacketTreatment& a, 
   hard("aggfrag", text_of(a.aggfrag), text_of(b.aggfrag));
   hard("mss_clamp", std::string(mss(a.mss_clamp)), std::string(mss(b.mss_clamp)));
   hard("icmp_errors", text_of(a.icmp_errors), text_of(b.icmp_errors));
-}
-
-std::string text_of(const std::optional<model::EapSettings>& eap) {
-  if (!eap) return "none";
-  std::string out = eap->client ? fmt::format("as {}:", in_quotes(eap->identity)) : "of the peer:";
-  for (const model::EapType method : eap->methods) out += fmt::format(" {}", name_of(method));
-  return out;
 }
 
 bool same_users(const Config& a, const Config& b) {

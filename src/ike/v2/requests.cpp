@@ -43,8 +43,9 @@ void dispatch_request(Core& core, IkeSa& sa, const net::Path& path, MessageForm 
   switch (form) {
     case MessageForm::ike_auth_request:
     case MessageForm::ike_auth_further_request:
-      if (sa.responder) return sa.responder->handle_further(request, path);
       if (sa.phase == Phase::half_open) {
+        // With keys and half-open, nothing else of the peer's can be under way.
+        if (sa.responder) return static_cast<IkeAuthResponder&>(*sa.responder).handle_further(request, path);
         auto responder = std::make_unique<IkeAuthResponder>(core, sa, path);
         IkeAuthResponder& begun = *responder;
         sa.responder = std::move(responder);

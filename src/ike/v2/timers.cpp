@@ -49,9 +49,9 @@ void handle_phase_deadline(Core& core, IkeSa& sa) {
   switch (sa.phase) {
     case Phase::initiating: return static_cast<IkeSaInitInitiator&>(*sa.exchange).give_up();
     case Phase::half_open:
-      core.progress(sa,
-                    fmt::format("{} began IKE_SA_INIT but {}", sa.path.remote.to_string(),
-                                sa.responder ? "the work for an answer took too long" : "never sent a valid IKE_AUTH"));
+      core.progress(
+          sa, fmt::format("{} began IKE_SA_INIT but {}", sa.path.remote.to_string(),
+                          sa.responder ? "IKE_AUTH did not come to its end in time" : "never sent a valid IKE_AUTH"));
       return close_ike_sa(core, sa, CloseReason::negotiation_failed, Phase::gone);
     case Phase::rekeyed: return close_ike_sa(core, sa, CloseReason::rekeyed, Phase::gone);
     default: return close_ike_sa(core, sa, CloseReason::negotiation_failed, Phase::gone);
