@@ -85,7 +85,7 @@ void read_eap(Section& section, DraftTunnel& draft) {
   model::EapSettings settings{.client = section.has("eap_identity"), .methods = read_methods(section), .identity = {}};
   if (settings.client) {
     if (!identity) return;
-    if (identity->value.empty() || identity->value.size() > kMostIdentity) {
+    if (identity->value.size() > kMostIdentity) {
       section.error(
           identity->position, "eap_identity",
           fmt::format("the identity has {} octets; 1 to {} are allowed", identity->value.size(), kMostIdentity),

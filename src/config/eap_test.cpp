@@ -58,7 +58,11 @@ TEST(EapSettings, Complaints) {
   EXPECT_THAT(problems_of(tunnel("eap_identity = \"carol\"\neap_secret = \"x\"\n")), HasSubstr("goes with eap, which"));
   EXPECT_THAT(problems_of(tunnel("eap = \"md5\"\neap_secret = \"x\"\n")), HasSubstr("goes with eap_identity, which"));
   EXPECT_THAT(problems_of(tunnel("eap = \"md5\"\neap_identity = \"carol\"\n")), HasSubstr("eap_secret_file = "));
-  EXPECT_THAT(problems_of(tunnel("eap = \"md5\"\neap_identity = \"\"\neap_secret = \"x\"\n")), HasSubstr("0 octets"));
+  EXPECT_THAT(problems_of(tunnel("eap = \"md5\"\neap_identity = \"\"\neap_secret = \"x\"\n")),
+              HasSubstr("the text is empty"));
+  EXPECT_THAT(
+      problems_of(tunnel("eap = \"md5\"\neap_identity = \"" + std::string(254, 'x') + "\"\neap_secret = \"x\"\n")),
+      HasSubstr("has 254 octets"));
   EXPECT_THAT(problems_of(tunnel("eap = \"md5\"\nstart = \"auto\"\n")), HasSubstr("is begun by the peer"));
   EXPECT_THAT(problems_of(server("eap_identity = \"carol\"\neap_secret = \"x\"\n")),
               HasSubstr("must know whom to ask"));

@@ -54,8 +54,12 @@ class Culvert(Peer):
     def write_config(self):
         text = "[daemon]\n" + "".join(f"{k} = {_toml(v)}\n" for k, v in self.daemon.items())
         with open(self.config, "w", encoding="utf-8") as f:
-            f.write(text + "".join(_section(t, self.dir) + self.more for t in self.tunnels) + self.extra)
+            f.write(text + "".join(_section(t, self.dir) + self.more for t in self.tunnels) + self._users() + self.extra)
         os.chmod(self.config, 0o600)
+
+    def _users(self):
+        users = {name: secret for t in self.tunnels if t.eap for name, secret in t.eap.users}
+        return "".join(f"\n[user.{json.dumps(name)}]\nsecret = {json.dumps(secret)}\n" for name, secret in users.items())
 
     def reload(self):
         self.write_config()
@@ -121,6 +125,19 @@ def _hard(rekey_after, shortest):
 
 def _proof(t, folder):
     """The settings that the tunnel authenticates with."""
+    if t.eap is None:
+        return _ike_proof(t, folder)
+    found = _ike_proof(t, folder)
+    if t.eap.identity:
+        for of_server in ("certificate", "private_key"):
+            found.pop(of_server, None)
+        found.update(eap_identity=t.eap.identity, eap_secret=t.eap.secret)
+    else:
+        found.pop("ca", None)
+    return {**found, "eap": t.eap.methods}
+
+
+def _ike_proof(t, folder):
     if t.credentials is None:
         return {"secret": t.secret}
     if not t.credentials.chain:

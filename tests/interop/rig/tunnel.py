@@ -6,6 +6,16 @@ from .shell import Failed
 
 
 @dataclass(frozen=True)
+class Eap:
+    """EAP of a tunnel: `identity` is there at the client; the server knows `users`, pairs of identity and password."""
+
+    methods: tuple  # as Culvert names them, the dearest first
+    identity: str = ""
+    secret: str = ""
+    users: tuple = ()
+
+
+@dataclass(frozen=True)
 class TunnelSpec:
     local: str  # outer addresses
     remote: str
@@ -16,6 +26,7 @@ class TunnelSpec:
     remote_id: str = "bob.example"
     secret: str = "a secret for the interop tests"
     credentials: object = None  # rig.authority.Credentials instead of the secret
+    eap: object = None  # Eap: the initiator proves itself so, the responder by the secret or its credentials
     ike: str = "aes256gcm16-prfsha256-x25519"
     esp: str = "aes256gcm16"
     start: str = "manual"  # manual | auto | on-demand
