@@ -5,6 +5,30 @@
 namespace culvert::control {
 namespace {
 
+/// For what went wrong within EAP, by the word of the check; empty where it was not about that.
+std::string eap_advice(const ike::NegotiationFailed& failure, const model::ConnectionConfig& config) {
+  if (!config.eap) return {};
+  const std::string_view check = failure.refusal ? std::string_view(failure.refusal->check) : std::string_view();
+  const bool about_eap = failure.refusal && failure.refusal->subject.empty();
+  if (config.eap->client) {
+    const bool told = !failure.refusal && failure.notify == model::NotifyType::authentication_failed;
+    if (told || (about_eap && (check == "password" || check == "refused")))
+      return fmt::format("Compare \"eap_identity\" and \"eap_secret\" of tunnel {} ({}) with what the server knows.",
+                         config.name, config.place.to_string());
+    if (about_eap && check == "protocol") return "The server breaks the rules of EAP; its log may tell more.";
+    return {};
+  }
+  if (!about_eap) return {};
+  if (check == "password")
+    return "The user must type the password that its section [user.NAME] has, or it is somebody else.";
+  if (check == "identity") return "Give the user a section [user.NAME], if it is one, and type: culvert apply.";
+  if (check == "method")
+    return fmt::format("Add a method that the peer wants to \"eap\" of tunnel {} ({}).", config.name,
+                       config.place.to_string());
+  if (check == "protocol") return "The peer breaks the rules of EAP; what it runs must be repaired.";
+  return {};
+}
+
 /// For what we found wrong with the peer's certificate, by the word of the check.
 std::string advice(const model::AuthenticationRefusal& refusal, const model::ConnectionConfig& config) {
   const std::string_view check = refusal.check;
@@ -50,6 +74,7 @@ std::string advice(const ike::NegotiationFailed& failure, const model::Connectio
           "defaults.",
           failure.child_only ? "esp" : "ike", config.name, config.place.to_string());
     case ike::FailureKind::authentication_failed:
+      if (std::string eap = eap_advice(failure, config); !eap.empty()) return eap;
       if (config.authentication == model::Authentication::certificate) {
         if (failure.refusal) return fmt::format("{} ({})", advice(*failure.refusal, config), config.place.to_string());
         return fmt::format(
