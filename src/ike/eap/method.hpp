@@ -37,6 +37,8 @@ struct Turn {
   Progress progress = Progress::more;
   Bytes data;
   SecretBytes msk;  // with `done`, of a method that makes one
+  /// With `refused`; with `more`, as server, where it is certain already, and only the words for it are still to be
+  /// said.
   std::optional<Refusal> refusal;
   /// With `done`, as server: whom the method itself found the peer to be, where that is not who it said at first.
   std::string identity;

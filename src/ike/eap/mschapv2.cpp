@@ -126,8 +126,10 @@ class Server final : public ServerMethod {
     ms_chap::Challenge next;
     random_.fill(next);
     // RFC 2759 6: authentication failure, no retry. The same for whoever nobody knows.
-    return Turn::say(
-        message(OpCode::failure, id_, as_bytes(fmt::format("E=691 R=0 C={} V=3 M=refused", to_hex(next)))));
+    Turn turn = refusal();
+    turn.progress = Progress::more;
+    turn.data = message(OpCode::failure, id_, as_bytes(fmt::format("E=691 R=0 C={} V=3 M=refused", to_hex(next))));
+    return turn;
   }
 
   [[nodiscard]] Turn refusal() const {

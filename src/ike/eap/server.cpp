@@ -103,7 +103,9 @@ Outcome EapServer::take_turn(const Packet& packet) {
   if (turn.progress == Progress::refused) return fail(std::move(*turn.refusal));
   if (turn.progress == Progress::more) {
     ++identifier_;
-    return ask(*asked_, turn.data);
+    Outcome outcome = ask(*asked_, turn.data);
+    outcome.refusal = std::move(turn.refusal);
+    return outcome;
   }
   over_ = true;
   Outcome outcome;

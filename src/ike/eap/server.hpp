@@ -25,7 +25,7 @@ struct Outcome {
   std::string identity;
   /// That was agreed on.
   std::optional<model::EapType> method;
-  /// With failure.
+  /// With failure; and with `going`, as server, where it is certain already.
   std::optional<Refusal> refusal;
 };
 

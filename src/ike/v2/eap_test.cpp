@@ -128,6 +128,24 @@ TEST(Eap, UnknownIdentityIsRefusedWithTheReason) {
   EXPECT_TRUE(eap.nothing_left());
 }
 
+// strongSwan does so.
+TEST(Eap, TheReasonDoesNotWaitForAClientThatHangsUp) {
+  EapPair eap;
+  eap.pair.a.users["carol"] = octets("not the pass phrase");
+  std::size_t of_a = 0;
+  eap.pair.fate = [&](const Datagram& datagram) {
+    if (datagram.from_a && datagram.header().exchange == ExchangeType::ike_auth) ++of_a;
+    return of_a > 3 ? std::vector<Duration>{} : std::vector<Duration>{Pair::kLatency};
+  };
+  eap.run();
+  ASSERT_EQ(of_a, 4u) << "the acknowledgement is lost";
+  ASSERT_EQ(eap.pair.b.failures.size(), 1u);
+  EXPECT_EQ(eap.pair.b.failures[0].refusal->check, "password");
+  eap.pair.advance(std::chrono::minutes(2));
+  EXPECT_EQ(eap.pair.b.failures.size(), 1u) << "once is enough";
+  EXPECT_TRUE(eap.nothing_left());
+}
+
 TEST(Eap, NoMethodInCommon) {
   EapPair eap;
   eap.a.eap->methods = {EapType::gtc};

@@ -175,6 +175,7 @@ void IkeAuthResponder::refuse(NotifyType type, FailureKind kind, std::string det
   answer.add_notify(type);
   send_response(core_, sa_, model::ExchangeType::ike_auth, answering_, std::move(answer), path_);
   // The answer stays for retransmissions of the request, the rest goes.
+  if (reported_) return close_ike_sa(core_, sa_, CloseReason::negotiation_failed, Phase::defunct);
   fail_negotiation(core_, sa_, kind, type, std::move(detail), Phase::defunct, std::move(refusal));
 }
 

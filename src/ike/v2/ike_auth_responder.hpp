@@ -35,6 +35,7 @@ class IkeAuthResponder final : public ResponderExchange {
   void answer_child(codec::Message& answer, const Rivalry& rivalry);
   void handle_eap_completion(Completion result);
   void take_eap_step(EapResult result);
+  [[nodiscard]] NegotiationFailed refused_in_eap(const EapResult& result) const;
   void check_eap_auth(const codec::Message& request);
   void send_eap(Bytes packet);
   void refuse(model::NotifyType type, FailureKind kind, std::string detail,
@@ -54,6 +55,7 @@ class IkeAuthResponder final : public ResponderExchange {
   EapStage eap_ = EapStage::none;
   codec::Message first_answer_;  // IDr, CERT and AUTH, until they have gone
   Bytes eap_farewell_;           // EAP-Failure, to go with the refusal
+  bool reported_ = false;        // that the peer is refused, before it has heard the last of it
   SecretBytes msk_;
 };
 

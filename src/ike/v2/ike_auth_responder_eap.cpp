@@ -28,7 +28,11 @@ void IkeAuthResponder::handle_eap_completion(Completion result) {
 
 void IkeAuthResponder::take_eap_step(EapResult result) {
   switch (result.state) {
-    case EapResult::State::going: eap_ = EapStage::peer; return send_eap(std::move(result.packet));
+    case EapResult::State::going:
+      // Some clients hang up instead of acknowledging: the reason must not wait for them.
+      if (result.refusal && !std::exchange(reported_, true)) core_.emit(refused_in_eap(result));
+      eap_ = EapStage::peer;
+      return send_eap(std::move(result.packet));
     case EapResult::State::success:
       sa_.eap_under_way = false;
       sa_.eap_identity = result.identity;
@@ -39,12 +43,23 @@ void IkeAuthResponder::take_eap_step(EapResult result) {
     case EapResult::State::failure: break;
   }
   sa_.eap_under_way = false;
-  std::string detail = fmt::format("the peer {} at {} is refused by connection '{}': {}: {}", sa_.remote_id.to_string(),
-                                   path_.remote.to_string(), config_->name, describe(result),
-                                   result.refusal ? result.refusal->to_string() : "it failed");
+  NegotiationFailed failure = refused_in_eap(result);
   eap_farewell_ = std::move(result.packet);
-  refuse(NotifyType::authentication_failed, FailureKind::authentication_failed, std::move(detail),
-         std::move(result.refusal));
+  refuse(NotifyType::authentication_failed, failure.kind, std::move(failure.detail), std::move(failure.refusal));
+}
+
+NegotiationFailed IkeAuthResponder::refused_in_eap(const EapResult& result) const {
+  return {.connection = sa_.connection,
+          .path = path_,
+          .role = Role::responder,
+          .kind = FailureKind::authentication_failed,
+          .notify = NotifyType::authentication_failed,
+          .detail = fmt::format("the peer {} at {} is refused by connection '{}': {}: {}", sa_.remote_id.to_string(),
+                                path_.remote.to_string(), config_->name, describe(result),
+                                result.refusal ? result.refusal->to_string() : "it failed"),
+          .child_only = false,
+          .wish = std::nullopt,
+          .refusal = result.refusal};
 }
 
 void IkeAuthResponder::send_eap(Bytes packet) {

@@ -15,7 +15,7 @@ from .tunnel import ChildSa, Peer, State
 
 CHARON = "/usr/lib/ipsec/charon"
 PLUGINS = "random nonce openssl xcbc cmac kdf pem pkcs1 pkcs8 x509 pubkey revocation constraints socket-default kernel-libipsec kernel-netlink vici updown " \
-    "md4 md5 eap-identity eap-mschapv2 eap-md5 eap-gtc eap-tls eap-ttls"
+    "md5 eap-identity eap-mschapv2 eap-md5 eap-gtc eap-tls eap-ttls"
 
 
 class StrongSwan(Peer):
