@@ -319,7 +319,8 @@ struct EapResult {
   SecretBytes msk;                       // with success, of a method that makes one (RFC 3748 7.10)
   std::string identity;                  // whom it is about; any octets
   std::optional<model::EapType> method;  // that was agreed on
-  std::optional<model::AuthenticationRefusal> refusal;  // with failure
+  /// With failure; and with `going`, as server, where it is certain already: not every client hears it out.
+  std::optional<model::AuthenticationRefusal> refusal;
 };
 using Completion = std::variant<SharedKeyMacResult, SignResult, VerifyResult, KeyExchangeResult, EapResult>;
 
