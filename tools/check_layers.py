@@ -47,6 +47,7 @@ THIRD_PARTY = [
     (r"zlib\.h", ["ipsec"]),  # one file: ipcomp.cpp
     (r"netlink/.*", ["io"]),
     (r"nftables/.*", ["io"]),
+    (r"sqlite3\.h", ["daemon"]),  # one file: lease_store.cpp
     (r"boost/.*", ["api", "io", "daemon", "cli"]),
     (r"nlohmann/.*", ["api", "daemon", "cli", "test"]),
     (r"toml\+\+/.*|toml\.hpp", ["config"]),

@@ -162,6 +162,8 @@ Answer<ApplyResult> Client::apply(const ApplyRequest& request) const {
   return parsed<ApplyResult>(call("POST", fmt::format("/v{}/apply", kApiVersion), to_json_text(request)));
 }
 
+Answer<LeaseList> Client::leases() const { return parsed<LeaseList>(call("GET", listed_path("leases"), {})); }
+
 Answer<ManualSaList> Client::manual_sas() const { return parsed<ManualSaList>(call("GET", listed_path("sas"), {})); }
 
 Answer<ManualSa> Client::add_sa(const AddRequest& request) const {

@@ -33,6 +33,7 @@ class Client {
   [[nodiscard]] Answer<TunnelStatus> down(const std::string& name) const;
   [[nodiscard]] Answer<RekeyResult> rekey(const std::string& name, const RekeyRequest& request) const;
   [[nodiscard]] Answer<ApplyResult> apply(const ApplyRequest& request) const;
+  [[nodiscard]] Answer<LeaseList> leases() const;
   [[nodiscard]] Answer<ManualSaList> manual_sas() const;
   [[nodiscard]] Answer<ManualSa> add_sa(const AddRequest& request) const;
   [[nodiscard]] Answer<Removed> remove_sa(const std::string& name) const;

@@ -82,6 +82,12 @@ class FakeHandlers : public Handlers {
     return out;
   }
 
+  LeaseList leased;
+  Result<LeaseList, Error> leases() override {
+    if (auto error = refused()) return err(*error);
+    return leased;
+  }
+
   ManualSaList sas;
   PolicyList rules;
   AddRequest added;

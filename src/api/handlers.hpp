@@ -30,6 +30,8 @@ class Handlers {
   /// Reads the configuration again; config_invalid with the problems when it is not whole, and then nothing changed.
   [[nodiscard]] virtual Result<ApplyResult, Error> apply(const ApplyRequest& request) = 0;
 
+  /// By address.
+  [[nodiscard]] virtual Result<LeaseList, Error> leases() = 0;
   [[nodiscard]] virtual Result<ManualSaList, Error> manual_sas() = 0;
   /// config_invalid with the problems when the settings are wrong, conflict when a name, SPI or key is taken; answers
   /// with the new SA.

@@ -38,7 +38,8 @@ void members(const IkeSa*, auto& x, auto&& f) {
       f("remote", x.remote);
   f("local_id", x.local_id), f("remote_id", x.remote_id), f("suite", x.suite),
       f("local_behind_nat", x.local_behind_nat);
-  f("remote_behind_nat", x.remote_behind_nat), f("age", x.age), f("rekey_in", x.rekey_in), f("children", x.children);
+  f("remote_behind_nat", x.remote_behind_nat), f("age", x.age), f("rekey_in", x.rekey_in), f("leased", x.leased),
+      f("children", x.children);
 }
 void members(const Refusal*, auto& x, auto&& f) {
   f("subject", x.subject), f("serial", x.serial), f("check", x.check), f("found", x.found);
@@ -47,11 +48,18 @@ void members(const Failure*, auto& x, auto&& f) {
   f("attempt", x.attempt), f("time", x.time), f("kind", x.kind), f("message", x.message), f("hint", x.hint);
   f("refusal", x.refusal);
 }
+void members(const Given*, auto& x, auto&& f) {
+  f("addresses", x.addresses), f("dns_servers", x.dns_servers), f("domains", x.domains), f("subnets", x.subnets);
+}
+void members(const Lease*, auto& x, auto&& f) {
+  f("address", x.address), f("identity", x.identity), f("pool", x.pool), f("sessions", x.sessions);
+}
+void members(const LeaseList*, auto& x, auto&& f) { f("leases", x.leases); }
 void members(const TunnelStatus*, auto& x, auto&& f) {
   f("name", x.name), f("state", x.state), f("start", x.start), f("peer", x.peer), f("local", x.local),
       f("remote", x.remote);
   f("place", x.place), f("progress", x.progress), f("attempts", x.attempts), f("last_failure", x.last_failure);
-  f("retry_in", x.retry_in), f("ike_sas", x.ike_sas);
+  f("retry_in", x.retry_in), f("given", x.given), f("ike_sas", x.ike_sas);
 }
 void members(const ManualSa*, auto& x, auto&& f) {
   f("name", x.name), f("state", x.state), f("reason", x.reason), f("place", x.place), f("protocol", x.protocol);
@@ -100,7 +108,8 @@ void members(const ApplyResult*, auto& x, auto&& f) {
       f("unchanged", x.unchanged);
   f("manual_added", x.manual_added), f("manual_removed", x.manual_removed), f("manual_changed", x.manual_changed),
       f("manual_unchanged", x.manual_unchanged);
-  f("policies_changed", x.policies_changed), f("daemon", x.daemon), f("daemon_restart_needed", x.daemon_restart_needed);
+  f("policies_changed", x.policies_changed), f("pools_changed", x.pools_changed), f("daemon", x.daemon),
+      f("daemon_restart_needed", x.daemon_restart_needed);
   f("warnings", x.warnings);
 }
 void members(const CheckResult*, auto& x, auto&& f) {
@@ -273,6 +282,7 @@ CULVERT_API_JSON(RekeyResult)
 CULVERT_API_JSON(ApplyRequest)
 CULVERT_API_JSON(ApplyResult)
 CULVERT_API_JSON(CheckResult)
+CULVERT_API_JSON(LeaseList)
 CULVERT_API_JSON(ManualSa)
 CULVERT_API_JSON(ManualSaList)
 CULVERT_API_JSON(AddRequest)

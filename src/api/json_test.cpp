@@ -38,7 +38,9 @@ TunnelStatus full_tunnel() {
                 .backend = "b"};
   child.counters = {1, 2, 3, ~0ull, 5, 6, 7};
   child.resource = 3;
+  ike.leased = {"10.9.0.7"};
   ike.children.push_back(child);
+  tunnel.given = {{"10.9.0.8"}, {"10.1.0.53"}, {"example.org"}, {"10.1.0.0/16"}};
   tunnel.ike_sas.push_back(ike);
   return tunnel;
 }
@@ -57,8 +59,8 @@ TEST(Json, RoundTrip) {
   EXPECT_EQ(from_json_text<Error>(to_json_text(error)), error);
   const ApplyResult apply{true,  {"a"}, {"b"}, {{"c", {"x: 1 -> 2"}, false}},
                           {"d"}, {"f"}, {"g"}, {{"h", {"y: 1 -> 2"}, true}},
-                          {"i"}, true,  {"e"}, true,
-                          {{}}};
+                          {"i"}, true,  true,  {"e"},
+                          true,  {{}}};
   EXPECT_EQ(from_json_text<ApplyResult>(to_json_text(apply)), apply);
   const LogPage page{{{1, 2, LogLevel::warning, "t", "x"}}, 3, 4};
   EXPECT_EQ(from_json_text<LogPage>(to_json_text(page)), page);

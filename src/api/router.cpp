@@ -151,7 +151,7 @@ std::optional<Method> method_of(const std::vector<std::string>& parts, Method as
     return std::nullopt;
   }
   if (parts.size() == 1) {
-    if (parts[0] == "status" || parts[0] == "tunnels" || parts[0] == "log") return Method::get;
+    if (parts[0] == "status" || parts[0] == "tunnels" || parts[0] == "log" || parts[0] == "leases") return Method::get;
     if (parts[0] == "apply") return Method::post;
   }
   if (parts.size() >= 2 && parts[0] == "tunnels" && !parts[1].empty()) {
@@ -181,6 +181,7 @@ Routed dispatch(const Request& request, Handlers& handlers, const RouterLimits& 
     const auto wanted = body_of<ApplyRequest>(request);
     return {std::nullopt, wanted ? reply_to(handlers.apply(*wanted)) : error_reply(wanted.error())};
   }
+  if (first == "leases") return {std::nullopt, reply_to(handlers.leases())};
   if (is_listed(target->parts)) return {std::nullopt, listed_reply(request, *target, handlers)};
   if (target->parts.size() == 1) return {std::nullopt, reply_to(handlers.list())};
   return {std::nullopt, tunnel_reply(request, *target, handlers)};

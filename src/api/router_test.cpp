@@ -26,6 +26,11 @@ class Router : public ::testing::Test {
 TEST_F(Router, EveryPath) {
   EXPECT_EQ(status(Method::get, "/v1/status"), 200u);
   EXPECT_EQ(status(Method::get, "/v1/tunnels"), 200u);
+  handlers_.leased.leases = {{.address = "10.9.0.7", .identity = "amy@example.org", .pool = "staff", .sessions = 1}};
+  const auto leases = from_json_text<LeaseList>(ask(Method::get, "/v1/leases").reply.body);
+  ASSERT_TRUE(leases);
+  EXPECT_EQ(*leases, handlers_.leased);
+  EXPECT_EQ(status(Method::post, "/v1/leases"), 405u);
   EXPECT_EQ(status(Method::get, "/v1/tunnels/office"), 200u);
   EXPECT_EQ(status(Method::get, "/v1/tunnels/%6fffice"), 200u);
   EXPECT_EQ(status(Method::post, "/v1/tunnels/office/up"), 200u);

@@ -100,6 +100,7 @@ struct IkeSa {
   bool remote_behind_nat = false;
   std::uint64_t age = 0;
   std::optional<std::uint64_t> rekey_in;
+  std::vector<std::string> leased;  // the inner addresses that the peer has of our pools
   std::vector<ChildSa> children;
   friend bool operator==(const IkeSa&, const IkeSa&) = default;
 };
@@ -130,6 +131,15 @@ struct Failure {
   friend bool operator==(const Failure&, const Failure&) = default;
 };
 
+/// What the peer gave a tunnel with address = "request".
+struct Given {
+  std::vector<std::string> addresses;
+  std::vector<std::string> dns_servers;
+  std::vector<std::string> domains;  // that these are for; empty: for all
+  std::vector<std::string> subnets;
+  friend bool operator==(const Given&, const Given&) = default;
+};
+
 struct TunnelStatus {
   std::string name;
   TunnelState state = TunnelState::down;
@@ -145,8 +155,22 @@ struct TunnelStatus {
   std::uint64_t attempts = 0;
   std::optional<Failure> last_failure;
   std::optional<std::uint64_t> retry_in;
+  Given given;
   std::vector<IkeSa> ike_sas;
   friend bool operator==(const TunnelStatus&, const TunnelStatus&) = default;
+};
+
+/// GET /v1/leases: who has, or had last, which address of a pool.
+struct Lease {
+  std::string address;
+  std::string identity;
+  std::string pool;
+  std::uint64_t sessions = 0;  // IKE SAs that use it; 0: it waits for its identity
+  friend bool operator==(const Lease&, const Lease&) = default;
+};
+struct LeaseList {
+  std::vector<Lease> leases;
+  friend bool operator==(const LeaseList&, const LeaseList&) = default;
 };
 
 /// One manual SA pair, never with its keys. States: waiting (for its SPI or sequence numbers), up, refused (its
@@ -301,6 +325,7 @@ struct ApplyResult {
   std::vector<TunnelChange> manual_changed;
   std::vector<std::string> manual_unchanged;
   bool policies_changed = false;
+  bool pools_changed = false;
   std::vector<std::string> daemon;  // changes of [daemon]
   bool daemon_restart_needed = false;
   std::vector<Problem> warnings;

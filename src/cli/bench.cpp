@@ -99,6 +99,7 @@ load::IkeLoadOptions to_load(const BenchOptions& options) {
   made.peer = wanted(net::IpAddress::parse(options.peer), "PEER", options.peer, "an IP address");
   made.local = wanted(net::IpAddress::parse(options.local), "--local", options.local, "an IP address");
   if (made.peer.family() != made.local.family()) throw Complaint{"PEER and --local are of different families"};
+  made.request_address = options.pool;
   made.inner = wanted(net::Prefix::parse(options.inner), "--inner", options.inner, "a prefix");
   made.remote = wanted(net::Prefix::parse(options.remote), "--remote", options.remote, "a prefix");
   if (options.local_id.find("{}") == std::string::npos || std::ranges::count(options.local_id, '{') != 1 ||

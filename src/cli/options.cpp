@@ -26,6 +26,7 @@ constexpr auto kCommands = std::to_array<std::pair<std::string_view, Command>>({
     {"rekey", Command::rekey},
     {"status", Command::status},
     {"list", Command::list},
+    {"leases", Command::leases},
     {"apply", Command::apply},
     {"check", Command::check},
     {"log", Command::log},
@@ -108,6 +109,7 @@ class Parser {
     CLI::App* status = add("status", "Show the daemon, the tunnels and their SAs");
     status->add_option("NAME", options_.tunnel, "only this tunnel");
     add("list", "List the tunnels");
+    add("leases", "List who has which address of a pool, and who had one last");
     CLI::App* log = add("log", "Show what happened");
     log->add_option("NAME", options_.tunnel, "only this tunnel");
     log->add_flag("-f,--follow", options_.follow, "go on with what happens next");
@@ -180,6 +182,7 @@ class Parser {
     ike->add_option("-c,--at-once", bench.at_once, "exchanges under way at the same time")
         ->check(CLI::Range(std::size_t{1}, std::size_t{10'000}))
         ->capture_default_str();
+    ike->add_flag("--pool", bench.pool, "ask for an address, in place of those of --inner");
     ike->add_flag("--rekey", bench.rekey, "then rekey every IKE SA and every Child SA once");
     ike->add_option("--local-id", bench.local_id, "their identities; {} is the number")->capture_default_str();
     ike->add_option("--remote-id", bench.remote_id, "the responder's identity; default: its address");

@@ -17,6 +17,7 @@ enum class Command : std::uint8_t {
   rekey,
   status,
   list,
+  leases,
   apply,
   check,
   log,
@@ -43,6 +44,7 @@ struct BenchOptions {
   std::string remote_id;
   std::string inner = "10.0.0.0/8";
   std::string remote = "0.0.0.0/0";
+  bool pool = false;
   std::string ike;  // a suite as in culvert.toml; empty: the defaults
   std::string esp;
   std::size_t initiators = 1000;

@@ -4,6 +4,7 @@
 #include <map>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "cli/text.hpp"
 
@@ -72,8 +73,18 @@ std::string render_ike(const api::IkeSa& sa) {
   // A peer that wants ESP in UDP claims a NAT of its own, as we do (`encapsulation = "udp"`): its word proves nothing.
   if (sa.local_behind_nat) out += "    this side is behind a NAT\n";
   if (sa.remote_behind_nat) out += "    the peer is behind a NAT, or says so to have ESP in UDP\n";
+  if (!sa.leased.empty())
+    out += wrapped("the peer has the address " + fmt::format("{}", fmt::join(sa.leased, ", ")), 4);
   for (const api::ChildSa& child : sa.children) out += render_child(child);
   return out;
+}
+
+std::string render_given(const api::Given& given) {
+  if (given.addresses.empty()) return {};
+  std::string text = fmt::format("our address is {}", fmt::join(given.addresses, ", "));
+  if (!given.dns_servers.empty()) text += fmt::format("; name servers {}", fmt::join(given.dns_servers, ", "));
+  if (!given.domains.empty()) text += fmt::format(" for {}", fmt::join(given.domains, ", "));
+  return wrapped(text, 2);
 }
 
 std::string render_daemon(const api::DaemonStatus& daemon, const Look& look) {
@@ -123,6 +134,7 @@ std::string render(const api::TunnelStatus& tunnel, const Look& look) {
                                 tunnel.start, tunnel.place);
   out += wrapped(plain_tunnels(tunnel.local, tunnel.remote), 2);
   if (!tunnel.progress.empty() && tunnel.state != api::TunnelState::up) out += wrapped(tunnel.progress, 2);
+  out += render_given(tunnel.given);
   for (const api::IkeSa& sa : tunnel.ike_sas) out += render_ike(sa);
   if (tunnel.last_failure && tunnel.state != api::TunnelState::up) {
     const auto age = static_cast<std::uint64_t>(std::max<std::int64_t>(0, look.now - tunnel.last_failure->time) / 1000);
@@ -175,9 +187,20 @@ std::string render(const api::TunnelList& list, const Look& look) {
   return colorful;
 }
 
+std::string render(const api::LeaseList& list, const Look& /*look*/) {
+  if (list.leases.empty()) return "no leases\n";
+  std::vector<std::vector<std::string>> rows = {{"ADDRESS", "IDENTITY", "POOL", "SESSIONS"}};
+  for (const api::Lease& lease : list.leases) {
+    rows.push_back({lease.address, lease.identity, lease.pool.empty() ? "(gone)" : lease.pool,
+                    lease.sessions == 0 ? "none" : std::to_string(lease.sessions)});
+  }
+  return columns(rows);
+}
+
 std::string render(const api::ApplyResult& result, const Look& look) {
   std::string out = render_changes(result.added, result.removed, result.changed, "", look);
   out += render_changes(result.manual_added, result.manual_removed, result.manual_changed, "manual SA ", look);
+  if (result.pools_changed) out += "~ the [pool.NAME] sections\n";
   if (result.policies_changed) out += "~ the [[policy]] rules\n";
   for (const std::string& line : result.daemon) out += wrapped("~ [daemon] " + line, 0);
   if (result.daemon_restart_needed) out += "the changes of [daemon] need a restart of culvertd\n";

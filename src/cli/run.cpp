@@ -43,6 +43,7 @@ class Conversation {
   ExitCode rekey();
   ExitCode status();
   ExitCode list() { return show(client_.list()); }
+  ExitCode leases() { return show(client_.leases()); }
   ExitCode apply() { return show(client_.apply({options_.dry_run})); }
   ExitCode log();
   ExitCode sa();
@@ -264,6 +265,7 @@ ExitCode dispatch(const Options& options, const World& world) {
     case Command::rekey: return conversation.rekey();
     case Command::status: return conversation.status();
     case Command::list: return conversation.list();
+    case Command::leases: return conversation.leases();
     case Command::apply: return conversation.apply();
     case Command::log: return conversation.log();
     case Command::sa: return conversation.sa();

@@ -172,6 +172,20 @@ TEST_F(Command, ListGolden) {
             "office  down   auto   192.0.2.2  10.1.0.0/16 <-> 10.2.0.0/16 and 1 more\n");
 }
 
+TEST_F(Command, LeasesGolden) {
+  daemon_.start();
+  EXPECT_EQ(run({"leases"}), 0);
+  EXPECT_EQ(out(), "no leases\n");
+  daemon_.handlers.leased.leases = {
+      {.address = "10.9.0.7", .identity = "amy@example.org", .pool = "staff", .sessions = 1},
+      {.address = "10.9.0.8", .identity = "bob@example.org", .pool = "staff", .sessions = 0}};
+  EXPECT_EQ(run({"leases"}), 0);
+  EXPECT_EQ(out(),
+            "ADDRESS   IDENTITY         POOL   SESSIONS\n"
+            "10.9.0.7  amy@example.org  staff  1\n"
+            "10.9.0.8  bob@example.org  staff  none\n");
+}
+
 TEST_F(Command, UpTellsTheStory) {
   daemon_.log.append(0, api::LogLevel::info, "office", "an old story");
   daemon_.handlers.on_poll = [this, polls = 0](api::TunnelStatus& tunnel) mutable {

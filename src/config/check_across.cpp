@@ -21,6 +21,7 @@ bool is_everything(const TrafficSelector& selector) {
 /// A local subnet that is also remote: packets between its hosts would go into the tunnel. Everything (0.0.0.0/0) on
 /// one side is the usual way to send all traffic through a gateway, and is meant.
 void check_sides(const DraftTunnel& tunnel, Problems& problems) {
+  if (!tunnel.config.connection.request_addresses.empty()) return;
   for (std::size_t i = 0; i < tunnel.remote.selectors.size(); ++i) {
     for (std::size_t j = 0; j < tunnel.local.selectors.size(); ++j) {
       const TrafficSelector& remote = tunnel.remote.selectors[i];
@@ -39,6 +40,9 @@ void check_sides(const DraftTunnel& tunnel, Problems& problems) {
 
 /// Two tunnels that claim the same packets. Only where both sides overlap is the choice between them not clear.
 void check_pair(const DraftTunnel& first, const DraftTunnel& second, Problems& problems) {
+  // Of one that asks for its address nobody knows yet what is local; its rule stands behind those of the others.
+  const auto asks = [](const DraftTunnel& one) { return !one.config.connection.request_addresses.empty(); };
+  if (asks(first) != asks(second)) return;
   for (std::size_t i = 0; i < second.remote.selectors.size(); ++i) {
     for (std::size_t j = 0; j < first.remote.selectors.size(); ++j) {
       const TrafficSelector& a = second.remote.selectors[i];

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -116,6 +117,22 @@ struct ManualConfig {
   std::optional<std::uint16_t> inner_mtu;
 };
 
+/// One [pool.NAME]: what clients are given.
+struct PoolConfig {
+  std::string name;
+  model::SourcePlace place;
+  std::vector<net::AddressRange> ranges;  // without what no host can have
+  std::vector<net::IpAddress> dns_servers;
+  std::vector<std::string> domains;  // that these are for; empty: for all
+  std::vector<net::Prefix> subnets;  // empty: what the tunnel has as `local`
+  /// Addresses kept for one identity; each lies within `ranges`.
+  std::map<model::Identity, std::vector<net::IpAddress>> fixed;
+  friend bool operator==(const PoolConfig& a, const PoolConfig& b) {
+    return a.name == b.name && a.ranges == b.ranges && a.dns_servers == b.dns_servers && a.domains == b.domains &&
+           a.subnets == b.subnets && a.fixed == b.fixed;
+  }
+};
+
 enum class RuleAction : std::uint8_t { bypass, discard, protect };
 [[nodiscard]] std::string_view name_of(RuleAction action);
 enum class RuleDirection : std::uint8_t { both, outbound, inbound };
@@ -161,6 +178,7 @@ struct Config {
   DaemonConfig daemon;
   std::vector<TunnelConfig> tunnels;  // in the order of the files
   std::vector<ManualConfig> manual;   // likewise
+  std::vector<PoolConfig> pools;      // likewise
   std::vector<PolicyRule> policies;
   std::vector<UserConfig> users;
   Problems warnings;

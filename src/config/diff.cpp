@@ -70,6 +70,20 @@ std::string text_of(const std::optional<model::EapSettings>& eap) {
   for (const model::EapType method : eap->methods) out += fmt::format(" {}", name_of(method));
   return out;
 }
+std::string text_of(const std::optional<model::IdentityPattern>& pattern) {
+  return pattern ? pattern->to_string() : "one identity";
+}
+std::string text_of(const std::vector<std::string>& words) {
+  std::string out;
+  for (const std::string& word : words) out += (out.empty() ? "" : ", ") + word;
+  return out.empty() ? "none" : out;
+}
+std::string_view more_sessions(const model::ConnectionConfig& config) {
+  return config.refuse_more_sessions ? "refuse" : "replace";
+}
+std::string requested(const model::ConnectionConfig& config) {
+  return config.request_addresses.empty() ? "of our own" : "requested";
+}
 
 class Comparison {
  public:
@@ -157,6 +171,11 @@ TunnelChange compare(const TunnelConfig& before, const TunnelConfig& after, bool
   hard("local_address", a.local_address, b.local_address);
   hard("local_id", a.local_id, b.local_id);
   hard("remote_id", a.remote_id, b.remote_id);
+  hard("remote_id", text_of(a.remote_pattern), text_of(b.remote_pattern));
+  hard("pool", text_of(a.pools), text_of(b.pools));
+  soft("sessions", a.sessions, b.sessions);
+  soft("more_sessions", std::string(more_sessions(a)), std::string(more_sessions(b)));
+  hard("address", requested(a), requested(b));
   if (!constant_time_equal(before.secret.view(), after.secret.view())) {
     comparison.say("secret: changed");
     restarts = true;
@@ -308,6 +327,7 @@ Diff diff(const Config& running, const Config& wanted) {
   for (const ManualConfig& entry : running.manual) {
     if (wanted.find_manual(entry.name) == nullptr) out.manual_removed.push_back(entry.name);
   }
+  out.pools_changed = running.pools != wanted.pools;
   out.policies_changed = running.policies != wanted.policies;
   compare_daemon(running.daemon, wanted.daemon, out);
   return out;

@@ -26,6 +26,12 @@ struct DraftTunnel {
   bool secret_in_file = false;  // the configuration file itself holds the secret
   LocatedSelectors local;
   LocatedSelectors remote;
+  Position pool;  // of `pool`
+};
+
+struct DraftPool {
+  PoolConfig config;
+  Position header;
 };
 
 struct DraftManual {
@@ -57,6 +63,7 @@ struct Draft {
   std::vector<DraftManual> manual;
   std::vector<DraftPolicy> policies;
   std::vector<DraftUser> users;
+  std::vector<DraftPool> pools;
   Problems problems;
   CredentialFiles files{0};
 };
@@ -65,6 +72,12 @@ struct Draft {
 [[nodiscard]] DaemonConfig read_daemon(Section section);
 /// One [tunnel.NAME].
 [[nodiscard]] DraftTunnel read_tunnel(Section section, std::string name, Problems& problems, CredentialFiles& files);
+/// One [pool.NAME].
+[[nodiscard]] DraftPool read_pool(Section section, std::string name, Problems& problems);
+/// `pool` and `sessions` of a tunnel.
+void read_pool_use(Section& section, DraftTunnel& draft);
+/// Gives each tunnel with a pool its `remote`; complains about pools that are not there, or in each other's way.
+void check_pools(Draft& draft);
 /// One [manual.NAME].
 [[nodiscard]] DraftManual read_manual(Section section, std::string name, Problems& problems);
 /// One [user.NAME].

@@ -60,6 +60,9 @@ inline constexpr std::array kTunnelFields = std::to_array<FieldInfo>({
     {"eap_secret_file", ""},
     {"local", ""},
     {"remote", ""},
+    {"pool", ""},
+    {"sessions", "0"},
+    {"more_sessions", "\"replace\""},
     {"address", ""},
     {"start", "\"auto\""},
     {"ike", ""},
@@ -130,6 +133,14 @@ inline constexpr std::array kManualFields = std::to_array<FieldInfo>({
     {"cpi_in", ""},
     {"cpi_out", ""},
     {"non_first_fragments", "false"},
+});
+
+inline constexpr std::array kPoolFields = std::to_array<FieldInfo>({
+    {"addresses", ""},
+    {"dns", ""},
+    {"domains", ""},
+    {"subnets", ""},
+    {"fixed", ""},
 });
 
 inline constexpr std::array kManualLifetimeFields = std::to_array<FieldInfo>({

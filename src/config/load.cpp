@@ -14,7 +14,7 @@ namespace culvert::config {
 namespace {
 
 constexpr std::size_t kFileCountLimit = 10'000;
-constexpr std::array<std::string_view, 5> kSections = {"daemon", "tunnel", "user", "manual", "policy"};
+constexpr std::array<std::string_view, 6> kSections = {"daemon", "tunnel", "user", "manual", "policy", "pool"};
 
 /// Reads one file's table into a draft, section by section.
 class FileReader {
@@ -25,7 +25,7 @@ class FileReader {
     for (const auto& [key, node] : root) {
       if (key.str() == "daemon") {
         daemon(node);
-      } else if (key.str() == "tunnel" || key.str() == "manual" || key.str() == "user") {
+      } else if (key.str() == "tunnel" || key.str() == "manual" || key.str() == "user" || key.str() == "pool") {
         named_sections(std::string(key.str()), node);
       } else if (key.str() == "policy") {
         policies(node);
@@ -46,7 +46,7 @@ class FileReader {
 
   void unknown(const toml::key& key) {
     const auto near = nearest(key.str(), kSections);
-    std::string hint = "allowed here: [daemon], [tunnel.NAME], [user.NAME], [manual.NAME] and [[policy]]";
+    std::string hint = "allowed here: [daemon], [tunnel.NAME], [user.NAME], [manual.NAME], [pool.NAME] and [[policy]]";
     if (near) hint = fmt::format("did you mean \"{}\"? {}", *near, hint);
     for (const FieldInfo& field : kTunnelFields) {
       if (field.name == key.str())
@@ -70,12 +70,13 @@ class FileReader {
     draft_.daemon = read_daemon(Section(*table, "daemon", file_, draft_.problems));
   }
 
-  /// [tunnel.NAME] and [manual.NAME].
+  /// [tunnel.NAME], [manual.NAME] and [pool.NAME].
   void named_sections(const std::string& kind, const toml::node& node) {
     const toml::table* table = node.as_table();
-    const std::string wanted = kind == "tunnel" ? "write a line [tunnel.NAME] above each tunnel's settings"
-                               : kind == "user" ? "write a line [user.NAME] above each user's settings"
-                                                : "write a line [manual.NAME] above each SA's settings";
+    const std::string wanted = kind == "tunnel"   ? "write a line [tunnel.NAME] above each tunnel's settings"
+                               : kind == "user"   ? "write a line [user.NAME] above each user's settings"
+                               : kind == "manual" ? "write a line [manual.NAME] above each SA's settings"
+                                                  : "write a line [pool.NAME] above each pool's settings";
     if (table == nullptr) {
       return complain(at(node.source()), kind, fmt::format("sections are needed, {} was found", describe(node)),
                       wanted);
@@ -100,12 +101,14 @@ class FileReader {
     }
     if (kind == "user") return user(name, Section(*table, shown, file_, draft_.problems));
     if (!can_be_name(name)) {
-      const std::string what = kind == "tunnel" ? "a tunnel" : "a manual entry";
+      const std::string what = kind == "tunnel" ? "a tunnel" : kind == "manual" ? "a manual entry" : "a pool";
       return complain(at(key.source()), shown, "this cannot name " + what, std::string(kNameHint));
     }
     Section section(*table, shown, file_, draft_.problems);
     if (kind == "tunnel") {
       draft_.tunnels.push_back(read_tunnel(std::move(section), name, draft_.problems, draft_.files));
+    } else if (kind == "pool") {
+      draft_.pools.push_back(read_pool(std::move(section), name, draft_.problems));
     } else {
       draft_.manual.push_back(read_manual(std::move(section), name, draft_.problems));
     }
@@ -189,6 +192,7 @@ void sort_problems(Problems& problems, const std::vector<SourceText>& sources) {
 }
 
 Result<Config, Problems> finish(Draft draft, const std::vector<SourceText>& sources) {
+  check_pools(draft);
   check_across(draft);
   check_manual(draft);
   sort_problems(draft.problems, sources);
@@ -199,6 +203,7 @@ Result<Config, Problems> finish(Draft draft, const std::vector<SourceText>& sour
   for (DraftTunnel& tunnel : draft.tunnels) config.tunnels.push_back(std::move(tunnel.config));
   for (DraftManual& entry : draft.manual) config.manual.push_back(std::move(entry.config));
   for (DraftUser& user : draft.users) config.users.push_back(std::move(user.config));
+  for (DraftPool& pool : draft.pools) config.pools.push_back(std::move(pool.config));
   for (DraftPolicy& policy : draft.policies) config.policies.push_back(std::move(policy.rule));
   config.warnings = std::move(draft.problems);
   for (const SourceText& source : sources) config.files.push_back(source.file);

@@ -161,7 +161,7 @@ TEST(Load, AllProblemsOfAllFilesComeTogetherInOrder) {
       "  settings are NAME = VALUE, text stands in double quotes, lists in [ ], and each name stands once in a "
       "section\n"
       "c.toml:1:1: error: x: there is no such section or setting\n"
-      "  allowed here: [daemon], [tunnel.NAME], [user.NAME], [manual.NAME] and [[policy]]\n");
+      "  allowed here: [daemon], [tunnel.NAME], [user.NAME], [manual.NAME], [pool.NAME] and [[policy]]\n");
 }
 
 struct Case {
@@ -194,7 +194,8 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         Case{"section", "[tunel.office]\npeer = 1\n",
              "a.toml:1:2: error: tunel: there is no such section or setting\n"
-             "  did you mean \"tunnel\"? allowed here: [daemon], [tunnel.NAME], [user.NAME], [manual.NAME] and "
+             "  did you mean \"tunnel\"? allowed here: [daemon], [tunnel.NAME], [user.NAME], [manual.NAME], "
+             "[pool.NAME] and "
              "[[policy]]\n"},
         Case{"loose_setting", "peer = \"192.0.2.2\"\n",
              "a.toml:1:1: error: peer: there is no such section or setting\n"
@@ -344,7 +345,7 @@ INSTANTIATE_TEST_SUITE_P(
              "a.toml:6:1: error: tunnel.office.left: there is no such setting\n"
              "  allowed here: peer, peer_port, local_address, local_id, remote_id, secret, secret_file, "
              "certificate, private_key, ca, crl, peer_key, eap, eap_identity, eap_secret, eap_secret_file, "
-             "local, remote, address, start, ike, esp, compat, "
+             "local, remote, pool, sessions, more_sessions, address, start, ike, esp, compat, "
              "mode, encapsulation, ike_lifetime, child_lifetime, rekey_margin, child_idle, liveness, keepalive, "
              "replay_window, per_resource_sas, mtu, df, fragmentation, dscp, dscp_inward, ecn, hop_limit, tfc_pad_to, "
              "dummy_after, compress, aggfrag, mss_clamp or icmp_errors\n"},

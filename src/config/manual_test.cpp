@@ -54,6 +54,7 @@ TEST(Manual, NamesEveryFieldWithItsDefault) {
   EXPECT_EQ(manual["Packet treatment"], table(kTreatmentFields));
   EXPECT_EQ(manual["aggfrag = { ... }"], table(kAggfragFields));
   EXPECT_EQ(manual["[manual.NAME]"], table(kManualFields));
+  EXPECT_EQ(manual["[pool.NAME]"], table(kPoolFields));
   EXPECT_EQ(manual["soft_lifetime, hard_lifetime = { ... }"], table(kManualLifetimeFields));
 }
 
@@ -71,6 +72,8 @@ TEST(Manual, ParserReadsEveryField) {
     expect_read("[tunnel.a]\n" + std::string(field.name) + " = 2026-01-01\n", field.name);
   for (const FieldInfo& field : kUserFields)
     expect_read("[user.a]\n" + std::string(field.name) + " = 2026-01-01\n", field.name);
+  for (const FieldInfo& field : kPoolFields)
+    expect_read("[pool.a]\n" + std::string(field.name) + " = 2026-01-01\n", field.name);
   for (const FieldInfo& field : kPolicyFields)
     expect_read("[[policy]]\n" + std::string(field.name) + " = 2026-01-01\n", field.name);
   for (const FieldInfo& field : kTreatmentFields) {

@@ -141,6 +141,32 @@ std::optional<model::Identity> read_identity(Section& section, std::string_view 
   return identity;
 }
 
+/// One identity, or with a "*" in front those that are like it.
+void read_remote_id(Section& section, model::ConnectionConfig& connection) {
+  const toml::node* node = section.node("remote_id");
+  const auto* text = node == nullptr ? nullptr : node->as_string();
+  if (text == nullptr || !text->get().starts_with('*')) {
+    connection.remote_id = read_identity(section, "remote_id");
+    return;
+  }
+  const auto written = section.text("remote_id");
+  if (!written) return;
+  connection.remote_pattern = model::IdentityPattern::parse(written->value);
+  if (!connection.remote_pattern) {
+    return section.error(written->position, "remote_id",
+                         fmt::format("{} is not a pattern of identities", in_quotes(written->value)),
+                         R"(write "*@example.org", "*.example.org", or "*" for every peer that can authenticate)");
+  }
+  if (connection.peer_name != "any") {
+    section.error(written->position, "remote_id", "the peer has one address, so one identity is all that it can have",
+                  "write its identity, or peer = \"any\"");
+  } else if (!section.has("pool")) {
+    section.error(written->position, "remote_id",
+                  "several peers need an address each, which only a pool can tell apart",
+                  "write pool = [\"NAME\"] and a section [pool.NAME]");
+  }
+}
+
 void read_start(Section& section, DraftTunnel& draft) {
   TunnelConfig& tunnel = draft.config;
   const auto start = section.choice("start", kStarts);
@@ -204,8 +230,36 @@ void read_rekey_margin(Section& section, double& margin) {
   margin = *value;
 }
 
+/// `address = "request"`: the peer gives us one, and what it is stands for `local`.
+bool requests_address(const Section& section) {
+  const toml::node* node = section.node("address");
+  const auto* text = node == nullptr ? nullptr : node->as_string();
+  return text != nullptr && text->get() == "request";
+}
+
+void read_requested_address(Section& section, DraftTunnel& draft) {
+  if (section.has("local")) {
+    return section.error(section.position_of("local"), "local",
+                         "the address that is asked for is all there is on this side",
+                         "take local out, or address = \"request\"");
+  }
+  if (section.has("pool")) {
+    return section.error(section.position_of("address"), "address", "who gives addresses does not ask for one",
+                         "take pool out, or address = \"request\"");
+  }
+  for (const net::Family family : {net::Family::v4, net::Family::v6}) {
+    const auto of_family = [&](const auto& selector) { return selector.addresses.family() == family; };
+    if (std::ranges::none_of(draft.remote.selectors, of_family)) continue;
+    draft.config.connection.request_addresses.push_back(family);
+    draft.local.selectors.push_back(model::TrafficSelector::of(net::AddressRange::all(family)));
+    draft.local.positions.push_back(section.position_of("address"));
+  }
+}
+
 void read_subnets(Section& section, DraftTunnel& draft) {
+  const bool requests = requests_address(section);
   for (const std::string_view key : {"local", "remote"}) {
+    if (key == "remote" ? section.has("pool") : requests) continue;
     if (!section.has(key)) {
       section.missing(key, key == "local" ? "write local = [\"10.1.0.0/16\"]: the subnets on this side"
                                           : "write remote = [\"10.2.0.0/16\"]: the subnets behind the peer");
@@ -213,7 +267,12 @@ void read_subnets(Section& section, DraftTunnel& draft) {
   }
   draft.local = read_selectors(section, "local");
   draft.remote = read_selectors(section, "remote");
-  check_families(section, draft.local, draft.remote);
+  if (requests) {
+    read_requested_address(section, draft);
+  } else {
+    check_families(section, draft.local, draft.remote);
+    draft.config.connection.addresses = read_inner_addresses(section, draft.local.selectors);
+  }
   draft.config.connection.local = draft.local.selectors;
   draft.config.connection.remote = draft.remote.selectors;
 }
@@ -263,11 +322,11 @@ DraftTunnel read_tunnel(Section section, std::string name, Problems& problems, C
     connection.peer_port = static_cast<std::uint16_t>(*port);
   read_local_address(section, connection);
   connection.local_id = read_identity(section, "local_id");
-  connection.remote_id = read_identity(section, "remote_id");
+  read_remote_id(section, connection);
   draft.secret_in_file = section.has("secret");
   if (!wants_credentials(section)) draft.config.secret = read_shared_key(section);
   read_subnets(section, draft);
-  connection.addresses = read_inner_addresses(section, connection.local);
+  read_pool_use(section, draft);
   read_start(section, draft);
   read_eap(section, draft);
   std::vector<CompatWord> compat = read_compat(section);

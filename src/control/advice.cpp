@@ -96,6 +96,11 @@ std::string advice(const ike::NegotiationFailed& failure, const model::Connectio
     case ike::FailureKind::peer_refused: return initiator ? "The peer's log tells why it refused." : "";
     case ike::FailureKind::protocol_error:
       return "Look at the messages with a key export and a packet capture; the peer's message breaks the protocol.";
+    case ike::FailureKind::no_address:
+      if (initiator) return "Give this host an address there, or write local in place of address = \"request\".";
+      if (failure.notify == model::NotifyType::failed_cp_required)
+        return "Let the peer ask for an address (Culvert: address = \"request\"; strongSwan: vips = 0.0.0.0).";
+      return "Look at `culvert leases`; end sessions, or give the pool more addresses.";
     case ike::FailureKind::local_error: return "This is a fault on this host; the log has the details.";
   }
   return "";

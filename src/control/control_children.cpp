@@ -21,6 +21,8 @@ bool is_about_all(ike::FailureKind kind) { return kind != ike::FailureKind::traf
 
 std::optional<ike::ChildWish> ControlPlane::first_wish(const Tunnel& tunnel, Instant now) const {
   const model::ConnectionConfig& config = tunnel.config();
+  // The packet's source is not the address that there will be.
+  if (!config.request_addresses.empty()) return std::nullopt;
   for (const ike::ChildWish& wish : tunnel.wishes.due(now)) {
     const bool whole = model::is_subset(config.local, wish.local) && model::is_subset(config.remote, wish.remote);
     // A tunnel that is up without being asked carries all that it has; the packet gets its own SA afterwards.

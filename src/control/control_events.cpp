@@ -37,6 +37,7 @@ void ControlPlane::on(ike::IkeSaEstablished&& event, Instant now) {
   if (sa.sa.local_behind_nat && tunnel != nullptr && tunnel->config().nat_keepalive_interval > Duration::zero()) {
     keepalives_.set(id, now + tunnel->config().nat_keepalive_interval);
   }
+  if (sa.sa.replaces) leases_.move(*sa.sa.replaces, id);
   standing_[sa.sa.connection].ike_sas.push_back(id);
   ike_sas_.insert_or_assign(id, std::move(sa));
 }
@@ -140,7 +141,8 @@ void ControlPlane::on(ike::NegotiationFailed&& event, Instant now) {
 
 void ControlPlane::on(ipsec::Acquire&& event, Instant now) {
   Tunnel* tunnel = find(event.connection);
-  if (tunnel == nullptr) return;
+  // Of a pool: whoever has the address now, or had it, must call; which peer that is the tunnel does not say.
+  if (tunnel == nullptr || !tunnel->config().pools.empty()) return;
   if (event.resource && ask_for_resource(*tunnel, event, now)) return;
   notice(Level::debug, event.connection,
          fmt::format("a packet {} -> {} waits for the tunnel", event.packet.source.to_string(),
@@ -313,13 +315,17 @@ void ControlPlane::on(ike::ChildSaRemoved&& event, Instant now) {
 void ControlPlane::on(ike::IkeSaClosed&& event, Instant now) {
   ike_sas_.erase(event.ike_sa);
   keepalives_.set(event.ike_sa, std::nullopt);
+  leases_.release(event.ike_sa);
   std::erase(standing_[event.connection].ike_sas, event.ike_sa);
   if (event.reason != ike::CloseReason::rekeyed) {
     notice(event.reason == ike::CloseReason::peer_dead ? Level::warning : Level::info, event.connection,
            fmt::format("IKE SA closed: {}", ike::name_of(event.reason)));
   }
   Tunnel* tunnel = find(event.connection);
-  if (tunnel != nullptr && standing(event.connection).ike_sas.empty()) tunnel->all_gone(now);
+  if (tunnel != nullptr && standing(event.connection).ike_sas.empty()) {
+    tunnel->all_gone(now);
+    if (tunnel->state() == TunnelState::down) give_back(*tunnel);
+  }
   forget_when_empty(event.connection);
 }
 

@@ -112,7 +112,12 @@ Result<void, std::string> ControlPlane::remove_policy(std::string_view name, Ins
 
 std::vector<Guarded> ControlPlane::guards() const {
   std::vector<Guarded> all = manual_.guards();
-  for (const auto& [id, tunnel] : tunnels_) all.push_back(guarded(tunnel->config()));
+  // One that asks for its address may stand for everything local: behind those that say what they are for.
+  for (const bool asks : {false, true}) {
+    for (const auto& [id, tunnel] : tunnels_) {
+      if (tunnel->config().request_addresses.empty() != asks) all.push_back(guard_of(*tunnel));
+    }
+  }
   return all;
 }
 
@@ -122,6 +127,7 @@ void ControlPlane::send_rules() {
   const std::vector<SpdEntry> spd = this->spd();
   std::vector<ipsec::Policy> policies = policies_of(spd);
   NetworkWish wish = make_network_wish(spd, guards());
+  wish.name_servers = name_servers();
   wish.clear_packets = make_clear_packet_wishes(policies);
   data_plane_.set_policies(std::move(policies));
   if (network_ == wish) return;

@@ -17,6 +17,7 @@ ControlPlane::ControlPlane(const ControlSettings& settings, ike::Endpoint& ike, 
 // ---------------------------------------------------------------- configuration
 
 void ControlPlane::apply(const config::Config& config, const config::Diff& diff, Instant now) {
+  apply_pools(config, diff);
   for (const std::string& name : diff.removed) remove_tunnel(name, now);
   for (const config::TunnelChange& change : diff.changed) {
     const config::TunnelConfig* tunnel = config.find(change.name);
@@ -95,6 +96,7 @@ bool ControlPlane::down(std::string_view name, Instant now) {
   const bool something = !standing(tunnel->config().id).ike_sas.empty();
   tunnel->want(false, now);
   if (something) tunnel->closing();
+  give_back(*tunnel);
   ike_.handle_command(ike::Terminate{tunnel->config().id}, now);
   notice(Notice::Level::info, tunnel->config().id, "taken down on request; its traffic is dropped until `culvert up`");
   settle(now);
@@ -206,9 +208,15 @@ void ControlPlane::settle(Instant now) {
     }
     begin_due_attempts(now);
     while (auto request = ike_.poll_request()) {
-      std::visit([&](auto&& one) { requests_.emplace_back(std::forward<decltype(one)>(one)); }, std::move(*request));
+      if (const auto* asked = std::get_if<ike::AddressRequest>(&*request)) {
+        ike_.handle_completion(asked->token, give_addresses(*asked), now);
+        more = true;
+        continue;
+      }
+      std::visit([&](auto&& one) { forward(std::forward<decltype(one)>(one)); }, std::move(*request));
     }
   }
+  write_leases_down();
 }
 
 // ---------------------------------------------------------------- outputs
@@ -265,16 +273,20 @@ TunnelView ControlPlane::view_of(const Tunnel& tunnel) const {
   view.attempts = tunnel.attempts();
   view.last_failure = tunnel.last_failure();
   view.retry_at = tunnel.attempt_running() ? std::nullopt : tunnel.retry_at();
+  if (tunnel.given) view.given = *tunnel.given;
   const Standing& ours = standing(tunnel.config().id);
+  std::unordered_map<model::IkeSaId, std::size_t> places;  // a gateway may have thousands
   for (const model::IkeSaId id : ours.ike_sas) {
     const IkeSa& sa = ike_sas_.at(id);
-    IkeSaView& shown = view.ike_sas.emplace_back(IkeSaView{sa.sa, sa.established, {}});
-    for (const model::ChildSaId child_id : ours.children) {
-      const Child& child = children_.at(child_id);
-      if (child.ike_sa != id) continue;
-      shown.children.push_back(child.view);
-      shown.children.back().counters = data_plane_.counters(child_id).value_or(ipsec::SaCounters{});
-    }
+    places.emplace(id, view.ike_sas.size());
+    view.ike_sas.push_back(IkeSaView{sa.sa, sa.established, leases_.of_session(id), {}});
+  }
+  for (const model::ChildSaId child_id : ours.children) {
+    const Child& child = children_.at(child_id);
+    const auto place = places.find(child.ike_sa);
+    if (place == places.end()) continue;
+    ChildSaView& shown = view.ike_sas[place->second].children.emplace_back(child.view);
+    shown.counters = data_plane_.counters(child_id).value_or(ipsec::SaCounters{});
   }
   return view;
 }

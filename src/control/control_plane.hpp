@@ -11,8 +11,10 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <unordered_map>
 #include <vector>
 
@@ -22,6 +24,7 @@
 #include "base/timer_queue.hpp"
 #include "config/config.hpp"
 #include "config/diff.hpp"
+#include "control/leases.hpp"
 #include "control/manual_sas.hpp"
 #include "control/outputs.hpp"
 #include "control/spd_list.hpp"
@@ -67,6 +70,8 @@ class ControlPlane {
   [[nodiscard]] Result<void, std::string> remove_manual(std::string_view name, Instant now);
   [[nodiscard]] Result<void, std::string> add_policy(config::PolicyRule rule, Instant now);
   [[nodiscard]] Result<void, std::string> remove_policy(std::string_view name, Instant now);
+  /// What was written down of leases, to be told right after an `apply` that changed the pools.
+  void restore_leases(std::span<const LeaseRecord> records);
   /// Deletes everything at the peers; afterwards only poll_transmit matters.
   void shutdown(Instant now);
 
@@ -97,6 +102,8 @@ class ControlPlane {
   [[nodiscard]] std::vector<TunnelView> tunnels() const;
   [[nodiscard]] std::optional<TunnelView> tunnel(std::string_view name) const;
   [[nodiscard]] std::vector<ManualView> manual_sas() const { return manual_.views(); }
+  /// By address; also those that wait for their identity to come back.
+  [[nodiscard]] std::vector<LeaseView> leases() const;
   /// All rules in the order in which they decide.
   [[nodiscard]] std::vector<SpdEntry> spd() const;
   /// Each tunnel's name and the connection id under which requests speak of it.
@@ -138,6 +145,12 @@ class ControlPlane {
   void end_idle_children(Instant now);
   [[nodiscard]] std::uint64_t packets_of(model::ChildSaId child) const;
   void watch_use(Child& child, const model::ChildSaParams& params, Instant now);
+  /// To the daemon; but what control does itself.
+  template <typename T>
+  void forward(T&& request) {
+    if constexpr (!std::is_same_v<std::remove_cvref_t<T>, ike::AddressRequest>)
+      requests_.emplace_back(std::forward<T>(request));
+  }
   /// Lets everything that a call set off take effect.
   void settle(Instant now);
   [[nodiscard]] Tunnel* find(std::string_view name);
@@ -169,6 +182,16 @@ class ControlPlane {
   /// Rules to the data plane, routes to the host.
   void send_rules();
   void on(ipsec::SequenceGrantWanted&& event, Instant now);
+
+  // control_addresses.cpp
+  void apply_pools(const config::Config& config, const config::Diff& diff);
+  [[nodiscard]] ike::AddressResult give_addresses(const ike::AddressRequest& request);
+  void write_leases_down();
+  void on(ike::ConfigurationReceived&& event, Instant now);
+  /// The addresses that the peer gave us are ours no more.
+  void give_back(Tunnel& tunnel);
+  [[nodiscard]] static Guarded guard_of(const Tunnel& tunnel);
+  [[nodiscard]] NameServerWish name_servers() const;
 
   // control_events.cpp
   void install_failed(const Child& child, const std::string& problem, Instant now);
@@ -210,6 +233,8 @@ class ControlPlane {
   std::deque<Notice> notices_;
   std::optional<NetworkWish> network_;
   ManualSas manual_;
+  Leases leases_;
+  std::vector<config::PoolConfig> pools_;
   std::vector<config::PolicyRule> rules_;          // of the files
   std::vector<config::PolicyRule> command_rules_;  // in the order of the commands
 };

@@ -10,6 +10,7 @@
 
 #include "base/secret.hpp"
 #include "base/time.hpp"
+#include "control/leases.hpp"
 #include "ike/face.hpp"
 #include "model/child_sa.hpp"
 #include "model/connection.hpp"
@@ -47,13 +48,21 @@ struct ClearPacketWish {
   friend auto operator<=>(const ClearPacketWish&, const ClearPacketWish&) = default;
 };
 
+/// Where the host's names are looked up while tunnels are up; empty when no tunnel has a server.
+struct NameServerWish {
+  std::vector<net::IpAddress> servers;
+  std::vector<std::string> domains;  // that they are for; empty: for all
+  friend bool operator==(const NameServerWish&, const NameServerWish&) = default;
+};
+
 /// What the host's network shall look like, whole: the daemon brings about the difference and takes it back at exit.
 struct NetworkWish {
   std::vector<RouteWish> routes;                // sorted, without doubles
   std::vector<model::InnerAddress> addresses;   // to be put on the TUN device
   std::vector<net::AddressRange> inner_locals;  // a host address within these is the preferred source of the routes
   std::uint16_t mtu = 0;                        // of the TUN device
-  std::vector<ClearPacketWish> clear_packets;   // in order
+  NameServerWish name_servers;
+  std::vector<ClearPacketWish> clear_packets;  // in order
   friend bool operator==(const NetworkWish&, const NetworkWish&) = default;
 };
 struct SetNetwork {
@@ -102,9 +111,15 @@ struct SequenceReservation {
   std::uint64_t granted = 0;
 };
 
-using Request = std::variant<FindPath, SetNetwork, SendKeepalive, ExportIkeKeys, ExportEspKeys, ReserveSequence,
-                             ike::SharedKeyMacRequest, ike::SignRequest, ike::VerifyRequest, ike::KeyExchangeRequest,
-                             ike::EapRequest>;
+/// Write these leases down, before any message leaves that tells a peer of one. Each replaces what was known of its
+/// address.
+struct StoreLeases {
+  std::vector<LeaseRecord> records;
+};
+
+using Request = std::variant<FindPath, SetNetwork, StoreLeases, SendKeepalive, ExportIkeKeys, ExportEspKeys,
+                             ReserveSequence, ike::SharedKeyMacRequest, ike::SignRequest, ike::VerifyRequest,
+                             ike::KeyExchangeRequest, ike::EapRequest>;
 
 /// A line for the log. Text from peers is escaped already.
 struct Notice {

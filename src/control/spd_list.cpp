@@ -50,6 +50,7 @@ SpdEntry entry_of(const Guarded& guard) {
   entry.policy.action = ipsec::PolicyAction::protect;
   entry.policy.local = guard.local;
   entry.policy.remote = guard.remote;
+  if (guard.outbound_only) entry.policy.direction = ipsec::PolicyDirection::outbound;
   entry.policy.connection = guard.connection;
   entry.policy.name = guard.name;
   entry.origin = guard.origin;

@@ -29,6 +29,8 @@ struct Guarded {
   /// Its remote addresses are the peer's outer ones: what it does not protect of the traffic to them is there all the
   /// same.
   bool host_to_host = false;
+  /// Nothing can come in by it yet: its rule says what leaves.
+  bool outbound_only = false;
 };
 /// True when both sides are one address each, and these are the outer ones.
 [[nodiscard]] bool between_outer_addresses(const model::TrafficSelectors& local, const model::TrafficSelectors& remote,

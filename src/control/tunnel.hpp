@@ -12,6 +12,7 @@
 #include "control/child_wishes.hpp"
 #include "control/resource_wishes.hpp"
 #include "control/view.hpp"
+#include "model/configuration.hpp"
 #include "model/connection.hpp"
 
 namespace culvert::control {
@@ -46,6 +47,8 @@ class Tunnel {
   std::string progress;
   ChildWishes wishes;
   ResourceWishes resources;
+  /// What the peer gave us, with address = "request".
+  std::optional<model::Configuration> given;
 
   /// What configuration or `culvert up`/`down` want from now on.
   void want(bool up, Instant now);

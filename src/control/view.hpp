@@ -49,6 +49,7 @@ struct ChildSaView {
 struct IkeSaView {
   ike::IkeSaEstablished sa;
   Instant established;
+  std::vector<net::IpAddress> leased;  // the inner addresses that the peer has of us
   std::vector<ChildSaView> children;
 };
 
@@ -59,6 +60,7 @@ struct TunnelView {
   std::uint64_t attempts = 0;
   std::optional<Failure> last_failure;
   std::optional<Instant> retry_at;
+  model::Configuration given;  // by the peer
   std::vector<IkeSaView> ike_sas;
 };
 

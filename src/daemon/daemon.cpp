@@ -6,6 +6,7 @@
 #include <thread>
 #include <utility>
 
+#include <boost/asio/post.hpp>
 #include <fmt/format.h>
 
 #include "config/load.hpp"
@@ -60,7 +61,7 @@ Result<std::unique_ptr<Daemon>, std::string> Daemon::start(asio::io_context& io,
 Result<void, std::string> Daemon::open() {
   const config::DaemonConfig& wanted = config_.daemon;
   if (options_.socket.empty()) options_.socket = wanted.socket;
-  ledger_.emplace(options_.state.empty() ? wanted.state : options_.state);
+  ledger_.emplace(state_folder());
   if (wanted.export_keys) {
     auto exporter = KeyExport::open(*wanted.export_keys);
     if (!exporter) return err(std::move(exporter.error()));
@@ -101,6 +102,10 @@ Result<void, std::string> Daemon::open() {
       routing, {data_plane_->tun().name(), wanted.ike_port, wanted.nat_port, wanted.fwmark}, data_plane_->tun());
   if (!network) return err(std::move(network.error().text));
   network_.emplace(std::move(*network));
+  name_servers_.emplace(HostNameServers::Options{.link = data_plane_->tun().name(), .folder = state_folder()},
+                        [this](std::string problem) {
+                          asio::post(io_, [this, text = std::move(problem)] { log_.write(Level::warning, "", text); });
+                        });
   auto monitor = io::NetworkMonitor::open();
   if (!monitor) return err(std::move(monitor.error().text));
   monitor_.emplace(std::move(*monitor));
@@ -183,6 +188,7 @@ void Daemon::run_config(config::Config wanted, const config::Diff& diff) {
   if (config_.tunnels.empty() && config_.manual.empty())
     log_.write(Level::warning, "", fmt::format("{} has no tunnel", options_.config));
   control_->apply(config_, diff, now());
+  if (diff.pools_changed) load_leases();
   for (const auto& [name, id] : control_->connection_ids()) secrets_.name_connection(id, name);
   pump();
 }
@@ -274,6 +280,7 @@ void Daemon::carry_out(control::FindPath&& request) {
 
 void Daemon::carry_out(control::SetNetwork&& request) {
   log_problems(network_->apply(request.wish));
+  name_servers_->apply(request.wish.name_servers);
   release_memory_later();
 }
 
@@ -284,6 +291,31 @@ void Daemon::release_memory_later() {
   quiet_timer_.async_wait([](const boost::system::error_code& error) {
     if (!error) release_start_memory();
   });
+}
+
+std::filesystem::path Daemon::state_folder() const {
+  return options_.state.empty() ? config_.daemon.state : options_.state;
+}
+
+void Daemon::load_leases() {
+  if (config_.pools.empty()) return;
+  if (!leases_) {
+    auto opened = LeaseStore::open(state_folder());
+    if (!opened) return log_.write(Level::error, "", opened.error());
+    leases_.emplace(std::move(*opened));
+  }
+  const auto records = leases_->load();
+  if (!records) return log_.write(Level::error, "", records.error());
+  control_->restore_leases(*records);
+  log_.write(Level::debug, "", fmt::format("{} leases are known from before", records->size()));
+}
+
+// Clients get their addresses all the same: that they get the same ones again is a convenience.
+void Daemon::carry_out(control::StoreLeases&& request) {
+  if (!leases_) return;
+  const auto stored = leases_->store(request.records);
+  if (!stored && !leases_failed_) log_.write(Level::error, "", stored.error());
+  leases_failed_ = !stored;
 }
 
 void Daemon::carry_out(control::SendKeepalive&& request) { (void)data_plane_->send_keepalive(request.path); }

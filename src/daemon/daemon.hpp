@@ -5,6 +5,7 @@
 // plane, and so have IKE's long computations.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,7 +25,9 @@
 #include "daemon/host_network.hpp"
 #include "daemon/key_export.hpp"
 #include "daemon/keys.hpp"
+#include "daemon/lease_store.hpp"
 #include "daemon/log.hpp"
+#include "daemon/name_servers.hpp"
 #include "daemon/options.hpp"
 #include "daemon/path_finder.hpp"
 #include "daemon/sequence_ledger.hpp"
@@ -61,6 +64,7 @@ class Daemon final : public api::Handlers {
   [[nodiscard]] Result<api::RekeyResult, api::Error> rekey(const std::string& name,
                                                            const api::RekeyRequest& request) override;
   [[nodiscard]] Result<api::ApplyResult, api::Error> apply(const api::ApplyRequest& request) override;
+  [[nodiscard]] Result<api::LeaseList, api::Error> leases() override;
   // daemon_manual.cpp
   [[nodiscard]] Result<api::ManualSaList, api::Error> manual_sas() override;
   [[nodiscard]] Result<api::ManualSa, api::Error> add_sa(const api::AddRequest& request) override;
@@ -97,6 +101,7 @@ class Daemon final : public api::Handlers {
   void pump();
   void carry_out(control::FindPath&& request);
   void carry_out(control::SetNetwork&& request);
+  void carry_out(control::StoreLeases&& request);
   void carry_out(control::SendKeepalive&& request);
   void carry_out(control::ExportIkeKeys&& request);
   void carry_out(control::ExportEspKeys&& request);
@@ -112,12 +117,15 @@ class Daemon final : public api::Handlers {
   void wait_for_work();
   /// Finds out who computes the suites of `wanted` fastest, before an SA needs them.
   void choose_ciphers(const config::Config& wanted);
+  /// What is written down of leases, into the control plane.
+  void load_leases();
   /// Makes `wanted` what runs.
   void run_config(config::Config wanted, const config::Diff& diff);
   /// Once nothing has changed for a while.
   void release_memory_later();
   void log_problems(const std::vector<std::string>& problems);
   [[nodiscard]] Instant now() const { return clock_.now(); }
+  [[nodiscard]] std::filesystem::path state_folder() const;
   [[nodiscard]] std::vector<api::ManualSa> manual_views();
   [[nodiscard]] std::optional<api::TunnelStatus> tunnel_status(const std::string& name);
 
@@ -137,9 +145,12 @@ class Daemon final : public api::Handlers {
   // In the order of dependence: each may use the ones before it.
   std::optional<KeyExport> key_export_;
   std::optional<SequenceLedger> ledger_;
+  std::optional<LeaseStore> leases_;                    // once there are pools
+  bool leases_failed_ = false;                          // and it was said
   std::vector<control::ReserveSequence> reservations_;  // asked for and not answered
   std::unique_ptr<datapath::UserspaceDataPlane> data_plane_;
   std::optional<HostNetwork> network_;
+  std::optional<HostNameServers> name_servers_;
   std::unique_ptr<Spis> spis_;
   std::unique_ptr<ike::Endpoint> ike_;
   std::unique_ptr<control::ControlPlane> control_;

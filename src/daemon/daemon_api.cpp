@@ -80,6 +80,17 @@ Result<api::TunnelList, api::Error> Daemon::list() {
   return list;
 }
 
+Result<api::LeaseList, api::Error> Daemon::leases() {
+  api::LeaseList list;
+  for (const control::LeaseView& view : control_->leases()) {
+    list.leases.push_back({.address = view.record.address.to_string(),
+                           .identity = view.record.identity.to_string(),
+                           .pool = view.pool,
+                           .sessions = view.sessions.size()});
+  }
+  return list;
+}
+
 Result<api::TunnelStatus, api::Error> Daemon::up(const std::string& name) {
   const config::TunnelConfig* tunnel = config_.find(name);
   if (tunnel == nullptr) return err(api::no_such_tunnel(name));
@@ -138,6 +149,7 @@ Result<api::ApplyResult, api::Error> Daemon::apply(const api::ApplyRequest& requ
     result.manual_changed.push_back({change.name, change.changes, change.restarts});
   result.manual_unchanged = diff.manual_unchanged;
   result.policies_changed = diff.policies_changed;
+  result.pools_changed = diff.pools_changed;
   result.daemon = diff.daemon;
   result.daemon_restart_needed = diff.daemon_restart_needed;
   result.warnings = to_problems(loaded->warnings);

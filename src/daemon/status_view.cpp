@@ -33,6 +33,12 @@ std::vector<std::string> texts(const model::TrafficSelectors& selectors) {
   return list;
 }
 
+std::vector<std::string> texts(const std::vector<net::IpAddress>& addresses) {
+  std::vector<std::string> list;
+  for (const net::IpAddress& address : addresses) list.push_back(address.to_string());
+  return list;
+}
+
 std::string_view mode_name(model::Mode mode) {
   switch (mode) {
     case model::Mode::tunnel: return "tunnel";
@@ -84,6 +90,7 @@ api::IkeSa to_ike_sa(const control::IkeSaView& view, Instant now, ipsec::SuiteSu
   sa.local_behind_nat = view.sa.local_behind_nat;
   sa.remote_behind_nat = view.sa.remote_behind_nat;
   sa.age = seconds_since(view.established, now);
+  sa.leased = texts(view.leased);
   if (view.sa.rekey_at) sa.rekey_in = seconds_until(*view.sa.rekey_at, now);
   for (const control::ChildSaView& child : view.children)
     sa.children.push_back(to_child(child, model::ProtocolId::esp, now, ciphers));
@@ -202,6 +209,10 @@ api::TunnelStatus to_status(const control::TunnelView& view, const model::Connec
     if (const auto& refusal = view.last_failure->refusal)
       status.last_failure->refusal = api::Refusal{refusal->subject, refusal->serial, refusal->check, refusal->found};
   }
+  status.given.addresses = texts(view.given.addresses);
+  status.given.dns_servers = texts(view.given.dns_servers);
+  status.given.domains = view.given.domains;
+  for (const net::Prefix& prefix : view.given.subnets) status.given.subnets.push_back(prefix.to_string());
   if (view.retry_at) status.retry_in = seconds_until(*view.retry_at, now);
   for (const control::IkeSaView& sa : view.ike_sas) status.ike_sas.push_back(to_ike_sa(sa, now, ciphers));
   return status;

@@ -25,6 +25,7 @@ std::string_view name_of(FailureKind kind) {
     case FailureKind::unknown_peer: return "unknown_peer";
     case FailureKind::peer_refused: return "peer_refused";
     case FailureKind::protocol_error: return "protocol_error";
+    case FailureKind::no_address: return "no_address";
     case FailureKind::local_error: return "local_error";
   }
   return "unknown";

@@ -23,6 +23,7 @@
 #include "crypto/key_exchange.hpp"
 #include "model/authentication.hpp"
 #include "model/child_sa.hpp"
+#include "model/configuration.hpp"
 #include "model/connection.hpp"
 #include "model/eap.hpp"
 #include "model/iana/authentication_method.hpp"
@@ -136,6 +137,14 @@ struct IkeSaEstablished {
   std::optional<model::IkeSaId> replaces;
 };
 
+/// As initiator: what the gateway gave us, before the first Child SA (RFC 7296 2.19). It holds for the IKE SA and those
+/// that replace it.
+struct ConfigurationReceived {
+  model::IkeSaId ike_sa;
+  model::ConnectionId connection;
+  model::Configuration configuration;
+};
+
 enum class CloseReason : std::uint8_t {
   local_request,      // Terminate, RemoveConnection, Shutdown
   peer_deleted,       // the peer sent DELETE
@@ -164,6 +173,7 @@ enum class FailureKind : std::uint8_t {
   unknown_peer,           // as responder: no connection matches the addresses or the identity
   peer_refused,           // another error notification of the peer
   protocol_error,         // the peer's message was invalid
+  no_address,             // none was given or asked for, and none of our own will do (RFC 7296 3.15.4)
   local_error             // crypto or resources of our own
 };
 [[nodiscard]] std::string_view name_of(FailureKind kind);
@@ -228,8 +238,8 @@ struct KeysExported {
   SecretBytes sk_ei, sk_er, sk_ai, sk_ar;
 };
 
-using Event = std::variant<IkeSaEstablished, IkeSaClosed, NegotiationFailed, ChildSaEstablished, ChildSaUseOutbound,
-                           ChildSaRemoved, PathChanged, ChildSaMoved, Progress, KeysExported>;
+using Event = std::variant<IkeSaEstablished, ConfigurationReceived, IkeSaClosed, NegotiationFailed, ChildSaEstablished,
+                           ChildSaUseOutbound, ChildSaRemoved, PathChanged, ChildSaMoved, Progress, KeysExported>;
 
 // ---------------------------------------------------------------- requests: slow or secret work that leaves the core
 
@@ -286,7 +296,19 @@ struct EapRequest {
   model::EapSettings settings;
   Bytes packet;
 };
-using Request = std::variant<SharedKeyMacRequest, SignRequest, VerifyRequest, KeyExchangeRequest, EapRequest>;
+/// Give addresses of the connection's pools to a peer that proved its identity (RFC 7296 2.19); they are its own until
+/// the IKE SA and what replaces it are closed. Answered by control itself.
+struct AddressRequest {
+  RequestToken token;
+  model::ConnectionId connection;
+  model::IkeSaId ike_sa;
+  model::Identity identity;
+  std::vector<model::AddressWish> wishes;
+  /// IKE SAs of the same identity that end for this one.
+  std::vector<model::IkeSaId> ending;
+};
+using Request =
+    std::variant<SharedKeyMacRequest, SignRequest, VerifyRequest, KeyExchangeRequest, EapRequest, AddressRequest>;
 [[nodiscard]] RequestToken token_of(const Request& request);
 
 /// The answer to a request. Absent MAC: there is no secret for that connection.
@@ -322,7 +344,12 @@ struct EapResult {
   /// With failure; and with `going`, as server, where it is certain already: not every client hears it out.
   std::optional<model::AuthenticationRefusal> refusal;
 };
-using Completion = std::variant<SharedKeyMacResult, SignResult, VerifyResult, KeyExchangeResult, EapResult>;
+/// With an address at least; or why there is none, in a sentence.
+struct AddressResult {
+  Result<model::Configuration, std::string> configuration;
+};
+using Completion =
+    std::variant<SharedKeyMacResult, SignResult, VerifyResult, KeyExchangeResult, EapResult, AddressResult>;
 
 // ---------------------------------------------------------------- datagrams
 

@@ -116,6 +116,10 @@ class Run {
       config.ike_proposals = options_.ike_proposals;
       config.esp_proposals = options_.esp_proposals;
       config.local = {model::TrafficSelector::of(net::AddressRange::of(nth(options_.inner, n)))};
+      if (options_.request_address) {
+        config.request_addresses = {options_.inner.address.family()};
+        config.local = {model::TrafficSelector::of(net::AddressRange::all(options_.inner.address.family()))};
+      }
       config.remote = {model::TrafficSelector::of(options_.remote)};
       config.encapsulation = model::EncapsulationPolicy::esp;  // no NAT is pretended, so the ports stay
       config.liveness_interval = Duration::zero();
@@ -220,6 +224,9 @@ class Run {
     return carry_out(request, held(request.connection), io::wall_clock().seconds);
   }
   static ike::Completion answer(const ike::EapRequest&) { return ike::EapResult{}; }  // no initiator is made with it
+  static ike::Completion answer(const ike::AddressRequest& /*request*/) {
+    return ike::AddressResult{err(std::string("there are no pools here"))};
+  }
   [[nodiscard]] const ike::v2::Credentials& held(model::ConnectionId connection) const {
     return options_.credentials[connection.value() - 1];
   }

@@ -32,6 +32,8 @@ struct IkeLoadOptions {
   std::string local_id = "site{}.example";  // {}: the initiator's number, from 0
   std::string remote_id;
   net::Prefix inner = *net::Prefix::parse("10.0.0.0/8");  // initiator n protects the n-th address of it ...
+  /// Instead of `inner`: asks the responder for an address (RFC 7296 2.19).
+  bool request_address = false;
   net::Prefix remote = *net::Prefix::parse("0.0.0.0/0");  // ... towards this
   std::vector<model::Proposal> ike_proposals = model::default_ike_proposals();
   std::vector<model::Proposal> esp_proposals = model::default_esp_proposals();

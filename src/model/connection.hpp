@@ -50,6 +50,18 @@ struct ConnectionConfig {
   std::uint16_t peer_port = 500;
   std::optional<Identity> local_id;   // default: the local address of the path
   std::optional<Identity> remote_id;  // default: the peer's address
+  /// Instead of `remote_id`, as responder: all peers whose identity is like this, each with SAs of its own.
+  std::optional<IdentityPattern> remote_pattern;
+
+  /// As responder: where the peer's inner address comes from (RFC 7296 2.19), by name and in the order of preference.
+  /// Not empty: `remote` is all that the pools have, and each peer's Child SAs are narrowed to what it was given.
+  std::vector<std::string> pools;
+  /// IKE SAs that one identity may have at a time, 0: no bound of the connection's own. One more takes the place of the
+  /// oldest, or is refused.
+  std::size_t sessions = 0;
+  bool refuse_more_sessions = false;
+  /// As initiator: families of which an inner address is asked for; `local` is then everything of them.
+  std::vector<net::Family> request_addresses;
 
   Authentication authentication = Authentication::shared_key;
   /// The initiator proves itself by EAP (RFC 7296 2.16); `authentication` is the responder's alone then.

@@ -33,6 +33,28 @@ Identity Identity::comparable() const {
   return {type, comparable_name(data)};
 }
 
+std::optional<IdentityPattern> IdentityPattern::parse(std::string_view text) {
+  if (!text.starts_with('*') || text.find('*', 1) != std::string_view::npos) return std::nullopt;
+  IdentityPattern pattern;
+  pattern.suffix_ = text.substr(1);
+  if (pattern.suffix_.empty()) return pattern;
+  const char kind = pattern.suffix_.front();
+  const bool more_ats = pattern.suffix_.find('@', 1) != std::string::npos;
+  if (pattern.suffix_.size() < 2 || (kind != '@' && kind != '.') || more_ats) return std::nullopt;
+  pattern.type_ = kind == '@' ? IdentificationType::rfc822_addr : IdentificationType::fqdn;
+  return pattern;
+}
+
+bool IdentityPattern::matches(const Identity& identity) const {
+  if (!type_) return true;
+  if (identity.type != *type_ || identity.data.size() <= suffix_.size()) return false;
+  // What stands in front is a mail address's local part, or labels of a name.
+  const ByteView data = identity.data;
+  return equal(data.last(suffix_.size()), as_bytes(suffix_));
+}
+
+std::string IdentityPattern::to_string() const { return escaped("*" + suffix_); }
+
 std::string Identity::to_string() const {
   const std::string_view text(reinterpret_cast<const char*>(data.data()), data.size());
   switch (type) {

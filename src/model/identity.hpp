@@ -3,6 +3,7 @@
 #pragma once
 
 #include <compare>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -27,6 +28,23 @@ struct Identity {
   /// Printable, with foreign octets escaped: "192.0.2.1", "gw.example.net", "keyid:0x0102".
   [[nodiscard]] std::string to_string() const;
   friend auto operator<=>(const Identity&, const Identity&) = default;
+};
+
+/// Identities that one connection is for, many at a time: all mail addresses of a domain ("*@example.org"), all names
+/// below one ("*.example.org"), or every identity ("*").
+class IdentityPattern {
+ public:
+  /// Nothing when the text is none of these forms.
+  [[nodiscard]] static std::optional<IdentityPattern> parse(std::string_view text);
+  /// Octet by octet, as identities are compared.
+  [[nodiscard]] bool matches(const Identity& identity) const;
+  /// As it was written.
+  [[nodiscard]] std::string to_string() const;
+  friend auto operator<=>(const IdentityPattern&, const IdentityPattern&) = default;
+
+ private:
+  std::optional<IdentificationType> type_;  // nothing: every
+  std::string suffix_;                      // with its "@" or "."
 };
 
 }  // namespace culvert::model

@@ -140,6 +140,8 @@ class End {
     return carry_out(request, *credentials, crypto::testing::kToday);
   }
 
+  Completion answer(const AddressRequest&) const { return AddressResult{err(std::string("there is no pool"))}; }
+
   const Bytes kSecret = to_bytes(as_bytes("a secret of thirty-two octets, 1"));
   SeededRandom random_;
   Spis spis_;

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """`culvert bench ike` against culvertd and against strongSwan, in one run: what a set-up costs the responder.
 
-    ike_load.py [--certificates] [--initiators N] [--at-once N] [--bin FOLDER] [--json FILE]
+    ike_load.py [--certificates] [--pool] [--initiators N] [--at-once N] [--bin FOLDER] [--json FILE]
 
 Two namespaces, the generator in one, the responder in the other. Pre-shared key, or certificates with RSA-2048 both ways;
 X25519, AES-256-GCM; each initiator is a peer of its own with one Child SA. strongSwan has its userspace ESP (kernel-libipsec), as the kernel's is not always
-there.
+there. With --pool all are one tunnel's, and each is given an address.
 """
 
 import argparse
@@ -31,7 +31,13 @@ def inner(number):
     return ".".join(str(b) for b in (0x0a800000 + number).to_bytes(4, "big"))
 
 
-def section(n, certificates):
+POOL = """
+[pool.all]
+addresses = ["10.128.0.0/9"]
+"""
+
+
+def section(n, certificates, pool=False):
     proof = f'secret = "{SECRET}"'
     if certificates:
         proof = f'certificate = "{certificates}/hub.pem"\nprivate_key = "{certificates}/hub.key"\nca = "{certificates}/ca.pem"'
@@ -40,13 +46,13 @@ def section(n, certificates):
 peer = "any"
 local_address = "{OUTER['b'][4]}"
 local_id = "hub.example"
-remote_id = "site{n}.example"
+remote_id = "{'*.example' if pool else f'site{n}.example'}"
 {proof}
 ike = ["{IKE}"]
 esp = ["{ESP}"]
 encapsulation = "esp"
 local = ["172.16.0.0/16"]
-remote = ["{inner(n)}/32"]
+{'pool = "all"' if pool else f'remote = ["{inner(n)}/32"]'}
 liveness = 0
 """
 
@@ -59,6 +65,10 @@ def culvert_responder(lab, options, count, certificates, threads=None):
             # A file has its limit: a folder of them.
             self.config = self.dir + "/conf.d"
             os.makedirs(self.config, exist_ok=True)
+            if options.pool:
+                with open(f"{self.config}/all.toml", "w", opener=lambda p, f: os.open(p, f, 0o600), encoding="utf-8") as f:
+                    f.write(f'[daemon]\nlog_level = "warning"\nstate = "{self.dir}/state"\n' + section(0, certificates, True) + POOL)
+                return
             for first in range(0, count, 1000):
                 path = f"{self.config}/{first:06}.toml"
                 with open(path, "w", opener=lambda p, f: os.open(p, f, 0o600), encoding="utf-8") as f:
@@ -73,6 +83,7 @@ class ManyPeers(strongswan.StrongSwan):
     """strongSwan that takes any peer with the secret, or with a certificate of the authority."""
 
     certificates = None
+    pool = False
 
     def reload(self):
         path = self.dir + "/strongswan.conf"
@@ -94,6 +105,7 @@ class ManyPeers(strongswan.StrongSwan):
     local_addrs = {OUTER['b'][4]}
     proposals = {IKE}
     send_cert = always
+    {'pools = all' if self.pool else ''}
     local {{
       auth = {auth}
       {own}
@@ -109,7 +121,7 @@ class ManyPeers(strongswan.StrongSwan):
         mode = tunnel
         esp_proposals = {ESP}
         local_ts = 172.16.0.0/16
-        remote_ts = 10.0.0.0/8
+        remote_ts = {'dynamic' if self.pool else '10.0.0.0/8'}
       }}
     }}
   }}
@@ -119,6 +131,7 @@ secrets {{
     secret = "{SECRET}"
   }}
 }}
+{'pools { all { addrs = 10.128.0.0/9 } }' if self.pool else ''}
 """)
         self._swanctl("--load-all")
 
@@ -126,6 +139,7 @@ secrets {{
 def strongswan_responder(lab, options, count, certificates):
     daemon = ManyPeers(lab, "b", [])
     daemon.certificates = certificates
+    daemon.pool = options.pool
     daemon.start()
     # The settings are read when it starts.
     daemon.stop()
@@ -162,7 +176,7 @@ def measure(name, options):
         text = run("ip", "netns", "exec", lab.prefix + "a", f"{options.bin}/culvert", "--json", "bench", "ike", OUTER["b"][4],
                    "--local", OUTER["a"][4], *proof, "--remote-id", "hub.example", "--remote", "172.16.0.0/16",
                    "--inner", "10.128.0.0/9", "-n", options.initiators, "-c", options.at_once, "--ike", IKE, "--esp", ESP, "-p", pid,
-                   *(["--rekey"] if options.rekey else []), ok=None, timeout=60 + options.initiators / 20)
+                   *(["--rekey"] if options.rekey else []), *(["--pool"] if options.pool else []), ok=None, timeout=60 + options.initiators / 20)
         told = json.loads(text)
         if "error" in told:
             raise Failed(told["error"])
@@ -176,6 +190,7 @@ def main():
     p.add_argument("--at-once", type=int, default=16)
     p.add_argument("--rounds", type=int, default=1)
     p.add_argument("--rekey", action="store_true")
+    p.add_argument("--pool", action="store_true", help="each asks for an address, all of one tunnel")
     p.add_argument("--certificates", action="store_true", help="RSA-2048 both ways instead of a pre-shared key")
     p.add_argument("--responders", default=",".join(RESPONDERS), help="culvert/2 is culvertd with ike_threads = 2")
     p.add_argument("--bin", default=os.environ.get("CULVERT_BIN") or os.path.join(HERE, "../../build/release/bin"))

@@ -92,6 +92,7 @@ config::Config World::make_config(Side side) const {
   config::TunnelConfig& tunnel = config.tunnels.emplace_back();
   tunnel.connection = options_.connections[index_of(side)];
   tunnel.peer_kind = options_.peer_kinds[index_of(side)];
+  config.pools = options_.pools[index_of(side)];
   if (tunnel.peer_kind == config::PeerKind::address) {
     tunnel.connection.peer = network_.public_address(other(side));
     tunnel.connection.peer_name = tunnel.connection.peer->to_string();

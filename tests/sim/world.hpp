@@ -41,6 +41,7 @@ struct WorldOptions {
   std::array<ike::EndpointSettings, 2> ike;
   std::array<Duration, 2> answer_delays{};
   std::array<Duration, 2> answer_spreads{};
+  std::array<std::vector<config::PoolConfig>, 2> pools;
   std::array<std::string, 2> secrets{"a secret of the simulator", "a secret of the simulator"};
 };
 

@@ -19,7 +19,7 @@ need_root() {
 packages_run="
   g++ cmake ninja-build ccache mold pkg-config git ca-certificates python3
   libssl-dev libipsec-mb-dev zlib1g-dev libfmt-dev libspdlog-dev libboost-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev
-  libnl-3-dev libnl-route-3-dev libnftables-dev libgtest-dev libgmock-dev libbenchmark-dev
+  libnl-3-dev libnl-route-3-dev libnftables-dev libsqlite3-dev libgtest-dev libgmock-dev libbenchmark-dev
   iproute2 iputils-ping iperf3 tcpdump procps"
 packages_test="
   tshark nftables conntrack ethtool openssl python3-scapy user-mode-linux busybox-static bird2

@@ -239,6 +239,9 @@ Result<ChildAgreement, ChildRefusal> check_child_answer(const model::ConnectionC
   agreement.scope = offer.scope;
   agreement.local = answer.ts(Role::initiator)->selectors;
   agreement.remote = answer.ts(Role::responder)->selectors;
+  // RFC 7296 2.19: asked for with all addresses, before there was one. What of the answer is not ours we do not use.
+  if (!config.request_addresses.empty() && model::is_subset(agreement.local, offer.local))
+    agreement.local = model::narrow(agreement.local, config.local);
   // RFC 7296 2.9: the responder may narrow, never widen; 2.9.2: nor narrow below the pair being rekeyed.
   const bool within = !agreement.local.empty() && !agreement.remote.empty() &&
                       model::is_subset(agreement.local, offer.local) &&

@@ -17,6 +17,11 @@ bool takes_any_identity(const model::ConnectionConfig& config) {
   return config.eap && !config.eap->client && !config.remote_id;
 }
 
+bool expects(const model::ConnectionConfig& config, const net::Path& path, const model::Identity& presented) {
+  if (config.remote_pattern) return config.remote_pattern->matches(presented);
+  return remote_identity(config, path).comparable() == presented;
+}
+
 void ConnectionTable::put(model::ConnectionConfig config) {
   remove(config.id);
   const model::ConnectionId id = config.id;
@@ -24,7 +29,10 @@ void ConnectionTable::put(model::ConnectionConfig config) {
     by_peer_[*config.peer].insert(id);
   } else {
     open_.insert(id);
-    (config.remote_id ? open_by_identity_[config.remote_id->comparable()] : open_without_identity_).insert(id);
+    (config.remote_pattern ? open_by_pattern_
+     : config.remote_id    ? open_by_identity_[config.remote_id->comparable()]
+                           : open_without_identity_)
+        .insert(id);
   }
   if (config.authentication == model::Authentication::certificate) ++certificates_;
   connections_.emplace(id, std::move(config));
@@ -44,7 +52,8 @@ void ConnectionTable::remove(model::ConnectionId id) {
   } else {
     open_.erase(id);
     open_without_identity_.erase(id);
-    if (config.remote_id) take_out(open_by_identity_, config.remote_id->comparable());
+    open_by_pattern_.erase(id);
+    if (config.remote_id && !config.remote_pattern) take_out(open_by_identity_, config.remote_id->comparable());
   }
   if (config.authentication == model::Authentication::certificate) --certificates_;
   connections_.erase(found);

@@ -17,6 +17,9 @@ namespace culvert::ike::v2 {
 [[nodiscard]] model::Identity local_identity(const model::ConnectionConfig& config, const net::Path& path);
 /// The identity that the peer must prove: the configured one, or the configured address, or the address it came from.
 [[nodiscard]] model::Identity remote_identity(const model::ConnectionConfig& config, const net::Path& path);
+/// Whether the peer may be the one that says it is `presented`, as Identity::comparable() has it.
+[[nodiscard]] bool expects(const model::ConnectionConfig& config, const net::Path& path,
+                           const model::Identity& presented);
 
 /// As responder: whatever identity the peer has in IKE, because EAP tells who it is.
 [[nodiscard]] bool takes_any_identity(const model::ConnectionConfig& config);
@@ -41,12 +44,13 @@ class ConnectionTable {
   template <typename Visit>
   const model::ConnectionConfig* find_candidate(const net::Path& path, const model::Identity& peer, Visit visit) const {
     const model::Identity wanted = peer.comparable();
-    const auto* exact = visit_first(
-        {in(by_peer_, path.remote.address), in(open_by_identity_, wanted), &open_without_identity_},
+    // One that names the identity goes before one with a pattern, and both before one that takes any.
+    const auto* expecting = visit_first(
+        {in(by_peer_, path.remote.address), in(open_by_identity_, wanted), &open_without_identity_, &open_by_pattern_},
         [&](const model::ConnectionConfig& config) {
-          return allows(config, path) && remote_identity(config, path).comparable() == wanted && visit(config);
+          return allows(config, path) && expects(config, path, wanted) && visit(config);
         });
-    if (exact != nullptr) return exact;
+    if (expecting != nullptr) return expecting;
     return visit_first({in(by_peer_, path.remote.address), &open_without_identity_},
                        [&](const model::ConnectionConfig& config) {
                          return allows(config, path) && takes_any_identity(config) && visit(config);
@@ -84,9 +88,10 @@ class ConnectionTable {
   std::unordered_map<model::ConnectionId, model::ConnectionConfig> connections_;
   std::map<net::IpAddress, Ids> by_peer_;
   std::size_t certificates_ = 0;                     // connections that use them
-  Ids open_;                                         // for any address; each is in one of the next two as well
+  Ids open_;                                         // for any address; each is in one of the next three as well
   std::map<model::Identity, Ids> open_by_identity_;  // as Identity::comparable() has them
-  Ids open_without_identity_;                        // they expect whatever address the peer comes from
+  Ids open_by_pattern_;
+  Ids open_without_identity_;  // they expect whatever address the peer comes from
 };
 
 }  // namespace culvert::ike::v2

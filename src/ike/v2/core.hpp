@@ -9,6 +9,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/bytes.hpp"
 #include "base/random.hpp"
@@ -43,6 +44,9 @@ struct Core {
   Instant cookie_secret_since{};
   /// Cookies are demanded until then, however few IKE SAs are half-open.
   Instant cookies_until{};
+
+  /// As initiator: the addresses that connections were given last, to be asked for again.
+  std::map<model::ConnectionId, std::vector<net::IpAddress>> given_addresses;
 
   std::deque<Event> events;
   std::deque<Request> requests;

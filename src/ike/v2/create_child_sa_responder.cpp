@@ -10,6 +10,7 @@
 #include "ike/v2/child_negotiation.hpp"
 #include "ike/v2/children.hpp"
 #include "ike/v2/closing.hpp"
+#include "ike/v2/configuration.hpp"
 #include "ike/v2/describe.hpp"
 #include "ike/v2/resource_sas.hpp"
 
@@ -85,6 +86,10 @@ Result<ChildChoice, codec::Message> CreateChildSaResponder::choose(const codec::
 std::optional<codec::Message> CreateChildSaResponder::create(const codec::Message& request, ChildSa* old) {
   const model::ConnectionConfig* config = core_.connections.find(*sa_.connection);
   if (config == nullptr) return refusal(NotifyType::no_additional_sas);
+  const auto narrowed = narrowed_to_addresses(*config, sa_);
+  if (narrowed) config = &*narrowed;
+  // One whose peer has no address of the pool has nothing to be narrowed to.
+  if (!narrowed && !config->pools.empty()) return refusal(NotifyType::failed_cp_required);
   auto chosen = choose(request, *config, old);
   if (!chosen) return std::move(chosen.error());
   const ChildAgreement& agreement = chosen->agreement;

@@ -7,17 +7,13 @@
 
 #include "ike/v2/children.hpp"
 #include "ike/v2/closing.hpp"
+#include "ike/v2/sessions.hpp"
 
 namespace culvert::ike::v2 {
 namespace {
 
 // The loser's DELETE waits until traffic has surely moved.
 constexpr Duration kMoveTime = std::chrono::seconds(1);
-
-bool same_peers(const IkeSa& a, const IkeSa& b) {
-  return a.connection == b.connection && a.local_id == b.local_id && a.remote_id == b.remote_id &&
-         a.eap_identity == b.eap_identity;
-}
 
 // `fresh` was just established beside `other`; both were on their way at the same time, from opposite sides. What was
 // up before the other side began `fresh` is no rival: who begins anew knows what it does. Both ends see the same order,
@@ -26,17 +22,13 @@ bool rivals(const IkeSa& fresh, const IkeSa& other) {
   return fresh.role != other.origin_role && other.established_order > fresh.begun_order;
 }
 
-// A peer that sets up one IKE SA after the other, for want of memory or of manners, loses the oldest of them.
+// A peer that sets up one IKE SA after the other, for want of memory or of manners, or as far as it may, loses the
+// oldest of them.
 void bound_ike_sas(Core& core, const IkeSa& sa) {
-  std::vector<IkeSa*> others;
-  for (IkeSa* other : core.sas.of_connection(*sa.connection)) {
-    if (other->id != sa.id && other->phase == Phase::established && same_peers(*other, sa)) others.push_back(other);
-  }
-  std::ranges::sort(others, {}, &IkeSa::established_order);
-  for (std::size_t over = others.size() + 1; over > core.settings.ike_sas_per_peer && !others.empty(); --over) {
-    close_with_delete(core, *others.front(), CloseReason::superseded);
-    others.erase(others.begin());
-  }
+  const model::ConnectionConfig* config = core.connections.find(*sa.connection);
+  if (config == nullptr) return;
+  for (IkeSa* other : sessions_that_end(core, sa, *config, false))
+    close_with_delete(core, *other, CloseReason::superseded);
 }
 
 // An own attempt whose IKE_AUTH has not left yet can end without the peer's noticing.
@@ -88,9 +80,8 @@ void establish(Core& core, IkeSa& sa, const model::ConnectionConfig& config) {
 }
 
 Rivalry find_rival(Core& core, const IkeSa& sa) {
-  for (const IkeSa* other : core.sas.of_connection(*sa.connection)) {
-    if (other->id == sa.id || other->phase != Phase::established || !same_peers(*other, sa) || !rivals(sa, *other))
-      continue;
+  for (const IkeSa* other : siblings(core, sa)) {
+    if (other->phase != Phase::established || !same_peers(*other, sa) || !rivals(sa, *other)) continue;
     // Both ends know both SPIs and come to the same result: the larger initiator's SPI stays. Those of the set-up
     // count, for one of the two may have been rekeyed already.
     return {.loser = other->origin_spi_i < sa.spi_i ? other->id : sa.id, .rival = other->id};
@@ -112,8 +103,7 @@ std::optional<model::ChildSaId> rival_child(Core& core, const Rivalry& rivalry, 
 }
 
 void settle_duplicates(Core& core, IkeSa& sa, const Rivalry& rivalry, bool initial_contact) {
-  for (IkeSa* other : core.sas.of_connection(*sa.connection)) {
-    if (other->id == sa.id) continue;
+  for (IkeSa* other : siblings(core, sa)) {
     // Without a Child SA the peer's IKE SA is not what ours was to bring.
     if (can_be_forgotten(*other) && !sa.children.empty()) {
       core.progress(*other, "the peer was faster; our own attempt is given up");
@@ -145,7 +135,7 @@ void settle_duplicates(Core& core, IkeSa& sa, const Rivalry& rivalry, bool initi
 void spare_losers(Core& core, const IkeSa& winner) {
   if (!winner.connection) return;
   const model::ConnectionConfig* config = core.connections.find(*winner.connection);
-  for (IkeSa* sa : core.sas.of_connection(*winner.connection)) {
+  for (IkeSa* sa : siblings(core, winner)) {
     if (sa->yields_to != winner.id) continue;
     sa->yields_to.reset();
     if (sa->phase != Phase::established || config == nullptr) continue;

@@ -8,6 +8,7 @@
 
 #include "ike/v2/authentication.hpp"
 #include "ike/v2/closing.hpp"
+#include "ike/v2/configuration.hpp"
 #include "ike/v2/describe.hpp"
 #include "ike/v2/establish.hpp"
 #include "ike/v2/messages.hpp"
@@ -69,6 +70,7 @@ void IkeAuthInitiator::send(const OwnProof* proof) {
   if (first || sa_.replaces_doubtful) message.add_notify(NotifyType::initial_contact);
   // RFC 7296 2.16: without AUTH it asks for EAP.
   if (proof != nullptr) message.add(codec::AuthPayload{.method = proof->method, .data = proof->auth});
+  add_configuration_request(message, core_, config_);
   auto offer = make_child_offer(core_, config_, {.exchange = ChildExchange::ike_auth, .wish = sa_.wish});
   if (offer) {
     offer_ = std::move(*offer);
@@ -152,9 +154,18 @@ void IkeAuthInitiator::conclude() {
     abandon();
     return delete_unannounced(core_, sa_);
   }
+  auto given = Result<model::Configuration, std::string>();
+  if (!config_.request_addresses.empty()) {
+    given = accept_configuration(core_, sa_, config_, *response_);
+    if (!given) return refuse_configuration(std::move(given.error()));
+  }
   const Bytes nonce_i = sa_.init.nonce_i;
   const Bytes nonce_r = sa_.init.nonce_r;
   establish(core_, sa_, config_);
+  if (auto narrowed = narrowed_to_addresses(config_, sa_)) {
+    config_ = std::move(*narrowed);
+    core_.emit(ConfigurationReceived{.ike_sa = sa_.id, .connection = config_.id, .configuration = std::move(*given)});
+  }
   const Rivalry rivalry = find_rival(core_, sa_);
   const codec::Message& response = *response_;
   const bool complete = response.first<codec::SaPayload>() != nullptr && response.ts(Role::initiator) != nullptr &&
@@ -208,6 +219,15 @@ void IkeAuthInitiator::refuse_peer(FailureKind kind, std::string detail,
   fail_negotiation(core_, sa_, kind, NotifyType::authentication_failed, std::move(detail), Phase::closing,
                    std::move(refusal));
   sa_.tasks.push_back({.task = NotifyTask{.type = NotifyType::authentication_failed, .data = {}}});
+}
+
+// RFC 7296 3.15.4: it may be torn down and tried again later.
+void IkeAuthInitiator::refuse_configuration(std::string detail) {
+  abandon();
+  const auto* error = response_->error_notify();
+  fail_negotiation(core_, sa_, FailureKind::no_address, error != nullptr ? std::optional(error->type) : std::nullopt,
+                   std::move(detail), Phase::closing);
+  sa_.tasks.push_back({.task = DeleteIkeTask{}});
 }
 
 void IkeAuthInitiator::handle_bad_response(const std::string& fault) {

@@ -36,6 +36,7 @@ class IkeAuthInitiator final : public InitiatorExchange {
   /// The responder is who it says it is.
   void conclude();
   void finish_child(const codec::Message& response);
+  void refuse_configuration(std::string detail);
   void refuse_peer(FailureKind kind, std::string detail,
                    std::optional<model::AuthenticationRefusal> refusal = std::nullopt);
 
@@ -52,7 +53,7 @@ class IkeAuthInitiator final : public InitiatorExchange {
 
   Core& core_;
   IkeSa& sa_;
-  const model::ConnectionConfig config_;
+  model::ConnectionConfig config_;  // from the configuration payload on as it narrows it
   codec::IdPayload id_i_;
   std::optional<ChildOffer> offer_;
   std::optional<ChildRefusal> no_offer_;

@@ -8,6 +8,7 @@
 #include "ike/v2/authentication.hpp"
 #include "ike/v2/child_negotiation.hpp"
 #include "ike/v2/closing.hpp"
+#include "ike/v2/configuration.hpp"
 #include "ike/v2/describe.hpp"
 #include "ike/v2/establish.hpp"
 #include "ike/v2/messages.hpp"
@@ -46,8 +47,10 @@ void IkeAuthResponder::start(const codec::Message& request) {
   sa_.connection = config->id;
   sa_.local_id = local_identity(*config, path_);
   // As configured: a name may be written in several ways.
-  sa_.remote_id =
-      takes_any_identity(*config) ? request_.id(Role::initiator)->identity : remote_identity(*config, path_);
+  sa_.remote_id = takes_any_identity(*config) ? request_.id(Role::initiator)->identity
+                  : config->remote_pattern    ? request_.id(Role::initiator)->identity.comparable()
+                                              : remote_identity(*config, path_);
+  sa_.one_of_many = config->remote_pattern || !config->pools.empty();
   if (!by) {
     id_r_ = {.side = Role::responder, .identity = sa_.local_id, .reserved = {}};
     eap_ = EapStage::own_proof;
@@ -99,8 +102,9 @@ std::string IkeAuthResponder::expectations() const {
       return true;
     }
     ++named;
-    expected += fmt::format("'{}' expects {} and is {}", one.name, remote_identity(one, path_).to_string(),
-                            local_identity(one, path_).to_string());
+    const std::string whom =
+        one.remote_pattern ? one.remote_pattern->to_string() : remote_identity(one, path_).to_string();
+    expected += fmt::format("'{}' expects {} and is {}", one.name, whom, local_identity(one, path_).to_string());
     return false;
   });
   return expected.empty() ? "no connection is for its address" : expected;
@@ -108,6 +112,10 @@ std::string IkeAuthResponder::expectations() const {
 
 void IkeAuthResponder::handle_completion(RequestToken token, Completion result) {
   if (token != token_) return;
+  if (auto* addresses = std::get_if<AddressResult>(&result)) {
+    given_ = std::move(*addresses);
+    return answer();
+  }
   if (eap_ != EapStage::none) return handle_eap_completion(std::move(result));
   if (!verified_) {
     if (auto fault = peer_fault(result, sa_, *config_, request_)) {
@@ -115,6 +123,8 @@ void IkeAuthResponder::handle_completion(RequestToken token, Completion result) 
       return refuse(NotifyType::authentication_failed, fault->kind, std::move(fault->detail),
                     std::move(fault->refusal));
     }
+    if (auto refusal = session_refusal(core_, sa_, *config_, request_))
+      return refuse(NotifyType::authentication_failed, FailureKind::peer_refused, std::move(*refusal));
     verified_ = true;
     id_r_ = {.side = Role::responder, .identity = sa_.local_id, .reserved = {}};
     token_ = ask_for_proof(core_, sa_, *config_, id_r_);
@@ -122,18 +132,28 @@ void IkeAuthResponder::handle_completion(RequestToken token, Completion result) 
   }
   auto proof = own_proof(std::move(result), *config_);
   if (!proof) return refuse(NotifyType::authentication_failed, FailureKind::local_error, std::move(proof.error()));
-  answer(*proof);
+  accept(std::move(*proof));
 }
 
-void IkeAuthResponder::answer(const OwnProof& proof) {
+void IkeAuthResponder::accept(OwnProof proof) {
+  proof_ = std::move(proof);
+  // Last of all, so that nothing is given to a peer that is refused.
+  if (const auto asked = ask_for_addresses(core_, sa_, *config_, request_)) {
+    token_ = *asked;
+    return;
+  }
+  answer();
+}
+
+void IkeAuthResponder::answer() {
   const auto self = std::move(sa_.responder);  // ends with this function
   CHECK(self.get() == this);
   codec::Message answer;
   if (eap_ == EapStage::none) {
     answer.add(id_r_);
-    add_certificates(answer, proof);
+    add_certificates(answer, proof_);
   }
-  answer.add(codec::AuthPayload{.method = proof.method, .data = proof.auth});
+  answer.add(codec::AuthPayload{.method = proof_.method, .data = proof_.auth});
   const InitTranscript init = sa_.init;
   establish(core_, sa_, *config_);
   sa_.init = init;
@@ -147,8 +167,12 @@ void IkeAuthResponder::answer(const OwnProof& proof) {
 void IkeAuthResponder::answer_child(codec::Message& answer, const Rivalry& rivalry) {
   const bool complete = request_.first<codec::SaPayload>() != nullptr && request_.ts(Role::initiator) != nullptr &&
                         request_.ts(Role::responder) != nullptr;
+  AddressAnswer addresses = answer_addresses(sa_, *config_, request_, std::move(given_));
+  if (addresses.reply) answer.add(std::move(*addresses.reply));
   if (!complete) return core_.progress(sa_, "the peer set up the IKE SA without a Child SA");
-  auto chosen = choose_child(core_, *config_, ChildExchange::ike_auth, nullptr, request_);
+  if (auto narrowed = narrowed_to_addresses(*config_, sa_)) config_ = std::move(narrowed);
+  auto chosen = addresses.refusal ? Result<ChildChoice, ChildRefusal>(err(std::move(*addresses.refusal)))
+                                  : choose_child(core_, *config_, ChildExchange::ike_auth, nullptr, request_);
   if (!chosen) {
     // RFC 7296 1.2: the IKE SA stands, the notification stands in for SA and TS.
     answer.add_notify(chosen.error().notify, chosen.error().data);

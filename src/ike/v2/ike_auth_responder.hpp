@@ -31,7 +31,9 @@ class IkeAuthResponder final : public ResponderExchange {
                                                                  std::string& why_not) const;
   /// Whom the connections for the peer's address expect.
   [[nodiscard]] std::string expectations() const;
-  void answer(const OwnProof& proof);
+  /// Both sides have proved who they are: what is left is an address, if the peer asks for one.
+  void accept(OwnProof proof);
+  void answer();
   void answer_child(codec::Message& answer, const Rivalry& rivalry);
   void handle_eap_completion(Completion result);
   void take_eap_step(EapResult result);
@@ -48,6 +50,8 @@ class IkeAuthResponder final : public ResponderExchange {
   model::MessageId answering_;  // of the last
   std::optional<model::ConnectionConfig> config_;
   codec::IdPayload id_r_;
+  OwnProof proof_;
+  std::optional<AddressResult> given_;
   bool verified_ = false;
   RequestToken token_;
   /// What EAP waits for.

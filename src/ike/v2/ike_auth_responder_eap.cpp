@@ -6,6 +6,7 @@
 
 #include "ike/auth/shared_key.hpp"
 #include "ike/v2/authentication.hpp"
+#include "ike/v2/configuration.hpp"
 #include "ike/v2/eap_auth.hpp"
 #include "ike/v2/ike_auth_responder.hpp"
 #include "ike/v2/messages.hpp"
@@ -95,9 +96,13 @@ void IkeAuthResponder::check_eap_auth(const codec::Message& request) {
                               "has made; is somebody between us?",
                               sa_.remote_id.to_string(), path_.remote.to_string(), config_->name));
   }
-  answer({.method = model::AuthenticationMethod::shared_key_mic,
+  if (auto refusal = session_refusal(core_, sa_, *config_, request_))
+    return refuse(NotifyType::authentication_failed, FailureKind::peer_refused, std::move(*refusal));
+  eap_ = EapStage::step;  // nothing more is expected of the peer
+  accept({.method = model::AuthenticationMethod::shared_key_mic,
           .auth = to_bytes(eap_auth(sa_, id_r_, msk_).view()),
-          .certificates = {}});
+          .certificates = {},
+          .raw_key = {}});
 }
 
 }  // namespace culvert::ike::v2

@@ -33,4 +33,13 @@ bool IkeSa::has_task(std::size_t variant_index) const {
   return std::ranges::any_of(tasks, [&](const QueuedTask& queued) { return queued.task.index() == variant_index; });
 }
 
+model::Identity peer_identity(const IkeSa& sa) {
+  using enum model::IdentificationType;
+  if (sa.eap_identity.empty()) return sa.remote_id;
+  model::Identity name = model::Identity::parse(sa.eap_identity);
+  const bool plain = (name.type == fqdn || name.type == rfc822_addr) && equal(name.data, as_bytes(sa.eap_identity)) &&
+                     name.comparable() == name;
+  return plain ? name : model::Identity{key_id, to_bytes(as_bytes(sa.eap_identity))};
+}
+
 }  // namespace culvert::ike::v2

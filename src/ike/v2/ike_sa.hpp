@@ -47,6 +47,12 @@ struct InitTranscript {
   model::SignatureHashes peer_hashes;  // that the peer verifies signatures over (RFC 7427 4)
 };
 
+/// The inner addresses that the gateway gave the client (RFC 7296 2.19): to us, or to the peer by us.
+struct GivenAddresses {
+  bool ours = false;
+  std::vector<net::IpAddress> addresses;
+};
+
 struct IkeSa {
   IkeSa();
   ~IkeSa();
@@ -65,6 +71,9 @@ struct IkeSa {
   model::Identity remote_id;
   std::string eap_identity;    // whom EAP has proved the initiator to be
   bool eap_under_way = false;  // a conversation is kept for us outside
+  /// The connection serves many peers: those of this one are told by identity.
+  bool one_of_many = false;
+  GivenAddresses inner;
 
   bool nat_traversal = false;  // the peer sent NAT_DETECTION notifications
   bool local_behind_nat = false;
@@ -123,6 +132,7 @@ struct IkeSa {
   std::optional<Instant> scheduled;
   std::optional<model::ConnectionId> noted_connection;
   std::optional<net::IpAddress> noted_peer;
+  bool noted_identity = false;
 
   [[nodiscard]] model::IkeSpi local_spi() const { return role == model::Role::initiator ? spi_i : spi_r; }
   [[nodiscard]] model::Role peer_role() const {
@@ -138,5 +148,9 @@ struct IkeSa {
   [[nodiscard]] ChildSa* find_child_by_peer_spi(model::Spi spi);
   [[nodiscard]] bool has_task(std::size_t variant_index) const;
 };
+
+/// Whom sessions and leases are counted by: the user that EAP has proved, else the identity that IKE has. A user's name
+/// is written like any other identity ("carol", "carol@example.net"); one that could be taken for another is a KEY_ID.
+[[nodiscard]] model::Identity peer_identity(const IkeSa& sa);
 
 }  // namespace culvert::ike::v2

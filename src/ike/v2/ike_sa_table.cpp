@@ -81,6 +81,22 @@ std::vector<IkeSa*> IkeSaTable::of_peer(const net::IpAddress& address) {
   return found == by_peer_.end() ? std::vector<IkeSa*>() : living(found->second);
 }
 
+std::vector<IkeSa*> IkeSaTable::of_peer(model::ConnectionId connection, const model::Identity& identity) {
+  const auto found = by_identity_.find({connection, identity});
+  return found == by_identity_.end() ? std::vector<IkeSa*>() : living(found->second);
+}
+
+void IkeSaTable::note_identity(IkeSa& sa, bool present) {
+  if (sa.noted_identity == present) return;
+  sa.noted_identity = present;
+  const std::pair key{*sa.connection, peer_identity(sa)};
+  if (present) {
+    by_identity_[key].push_back(sa.id);
+  } else {
+    take_out(by_identity_, key, sa.id);
+  }
+}
+
 std::size_t IkeSaTable::half_open_from(const net::IpAddress& address) {
   return static_cast<std::size_t>(
       std::ranges::count_if(half_open_, [&](model::IkeSaId id) { return find(id)->path.remote.address == address; }));
@@ -97,6 +113,7 @@ void IkeSaTable::note(IkeSa& sa) {
     sa.noted_peer = sa.path.remote.address;
     by_peer_[*sa.noted_peer].push_back(sa.id);
   }
+  note_identity(sa, sa.one_of_many && sa.phase == Phase::established);
   // A failed attempt counts until its answer is forgotten: it cost a key exchange and may be one of many.
   const bool failed = sa.phase == Phase::defunct && !sa.authenticated && sa.role == model::Role::responder;
   if (sa.phase == Phase::half_open || failed) {
@@ -138,6 +155,7 @@ void IkeSaTable::erase(model::IkeSaId id) {
   half_open_.erase(id);
   forget_connection(*sa);
   forget_peer(*sa);
+  note_identity(*sa, false);
   if (const auto found = by_spi_.find(sa->local_spi()); found != by_spi_.end() && found->second == id)
     by_spi_.erase(found);
   if (!sa->init_digest.empty()) by_init_.erase(sa->init_digest);

@@ -35,6 +35,8 @@ class IkeSaTable {
   [[nodiscard]] std::vector<IkeSa*> all();
   [[nodiscard]] std::vector<IkeSa*> of_connection(model::ConnectionId connection);
   [[nodiscard]] std::vector<IkeSa*> of_peer(const net::IpAddress& address);
+  /// Of a connection that serves many peers, those of one identity that are established.
+  [[nodiscard]] std::vector<IkeSa*> of_peer(model::ConnectionId connection, const model::Identity& identity);
   /// IKE SAs as responder whose peer has proved nothing yet.
   [[nodiscard]] std::size_t half_open() const { return half_open_.size(); }
   [[nodiscard]] std::size_t half_open_from(const net::IpAddress& address);
@@ -57,6 +59,7 @@ class IkeSaTable {
   [[nodiscard]] std::vector<IkeSa*> living(const std::vector<model::IkeSaId>& ids);
   void forget_connection(const IkeSa& sa);
   void forget_peer(const IkeSa& sa);
+  void note_identity(IkeSa& sa, bool present);
 
   std::unordered_map<model::IkeSaId, std::unique_ptr<IkeSa>> sas_;
   std::unordered_map<model::IkeSpi, model::IkeSaId> by_spi_;
@@ -65,6 +68,7 @@ class IkeSaTable {
   // As they were noted last.
   std::unordered_map<model::ConnectionId, std::vector<model::IkeSaId>> by_connection_;
   std::map<net::IpAddress, std::vector<model::IkeSaId>> by_peer_;
+  std::map<std::pair<model::ConnectionId, model::Identity>, std::vector<model::IkeSaId>> by_identity_;
   std::set<model::IkeSaId> half_open_;
   std::set<std::pair<Instant, model::IkeSaId>> timers_;
 };

@@ -4,6 +4,7 @@
 #include "ike/v2/children.hpp"
 #include "ike/v2/establish.hpp"
 #include "ike/v2/rekey_ike_sa_initiator.hpp"
+#include "ike/v2/sessions.hpp"
 
 namespace culvert::ike::v2 {
 
@@ -15,7 +16,7 @@ void promote(Core& core, IkeSa& old, IkeSa& next) {
   next.origin_role = old.origin_role;
   next.origin_spi_i = old.origin_spi_i;
   next.yields_to = old.yields_to;
-  for (IkeSa* other : core.sas.of_connection(*next.connection)) {
+  for (IkeSa* other : siblings(core, next)) {
     if (other->yields_to == old.id) other->yields_to = next.id;
   }
   next.announced = true;

@@ -204,6 +204,8 @@ IkeSa* make_rekeyed_ike_sa(Core& core, IkeSa& old, const model::IkeSuite& suite,
   next.local_id = old.local_id;
   next.remote_id = old.remote_id;
   next.eap_identity = old.eap_identity;
+  next.one_of_many = old.one_of_many;
+  next.inner = old.inner;
   next.nat_traversal = old.nat_traversal;
   next.local_behind_nat = old.local_behind_nat;
   next.remote_behind_nat = old.remote_behind_nat;

@@ -31,6 +31,7 @@ class Culvert(Peer):
         self.daemon = {"log_level": "debug"}  # the section [daemon]
         self.extra = ""  # more sections, as text
         self.more = ""  # more settings of each tunnel, as text
+        self.environment = ()  # "NAME=VALUE" of culvertd
 
     # ------------------------------------------------------------------ life
     def start(self, seconds=10):
@@ -40,7 +41,7 @@ class Culvert(Peer):
 
     def launch(self):
         """Starts the daemon and does not wait for it."""
-        self.process = self.lab.spawn(self.side, f"{self.binaries}/culvertd", "--config", self.config,
+        self.process = self.lab.spawn(self.side, "env", *self.environment, f"{self.binaries}/culvertd", "--config", self.config,
                                       "--socket", self.socket, output=self.dir + "/log")
 
     def _answers(self):
@@ -154,8 +155,14 @@ def _ike_proof(t, folder):
 
 
 def _section(t, folder):
-    fields = {"peer": t.remote, "local_address": t.local, **_proof(t, folder), "local": t.local_ts, "remote": t.remote_ts,
-              "start": t.start}
+    fields = {"peer": "any" if t.anybody else t.remote, "local_address": t.local, **_proof(t, folder), "local": t.local_ts,
+              "remote": t.remote_ts, "start": t.start}
+    if t.pool:
+        fields["pool"] = f"pool-{t.name}"
+        del fields["remote"]
+    if t.request_address:
+        fields["address"] = "request"
+        del fields["local"]
     if t.local_id:
         fields["local_id"] = t.local_id
     if t.remote_id:
@@ -173,4 +180,7 @@ def _section(t, folder):
     if t.liveness:
         fields["liveness"] = f"{t.liveness}s"
     text = f"\n[tunnel.{t.name}]\n" + "".join(f"{k} = {_toml(v)}\n" for k, v in fields.items())
-    return text + (f"aggfrag = {t.aggfrag}\n" if t.aggfrag else "")
+    text += f"aggfrag = {t.aggfrag}\n" if t.aggfrag else ""
+    if t.pool:
+        text += f"\n[pool.pool-{t.name}]\naddresses = {_toml(t.pool[:-1])}\n" + (f"dns = {_toml(t.pool[-1])}\n" if t.pool[-1] else "")
+    return text

@@ -35,7 +35,8 @@ class StrongSwan(Peer):
     # ------------------------------------------------------------------ life
     def start(self):
         with open(self.dir + "/strongswan.conf", "w", encoding="ascii") as f:
-            f.write(DAEMON_CONF.replace("@DIR@", self.dir).replace("@PLUGINS@", PLUGINS).replace("@MORE@", self.settings))
+            f.write(DAEMON_CONF.replace("@DIR@", self.dir).replace("@PLUGINS@", PLUGINS).replace("@MORE@", self.settings)
+                    .replace("@VIRTUAL@", "yes" if any(t.request_address for t in self.tunnels) else "no"))
         # `ip netns exec` gives the process its own mounts; a private /run keeps the pid files of several charons apart.
         self.process = self.lab.spawn(
             self.side, "sh", "-c", 'mount -t tmpfs tmpfs /run && exec env "STRONGSWAN_CONF=$0" "$1"',
@@ -53,7 +54,7 @@ class StrongSwan(Peer):
                     self._place(t.credentials)
                     continue
                 f.write(f'  ike-{t.name} {{\n    id-1 = {t.local_id}\n    id-2 = {t.remote_id}\n    secret = "{t.secret}"\n  }}\n')
-            f.write("}\n")
+            f.write("}\n" + _pools(self.tunnels))
         self._swanctl("--load-all")
 
     def _place(self, credentials):
@@ -123,6 +124,12 @@ class StrongSwan(Peer):
         return text
 
 
+def _pools(tunnels):
+    pools = "".join(f"  pool-{t.name} {{\n    addrs = {','.join(t.pool[:-1])}\n" + (f"    dns = {t.pool[-1]}\n" if t.pool[-1] else "") + "  }\n"
+                    for t in tunnels if t.pool)
+    return f"pools {{\n{pools}}}\n" if pools else ""
+
+
 def _connection(t):
     start = {"manual": "none", "auto": "start", "on-demand": "trap"}[t.start]
     # Room between the rekey time and the hard limit: the tenth that is the default is nothing with lifetimes of seconds.
@@ -134,7 +141,8 @@ def _connection(t):
     version = 2
     mobike = {'yes' if t.mobike else 'no'}
     local_addrs = {t.local}
-    remote_addrs = {t.remote}
+    remote_addrs = {'%any' if t.anybody else t.remote}
+    {f'pools = pool-{t.name}' if t.pool else ''}{'vips = 0.0.0.0' if t.request_address else ''}
     proposals = {t.ike}
     {ike}{liveness}
     {_sides(t)}
@@ -142,8 +150,8 @@ def _connection(t):
       {t.name} {{
         mode = tunnel
         esp_proposals = {t.esp}
-        local_ts = {','.join(t.local_ts)}
-        remote_ts = {','.join(t.remote_ts)}
+        local_ts = {'dynamic' if t.request_address else ','.join(t.local_ts)}
+        remote_ts = {'dynamic' if t.pool else ','.join(t.remote_ts)}
         {child}start_action = {start}
         dpd_action = {'restart' if t.start == 'auto' else 'clear'}
       }}
@@ -232,7 +240,7 @@ def _sides(t):
 DAEMON_CONF = """charon {
   load = @PLUGINS@
   @MORE@
-  install_virtual_ip = no
+  install_virtual_ip = @VIRTUAL@
   retransmit_tries = 3
   retransmit_timeout = 1.0
   retransmit_base = 1.5

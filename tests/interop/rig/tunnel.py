@@ -34,6 +34,9 @@ class TunnelSpec:
     ike_lifetime: int = 0  # seconds until it is rekeyed; 0: the daemon's default
     child_lifetime: int = 0
     liveness: int = 0
+    pool: tuple = ()  # this end gives the other its inner address: ranges, then the name server (or "")
+    request_address: bool = False  # this end asks the other for its inner address
+    anybody: bool = False  # the peer may call from any address, as any identity of remote_id's pattern
     aggfrag: str = ""  # Culvert only: the table, as text
     mobike: bool = True  # strongSwan only: with it, a peer does not simply follow the other end's new address
 

@@ -84,6 +84,8 @@ class Host {
   std::map<model::IkeSaId, IkeSaEstablished> ike_sas;
   std::map<model::ChildSaId, InstalledChild> children;
   std::vector<NegotiationFailed> failures;
+  std::vector<ConfigurationReceived> configurations;
+  std::vector<AddressRequest> address_requests;
   std::vector<IkeSaClosed> closed;
   std::vector<ChildSaRemoved> removed;
   std::vector<PathChanged> moves;
@@ -156,6 +158,8 @@ class Host {
 
   /// Called for each event before it is taken in, for tests that look closer or attach a data plane.
   std::function<void(const Event&)> on_event;
+  /// What control would do of pools.
+  std::function<AddressResult(const AddressRequest&)> addresses;
 
  private:
   Completion answer(KeyExchangeRequest request) { return carry_out(std::move(request), random_); }
@@ -179,12 +183,21 @@ class Host {
     if (own != nullptr) parties.own_secret = own->clone();
     return eap_sessions.carry_out(request, std::make_shared<EapParties>(std::move(parties)));
   }
+  Completion answer(const AddressRequest& request) {
+    address_requests.push_back(request);
+    return addresses ? addresses(request) : AddressResult{err(std::string("there is no pool"))};
+  }
   void tell(const Event& event) {
     if (on_event) on_event(event);
   }
   void note(IkeSaEstablished event) {
     tell(event);
     CHECK(ike_sas.emplace(event.ike_sa, event).second);
+  }
+  void note(ConfigurationReceived event) {
+    tell(event);
+    CHECK(ike_sas.contains(event.ike_sa));
+    configurations.push_back(std::move(event));
   }
   void note(IkeSaClosed event) {
     tell(event);

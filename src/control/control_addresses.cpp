@@ -1,0 +1,140 @@
+// Remote access: the addresses that peers get of us (control/leases.hpp), and those that we get of them (RFC
+// 7296 2.19).
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "control/control_plane.hpp"
+
+namespace culvert::control {
+
+using Level = Notice::Level;
+
+namespace {
+
+std::string text_of(const std::vector<net::IpAddress>& addresses) {
+  std::string text;
+  for (const net::IpAddress& address : addresses) text += (text.empty() ? "" : " and ") + address.to_string();
+  return text;
+}
+
+/// What a client is told of the network behind the tunnel: its local subnets, but not that they are everything.
+std::vector<net::Prefix> subnets_of(const model::TrafficSelectors& local) {
+  std::vector<net::Prefix> subnets;
+  for (const model::TrafficSelector& selector : local) {
+    if (selector.addresses == net::AddressRange::all(selector.addresses.family())) continue;
+    for (const net::Prefix& prefix : selector.addresses.prefixes()) {
+      if (std::ranges::find(subnets, prefix) == subnets.end()) subnets.push_back(prefix);
+    }
+  }
+  return subnets;
+}
+
+template <typename T>
+void append_new(std::vector<T>& list, const std::vector<T>& more) {
+  for (const T& one : more) {
+    if (std::ranges::find(list, one) == list.end()) list.push_back(one);
+  }
+}
+
+}  // namespace
+
+// ---------------------------------------------------------------- given by us
+
+void ControlPlane::apply_pools(const config::Config& config, const config::Diff& diff) {
+  if (!diff.pools_changed) return;
+  pools_ = config.pools;
+  leases_.configure(pools_);
+}
+
+void ControlPlane::restore_leases(std::span<const LeaseRecord> records) { leases_.restore(records); }
+
+std::vector<LeaseView> ControlPlane::leases() const { return leases_.views(); }
+
+ike::AddressResult ControlPlane::give_addresses(const ike::AddressRequest& request) {
+  const Tunnel* tunnel = find(request.connection);
+  if (tunnel == nullptr) return {err(std::string("the tunnel is gone"))};
+  const std::vector<std::string>& names = tunnel->config().pools;
+  auto addresses = leases_.grant({.pools = names,
+                                  .identity = request.identity,
+                                  .wishes = request.wishes,
+                                  .session = request.ike_sa,
+                                  .ending = request.ending});
+  if (!addresses) return {err(std::move(addresses.error()))};
+  notice(Level::info, request.connection,
+         fmt::format("{} has the address {} now", request.identity.to_string(), text_of(*addresses)));
+  model::Configuration given;
+  for (const std::string& name : names) {
+    const auto pool = std::ranges::find(pools_, name, &config::PoolConfig::name);
+    const bool used = pool != pools_.end() && std::ranges::any_of(pool->ranges, [&](const net::AddressRange& range) {
+                        return std::ranges::any_of(*addresses, [&](const auto& one) { return range.contains(one); });
+                      });
+    if (!used) continue;
+    append_new(given.dns_servers, pool->dns_servers);
+    append_new(given.domains, pool->domains);
+    append_new(given.subnets, pool->subnets.empty() ? subnets_of(tunnel->config().local) : pool->subnets);
+  }
+  given.addresses = std::move(*addresses);
+  return {std::move(given)};
+}
+
+void ControlPlane::write_leases_down() {
+  if (auto changes = leases_.take_changes(); !changes.empty()) requests_.emplace_back(StoreLeases{std::move(changes)});
+}
+
+// ---------------------------------------------------------------- given to us
+
+void ControlPlane::on(ike::ConfigurationReceived&& event, Instant) {
+  Tunnel* tunnel = find(event.connection);
+  if (tunnel == nullptr) return;
+  notice(Level::info, event.connection,
+         fmt::format("the peer gave us the address {}{}", text_of(event.configuration.addresses),
+                     event.configuration.dns_servers.empty()
+                         ? ""
+                         : fmt::format(", name servers {}", text_of(event.configuration.dns_servers))));
+  for (const model::EncryptedDns& resolver : event.configuration.encrypted_dns) {
+    notice(Level::debug, event.connection,
+           fmt::format("the peer has an encrypted resolver {} at {}", resolver.name, text_of(resolver.addresses)));
+  }
+  if (tunnel->given == event.configuration) return;
+  tunnel->given = std::move(event.configuration);
+  // They were for other addresses.
+  tunnel->wishes.clear();
+  send_rules();
+}
+
+void ControlPlane::give_back(Tunnel& tunnel) {
+  if (!std::exchange(tunnel.given, std::nullopt)) return;
+  send_rules();
+}
+
+Guarded ControlPlane::guard_of(const Tunnel& tunnel) {
+  Guarded guard = guarded(tunnel.config());
+  if (tunnel.config().request_addresses.empty()) return guard;
+  // Without an address the rule is for all that could be ours: nothing leaves in clear while there is no tunnel. What
+  // arrives in clear is for none of the tunnel's addresses yet.
+  guard.outbound_only = !tunnel.given;
+  if (!tunnel.given) return guard;
+  guard.local.clear();
+  for (const net::IpAddress& address : tunnel.given->addresses) {
+    guard.local.push_back(model::TrafficSelector::of(net::AddressRange::of(address)));
+    guard.addresses.push_back({address, static_cast<std::uint8_t>(address.bits())});
+  }
+  return guard;
+}
+
+NameServerWish ControlPlane::name_servers() const {
+  NameServerWish wish;
+  bool for_all = false;
+  for (const auto& [id, tunnel] : tunnels_) {
+    if (!tunnel->given || tunnel->given->dns_servers.empty()) continue;
+    append_new(wish.servers, tunnel->given->dns_servers);
+    append_new(wish.domains, tunnel->given->domains);
+    for_all |= tunnel->given->domains.empty();
+  }
+  if (for_all) wish.domains.clear();
+  return wish;
+}
+
+}  // namespace culvert::control

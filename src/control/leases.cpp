@@ -1,0 +1,245 @@
+#include "control/leases.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace culvert::control {
+namespace {
+
+using net::IpAddress;
+
+std::size_t index(net::Family family) { return family == net::Family::v4 ? 0 : 1; }
+
+bool holds(const config::PoolConfig& pool, const IpAddress& address) {
+  return std::ranges::any_of(pool.ranges, [&](const net::AddressRange& range) { return range.contains(address); });
+}
+
+bool has_family(const config::PoolConfig& pool, net::Family family) {
+  return std::ranges::any_of(pool.ranges, [&](const net::AddressRange& range) { return range.family() == family; });
+}
+
+bool contains(std::span<const model::IkeSaId> list, model::IkeSaId one) {
+  return std::ranges::find(list, one) != list.end();
+}
+
+}  // namespace
+
+void Leases::configure(const std::vector<config::PoolConfig>& pools) {
+  pools_.clear();
+  for (const config::PoolConfig& config : pools) {
+    Pool& pool = pools_.emplace_back();
+    pool.config = config;
+    for (const auto& [identity, addresses] : config.fixed) {
+      for (const IpAddress& address : addresses) pool.fixed.emplace(address, identity.comparable());
+    }
+    for (const net::AddressRange& range : config.ranges) pool.fresh.emplace_back(range.first);
+  }
+  std::vector<IpAddress> outside;
+  for (const auto& [address, lease] : leases_) {
+    Pool* pool = pool_of(address);
+    if (!lease.sessions.empty()) continue;
+    if (pool == nullptr) {
+      outside.push_back(address);
+    } else {
+      pool->idle[index(address.family())].emplace(lease.order, address);
+    }
+  }
+  // What was written down of them stays: the pool may come back.
+  for (const IpAddress& address : outside) forget(address);
+}
+
+void Leases::restore(std::span<const LeaseRecord> records) {
+  for (const LeaseRecord& record : records) {
+    last_order_ = std::max(last_order_, record.order);
+    Pool* pool = pool_of(record.address);
+    if (pool == nullptr || leases_.contains(record.address)) continue;
+    leases_.emplace(record.address, Lease{record.identity, record.order, {}});
+    by_identity_[record.identity].insert(record.address);
+    pool->idle[index(record.address.family())].emplace(record.order, record.address);
+  }
+}
+
+Result<std::vector<IpAddress>, std::string> Leases::grant(const Wanted& wanted) {
+  std::vector<IpAddress> granted;
+  bool has_pool = false;
+  for (const model::AddressWish& wish : wanted.wishes) {
+    has_pool |= std::ranges::any_of(pools_, [&](const Pool& pool) {
+      return std::ranges::find(wanted.pools, pool.config.name) != wanted.pools.end() &&
+             has_family(pool.config, wish.family);
+    });
+    const auto address = choose(wanted, wish);
+    if (!address) continue;
+    take(wanted, *address);
+    granted.push_back(*address);
+  }
+  if (!granted.empty()) return granted;
+  if (wanted.wishes.empty()) return err(std::string("it asks for none"));
+  if (!has_pool) return err(std::string("no pool has addresses of the family that it asks for"));
+  return err(fmt::format("no address is left in the pool {}; give it more addresses, or end sessions",
+                         fmt::join(wanted.pools, ", ")));
+}
+
+std::optional<IpAddress> Leases::choose(const Wanted& wanted, const model::AddressWish& wish) {
+  std::vector<Pool*> pools;
+  for (const std::string& name : wanted.pools) {
+    const auto found = std::ranges::find(pools_, name, [](const Pool& pool) { return pool.config.name; });
+    if (found != pools_.end() && has_family(found->config, wish.family)) pools.push_back(&*found);
+  }
+  if (pools.empty()) return std::nullopt;
+  const model::Identity identity = wanted.identity.comparable();
+  for (const Pool* pool : pools) {
+    const auto fixed = pool->config.fixed.find(identity);
+    if (fixed == pool->config.fixed.end()) continue;
+    for (const IpAddress& address : fixed->second) {
+      if (address.family() == wish.family && is_free_for(wanted, address)) return address;
+    }
+  }
+  // RFC 7296 3.15.1: what a client asks for by address is a suggestion.
+  if (wish.address) {
+    const auto inside = [&](const Pool* pool) {
+      return holds(pool->config, *wish.address) && !pool->fixed.contains(*wish.address);
+    };
+    if (std::ranges::any_of(pools, inside) && is_free_for(wanted, *wish.address)) return wish.address;
+  }
+  if (const auto own = own_of(wanted, wish.family)) {
+    if (std::ranges::any_of(pools, [&](const Pool* pool) { return holds(pool->config, *own); })) return own;
+  }
+  for (Pool* pool : pools) {
+    if (pool->idle[index(wish.family)].size() >= kMostIdle) continue;
+    if (const auto fresh = fresh_of(*pool, wish.family)) return fresh;
+  }
+  // Of another identity that has been away the longest.
+  std::optional<std::pair<std::uint64_t, IpAddress>> oldest;
+  for (const Pool* pool : pools) {
+    const auto& idle = pool->idle[index(wish.family)];
+    const auto first = std::ranges::find_if(idle, [&](const auto& one) { return !pool->fixed.contains(one.second); });
+    if (first != idle.end() && (!oldest || *first < *oldest)) oldest = *first;
+  }
+  if (!oldest) return std::nullopt;
+  forget(oldest->second);
+  return oldest->second;
+}
+
+std::optional<IpAddress> Leases::own_of(const Wanted& wanted, net::Family family) const {
+  const auto own = by_identity_.find(wanted.identity.comparable());
+  if (own == by_identity_.end()) return std::nullopt;
+  std::optional<IpAddress> newest;
+  for (const IpAddress& address : own->second) {
+    if (address.family() != family || !is_free_for(wanted, address)) continue;
+    if (!newest || leases_.at(address).order > leases_.at(*newest).order) newest = address;
+  }
+  return newest;
+}
+
+std::optional<IpAddress> Leases::fresh_of(Pool& pool, net::Family family) const {
+  for (std::size_t i = 0; i < pool.fresh.size(); ++i) {
+    const net::AddressRange& range = pool.config.ranges[i];
+    if (range.family() != family) continue;
+    for (auto& next = pool.fresh[i]; next && range.contains(*next); next = next->next()) {
+      if (!leases_.contains(*next) && !pool.fixed.contains(*next)) return next;
+    }
+  }
+  return std::nullopt;
+}
+
+bool Leases::is_free_for(const Wanted& wanted, const IpAddress& address) const {
+  const Pool* pool = pool_of(address);
+  if (pool == nullptr) return false;
+  const model::Identity identity = wanted.identity.comparable();
+  if (const auto fixed = pool->fixed.find(address); fixed != pool->fixed.end() && fixed->second != identity)
+    return false;
+  const auto lease = leases_.find(address);
+  if (lease == leases_.end()) return true;
+  const bool in_use = std::ranges::any_of(lease->second.sessions,
+                                          [&](model::IkeSaId session) { return !contains(wanted.ending, session); });
+  if (in_use) return false;
+  // One that was given before it was fixed for this identity, and is out of use.
+  if (pool->fixed.contains(address)) return lease->second.sessions.empty() || lease->second.identity == identity;
+  return lease->second.identity == identity;
+}
+
+void Leases::take(const Wanted& wanted, const IpAddress& address) {
+  const model::Identity identity = wanted.identity.comparable();
+  const auto found = leases_.find(address);
+  if (found != leases_.end() && found->second.identity != identity) forget(address);
+  Lease& lease = leases_[address];
+  pool_of(address)->idle[index(address.family())].erase({lease.order, address});
+  lease.identity = identity;
+  lease.order = ++last_order_;
+  lease.sessions.push_back(wanted.session);
+  by_identity_[identity].insert(address);
+  by_session_[wanted.session].push_back(address);
+  note(address);
+}
+
+void Leases::forget(const IpAddress& address) {
+  const auto lease = leases_.find(address);
+  if (Pool* pool = pool_of(address)) pool->idle[index(address.family())].erase({lease->second.order, address});
+  const auto own = by_identity_.find(lease->second.identity);
+  own->second.erase(address);
+  if (own->second.empty()) by_identity_.erase(own);
+  leases_.erase(lease);
+  changed_.erase(address);
+}
+
+void Leases::move(model::IkeSaId from, model::IkeSaId to) {
+  auto node = by_session_.extract(from);
+  if (node.empty()) return;
+  for (const IpAddress& address : node.mapped()) std::ranges::replace(leases_.at(address).sessions, from, to);
+  node.key() = to;
+  by_session_.insert(std::move(node));
+}
+
+void Leases::release(model::IkeSaId session) {
+  const auto node = by_session_.extract(session);
+  if (node.empty()) return;
+  for (const IpAddress& address : node.mapped()) leave(session, address);
+}
+
+void Leases::leave(model::IkeSaId session, const IpAddress& address) {
+  Lease& lease = leases_.at(address);
+  std::erase(lease.sessions, session);
+  if (!lease.sessions.empty()) return;
+  Pool* pool = pool_of(address);
+  if (pool == nullptr) return forget(address);
+  lease.order = ++last_order_;
+  pool->idle[index(address.family())].emplace(lease.order, address);
+  note(address);
+}
+
+std::vector<IpAddress> Leases::of_session(model::IkeSaId session) const {
+  const auto found = by_session_.find(session);
+  return found == by_session_.end() ? std::vector<IpAddress>() : found->second;
+}
+
+std::vector<LeaseView> Leases::views() const {
+  std::vector<LeaseView> views;
+  for (const auto& [address, lease] : leases_) {
+    const Pool* pool = pool_of(address);
+    views.push_back(
+        {pool == nullptr ? std::string() : pool->config.name, {address, lease.identity, lease.order}, lease.sessions});
+  }
+  return views;
+}
+
+std::vector<LeaseRecord> Leases::take_changes() {
+  std::vector<LeaseRecord> records;
+  for (const IpAddress& address : std::exchange(changed_, {})) {
+    const Lease& lease = leases_.at(address);
+    records.push_back({address, lease.identity, lease.order});
+  }
+  return records;
+}
+
+Leases::Pool* Leases::pool_of(const IpAddress& address) {
+  const auto found = std::ranges::find_if(pools_, [&](const Pool& pool) { return holds(pool.config, address); });
+  return found == pools_.end() ? nullptr : &*found;
+}
+
+const Leases::Pool* Leases::pool_of(const IpAddress& address) const {
+  const auto found = std::ranges::find_if(pools_, [&](const Pool& pool) { return holds(pool.config, address); });
+  return found == pools_.end() ? nullptr : &*found;
+}
+
+}  // namespace culvert::control

@@ -1,0 +1,108 @@
+// Leases: which client has which inner address (RFC 7296 2.19, 3.15.4). An identity gets the address again that it had,
+// as long as nobody else needed it; addresses that never were anybody's are given first, then those that were out of
+// use the longest. Pure: what must outlive the process goes out as changes and comes back by `restore`.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/result.hpp"
+#include "config/config.hpp"
+#include "model/configuration.hpp"
+#include "model/identity.hpp"
+#include "model/ids.hpp"
+#include "net/address.hpp"
+
+namespace culvert::control {
+
+/// What is written down of a lease. `order` grows with each use: the lower, the longer it is out of use.
+struct LeaseRecord {
+  net::IpAddress address;
+  model::Identity identity;  // as Identity::comparable() has it
+  std::uint64_t order = 0;
+  friend bool operator==(const LeaseRecord&, const LeaseRecord&) = default;
+};
+
+/// A lease as it is shown; without sessions it waits for its identity to come back.
+struct LeaseView {
+  std::string pool;
+  LeaseRecord record;
+  std::vector<model::IkeSaId> sessions;
+};
+
+class Leases {
+ public:
+  /// So many leases that nobody uses are kept in one pool.
+  static constexpr std::size_t kMostIdle = std::size_t{1} << 16;
+
+  /// The pools from now on. Leases outside of them are forgotten when their last session ends.
+  void configure(const std::vector<config::PoolConfig>& pools);
+  [[nodiscard]] bool empty() const { return pools_.empty(); }
+  /// Before the first grant: what was written down. Records outside the pools, and second ones for an address, are
+  /// dropped.
+  void restore(std::span<const LeaseRecord> records);
+
+  struct Wanted {
+    std::span<const std::string> pools;  // in the order of preference
+    const model::Identity& identity;
+    std::span<const model::AddressWish> wishes;  // families without a pool are passed over (RFC 7296 3.15.4)
+    model::IkeSaId session;
+    /// Sessions of the same identity that end for this one: their addresses may be taken over.
+    std::span<const model::IkeSaId> ending;
+  };
+  /// The addresses that could be given, which may be fewer than were asked for. With none, a sentence why.
+  [[nodiscard]] Result<std::vector<net::IpAddress>, std::string> grant(const Wanted& wanted);
+  /// The session goes on under another IKE SA: it was rekeyed.
+  void move(model::IkeSaId from, model::IkeSaId to);
+  /// The session ended; its leases wait.
+  void release(model::IkeSaId session);
+
+  [[nodiscard]] std::vector<net::IpAddress> of_session(model::IkeSaId session) const;
+  /// By address.
+  [[nodiscard]] std::vector<LeaseView> views() const;
+  /// Records to be written down since the last call, the newest of each address.
+  [[nodiscard]] std::vector<LeaseRecord> take_changes();
+
+ private:
+  struct Lease {
+    model::Identity identity;
+    std::uint64_t order = 0;
+    std::vector<model::IkeSaId> sessions;
+  };
+  struct Pool {
+    config::PoolConfig config;
+    std::map<net::IpAddress, model::Identity> fixed;  // whose they are
+    /// Where the search for addresses that are nobody's goes on: for each range, the next one.
+    std::vector<std::optional<net::IpAddress>> fresh;
+    std::set<std::pair<std::uint64_t, net::IpAddress>> idle[2];  // by family: order, address
+  };
+
+  [[nodiscard]] Pool* pool_of(const net::IpAddress& address);
+  [[nodiscard]] const Pool* pool_of(const net::IpAddress& address) const;
+  [[nodiscard]] std::optional<net::IpAddress> choose(const Wanted& wanted, const model::AddressWish& wish);
+  [[nodiscard]] std::optional<net::IpAddress> own_of(const Wanted& wanted, net::Family family) const;
+  [[nodiscard]] std::optional<net::IpAddress> fresh_of(Pool& pool, net::Family family) const;
+  /// Free for the identity: nobody's, or its own and in no session that stays.
+  [[nodiscard]] bool is_free_for(const Wanted& wanted, const net::IpAddress& address) const;
+  void take(const Wanted& wanted, const net::IpAddress& address);
+  void forget(const net::IpAddress& address);
+  void leave(model::IkeSaId session, const net::IpAddress& address);
+  void note(const net::IpAddress& address) { changed_.insert(address); }
+
+  std::vector<Pool> pools_;
+  std::map<net::IpAddress, Lease> leases_;
+  std::map<model::Identity, std::set<net::IpAddress>> by_identity_;
+  std::map<model::IkeSaId, std::vector<net::IpAddress>> by_session_;
+  std::set<net::IpAddress> changed_;
+  std::uint64_t last_order_ = 0;
+};
+
+}  // namespace culvert::control

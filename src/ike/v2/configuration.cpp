@@ -1,0 +1,141 @@
+#include "ike/v2/configuration.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "ike/v2/describe.hpp"
+#include "ike/v2/sessions.hpp"
+
+namespace culvert::ike::v2 {
+namespace {
+
+using model::ConfigurationType;
+using model::NotifyType;
+
+const codec::ConfigurationPayload* find(const codec::Message& message, ConfigurationType type) {
+  for (const auto* payload : message.all<codec::ConfigurationPayload>()) {
+    if (payload->type == type) return payload;
+  }
+  return nullptr;
+}
+
+model::TrafficSelectors selectors_of(const std::vector<net::IpAddress>& addresses) {
+  model::TrafficSelectors selectors;
+  for (const net::IpAddress& address : addresses)
+    selectors.push_back(model::TrafficSelector::of(net::AddressRange::of(address)));
+  return selectors;
+}
+
+}  // namespace
+
+std::optional<model::ConnectionConfig> narrowed_to_addresses(const model::ConnectionConfig& config, const IkeSa& sa) {
+  if (sa.inner.addresses.empty()) return std::nullopt;
+  model::ConnectionConfig narrowed = config;
+  (sa.inner.ours ? narrowed.local : narrowed.remote) = selectors_of(sa.inner.addresses);
+  return narrowed;
+}
+
+// ---------------------------------------------------------------- initiator
+
+void add_configuration_request(codec::Message& message, const Core& core, const model::ConnectionConfig& config) {
+  if (config.request_addresses.empty()) return;
+  std::vector<model::AddressWish> wishes;
+  const auto before = core.given_addresses.find(config.id);
+  for (const net::Family family : config.request_addresses) {
+    model::AddressWish wish{family, std::nullopt};
+    // RFC 7296 3.15.1: whoever had an address would like to have it again.
+    if (before != core.given_addresses.end()) {
+      const auto same = std::ranges::find(before->second, family, &net::IpAddress::family);
+      if (same != before->second.end()) wish.address = *same;
+    }
+    wishes.push_back(wish);
+  }
+  message.add(codec::make_request(wishes));
+}
+
+Result<model::Configuration, std::string> accept_configuration(Core& core, IkeSa& sa,
+                                                               const model::ConnectionConfig& config,
+                                                               const codec::Message& response) {
+  const auto* payload = find(response, ConfigurationType::reply);
+  if (payload == nullptr) {
+    // RFC 7296 3.15.4: without a CFG_REPLY the address that we need is not there.
+    const auto* error = response.error_notify();
+    return err(error != nullptr ? fmt::format("the peer gave us no address: {}", describe(error->type))
+                                : "the peer gave us no address: it does not answer the configuration payload");
+  }
+  codec::ConfigurationReply reply = codec::read_reply(*payload);
+  model::Configuration& given = reply.configuration;
+  // No more than one address of each family that was asked for.
+  std::vector<net::IpAddress> addresses;
+  for (const net::Family family : config.request_addresses) {
+    const auto first = std::ranges::find(given.addresses, family, &net::IpAddress::family);
+    if (first != given.addresses.end()) addresses.push_back(*first);
+  }
+  if (addresses.empty()) return err(std::string("the peer's CFG_REPLY has no address that we could use"));
+  given.addresses = std::move(addresses);
+  if (reply.ignored != 0)
+    core.progress(sa, fmt::format("{} attributes of the peer's CFG_REPLY are of no use to us", reply.ignored));
+  sa.inner = {.ours = true, .addresses = given.addresses};
+  core.given_addresses[config.id] = given.addresses;
+  return std::move(given);
+}
+
+// ---------------------------------------------------------------- responder
+
+std::optional<std::string> session_refusal(Core& core, const IkeSa& sa, const model::ConnectionConfig& config,
+                                           const codec::Message& request) {
+  if (config.sessions == 0 || !config.refuse_more_sessions) return std::nullopt;
+  // RFC 7296 2.4: the peer has no other any more.
+  if (request.notify(NotifyType::initial_contact) != nullptr) return std::nullopt;
+  const std::size_t standing = sessions_of(core, sa).size();
+  if (standing < config.sessions) return std::nullopt;
+  return fmt::format("{} at {} has {} sessions already, and connection '{}' allows {} (\"sessions\")",
+                     sa.remote_id.to_string(), sa.path.remote.to_string(), standing, config.name, config.sessions);
+}
+
+std::optional<RequestToken> ask_for_addresses(Core& core, const IkeSa& sa, const model::ConnectionConfig& config,
+                                              const codec::Message& request) {
+  const auto* payload = find(request, ConfigurationType::request);
+  if (config.pools.empty() || payload == nullptr) return std::nullopt;
+  AddressRequest asked{.token = core.expect_completion(sa),
+                       .connection = config.id,
+                       .ike_sa = sa.id,
+                       .identity = peer_identity(sa),
+                       .wishes = codec::read_request(*payload).addresses,
+                       .ending = {}};
+  const bool alone = request.notify(NotifyType::initial_contact) != nullptr;
+  for (const IkeSa* other : sessions_that_end(core, sa, config, alone)) asked.ending.push_back(other->id);
+  const RequestToken token = asked.token;
+  core.requests.emplace_back(std::move(asked));
+  return token;
+}
+
+AddressAnswer answer_addresses(IkeSa& sa, const model::ConnectionConfig& config, const codec::Message& request,
+                               std::optional<AddressResult> given) {
+  if (config.pools.empty()) return {};
+  const auto refuse = [](NotifyType type, std::string detail) {
+    return AddressAnswer{.reply = std::nullopt,
+                         .refusal = ChildRefusal{
+                             .notify = type, .data = {}, .kind = FailureKind::no_address, .detail = std::move(detail)}};
+  };
+  if (!given) {
+    // RFC 7296 2.19: who needs an address and asks for none hears of it.
+    return refuse(NotifyType::failed_cp_required,
+                  fmt::format("the peer {} asks for no address, connection '{}' has those of a pool only",
+                              sa.remote_id.to_string(), config.name));
+  }
+  // RFC 7296 3.15.4: the IKE SA stands, without a Child SA.
+  if (!given->configuration) {
+    return refuse(
+        NotifyType::internal_address_failure,
+        fmt::format("the peer {} gets no address: {}", sa.remote_id.to_string(), given->configuration.error()));
+  }
+  sa.inner = {.ours = false, .addresses = given->configuration->addresses};
+  const auto asked = codec::read_request(*find(request, ConfigurationType::request));
+  return {.reply = codec::make_reply(*given->configuration, asked), .refusal = std::nullopt};
+}
+
+}  // namespace culvert::ike::v2

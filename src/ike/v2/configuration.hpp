@@ -1,0 +1,52 @@
+// The configuration payload in IKE_AUTH (RFC 7296 2.19, 3.15): a client asks for inner addresses, the gateway has them
+// given by control and narrows what the client gets to them. What of it lasts is IkeSa::inner.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ike/codec/configuration.hpp"
+#include "ike/codec/message.hpp"
+#include "ike/v2/child_negotiation.hpp"
+#include "ike/v2/core.hpp"
+#include "ike/v2/ike_sa.hpp"
+#include "model/connection.hpp"
+
+namespace culvert::ike::v2 {
+
+/// Our offer and choice for a Child SA know no more than the addresses given: the connection as it is for this IKE SA,
+/// where that differs.
+[[nodiscard]] std::optional<model::ConnectionConfig> narrowed_to_addresses(const model::ConnectionConfig& config,
+                                                                           const IkeSa& sa);
+
+// Initiator.
+
+/// CP(CFG_REQUEST), if the connection asks for addresses: those that it had before, else any.
+void add_configuration_request(codec::Message& message, const Core& core, const model::ConnectionConfig& config);
+/// What the response gives. On success the addresses are noted in the IKE SA. The error is for the user.
+[[nodiscard]] Result<model::Configuration, std::string> accept_configuration(Core& core, IkeSa& sa,
+                                                                             const model::ConnectionConfig& config,
+                                                                             const codec::Message& response);
+
+// Responder.
+
+/// The peer proved who it is; the connection may serve many. Why it gets no session more, if so.
+[[nodiscard]] std::optional<std::string> session_refusal(Core& core, const IkeSa& sa,
+                                                         const model::ConnectionConfig& config,
+                                                         const codec::Message& request);
+/// Asks control for addresses, if the connection has pools and the request asks for any.
+[[nodiscard]] std::optional<RequestToken> ask_for_addresses(Core& core, const IkeSa& sa,
+                                                            const model::ConnectionConfig& config,
+                                                            const codec::Message& request);
+
+/// What the peer gets: CP(CFG_REPLY), or why there is no Child SA.
+struct AddressAnswer {
+  std::optional<codec::ConfigurationPayload> reply;
+  std::optional<ChildRefusal> refusal;
+};
+/// `given` is control's answer, none when nothing was asked of it. Notes the addresses in the IKE SA.
+[[nodiscard]] AddressAnswer answer_addresses(IkeSa& sa, const model::ConnectionConfig& config,
+                                             const codec::Message& request, std::optional<AddressResult> given);
+
+}  // namespace culvert::ike::v2
