@@ -36,6 +36,7 @@ def add(peer_kind):
         pair.wait_up()
         pair.prove()
         pair.lab.spawn("b", "python3", "-c", SERVER, output=pair.lab.path("server"))
+        wait_until(lambda: all(f":{port} " in pair.lab.exec("b", "ss", "-tln") for port in PORTS), 5, "the server listens")
         for port in PORTS:
             got = pair.lab.exec("a", "python3", "-c", CLIENT, INNER["a"][4], INNER["b"][4], port)
             check(got.strip() == "100", f"port {port} answered {got!r}")
