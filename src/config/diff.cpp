@@ -157,6 +157,19 @@ bool same_users(const Config& a, const Config& b) {
   });
 }
 
+/// Who is in stays in, as before; what a group gets and may reach changes for them, too.
+bool same_rights(const model::GroupPolicy& a, const model::GroupPolicy& b) {
+  return a.name == b.name && a.refused == b.refused && a.pools == b.pools && a.local == b.local;
+}
+
+void compare_groups(const model::ConnectionConfig& a, const model::ConnectionConfig& b, Comparison& comparison,
+                    bool& restarts) {
+  if (a.groups == b.groups) return;
+  const bool soft = std::ranges::equal(a.groups, b.groups, same_rights);
+  comparison.say(soft ? "groups: members or sessions changed" : "groups: changed");
+  restarts |= !soft;
+}
+
 TunnelChange compare(const TunnelConfig& before, const TunnelConfig& after, bool same_users) {
   const model::ConnectionConfig& a = before.connection;
   const model::ConnectionConfig& b = after.connection;
@@ -175,6 +188,7 @@ TunnelChange compare(const TunnelConfig& before, const TunnelConfig& after, bool
   hard("pool", text_of(a.pools), text_of(b.pools));
   soft("sessions", a.sessions, b.sessions);
   soft("more_sessions", std::string(more_sessions(a)), std::string(more_sessions(b)));
+  compare_groups(a, b, comparison, restarts);
   hard("address", requested(a), requested(b));
   if (!constant_time_equal(before.secret.view(), after.secret.view())) {
     comparison.say("secret: changed");

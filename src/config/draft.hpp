@@ -27,6 +27,13 @@ struct DraftTunnel {
   LocatedSelectors local;
   LocatedSelectors remote;
   Position pool;  // of `pool`
+  std::vector<Located<std::string>> groups;
+};
+
+struct DraftGroup {
+  model::GroupPolicy config;
+  Position header;
+  Position pool;
 };
 
 struct DraftPool {
@@ -64,6 +71,7 @@ struct Draft {
   std::vector<DraftPolicy> policies;
   std::vector<DraftUser> users;
   std::vector<DraftPool> pools;
+  std::vector<DraftGroup> groups;
   Problems problems;
   CredentialFiles files{0};
 };
@@ -78,6 +86,12 @@ struct Draft {
 void read_pool_use(Section& section, DraftTunnel& draft);
 /// Gives each tunnel with a pool its `remote`; complains about pools that are not there, or in each other's way.
 void check_pools(Draft& draft);
+/// One [group.NAME].
+[[nodiscard]] DraftGroup read_group(Section section, std::string name);
+/// `groups` of a tunnel.
+void read_group_use(Section& section, DraftTunnel& draft);
+/// Gives each tunnel its groups; before `check_pools`. Complains about groups that are not there, or want too much.
+void check_groups(Draft& draft);
 /// One [manual.NAME].
 [[nodiscard]] DraftManual read_manual(Section section, std::string name, Problems& problems);
 /// One [user.NAME].

@@ -63,6 +63,7 @@ inline constexpr std::array kTunnelFields = std::to_array<FieldInfo>({
     {"pool", ""},
     {"sessions", "0"},
     {"more_sessions", "\"replace\""},
+    {"groups", ""},
     {"address", ""},
     {"start", "\"auto\""},
     {"ike", ""},
@@ -141,6 +142,14 @@ inline constexpr std::array kPoolFields = std::to_array<FieldInfo>({
     {"domains", ""},
     {"subnets", ""},
     {"fixed", ""},
+});
+
+inline constexpr std::array kGroupFields = std::to_array<FieldInfo>({
+    {"members", ""},
+    {"refuse", "false"},
+    {"pool", ""},
+    {"local", ""},
+    {"sessions", ""},
 });
 
 inline constexpr std::array kManualLifetimeFields = std::to_array<FieldInfo>({

@@ -14,7 +14,9 @@ namespace culvert::config {
 namespace {
 
 constexpr std::size_t kFileCountLimit = 10'000;
-constexpr std::array<std::string_view, 6> kSections = {"daemon", "tunnel", "user", "manual", "policy", "pool"};
+/// Of which there are many, each with a name.
+constexpr std::array<std::string_view, 5> kNamedSections = {"tunnel", "user", "manual", "pool", "group"};
+constexpr std::array<std::string_view, 7> kSections = {"daemon", "tunnel", "user", "manual", "policy", "pool", "group"};
 
 /// Reads one file's table into a draft, section by section.
 class FileReader {
@@ -25,7 +27,7 @@ class FileReader {
     for (const auto& [key, node] : root) {
       if (key.str() == "daemon") {
         daemon(node);
-      } else if (key.str() == "tunnel" || key.str() == "manual" || key.str() == "user" || key.str() == "pool") {
+      } else if (std::ranges::find(kNamedSections, key.str()) != kNamedSections.end()) {
         named_sections(std::string(key.str()), node);
       } else if (key.str() == "policy") {
         policies(node);
@@ -46,7 +48,9 @@ class FileReader {
 
   void unknown(const toml::key& key) {
     const auto near = nearest(key.str(), kSections);
-    std::string hint = "allowed here: [daemon], [tunnel.NAME], [user.NAME], [manual.NAME], [pool.NAME] and [[policy]]";
+    std::string hint =
+        "allowed here: [daemon], [tunnel.NAME], [user.NAME], [manual.NAME], [pool.NAME], [group.NAME] and "
+        "[[policy]]";
     if (near) hint = fmt::format("did you mean \"{}\"? {}", *near, hint);
     for (const FieldInfo& field : kTunnelFields) {
       if (field.name == key.str())
@@ -70,13 +74,11 @@ class FileReader {
     draft_.daemon = read_daemon(Section(*table, "daemon", file_, draft_.problems));
   }
 
-  /// [tunnel.NAME], [manual.NAME] and [pool.NAME].
+  /// What stands in sections with names of their own: [tunnel.NAME], [pool.NAME], ...
   void named_sections(const std::string& kind, const toml::node& node) {
     const toml::table* table = node.as_table();
-    const std::string wanted = kind == "tunnel"   ? "write a line [tunnel.NAME] above each tunnel's settings"
-                               : kind == "user"   ? "write a line [user.NAME] above each user's settings"
-                               : kind == "manual" ? "write a line [manual.NAME] above each SA's settings"
-                                                  : "write a line [pool.NAME] above each pool's settings";
+    const std::string wanted =
+        fmt::format("write a line [{0}.NAME] above each {1}'s settings", kind, kind == "manual" ? "SA" : kind);
     if (table == nullptr) {
       return complain(at(node.source()), kind, fmt::format("sections are needed, {} was found", describe(node)),
                       wanted);
@@ -101,7 +103,7 @@ class FileReader {
     }
     if (kind == "user") return user(name, Section(*table, shown, file_, draft_.problems));
     if (!can_be_name(name)) {
-      const std::string what = kind == "tunnel" ? "a tunnel" : kind == "manual" ? "a manual entry" : "a pool";
+      const std::string what = kind == "manual" ? "a manual entry" : "a " + kind;
       return complain(at(key.source()), shown, "this cannot name " + what, std::string(kNameHint));
     }
     Section section(*table, shown, file_, draft_.problems);
@@ -109,6 +111,8 @@ class FileReader {
       draft_.tunnels.push_back(read_tunnel(std::move(section), name, draft_.problems, draft_.files));
     } else if (kind == "pool") {
       draft_.pools.push_back(read_pool(std::move(section), name, draft_.problems));
+    } else if (kind == "group") {
+      draft_.groups.push_back(read_group(std::move(section), name));
     } else {
       draft_.manual.push_back(read_manual(std::move(section), name, draft_.problems));
     }
@@ -192,6 +196,7 @@ void sort_problems(Problems& problems, const std::vector<SourceText>& sources) {
 }
 
 Result<Config, Problems> finish(Draft draft, const std::vector<SourceText>& sources) {
+  check_groups(draft);
   check_pools(draft);
   check_across(draft);
   check_manual(draft);

@@ -190,6 +190,25 @@ void check_overlap(const DraftPool& first, const DraftPool& second, Problems& pr
   }
 }
 
+/// `remote` of the tunnel has these pools, too; `setting` names them, at that position.
+void add_remote(Draft& draft, DraftTunnel& tunnel, const std::vector<std::string>& pools, const std::string& setting,
+                const Position& position) {
+  for (const std::string& name : pools) {
+    const auto pool = std::ranges::find_if(draft.pools, [&](const DraftPool& one) { return one.config.name == name; });
+    if (pool == draft.pools.end()) {
+      draft.problems.push_back({Severity::error, position, setting, fmt::format("there is no pool {}", in_quotes(name)),
+                                fmt::format("write a section [pool.{}]", can_be_name(name) ? name : "NAME")});
+      continue;
+    }
+    for (const net::AddressRange& range : pool->config.ranges) {
+      const auto selector = model::TrafficSelector::of(range);
+      if (std::ranges::find(tunnel.remote.selectors, selector) != tunnel.remote.selectors.end()) continue;
+      tunnel.remote.selectors.push_back(selector);
+      tunnel.remote.positions.push_back(position);
+    }
+  }
+}
+
 }  // namespace
 
 void check_pools(Draft& draft) {
@@ -198,22 +217,15 @@ void check_pools(Draft& draft) {
       check_overlap(draft.pools[first], draft.pools[second], draft.problems);
   }
   for (DraftTunnel& tunnel : draft.tunnels) {
-    for (const std::string& name : tunnel.config.connection.pools) {
-      const auto pool =
-          std::ranges::find_if(draft.pools, [&](const DraftPool& one) { return one.config.name == name; });
-      if (pool == draft.pools.end()) {
-        draft.problems.push_back({Severity::error, tunnel.pool,
-                                  fmt::format("tunnel.{}.pool", tunnel.config.connection.name),
-                                  fmt::format("there is no pool {}", in_quotes(name)),
-                                  fmt::format("write a section [pool.{}]", can_be_name(name) ? name : "NAME")});
-        continue;
-      }
-      for (const net::AddressRange& range : pool->config.ranges) {
-        tunnel.remote.selectors.push_back(model::TrafficSelector::of(range));
-        tunnel.remote.positions.push_back(tunnel.pool);
-      }
+    const model::ConnectionConfig& connection = tunnel.config.connection;
+    if (connection.pools.empty()) continue;
+    add_remote(draft, tunnel, connection.pools, fmt::format("tunnel.{}.pool", connection.name), tunnel.pool);
+    for (const model::GroupPolicy& group : connection.groups) {
+      const auto written =
+          std::ranges::find_if(draft.groups, [&](const DraftGroup& one) { return one.config.name == group.name; });
+      add_remote(draft, tunnel, group.pools, fmt::format("group.{}.pool", group.name), written->pool);
     }
-    if (!tunnel.config.connection.pools.empty()) tunnel.config.connection.remote = tunnel.remote.selectors;
+    tunnel.config.connection.remote = tunnel.remote.selectors;
   }
 }
 

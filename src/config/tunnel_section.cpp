@@ -327,6 +327,7 @@ DraftTunnel read_tunnel(Section section, std::string name, Problems& problems, C
   if (!wants_credentials(section)) draft.config.secret = read_shared_key(section);
   read_subnets(section, draft);
   read_pool_use(section, draft);
+  read_group_use(section, draft);
   read_start(section, draft);
   read_eap(section, draft);
   std::vector<CompatWord> compat = read_compat(section);

@@ -55,7 +55,7 @@ std::vector<LeaseView> ControlPlane::leases() const { return leases_.views(); }
 ike::AddressResult ControlPlane::give_addresses(const ike::AddressRequest& request) {
   const Tunnel* tunnel = find(request.connection);
   if (tunnel == nullptr) return {err(std::string("the tunnel is gone"))};
-  const std::vector<std::string>& names = tunnel->config().pools;
+  const std::vector<std::string>& names = request.pools;
   auto addresses = leases_.grant({.pools = names,
                                   .identity = request.identity,
                                   .wishes = request.wishes,
@@ -73,7 +73,7 @@ ike::AddressResult ControlPlane::give_addresses(const ike::AddressRequest& reque
     if (!used) continue;
     append_new(given.dns_servers, pool->dns_servers);
     append_new(given.domains, pool->domains);
-    append_new(given.subnets, pool->subnets.empty() ? subnets_of(tunnel->config().local) : pool->subnets);
+    append_new(given.subnets, pool->subnets.empty() ? subnets_of(request.local) : pool->subnets);
   }
   given.addresses = std::move(*addresses);
   return {std::move(given)};

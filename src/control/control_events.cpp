@@ -38,7 +38,7 @@ void ControlPlane::on(ike::IkeSaEstablished&& event, Instant now) {
     keepalives_.set(id, now + tunnel->config().nat_keepalive_interval);
   }
   if (sa.sa.replaces) leases_.move(*sa.sa.replaces, id);
-  standing_[sa.sa.connection].ike_sas.push_back(id);
+  standing_[sa.sa.connection].ike_sas.insert(id);
   ike_sas_.insert_or_assign(id, std::move(sa));
 }
 
@@ -87,7 +87,7 @@ void ControlPlane::on(ike::ChildSaEstablished&& event, Instant now) {
     install_failed(child, problem, now);
     return;
   }
-  standing_[connection].children.push_back(id);
+  standing_[connection].children.insert(id);
   idles_.set(id, child.idle_at);
   children_.insert_or_assign(id, std::move(child));
   notice(Level::info, connection, text);
@@ -304,7 +304,7 @@ void ControlPlane::on(ike::ChildSaRemoved&& event, Instant now) {
   resource_ended(child->second, event.reason, now);
   children_.erase(child);
   idles_.set(event.child, std::nullopt);
-  std::erase(standing_[connection].children, event.child);
+  standing_[connection].children.erase(event.child);
   if (event.reason != ike::CloseReason::rekeyed) {
     notice(Level::info, connection, fmt::format("Child SA removed: {}", ike::name_of(event.reason)));
   }
@@ -316,7 +316,7 @@ void ControlPlane::on(ike::IkeSaClosed&& event, Instant now) {
   ike_sas_.erase(event.ike_sa);
   keepalives_.set(event.ike_sa, std::nullopt);
   leases_.release(event.ike_sa);
-  std::erase(standing_[event.connection].ike_sas, event.ike_sa);
+  standing_[event.connection].ike_sas.erase(event.ike_sa);
   if (event.reason != ike::CloseReason::rekeyed) {
     notice(event.reason == ike::CloseReason::peer_dead ? Level::warning : Level::info, event.connection,
            fmt::format("IKE SA closed: {}", ike::name_of(event.reason)));

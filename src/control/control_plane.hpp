@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -131,8 +132,8 @@ class ControlPlane {
   };
   /// What of the IKE and Child SAs belongs to a connection, in the order of their making; no entry where nothing does.
   struct Standing {
-    std::vector<model::IkeSaId> ike_sas;
-    std::vector<model::ChildSaId> children;
+    std::set<model::IkeSaId> ike_sas;
+    std::set<model::ChildSaId> children;
   };
 
   // control_plane.cpp

@@ -129,6 +129,7 @@ struct IkeSaEstablished {
   model::Identity remote_id;
   /// Whom EAP has proved the initiator to be; empty without EAP. Any octets: escape before printing.
   std::string eap_identity;
+  std::string group;  // the peer's, of the connection's groups
   model::IkeSuite suite;
   bool local_behind_nat = false;
   bool remote_behind_nat = false;
@@ -304,6 +305,8 @@ struct AddressRequest {
   model::IkeSaId ike_sa;
   model::Identity identity;
   std::vector<model::AddressWish> wishes;
+  std::vector<std::string> pools;  // in the order of preference
+  model::TrafficSelectors local;   // what the peer may reach
   /// IKE SAs of the same identity that end for this one.
   std::vector<model::IkeSaId> ending;
 };
@@ -341,6 +344,7 @@ struct EapResult {
   SecretBytes msk;                       // with success, of a method that makes one (RFC 3748 7.10)
   std::string identity;                  // whom it is about; any octets
   std::optional<model::EapType> method;  // that was agreed on
+  std::string group;                     // with success, as server: of the tunnel's groups, where its place is known
   /// With failure; and with `going`, as server, where it is certain already: not every client hears it out.
   std::optional<model::AuthenticationRefusal> refusal;
 };

@@ -10,6 +10,7 @@
 #include "model/authentication.hpp"
 #include "model/child_sa.hpp"
 #include "model/eap.hpp"
+#include "model/group_policy.hpp"
 #include "model/identity.hpp"
 #include "model/proposal.hpp"
 #include "model/traffic_selector.hpp"
@@ -60,6 +61,8 @@ struct ConnectionConfig {
   /// oldest, or is refused.
   std::size_t sessions = 0;
   bool refuse_more_sessions = false;
+  /// As responder: what of this is different for whom.
+  std::vector<GroupPolicy> groups;
   /// As initiator: families of which an inner address is asked for; `local` is then everything of them.
   std::vector<net::Family> request_addresses;
 

@@ -29,12 +29,27 @@ model::TrafficSelectors selectors_of(const std::vector<net::IpAddress>& addresse
   return selectors;
 }
 
+void apply_group(model::ConnectionConfig& config, std::string_view name) {
+  const auto found = std::ranges::find(config.groups, name, &model::GroupPolicy::name);
+  if (found == config.groups.end()) {
+    // Gone from the configuration: what it could reach nobody knows any more, so there is nothing new for its peers.
+    config.local.clear();
+    return;
+  }
+  const model::GroupPolicy group = *found;
+  if (!group.pools.empty()) config.pools = group.pools;
+  if (!group.local.empty()) config.local = group.local;
+  if (group.sessions != 0) config.sessions = group.sessions;
+}
+
 }  // namespace
 
-std::optional<model::ConnectionConfig> narrowed_to_addresses(const model::ConnectionConfig& config, const IkeSa& sa) {
-  if (sa.inner.addresses.empty()) return std::nullopt;
+std::optional<model::ConnectionConfig> narrowed_to_peer(const model::ConnectionConfig& config, const IkeSa& sa) {
+  if (sa.inner.addresses.empty() && sa.group.empty()) return std::nullopt;
   model::ConnectionConfig narrowed = config;
-  (sa.inner.ours ? narrowed.local : narrowed.remote) = selectors_of(sa.inner.addresses);
+  if (!sa.group.empty()) apply_group(narrowed, sa.group);
+  if (!sa.inner.addresses.empty())
+    (sa.inner.ours ? narrowed.local : narrowed.remote) = selectors_of(sa.inner.addresses);
   return narrowed;
 }
 
@@ -85,15 +100,23 @@ Result<model::Configuration, std::string> accept_configuration(Core& core, IkeSa
 
 // ---------------------------------------------------------------- responder
 
-std::optional<std::string> session_refusal(Core& core, const IkeSa& sa, const model::ConnectionConfig& config,
-                                           const codec::Message& request) {
+std::optional<std::string> admission_refusal(Core& core, IkeSa& sa, model::ConnectionConfig& config,
+                                             const codec::Message& request, std::string_view named_group) {
+  const model::Identity identity = peer_identity(sa).comparable();
+  if (const auto* group = model::group_of(config.groups, identity, named_group)) {
+    if (group->refused)
+      return fmt::format("{} at {} belongs to group '{}' of connection '{}', which is refused (\"refuse\")",
+                         identity.to_string(), sa.path.remote.to_string(), group->name, config.name);
+    sa.group = group->name;
+    apply_group(config, sa.group);
+  }
   if (config.sessions == 0 || !config.refuse_more_sessions) return std::nullopt;
   // RFC 7296 2.4: the peer has no other any more.
   if (request.notify(NotifyType::initial_contact) != nullptr) return std::nullopt;
   const std::size_t standing = sessions_of(core, sa).size();
   if (standing < config.sessions) return std::nullopt;
   return fmt::format("{} at {} has {} sessions already, and connection '{}' allows {} (\"sessions\")",
-                     sa.remote_id.to_string(), sa.path.remote.to_string(), standing, config.name, config.sessions);
+                     identity.to_string(), sa.path.remote.to_string(), standing, config.name, config.sessions);
 }
 
 std::optional<RequestToken> ask_for_addresses(Core& core, const IkeSa& sa, const model::ConnectionConfig& config,
@@ -105,6 +128,8 @@ std::optional<RequestToken> ask_for_addresses(Core& core, const IkeSa& sa, const
                        .ike_sa = sa.id,
                        .identity = peer_identity(sa),
                        .wishes = codec::read_request(*payload).addresses,
+                       .pools = config.pools,
+                       .local = config.local,
                        .ending = {}};
   const bool alone = request.notify(NotifyType::initial_contact) != nullptr;
   for (const IkeSa* other : sessions_that_end(core, sa, config, alone)) asked.ending.push_back(other->id);

@@ -15,10 +15,10 @@
 
 namespace culvert::ike::v2 {
 
-/// Our offer and choice for a Child SA know no more than the addresses given: the connection as it is for this IKE SA,
-/// where that differs.
-[[nodiscard]] std::optional<model::ConnectionConfig> narrowed_to_addresses(const model::ConnectionConfig& config,
-                                                                           const IkeSa& sa);
+/// Our offer and choice for a Child SA know no more than the addresses given and what the peer's group may reach: the
+/// connection as it is for this IKE SA, where that differs.
+[[nodiscard]] std::optional<model::ConnectionConfig> narrowed_to_peer(const model::ConnectionConfig& config,
+                                                                      const IkeSa& sa);
 
 // Initiator.
 
@@ -31,10 +31,11 @@ void add_configuration_request(codec::Message& message, const Core& core, const 
 
 // Responder.
 
-/// The peer proved who it is; the connection may serve many. Why it gets no session more, if so.
-[[nodiscard]] std::optional<std::string> session_refusal(Core& core, const IkeSa& sa,
-                                                         const model::ConnectionConfig& config,
-                                                         const codec::Message& request);
+/// The peer proved who it is; the connection may serve many. Why it is let in no more, if so: its group, or its number
+/// of sessions. Else `config` is as it is for its group from now on. `named_group`: whose it is, says who proved it.
+[[nodiscard]] std::optional<std::string> admission_refusal(Core& core, IkeSa& sa, model::ConnectionConfig& config,
+                                                           const codec::Message& request,
+                                                           std::string_view named_group = {});
 /// Asks control for addresses, if the connection has pools and the request asks for any.
 [[nodiscard]] std::optional<RequestToken> ask_for_addresses(Core& core, const IkeSa& sa,
                                                             const model::ConnectionConfig& config,

@@ -284,19 +284,19 @@ TEST_F(Sessions, OneMoreThanAllowedEndsTheOldest) {
 
 TEST_F(Sessions, OneMoreThanAllowedIsRefused) {
   (void)add("amy@example.org", Phase::established);
-  const IkeSa& fresh = add("amy@example.org", Phase::half_open);
+  IkeSa& fresh = add("amy@example.org", Phase::half_open);
   config_.sessions = 1;
   codec::Message request;
-  EXPECT_FALSE(session_refusal(core_, fresh, config_, request));
+  EXPECT_FALSE(admission_refusal(core_, fresh, config_, request));
   config_.refuse_more_sessions = true;
-  const auto refused = session_refusal(core_, fresh, config_, request);
+  const auto refused = admission_refusal(core_, fresh, config_, request);
   ASSERT_TRUE(refused);
   EXPECT_THAT(*refused, HasSubstr("amy@example.org"));
   EXPECT_THAT(*refused, HasSubstr("has 1 sessions already"));
-  EXPECT_FALSE(session_refusal(core_, add("bob@example.org", Phase::half_open), config_, request));
+  EXPECT_FALSE(admission_refusal(core_, add("bob@example.org", Phase::half_open), config_, request));
   // RFC 7296 2.4: then it has none any more.
   request.add_notify(NotifyType::initial_contact);
-  EXPECT_FALSE(session_refusal(core_, fresh, config_, request));
+  EXPECT_FALSE(admission_refusal(core_, fresh, config_, request));
 }
 
 // One whose last IKE SA is gone is known no more.

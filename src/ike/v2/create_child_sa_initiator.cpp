@@ -68,7 +68,7 @@ Progression CreateChildSaInitiator::start() {
   // What it was to stand beside is gone, or has as many beside it as there may be: the next packet asks again.
   if (wish_ && wish_->resource && fallback == nullptr) return Progression::done;
   config_ = *config;
-  if (auto narrowed = narrowed_to_addresses(config_, sa_)) config_ = std::move(*narrowed);
+  if (auto narrowed = narrowed_to_peer(config_, sa_)) config_ = std::move(*narrowed);
   if (!old_ && count_current(sa_) >= core_.settings.children_limit) {
     fail({.notify = NotifyType::no_additional_sas,
           .data = {},

@@ -86,10 +86,10 @@ Result<ChildChoice, codec::Message> CreateChildSaResponder::choose(const codec::
 std::optional<codec::Message> CreateChildSaResponder::create(const codec::Message& request, ChildSa* old) {
   const model::ConnectionConfig* config = core_.connections.find(*sa_.connection);
   if (config == nullptr) return refusal(NotifyType::no_additional_sas);
-  const auto narrowed = narrowed_to_addresses(*config, sa_);
+  const auto narrowed = narrowed_to_peer(*config, sa_);
   if (narrowed) config = &*narrowed;
   // One whose peer has no address of the pool has nothing to be narrowed to.
-  if (!narrowed && !config->pools.empty()) return refusal(NotifyType::failed_cp_required);
+  if (sa_.inner.addresses.empty() && !config->pools.empty()) return refusal(NotifyType::failed_cp_required);
   auto chosen = choose(request, *config, old);
   if (!chosen) return std::move(chosen.error());
   const ChildAgreement& agreement = chosen->agreement;

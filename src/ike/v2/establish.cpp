@@ -71,6 +71,7 @@ void establish(Core& core, IkeSa& sa, const model::ConnectionConfig& config) {
                              .local_id = sa.local_id,
                              .remote_id = sa.remote_id,
                              .eap_identity = sa.eap_identity,
+                             .group = sa.group,
                              .suite = sa.suite,
                              .local_behind_nat = sa.local_behind_nat,
                              .remote_behind_nat = sa.remote_behind_nat,

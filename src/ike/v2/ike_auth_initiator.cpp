@@ -162,7 +162,7 @@ void IkeAuthInitiator::conclude() {
   const Bytes nonce_i = sa_.init.nonce_i;
   const Bytes nonce_r = sa_.init.nonce_r;
   establish(core_, sa_, config_);
-  if (auto narrowed = narrowed_to_addresses(config_, sa_)) {
+  if (auto narrowed = narrowed_to_peer(config_, sa_)) {
     config_ = std::move(*narrowed);
     core_.emit(ConfigurationReceived{.ike_sa = sa_.id, .connection = config_.id, .configuration = std::move(*given)});
   }

@@ -123,7 +123,7 @@ void IkeAuthResponder::handle_completion(RequestToken token, Completion result) 
       return refuse(NotifyType::authentication_failed, fault->kind, std::move(fault->detail),
                     std::move(fault->refusal));
     }
-    if (auto refusal = session_refusal(core_, sa_, *config_, request_))
+    if (auto refusal = admission_refusal(core_, sa_, *config_, request_))
       return refuse(NotifyType::authentication_failed, FailureKind::peer_refused, std::move(*refusal));
     verified_ = true;
     id_r_ = {.side = Role::responder, .identity = sa_.local_id, .reserved = {}};
@@ -170,7 +170,7 @@ void IkeAuthResponder::answer_child(codec::Message& answer, const Rivalry& rival
   AddressAnswer addresses = answer_addresses(sa_, *config_, request_, std::move(given_));
   if (addresses.reply) answer.add(std::move(*addresses.reply));
   if (!complete) return core_.progress(sa_, "the peer set up the IKE SA without a Child SA");
-  if (auto narrowed = narrowed_to_addresses(*config_, sa_)) config_ = std::move(narrowed);
+  if (auto narrowed = narrowed_to_peer(*config_, sa_)) config_ = std::move(narrowed);
   auto chosen = addresses.refusal ? Result<ChildChoice, ChildRefusal>(err(std::move(*addresses.refusal)))
                                   : choose_child(core_, *config_, ChildExchange::ike_auth, nullptr, request_);
   if (!chosen) {

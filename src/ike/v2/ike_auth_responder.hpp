@@ -61,6 +61,7 @@ class IkeAuthResponder final : public ResponderExchange {
   Bytes eap_farewell_;           // EAP-Failure, to go with the refusal
   bool reported_ = false;        // that the peer is refused, before it has heard the last of it
   SecretBytes msk_;
+  std::string group_;  // that EAP names
 };
 
 }  // namespace culvert::ike::v2

@@ -38,6 +38,7 @@ void IkeAuthResponder::take_eap_step(EapResult result) {
       sa_.eap_under_way = false;
       sa_.eap_identity = result.identity;
       msk_ = std::move(result.msk);
+      group_ = std::move(result.group);
       core_.progress(sa_, fmt::format("{} has gone well", describe(result)));
       eap_ = EapStage::peer_auth;
       return send_eap(std::move(result.packet));
@@ -96,7 +97,7 @@ void IkeAuthResponder::check_eap_auth(const codec::Message& request) {
                               "has made; is somebody between us?",
                               sa_.remote_id.to_string(), path_.remote.to_string(), config_->name));
   }
-  if (auto refusal = session_refusal(core_, sa_, *config_, request_))
+  if (auto refusal = admission_refusal(core_, sa_, *config_, request_, group_))
     return refuse(NotifyType::authentication_failed, FailureKind::peer_refused, std::move(*refusal));
   eap_ = EapStage::step;  // nothing more is expected of the peer
   accept({.method = model::AuthenticationMethod::shared_key_mic,

@@ -74,6 +74,7 @@ struct IkeSa {
   /// The connection serves many peers: those of this one are told by identity.
   bool one_of_many = false;
   GivenAddresses inner;
+  std::string group;  // the peer's, of the connection's groups
 
   bool nat_traversal = false;  // the peer sent NAT_DETECTION notifications
   bool local_behind_nat = false;

@@ -18,11 +18,9 @@ template <typename Index, typename Key>
 void take_out(Index& index, const Key& key, model::IkeSaId id) {
   const auto found = index.find(key);
   if (found == index.end()) return;
-  std::erase(found->second, id);
+  found->second.erase(id);
   if (found->second.empty()) index.erase(found);
 }
-
-void sort_by_id(std::vector<IkeSa*>& sas) { std::ranges::sort(sas, {}, &IkeSa::id); }
 
 }  // namespace
 
@@ -57,17 +55,16 @@ std::vector<IkeSa*> IkeSaTable::all() {
   for (const auto& [id, sa] : sas_) {
     if (sa->phase != Phase::gone) found.push_back(sa.get());
   }
-  sort_by_id(found);
+  std::ranges::sort(found, {}, &IkeSa::id);
   return found;
 }
 
-std::vector<IkeSa*> IkeSaTable::living(const std::vector<model::IkeSaId>& ids) {
+std::vector<IkeSa*> IkeSaTable::living(const Ids& ids) {
   std::vector<IkeSa*> found;
   for (const model::IkeSaId id : ids) {
     IkeSa* sa = find(id);
     if (sa->phase != Phase::gone) found.push_back(sa);
   }
-  sort_by_id(found);
   return found;
 }
 
@@ -91,7 +88,7 @@ void IkeSaTable::note_identity(IkeSa& sa, bool present) {
   sa.noted_identity = present;
   const std::pair key{*sa.connection, peer_identity(sa)};
   if (present) {
-    by_identity_[key].push_back(sa.id);
+    by_identity_[key].insert(sa.id);
   } else {
     take_out(by_identity_, key, sa.id);
   }
@@ -106,12 +103,12 @@ void IkeSaTable::note(IkeSa& sa) {
   if (sa.noted_connection != sa.connection) {
     forget_connection(sa);
     sa.noted_connection = sa.connection;
-    if (sa.connection) by_connection_[*sa.connection].push_back(sa.id);
+    if (sa.connection) by_connection_[*sa.connection].insert(sa.id);
   }
   if (sa.noted_peer != sa.path.remote.address) {
     forget_peer(sa);
     sa.noted_peer = sa.path.remote.address;
-    by_peer_[*sa.noted_peer].push_back(sa.id);
+    by_peer_[*sa.noted_peer].insert(sa.id);
   }
   note_identity(sa, sa.one_of_many && sa.phase == Phase::established);
   // A failed attempt counts until its answer is forgotten: it cost a key exchange and may be one of many.

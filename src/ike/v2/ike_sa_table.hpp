@@ -56,7 +56,9 @@ class IkeSaTable {
   struct DigestHash {
     std::size_t operator()(const Bytes& digest) const;
   };
-  [[nodiscard]] std::vector<IkeSa*> living(const std::vector<model::IkeSaId>& ids);
+  using Ids =
+      std::set<model::IkeSaId>;  // one tunnel may have all the peers: coming and going must not cost their number
+  [[nodiscard]] std::vector<IkeSa*> living(const Ids& ids);
   void forget_connection(const IkeSa& sa);
   void forget_peer(const IkeSa& sa);
   void note_identity(IkeSa& sa, bool present);
@@ -66,10 +68,10 @@ class IkeSaTable {
   std::unordered_map<Bytes, model::IkeSaId, DigestHash> by_init_;
   std::unordered_map<model::ChildSaId, model::IkeSaId> by_child_;
   // As they were noted last.
-  std::unordered_map<model::ConnectionId, std::vector<model::IkeSaId>> by_connection_;
-  std::map<net::IpAddress, std::vector<model::IkeSaId>> by_peer_;
-  std::map<std::pair<model::ConnectionId, model::Identity>, std::vector<model::IkeSaId>> by_identity_;
-  std::set<model::IkeSaId> half_open_;
+  std::unordered_map<model::ConnectionId, Ids> by_connection_;
+  std::map<net::IpAddress, Ids> by_peer_;
+  std::map<std::pair<model::ConnectionId, model::Identity>, Ids> by_identity_;
+  Ids half_open_;
   std::set<std::pair<Instant, model::IkeSaId>> timers_;
 };
 

@@ -34,6 +34,7 @@ void promote(Core& core, IkeSa& old, IkeSa& next) {
                              .local_id = next.local_id,
                              .remote_id = next.remote_id,
                              .eap_identity = next.eap_identity,
+                             .group = next.group,
                              .suite = next.suite,
                              .local_behind_nat = next.local_behind_nat,
                              .remote_behind_nat = next.remote_behind_nat,

@@ -206,6 +206,7 @@ IkeSa* make_rekeyed_ike_sa(Core& core, IkeSa& old, const model::IkeSuite& suite,
   next.eap_identity = old.eap_identity;
   next.one_of_many = old.one_of_many;
   next.inner = old.inner;
+  next.group = old.group;
   next.nat_traversal = old.nat_traversal;
   next.local_behind_nat = old.local_behind_nat;
   next.remote_behind_nat = old.remote_behind_nat;

@@ -71,7 +71,7 @@ FIGURES = (
     Figure("flood64", "64-octet packets of a flood", "packets/s", us("flood64")),
     Figure("flood64_cpu", "daemon CPU per 64-octet packet of a flood, both ends", "us", us("flood64_cpu")),
     Figure("rtt", "idle round trip", "of plain veth", of_plain("rtt"), at_most=8),
-    Figure("memory", "resident memory of a daemon", "MB", us("memory"), at_most=10),
+    Figure("memory", "resident memory of an idle daemon", "MB", us("memory"), at_most=10),
 )
 
 

@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import time
 
 from rig.shell import Failed, end, wait_until
 
@@ -109,6 +110,7 @@ class Bench:
         pids = self.subject.pids()
         busy, ours = machine_busy_seconds(), cpu_seconds(pids)
         if pids:
+            time.sleep(5)  # what has just set a tunnel up is not idle yet
             result["memory"] = median([resident_megabytes(p) for p in pids])
         take(("rtt",), lambda: (self.rtt(),))
         take(("tcp1", "cpu_per_gb"), lambda: self.tcp(1))

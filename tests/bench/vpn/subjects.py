@@ -165,8 +165,11 @@ class WireGuardGo(Vpn):
             keys[side] = run("wg", "pubkey", stdin=private).strip()
         for side, other in SIDES:
             device = f"cvwg{os.getpid() % 100000}{side}"
+            sock = f"/var/run/wireguard/{device}.sock"
+            if os.path.exists(sock):  # of the round before
+                os.unlink(sock)
             self.spawn(side, "wireguard-go", "-f", device)
-            wait_until(lambda: os.path.exists(f"/var/run/wireguard/{device}.sock"), 5, "wireguard-go answers")
+            wait_until(lambda: os.path.exists(sock), 5, "wireguard-go answers")
             self.lab.exec(side, "wg", "set", device, "private-key", self.lab.path(f"wg-{side}.key"), "listen-port", "51820",
                           "peer", keys[other], "allowed-ips", SUBNET[other][4], "endpoint", f"{OUTER[other][4]}:51820")
             self.inner_route(side, other, device)
