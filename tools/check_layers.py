@@ -28,6 +28,7 @@ LAYERS = {
     "ike/eap": ["ike/codec", "model", "crypto", "net", "base"],
     "ike/v2": ["ike", "ike/eap", "ike/auth", "ike/codec", "model", "crypto", "net", "base"],
     "ike/v1": ["ike", "ike/eap", "ike/auth", "ike/codec", "model", "crypto", "net", "base"],
+    "radius": ["ike/eap", "model", "crypto", "net", "base"],
     "config": ["model", "base"],
     "control": ["ike/*", "ipsec", "config", "model"],
     "io": ["net", "base"],
@@ -35,11 +36,11 @@ LAYERS = {
     "load": ["ike/*", "io", "model", "crypto", "net", "base"],
     "api": ["model", "base"],
     "cli": ["api", "config", "load"],
-    "daemon": ["control", "datapath", "io", "api", "config", "ike/*", "ipsec", "model", "crypto", "net", "base"],
+    "daemon": ["control", "datapath", "io", "api", "radius", "config", "ike/*", "ipsec", "model", "crypto", "net", "base"],
 }
 
 # Bytes, commands and time in; bytes, events and requests out. Nothing else.
-PURE = ["ipsec", "ike", "ike/codec", "ike/auth", "ike/eap", "ike/v2", "ike/v1", "control"]
+PURE = ["ipsec", "ike", "ike/codec", "ike/auth", "ike/eap", "ike/v2", "ike/v1", "radius", "control"]
 
 # What a header is, who may include it. "test" stands for *_test.cpp in any layer. First match decides.
 THIRD_PARTY = [

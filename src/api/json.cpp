@@ -108,8 +108,8 @@ void members(const ApplyResult*, auto& x, auto&& f) {
       f("unchanged", x.unchanged);
   f("manual_added", x.manual_added), f("manual_removed", x.manual_removed), f("manual_changed", x.manual_changed),
       f("manual_unchanged", x.manual_unchanged);
-  f("policies_changed", x.policies_changed), f("pools_changed", x.pools_changed), f("daemon", x.daemon),
-      f("daemon_restart_needed", x.daemon_restart_needed);
+  f("policies_changed", x.policies_changed), f("pools_changed", x.pools_changed), f("radius_changed", x.radius_changed),
+      f("daemon", x.daemon), f("daemon_restart_needed", x.daemon_restart_needed);
   f("warnings", x.warnings);
 }
 void members(const CheckResult*, auto& x, auto&& f) {

@@ -326,6 +326,7 @@ struct ApplyResult {
   std::vector<std::string> manual_unchanged;
   bool policies_changed = false;
   bool pools_changed = false;
+  bool radius_changed = false;
   std::vector<std::string> daemon;  // changes of [daemon]
   bool daemon_restart_needed = false;
   std::vector<Problem> warnings;

@@ -201,6 +201,7 @@ std::string render(const api::ApplyResult& result, const Look& look) {
   std::string out = render_changes(result.added, result.removed, result.changed, "", look);
   out += render_changes(result.manual_added, result.manual_removed, result.manual_changed, "manual SA ", look);
   if (result.pools_changed) out += "~ the [pool.NAME] sections\n";
+  if (result.radius_changed) out += "~ the [radius.NAME] sections\n";
   if (result.policies_changed) out += "~ the [[policy]] rules\n";
   for (const std::string& line : result.daemon) out += wrapped("~ [daemon] " + line, 0);
   if (result.daemon_restart_needed) out += "the changes of [daemon] need a restart of culvertd\n";

@@ -98,6 +98,28 @@ struct TunnelConfig {
   SecretBytes eap_secret;
 };
 
+/// One [radius.NAME]: servers that keep the EAP conversations of clients, and hear of their sessions.
+struct RadiusConfig {
+  std::string name;
+  model::SourcePlace place;
+  std::vector<net::Endpoint> servers;     // in the order of preference
+  std::vector<net::Endpoint> accounting;  // likewise; empty: none
+  SecretBytes secret;                     // of all of them
+  std::string nas_identifier;
+  Duration timeout = std::chrono::seconds(2);  // of one try
+  unsigned tries = 3;                          // of one server
+  std::optional<Duration> interim;             // between reports to accounting
+  /// Who may end and change sessions (RFC 5176), and the port for that.
+  std::vector<net::IpAddress> dynamic_clients;
+  std::uint16_t dynamic_port = 3799;
+  friend bool operator==(const RadiusConfig& a, const RadiusConfig& b) {
+    return a.name == b.name && a.servers == b.servers && a.accounting == b.accounting &&
+           constant_time_equal(a.secret.view(), b.secret.view()) && a.nas_identifier == b.nas_identifier &&
+           a.timeout == b.timeout && a.tries == b.tries && a.interim == b.interim &&
+           a.dynamic_clients == b.dynamic_clients && a.dynamic_port == b.dynamic_port;
+  }
+};
+
 /// One [user.NAME]: whom the tunnels with EAP know.
 struct UserConfig {
   std::string name;  // the identity within EAP
@@ -181,6 +203,7 @@ struct Config {
   std::vector<PoolConfig> pools;      // likewise
   std::vector<PolicyRule> policies;
   std::vector<UserConfig> users;
+  std::vector<RadiusConfig> radius;
   Problems warnings;
   std::vector<std::string> files;  // that were read, without secret files
 

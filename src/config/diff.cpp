@@ -67,6 +67,7 @@ std::string text_of(const std::optional<std::string>& text) { return text.value_
 std::string text_of(const std::optional<model::EapSettings>& eap) {
   if (!eap) return "none";
   std::string out = eap->client ? fmt::format("as {}:", in_quotes(eap->identity)) : "of the peer:";
+  if (!eap->radius.empty()) out += " by RADIUS " + eap->radius;
   for (const model::EapType method : eap->methods) out += fmt::format(" {}", name_of(method));
   return out;
 }
@@ -342,6 +343,7 @@ Diff diff(const Config& running, const Config& wanted) {
     if (wanted.find_manual(entry.name) == nullptr) out.manual_removed.push_back(entry.name);
   }
   out.pools_changed = running.pools != wanted.pools;
+  out.radius_changed = running.radius != wanted.radius;
   out.policies_changed = running.policies != wanted.policies;
   compare_daemon(running.daemon, wanted.daemon, out);
   return out;

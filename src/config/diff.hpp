@@ -29,12 +29,14 @@ struct Diff {
   std::vector<std::string> manual_unchanged;
   bool policies_changed = false;
   bool pools_changed = false;
+  bool radius_changed = false;
   /// Changes of [daemon]; those other than log_level take effect with a restart of culvertd only.
   std::vector<std::string> daemon;
   bool daemon_restart_needed = false;
   [[nodiscard]] bool empty() const {
     return added.empty() && removed.empty() && changed.empty() && !policies_changed && !pools_changed &&
-           daemon.empty() && manual_added.empty() && manual_removed.empty() && manual_changed.empty();
+           !radius_changed && daemon.empty() && manual_added.empty() && manual_removed.empty() &&
+           manual_changed.empty();
   }
 };
 

@@ -26,7 +26,8 @@ struct DraftTunnel {
   bool secret_in_file = false;  // the configuration file itself holds the secret
   LocatedSelectors local;
   LocatedSelectors remote;
-  Position pool;  // of `pool`
+  Position pool;    // of `pool`
+  Position radius;  // of `radius`
   std::vector<Located<std::string>> groups;
 };
 
@@ -55,6 +56,12 @@ struct DraftUser {
   bool secret_in_file = false;
 };
 
+struct DraftRadius {
+  RadiusConfig config;
+  Position header;
+  bool secret_in_file = false;
+};
+
 struct DraftPolicy {
   PolicyRule rule;
   Position header;
@@ -72,6 +79,7 @@ struct Draft {
   std::vector<DraftUser> users;
   std::vector<DraftPool> pools;
   std::vector<DraftGroup> groups;
+  std::vector<DraftRadius> radius;
   Problems problems;
   CredentialFiles files{0};
 };
@@ -96,6 +104,12 @@ void check_groups(Draft& draft);
 [[nodiscard]] DraftManual read_manual(Section section, std::string name, Problems& problems);
 /// One [user.NAME].
 [[nodiscard]] DraftUser read_user(Section section, std::string name);
+/// One [radius.NAME].
+[[nodiscard]] DraftRadius read_radius(Section section, std::string name);
+/// `eap = "radius"` of a tunnel and what goes with it; false when its clients are not passed on.
+[[nodiscard]] bool read_radius_use(Section& section, DraftTunnel& draft, model::EapSettings& settings);
+/// Complains about sections that are not there, or in each other's way.
+void check_radius(Draft& draft);
 /// One [[policy]].
 [[nodiscard]] DraftPolicy read_policy(Section section);
 

@@ -80,9 +80,13 @@ void read_eap(Section& section, DraftTunnel& draft) {
         section.error(section.position_of(key), key, "this goes with eap, which is missing",
                       "write eap = \"mschapv2\", or another method that the server asks for");
     }
+    if (section.has("radius") && section.text("radius"))
+      section.error(section.position_of("radius"), "radius", "this goes with eap = \"radius\", which is missing",
+                    "write eap = \"radius\", or take it out");
     return;
   }
-  model::EapSettings settings{.client = section.has("eap_identity"), .methods = read_methods(section), .identity = {}};
+  model::EapSettings settings{.client = section.has("eap_identity"), .methods = {}, .identity = {}};
+  if (!read_radius_use(section, draft, settings)) settings.methods = read_methods(section);
   if (settings.client) {
     if (!identity) return;
     if (identity->value.size() > kMostIdentity) {
@@ -99,7 +103,7 @@ void read_eap(Section& section, DraftTunnel& draft) {
   }
   draft.secret_in_file = draft.secret_in_file || section.has("eap_secret");
   draft.config.eap_secret = std::move(secret);
-  if (!settings.methods.empty()) draft.config.connection.eap = std::move(settings);
+  if (!settings.methods.empty() || !settings.radius.empty()) draft.config.connection.eap = std::move(settings);
 }
 
 DraftUser read_user(Section section, std::string name) {

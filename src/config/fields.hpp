@@ -58,6 +58,7 @@ inline constexpr std::array kTunnelFields = std::to_array<FieldInfo>({
     {"eap_identity", ""},
     {"eap_secret", ""},
     {"eap_secret_file", ""},
+    {"radius", ""},
     {"local", ""},
     {"remote", ""},
     {"pool", ""},
@@ -167,6 +168,19 @@ inline constexpr std::array kLifetimeFields = std::to_array<FieldInfo>({
 inline constexpr std::array kUserFields = std::to_array<FieldInfo>({
     {"secret", ""},
     {"secret_file", ""},
+});
+
+inline constexpr std::array kRadiusFields = std::to_array<FieldInfo>({
+    {"servers", ""},
+    {"secret", ""},
+    {"secret_file", ""},
+    {"nas_identifier", "\"culvert\""},
+    {"timeout", "\"2s\""},
+    {"tries", "3"},
+    {"accounting", ""},
+    {"interim", ""},
+    {"dynamic_clients", ""},
+    {"dynamic_port", "3799"},
 });
 
 inline constexpr std::array kPolicyFields = std::to_array<FieldInfo>({

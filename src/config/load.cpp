@@ -15,8 +15,9 @@ namespace {
 
 constexpr std::size_t kFileCountLimit = 10'000;
 /// Of which there are many, each with a name.
-constexpr std::array<std::string_view, 5> kNamedSections = {"tunnel", "user", "manual", "pool", "group"};
-constexpr std::array<std::string_view, 7> kSections = {"daemon", "tunnel", "user", "manual", "policy", "pool", "group"};
+constexpr std::array<std::string_view, 6> kNamedSections = {"tunnel", "user", "manual", "pool", "group", "radius"};
+constexpr std::array<std::string_view, 8> kSections = {"daemon", "tunnel", "user",  "manual",
+                                                       "policy", "pool",   "group", "radius"};
 
 /// Reads one file's table into a draft, section by section.
 class FileReader {
@@ -49,8 +50,8 @@ class FileReader {
   void unknown(const toml::key& key) {
     const auto near = nearest(key.str(), kSections);
     std::string hint =
-        "allowed here: [daemon], [tunnel.NAME], [user.NAME], [manual.NAME], [pool.NAME], [group.NAME] and "
-        "[[policy]]";
+        "allowed here: [daemon], [tunnel.NAME], [user.NAME], [manual.NAME], [pool.NAME], [group.NAME], [radius.NAME] "
+        "and [[policy]]";
     if (near) hint = fmt::format("did you mean \"{}\"? {}", *near, hint);
     for (const FieldInfo& field : kTunnelFields) {
       if (field.name == key.str())
@@ -103,7 +104,7 @@ class FileReader {
     }
     if (kind == "user") return user(name, Section(*table, shown, file_, draft_.problems));
     if (!can_be_name(name)) {
-      const std::string what = kind == "manual" ? "a manual entry" : "a " + kind;
+      const std::string what = kind == "manual" ? "a manual entry" : kind == "radius" ? "RADIUS servers" : "a " + kind;
       return complain(at(key.source()), shown, "this cannot name " + what, std::string(kNameHint));
     }
     Section section(*table, shown, file_, draft_.problems);
@@ -113,6 +114,8 @@ class FileReader {
       draft_.pools.push_back(read_pool(std::move(section), name, draft_.problems));
     } else if (kind == "group") {
       draft_.groups.push_back(read_group(std::move(section), name));
+    } else if (kind == "radius") {
+      draft_.radius.push_back(read_radius(std::move(section), name));
     } else {
       draft_.manual.push_back(read_manual(std::move(section), name, draft_.problems));
     }
@@ -198,6 +201,7 @@ void sort_problems(Problems& problems, const std::vector<SourceText>& sources) {
 Result<Config, Problems> finish(Draft draft, const std::vector<SourceText>& sources) {
   check_groups(draft);
   check_pools(draft);
+  check_radius(draft);
   check_across(draft);
   check_manual(draft);
   sort_problems(draft.problems, sources);
@@ -208,6 +212,7 @@ Result<Config, Problems> finish(Draft draft, const std::vector<SourceText>& sour
   for (DraftTunnel& tunnel : draft.tunnels) config.tunnels.push_back(std::move(tunnel.config));
   for (DraftManual& entry : draft.manual) config.manual.push_back(std::move(entry.config));
   for (DraftUser& user : draft.users) config.users.push_back(std::move(user.config));
+  for (DraftRadius& radius : draft.radius) config.radius.push_back(std::move(radius.config));
   for (DraftPool& pool : draft.pools) config.pools.push_back(std::move(pool.config));
   for (DraftPolicy& policy : draft.policies) config.policies.push_back(std::move(policy.rule));
   config.warnings = std::move(draft.problems);
@@ -222,12 +227,15 @@ Result<Config, Problems> read_all(const std::vector<SourceText>& sources, Proble
   for (const SourceText& source : sources) {
     const auto tunnels_before = static_cast<std::ptrdiff_t>(draft.tunnels.size());
     const auto users_before = static_cast<std::ptrdiff_t>(draft.users.size());
+    const auto radius_before = static_cast<std::ptrdiff_t>(draft.radius.size());
     const auto manual_before = static_cast<std::ptrdiff_t>(draft.manual.size());
     read_source(source, draft);
     const bool has_secret = std::any_of(draft.tunnels.begin() + tunnels_before, draft.tunnels.end(),
                                         [](const DraftTunnel& tunnel) { return tunnel.secret_in_file; }) ||
                             std::any_of(draft.users.begin() + users_before, draft.users.end(),
                                         [](const DraftUser& user) { return user.secret_in_file; }) ||
+                            std::any_of(draft.radius.begin() + radius_before, draft.radius.end(),
+                                        [](const DraftRadius& radius) { return radius.secret_in_file; }) ||
                             std::any_of(draft.manual.begin() + manual_before, draft.manual.end(),
                                         [](const DraftManual& entry) { return entry.key_in_file; });
     if (!judge_files || !has_secret) continue;

@@ -162,7 +162,8 @@ TEST(Load, AllProblemsOfAllFilesComeTogetherInOrder) {
       "  settings are NAME = VALUE, text stands in double quotes, lists in [ ], and each name stands once in a "
       "section\n"
       "c.toml:1:1: error: x: there is no such section or setting\n"
-      "  allowed here: [daemon], [tunnel.NAME], [user.NAME], [manual.NAME], [pool.NAME], [group.NAME] and "
+      "  allowed here: [daemon], [tunnel.NAME], [user.NAME], [manual.NAME], [pool.NAME], [group.NAME], [radius.NAME] "
+      "and "
       "[[policy]]\n");
 }
 
@@ -207,8 +208,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"section", "[tunel.office]\npeer = 1\n",
              "a.toml:1:2: error: tunel: there is no such section or setting\n"
              "  did you mean \"tunnel\"? allowed here: [daemon], [tunnel.NAME], [user.NAME], [manual.NAME], "
-             "[pool.NAME], [group.NAME] and "
-             "[[policy]]\n"},
+             "[pool.NAME], [group.NAME], [radius.NAME] and [[policy]]\n"},
         Case{"loose_setting", "peer = \"192.0.2.2\"\n",
              "a.toml:1:1: error: peer: there is no such section or setting\n"
              "  put a line [tunnel.NAME] above it: peer is a setting of a tunnel\n"},

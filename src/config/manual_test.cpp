@@ -56,6 +56,7 @@ TEST(Manual, NamesEveryFieldWithItsDefault) {
   EXPECT_EQ(manual["[manual.NAME]"], table(kManualFields));
   EXPECT_EQ(manual["[pool.NAME]"], table(kPoolFields));
   EXPECT_EQ(manual["[group.NAME]"], table(kGroupFields));
+  EXPECT_EQ(manual["[radius.NAME]"], table(kRadiusFields));
   EXPECT_EQ(manual["soft_lifetime, hard_lifetime = { ... }"], table(kManualLifetimeFields));
 }
 
@@ -77,6 +78,8 @@ TEST(Manual, ParserReadsEveryField) {
     expect_read("[pool.a]\n" + std::string(field.name) + " = 2026-01-01\n", field.name);
   for (const FieldInfo& field : kGroupFields)
     expect_read("[group.a]\n" + std::string(field.name) + " = 2026-01-01\n", field.name);
+  for (const FieldInfo& field : kRadiusFields)
+    expect_read("[radius.a]\n" + std::string(field.name) + " = 2026-01-01\n", field.name);
   for (const FieldInfo& field : kPolicyFields)
     expect_read("[[policy]]\n" + std::string(field.name) + " = 2026-01-01\n", field.name);
   for (const FieldInfo& field : kTreatmentFields) {

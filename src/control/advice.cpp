@@ -19,6 +19,12 @@ std::string eap_advice(const ike::NegotiationFailed& failure, const model::Conne
     return {};
   }
   if (!about_eap) return {};
+  if (check == "reject") return "The RADIUS server decides who may come: its log says why not.";
+  if (check == "radius")
+    return fmt::format(
+        "Compare [radius.{}] with what the server has: its address and port, the secret, and that it "
+        "sends Message-Authenticator.",
+        config.eap->radius);
   if (check == "password")
     return "The user must type the password that its section [user.NAME] has, or it is somebody else.";
   if (check == "identity") return "Give the user a section [user.NAME], if it is one, and type: culvert apply.";

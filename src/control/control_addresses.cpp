@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/text.hpp"
 #include "control/control_plane.hpp"
 
 namespace culvert::control {
@@ -52,15 +53,35 @@ void ControlPlane::restore_leases(std::span<const LeaseRecord> records) { leases
 
 std::vector<LeaseView> ControlPlane::leases() const { return leases_.views(); }
 
+namespace {
+
+/// RFC 2869 5.18: the pools that the AAA server names, and no others, are the client's.
+Result<std::vector<std::string>, std::string> pools_for(const ike::AddressRequest& request) {
+  if (!request.authorization || request.authorization->pools.empty()) return request.pools;
+  std::vector<std::string> chosen;
+  for (const std::string& name : request.authorization->pools) {
+    if (std::ranges::find(request.pools, name) != request.pools.end()) chosen.push_back(name);
+  }
+  if (!chosen.empty()) return chosen;
+  return err(fmt::format("the RADIUS server names the pool '{}', which is none of its tunnel or group",
+                         escaped(request.authorization->pools.front(), 64)));
+}
+
+}  // namespace
+
 ike::AddressResult ControlPlane::give_addresses(const ike::AddressRequest& request) {
   const Tunnel* tunnel = find(request.connection);
   if (tunnel == nullptr) return {err(std::string("the tunnel is gone"))};
-  const std::vector<std::string>& names = request.pools;
+  const auto chosen = pools_for(request);
+  if (!chosen) return {err(chosen.error())};
+  const std::vector<std::string>& names = *chosen;
   auto addresses = leases_.grant({.pools = names,
                                   .identity = request.identity,
                                   .wishes = request.wishes,
                                   .session = request.ike_sa,
-                                  .ending = request.ending});
+                                  .ending = request.ending,
+                                  .assigned = request.authorization ? std::span(request.authorization->addresses)
+                                                                    : std::span<const net::IpAddress>()});
   if (!addresses) return {err(std::move(addresses.error()))};
   notice(Level::info, request.connection,
          fmt::format("{} has the address {} now", request.identity.to_string(), text_of(*addresses)));

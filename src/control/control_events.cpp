@@ -38,6 +38,7 @@ void ControlPlane::on(ike::IkeSaEstablished&& event, Instant now) {
     keepalives_.set(id, now + tunnel->config().nat_keepalive_interval);
   }
   if (sa.sa.replaces) leases_.move(*sa.sa.replaces, id);
+  begin_session(sa.sa, now);
   standing_[sa.sa.connection].ike_sas.insert(id);
   ike_sas_.insert_or_assign(id, std::move(sa));
 }
@@ -284,6 +285,7 @@ void ControlPlane::on(ike::PathChanged&& event, Instant) {
   notice(Level::info, sa->second.sa.connection,
          fmt::format("path is now {} -> {}", event.path.local.to_string(), event.path.remote.to_string()));
   sa->second.sa.path = event.path;
+  sessions_.set_path(event.ike_sa, event.path);
   for (const model::ChildSaId id : standing(sa->second.sa.connection).children) {
     Child& child = children_.at(id);
     if (child.ike_sa != event.ike_sa) continue;
@@ -297,8 +299,9 @@ void ControlPlane::on(ike::PathChanged&& event, Instant) {
 // ---------------------------------------------------------------- end
 
 void ControlPlane::on(ike::ChildSaRemoved&& event, Instant now) {
-  data_plane_.remove(event.child, event.linger);
   const auto child = children_.find(event.child);
+  if (child != children_.end()) count_in_session(child->second);
+  data_plane_.remove(event.child, event.linger);
   if (child == children_.end()) return;
   const model::ConnectionId connection = child->second.connection;
   resource_ended(child->second, event.reason, now);
@@ -316,6 +319,7 @@ void ControlPlane::on(ike::IkeSaClosed&& event, Instant now) {
   ike_sas_.erase(event.ike_sa);
   keepalives_.set(event.ike_sa, std::nullopt);
   leases_.release(event.ike_sa);
+  sessions_.end(event.ike_sa, event.reason, now);
   standing_[event.connection].ike_sas.erase(event.ike_sa);
   if (event.reason != ike::CloseReason::rekeyed) {
     notice(event.reason == ike::CloseReason::peer_dead ? Level::warning : Level::info, event.connection,

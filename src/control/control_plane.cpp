@@ -126,6 +126,7 @@ std::optional<ControlPlane::RekeyCount> ControlPlane::rekey(std::string_view nam
 
 void ControlPlane::shutdown(Instant now) {
   for (auto& [id, tunnel] : tunnels_) tunnel->want(false, now);
+  sessions_.shut_down();
   ike_.handle_command(ike::Shutdown{}, now);
   settle(now);
 }
@@ -142,6 +143,7 @@ void ControlPlane::handle_timeout(Instant now) {
   if (ike_timeout && *ike_timeout <= now) ike_.handle_timeout(now);
   send_keepalives(now);
   end_idle_children(now);
+  end_due_sessions(now);
   manual_.handle_time(now);
   settle(now);
 }
@@ -217,6 +219,8 @@ void ControlPlane::settle(Instant now) {
     }
   }
   write_leases_down();
+  for (model::SessionRecord& record : sessions_.take_records())
+    requests_.emplace_back(AccountSession{std::move(record)});
 }
 
 // ---------------------------------------------------------------- outputs
@@ -241,7 +245,7 @@ std::optional<ike::Transmit> ControlPlane::poll_transmit() { return ike_.poll_tr
 
 std::optional<Instant> ControlPlane::poll_timeout() const {
   const auto own = earliest(earliest(attempts_.next(), keepalives_.next()), idles_.next());
-  return earliest(earliest(ike_.poll_timeout(), own), manual_.next_timeout());
+  return earliest(earliest(ike_.poll_timeout(), own), earliest(manual_.next_timeout(), sessions_.next_timeout()));
 }
 
 // ---------------------------------------------------------------- views and small helpers

@@ -25,6 +25,7 @@
 #include "base/timer_queue.hpp"
 #include "config/config.hpp"
 #include "config/diff.hpp"
+#include "control/aaa_sessions.hpp"
 #include "control/leases.hpp"
 #include "control/manual_sas.hpp"
 #include "control/outputs.hpp"
@@ -73,6 +74,11 @@ class ControlPlane {
   [[nodiscard]] Result<void, std::string> remove_policy(std::string_view name, Instant now);
   /// What was written down of leases, to be told right after an `apply` that changed the pools.
   void restore_leases(std::span<const LeaseRecord> records);
+  /// Ends the sessions of clients that an AAA server means, or changes what it allows them (RFC 5176); answers how many
+  /// there are. The query names a session.
+  [[nodiscard]] std::size_t end_sessions(const model::SessionQuery& query, Instant now);
+  [[nodiscard]] std::size_t change_sessions(const model::SessionQuery& query, const model::SessionChange& change,
+                                            Instant now);
   /// Deletes everything at the peers; afterwards only poll_transmit matters.
   void shutdown(Instant now);
 
@@ -194,6 +200,14 @@ class ControlPlane {
   [[nodiscard]] static Guarded guard_of(const Tunnel& tunnel);
   [[nodiscard]] NameServerWish name_servers() const;
 
+  // control_sessions.cpp
+  [[nodiscard]] AaaSessions::Meter session_meter() const;
+  void begin_session(const ike::IkeSaEstablished& event, Instant now);
+  /// Before the data plane forgets it.
+  void count_in_session(const Child& child);
+  void end_due_sessions(Instant now);
+  void end_session(model::IkeSaId id, std::string_view why, Instant now);
+
   // control_events.cpp
   void install_failed(const Child& child, const std::string& problem, Instant now);
   /// Traffic came over it. That clears those of any doubt whose answers may come over it.
@@ -235,6 +249,7 @@ class ControlPlane {
   std::optional<NetworkWish> network_;
   ManualSas manual_;
   Leases leases_;
+  AaaSessions sessions_;
   std::vector<config::PoolConfig> pools_;
   std::vector<config::PolicyRule> rules_;          // of the files
   std::vector<config::PolicyRule> command_rules_;  // in the order of the commands

@@ -74,6 +74,14 @@ Result<std::vector<IpAddress>, std::string> Leases::grant(const Wanted& wanted) 
     granted.push_back(*address);
   }
   if (!granted.empty()) return granted;
+  if (!wanted.assigned.empty()) {
+    std::string text;
+    for (const IpAddress& address : wanted.assigned) text += (text.empty() ? "" : " and ") + address.to_string();
+    return err(
+        fmt::format("the RADIUS server gives it {}, which is in no pool of the tunnel or in use, or of a family "
+                    "that it does not ask for",
+                    text));
+  }
   if (wanted.wishes.empty()) return err(std::string("it asks for none"));
   if (!has_pool) return err(std::string("no pool has addresses of the family that it asks for"));
   return err(fmt::format("no address is left in the pool {}; give it more addresses, or end sessions",
@@ -87,6 +95,11 @@ std::optional<IpAddress> Leases::choose(const Wanted& wanted, const model::Addre
     if (found != pools_.end() && has_family(found->config, wish.family)) pools.push_back(&*found);
   }
   if (pools.empty()) return std::nullopt;
+  for (const IpAddress& address : wanted.assigned) {
+    if (address.family() != wish.family) continue;
+    const bool inside = std::ranges::any_of(pools, [&](const Pool* pool) { return holds(pool->config, address); });
+    return inside ? assign(wanted, address) : std::nullopt;
+  }
   const model::Identity identity = wanted.identity.comparable();
   for (const Pool* pool : pools) {
     const auto fixed = pool->config.fixed.find(identity);
@@ -119,6 +132,17 @@ std::optional<IpAddress> Leases::choose(const Wanted& wanted, const model::Addre
   if (!oldest) return std::nullopt;
   forget(oldest->second);
   return oldest->second;
+}
+
+std::optional<IpAddress> Leases::assign(const Wanted& wanted, const IpAddress& address) {
+  const auto lease = leases_.find(address);
+  if (lease == leases_.end()) return address;
+  const bool in_use = std::ranges::any_of(lease->second.sessions,
+                                          [&](model::IkeSaId session) { return !contains(wanted.ending, session); });
+  if (in_use) return std::nullopt;
+  // Sessions that end for this one are of the same identity; their lease goes on.
+  if (lease->second.sessions.empty() && lease->second.identity != wanted.identity.comparable()) forget(address);
+  return address;
 }
 
 std::optional<IpAddress> Leases::own_of(const Wanted& wanted, net::Family family) const {

@@ -57,6 +57,8 @@ class Leases {
     model::IkeSaId session;
     /// Sessions of the same identity that end for this one: their addresses may be taken over.
     std::span<const model::IkeSaId> ending;
+    /// Addresses that the identity must get and no other, of their families: an AAA server has chosen them.
+    std::span<const net::IpAddress> assigned = {};
   };
   /// The addresses that could be given, which may be fewer than were asked for. With none, a sentence why.
   [[nodiscard]] Result<std::vector<net::IpAddress>, std::string> grant(const Wanted& wanted);
@@ -88,6 +90,8 @@ class Leases {
   [[nodiscard]] Pool* pool_of(const net::IpAddress& address);
   [[nodiscard]] const Pool* pool_of(const net::IpAddress& address) const;
   [[nodiscard]] std::optional<net::IpAddress> choose(const Wanted& wanted, const model::AddressWish& wish);
+  /// That address, if it is in a pool and nobody else's now: then it changes hands.
+  [[nodiscard]] std::optional<net::IpAddress> assign(const Wanted& wanted, const net::IpAddress& address);
   [[nodiscard]] std::optional<net::IpAddress> own_of(const Wanted& wanted, net::Family family) const;
   [[nodiscard]] std::optional<net::IpAddress> fresh_of(Pool& pool, net::Family family) const;
   /// Free for the identity: nobody's, or its own and in no session that stays.

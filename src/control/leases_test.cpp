@@ -345,5 +345,28 @@ TEST(LeaseModel, AHundredThousandRandomSteps) {
   }
 }
 
+// An AAA server's word is above habit, and below who is there.
+TEST_F(Lease, AssignedAddressesAreGivenOrNothing) {
+  const auto assigned = [&](std::string_view who, std::uint64_t ike_sa, std::string_view address,
+                            std::vector<model::IkeSaId> ending = {}) -> std::string {
+    const model::Identity identity = id(who);
+    const std::vector<model::AddressWish> wishes{{Family::v4, ip("10.9.0.1")}};
+    const std::vector<IpAddress> chosen{ip(address)};
+    const auto got = leases_.grant({kStaff, identity, wishes, session(ike_sa), ending, chosen});
+    return got ? got->front().to_string() : got.error();
+  };
+  EXPECT_EQ(assigned("amy@x", 1, "10.9.0.3"), "10.9.0.3");
+  EXPECT_EQ(given("amy@x", 2), "10.9.0.1");
+  EXPECT_THAT(assigned("bob@x", 3, "10.9.0.3"), HasSubstr("10.9.0.3, which is in no pool of the tunnel or in use"));
+  EXPECT_THAT(assigned("bob@x", 3, "10.8.0.3"), HasSubstr("in no pool"));
+  // A return before the old session is known to be gone.
+  EXPECT_EQ(assigned("amy@x", 4, "10.9.0.3", {session(1)}), "10.9.0.3");
+  leases_.release(session(1));
+  leases_.release(session(4));
+  // Amy is away: the address changes hands, and she gets another.
+  EXPECT_EQ(assigned("bob@x", 5, "10.9.0.3"), "10.9.0.3");
+  EXPECT_EQ(given("amy@x", 6), "10.9.0.2");
+}
+
 }  // namespace
 }  // namespace culvert::control

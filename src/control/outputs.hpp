@@ -12,6 +12,7 @@
 #include "base/time.hpp"
 #include "control/leases.hpp"
 #include "ike/face.hpp"
+#include "model/aaa.hpp"
 #include "model/child_sa.hpp"
 #include "model/connection.hpp"
 #include "model/ids.hpp"
@@ -117,9 +118,14 @@ struct StoreLeases {
   std::vector<LeaseRecord> records;
 };
 
-using Request = std::variant<FindPath, SetNetwork, StoreLeases, SendKeepalive, ExportIkeKeys, ExportEspKeys,
-                             ReserveSequence, ike::SharedKeyMacRequest, ike::SignRequest, ike::VerifyRequest,
-                             ike::KeyExchangeRequest, ike::EapRequest>;
+/// Tell accounting; nothing waits for its answer.
+struct AccountSession {
+  model::SessionRecord record;
+};
+
+using Request = std::variant<FindPath, SetNetwork, StoreLeases, AccountSession, SendKeepalive, ExportIkeKeys,
+                             ExportEspKeys, ReserveSequence, ike::SharedKeyMacRequest, ike::SignRequest,
+                             ike::VerifyRequest, ike::KeyExchangeRequest, ike::EapRequest>;
 
 /// A line for the log. Text from peers is escaped already.
 struct Notice {

@@ -123,6 +123,7 @@ Result<void, std::string> Daemon::open() {
                                                                               .resources = settings.resources},
                                                      *ike_, *data_plane_, random_);
   paths_ = std::make_unique<PathFinder>(io_, wanted.fwmark);
+  radius_ = std::make_unique<RadiusService>(io_, random_, radius_hooks());
   if (const unsigned threads = wanted.ike_threads.value_or(usual_work_threads()); threads > 0) {
     auto pool = WorkPool::open(threads);
     if (!pool) return err(std::move(pool.error()));
@@ -185,6 +186,7 @@ void Daemon::run_config(config::Config wanted, const config::Diff& diff) {
   choose_ciphers(wanted);
   config_ = std::move(wanted);
   for (const config::Problem& warning : config_.warnings) log_.write(Level::warning, "", warning.to_string());
+  if (diff.radius_changed) radius_->configure(config_.radius);
   if (config_.tunnels.empty() && config_.manual.empty())
     log_.write(Level::warning, "", fmt::format("{} has no tunnel", options_.config));
   control_->apply(config_, diff, now());
@@ -318,6 +320,32 @@ void Daemon::carry_out(control::StoreLeases&& request) {
   leases_failed_ = !stored;
 }
 
+void Daemon::carry_out(control::AccountSession&& request) { radius_->carry_out(std::move(request.record)); }
+
+RadiusService::Hooks Daemon::radius_hooks() {
+  return {.answer =
+              [this](ike::RequestToken token, ike::EapResult result) {
+                if (stopping_) return;
+                control_->handle_completion(token, std::move(result), now());
+                pump();
+              },
+          .end_sessions =
+              [this](const model::SessionQuery& query) {
+                if (stopping_) return std::size_t{0};
+                const std::size_t count = control_->end_sessions(query, now());
+                pump();
+                return count;
+              },
+          .change_sessions =
+              [this](const model::SessionQuery& query, const model::SessionChange& change) {
+                if (stopping_) return std::size_t{0};
+                const std::size_t count = control_->change_sessions(query, change, now());
+                pump();
+                return count;
+              },
+          .log = [this](Level level, const std::string& text) { log_.write(level, "", text); }};
+}
+
 void Daemon::carry_out(control::SendKeepalive&& request) { (void)data_plane_->send_keepalive(request.path); }
 
 void Daemon::carry_out(control::ExportIkeKeys&& request) {
@@ -381,6 +409,11 @@ void Daemon::wait_for_work() {
 }
 
 void Daemon::carry_out(ike::EapRequest&& request) {
+  if (!request.settings.radius.empty()) {
+    const std::string tunnel = secrets_.tunnel_of(request.connection);
+    return radius_->carry_out(std::move(request), tunnel);
+  }
+  if (request.step == ike::EapRequest::Step::end) radius_->forget(request.ike_sa);
   ike::EapResult result = secrets_.compute(request);
   if (request.step != ike::EapRequest::Step::end) control_->handle_completion(request.token, std::move(result), now());
 }
@@ -398,6 +431,7 @@ void Daemon::stop() {
   control_->shutdown(now());
   stopping_ = true;
   pump();
+  radius_->shut_down();
   paths_->cancel();
   server_->close();
   signals_.cancel();

@@ -30,6 +30,7 @@
 #include "daemon/name_servers.hpp"
 #include "daemon/options.hpp"
 #include "daemon/path_finder.hpp"
+#include "daemon/radius_service.hpp"
 #include "daemon/sequence_ledger.hpp"
 #include "daemon/work_pool.hpp"
 #include "datapath/userspace_data_plane.hpp"
@@ -102,6 +103,7 @@ class Daemon final : public api::Handlers {
   void carry_out(control::FindPath&& request);
   void carry_out(control::SetNetwork&& request);
   void carry_out(control::StoreLeases&& request);
+  void carry_out(control::AccountSession&& request);
   void carry_out(control::SendKeepalive&& request);
   void carry_out(control::ExportIkeKeys&& request);
   void carry_out(control::ExportEspKeys&& request);
@@ -112,6 +114,7 @@ class Daemon final : public api::Handlers {
   void carry_out(ike::VerifyRequest&& request);
   void carry_out(ike::KeyExchangeRequest&& request);
   void carry_out(ike::EapRequest&& request);
+  [[nodiscard]] RadiusService::Hooks radius_hooks();
   /// On a thread of the pool, or here when there is none.
   void compute(ike::RequestToken token, WorkPool::Work work);
   void wait_for_work();
@@ -155,6 +158,7 @@ class Daemon final : public api::Handlers {
   std::unique_ptr<ike::Endpoint> ike_;
   std::unique_ptr<control::ControlPlane> control_;
   std::unique_ptr<PathFinder> paths_;
+  std::unique_ptr<RadiusService> radius_;
   std::unique_ptr<api::Server> server_;
 
   std::optional<io::NetworkMonitor> monitor_;

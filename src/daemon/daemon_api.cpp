@@ -150,6 +150,7 @@ Result<api::ApplyResult, api::Error> Daemon::apply(const api::ApplyRequest& requ
   result.manual_unchanged = diff.manual_unchanged;
   result.policies_changed = diff.policies_changed;
   result.pools_changed = diff.pools_changed;
+  result.radius_changed = diff.radius_changed;
   result.daemon = diff.daemon;
   result.daemon_restart_needed = diff.daemon_restart_needed;
   result.warnings = to_problems(loaded->warnings);

@@ -44,6 +44,11 @@ void Secrets::name_connection(model::ConnectionId connection, std::string tunnel
   names_.insert_or_assign(connection, std::move(tunnel));
 }
 
+std::string Secrets::tunnel_of(model::ConnectionId connection) const {
+  const auto name = names_.find(connection);
+  return name == names_.end() ? std::string() : name->second;
+}
+
 ike::SharedKeyMacResult Secrets::compute(const ike::SharedKeyMacRequest& request) const {
   const auto name = names_.find(request.connection);
   const auto hash = model::prf_function(request.prf);

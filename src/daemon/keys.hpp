@@ -23,6 +23,8 @@ class Secrets {
   void load(const config::Config& config);
   /// Which tunnel a connection id stands for is the control plane's to tell.
   void name_connection(model::ConnectionId connection, std::string tunnel);
+  /// Its name; empty when it is not known.
+  [[nodiscard]] std::string tunnel_of(model::ConnectionId connection) const;
   [[nodiscard]] ike::SharedKeyMacResult compute(const ike::SharedKeyMacRequest& request) const;
   /// The same as work for any thread, which outlives a load: with the credentials as they are now.
   using Work = std::move_only_function<ike::Completion()>;

@@ -32,6 +32,10 @@
 #include "net/address.hpp"
 #include "net/packet.hpp"
 
+namespace culvert::model {
+struct Authorization;  // model/aaa.hpp
+}
+
 namespace culvert::ike {
 
 /// Names an outstanding request; never reused.
@@ -79,6 +83,10 @@ struct CreateChildSa {
 struct Terminate {
   model::ConnectionId connection;
 };
+/// Deletes one IKE SA.
+struct TerminateIkeSa {
+  model::IkeSaId ike_sa;
+};
 struct RekeyIkeSa {
   model::IkeSaId ike_sa;
 };
@@ -113,8 +121,9 @@ struct UnknownEspSpi {
 /// Ends everything: DELETE to every peer, once, without waiting for the answer.
 struct Shutdown {};
 
-using Command = std::variant<ConfigureConnection, RemoveConnection, Initiate, CreateChildSa, Terminate, RekeyIkeSa,
-                             RekeyChildSa, DeleteChildSa, CheckLiveness, PeerAlive, PeerMoved, UnknownEspSpi, Shutdown>;
+using Command =
+    std::variant<ConfigureConnection, RemoveConnection, Initiate, CreateChildSa, Terminate, TerminateIkeSa, RekeyIkeSa,
+                 RekeyChildSa, DeleteChildSa, CheckLiveness, PeerAlive, PeerMoved, UnknownEspSpi, Shutdown>;
 
 // ---------------------------------------------------------------- events: what IKE tells control
 
@@ -130,6 +139,8 @@ struct IkeSaEstablished {
   /// Whom EAP has proved the initiator to be; empty without EAP. Any octets: escape before printing.
   std::string eap_identity;
   std::string group;  // the peer's, of the connection's groups
+  /// Of the AAA server that has kept the EAP conversation, if one has.
+  std::shared_ptr<const model::Authorization> authorization = nullptr;
   model::IkeSuite suite;
   bool local_behind_nat = false;
   bool remote_behind_nat = false;
@@ -296,6 +307,7 @@ struct EapRequest {
   Step step = Step::begin;
   model::EapSettings settings;
   Bytes packet;
+  net::Path path = {};
 };
 /// Give addresses of the connection's pools to a peer that proved its identity (RFC 7296 2.19); they are its own until
 /// the IKE SA and what replaces it are closed. Answered by control itself.
@@ -309,6 +321,7 @@ struct AddressRequest {
   model::TrafficSelectors local;   // what the peer may reach
   /// IKE SAs of the same identity that end for this one.
   std::vector<model::IkeSaId> ending;
+  std::shared_ptr<const model::Authorization> authorization = nullptr;  // as in IkeSaEstablished
 };
 using Request =
     std::variant<SharedKeyMacRequest, SignRequest, VerifyRequest, KeyExchangeRequest, EapRequest, AddressRequest>;
@@ -347,6 +360,8 @@ struct EapResult {
   std::string group;                     // with success, as server: of the tunnel's groups, where its place is known
   /// With failure; and with `going`, as server, where it is certain already: not every client hears it out.
   std::optional<model::AuthenticationRefusal> refusal;
+  /// With success, of a conversation that an AAA server has kept.
+  std::shared_ptr<const model::Authorization> authorization = nullptr;
 };
 /// With an address at least; or why there is none, in a sentence.
 struct AddressResult {

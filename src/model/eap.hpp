@@ -13,8 +13,10 @@ namespace culvert::model {
 struct EapSettings {
   /// We are the one that proves itself so, and begin; else the peer is, and we answer only.
   bool client = false;
-  /// That we take part in, the dearest first; never empty.
+  /// That we take part in, the dearest first; empty with `radius` only.
   std::vector<EapType> methods;
+  /// As server: the [radius.NAME] to whose servers the conversation is passed; empty: we keep it ourselves.
+  std::string radius;
   /// As client: who we say we are within EAP.
   std::string identity;
   friend bool operator==(const EapSettings&, const EapSettings&) = default;

@@ -15,7 +15,7 @@ if [ ! -e "$policy" ]; then
   chmod 755 "$policy"
   trap 'rm -f "$policy"' EXIT
 fi
-had_before=$(dpkg-query -W -f='${db:Status-Status} ${Package}\n' strongswan-starter bird2 openvpn 2>/dev/null || true)
+had_before=$(dpkg-query -W -f='${db:Status-Status} ${Package}\n' strongswan-starter bird2 openvpn freeradius 2>/dev/null || true)
 
 install() {
   apt-get -o DPkg::Lock::Timeout=600 -qq -y --no-install-recommends install "${packages[@]}" >/tmp/culvert-apt.$$ 2>&1
@@ -36,4 +36,5 @@ if command -v systemctl >/dev/null; then
   leave_disabled strongswan-starter strongswan-starter.service
   leave_disabled bird2 bird.service
   leave_disabled openvpn openvpn.service
+  leave_disabled freeradius freeradius.service
 fi

@@ -83,7 +83,7 @@ void judge_running(const Facts& facts, Findings& out) {
     const bool differs = !pending.added.empty() || !pending.removed.empty() || !pending.changed.empty() ||
                          !pending.manual_added.empty() || !pending.manual_removed.empty() ||
                          !pending.manual_changed.empty() || pending.policies_changed || pending.pools_changed ||
-                         !pending.daemon.empty();
+                         pending.radius_changed || !pending.daemon.empty();
     if (differs) {
       out.push_back({kDaemonGroup, "pending", State::note, "the files have changes that culvertd has not taken",
                      pending.daemon_restart_needed ? "systemctl restart culvertd"

@@ -115,6 +115,11 @@ void handle(Core& core, const Terminate& command) {
   for (IkeSa* sa : core.sas.of_connection(command.connection)) terminate(core, *sa);
 }
 
+void handle(Core& core, const TerminateIkeSa& command) {
+  IkeSa* sa = core.sas.find(command.ike_sa);
+  if (sa != nullptr) terminate(core, *sa);
+}
+
 void handle(Core& core, const RekeyIkeSa& command) {
   IkeSa* sa = core.sas.find(command.ike_sa);
   if (sa == nullptr || sa->phase != Phase::established || sa->intent() == Activity::rekey_ike ||

@@ -11,6 +11,7 @@ void handle(Core& core, const RemoveConnection& command);
 void handle(Core& core, const Initiate& command);
 void handle(Core& core, const CreateChildSa& command);
 void handle(Core& core, const Terminate& command);
+void handle(Core& core, const TerminateIkeSa& command);
 void handle(Core& core, const RekeyIkeSa& command);
 void handle(Core& core, const RekeyChildSa& command);
 void handle(Core& core, const DeleteChildSa& command);

@@ -130,7 +130,8 @@ std::optional<RequestToken> ask_for_addresses(Core& core, const IkeSa& sa, const
                        .wishes = codec::read_request(*payload).addresses,
                        .pools = config.pools,
                        .local = config.local,
-                       .ending = {}};
+                       .ending = {},
+                       .authorization = sa.authorization};
   const bool alone = request.notify(NotifyType::initial_contact) != nullptr;
   for (const IkeSa* other : sessions_that_end(core, sa, config, alone)) asked.ending.push_back(other->id);
   const RequestToken token = asked.token;

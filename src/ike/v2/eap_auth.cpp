@@ -18,7 +18,8 @@ RequestToken ask_eap(Core& core, IkeSa& sa, const model::ConnectionConfig& confi
                                      .ike_sa = sa.id,
                                      .step = step,
                                      .settings = *config.eap,
-                                     .packet = std::move(packet)});
+                                     .packet = std::move(packet),
+                                     .path = sa.path});
   sa.eap_under_way = true;
   return token;
 }

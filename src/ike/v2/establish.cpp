@@ -72,6 +72,7 @@ void establish(Core& core, IkeSa& sa, const model::ConnectionConfig& config) {
                              .remote_id = sa.remote_id,
                              .eap_identity = sa.eap_identity,
                              .group = sa.group,
+                             .authorization = sa.authorization,
                              .suite = sa.suite,
                              .local_behind_nat = sa.local_behind_nat,
                              .remote_behind_nat = sa.remote_behind_nat,

@@ -37,6 +37,7 @@ void IkeAuthResponder::take_eap_step(EapResult result) {
     case EapResult::State::success:
       sa_.eap_under_way = false;
       sa_.eap_identity = result.identity;
+      sa_.authorization = std::move(result.authorization);
       msk_ = std::move(result.msk);
       group_ = std::move(result.group);
       core_.progress(sa_, fmt::format("{} has gone well", describe(result)));

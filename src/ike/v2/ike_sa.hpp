@@ -69,8 +69,9 @@ struct IkeSa {
   std::optional<model::ConnectionId> connection;
   model::Identity local_id;
   model::Identity remote_id;
-  std::string eap_identity;    // whom EAP has proved the initiator to be
-  bool eap_under_way = false;  // a conversation is kept for us outside
+  std::string eap_identity;                                   // whom EAP has proved the initiator to be
+  std::shared_ptr<const model::Authorization> authorization;  // by an AAA server that kept the conversation
+  bool eap_under_way = false;                                 // a conversation is kept for us outside
   /// The connection serves many peers: those of this one are told by identity.
   bool one_of_many = false;
   GivenAddresses inner;

@@ -35,6 +35,7 @@ void promote(Core& core, IkeSa& old, IkeSa& next) {
                              .remote_id = next.remote_id,
                              .eap_identity = next.eap_identity,
                              .group = next.group,
+                             .authorization = next.authorization,
                              .suite = next.suite,
                              .local_behind_nat = next.local_behind_nat,
                              .remote_behind_nat = next.remote_behind_nat,

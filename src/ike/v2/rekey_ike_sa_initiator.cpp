@@ -204,6 +204,7 @@ IkeSa* make_rekeyed_ike_sa(Core& core, IkeSa& old, const model::IkeSuite& suite,
   next.local_id = old.local_id;
   next.remote_id = old.remote_id;
   next.eap_identity = old.eap_identity;
+  next.authorization = old.authorization;
   next.one_of_many = old.one_of_many;
   next.inner = old.inner;
   next.group = old.group;
