@@ -1,5 +1,11 @@
 // Checks across tunnels and files: each complaint names both places.
 #include <algorithm>
+#include <map>
+#include <numeric>
+#include <set>
+#include <tuple>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -64,15 +70,6 @@ void check_pair(const DraftTunnel& first, const DraftTunnel& second, Problems& p
   }
 }
 
-bool duplicate_name(const DraftTunnel& first, const DraftTunnel& second, Problems& problems) {
-  const std::string& name = second.config.connection.name;
-  if (first.config.connection.name != name) return false;
-  problems.push_back({Severity::error, second.header, "tunnel." + name,
-                      fmt::format("the name is taken by the tunnel at {}", first.header.to_string()),
-                      "give one of the two another name"});
-  return true;
-}
-
 /// The responder finds the secret by addresses and identities; where these are the same it cannot choose.
 void check_secrets(const DraftTunnel& first, const DraftTunnel& second, Problems& problems) {
   const model::ConnectionConfig& a = first.config.connection;
@@ -100,16 +97,82 @@ void check_secrets(const DraftTunnel& first, const DraftTunnel& second, Problems
                       "give both the same secret, or tell them apart by local_id or remote_id"});
 }
 
+/// Positions of two tunnels in the draft: the later one, and one before it.
+using Pair = std::pair<std::size_t, std::size_t>;
+Pair in_order(std::size_t a, std::size_t b) { return {std::max(a, b), std::min(a, b)}; }
+
+/// Tunnels some of whose remote addresses are the same. A gateway may have ten thousand, so they are found by one sweep
+/// over all ranges, not by trying each with each.
+std::set<Pair> overlapping(const std::vector<DraftTunnel>& tunnels) {
+  std::vector<std::pair<net::AddressRange, std::size_t>> ranges;
+  for (std::size_t at = 0; at < tunnels.size(); ++at) {
+    for (const TrafficSelector& selector : tunnels[at].remote.selectors) ranges.emplace_back(selector.addresses, at);
+  }
+  std::ranges::sort(ranges, {}, [](const auto& entry) { return std::pair(entry.first.first, entry.second); });
+  std::set<Pair> pairs;
+  std::multimap<net::IpAddress, std::size_t> open;  // by their last address
+  for (const auto& [range, at] : ranges) {
+    open.erase(open.begin(), open.lower_bound(range.first));
+    for (const auto& [last, other] : open) {
+      if (other != at) pairs.insert(in_order(at, other));
+    }
+    open.emplace(range.last, at);
+  }
+  return pairs;
+}
+
+/// Tunnels between which a responder must choose by what each says of the peer and of us.
+std::set<Pair> with_the_same_peer(const std::vector<DraftTunnel>& tunnels) {
+  const auto key = [](const DraftTunnel& tunnel) {
+    const model::ConnectionConfig& config = tunnel.config.connection;
+    return std::tie(config.peer_name, config.peer_port, config.local_address, config.local_id, config.remote_id);
+  };
+  std::vector<std::size_t> order(tunnels.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::stable_sort(order, {}, [&](std::size_t at) { return key(tunnels[at]); });
+  std::set<Pair> pairs;
+  for (std::size_t begin = 0; begin < order.size();) {
+    std::size_t end = begin;
+    for (; end < order.size() && key(tunnels[order[end]]) == key(tunnels[order[begin]]); ++end) {
+      for (std::size_t other = begin; other < end; ++other) pairs.insert(in_order(order[end], order[other]));
+    }
+    begin = end;
+  }
+  return pairs;
+}
+
+/// The first tunnel of the same name, for each that is not the first.
+std::map<std::size_t, std::size_t> check_names(Draft& draft) {
+  std::map<std::string_view, std::size_t> first;
+  std::map<std::size_t, std::size_t> later;
+  for (std::size_t at = 0; at < draft.tunnels.size(); ++at) {
+    const std::string& name = draft.tunnels[at].config.connection.name;
+    const auto [taken, is_new] = first.emplace(name, at);
+    if (is_new) continue;
+    later.emplace(at, taken->second);
+    draft.problems.push_back(
+        {Severity::error, draft.tunnels[at].header, "tunnel." + name,
+         fmt::format("the name is taken by the tunnel at {}", draft.tunnels[taken->second].header.to_string()),
+         "give one of the two another name"});
+  }
+  return later;
+}
+
 }  // namespace
 
 void check_across(Draft& draft) {
-  for (std::size_t second = 0; second < draft.tunnels.size(); ++second) {
-    check_sides(draft.tunnels[second], draft.problems);
-    for (std::size_t first = 0; first < second; ++first) {
-      if (duplicate_name(draft.tunnels[first], draft.tunnels[second], draft.problems)) break;
-      check_pair(draft.tunnels[first], draft.tunnels[second], draft.problems);
-      check_secrets(draft.tunnels[first], draft.tunnels[second], draft.problems);
-    }
+  const auto later = check_names(draft);
+  // What is written twice by mistake need not be complained about again.
+  const auto counts = [&](const Pair& pair) {
+    const auto same = later.find(pair.first);
+    return same == later.end() || pair.second < same->second;
+  };
+  for (const DraftTunnel& tunnel : draft.tunnels) check_sides(tunnel, draft.problems);
+  for (const Pair& pair : overlapping(draft.tunnels)) {
+    if (counts(pair)) check_pair(draft.tunnels[pair.second], draft.tunnels[pair.first], draft.problems);
+  }
+  for (const Pair& pair : with_the_same_peer(draft.tunnels)) {
+    if (counts(pair)) check_secrets(draft.tunnels[pair.second], draft.tunnels[pair.first], draft.problems);
   }
 }
 

@@ -55,6 +55,12 @@ const TunnelConfig* Config::find(std::string_view name) const {
   return found == tunnels.end() ? nullptr : &*found;
 }
 
+TunnelsByName by_name(const Config& config) {
+  TunnelsByName tunnels;
+  for (const TunnelConfig& tunnel : config.tunnels) tunnels.emplace(tunnel.connection.name, &tunnel);
+  return tunnels;
+}
+
 const ManualConfig* Config::find_manual(std::string_view name) const {
   const auto found =
       std::ranges::find(manual, name, [](const ManualConfig& entry) { return std::string_view(entry.name); });

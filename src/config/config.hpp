@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <variant>
 #include <vector>
 
@@ -210,5 +211,9 @@ struct Config {
   [[nodiscard]] const TunnelConfig* find(std::string_view name) const;
   [[nodiscard]] const ManualConfig* find_manual(std::string_view name) const;
 };
+
+/// For who looks up many: a gateway may have ten thousand. Good as long as `config` is.
+using TunnelsByName = std::unordered_map<std::string_view, const TunnelConfig*>;
+[[nodiscard]] TunnelsByName by_name(const Config& config);
 
 }  // namespace culvert::config

@@ -325,14 +325,16 @@ DaemonConfig in_force(const DaemonConfig& running, const DaemonConfig& wanted) {
 
 Diff diff(const Config& running, const Config& wanted) {
   Diff out;
+  const TunnelsByName tunnels_before = by_name(running);
+  const TunnelsByName tunnels_after = by_name(wanted);
   const bool same = same_users(running, wanted);
   for (const TunnelConfig& tunnel : wanted.tunnels) {
-    const TunnelConfig* before = running.find(tunnel.connection.name);
-    sort_out(before == nullptr ? std::nullopt : std::optional(compare(*before, tunnel, same)), tunnel.connection.name,
-             out.added, out.changed, out.unchanged);
+    const auto before = tunnels_before.find(tunnel.connection.name);
+    sort_out(before == tunnels_before.end() ? std::nullopt : std::optional(compare(*before->second, tunnel, same)),
+             tunnel.connection.name, out.added, out.changed, out.unchanged);
   }
   for (const TunnelConfig& tunnel : running.tunnels) {
-    if (wanted.find(tunnel.connection.name) == nullptr) out.removed.push_back(tunnel.connection.name);
+    if (!tunnels_after.contains(tunnel.connection.name)) out.removed.push_back(tunnel.connection.name);
   }
   for (const ManualConfig& entry : wanted.manual) {
     const ManualConfig* before = running.find_manual(entry.name);

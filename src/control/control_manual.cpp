@@ -50,8 +50,8 @@ void ControlPlane::drop_command(const std::string& name, const std::string& plac
 bool ControlPlane::name_taken(std::string_view name) const {
   if (manual_.has(name)) return true;
   const auto named = [&](const config::PolicyRule& rule) { return rule.name == name; };
-  return std::ranges::any_of(tunnels_, [&](const auto& one) { return one.second->config().name == name; }) ||
-         std::ranges::any_of(rules_, named) || std::ranges::any_of(command_rules_, named);
+  return by_name_.contains(std::string(name)) || std::ranges::any_of(rules_, named) ||
+         std::ranges::any_of(command_rules_, named);
 }
 
 Result<void, std::string> ControlPlane::add_manual(config::ManualConfig entry, Instant now) {
@@ -77,10 +77,7 @@ Result<void, std::string> ControlPlane::remove_manual(std::string_view name, Ins
 
 Result<void, std::string> ControlPlane::add_policy(config::PolicyRule rule, Instant now) {
   if (name_taken(rule.name)) return err(fmt::format("the name {} is taken", rule.name));
-  const auto served = [&](std::string_view name) {
-    return manual_.has(name) ||
-           std::ranges::any_of(tunnels_, [&](const auto& one) { return one.second->config().name == name; });
-  };
+  const auto served = [&](std::string_view name) { return manual_.has(name) || by_name_.contains(std::string(name)); };
   if (rule.action == config::RuleAction::protect && !served(rule.sa))
     return err(fmt::format("there is no tunnel and no manual SA {}", rule.sa));
   if (manual_.has(rule.sa) && rule.populate != decltype(rule.populate){})

@@ -18,14 +18,15 @@ ControlPlane::ControlPlane(const ControlSettings& settings, ike::Endpoint& ike, 
 
 void ControlPlane::apply(const config::Config& config, const config::Diff& diff, Instant now) {
   apply_pools(config, diff);
+  const config::TunnelsByName tunnels = config::by_name(config);
   for (const std::string& name : diff.removed) remove_tunnel(name, now);
   for (const config::TunnelChange& change : diff.changed) {
-    const config::TunnelConfig* tunnel = config.find(change.name);
-    if (tunnel != nullptr) change_tunnel(*tunnel, change.restarts, now);
+    const auto tunnel = tunnels.find(change.name);
+    if (tunnel != tunnels.end()) change_tunnel(*tunnel->second, change.restarts, now);
   }
   for (const std::string& name : diff.added) {
-    const config::TunnelConfig* tunnel = config.find(name);
-    if (tunnel != nullptr) add_tunnel(*tunnel, now);
+    const auto tunnel = tunnels.find(name);
+    if (tunnel != tunnels.end()) add_tunnel(*tunnel->second, now);
   }
   apply_manual(config, diff, now);
   // The rules stand before the first attempt, so that no packet leaves in clear between them.
@@ -38,6 +39,7 @@ void ControlPlane::add_tunnel(const config::TunnelConfig& tunnel, Instant now) {
   connection.id = model::ConnectionId(++last_connection_);
   const bool any_peer = tunnel.peer_kind == config::PeerKind::any;
   const auto id = connection.id;
+  by_name_.insert_or_assign(tunnel.connection.name, id);
   auto& added = tunnels_[id];
   added = std::make_unique<Tunnel>(std::move(connection), any_peer ? std::string() : tunnel.connection.peer_name,
                                    !any_peer, attempts_);
@@ -53,6 +55,7 @@ void ControlPlane::remove_tunnel(std::string_view name, Instant now) {
   ike_.handle_command(ike::RemoveConnection{id}, now);
   // Its SAs go while the tunnel is still known by name.
   settle(now);
+  by_name_.erase(std::string(name));
   tunnels_.erase(id);
 }
 
@@ -296,10 +299,8 @@ TunnelView ControlPlane::view_of(const Tunnel& tunnel) const {
 }
 
 Tunnel* ControlPlane::find(std::string_view name) {
-  for (auto& [id, tunnel] : tunnels_) {
-    if (tunnel->config().name == name) return tunnel.get();
-  }
-  return nullptr;
+  const auto found = by_name_.find(std::string(name));
+  return found == by_name_.end() ? nullptr : find(found->second);
 }
 
 Tunnel* ControlPlane::find(model::ConnectionId id) {

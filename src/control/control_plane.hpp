@@ -239,6 +239,7 @@ class ControlPlane {
   TimerQueue<model::ConnectionId> attempts_;
   TimerQueue<model::IkeSaId> keepalives_;
   TimerQueue<model::ChildSaId> idles_;
+  std::unordered_map<std::string, model::ConnectionId> by_name_;
   std::map<model::ConnectionId, std::unique_ptr<Tunnel>> tunnels_;  // in the order of their first appearance
   std::uint32_t last_connection_ = 0;
   std::map<model::IkeSaId, IkeSa> ike_sas_;

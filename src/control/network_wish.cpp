@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <iterator>
+#include <map>
+#include <set>
+#include <utility>
 
 namespace culvert::control {
 namespace {
@@ -88,22 +91,32 @@ void sort_unique(std::vector<T>& values) {
   values.erase(first, last);
 }
 
-/// What protect rules for this destination want as the source.
-std::vector<net::AddressRange> sources_towards(const std::vector<SpdEntry>& spd, const net::Prefix& destination) {
-  const auto inner = net::AddressRange::of(destination);
-  std::vector<net::AddressRange> sources;
-  for (const SpdEntry& entry : spd) {
-    if (!is_outbound(entry) || entry.policy.action != ipsec::PolicyAction::protect) continue;
-    const bool leads = std::ranges::any_of(entry.policy.remote, [&](const model::TrafficSelector& selector) {
-      return selector.addresses.family() == inner.family() && selector.addresses.contains(inner);
-    });
-    if (!leads) continue;
-    for (const model::TrafficSelector& selector : entry.policy.local) {
-      const bool fresh = std::ranges::find(sources, selector.addresses) == sources.end();
-      if (selector.addresses.family() == inner.family() && fresh) sources.push_back(selector.addresses);
+/// What protect rules for each destination want as the source, in the order of the rules. One sweep over rules and
+/// routes by their addresses: a gateway may have ten thousand of both.
+void find_sources(std::vector<RouteWish>& sorted_routes, const std::vector<SpdEntry>& spd) {
+  std::vector<std::pair<net::AddressRange, std::size_t>> rules;
+  for (std::size_t at = 0; at < spd.size(); ++at) {
+    if (!is_outbound(spd[at]) || spd[at].policy.action != ipsec::PolicyAction::protect) continue;
+    for (const model::TrafficSelector& selector : spd[at].policy.remote) rules.emplace_back(selector.addresses, at);
+  }
+  std::ranges::sort(rules, {}, [](const auto& rule) { return rule.first.first; });
+  std::multimap<net::IpAddress, std::size_t> open;  // rules that have begun, by their last address
+  auto next = rules.begin();
+  for (RouteWish& route : sorted_routes) {
+    if (route.kind != RouteWish::Kind::tunnel) continue;
+    const auto inner = net::AddressRange::of(route.destination);
+    for (; next != rules.end() && next->first.first <= inner.first; ++next)
+      open.emplace(next->first.last, next->second);
+    open.erase(open.begin(), open.lower_bound(inner.first));
+    std::set<std::size_t> leading;
+    for (auto rule = open.lower_bound(inner.last); rule != open.end(); ++rule) leading.insert(rule->second);
+    for (const std::size_t at : leading) {
+      for (const model::TrafficSelector& selector : spd[at].policy.local) {
+        const bool fresh = std::ranges::find(route.sources, selector.addresses) == route.sources.end();
+        if (selector.addresses.family() == inner.family() && fresh) route.sources.push_back(selector.addresses);
+      }
     }
   }
-  return sources;
 }
 
 }  // namespace
@@ -129,9 +142,7 @@ NetworkWish make_network_wish(const std::vector<SpdEntry>& spd, const std::vecto
   });
   for (const net::Prefix& prefix : bypassed) wish.routes.push_back({prefix, RouteWish::Kind::bypass, {}});
   sort_unique(wish.routes);
-  for (RouteWish& route : wish.routes) {
-    if (route.kind == RouteWish::Kind::tunnel) route.sources = sources_towards(spd, route.destination);
-  }
+  find_sources(wish.routes, spd);
   sort_unique(wish.addresses);
   sort_unique(wish.inner_locals);
   return wish;
