@@ -38,6 +38,8 @@ TunnelStatus full_tunnel() {
                 .backend = "b"};
   child.counters = {1, 2, 3, ~0ull, 5, 6, 7};
   child.resource = 3;
+  ike.eap_identity = "amy@example.org";
+  ike.group = "sales";
   ike.leased = {"10.9.0.7"};
   ike.children.push_back(child);
   tunnel.given = {{"10.9.0.8"}, {"10.1.0.53"}, {"example.org"}, {"10.1.0.0/16"}};

@@ -100,6 +100,8 @@ struct IkeSa {
   bool remote_behind_nat = false;
   std::uint64_t age = 0;
   std::optional<std::uint64_t> rekey_in;
+  std::string eap_identity;         // whom EAP has proved the initiator to be, printable; empty without EAP
+  std::string group;                // of the tunnel's groups, the peer's; empty: none
   std::vector<std::string> leased;  // the inner addresses that the peer has of our pools
   std::vector<ChildSa> children;
   friend bool operator==(const IkeSa&, const IkeSa&) = default;

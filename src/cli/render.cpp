@@ -73,6 +73,8 @@ std::string render_ike(const api::IkeSa& sa) {
   // A peer that wants ESP in UDP claims a NAT of its own, as we do (`encapsulation = "udp"`): its word proves nothing.
   if (sa.local_behind_nat) out += "    this side is behind a NAT\n";
   if (sa.remote_behind_nat) out += "    the peer is behind a NAT, or says so to have ESP in UDP\n";
+  if (!sa.eap_identity.empty()) out += wrapped("proved by EAP: " + sa.eap_identity, 4);
+  if (!sa.group.empty()) out += fmt::format("    the peer is of group {}\n", sa.group);
   if (!sa.leased.empty())
     out += wrapped("the peer has the address " + fmt::format("{}", fmt::join(sa.leased, ", ")), 4);
   for (const api::ChildSa& child : sa.children) out += render_child(child);

@@ -90,6 +90,8 @@ api::IkeSa to_ike_sa(const control::IkeSaView& view, Instant now, ipsec::SuiteSu
   sa.local_behind_nat = view.sa.local_behind_nat;
   sa.remote_behind_nat = view.sa.remote_behind_nat;
   sa.age = seconds_since(view.established, now);
+  sa.eap_identity = escaped(view.sa.eap_identity, 253);
+  sa.group = view.sa.group;
   sa.leased = texts(view.leased);
   if (view.sa.rekey_at) sa.rekey_in = seconds_until(*view.sa.rekey_at, now);
   for (const control::ChildSaView& child : view.children)

@@ -8,7 +8,7 @@ import sys
 from rig import traffic
 from rig.case import case
 from rig.lab import INNER, SUBNET
-from rig.shell import check, wait_until
+from rig.shell import Failed, check, wait_until
 
 POOL = ("10.9.0.0/24", "10.1.0.53")
 FAKE = """#!/bin/sh
@@ -199,3 +199,54 @@ def _(setup):
     pair.asker.up()
     pair.wait_up()
     prove(pair, "b", given_to(pair, "client", "b"))
+
+
+GROUPS = """
+[pool.sales]
+addresses = ["10.8.0.0/24"]
+
+[group.sales]
+members = ["amy.example", "*.sales.example"]
+pool = "sales"
+local = ["{inner}/32"]
+
+[group.guests]
+members = ["eve.example"]
+refuse = true
+"""
+
+
+for _kind in ("strongswan", "culvert"):
+    @case(f"remote-groups-{_kind}", f"who of {_kind}'s identities is of a group gets its pool and reaches what it may, one is refused",
+          only=("culvert",), seconds=60)
+    def _(setup, kind=_kind):
+        pair = make(setup, kind, True)
+        pair.giver.more = 'groups = ["sales", "guests"]\n'
+        pair.giver.extra = GROUPS.format(inner=INNER["a"][4])
+        pair.start()
+
+        def come_as(name):
+            pair.asker.down()
+            pair.asker.tunnels = [t.but(local_id=name) for t in pair.asker.tunnels]
+            pair.asker.reload()
+            pair.asker.up()
+
+        def address(network):
+            return re.findall(rf"inet ({network}\.\d+)/32", pair.lab.ip("b", "-4", "addr", "show"))
+
+        come_as("amy.example")
+        pair.wait_up()
+        check(len(address("10.8.0")) == 1 and not address("10.9.0"), "amy's address is not of her group's pool")
+        prove(pair, "b", address("10.8.0")[0])
+        reach = [c["local"] for sa in pair.giver.tunnel()["ike_sas"] for c in sa["children"]]
+        check(reach == [[INNER["a"][4] + "/32"]], f"amy's Child SA should reach {INNER['a'][4]} alone, and has {reach}")
+        come_as("carol.example")
+        wait_until(lambda: address("10.9.0") and not address("10.8.0"), 10, "carol, who is of no group, gets the tunnel's own pool")
+        pair.wait_up()
+        prove(pair, "b", address("10.9.0")[0])
+        try:
+            come_as("eve.example")
+        except Failed:
+            pass  # some clients wait for the verdict
+        wait_until(lambda: "belongs to group 'guests'" in pair.giver.log(), 10, "the log says why eve is refused")
+        check(not pair.giver.state().up, "eve is in")

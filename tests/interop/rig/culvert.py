@@ -55,7 +55,7 @@ class Culvert(Peer):
     def write_config(self):
         text = "[daemon]\n" + "".join(f"{k} = {_toml(v)}\n" for k, v in self.daemon.items())
         with open(self.config, "w", encoding="utf-8") as f:
-            f.write(text + "".join(_section(t, self.dir) + self.more for t in self.tunnels) + self._users() + self.extra)
+            f.write(text + "".join(_section(t, self.dir, self.more) for t in self.tunnels) + self._users() + self.extra)
         os.chmod(self.config, 0o600)
 
     def _users(self):
@@ -155,7 +155,7 @@ def _ike_proof(t, folder):
     return found
 
 
-def _section(t, folder):
+def _section(t, folder, more=""):
     fields = {"peer": "any" if t.anybody else t.remote, "local_address": t.local, **_proof(t, folder), "local": t.local_ts,
               "remote": t.remote_ts, "start": t.start}
     if t.pool:
@@ -181,7 +181,7 @@ def _section(t, folder):
     if t.liveness:
         fields["liveness"] = f"{t.liveness}s"
     text = f"\n[tunnel.{t.name}]\n" + "".join(f"{k} = {_toml(v)}\n" for k, v in fields.items())
-    text += f"aggfrag = {t.aggfrag}\n" if t.aggfrag else ""
+    text += (f"aggfrag = {t.aggfrag}\n" if t.aggfrag else "") + more
     if t.pool:
         text += f"\n[pool.pool-{t.name}]\naddresses = {_toml(t.pool[:-1])}\n" + (f"dns = {_toml(t.pool[-1])}\n" if t.pool[-1] else "")
     return text
