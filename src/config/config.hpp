@@ -16,6 +16,7 @@
 #include "config/problem.hpp"
 #include "crypto/signature.hpp"
 #include "crypto/trust.hpp"
+#include "model/configuration.hpp"
 #include "model/connection.hpp"
 #include "model/traffic_selector.hpp"
 
@@ -146,12 +147,13 @@ struct PoolConfig {
   model::SourcePlace place;
   std::vector<net::AddressRange> ranges;  // without what no host can have
   std::vector<net::IpAddress> dns_servers;
+  std::vector<model::EncryptedDns> encrypted_dns;
   std::vector<std::string> domains;  // that these are for; empty: for all
   std::vector<net::Prefix> subnets;  // empty: what the tunnel has as `local`
   /// Addresses kept for one identity; each lies within `ranges`.
   std::map<model::Identity, std::vector<net::IpAddress>> fixed;
   friend bool operator==(const PoolConfig& a, const PoolConfig& b) {
-    return a.name == b.name && a.ranges == b.ranges && a.dns_servers == b.dns_servers && a.domains == b.domains &&
+    return a.name == b.name && a.ranges == b.ranges && a.dns_servers == b.dns_servers && a.encrypted_dns == b.encrypted_dns && a.domains == b.domains &&
            a.subnets == b.subnets && a.fixed == b.fixed;
   }
 };

@@ -140,6 +140,7 @@ inline constexpr std::array kManualFields = std::to_array<FieldInfo>({
 inline constexpr std::array kPoolFields = std::to_array<FieldInfo>({
     {"addresses", ""},
     {"dns", ""},
+    {"dns_over_tls", ""},
     {"domains", ""},
     {"subnets", ""},
     {"fixed", ""},

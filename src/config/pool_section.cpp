@@ -61,6 +61,40 @@ std::optional<net::IpAddress> host(Section& section, std::string_view key, const
   return is_host_address(section, at, key, *address) ? address : std::nullopt;
 }
 
+/// "10.1.0.53#dns.example.org", "[fd00:1::53]:8853#dns.example.org": address, perhaps port, and the name in its
+/// certificate, as systemd-resolved writes them.
+std::optional<model::EncryptedDns> over_tls(std::string_view text) {
+  const std::size_t hash = text.find('#');
+  if (hash == std::string_view::npos) return std::nullopt;
+  model::EncryptedDns resolver;
+  resolver.name = text.substr(hash + 1);
+  resolver.protocols = {"dot"};
+  const std::string where(text.substr(0, hash));
+  if (const auto address = net::IpAddress::parse(where)) {
+    resolver.addresses = {*address};
+  } else if (const auto endpoint = net::Endpoint::parse(where); endpoint && endpoint->port != 0) {
+    resolver.addresses = {endpoint->address};
+    resolver.port = endpoint->port;
+  } else {
+    return std::nullopt;
+  }
+  if (resolver.name.size() > 0xff || !model::is_domain_name(resolver.name)) return std::nullopt;
+  return resolver;
+}
+
+void read_over_tls(Section& section, PoolConfig& pool) {
+  for (const Located<std::string>& written : section.texts("dns_over_tls", kServerLimit)) {
+    auto resolver = over_tls(written.value);
+    if (!resolver) {
+      section.error(written.position, "dns_over_tls",
+                    fmt::format("{} is no server with the name in its certificate", in_quotes(written.value)),
+                    R"(write "10.1.0.53#dns.example.org", or "[fd00:1::53]:8853#dns.example.org" with a port)");
+    } else if (is_host_address(section, written.position, "dns_over_tls", resolver->addresses.front())) {
+      pool.encrypted_dns.push_back(std::move(*resolver));
+    }
+  }
+}
+
 void read_domains(Section& section, PoolConfig& pool) {
   for (const Located<std::string>& written : section.texts("domains", kNameLimit)) {
     if (model::is_domain_name(written.value)) {
@@ -70,7 +104,7 @@ void read_domains(Section& section, PoolConfig& pool) {
                     "write \"example.org\": letters, digits and '-' between dots");
     }
   }
-  if (!pool.domains.empty() && pool.dns_servers.empty()) {
+  if (!pool.domains.empty() && pool.dns_servers.empty() && pool.encrypted_dns.empty()) {
     section.error(section.position_of("domains"), "domains", "there is no server to ask for these domains",
                   "write dns = [\"ADDRESS\"] too");
   }
@@ -135,6 +169,7 @@ DraftPool read_pool(Section section, std::string name, Problems& problems) {
   for (const Located<std::string>& written : section.texts("dns", kServerLimit)) {
     if (const auto server = host(section, "dns", written.value, written.position)) pool.dns_servers.push_back(*server);
   }
+  read_over_tls(section, pool);
   read_domains(section, pool);
   read_subnets(section, pool);
   read_fixed(section, pool, problems);

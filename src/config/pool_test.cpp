@@ -27,9 +27,11 @@ std::string tunnel(std::string_view extra = {}, std::string_view name = "road") 
 net::IpAddress ip(std::string_view text) { return *net::IpAddress::parse(text); }
 
 TEST(Pool, IsReadWhole) {
-  const auto config = load_text(tunnel("sessions = 2\nmore_sessions = \"refuse\"") +
-                                pool("dns = [\"10.1.0.53\", \"fd00:1::53\"]\ndomains = [\"example.org\"]\n"
-                                     "subnets = [\"10.1.0.0/16\"]\nfixed = { \"amy@example.org\" = \"10.9.0.7\" }"));
+  const auto config =
+      load_text(tunnel("sessions = 2\nmore_sessions = \"refuse\"") +
+                pool("dns = [\"10.1.0.53\", \"fd00:1::53\"]\ndomains = [\"example.org\"]\n"
+                     "dns_over_tls = [\"10.1.0.53#dns.example.org\", \"[fd00:1::53]:8853#dns.example.org\"]\n"
+                     "subnets = [\"10.1.0.0/16\"]\nfixed = { \"amy@example.org\" = \"10.9.0.7\" }"));
   ASSERT_TRUE(config) << testing::lines(config.error());
   ASSERT_EQ(config->pools.size(), 1U);
   const PoolConfig& read = config->pools.front();
@@ -40,6 +42,13 @@ TEST(Pool, IsReadWhole) {
   EXPECT_EQ(read.ranges[1].last, ip("fd00:9::ffff:ffff:ffff:ffff"));
   EXPECT_EQ(read.ranges[2].to_string(), "10.8.0.10-10.8.0.12");
   EXPECT_EQ(read.dns_servers, (std::vector{ip("10.1.0.53"), ip("fd00:1::53")}));
+  ASSERT_EQ(read.encrypted_dns.size(), 2U);
+  EXPECT_EQ(read.encrypted_dns[0].addresses, std::vector{ip("10.1.0.53")});
+  EXPECT_EQ(read.encrypted_dns[0].name, "dns.example.org");
+  EXPECT_FALSE(read.encrypted_dns[0].port);
+  EXPECT_EQ(read.encrypted_dns[1].addresses, std::vector{ip("fd00:1::53")});
+  EXPECT_EQ(read.encrypted_dns[1].port, 8853);
+  EXPECT_EQ(read.encrypted_dns[1].protocols, std::vector<std::string>{"dot"});
   EXPECT_EQ(read.domains, std::vector<std::string>{"example.org"});
   EXPECT_EQ(read.fixed.at(model::Identity::parse("amy@example.org")), std::vector{ip("10.9.0.7")});
   const model::ConnectionConfig& connection = config->tunnels.front().connection;
@@ -79,6 +88,9 @@ TEST(Pool, SaysWhatIsWrong) {
       {tunnel() + pool() + "[pool.'a b']\naddresses = \"10.7.0.1\"\n", "cannot name a pool"},
       {tunnel() + pool("dns = [\"dns.example\"]"), "is not an address"},
       {tunnel() + pool("dns = [\"10.1.0.53\"]\ndomains = [\"a b\"]"), "is not a domain name"},
+      {tunnel() + pool("dns_over_tls = [\"10.1.0.53\"]"), "no server with the name in its certificate"},
+      {tunnel() + pool("dns_over_tls = [\"10.1.0.53:0#a.example\"]"), "no server with the name in its certificate"},
+      {tunnel() + pool("dns_over_tls = [\"10.1.0.53#a b\"]"), "no server with the name in its certificate"},
       {tunnel() + pool("domains = [\"example.org\"]"), "there is no server"},
       {tunnel() + pool("subnets = [\"10.1.0.1/16\"]"), "is not a prefix"},
       {tunnel() + pool("fixed = { \"amy@example.org\" = \"10.7.0.1\" }"), "is not of this pool"},

@@ -39,6 +39,18 @@ void append_new(std::vector<T>& list, const std::vector<T>& more) {
   }
 }
 
+/// Those of the resolvers that a host's own resolver can use: by DNS over TLS, with a name to authenticate (RFC
+/// 9464 3.1; RFC 7858).
+std::vector<NameServerWish::OverTls> over_tls_of(const std::vector<model::EncryptedDns>& resolvers) {
+  std::vector<NameServerWish::OverTls> servers;
+  for (const model::EncryptedDns& resolver : resolvers) {
+    if (resolver.name.empty() || std::ranges::find(resolver.protocols, "dot") == resolver.protocols.end()) continue;
+    for (const net::IpAddress& address : resolver.addresses)
+      servers.push_back({.address = address, .port = resolver.port.value_or(853), .name = resolver.name});
+  }
+  return servers;
+}
+
 }  // namespace
 
 // ---------------------------------------------------------------- given by us
@@ -93,6 +105,7 @@ ike::AddressResult ControlPlane::give_addresses(const ike::AddressRequest& reque
                       });
     if (!used) continue;
     append_new(given.dns_servers, pool->dns_servers);
+    append_new(given.encrypted_dns, pool->encrypted_dns);
     append_new(given.domains, pool->domains);
     append_new(given.subnets, pool->subnets.empty() ? subnets_of(request.local) : pool->subnets);
   }
@@ -149,8 +162,11 @@ NameServerWish ControlPlane::name_servers() const {
   NameServerWish wish;
   bool for_all = false;
   for (const auto& [id, tunnel] : tunnels_) {
-    if (!tunnel->given || tunnel->given->dns_servers.empty()) continue;
+    if (!tunnel->given) continue;
+    const auto over_tls = over_tls_of(tunnel->given->encrypted_dns);
+    if (tunnel->given->dns_servers.empty() && over_tls.empty()) continue;
     append_new(wish.servers, tunnel->given->dns_servers);
+    append_new(wish.over_tls, over_tls);
     append_new(wish.domains, tunnel->given->domains);
     for_all |= tunnel->given->domains.empty();
   }

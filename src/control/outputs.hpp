@@ -51,8 +51,17 @@ struct ClearPacketWish {
 
 /// Where the host's names are looked up while tunnels are up; empty when no tunnel has a server.
 struct NameServerWish {
+  /// Reached by DNS over TLS (RFC 9464, RFC 7858).
+  struct OverTls {
+    net::IpAddress address;
+    std::uint16_t port = 853;
+    std::string name;  // that its certificate must have
+    friend bool operator==(const OverTls&, const OverTls&) = default;
+  };
   std::vector<net::IpAddress> servers;
   std::vector<std::string> domains;  // that they are for; empty: for all
+  std::vector<OverTls> over_tls;     // to be used instead of `servers`, where the host can
+  [[nodiscard]] bool empty() const { return servers.empty() && over_tls.empty(); }
   friend bool operator==(const NameServerWish&, const NameServerWish&) = default;
 };
 

@@ -42,7 +42,7 @@ HostNameServers::~HostNameServers() {
 void HostNameServers::apply(const control::NameServerWish& wish) {
   // Without any tunnel that has servers there is no thread.
   if (!thread_.joinable()) {
-    if (wish.servers.empty()) return;
+    if (wish.empty()) return;
     thread_ = std::thread([this] { run(); });
   }
   const std::scoped_lock lock(mutex_);
@@ -78,9 +78,14 @@ HostNameServers::Way HostNameServers::find_way() const {
 }
 
 void HostNameServers::bring_about(const control::NameServerWish& wish) {
-  if (wish.servers.empty()) return take_back();
+  if (wish.empty()) return take_back();
   const Way way = find_way();
   if (in_force_ != Way::none && in_force_ != way) take_back();
+  if (way == Way::resolvconf && wish.servers.empty()) {
+    take_back();
+    return problem_(
+        "the tunnel's name servers are asked over TLS only, which resolvconf cannot express; run systemd-resolved");
+  }
   if (way == Way::none) {
     return problem_(
         "the tunnel's name servers cannot be set: neither systemd-resolved runs nor resolvconf is installed; "
@@ -95,17 +100,27 @@ void HostNameServers::bring_about(const control::NameServerWish& wish) {
     (void)call({"resolvconf", "-a", options_.link}, resolvconf_text(wish));
     return;
   }
+  // Where there are such, nothing is asked in clear.
+  const bool over_tls = !wish.over_tls.empty();
   std::vector<std::string> servers{"resolvectl", "dns", options_.link};
-  for (const net::IpAddress& server : wish.servers) servers.push_back(server.to_string());
+  for (const auto& server : wish.over_tls)
+    servers.push_back(fmt::format("{}#{}", net::Endpoint{server.address, server.port}.to_string(), server.name));
+  if (!over_tls) {
+    for (const net::IpAddress& server : wish.servers) servers.push_back(server.to_string());
+  }
   std::vector<std::string> domains{"resolvectl", "domain", options_.link};
   // "~": where to look up, not what to append to a name without a dot. "~.": everything.
   for (const std::string& domain : wish.domains) domains.push_back("~" + domain);
   if (wish.domains.empty()) domains.emplace_back("~.");
+  // TLS before the servers, so that none of them is asked without it in between.
+  if (over_tls != over_tls_ && !call({"resolvectl", "dnsovertls", options_.link, over_tls ? "yes" : "no"})) return;
+  over_tls_ = over_tls;
   if (!call(std::move(servers)) || !call(std::move(domains))) return;
   (void)call({"resolvectl", "default-route", options_.link, wish.domains.empty() ? "yes" : "no"});
 }
 
 void HostNameServers::take_back() {
+  over_tls_ = false;
   const Way way = std::exchange(in_force_, Way::none);
   if (way == Way::none) return;
   const bool done =

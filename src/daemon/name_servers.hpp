@@ -49,6 +49,7 @@ class HostNameServers {
   const Options options_;
   const std::function<void(std::string)> problem_;
   Way in_force_ = Way::none;
+  bool over_tls_ = false;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::optional<control::NameServerWish> wanted_;

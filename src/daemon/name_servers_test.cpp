@@ -57,8 +57,41 @@ class NameServers : public ::testing::Test {
   std::string problems_;
 };
 
-const control::NameServerWish kAll{{ip("10.1.0.53"), ip("fd00:1::53")}, {}};
-const control::NameServerWish kSplit{{ip("10.1.0.53")}, {"example.org", "corp.example.net"}};
+const control::NameServerWish kAll{{ip("10.1.0.53"), ip("fd00:1::53")}, {}, {}};
+const control::NameServerWish kSplit{{ip("10.1.0.53")}, {"example.org", "corp.example.net"}, {}};
+const control::NameServerWish kOverTls{
+    {ip("10.1.0.53")}, {}, {{ip("10.1.0.54"), 853, "dns.example.org"}, {ip("fd00:1::54"), 8853, "dns.example.org"}}};
+
+TEST_F(NameServers, OverTlsInsteadOfInClear) {
+  run_resolved();
+  install("resolvectl");
+  HostNameServers servers = made();
+  servers.apply(kOverTls);
+  servers.wait();
+  EXPECT_EQ(calls(),
+            "resolvectl dnsovertls culvert0 yes\n"
+            "resolvectl dns culvert0 10.1.0.54:853#dns.example.org [fd00:1::54]:8853#dns.example.org\n"
+            "resolvectl domain culvert0 ~.\n"
+            "resolvectl default-route culvert0 yes\n");
+  servers.apply(kAll);
+  servers.wait();
+  EXPECT_THAT(calls(), HasSubstr("resolvectl dnsovertls culvert0 no\nresolvectl dns culvert0 10.1.0.53 fd00:1::53\n"));
+  EXPECT_EQ(problems_, "");
+}
+
+TEST_F(NameServers, ResolvconfKnowsNoTls) {
+  install("resolvconf");
+  HostNameServers servers = made();
+  servers.apply(kOverTls);
+  servers.wait();
+  EXPECT_EQ(calls(), "resolvconf -a culvert0\nnameserver 10.1.0.53\n");
+  control::NameServerWish only = kOverTls;
+  only.servers.clear();
+  servers.apply(only);
+  servers.wait();
+  EXPECT_TRUE(calls().ends_with("resolvconf -d culvert0\n"));
+  EXPECT_THAT(problems_, HasSubstr("run systemd-resolved"));
+}
 
 TEST_F(NameServers, SystemdResolvedIsToldAndTakenBack) {
   run_resolved();

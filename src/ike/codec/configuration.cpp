@@ -129,6 +129,50 @@ std::optional<model::EncryptedDns> encrypted_dns(ByteView value, Family family) 
   return resolver;
 }
 
+// RFC 9464 3.1, with the service parameters that read_service_parameters knows, in ascending order.
+Bytes encrypted_dns_value(const model::EncryptedDns& resolver, Family family) {
+  ByteWriter out;
+  out.u16(resolver.priority);
+  out.u8(static_cast<std::uint8_t>(std::ranges::count(resolver.addresses, family, &IpAddress::family)));
+  out.u8(static_cast<std::uint8_t>(resolver.name.size()));
+  for (const IpAddress& address : resolver.addresses) {
+    if (address.family() == family) out.bytes(address.bytes());
+  }
+  out.bytes(as_bytes(resolver.name));
+  if (!resolver.protocols.empty()) {
+    std::size_t length = 0;
+    for (const std::string& id : resolver.protocols) length += 1 + id.size();
+    out.u16(kAlpn);
+    out.u16(static_cast<std::uint16_t>(length));
+    for (const std::string& id : resolver.protocols) {
+      out.u8(static_cast<std::uint8_t>(id.size()));
+      out.bytes(as_bytes(id));
+    }
+  }
+  if (resolver.port) {
+    out.u16(kPort);
+    out.u16(2);
+    out.u16(*resolver.port);
+  }
+  return out.take();
+}
+
+bool is_encrypted_dns(const ConfigurationAttribute& attribute) {
+  const auto type = static_cast<Attribute>(attribute.type);
+  return type == Attribute::encdns_ip4 || type == Attribute::encdns_ip6;
+}
+
+void put_encrypted_dns(ConfigurationPayload& payload, const model::EncryptedDns& resolver,
+                       const ConfigurationRequest& request) {
+  const std::tuple<Attribute, Family, bool> families[] = {
+      {Attribute::encdns_ip4, Family::v4, request.encrypted_dns[0]},
+      {Attribute::encdns_ip6, Family::v6, request.encrypted_dns[1]}};
+  for (const auto& [type, family, asked] : families) {
+    if (asked && std::ranges::find(resolver.addresses, family, &IpAddress::family) != resolver.addresses.end())
+      put(payload, type, encrypted_dns_value(resolver, family));
+  }
+}
+
 /// Appends what was read; false when there was nothing or the list is full.
 template <typename T>
 bool keep(std::vector<T>& list, std::optional<T> value, std::size_t most = kMostConfigurationValues) {
@@ -180,6 +224,8 @@ ConfigurationRequest read_request(const ConfigurationPayload& payload) {
       case Attribute::internal_ip6_address: useful = read_wish(attribute.value, Family::v6, request); break;
       case Attribute::internal_ip4_netmask: request.netmask = true; break;
       case Attribute::internal_dns_domain: request.domains = true; break;
+      case Attribute::encdns_ip4: request.encrypted_dns[0] = true; break;
+      case Attribute::encdns_ip6: request.encrypted_dns[1] = true; break;
       case Attribute::application_version: request.version = true; break;
       case Attribute::supported_attributes: request.supported = true; break;
       // Given whether they are asked for or not.
@@ -244,8 +290,10 @@ ConfigurationPayload make_reply(const model::Configuration& configuration, const
   if (request.netmask && has_v4) put(payload, Attribute::internal_ip4_netmask, netmask(32));
   for (const IpAddress& server : configuration.dns_servers)
     put(payload, server.is_v4() ? Attribute::internal_ip4_dns : Attribute::internal_ip6_dns, to_bytes(server.bytes()));
-  // RFC 8598 2, 3.1: only for who asked, and only beside a server that they are resolved by.
-  if (request.domains && !configuration.dns_servers.empty()) {
+  for (const model::EncryptedDns& resolver : configuration.encrypted_dns) put_encrypted_dns(payload, resolver, request);
+  // RFC 8598 2, 3.1, RFC 9464 4: only for who asked, and only beside a server that they are resolved by.
+  const bool encrypted = std::ranges::any_of(payload.attributes, is_encrypted_dns);
+  if (request.domains && (encrypted || !configuration.dns_servers.empty())) {
     for (const std::string& name : configuration.domains)
       put(payload, Attribute::internal_dns_domain, Bytes(name.begin(), name.end()));
   }

@@ -19,7 +19,8 @@ inline constexpr std::size_t kMostConfigurationValues = 64;
 struct ConfigurationRequest {
   std::vector<model::AddressWish> addresses;  // at most kMostConfigurationAddresses
   bool netmask = false;
-  bool domains = false;  // RFC 8598 2: the peer knows split DNS
+  bool domains = false;                    // RFC 8598 2: the peer knows split DNS
+  bool encrypted_dns[2] = {false, false};  // RFC 9464 4: over IPv4, IPv6
   bool version = false;
   bool supported = false;
   std::size_t ignored = 0;  // attributes that were of no use

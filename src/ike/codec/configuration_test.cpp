@@ -37,7 +37,8 @@ TEST(Configuration, ARequestSurvivesTheWire) {
   EXPECT_TRUE(read.domains);
   EXPECT_FALSE(read.version);
   EXPECT_FALSE(read.netmask);
-  EXPECT_EQ(read.ignored, 2U);  // ENCDNS_IP4 and ENCDNS_IP6, which we ask for and do not have
+  EXPECT_EQ(read.ignored, 0U);
+  EXPECT_TRUE(read.encrypted_dns[0] && read.encrypted_dns[1]);
 }
 
 TEST(Configuration, AReplySurvivesTheWire) {
@@ -133,6 +134,13 @@ TEST(Configuration, EncryptedDns) {
   EXPECT_EQ(resolver.name, "dns.example");
   EXPECT_EQ(resolver.protocols, (std::vector<std::string>{"dot", "h2"}));
   EXPECT_EQ(resolver.port, 8853);
+  // Said again it is the same, octet by octet, and only to who asks for that family.
+  ConfigurationRequest asks;
+  EXPECT_TRUE(make_reply(read.configuration, asks).attributes.empty());
+  asks.encrypted_dns[1] = true;
+  EXPECT_TRUE(make_reply(read.configuration, asks).attributes.empty());
+  asks.encrypted_dns[0] = true;
+  EXPECT_EQ(make_reply(read.configuration, asks), reply_with(encdns_ip4, whole));
   // Cut anywhere in front of the parameters, or within one, it says nothing.
   for (std::size_t octets = 1; octets < whole.size() / 2; ++octets) {
     const auto cut = read_reply(reply_with(encdns_ip4, whole.substr(0, 2 * octets)));

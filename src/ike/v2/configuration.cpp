@@ -164,4 +164,19 @@ AddressAnswer answer_addresses(IkeSa& sa, const model::ConnectionConfig& config,
   return {.reply = codec::make_reply(*given->configuration, asked), .refusal = std::nullopt};
 }
 
+// ---------------------------------------------------------------- either
+
+std::optional<codec::ConfigurationPayload> answer_question(const IkeSa& sa, const codec::Message& request) {
+  const auto* payload = find(request, ConfigurationType::request);
+  if (payload == nullptr) return std::nullopt;
+  const auto asked = codec::read_request(*payload);
+  model::Configuration ours;
+  for (const net::IpAddress& address : sa.inner.addresses) {
+    const auto is_asked = std::ranges::any_of(
+        asked.addresses, [&](const model::AddressWish& wish) { return wish.family == address.family(); });
+    if (!sa.inner.ours && is_asked) ours.addresses.push_back(address);
+  }
+  return codec::make_reply(ours, asked);
+}
+
 }  // namespace culvert::ike::v2

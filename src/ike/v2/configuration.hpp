@@ -50,4 +50,11 @@ struct AddressAnswer {
 [[nodiscard]] AddressAnswer answer_addresses(IkeSa& sa, const model::ConnectionConfig& config,
                                              const codec::Message& request, std::optional<AddressResult> given);
 
+// Either.
+
+/// RFC 7296 2.20, 3.15: what a CFG_REQUEST outside of IKE_AUTH asks; the addresses that the peer has of us, and what we
+/// say of ourselves. None when nothing is asked.
+[[nodiscard]] std::optional<codec::ConfigurationPayload> answer_question(const IkeSa& sa,
+                                                                         const codec::Message& request);
+
 }  // namespace culvert::ike::v2

@@ -65,6 +65,22 @@ struct Takeover {
   std::optional<Forger> taken;
 };
 
+// RFC 7296 2.20: an empty version says no more than that the question was understood.
+TEST(HostilePeer, ToldNoMoreOfOurVersionThanThatThereIsOne) {
+  Takeover run;
+  codec::ConfigurationPayload question{model::ConfigurationType::request, {}};
+  for (const auto type : {model::ConfigurationAttributeType::application_version,
+                          model::ConfigurationAttributeType::internal_ip4_address})
+    question.attributes.push_back({static_cast<std::uint16_t>(type), {}});
+  const codec::Message answer = run.ask(ExchangeType::informational, {question});
+  const auto* reply = answer.first<codec::ConfigurationPayload>();
+  ASSERT_NE(reply, nullptr);
+  EXPECT_EQ(reply->type, model::ConfigurationType::reply);
+  ASSERT_EQ(reply->attributes.size(), 1U) << "it has no address of us";
+  EXPECT_TRUE(reply->attributes.front().value.empty());
+  EXPECT_EQ(run.ask(ExchangeType::informational, {}).first<codec::ConfigurationPayload>(), nullptr);
+}
+
 TEST(HostilePeer, WhoFailedToAuthenticateIsNotListenedToAnyMore) {  // RFC 7296 2.21.2
   Pair pair(1, exporting());
   configure(pair);

@@ -6,6 +6,7 @@
 
 #include "ike/v2/children.hpp"
 #include "ike/v2/closing.hpp"
+#include "ike/v2/configuration.hpp"
 #include "ike/v2/describe.hpp"
 #include "ike/v2/rekey_ike_sa_initiator.hpp"
 
@@ -19,6 +20,7 @@ codec::Message InformationalResponder::handle(const codec::Message& request) {
   for (const auto* payload : request.all<codec::DeletePayload>())
     ike_deleted_ = ike_deleted_ || payload->protocol == model::ProtocolId::ike;
   handle_notifies(request);
+  if (auto reply = answer_question(sa_, request)) answer.add(std::move(*reply));
   return answer;
 }
 
