@@ -1,5 +1,6 @@
 #include "crypto/key_exchange.hpp"
 
+#include "crypto/ml_kem_exchange.hpp"
 #include "crypto/openssl/key_exchanges.hpp"
 
 namespace culvert::crypto {
@@ -12,6 +13,11 @@ openssl::MadeKeyExchange make(KeyExchangeId id, const openssl::PrivateValueSourc
     case KeyExchangeId::ecp_384: return openssl::make_ecp(id, source);
     case KeyExchangeId::modp_2048:
     case KeyExchangeId::modp_3072: return openssl::make_modp(id, source);
+    case KeyExchangeId::ml_kem_512:
+    case KeyExchangeId::ml_kem_768:
+    case KeyExchangeId::ml_kem_1024:
+      if (source.random != nullptr) return make_ml_kem_initiator(id, *source.random);
+      break;
   }
   return err(CryptoError::unsupported);
 }
@@ -20,6 +26,15 @@ openssl::MadeKeyExchange make(KeyExchangeId id, const openssl::PrivateValueSourc
 
 Result<std::unique_ptr<KeyExchange>, CryptoError> make_key_exchange(KeyExchangeId id, RandomSource& random) {
   return make(id, {.random = &random, .private_value = {}});
+}
+
+Result<std::unique_ptr<KeyExchange>, CryptoError> make_key_exchange_answer(KeyExchangeId id, RandomSource& random) {
+  switch (id) {
+    case KeyExchangeId::ml_kem_512:
+    case KeyExchangeId::ml_kem_768:
+    case KeyExchangeId::ml_kem_1024: return make_ml_kem_responder(id, random);
+    default: return make_key_exchange(id, random);
+  }
 }
 
 Result<std::unique_ptr<KeyExchange>, CryptoError> make_key_exchange_from_private(KeyExchangeId id,
@@ -34,6 +49,9 @@ std::size_t public_value_size(KeyExchangeId id) {
     case KeyExchangeId::ecp_384: return 96;
     case KeyExchangeId::modp_2048: return 256;
     case KeyExchangeId::modp_3072: return 384;
+    case KeyExchangeId::ml_kem_512:
+    case KeyExchangeId::ml_kem_768:
+    case KeyExchangeId::ml_kem_1024: return ml_kem_public_value_size(id, false);
   }
   return 0;
 }

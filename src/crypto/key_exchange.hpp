@@ -1,4 +1,5 @@
-// Diffie-Hellman key exchange methods of IKEv2: X25519 (RFC 8031), NIST curves (RFC 5903), MODP groups (RFC 3526).
+// Key exchange methods of IKEv2: X25519 (RFC 8031), NIST curves (RFC 5903), MODP groups (RFC 3526), and key
+// encapsulation by ML-KEM (FIPS 203).
 #pragma once
 
 #include <cstdint>
@@ -12,28 +13,41 @@
 
 namespace culvert::crypto {
 
-enum class KeyExchangeId : std::uint8_t { x25519, ecp_256, ecp_384, modp_2048, modp_3072 };
+enum class KeyExchangeId : std::uint8_t {
+  x25519,
+  ecp_256,
+  ecp_384,
+  modp_2048,
+  modp_3072,
+  ml_kem_512,
+  ml_kem_768,
+  ml_kem_1024
+};
 
 /// One ephemeral key pair. The private value comes from the random source given, dies with the object and is used once.
 class KeyExchange {
  public:
   virtual ~KeyExchange() = default;
   /// The octets for the KE payload: X25519 32; ECP x|y, 64 or 96 (RFC 5903 7); MODP padded to the prime's size (RFC
-  /// 7296 2.14).
+  /// 7296 2.14); ML-KEM the encapsulation key, as responder the ciphertext, which is there after derive() only.
   [[nodiscard]] virtual ByteView public_value() const = 0;
   /// The shared secret in the form SKEYSEED wants: X25519 32 octets; ECP the x coordinate (RFC 5903 9); MODP padded to
-  /// the prime. `bad_public_value` for a wrong length, a point off the curve, a MODP value outside [2, p-2], an
-  /// all-zero X25519 result (RFC 8031 5).
+  /// the prime; ML-KEM 32 octets. `bad_public_value` for a wrong length, a point off the curve, a MODP value outside
+  /// [2, p-2], an all-zero X25519 result (RFC 8031 5), an ML-KEM key with coefficients that are not reduced.
   [[nodiscard]] virtual Result<SecretBytes, CryptoError> derive(ByteView peer_public_value) = 0;
 };
 
 [[nodiscard]] Result<std::unique_ptr<KeyExchange>, CryptoError> make_key_exchange(KeyExchangeId id,
                                                                                   RandomSource& random);
-/// Octets of a public value: what a KE payload must hold.
+/// For who has the initiator's public value before it makes its own: the same, but with ML-KEM the part that
+/// encapsulates, once.
+[[nodiscard]] Result<std::unique_ptr<KeyExchange>, CryptoError> make_key_exchange_answer(KeyExchangeId id,
+                                                                                         RandomSource& random);
+/// Octets of the initiator's public value: what its KE payload must hold.
 [[nodiscard]] std::size_t public_value_size(KeyExchangeId id);
 
 /// For known-answer tests only: a key pair with the given private value (big-endian scalar; X25519: 32 octets as RFC
-/// 7748 has them).
+/// 7748 has them). Not for ML-KEM.
 [[nodiscard]] Result<std::unique_ptr<KeyExchange>, CryptoError> make_key_exchange_from_private(KeyExchangeId id,
                                                                                                ByteView private_value);
 

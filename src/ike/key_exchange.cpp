@@ -7,7 +7,8 @@ namespace culvert::ike {
 KeyExchangeResult carry_out(KeyExchangeRequest request, RandomSource& random) {
   KeyExchangeResult result{.own = std::move(request.own), .shared_secret = {}, .fault = {}};
   if (!result.own) {
-    auto made = crypto::make_key_exchange(request.method, random);
+    auto made = request.peer_value ? crypto::make_key_exchange_answer(request.method, random)
+                                   : crypto::make_key_exchange(request.method, random);
     if (!made) {
       result.fault = made.error();
       return result;
