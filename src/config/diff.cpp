@@ -48,6 +48,14 @@ std::string text_of(const std::string& text) { return text; }
 std::string text_of(model::EncapsulationPolicy policy) {
   return policy == model::EncapsulationPolicy::udp ? "udp" : "esp";
 }
+std::string text_of(model::IkeFragmentation fragmentation) {
+  switch (fragmentation) {
+    case model::IkeFragmentation::offered: return "yes";
+    case model::IkeFragmentation::off: return "no";
+    case model::IkeFragmentation::required: return "force";
+  }
+  return "unknown";
+}
 std::string text_of(model::Mode mode) {
   return mode == model::Mode::tunnel ? "tunnel" : mode == model::Mode::transport ? "transport" : "beet";
 }
@@ -218,6 +226,8 @@ TunnelChange compare(const TunnelConfig& before, const TunnelConfig& after, bool
   hard("esp", a.esp_proposals, b.esp_proposals);
   hard("mode", a.mode, b.mode);
   hard("encapsulation", a.encapsulation, b.encapsulation);
+  soft("ike_fragmentation", text_of(a.ike_fragmentation), text_of(b.ike_fragmentation));
+  soft("ike_fragment_size", a.ike_fragment_size, b.ike_fragment_size);
   soft("ike_lifetime", a.ike_lifetime, b.ike_lifetime);
   soft("child_lifetime", a.child_lifetime, b.child_lifetime);
   soft("rekey_margin", a.rekey_margin, b.rekey_margin);

@@ -72,6 +72,8 @@ inline constexpr std::array kTunnelFields = std::to_array<FieldInfo>({
     {"compat", ""},
     {"mode", "\"tunnel\""},
     {"encapsulation", "\"auto\""},
+    {"ike_fragmentation", "\"yes\""},
+    {"ike_fragment_size", "1280"},
     {"ike_lifetime", "\"4h\""},
     {"child_lifetime", "\"1h\""},
     {"rekey_margin", "\"10%\""},

@@ -66,6 +66,8 @@ ike = ["aes256gcm16-prfsha384-x25519", "aes128-sha256-modp2048"]
 esp = "aes128gcm16-esn"
 mode = "tunnel"
 encapsulation = "esp"
+ike_fragmentation = "force"
+ike_fragment_size = 1400
 ike_lifetime = "8h"
 child_lifetime = { time = "30m", bytes = "10GB", packets = 1000000 }
 rekey_margin = "20%"
@@ -115,6 +117,8 @@ local = "10.1.9.0/24"
   EXPECT_EQ(connection.ike_proposals[1].number, 2);
   EXPECT_EQ(connection.esp_proposals.size(), 1u);
   EXPECT_EQ(connection.encapsulation, model::EncapsulationPolicy::esp);
+  EXPECT_EQ(connection.ike_fragmentation, model::IkeFragmentation::required);
+  EXPECT_EQ(connection.ike_fragment_size, 1400);
   EXPECT_EQ(connection.ike_lifetime, Duration(std::chrono::hours(8)));
   EXPECT_EQ(connection.child_lifetime,
             (model::Lifetime{.time = std::chrono::minutes(30), .bytes = 10'000'000'000, .packets = 1'000'000}));
@@ -353,6 +357,13 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"unknown", tunnel("remoteid = \"x\"\n"),
              "a.toml:6:1: error: tunnel.office.remoteid: there is no such setting\n"
              "  did you mean \"remote_id\"?\n"},
+        Case{"fragment_size", tunnel("ike_fragment_size = 200\n"),
+             "a.toml:6:21: error: tunnel.office.ike_fragment_size: 200 is out of range\n"
+             "  write a whole number from 296 to 65535\n"},
+        Case{"no_fragments_but_a_size", tunnel("ike_fragmentation = \"no\"\nike_fragment_size = 1200\n"),
+             "a.toml:7:21: error: tunnel.office.ike_fragment_size: with ike_fragmentation = \"no\" there are no "
+             "fragments\n"
+             "  take one of the two out\n"},
         Case{"weak", tunnel("ike = [\"3des-sha256-modp2048\"]\n"),
              "a.toml:6:8: error: tunnel.office.ike: \"3des\" in \"3des-sha256-modp2048\" is refused: "
              "3DES has blocks of 64 bits, which collide after some gigabytes\n"

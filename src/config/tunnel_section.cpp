@@ -27,6 +27,10 @@ constexpr std::pair<std::string_view, model::EncapsulationPolicy> kEncapsulation
     {"auto", model::EncapsulationPolicy::udp},
     {"udp", model::EncapsulationPolicy::udp},
     {"esp", model::EncapsulationPolicy::esp}};
+constexpr std::pair<std::string_view, model::IkeFragmentation> kIkeFragmentations[] = {
+    {"yes", model::IkeFragmentation::offered},
+    {"no", model::IkeFragmentation::off},
+    {"force", model::IkeFragmentation::required}};
 constexpr std::pair<std::string_view, model::Mode> kModes[] = {
     {"tunnel", model::Mode::tunnel}, {"transport", model::Mode::transport}, {"beet", model::Mode::beet}};
 
@@ -185,6 +189,18 @@ void read_start(Section& section, DraftTunnel& draft) {
   }
 }
 
+void read_ike_fragmentation(Section& section, model::ConnectionConfig& connection) {
+  if (const auto choice = section.choice("ike_fragmentation", kIkeFragmentations))
+    connection.ike_fragmentation = *choice;
+  if (const auto size = section.integer("ike_fragment_size", model::kLeastIkeFragmentSize, 0xffff)) {
+    connection.ike_fragment_size = static_cast<std::uint16_t>(*size);
+    if (connection.ike_fragmentation == model::IkeFragmentation::off) {
+      section.error(section.position_of("ike_fragment_size"), "ike_fragment_size",
+                    "with ike_fragmentation = \"no\" there are no fragments", "take one of the two out");
+    }
+  }
+}
+
 void read_child_lifetime(Section& section, model::Lifetime& lifetime, Problems& problems) {
   constexpr auto kLeast = seconds(5);
   const toml::node* node = section.node("child_lifetime");
@@ -337,6 +353,7 @@ DraftTunnel read_tunnel(Section section, std::string name, Problems& problems, C
   check_compat_used(section, compat);
   read_mode(section, connection);
   if (const auto policy = section.choice("encapsulation", kEncapsulations)) connection.encapsulation = *policy;
+  read_ike_fragmentation(section, connection);
   if (const auto time = section.duration("ike_lifetime", seconds(10), kYear)) connection.ike_lifetime = *time;
   read_child_lifetime(section, connection.child_lifetime, problems);
   read_rekey_margin(section, connection.rekey_margin);

@@ -41,6 +41,12 @@ std::string_view name_of(DatagramDrop reason) {
     case DatagramDrop::unexpected: return "unexpected";
     case DatagramDrop::half_open_limit: return "half_open_limit";
     case DatagramDrop::no_connection: return "no_connection";
+    case DatagramDrop::bad_fragment: return "bad_fragment";
+    case DatagramDrop::unexpected_fragment: return "unexpected_fragment";
+    case DatagramDrop::repeated_fragment: return "repeated_fragment";
+    case DatagramDrop::outdated_fragment: return "outdated_fragment";
+    case DatagramDrop::oversized_message: return "oversized_message";
+    case DatagramDrop::incomplete_message: return "incomplete_message";
     case DatagramDrop::busy: return "busy";
     case DatagramDrop::count_: break;
   }

@@ -389,6 +389,12 @@ enum class DatagramDrop : std::uint8_t {
   unexpected,           // well-formed but not allowed now
   half_open_limit,      // too many half-open IKE SAs (cookie demanded or dropped)
   no_connection,        // no configured connection for these addresses
+  bad_fragment,         // its number or total cannot be (RFC 7383 2.6)
+  unexpected_fragment,  // not agreed on
+  repeated_fragment,    // it is there already, or its message is
+  outdated_fragment,    // of fewer and larger ones, when smaller ones have come already
+  oversized_message,    // more fragments, or more in them, than any message has
+  incomplete_message,   // the rest of its fragments did not come in time
   busy,                 // too much slow work is under way; the peer sends it again
   count_
 };

@@ -31,6 +31,12 @@ enum class StartMode : std::uint8_t { automatic, on_demand, manual };
 /// How ESP shall travel: udp always when the peer takes it (the default), esp = protocol 50 unless there is a NAT.
 enum class EncapsulationPolicy : std::uint8_t { udp, esp };
 
+/// Whether IKE messages go in fragments of their own where they are too large for a datagram (RFC 7383): with peers
+/// that know it, never, or a peer that does not know it is refused.
+enum class IkeFragmentation : std::uint8_t { offered, off, required };
+/// Octets of the IP datagrams that such fragments make, at the least.
+inline constexpr std::uint16_t kLeastIkeFragmentSize = 296;
+
 /// An address of this host inside the tunnel, with the length of its network: "10.1.0.1/16".
 struct InnerAddress {
   net::IpAddress address;
@@ -85,6 +91,9 @@ struct ConnectionConfig {
   std::vector<InnerAddress> addresses;
   Mode mode = Mode::tunnel;
   EncapsulationPolicy encapsulation = EncapsulationPolicy::udp;
+  IkeFragmentation ike_fragmentation = IkeFragmentation::offered;
+  /// Octets of the largest IP datagram to begin with; smaller ones follow when nothing is heard.
+  std::uint16_t ike_fragment_size = 1280;
   PacketTreatment treatment;
   StartMode start = StartMode::automatic;
 

@@ -80,6 +80,20 @@ void make_workers(WorldOptions& world, std::uint64_t seed) {
   }
 }
 
+// IKE messages in fragments in every third run, of sizes that even small messages are above (RFC 7383). Drawn apart.
+void make_fragments(WorldOptions& world, std::uint64_t seed) {
+  SeededRandom random(seed ^ 0x7383);
+  if (!one_in(3, random)) return;
+  for (model::ConnectionConfig& connection : world.connections) {
+    connection.ike_fragment_size = static_cast<std::uint16_t>(model::kLeastIkeFragmentSize + random.below(300));
+    if (one_in(8, random)) connection.ike_fragmentation = model::IkeFragmentation::off;
+  }
+  if (!one_in(2, random)) return;
+  // So much that no path takes it whole.
+  model::Identity large{model::IdentificationType::key_id, Bytes(1500 + random.below(2000), 'x')};
+  world.connections[0].local_id = world.connections[1].remote_id = std::move(large);
+}
+
 }  // namespace
 
 SeedProfile make_profile(std::uint64_t seed, SeededRandom& random, bool log) {
@@ -133,6 +147,7 @@ SeedProfile make_profile(std::uint64_t seed, SeededRandom& random, bool log) {
   profile.duration = between(seconds(20), seconds(90), random);
   profile.actions = static_cast<unsigned>(random.below(10));
   make_workers(world, seed);
+  make_fragments(world, seed);
   profile.text = fmt::format(
       "ike {}, esp {}, outer {}, inner {}, NAT {}, loss {} and {} ppm, duplicates {} and {}, child lifetime {} and {} "
       "s, ike lifetime {} and "

@@ -46,7 +46,7 @@ void SimNetwork::send(Side from, Packet packet) {
   if (copies == 2) observer_.duplicated(from, packet);
   for (std::size_t copy = 0; copy < copies; ++copy) {
     const std::size_t fragments = 1 + packet.bytes.size() / (conditions.mtu - 40);
-    bool lost = false;
+    bool lost = fragments > 1 && conditions.drops_fragments;
     for (std::size_t i = 0; i < fragments; ++i) lost = chance(conditions.loss_ppm) || lost;
     if (lost) {
       observer_.dropped(from, packet, DropCause::loss);

@@ -31,6 +31,7 @@ struct LinkConditions {
   std::uint32_t late_ppm = 0;  // packets that come later still
   Duration late_by{};
   std::size_t mtu = 1500;  // longer packets travel in fragments, each with its own chance of loss
+  bool drops_fragments = false;
 };
 
 enum class DropCause : std::uint8_t { loss, cut, nat, no_route, host_down };

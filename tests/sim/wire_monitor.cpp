@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::uint8_t kIkeSaInit = 34;
 constexpr std::uint8_t kEncryptedPayload = 46;
+constexpr std::uint8_t kEncryptedFragment = 53;
 
 std::uint64_t digest_of(const model::SaKeys& keys) {
   return digest(keys.integrity.view(), digest(keys.encryption.view()));
@@ -134,29 +135,41 @@ void WireMonitor::check_ike(Side from, ByteView message) {
     if (!header->response) ++requests_[0];
     return;
   }
-  if (header->next_payload != kEncryptedPayload) return;
+  const bool fragment = header->next_payload == kEncryptedFragment;
+  if (header->next_payload != kEncryptedPayload && !fragment) return;
   const SpiPair spis(header->spi_i, header->spi_r);
   const std::uint64_t message_digest = digest(message);
-  if (message.size() >= 40) {
+  const std::size_t iv_at = fragment ? 36 : 32;
+  if (message.size() >= iv_at + 8) {
     const auto [known, fresh] =
-        ike_ivs_.try_emplace({spis, header->from_initiator, load_be64(message.data() + 32)}, message_digest);
+        ike_ivs_.try_emplace({spis, header->from_initiator, load_be64(message.data() + iv_at)}, message_digest);
     if (!fresh && known->second != message_digest)
       log_.fail("{} used an IV twice in an IKE SA: {}", name_of(from), describe({WireKind::ike, message}));
   }
+  Part part;
+  if (fragment) part = {load_be16(message.data() + 32), load_be16(message.data() + 34)};
+  if (fragment) ++fragments_;
   if (header->response) {
-    check_response(from, *header, message_digest);
+    check_response(from, *header, part, message_digest);
   } else {
-    check_request(from, *header, message_digest);
+    check_request(from, *header, part, message_digest);
   }
+}
+
+// RFC 7296 2.1: octet by octet the same. RFC 7383 2.5.2: or cut anew, and then in more parts than before.
+bool WireMonitor::repeats(Sent& sent, Part part, std::uint64_t message_digest) {
+  if (part.total < sent.total) return false;
+  if (part.total > sent.total) sent = {part.total, {}};
+  return sent.digests.try_emplace(part.number, message_digest).first->second == message_digest;
 }
 
 // RFC 7296 2.1 to 2.3: requests are numbered one by one, repeated octet by octet, and without SET_WINDOW_SIZE one is
 // outstanding.
-void WireMonitor::check_request(Side from, const IkeHeader& header, std::uint64_t message_digest) {
+void WireMonitor::check_request(Side from, const IkeHeader& header, Part part, std::uint64_t message_digest) {
   const auto [found, fresh] = requests_by_sa_.try_emplace({SpiPair(header.spi_i, header.spi_r), from});
   RequestStream& stream = found->second;
   if (!fresh && header.message_id == stream.last_id) {
-    if (message_digest != stream.digest)
+    if (!repeats(stream.sent, part, message_digest))
       log_.fail("{} repeated request {} with other octets", name_of(from), header.message_id);
     return;
   }
@@ -167,13 +180,12 @@ void WireMonitor::check_request(Side from, const IkeHeader& header, std::uint64_
   }
   if (header.exchange >= kIkeSaInit && header.exchange < kIkeSaInit + requests_.size())
     ++requests_[header.exchange - kIkeSaInit];
-  stream = {header.message_id, message_digest, false};
+  stream = {header.message_id, {part.total, {{part.number, message_digest}}}, false};
 }
 
-void WireMonitor::check_response(Side from, const IkeHeader& header, std::uint64_t message_digest) {
-  const auto [known, fresh] =
-      responses_.try_emplace({SpiPair(header.spi_i, header.spi_r), from, header.message_id}, message_digest);
-  if (!fresh && known->second != message_digest)
+void WireMonitor::check_response(Side from, const IkeHeader& header, Part part, std::uint64_t message_digest) {
+  Sent& sent = responses_[{SpiPair(header.spi_i, header.spi_r), from, header.message_id}];
+  if (!repeats(sent, part, message_digest))
     log_.fail("{} answered request {} in two ways", name_of(from), header.message_id);
 }
 

@@ -3,7 +3,7 @@
 //
 // Watched: no inner packet in plaintext; no AEAD nonce used twice under one key, for ESP and for IKE; no ESP key used
 // for two SAs; sequence numbers that only grow; one outstanding request per direction of an IKE SA; requests and
-// responses that are repeated octet by octet.
+// responses that are repeated octet by octet, or in more and smaller fragments (RFC 7383).
 #pragma once
 
 #include <array>
@@ -45,6 +45,8 @@ class WireMonitor final : public NetworkObserver {
   /// Stands for every octet that was sent, in order.
   [[nodiscard]] std::uint64_t run_digest() const { return run_digest_; }
   [[nodiscard]] std::uint64_t packets() const { return packets_; }
+  /// IKE messages in part (RFC 7383), repetitions counted.
+  [[nodiscard]] std::uint64_t fragments() const { return fragments_; }
   /// Requests of each exchange that were sent, repetitions not counted; index 0 is IKE_SA_INIT (34).
   [[nodiscard]] const std::array<std::uint64_t, 4>& requests() const { return requests_; }
 
@@ -57,16 +59,28 @@ class WireMonitor final : public NetworkObserver {
     std::unordered_set<std::uint64_t> ivs;
   };
   using SpiPair = std::pair<std::uint64_t, std::uint64_t>;
+  /// Part of a message, or all of it: number 1 of 1 when it is not in fragments.
+  struct Part {
+    std::uint16_t number = 1;
+    std::uint16_t total = 1;
+  };
+  /// One message in the form that it was sent in last.
+  struct Sent {
+    std::uint16_t total = 0;
+    std::map<std::uint16_t, std::uint64_t> digests;  // of its parts
+  };
   struct RequestStream {
     std::uint32_t last_id = 0;
-    std::uint64_t digest = 0;
+    Sent sent;
     bool answered = false;
   };
 
   void check_esp(Side from, ByteView packet);
   void check_ike(Side from, ByteView message);
-  void check_request(Side from, const IkeHeader& header, std::uint64_t message_digest);
-  void check_response(Side from, const IkeHeader& header, std::uint64_t message_digest);
+  void check_request(Side from, const IkeHeader& header, Part part, std::uint64_t message_digest);
+  void check_response(Side from, const IkeHeader& header, Part part, std::uint64_t message_digest);
+  /// False when the message was sent before, and otherwise.
+  [[nodiscard]] static bool repeats(Sent& sent, Part part, std::uint64_t message_digest);
   void check_plaintext(Side from, ByteView bytes);
 
   RunLog& log_;
@@ -75,9 +89,10 @@ class WireMonitor final : public NetworkObserver {
   std::array<std::map<model::ChildSaId, std::uint32_t>, 2> spi_of_;
   std::unordered_set<std::uint64_t> esp_keys_;
   std::map<std::tuple<SpiPair, Side>, RequestStream> requests_by_sa_;
-  std::map<std::tuple<SpiPair, Side, std::uint32_t>, std::uint64_t> responses_;
+  std::map<std::tuple<SpiPair, Side, std::uint32_t>, Sent> responses_;
   std::map<std::tuple<SpiPair, bool, std::uint64_t>, std::uint64_t> ike_ivs_;  // to the digest of the message
   std::array<std::uint64_t, 4> requests_{};
+  std::uint64_t fragments_ = 0;
   std::uint64_t run_digest_ = 0;
   std::uint64_t packets_ = 0;
   std::array<bool, 2> shutting_down_{};

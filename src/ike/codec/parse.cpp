@@ -32,12 +32,30 @@ BodyResult parse_body(PayloadType type, bool critical, ByteView body) {
     case PayloadType::configuration: return parse_configuration(body);
     case PayloadType::eap: return parse_eap(body);
     case PayloadType::encrypted: return err(ParseFault::nested_encrypted);
-    case PayloadType::encrypted_fragment: return err(ParseFault::fragment_not_supported);
+    case PayloadType::encrypted_fragment: return err(ParseFault::nested_fragment);
     case PayloadType::none: break;
   }
   // RFC 7296 2.5: what is not known is skipped, or refused by the caller when it is critical. The critical bit of a
   // payload that is known carries no meaning.
   return UnknownPayload{static_cast<std::uint8_t>(type), critical, to_bytes(body)};
+}
+
+constexpr bool is_sealed_type(PayloadType type) {
+  return type == PayloadType::encrypted || type == PayloadType::encrypted_fragment;
+}
+
+/// The fields in front of a fragment's IV.
+Result<FragmentPlace, ParseFault> parse_fragment_place(ByteView body, bool alone) {
+  ByteReader reader(body);
+  FragmentPlace place;
+  place.number = reader.u16();
+  place.total = reader.u16();
+  if (!reader.ok()) return err(ParseFault::truncated_payload);
+  // RFC 7383 2.6: neither is zero, and the number is not above the total.
+  if (place.number == 0 || place.number > place.total) return err(ParseFault::bad_fragment_number);
+  // RFC 7383 2.5.3: what a message has outside of its encryption stands in the first fragment.
+  if (place.number > 1 && !alone) return err(ParseFault::payload_before_fragment);
+  return place;
 }
 
 struct Chain {
@@ -63,10 +81,14 @@ Result<Chain, ParseError> parse_chain(PayloadType type, ByteView octets, std::si
     const ByteView body = reader.bytes(length - kPayloadHeaderSize);
     if (!reader.ok()) return err(ParseError{ParseFault::truncated_payload, type, offset});
 
-    if (type == PayloadType::encrypted && may_be_sealed) {
-      // RFC 7296 3.14: the Encrypted payload is the last; its next-payload field names the first payload inside.
+    if (is_sealed_type(type) && may_be_sealed) {
+      // RFC 7296 3.14, RFC 7383 2.5: it is the last; its next-payload field names the first payload inside.
       if (reader.remaining() != 0) return err(ParseError{ParseFault::trailing_octets, type, offset});
       chain.sealed = SealedPayload{offset, next};
+      if (type == PayloadType::encrypted) return chain;
+      const auto place = parse_fragment_place(body, chain.payloads.empty());
+      if (!place) return err(ParseError{place.error(), type, offset});
+      chain.sealed->fragment = *place;
       return chain;
     }
     Result<Payload, ParseError> payload = parse_payload_body(type, critical, body, offset);

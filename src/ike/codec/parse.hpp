@@ -24,11 +24,19 @@ inline constexpr std::size_t kMaxConfigurationAttributes = 255;
 inline constexpr std::size_t kMinNonce = 16;
 inline constexpr std::size_t kMaxNonce = 256;
 
-/// Where in the message the Encrypted payload lies (RFC 7296 3.14). What of its body is IV and ICV depends on the
-/// suite.
+/// Which part of a message an Encrypted Fragment payload holds (RFC 7383 2.5): 1 <= number <= total.
+struct FragmentPlace {
+  std::uint16_t number = 1;
+  std::uint16_t total = 1;
+  friend bool operator==(const FragmentPlace&, const FragmentPlace&) = default;
+};
+
+/// Where in the message the Encrypted payload lies (RFC 7296 3.14), or the Encrypted Fragment payload (RFC 7383 2.5).
+/// What of its body is IV and ICV depends on the suite.
 struct SealedPayload {
   std::size_t offset = 0;  // of its generic header; its body follows 4 octets later and ends with the message
-  model::PayloadType first_inner = model::PayloadType::none;
+  model::PayloadType first_inner = model::PayloadType::none;  // of a fragment only the first one's means anything
+  std::optional<FragmentPlace> fragment = {};
   friend bool operator==(const SealedPayload&, const SealedPayload&) = default;
 };
 

@@ -15,7 +15,9 @@ std::string_view name_of(ParseFault fault) {
     case ParseFault::too_many_payloads: return "too many payloads";
     case ParseFault::trailing_octets: return "trailing octets";
     case ParseFault::nested_encrypted: return "nested Encrypted payload";
-    case ParseFault::fragment_not_supported: return "message fragment, which was not negotiated";
+    case ParseFault::nested_fragment: return "message fragment inside a message";
+    case ParseFault::bad_fragment_number: return "impossible fragment number";
+    case ParseFault::payload_before_fragment: return "payloads in front of a later fragment";
     case ParseFault::bad_substructure_chain: return "inconsistent chain of substructures";
     case ParseFault::too_many_proposals: return "too many proposals";
     case ParseFault::too_many_transforms: return "too many transforms";

@@ -18,10 +18,12 @@ enum class ParseFault : std::uint8_t {
   truncated_payload,     // the payload chain or a field runs past its end
   wrong_payload_length,  // octets too many, or a length below the structure's own size
   too_many_payloads,
-  trailing_octets,         // behind the last payload, or behind the Encrypted payload
-  nested_encrypted,        // an Encrypted payload inside another
-  fragment_not_supported,  // an Encrypted Fragment, which we never negotiate (RFC 7383 2.3)
-  bad_substructure_chain,  // "last substructure" octets or counts do not fit (RFC 7296 3.3)
+  trailing_octets,          // behind the last payload, or behind the Encrypted payload
+  nested_encrypted,         // an Encrypted payload inside another
+  nested_fragment,          // an Encrypted Fragment payload inside an encrypted message
+  bad_fragment_number,      // RFC 7383 2.6: a number or total of zero, or a number above the total
+  payload_before_fragment,  // RFC 7383 2.5.3: only the first fragment may have payloads in the clear
+  bad_substructure_chain,   // "last substructure" octets or counts do not fit (RFC 7296 3.3)
   too_many_proposals,
   too_many_transforms,
   too_many_attributes,

@@ -155,9 +155,40 @@ TEST(ParseChain, EncryptedPayload) {
   EXPECT_EQ(parse_payloads(PayloadType::encrypted, hex("00000004")).error().fault, ParseFault::nested_encrypted);
 }
 
-// RFC 7383 2.3: fragments come only after a negotiation that we do not enter.
+// RFC 7383 2.5: the Encrypted Fragment payload says which part it is, and ends the message.
 TEST(ParseChain, EncryptedFragment) {
-  EXPECT_EQ(error_of(PayloadType::encrypted_fragment, "2900000800010002").fault, ParseFault::fragment_not_supported);
+  const auto parsed = parse_message(message_with(PayloadType::encrypted_fragment, hex("2900000a00020003abcd")));
+  ASSERT_TRUE(parsed);
+  EXPECT_EQ(*parsed->sealed, (SealedPayload{kHeaderSize, PayloadType::notify, FragmentPlace{2, 3}}));
+  EXPECT_EQ(error_of(PayloadType::encrypted_fragment, "290000080001000200").fault, ParseFault::trailing_octets);
+  EXPECT_EQ(parse_payloads(PayloadType::encrypted_fragment, hex("0000000800010001")).error().fault,
+            ParseFault::nested_fragment);
+  // Neither behind the other.
+  EXPECT_EQ(error_of(PayloadType::encrypted_fragment, "2e0000080001000100000004").fault, ParseFault::trailing_octets);
+  EXPECT_EQ(error_of(PayloadType::encrypted, "350000040000000800010001").fault, ParseFault::trailing_octets);
+}
+
+// RFC 7383 2.6; CVE-2013-6076: no number 0. CVE-2016-1287, CVE-2016-1344, CVE-2022-34721: no length below the fields'.
+TEST(ParseChain, FragmentsThatCannotBe) {
+  for (const char* place : {"00000000", "00000001", "00010000", "00030002", "ffff0001"}) {
+    const std::string chain = std::string("29000008") + place;
+    EXPECT_EQ(error_of(PayloadType::encrypted_fragment, chain),
+              (ParseError{ParseFault::bad_fragment_number, PayloadType::encrypted_fragment, kHeaderSize}))
+        << place;
+  }
+  for (const char* chain : {"29000004", "2900000500", "290000070001ff"})
+    EXPECT_EQ(error_of(PayloadType::encrypted_fragment, chain).fault, ParseFault::truncated_payload) << chain;
+  for (const char* chain : {"29000000", "29000003"})
+    EXPECT_EQ(error_of(PayloadType::encrypted_fragment, chain).fault, ParseFault::wrong_payload_length) << chain;
+  EXPECT_EQ(error_of(PayloadType::encrypted_fragment, "2900ffff00010001").fault, ParseFault::truncated_payload);
+}
+
+// RFC 7383 2.5.3: what is not encrypted stands in the first fragment. CVE-2026-12413: and is bounded.
+TEST(ParseChain, PayloadsInFrontOfAFragment) {
+  EXPECT_TRUE(parse_message(message_with(PayloadType::vendor_id, hex("350000040000000800010002"))));
+  EXPECT_EQ(error_of(PayloadType::vendor_id, "350000040000000800020002").fault, ParseFault::payload_before_fragment);
+  const std::string many = repeated("c8000004", kMaxPayloads) + "350000040000000800010001";
+  EXPECT_EQ(error_of(static_cast<PayloadType>(200), many).fault, ParseFault::too_many_payloads);
 }
 
 // ---------------------------------------------------------------- bodies

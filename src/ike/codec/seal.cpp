@@ -19,6 +19,7 @@ using crypto::SuiteSizes;
 using model::PayloadType;
 
 constexpr std::size_t kMaxAeadData = 64;
+constexpr std::size_t kFragmentFieldsSize = 4;  // the number and the total
 
 Result<std::unique_ptr<PacketCipher>, CryptoError> make_cipher(const PacketSuite& suite, ByteView sk_e, ByteView sk_a) {
   const bool authenticates = suite.is_aead() || suite.integrity != crypto::IntegrityId::none;
@@ -30,10 +31,37 @@ Result<std::unique_ptr<PacketCipher>, CryptoError> make_cipher(const PacketSuite
 /// Ciphertext comes in whole blocks with CBC only: RFC 5282 4 asks no padding of the AEADs, whatever ESP does.
 std::size_t block_of(const PacketSuite& suite, const SuiteSizes& sizes) { return suite.is_aead() ? 1 : sizes.block; }
 
-/// Payloads, padding and pad length octet.
-std::size_t padded_size(std::size_t chain, std::size_t block) { return (chain + block) / block * block; }
-
 }  // namespace
+
+SealedSizes::SealedSizes(const PacketSuite& suite) {
+  const SuiteSizes sizes = crypto::sizes_of(suite);
+  iv_ = sizes.iv;
+  icv_ = sizes.icv;
+  block_ = block_of(suite, sizes);
+}
+
+std::size_t SealedSizes::whole(std::size_t chain) const {
+  return kHeaderSize + kPayloadHeaderSize + iv_ + padded(chain) + icv_;
+}
+
+std::size_t SealedSizes::room(std::size_t most) const {
+  const std::size_t around = kHeaderSize + kPayloadHeaderSize + kFragmentFieldsSize + iv_ + icv_;
+  const std::size_t blocks = most > around ? (most - around) / block_ * block_ : 0;
+  CHECK(blocks > 1);  // the pad length octet, and something
+  return blocks - 1;
+}
+
+std::size_t SealedSizes::fragments(std::size_t chain, std::size_t most) const {
+  const std::size_t each = room(most);
+  return std::max<std::size_t>((chain + each - 1) / each, 1);
+}
+
+MessageContent content_of(const Message& message) {
+  Bytes chain = serialize_payloads(message.payloads);
+  MessageContent content{message.header, first_type(message.payloads), SecretBytes::copy_of(chain)};
+  wipe(chain);
+  return content;
+}
 
 MessageSealer::MessageSealer(const PacketSuite& suite, std::unique_ptr<PacketCipher> cipher, RandomSource& random,
                              std::uint64_t next_iv)
@@ -58,23 +86,51 @@ void MessageSealer::write_iv(MutableByteView iv) {
 }
 
 std::size_t MessageSealer::sealed_size(const Message& message) const {
-  return kHeaderSize + kPayloadHeaderSize + sizes_.iv +
-         padded_size(serialize_payloads(message.payloads).size(), block_of(suite_, sizes_)) + sizes_.icv;
+  return SealedSizes(suite_).whole(serialize_payloads(message.payloads).size());
 }
 
 Bytes MessageSealer::seal(const Message& message) {
-  const Bytes chain = serialize_payloads(message.payloads);
-  const std::size_t padded = padded_size(chain.size(), block_of(suite_, sizes_));
-  const std::size_t sealed = kPayloadHeaderSize + sizes_.iv + padded + sizes_.icv;
+  return seal_octets(message.header, first_type(message.payloads), serialize_payloads(message.payloads), nullptr);
+}
+
+Bytes MessageSealer::seal(const MessageContent& content) {
+  return seal_octets(content.header, content.first, content.chain.view(), nullptr);
+}
+
+std::vector<Bytes> MessageSealer::seal_fragments(const MessageContent& content, std::size_t most) {
+  const SealedSizes sealed(suite_);
+  const std::size_t each = sealed.room(most);
+  const std::size_t total = sealed.fragments(content.chain.size(), most);
+  CHECK(total <= 0xffff);
+  std::vector<Bytes> fragments;
+  ByteView rest = content.chain.view();
+  for (std::size_t number = 1; number <= total; ++number) {
+    const FragmentPlace place{static_cast<std::uint16_t>(number), static_cast<std::uint16_t>(total)};
+    const ByteView part = rest.first(std::min(each, rest.size()));
+    rest = rest.subspan(part.size());
+    // RFC 7383 2.5: the type of the first payload stands in the first fragment, zero in the others.
+    fragments.push_back(seal_octets(content.header, number == 1 ? content.first : PayloadType::none, part, &place));
+  }
+  return fragments;
+}
+
+Bytes MessageSealer::seal_octets(const Header& header, PayloadType first, ByteView chain, const FragmentPlace* place) {
+  const std::size_t padded = SealedSizes(suite_).padded(chain.size());
+  const std::size_t fields = place == nullptr ? 0 : kFragmentFieldsSize;
+  const std::size_t sealed = kPayloadHeaderSize + fields + sizes_.iv + padded + sizes_.icv;
   CHECK(sealed <= 0xffff);
 
-  Bytes out =
-      serialize_header(message.header, PayloadType::encrypted, static_cast<std::uint32_t>(kHeaderSize + sealed));
+  Bytes out = serialize_header(header, place == nullptr ? PayloadType::encrypted : PayloadType::encrypted_fragment,
+                               static_cast<std::uint32_t>(kHeaderSize + sealed));
   out.resize(kHeaderSize + sealed);
   std::uint8_t* const payload = out.data() + kHeaderSize;
-  payload[0] = static_cast<std::uint8_t>(first_type(message.payloads));
+  payload[0] = static_cast<std::uint8_t>(first);
   store_be16(payload + 2, static_cast<std::uint16_t>(sealed));
-  std::uint8_t* const iv = payload + kPayloadHeaderSize;
+  if (place != nullptr) {
+    store_be16(payload + kPayloadHeaderSize, place->number);
+    store_be16(payload + kPayloadHeaderSize + 2, place->total);
+  }
+  std::uint8_t* const iv = payload + kPayloadHeaderSize + fields;
   write_iv({iv, sizes_.iv});
 
   std::uint8_t* const plain = iv + sizes_.iv;
@@ -84,8 +140,8 @@ Bytes MessageSealer::seal(const Message& message) {
   PacketJob job;
   job.iv = iv;
   // RFC 5282 5.1: from the IKE header to the Encrypted payload's generic header; the MAC of RFC 7296 3.14 begins there
-  // too.
-  job.aad = ByteView(out).first(kHeaderSize + kPayloadHeaderSize);
+  // too. RFC 7383 2.5: a fragment's number and total belong to it.
+  job.aad = ByteView(out).first(kHeaderSize + kPayloadHeaderSize + fields);
   job.input = plain;
   job.output = plain;
   job.length = padded;
@@ -118,7 +174,8 @@ Result<MessageOpener, CryptoError> MessageOpener::make(const PacketSuite& suite,
 
 Result<Bytes, OpenFault> MessageOpener::open_chain(ByteView datagram, const ParsedMessage& parsed) {
   if (!parsed.sealed) return err(OpenFault::not_sealed);
-  const std::size_t body_at = parsed.sealed->offset + kPayloadHeaderSize;
+  const std::size_t body_at =
+      parsed.sealed->offset + kPayloadHeaderSize + (parsed.sealed->fragment ? kFragmentFieldsSize : 0);
   CHECK(body_at <= datagram.size());
   if (suite_.is_aead() && body_at > kMaxAeadData) return err(OpenFault::clear_prefix);
 
@@ -146,7 +203,8 @@ Result<Bytes, OpenFault> MessageOpener::open_chain(ByteView datagram, const Pars
 }
 
 Result<Message, OpenError> MessageOpener::open(ByteView datagram, const ParsedMessage& parsed) {
-  if (!parsed.sealed) return err(OpenError{});
+  // A part of a message is none.
+  if (!parsed.sealed || parsed.sealed->fragment) return err(OpenError{});
   const Result<Bytes, OpenFault> chain = open_chain(datagram, parsed);
   if (!chain) return err(OpenError{chain.error(), {}});
   Result<std::vector<Payload>, ParseError> payloads = parse_payloads(parsed.sealed->first_inner, *chain);

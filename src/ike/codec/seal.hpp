@@ -1,19 +1,50 @@
-// The Encrypted payload (RFC 7296 3.14, RFC 5282): messages sealed and opened with the SK_e and SK_a of one direction.
+// The Encrypted payload (RFC 7296 3.14, RFC 5282) and its fragments (RFC 7383 2.5): messages sealed and opened with the
+// SK_e and SK_a of one direction.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <vector>
 
 #include "base/bytes.hpp"
 #include "base/random.hpp"
 #include "base/result.hpp"
+#include "base/secret.hpp"
 #include "crypto/packet_cipher.hpp"
 #include "ike/codec/message.hpp"
 #include "ike/codec/parse.hpp"
 
 namespace culvert::ike::codec {
+
+/// A message before it is sealed, as octets: so that it can be cut at any place.
+struct MessageContent {
+  Header header;
+  model::PayloadType first = model::PayloadType::none;
+  SecretBytes chain;  // the payloads
+};
+[[nodiscard]] MessageContent content_of(const Message& message);
+
+/// How many octets messages have when they are sealed with the suite.
+class SealedSizes {
+ public:
+  explicit SealedSizes(const crypto::PacketSuite& suite);
+  /// Of a whole message with so many octets of payloads.
+  [[nodiscard]] std::size_t whole(std::size_t chain) const;
+  /// Octets of payloads that a fragment of at most `most` octets, header included, has room for: one at least, which
+  /// takes a hundred octets with any suite.
+  [[nodiscard]] std::size_t room(std::size_t most) const;
+  /// Fragments for so many octets of payloads.
+  [[nodiscard]] std::size_t fragments(std::size_t chain, std::size_t most) const;
+  /// Payloads, padding and pad length octet.
+  [[nodiscard]] std::size_t padded(std::size_t chain) const { return (chain + block_) / block_ * block_; }
+
+ private:
+  std::size_t iv_;
+  std::size_t icv_;
+  std::size_t block_;
+};
 
 /// Seals the messages of one direction of an IKE SA.
 ///
@@ -29,14 +60,22 @@ class MessageSealer {
                                                                        std::uint64_t next_iv = 0);
   /// The octets of the whole message, with all payloads of `message` inside one Encrypted payload.
   [[nodiscard]] Bytes seal(const Message& message);
+  [[nodiscard]] Bytes seal(const MessageContent& content);
   /// Octets that seal() would give for `message`.
   [[nodiscard]] std::size_t sealed_size(const Message& message) const;
+
+  /// RFC 7383 2.5: the message in fragments of at most `most` octets each, header included, every one with an IV of its
+  /// own. `most` must leave room for content.
+  [[nodiscard]] std::vector<Bytes> seal_fragments(const MessageContent& content, std::size_t most);
   [[nodiscard]] std::uint64_t next_iv() const { return next_iv_; }
 
  private:
   MessageSealer(const crypto::PacketSuite& suite, std::unique_ptr<crypto::PacketCipher> cipher, RandomSource& random,
                 std::uint64_t next_iv);
   void write_iv(MutableByteView iv);
+  /// An Encrypted payload, or with `place` an Encrypted Fragment payload, with this plaintext.
+  [[nodiscard]] Bytes seal_octets(const Header& header, model::PayloadType first, ByteView plain,
+                                  const FragmentPlace* place);
 
   crypto::PacketSuite suite_;
   crypto::SuiteSizes sizes_;
@@ -72,7 +111,7 @@ class MessageOpener {
   /// `datagram` is what `parsed` was made from. The message holds the header and the payloads from inside the Encrypted
   /// payload only.
   [[nodiscard]] Result<Message, OpenError> open(ByteView datagram, const ParsedMessage& parsed);
-  /// The decrypted chain of payloads before it is parsed, without padding.
+  /// The decrypted chain of payloads before it is parsed, without padding; of a fragment, its part of the chain.
   [[nodiscard]] Result<Bytes, OpenFault> open_chain(ByteView datagram, const ParsedMessage& parsed);
 
  private:

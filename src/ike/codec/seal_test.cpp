@@ -150,6 +150,73 @@ TEST_P(Seal, LengthsThatCannotBe) {
   }
 }
 
+/// The plaintext of the fragments, one after the other, as they say where they belong.
+Bytes joined(Pair& pair, const std::vector<Bytes>& fragments) {
+  Bytes chain;
+  for (std::size_t i = 0; i < fragments.size(); ++i) {
+    const auto parsed = parse_message(fragments[i]);
+    EXPECT_TRUE(parsed);
+    const FragmentPlace place{static_cast<std::uint16_t>(i + 1), static_cast<std::uint16_t>(fragments.size())};
+    EXPECT_EQ(parsed->sealed->fragment, place);
+    EXPECT_EQ(pair.opener.open(fragments[i], *parsed).error().fault, OpenFault::not_sealed) << "no message by itself";
+    const auto part = pair.opener.open_chain(fragments[i], *parsed);
+    EXPECT_TRUE(part);
+    chain.insert(chain.end(), part->begin(), part->end());
+  }
+  return chain;
+}
+
+// RFC 7383 2.5: cut anywhere, each part sealed by itself, none larger than asked for; the first names what is inside.
+TEST_P(Seal, FragmentsJoinToWhatWasSealed) {
+  Pair pair(GetParam());
+  const SealedSizes sizes(GetParam());
+  for (const std::size_t size : {1U, 100U, 1000U, 5000U}) {
+    Bytes filling(size);
+    pair.random.fill(filling);
+    const Message message = message_with({VendorIdPayload{filling}, DeletePayload{model::ProtocolId::ike, {}}});
+    const MessageContent content = content_of(message);
+    for (std::size_t most = 110; most < 1400; most += 37) {
+      const auto fragments = pair.sealer.seal_fragments(content, most);
+      EXPECT_EQ(fragments.size(), sizes.fragments(content.chain.size(), most));
+      for (const Bytes& one : fragments) {
+        EXPECT_LE(one.size(), most);
+        EXPECT_EQ(one[kHeaderSize], &one == fragments.data() ? 43 : 0);
+      }
+      EXPECT_TRUE(equal(joined(pair, fragments), content.chain.view()));
+    }
+    EXPECT_EQ(pair.sealer.seal(content).size(), sizes.whole(content.chain.size()));
+  }
+}
+
+// RFC 7383 2.5: the number and the total are authentic, as all else is.
+TEST_P(Seal, EveryOctetOfAFragmentIsProtected) {
+  Pair pair(GetParam());
+  const auto fragments = pair.sealer.seal_fragments(content_of(message_with({NoncePayload{Bytes(200, 1)}})), 150);
+  ASSERT_GT(fragments.size(), 1U);
+  const auto parsed = parse_message(fragments[1]);
+  ASSERT_TRUE(parsed);
+  for (std::size_t at = 0; at < fragments[1].size(); ++at) {
+    Bytes changed = fragments[1];
+    changed[at] ^= 0x04;
+    const auto part = pair.opener.open_chain(changed, *parsed);
+    ASSERT_FALSE(part) << at;
+    EXPECT_EQ(part.error(), OpenFault::bad_integrity) << at;
+  }
+}
+
+TEST_P(Seal, NoFragmentHasTheIvOfAnother) {
+  Pair pair(GetParam());
+  const MessageContent content = content_of(message_with({VendorIdPayload{Bytes(3000, 7)}}));
+  std::vector<Bytes> ivs;
+  for (const std::size_t most : {1000U, 500U, 200U, 1000U}) {
+    for (const Bytes& one : pair.sealer.seal_fragments(content, most))
+      ivs.push_back(to_bytes(ByteView(one).subspan(kBodyAt + 4, pair.sizes.iv)));
+  }
+  ivs.push_back(to_bytes(ByteView(pair.sealer.seal(content)).subspan(kBodyAt, pair.sizes.iv)));
+  std::ranges::sort(ivs);
+  EXPECT_EQ(std::ranges::adjacent_find(ivs), ivs.end());
+}
+
 INSTANTIATE_TEST_SUITE_P(Suites, Seal,
                          testing::Values(PacketSuite{CipherId::aes_gcm_16, 128, IntegrityId::none},
                                          PacketSuite{CipherId::aes_gcm_8, 256, IntegrityId::none},

@@ -14,6 +14,10 @@ void Core::transmit(const net::Path& path, Bytes message) {
   transmits.push_back({.path = path, .message = std::move(message)});
 }
 
+void Core::transmit(const net::Path& path, const Outgoing& message) {
+  for (const Bytes& datagram : message.datagrams) transmit(path, datagram);
+}
+
 RequestToken Core::expect_completion(const IkeSa& sa, Asker asker) {
   const RequestToken token(++last_token_);
   completions.emplace(token, Awaiting{.ike_sa = sa.id, .asker = asker});

@@ -66,6 +66,7 @@ struct Core {
   void emit(Event event) { events.push_back(std::move(event)); }
   void progress(const IkeSa& sa, std::string text);
   void transmit(const net::Path& path, Bytes message);
+  void transmit(const net::Path& path, const Outgoing& message);
   void drop(DatagramDrop reason) { ++counters.dropped[static_cast<std::size_t>(reason)]; }
   void touch(const IkeSa& sa) { touched.insert(sa.id); }
 

@@ -25,7 +25,7 @@ void ExchangeWindow::schedule(Outstanding& request, Instant now, RandomSource& r
   request.next = now + wait + Duration(static_cast<Duration::rep>(random.below(spread)));
 }
 
-void ExchangeWindow::sent(Bytes request, const RetransmitPolicy& policy, Instant now, RandomSource& random) {
+void ExchangeWindow::sent(Outgoing request, const RetransmitPolicy& policy, Instant now, RandomSource& random) {
   CHECK(may_send());
   Outstanding entry{.request = std::move(request), .policy = policy, .sends = 1, .next = {}};
   schedule(entry, now, random);
@@ -33,15 +33,20 @@ void ExchangeWindow::sent(Bytes request, const RetransmitPolicy& policy, Instant
   next_id_ = model::MessageId(next_id_.value() + 1);
 }
 
-void ExchangeWindow::replaced(model::MessageId id, Bytes request, Instant now, RandomSource& random) {
+void ExchangeWindow::replaced(model::MessageId id, Outgoing request, Instant now, RandomSource& random) {
   const auto found = outstanding_.find(id);
   CHECK(found != outstanding_.end());
   found->second.request = std::move(request);
-  found->second.sends = 1;
-  schedule(found->second, now, random);
+  restart(id, now, random);
 }
 
-const Bytes* ExchangeWindow::request(model::MessageId id) const {
+void ExchangeWindow::restart(model::MessageId id, Instant now, RandomSource& random) {
+  Outstanding& request = outstanding_.at(id);
+  request.sends = 1;
+  schedule(request, now, random);
+}
+
+Outgoing* ExchangeWindow::request(model::MessageId id) {
   const auto found = outstanding_.find(id);
   return found == outstanding_.end() ? nullptr : &found->second.request;
 }
@@ -80,7 +85,7 @@ ExchangeWindow::Due ExchangeWindow::handle_timeout(Instant now, RandomSource& ra
 
 ExchangeWindow::Verdict ExchangeWindow::classify(model::MessageId id) const {
   if (const auto found = responses_.find(id); found != responses_.end()) {
-    return found->second ? Verdict::repeated : Verdict::busy;
+    return found->second.response ? Verdict::repeated : Verdict::busy;
   }
   if (id < expected_id_) return Verdict::old;
   return id.value() - expected_id_.value() < receive_window_ ? Verdict::fresh : Verdict::ahead;
@@ -88,7 +93,7 @@ ExchangeWindow::Verdict ExchangeWindow::classify(model::MessageId id) const {
 
 void ExchangeWindow::accept(model::MessageId id) {
   CHECK(classify(id) == Verdict::fresh);
-  responses_.emplace(id, std::nullopt);
+  responses_.try_emplace(id);
   while (responses_.contains(expected_id_)) expected_id_ = model::MessageId(expected_id_.value() + 1);
   // RFC 7296 2.1: a response is kept until a request comes whose number is at least its own plus the window size.
   std::erase_if(responses_, [&](const auto& entry) {
@@ -96,14 +101,14 @@ void ExchangeWindow::accept(model::MessageId id) {
   });
 }
 
-void ExchangeWindow::respond(model::MessageId id, Bytes response) {
+void ExchangeWindow::respond(model::MessageId id, Outgoing response) {
   const auto found = responses_.find(id);
-  if (found != responses_.end()) found->second = std::move(response);
+  if (found != responses_.end()) found->second.response = std::move(response);
 }
 
-const Bytes* ExchangeWindow::response(model::MessageId id) const {
+Outgoing* ExchangeWindow::response(model::MessageId id) {
   const auto found = responses_.find(id);
-  return found == responses_.end() || !found->second ? nullptr : &*found->second;
+  return found == responses_.end() || !found->second.response ? nullptr : &*found->second.response;
 }
 
 }  // namespace culvert::ike::v2

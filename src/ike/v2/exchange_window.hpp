@@ -1,5 +1,5 @@
 // ExchangeWindow: the message ids of one IKE SA in both directions, retransmission of our requests and the responses
-// kept for retransmissions of the peer's (RFC 7296 2.1 to 2.3). Knows octets and numbers only, not what the messages
+// kept for retransmissions of the peer's (RFC 7296 2.1 to 2.3). Knows datagrams and numbers only, not what the messages
 // say.
 #pragma once
 
@@ -11,6 +11,7 @@
 #include "base/bytes.hpp"
 #include "base/random.hpp"
 #include "base/time.hpp"
+#include "ike/v2/outgoing.hpp"
 #include "model/ids.hpp"
 
 namespace culvert::ike::v2 {
@@ -34,15 +35,19 @@ class ExchangeWindow {
   /// RFC 7296 2.3: no request beyond the window that the peer has granted; one until it says otherwise.
   [[nodiscard]] bool may_send() const { return outstanding_.size() < send_window_; }
   [[nodiscard]] model::MessageId next_id() const { return next_id_; }
-  /// Takes the octets of the request with next_id(), just sent for the first time.
-  void sent(Bytes request, const RetransmitPolicy& policy, Instant now, RandomSource& random);
-  /// Replaces the octets of an outstanding request, also just sent: IKE_SA_INIT with a cookie or another key exchange
-  /// keeps its number.
-  void replaced(model::MessageId id, Bytes request, Instant now, RandomSource& random);
+  /// Takes the request with next_id(), just sent for the first time.
+  void sent(Outgoing request, const RetransmitPolicy& policy, Instant now, RandomSource& random);
+  /// Replaces an outstanding request, also just sent: IKE_SA_INIT with a cookie or another key exchange keeps its
+  /// number.
+  void replaced(model::MessageId id, Outgoing request, Instant now, RandomSource& random);
+  /// The waits start over for an outstanding request, just sent in another form.
+  void restart(model::MessageId id, Instant now, RandomSource& random);
   [[nodiscard]] bool awaits(model::MessageId id) const { return outstanding_.contains(id); }
   [[nodiscard]] bool idle() const { return outstanding_.empty(); }
-  /// The octets of the outstanding request, or null.
-  [[nodiscard]] const Bytes* request(model::MessageId id) const;
+  /// The outstanding request, or null.
+  [[nodiscard]] Outgoing* request(model::MessageId id);
+  /// How often the outstanding request was sent, in the form that it has now.
+  [[nodiscard]] unsigned sends(model::MessageId id) const { return outstanding_.at(id).sends; }
   /// A valid response came: the request is done.
   void answered(model::MessageId id) { outstanding_.erase(id); }
   /// Stops retransmitting without an answer; the ids stay used.
@@ -53,7 +58,7 @@ class ExchangeWindow {
 
   [[nodiscard]] std::optional<Instant> deadline() const;
   struct Due {
-    std::vector<model::MessageId> resend;  // RFC 7296 2.1: bitwise identical
+    std::vector<model::MessageId> resend;  // RFC 7296 2.1: bitwise identical, unless in other fragments
     bool give_up = false;                  // a request stays without an answer
   };
   [[nodiscard]] Due handle_timeout(Instant now, RandomSource& random);
@@ -71,15 +76,22 @@ class ExchangeWindow {
   /// The fresh request is being processed from here on.
   void accept(model::MessageId id);
   /// Keeps the response until the window has moved past it.
-  void respond(model::MessageId id, Bytes response);
-  [[nodiscard]] const Bytes* response(model::MessageId id) const;
+  void respond(model::MessageId id, Outgoing response);
+  [[nodiscard]] Outgoing* response(model::MessageId id);
+  /// How often the request has come again, this time included, since it was answered or this was forgotten.
+  [[nodiscard]] unsigned count_repetition(model::MessageId id) { return ++responses_.at(id).repetitions; }
+  void forget_repetitions(model::MessageId id) { responses_.at(id).repetitions = 0; }
 
  private:
   struct Outstanding {
-    Bytes request;
+    Outgoing request;
     RetransmitPolicy policy;
     unsigned sends = 1;
     Instant next;
+  };
+  struct Answer {
+    std::optional<Outgoing> response;  // nothing while the request is being processed
+    unsigned repetitions = 0;
   };
   void schedule(Outstanding& request, Instant now, RandomSource& random) const;
 
@@ -88,7 +100,7 @@ class ExchangeWindow {
   model::MessageId next_id_{0};
   model::MessageId expected_id_{0};
   std::map<model::MessageId, Outstanding> outstanding_;
-  std::map<model::MessageId, std::optional<Bytes>> responses_;  // nothing while the request is being processed
+  std::map<model::MessageId, Answer> responses_;
 };
 
 }  // namespace culvert::ike::v2

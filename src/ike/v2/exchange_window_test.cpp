@@ -20,7 +20,7 @@ class Window : public ::testing::Test {
 
 TEST_F(Window, OneRequestAtATime) {  // RFC 7296 2.3
   EXPECT_TRUE(window.may_send());
-  window.sent({1}, kPolicy, now, random);
+  window.sent(Outgoing(Bytes{1}), kPolicy, now, random);
   EXPECT_FALSE(window.may_send());
   EXPECT_TRUE(window.awaits(MessageId{0}));
   window.answered(MessageId{0});
@@ -29,7 +29,7 @@ TEST_F(Window, OneRequestAtATime) {  // RFC 7296 2.3
 }
 
 TEST_F(Window, RetransmissionsGrowApartAndEnd) {  // RFC 7296 2.1, 2.4
-  window.sent({1, 2, 3}, kPolicy, now, random);
+  window.sent(Outgoing({1, 2, 3}), kPolicy, now, random);
   std::vector<Duration> waits;
   Instant last = now;
   for (;;) {
@@ -39,7 +39,7 @@ TEST_F(Window, RetransmissionsGrowApartAndEnd) {  // RFC 7296 2.1, 2.4
     const auto due = window.handle_timeout(next, random);
     if (due.give_up) break;
     ASSERT_EQ(due.resend, std::vector{MessageId{0}});
-    EXPECT_EQ(*window.request(MessageId{0}), (Bytes{1, 2, 3}));
+    EXPECT_EQ(window.request(MessageId{0})->datagrams, (std::vector<Bytes>{{1, 2, 3}}));
   }
   ASSERT_EQ(waits.size(), 3u);
   for (std::size_t n = 0; n < 3; ++n) {
@@ -50,7 +50,7 @@ TEST_F(Window, RetransmissionsGrowApartAndEnd) {  // RFC 7296 2.1, 2.4
 
 TEST_F(Window, HasteShortensAndNeverLengthens) {
   constexpr RetransmitPolicy kLong{.first = seconds(10), .factor = 2.0, .tries = 3};
-  window.sent({1}, kLong, now, random);
+  window.sent(Outgoing(Bytes{1}), kLong, now, random);
   window.hasten(kPolicy, now, random);
   EXPECT_LE(*window.deadline() - now, seconds(2));
   const auto before = *window.deadline();
@@ -63,9 +63,9 @@ TEST_F(Window, RequestsOfThePeerAreToldApart) {  // RFC 7296 2.1, 2.2
   EXPECT_EQ(window.classify(MessageId{1}), Verdict::ahead);
   window.accept(MessageId{0});
   EXPECT_EQ(window.classify(MessageId{0}), Verdict::busy);
-  window.respond(MessageId{0}, {9});
+  window.respond(MessageId{0}, Outgoing(Bytes{9}));
   EXPECT_EQ(window.classify(MessageId{0}), Verdict::repeated);
-  EXPECT_EQ(*window.response(MessageId{0}), (Bytes{9}));
+  EXPECT_EQ(window.response(MessageId{0})->datagrams, (std::vector<Bytes>{{9}}));
   EXPECT_EQ(window.classify(MessageId{1}), Verdict::fresh);
   window.accept(MessageId{1});
   EXPECT_EQ(window.classify(MessageId{0}), Verdict::old) << "forgotten once the next request came";

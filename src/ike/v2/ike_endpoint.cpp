@@ -20,6 +20,12 @@ std::optional<T> take_front(std::deque<T>& queue) {
   return front;
 }
 
+DatagramDrop drop_reason(codec::ParseFault fault) {
+  const bool fragment =
+      fault == codec::ParseFault::bad_fragment_number || fault == codec::ParseFault::payload_before_fragment;
+  return fragment ? DatagramDrop::bad_fragment : DatagramDrop::malformed;
+}
+
 }  // namespace
 
 void IkeEndpoint::handle_datagram(const net::Path& path, ByteView message, Instant now) {
@@ -41,7 +47,7 @@ void IkeEndpoint::route(const net::Path& path, ByteView datagram) {
   }
   // RFC 7296 3.1 forbids an initiator's SPI of zero; only an INVALID_SPI report may have it (1.5).
   const auto parsed = codec::parse_message(datagram);
-  if (!parsed) return core_.drop(DatagramDrop::malformed);
+  if (!parsed) return core_.drop(drop_reason(parsed.error().fault));
   const bool opening =
       header->exchange == model::ExchangeType::ike_sa_init && !header->response && header->spi_r.value() == 0;
   if (opening) return IkeSaInitResponder(core_, path).handle(datagram, *parsed);

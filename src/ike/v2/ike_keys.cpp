@@ -18,6 +18,8 @@ Result<codec::MessageSealer, crypto::CryptoError> make_sealer(Core& core, const 
                                     core.random, sa.next_iv);
 }
 
+codec::SealedSizes sealed_sizes(const IkeSa& sa) { return codec::SealedSizes(*packet_suite(sa.suite)); }
+
 Result<codec::MessageOpener, crypto::CryptoError> make_opener(const IkeSa& sa) {
   return codec::MessageOpener::make(*packet_suite(sa.suite), sa.keys.sk_e(sa.peer_role()).view(),
                                     sa.keys.sk_a(sa.peer_role()).view());
@@ -25,13 +27,23 @@ Result<codec::MessageOpener, crypto::CryptoError> make_opener(const IkeSa& sa) {
 
 }  // namespace
 
-Bytes seal(Core& core, IkeSa& sa, const codec::Message& message) {
+std::vector<Bytes> seal_within(Core& core, IkeSa& sa, const codec::MessageContent& content, std::size_t most) {
   CHECK(sa.keyed);
   auto sealer = make_sealer(core, sa);
   CHECK(sealer);  // it could be made when the keys were
-  Bytes octets = sealer->seal(message);
+  std::vector<Bytes> datagrams;
+  if (sealed_sizes(sa).whole(content.chain.size()) <= most) {
+    datagrams.push_back(sealer->seal(content));
+  } else {
+    datagrams = sealer->seal_fragments(content, most);
+  }
   sa.next_iv = sealer->next_iv();
-  return octets;
+  return datagrams;
+}
+
+std::size_t datagrams_within(const IkeSa& sa, std::size_t chain, std::size_t most) {
+  const codec::SealedSizes sizes = sealed_sizes(sa);
+  return sizes.whole(chain) <= most ? 1 : sizes.fragments(chain, most);
 }
 
 Result<codec::Message, codec::OpenError> open(const IkeSa& sa, ByteView datagram, const codec::ParsedMessage& parsed) {
@@ -39,6 +51,18 @@ Result<codec::Message, codec::OpenError> open(const IkeSa& sa, ByteView datagram
   auto opener = make_opener(sa);
   CHECK(opener);
   return opener->open(datagram, parsed);
+}
+
+Result<SecretBytes, codec::OpenFault> open_fragment(const IkeSa& sa, ByteView datagram,
+                                                    const codec::ParsedMessage& parsed) {
+  CHECK(sa.keyed);
+  auto opener = make_opener(sa);
+  CHECK(opener);
+  auto part = opener->open_chain(datagram, parsed);
+  if (!part) return err(part.error());
+  SecretBytes kept = SecretBytes::copy_of(*part);
+  wipe(*part);
+  return kept;
 }
 
 bool is_usable(const model::IkeSuite& suite) {

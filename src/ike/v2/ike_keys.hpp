@@ -18,10 +18,17 @@ namespace culvert::ike::v2 {
 
 // An IKE SA says a word or two a minute: expanded keys, a kilobyte and more each, are made for each message anew.
 
-/// The octets of the whole message of ours. The keys must be there.
-[[nodiscard]] Bytes seal(Core& core, IkeSa& sa, const codec::Message& message);
+/// The message of ours, in one datagram if it has at most `most` octets then, else in fragments (RFC 7383) of at most
+/// so many each. The keys must be there.
+[[nodiscard]] std::vector<Bytes> seal_within(Core& core, IkeSa& sa, const codec::MessageContent& content,
+                                             std::size_t most);
+/// How many datagrams that would be for so many octets of payloads.
+[[nodiscard]] std::size_t datagrams_within(const IkeSa& sa, std::size_t chain, std::size_t most);
 /// The peer's message; `datagram` is what `parsed` was made from. The keys must be there.
 [[nodiscard]] Result<codec::Message, codec::OpenError> open(const IkeSa& sa, ByteView datagram,
                                                             const codec::ParsedMessage& parsed);
+/// What is inside a fragment: its part of the payloads.
+[[nodiscard]] Result<SecretBytes, codec::OpenFault> open_fragment(const IkeSa& sa, ByteView datagram,
+                                                                  const codec::ParsedMessage& parsed);
 
 }  // namespace culvert::ike::v2

@@ -19,6 +19,7 @@
 #include "ike/v2/exchange_window.hpp"
 #include "ike/v2/keys.hpp"
 #include "ike/v2/rate_limiter.hpp"
+#include "ike/v2/reassembly.hpp"
 #include "ike/v2/task.hpp"
 #include "model/authentication.hpp"
 #include "model/identity.hpp"
@@ -89,6 +90,7 @@ struct IkeSa {
   InitTranscript init;
   Bytes init_digest;  // responder: under which the IKE_SA_INIT request is remembered
 
+  Fragmentation fragmentation;
   ExchangeWindow window;
   std::unique_ptr<InitiatorExchange> exchange;   // our request under way
   std::unique_ptr<ResponderExchange> responder;  // the peer's request that waits for a completion

@@ -70,11 +70,12 @@ void IkeSaInitAnswer::answer(ByteView public_value) {
     add_certificate_request(answer, core_.connections.authorities_for(sa_.path), false);
     add_signature_hashes(answer);
   }
+  if (sa_.fragmentation.agreed) answer.add_notify(model::NotifyType::ikev2_fragmentation_supported);
   Bytes octets = codec::serialize(answer);
   sa_.init.response = octets;
   core_.transmit(sa_.path, octets);
   sa_.window.accept(model::MessageId{0});
-  sa_.window.respond(model::MessageId{0}, std::move(octets));
+  sa_.window.respond(model::MessageId{0}, Outgoing(std::move(octets)));
   core_.progress(sa_, fmt::format("received IKE_SA_INIT request from {}, chose {}", sa_.path.remote.to_string(),
                                   model::to_string(chosen_.ike)));
 }

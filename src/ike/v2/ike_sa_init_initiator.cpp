@@ -14,6 +14,7 @@
 #include "ike/v2/closing.hpp"
 #include "ike/v2/commands.hpp"
 #include "ike/v2/describe.hpp"
+#include "ike/v2/fragments.hpp"
 #include "ike/v2/ike_auth_initiator.hpp"
 #include "ike/v2/ike_keys.hpp"
 #include "ike/v2/key_exchange_work.hpp"
@@ -123,13 +124,14 @@ void IkeSaInitInitiator::send_current() {
   message.add(codec::NoncePayload{nonce_});
   add_nat_detection(message, sa_.path, config_.encapsulation);
   if (config_.authentication == model::Authentication::certificate) add_signature_hashes(message);
+  offer_fragmentation(message, config_);
   attempt.request = codec::serialize(message);
   core_.transmit(sa_.path, attempt.request);
   const model::MessageId first{0};
   if (sa_.window.awaits(first)) {
-    sa_.window.replaced(first, attempt.request, core_.now, core_.random);
+    sa_.window.replaced(first, Outgoing(attempt.request), core_.now, core_.random);
   } else {
-    sa_.window.sent(attempt.request, core_.retransmission(), core_.now, core_.random);
+    sa_.window.sent(Outgoing(attempt.request), core_.retransmission(), core_.now, core_.random);
   }
   core_.touch(sa_);
 }
@@ -216,6 +218,11 @@ void IkeSaInitInitiator::handle_agreement(const codec::Message& message, ByteVie
                  fmt::format("the peer chose {}, which is no valid choice from our offer {}",
                              describe(message.first<codec::SaPayload>()->proposals), describe(offered_)));
   }
+  if (lacks_fragmentation(message, config_)) {
+    return doubt(
+        FailureKind::peer_refused, std::nullopt,
+        fmt::format("the peer does not know IKE fragmentation, which connection '{}' insists on", config_.name));
+  }
   Attempt* attempt = find_attempt(ke->method);
   if (attempt == nullptr) {
     return doubt(
@@ -264,6 +271,7 @@ Progression IkeSaInitInitiator::establish_keys(const Agreement& agreement, ByteV
               .peer_hashes = peer_hashes(agreement.message)};
   const net::Path& path = agreement.path;
   judge_nat_detection(sa_, agreement.message, path);
+  agree_on_fragmentation(sa_, agreement.message, config_);
   sa_.path = path_after_init(core_, sa_, config_.encapsulation);
   core_.progress(
       sa_, fmt::format(

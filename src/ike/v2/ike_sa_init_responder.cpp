@@ -10,6 +10,7 @@
 #include "ike/codec/serialize.hpp"
 #include "ike/v2/authentication.hpp"
 #include "ike/v2/describe.hpp"
+#include "ike/v2/fragments.hpp"
 #include "ike/v2/ike_keys.hpp"
 #include "ike/v2/ike_sa_init_answer.hpp"
 #include "ike/v2/nat.hpp"
@@ -45,7 +46,7 @@ void IkeSaInitResponder::handle(ByteView datagram, const codec::ParsedMessage& p
 bool IkeSaInitResponder::handle_retransmission(const Bytes& digest) {
   IkeSa* sa = core_.sas.find_by_init(digest);
   if (sa == nullptr) return false;
-  const Bytes* response = sa->window.response(model::MessageId{0});
+  const Outgoing* response = sa->window.response(model::MessageId{0});
   // RFC 7296 2.1: once IKE_AUTH has come, the old request is ignored.
   if (sa->phase == Phase::half_open && response != nullptr) {
     core_.transmit(path_, *response);
@@ -89,7 +90,7 @@ void IkeSaInitResponder::answer(const codec::Message& request, ByteView datagram
     if (nearest == nullptr) nearest = &one;
     chosen =
         model::select_proposal(offered, one.ike_proposals, {.prefer_method = ke->method, .ignore_key_exchange = false});
-    return chosen && is_usable(chosen->ike);
+    return chosen && is_usable(chosen->ike) && !lacks_fragmentation(request, one);
   });
   if (nearest == nullptr) {
     core_.drop(DatagramDrop::no_connection);
@@ -97,6 +98,12 @@ void IkeSaInitResponder::answer(const codec::Message& request, ByteView datagram
            fmt::format("{} began IKE_SA_INIT with us at {}, but no connection is configured for these addresses",
                        path_.remote.to_string(), path_.local.to_string()));
     return;
+  }
+  if (config == nullptr && lacks_fragmentation(request, *nearest)) {
+    refuse(request, NotifyType::no_proposal_chosen, {});
+    return report(FailureKind::no_proposal_chosen, nearest->id, NotifyType::no_proposal_chosen,
+                  fmt::format("{} does not know IKE fragmentation, which connection '{}' insists on",
+                              path_.remote.to_string(), nearest->name));
   }
   if (config == nullptr) {
     refuse(request, NotifyType::no_proposal_chosen, {});
@@ -153,6 +160,7 @@ void IkeSaInitResponder::make_ike_sa(const codec::Message& request, ByteView dat
              .nonce_r = {},
              .peer_hashes = peer_hashes(request)};
   judge_nat_detection(sa, request, path_);
+  agree_on_fragmentation(sa, request, config);
   core_.sas.index_spi(sa);
   core_.sas.index_init(sa);
   core_.touch(sa);

@@ -9,6 +9,7 @@
 #include "ike/v2/children.hpp"
 #include "ike/v2/closing.hpp"
 #include "ike/v2/describe.hpp"
+#include "ike/v2/fragments.hpp"
 #include "ike/v2/ike_keys.hpp"
 #include "ike/v2/ike_sa_init_initiator.hpp"
 #include "ike/v2/nat.hpp"
@@ -141,23 +142,55 @@ void receive_request(Core& core, IkeSa& sa, const net::Path& path, const codec::
   dispatch_request(core, sa, path, *form, message);
 }
 
+// The message as a whole is authentic, its number one that is awaited.
+void receive_opened(Core& core, IkeSa& sa, const net::Path& path, const codec::Message& message) {
+  forget_fragments(sa, message.header);
+  if (message.header.response) {
+    receive_response(core, sa, path, message);
+  } else {
+    receive_request(core, sa, path, message);
+  }
+}
+
+// RFC 7383 2.6: each fragment is authentic, or is nothing.
+void receive_fragment(Core& core, IkeSa& sa, const net::Path& path, ByteView datagram,
+                      const codec::ParsedMessage& parsed, Verdict verdict) {
+  const codec::Header& header = parsed.header;
+  if (!wants_fragment(core, sa, parsed)) return;
+  auto part = open_fragment(sa, datagram, parsed);
+  if (!part && !codec::OpenError{part.error(), {}}.authentic()) return core.drop(DatagramDrop::bad_integrity);
+  if (verdict == Verdict::busy) return;
+  if (verdict == Verdict::repeated) {
+    // RFC 7383 2.6.1: of a repeated request the first fragment alone brings the response again.
+    if (parsed.sealed->fragment->number != 1) return core.drop(DatagramDrop::repeated_fragment);
+    return resend_response(core, sa, path, header.message_id);
+  }
+  auto taken = part ? take_fragment(core, sa, path, parsed, std::move(*part))
+                    : Result<std::optional<codec::Message>, std::string>(err(std::string(name_of(part.error()))));
+  if (!taken) {
+    forget_fragments(sa, header);
+    return receive_malformed(core, sa, path, header, taken.error());
+  }
+  if (*taken) receive_opened(core, sa, path, **taken);
+}
+
 }  // namespace
 
 void send_request(Core& core, IkeSa& sa, model::ExchangeType exchange, codec::Message message,
                   std::optional<RetransmitPolicy> policy) {
   fill_header(sa, exchange, sa.window.next_id(), false, message.header);
-  Bytes octets = seal(core, sa, message);
-  core.transmit(sa.path, octets);
-  sa.window.sent(std::move(octets), policy.value_or(core.retransmission()), core.now, core.random);
+  Outgoing request = seal_message(core, sa, message, sa.path);
+  core.transmit(sa.path, request);
+  sa.window.sent(std::move(request), policy.value_or(core.retransmission()), core.now, core.random);
   core.touch(sa);
 }
 
 void send_response(Core& core, IkeSa& sa, model::ExchangeType exchange, model::MessageId id, codec::Message message,
                    const net::Path& path) {
   fill_header(sa, exchange, id, true, message.header);
-  Bytes octets = seal(core, sa, message);
-  core.transmit(path, octets);
-  sa.window.respond(id, std::move(octets));
+  Outgoing response = seal_message(core, sa, message, path);
+  core.transmit(path, response);
+  sa.window.respond(id, std::move(response));
 }
 
 void receive(Core& core, IkeSa& sa, const net::Path& path, ByteView datagram, const codec::ParsedMessage& parsed) {
@@ -182,21 +215,17 @@ void receive(Core& core, IkeSa& sa, const net::Path& path, ByteView datagram, co
   const bool fresh_request = !header.response && verdict == Verdict::fresh;
   if (fresh_request && core.is_busy() && brings_work(header)) return core.drop(DatagramDrop::busy);
 
+  if (parsed.sealed->fragment) return receive_fragment(core, sa, path, datagram, parsed, verdict);
   const auto opened = open(sa, datagram, parsed);
   if (!opened && !opened.error().authentic()) return core.drop(DatagramDrop::bad_integrity);
   if (verdict == Verdict::busy) return;
   if (verdict == Verdict::repeated) {
     // RFC 7296 2.1: a retransmitted request does nothing but bring the same response again. It was authentic, so that
     // no stranger makes us send; it may be a replay, so that it says nothing about the path or the peer's life.
-    core.transmit(path, *sa.window.response(header.message_id));
-    return;
+    return resend_response(core, sa, path, header.message_id);
   }
   if (!opened) return receive_malformed(core, sa, path, header, opened.error().parse.to_string());
-  if (header.response) {
-    receive_response(core, sa, path, *opened);
-  } else {
-    receive_request(core, sa, path, *opened);
-  }
+  receive_opened(core, sa, path, *opened);
 }
 
 void suspect(Core& core, IkeSa& sa, std::string_view why) {

@@ -211,6 +211,9 @@ IkeSa* make_rekeyed_ike_sa(Core& core, IkeSa& old, const model::IkeSuite& suite,
   next.nat_traversal = old.nat_traversal;
   next.local_behind_nat = old.local_behind_nat;
   next.remote_behind_nat = old.remote_behind_nat;
+  // RFC 7383 2.3: IKE_SA_INIT alone agrees on it; what its peers know goes on with the IKE SAs that come of it.
+  next.fragmentation.agreed = old.fragmentation.agreed;
+  next.fragmentation.size = old.fragmentation.size;
   next.predecessor = old.id;
   next.authenticated = true;
   next.begun_at = old.begun_at;

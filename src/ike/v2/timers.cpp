@@ -8,6 +8,7 @@
 
 #include "ike/v2/children.hpp"
 #include "ike/v2/closing.hpp"
+#include "ike/v2/fragments.hpp"
 #include "ike/v2/ike_auth_initiator.hpp"
 #include "ike/v2/ike_sa_init_initiator.hpp"
 #include "ike/v2/tasks.hpp"
@@ -38,10 +39,7 @@ void handle_silence(Core& core, IkeSa& sa) {
 
 void handle_retransmission(Core& core, IkeSa& sa) {
   const auto due = sa.window.handle_timeout(core.now, core.random);
-  for (const model::MessageId id : due.resend) {
-    ++core.counters.retransmissions;
-    core.transmit(sa.path, *sa.window.request(id));
-  }
+  for (const model::MessageId id : due.resend) resend_request(core, sa, id);
   if (due.give_up) handle_silence(core, sa);
 }
 
@@ -125,6 +123,7 @@ void handle_established_timers(Core& core, IkeSa& sa) {
 std::optional<Instant> next_deadline(const Core& core, const IkeSa& sa) {
   if (sa.phase == Phase::gone) return std::nullopt;
   std::optional<Instant> first = earliest(sa.window.deadline(), sa.phase_deadline);
+  first = earliest(first, next_fragment_expiry(sa));
   if (sa.phase != Phase::established) return earliest(first, next_task_time(sa));
   first = earliest(first, earliest(sa.rekey_at, sa.expire_at));
   first = earliest(first, earliest(sa.release_at, liveness_time(core, sa)));
@@ -138,6 +137,7 @@ std::optional<Instant> next_deadline(const Core& core, const IkeSa& sa) {
 
 void handle_timers(Core& core, IkeSa& sa) {
   core.touch(sa);
+  expire_fragments(core, sa);
   handle_retransmission(core, sa);
   if (sa.phase != Phase::gone && is_due(core, sa.phase_deadline)) {
     sa.phase_deadline.reset();

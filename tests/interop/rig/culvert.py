@@ -172,6 +172,8 @@ def _section(t, folder, more=""):
         fields["ike"] = t.ike.split(",")
     if t.esp:
         fields["esp"] = t.esp.split(",")
+    if t.fragmentation:
+        fields["ike_fragmentation"] = t.fragmentation
     if t.encapsulation:
         fields["encapsulation"] = t.encapsulation
     if t.ike_lifetime:

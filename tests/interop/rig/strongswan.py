@@ -144,6 +144,7 @@ def _connection(t):
     remote_addrs = {'%any' if t.anybody else t.remote}
     {f'pools = pool-{t.name}' if t.pool else ''}{'vips = 0.0.0.0' if t.request_address else ''}
     proposals = {t.ike}
+    {f'fragmentation = {t.fragmentation}' if t.fragmentation else ''}
     {ike}{liveness}
     {_sides(t)}
     children {{

@@ -37,6 +37,7 @@ class TunnelSpec:
     pool: tuple = ()  # this end gives the other its inner address: ranges, then the name server (or "")
     request_address: bool = False  # this end asks the other for its inner address
     anybody: bool = False  # the peer may call from any address, as any identity of remote_id's pattern
+    fragmentation: str = ""  # of IKE messages: yes | no | force
     aggfrag: str = ""  # Culvert only: the table, as text
     mobike: bool = True  # strongSwan only: with it, a peer does not simply follow the other end's new address
 
