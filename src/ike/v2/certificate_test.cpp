@@ -94,7 +94,12 @@ TEST(Certificates, EachKindOfKeyAuthenticatesBothSides) {
                                << (pair.b.failures.empty() ? "" : pair.b.failures.front().detail);
     EXPECT_EQ(pair.a.ike_sa().remote_id, model::Identity::parse("b.example"));
     EXPECT_EQ(pair.b.ike_sa().remote_id, model::Identity::parse("a.example"));
-    EXPECT_EQ(pair.wire.size(), 4u);
+    // Of messages in fragments the first ones.
+    const auto messages = std::ranges::count_if(pair.wire, [](const Datagram& one) {
+      const auto sealed = codec::parse_message(one.message)->sealed;
+      return !sealed || !sealed->fragment || sealed->fragment->number == 1;
+    });
+    EXPECT_EQ(messages, 4);
   }
 }
 
