@@ -69,6 +69,12 @@ setup_packages() {
   [ -z "$missing" ] || die "still missing after apt: $missing"
 }
 
+# Fetches the daemons for guests at first use. Without them the cases that want them say so and skip.
+setup_peers() {
+  [ "${CULVERT_NO_SETUP:-0}" != 1 ] || return 0
+  python3 -B tests/interop/guest/fetch.py --quiet || note "peers for guests are missing: the cases guest-* of them will say that they skip"
+}
+
 # --- build ------------------------------------------------------------------------------------------------------------
 
 # build <preset> [target...]

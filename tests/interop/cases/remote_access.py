@@ -49,11 +49,11 @@ def patterned(daemon, spec):
     return spec.but(remote_id="*.example") if daemon.kind == "culvert" else spec
 
 
-def make(setup, peer_kind, sut_is_gateway):
+def make(setup, peer_kind, sut_is_gateway, **more):
     sides = ("a", "b")
     gateway_side = "a" if sut_is_gateway else "b"
     options = {"sut": gateway("a"), "peer": client()} if sut_is_gateway else {"sut": client(), "peer": gateway("b")}
-    pair = setup.pair(peer_kind=peer_kind, launch=False, **options)
+    pair = setup.pair(peer_kind=peer_kind, launch=False, **options, **more)
     for daemon, side in zip(pair.both, sides):
         if daemon.kind == "culvert":
             daemon.daemon["state"] = daemon.dir + "/state"

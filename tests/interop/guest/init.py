@@ -15,7 +15,7 @@ import tty
 
 TMPFS = ("/run", "/var/lib", "/var/log")  # not /tmp: the checkout may be there
 MODULES = (
-    "af_packet", "tun", "ipv6", "esp4", "esp6", "ah4", "ah6", "ipcomp", "ipcomp6", "xfrm_user", "tunnel4", "tunnel6",
+    "af_packet", "af_key", "overlay", "tun", "ipv6", "esp4", "esp6", "ah4", "ah6", "ipcomp", "ipcomp6", "xfrm_user", "tunnel4", "tunnel6",
     "xfrm4_tunnel", "xfrm6_tunnel", "ip_gre", "ip6_gre", "ipip", "ip6_tunnel", "gcm", "ccm", "ghash-generic",
     "chacha20poly1305", "ctr", "cbc", "ecb", "seqiv", "echainiv", "authenc", "authencesn", "hmac", "cmac", "xcbc",
     "sha512_generic", "des_generic", "camellia_generic", "deflate", "crypto_null", "md5", "sha1_generic",

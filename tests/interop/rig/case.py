@@ -4,6 +4,7 @@ import contextlib
 from dataclasses import dataclass
 
 from . import traffic
+from .guest_lab import GuestLab
 from .lab import SUBNET, Lab
 from .shell import Failed, check, wait_until
 from .tunnel import TunnelSpec
@@ -38,7 +39,7 @@ class Setup:
         self.notes = []  # figures worth printing beside the result
 
     def lab(self, layout="direct"):
-        return self.stack.enter_context(Lab(layout))
+        return self.stack.enter_context(GuestLab() if layout == "guest" else Lab(layout))
 
     def daemon(self, kind, lab, side, tunnels):
         made = self.drivers[kind](lab, side, tunnels)
@@ -52,6 +53,13 @@ class Setup:
             made.start()
         return made
 
+    def peers(self):
+        """{kind: version} of the daemons at the other end."""
+        kinds = [d.kind for d in self.daemons]
+        if self.under_test in kinds:
+            kinds.remove(self.under_test)
+        return {d.kind: d.version() for d in self.daemons if d.kind in kinds}
+
     def note(self, text):
         self.notes.append(text)
 
@@ -63,12 +71,12 @@ class Pair:
     """The daemon under test and a peer, with one tunnel between them. The former is at `a` unless `swap` is set.
 
     `sut` and `peer` change the tunnel of that side; the other options change both. `inner` is the families of the
-    protected networks, `outer` that of the addresses between the two.
+    protected networks, `outer` that of the addresses between the two. `lab` is one that is there already.
     """
 
     def __init__(self, setup, layout="direct", outer=4, inner=(4,), peer_kind="strongswan", swap=False,
-                 sut=None, peer=None, **both):
-        lab = self.lab = setup.lab(layout)
+                 sut=None, peer=None, lab=None, **both):
+        lab = self.lab = lab or setup.lab(layout)
         near, far = (tuple(SUBNET[s][f] for f in inner) for s in ("a", "b"))
         a = TunnelSpec(lab.outer("a", outer), lab.outer_seen("b", outer), near, far)
         b = TunnelSpec(lab.outer("b", outer), lab.outer_seen("a", outer), far, near,

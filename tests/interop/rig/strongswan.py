@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 
 from . import shell
 from .shell import Failed, Skipped, check, run, wait_until
@@ -31,6 +32,12 @@ class StrongSwan(Peer):
         self.dir = lab.path(f"strongswan-{side}")
         self.settings = ""  # more lines of charon's settings
         os.makedirs(self.dir + "/swanctl", exist_ok=True)
+
+    @classmethod
+    def version(cls):
+        said = subprocess.run([CHARON, "--version"], capture_output=True, text=True, check=False).stdout
+        found = re.search(r"\d+(\.\d+)+", said)
+        return found[0] if found else "?"
 
     # ------------------------------------------------------------------ life
     def start(self):

@@ -87,6 +87,11 @@ class Peer:
         self.lab, self.side, self.tunnels = lab, side, list(tunnels)
         self.process = None
 
+    @classmethod
+    def version(cls):
+        """As people say it; "" where the version is that of this tree."""
+        return ""
+
     def start(self): raise NotImplementedError
     def kill(self, sig): raise NotImplementedError
     def stop(self): raise NotImplementedError

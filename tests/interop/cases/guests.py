@@ -1,0 +1,217 @@
+"""Culvert against daemons that want a kernel with IPsec: strongSwan, libreswan and OpenIKED in a guest, ESP without UDP.
+
+Every subject, in both roles, ends with pings both ways that the SAs of both ends have counted: theirs are the kernel's.
+"""
+
+import os
+import time
+from dataclasses import replace
+
+from cases import certificates, eap, remote_access
+from rig.authority import Authority, Pki, raw_ends
+from rig.case import case
+from rig.rounds import Subject, play
+from rig.shell import check, wait_until
+from rig.traffic import Stream
+
+BEHIND = 600  # seconds
+
+
+# ------------------------------------------------------------------------------------------------------- authentication
+def by_secret(this, **options):
+    pair = this.pair(**options)
+    pair.start()
+    this.initiate(pair)
+
+
+def flat(pair, kind="p256"):
+    """Certificates of both ends straight from the root."""
+    pki = Pki(pair.lab, kind)
+    for daemon, name in zip(pair.both, ("alice.example", "bob.example")):
+        daemon.tunnels = [t.but(credentials=pki.end(name, f"DNS:{name}", issuer=pki.root)) for t in daemon.tunnels]
+    return pki
+
+
+def by_certificate(kind):
+    def run(this):
+        pair = this.pair()
+        flat(pair, kind)
+        pair.start()
+        this.initiate(pair)
+    return run
+
+
+def by_raw_key(kind):
+    def run(this):
+        pair = this.pair()
+        for daemon, credentials in zip(pair.both, raw_ends(pair.lab, kind)):
+            daemon.tunnels = [t.but(credentials=credentials) for t in daemon.tunnels]
+        pair.start()
+        this.initiate(pair)
+    return run
+
+
+def by_chain(this):
+    """Each end believes the root and is certified by another authority below it, which it has to send along."""
+    pair = this.pair()
+    pki = Pki(pair.lab)
+    for daemon, name in zip(pair.both, ("alice.example", "bob.example")):
+        branch = Authority(pki.folder, "branch-" + name.split(".")[0], pki.kind, pki.root)
+        daemon.tunnels = [t.but(credentials=pki.end(name, f"DNS:{name}", issuer=branch)) for t in daemon.tunnels]
+    pair.start()
+    this.initiate(pair)
+
+
+def by_password(method):
+    def run(this):
+        pair = this.pair()
+        pki = Pki(pair.lab)
+        client = pair.sut if this.role == "initiator" else pair.peer
+        for daemon, name in zip(pair.both, ("alice.example", "bob.example")):
+            mine = eap.Eap((method,), eap.CAROL, eap.PASSWORD) if daemon is client else eap.Eap((method,), users=((eap.CAROL, eap.PASSWORD),))
+            daemon.tunnels = [t.but(credentials=pki.end(name, f"DNS:{name}", issuer=pki.root), eap=mine) for t in daemon.tunnels]
+        pair.start()
+        this.initiate(pair)
+    return run
+
+
+def wrong_password(this):
+    pair = this.pair()
+    pki = Pki(pair.lab)
+    client = pair.sut if this.role == "initiator" else pair.peer
+    for daemon, name in zip(pair.both, ("alice.example", "bob.example")):
+        mine = eap.Eap(("mschapv2",), eap.CAROL, "not the pass phrase") if daemon is client else \
+            eap.Eap(("mschapv2",), users=((eap.CAROL, eap.PASSWORD),))
+        daemon.tunnels = [t.but(credentials=pki.end(name, f"DNS:{name}", issuer=pki.root), eap=mine) for t in daemon.tunnels]
+    pair.start()
+    eap.refused(pair, client, eap.CAROL + ".*MSCHAPV2", "password")
+
+
+# -------------------------------------------------------------------------------------------------------------- refusals
+def then_accepted(this, pair, tunnels):
+    """What was refused was refused for that one reason: with the good certificate it works."""
+    pair.sut.down_quietly()
+    pair.peer.tunnels = tunnels
+    pair.peer.reload()
+    this.initiate(pair)
+
+
+def expired(this):
+    pair = this.pair()
+    pki = flat(pair)
+    good = list(pair.peer.tunnels)
+    end = pki.end("late", "DNS:bob.example", issuer=pki.root, begin=-3600, end=-60)
+    certificates.give(pair.peer, chain=end.chain, key=end.key)
+    # A daemon that knows its own certificate to be over would not use it: its clock is slow.
+    pair.lab.guest.sh(f"date -s @{int(time.time()) - BEHIND} >/dev/null")
+    try:
+        pair.start()
+        certificates.refused(pair, this.role, r"expired: it ended on", ("expired",))
+        then_accepted(this, pair, good)
+    finally:
+        pair.lab.guest.sh(f"date -s @{int(time.time())} >/dev/null")
+
+
+def revoked(this):
+    pair = this.pair()
+    pki = flat(pair)
+    renewed = [t.but(credentials=pki.end("bob2", "DNS:bob.example", issuer=pki.root)) for t in pair.peer.tunnels]
+    pki.root.revoke(pair.peer.tunnels[0].credentials.chain[0])
+    certificates.give(pair.sut, lists=(pki.root.revocation_list(),))
+    pair.start()
+    certificates.refused(pair, this.role, r"revoked", ("revoked",))
+    then_accepted(this, pair, renewed)
+
+
+def stranger(this):
+    pair = this.pair()
+    pki = flat(pair)
+    good = list(pair.peer.tunnels)
+    other = Authority(pki.folder, "stranger")
+    certificate, key = other.issue("bob.example", "DNS:bob.example")
+    certificates.give(pair.peer, chain=(certificate,), key=key)
+    pair.start()
+    certificates.refused(pair, this.role, r"neither believed", ("issuer",))
+    then_accepted(this, pair, good)
+
+
+# ------------------------------------------------------------------------------------------------------------- addresses
+def address(this):
+    """The initiator asks for its inner address, the responder has a pool of them."""
+    gives = this.role == "responder"
+    pair = remote_access.make(this.setup, sut_is_gateway=gives, **this.options)
+    pki = Pki(pair.lab)
+    for daemon, name in zip(pair.both, ("alice.example", "bob.example")):
+        daemon.tunnels = [t.but(credentials=pki.end(name, f"DNS:{name}", issuer=pki.root)) for t in daemon.tunnels]
+    pair.start()
+    pair.asker.up()
+    pair.wait_up(8)
+    side = "b" if gives else "a"
+    remote_access.prove(pair, side, remote_access.given_to(pair, pair.asker.kind, side))
+
+
+# ---------------------------------------------------------------------------------------------------------------- rekeys
+def rekeyed(what):
+    """The role is that within the rekey: the initiator is who begins it."""
+    def run(this):
+        ours = this.role == "initiator"
+        by_lifetime = not ours and this.driver.rekeys_by_lifetime
+        pair = this.pair(peer={f"{what}_lifetime": this.driver.rekeys_by_lifetime} if by_lifetime else {})
+        pair.start()
+        pair.sut.up()
+        pair.wait_up(8)
+        pair.prove()
+        before = [p.state() for p in pair.both]
+        stream = Stream(pair.lab, "a")
+        if not by_lifetime:
+            mover = pair.sut if ours else pair.peer
+            mover.rekey_child() if what == "child" else mover.rekey_ike()
+
+        def changed():
+            now = [p.state() for p in pair.both]
+            if what == "child":
+                return all({c.spi_in for c in n.children} - {c.spi_in for c in b.children} for n, b in zip(now, before))
+            return all(set(n.ike) - set(b.ike) for n, b in zip(now, before))
+        wait_until(changed, 20 if by_lifetime else 8, f"both ends have a new {what} SA", 0.2)
+        wait_until(lambda: all(len(p.state().children) == 1 and len(p.state().ike) == 1 for p in pair.both), 10, "the old SA is gone", 0.2)
+        sent, lost = stream.finish()
+        check(sent > 20 and lost == 0, f"the stream lost {lost} of {sent} packets")
+        pair.prove()
+    return run
+
+
+AUTHENTICATION = (
+    Subject("psk", "shared secret", by_secret),
+    Subject("ipv6", "shared secret, IPv6 outside", lambda this: by_secret(this, outer=6)),
+    Subject("rsa", "RSA certificates", by_certificate("rsa")),
+    Subject("p256", "ECDSA certificates, P-256", by_certificate("p256")),
+    Subject("p384", "ECDSA certificates, P-384", by_certificate("p384")),
+    Subject("ed25519", "Ed25519 certificates", by_certificate("ed25519")),
+    Subject("raw-rsa", "RSA keys without certificates", by_raw_key("rsa")),
+    Subject("raw-p256", "ECDSA keys without certificates", by_raw_key("p256")),
+    Subject("chain", "an authority between, sent along by either end", by_chain))
+PASSWORDS = (
+    Subject("eap-mschapv2", "the initiator by EAP-MSCHAPv2", by_password("mschapv2")),
+    Subject("eap-md5", "the initiator by EAP-MD5", by_password("md5")),
+    Subject("eap-wrong", "a wrong password in EAP-MSCHAPv2 is refused", wrong_password))
+REFUSALS = (
+    Subject("expired", "the peer's certificate has ended: refused, and let in with another", expired),
+    Subject("revoked", "the peer's certificate is revoked: refused, and let in with another", revoked),
+    Subject("stranger", "the peer's authority is not ours: refused, and let in with another", stranger))
+ADDRESSES = (Subject("address", "the initiator gets its inner address of the responder's pool", address),)
+REKEYS = (Subject("rekey-child", "the Child SA is rekeyed under traffic, begun by the initiator", rekeyed("child")),
+          Subject("rekey-ike", "the IKE SA is rekeyed under traffic, begun by the initiator", rekeyed("ike")))
+GROUPS = (("auth", "every authentication it has", AUTHENTICATION),
+          ("refusals", "passwords, and whom we refuse and why", PASSWORDS + REFUSALS),
+          ("life", "inner addresses from a pool, rekeys under traffic", ADDRESSES + REKEYS))
+SUBJECTS = AUTHENTICATION + PASSWORDS + REFUSALS + ADDRESSES + REKEYS
+PEERS = {"strongswan-kernel": "strongSwan of Debian 12", "strongswan-next": "strongSwan of Debian 13",
+         "libreswan-12": "libreswan of Debian 12", "libreswan-13": "libreswan of Debian 13",
+         "iked-12": "OpenIKED of Debian 12", "iked-13": "OpenIKED of Debian 13"}
+
+# For a closer look at some rounds: CULVERT_ROUNDS='raw|psk' tests/interop/run guest-libreswan
+for _kind, _name in PEERS.items():
+    for _group, _about, _subjects in GROUPS:
+        @case(f"guest-{_kind}-{_group}", f"{_name} in a guest, in both roles: {_about}", seconds=220, only=("culvert",))
+        def _(setup, kind=_kind, group=_group, subjects=_subjects):
+            play(setup, f"guest-{kind}-{group}", kind, subjects)

@@ -1,0 +1,209 @@
+"""libreswan as a peer: pluto in the file tree of a Debian release, in a guest."""
+
+import base64
+import ipaddress
+import os
+import re
+import shutil
+
+from . import roots
+from .guest_peer import HOME, GuestPeer
+from .shell import Failed, check, run, wait_until
+from .tunnel import State
+
+WHACK = "/usr/libexec/ipsec/whack"
+DATABASE = "/var/lib/ipsec/nss"
+PASSWORD = "interop"  # of the PKCS#12 container on its way into pluto's database
+GROUPS = {"x25519": "dh31", "ecp256": "dh19", "ecp384": "dh20", "ecp521": "dh21"}
+
+
+def algorithms(proposals, ike):
+    """Proposals as they are written everywhere else here, in libreswan's words."""
+    return ",".join(_proposal(one.split("-"), ike) for one in proposals.split(","))
+
+
+def _proposal(words, ike):
+    cipher, hashes, groups = "", [], []
+    for word in words:
+        aead = re.fullmatch(r"aes(128|256)gcm16", word)
+        if aead:
+            cipher = f"aes_gcm{aead[1]}"
+        elif word == "chacha20poly1305":
+            cipher = "chacha20_poly1305"
+        elif re.fullmatch(r"aes(128|192|256)", word):
+            cipher = word
+        elif sha := re.fullmatch(r"(?:prf)?sha(256|384|512)", word):
+            hashes.append("sha2_" + sha[1])
+        elif word == "sha1":
+            hashes.append("sha1")
+        elif word in GROUPS or word.startswith("modp"):
+            groups.append(GROUPS.get(word, word))
+        else:
+            raise Failed(f"no name of libreswan's for '{word}'")
+    if not hashes:
+        hashes = ["null"]  # a combined mode in ESP
+    return "-".join([cipher, hashes[0], *groups])
+
+
+def _identity(text):
+    """libreswan resolves a bare name: the sign in front says that it is one."""
+    return text if re.search(r"[@=]", text) or re.fullmatch(r"[\d.]+|[0-9a-f:]*:[0-9a-f:]*", text) else "@" + text
+
+
+def raw_key(path):
+    """An RSA public key's file as RFC 3110 has it, in base64."""
+    said = run("openssl", "rsa", "-pubin", "-in", path, "-noout", "-modulus", "-text")
+    modulus = bytes.fromhex(re.search(r"Modulus=([0-9A-F]+)", said)[1])
+    exponent = int(re.search(r"Exponent: (\d+)", said)[1])
+    octets = exponent.to_bytes((exponent.bit_length() + 7) // 8, "big")
+    return "0s" + base64.b64encode(bytes([len(octets)]) + octets + modulus).decode()
+
+
+class Libreswan(GuestPeer):
+    package = "libreswan"
+    lacks = {"ed25519": "no EdDSA", "raw-p256": "raw keys of RSA only", "eap-mschapv2": "of EAP only TLS",
+             "eap-md5": "of EAP only TLS", "eap-wrong": "of EAP only TLS"}
+
+    # ------------------------------------------------------------------- life
+    def start(self):
+        self._write()
+        self._load_keys()
+        self.launch(f"/usr/libexec/ipsec/pluto --config /etc/ipsec.conf --nofork --logfile {HOME}/log")
+        wait_until(self._answers, 15, "pluto answers")
+        self._whack("--listen")
+        for t in self.tunnels:
+            said = self.inside_sh(f"/usr/sbin/ipsec auto --add {t.name}", ok=None)
+            check(f'"{t.name}"' in self._whack("--status"), f"libreswan does not take its configuration: {said.strip()[-600:]}")
+
+    def _answers(self):
+        if not self.alive():
+            raise Failed(f"pluto has ended: {self.log()[-600:]}")
+        return "000" in self._whack("--status", ok=None)
+
+    def reload(self):
+        self.stop()
+        self.start()
+
+    def stop(self):
+        super().stop()
+        self.guest.sh("ip xfrm state flush; ip xfrm policy flush")
+
+    def clear(self):
+        super().clear()
+        self.inside_sh(f"rm -rf {DATABASE} /etc/ipsec.conf /etc/ipsec.secrets /run/pluto", ok=None)
+
+    def _write(self):
+        folder = self.dir + "/etc"
+        shutil.rmtree(folder, ignore_errors=True)
+        os.makedirs(folder)
+        setup = {"logfile": f"{HOME}/log", "uniqueids": "no", "plutodebug": "none", "dumpdir": "/tmp"}
+        text = "version 2.0\n\nconfig setup\n" + "".join(f"  {k}={v}\n" for k, v in setup.items())
+        for t in self.tunnels:
+            text += f"\nconn {t.name}\n" + "".join(f"  {k}={v}\n" for k, v in self._connection(t).items())
+        secrets = "".join(f'{_identity(t.local_id)} {_identity(t.remote_id)} : PSK "{t.secret}"\n' for t in self.tunnels if not t.credentials)
+        for name, content in (("ipsec.conf", text), ("ipsec.secrets", secrets)):
+            with open(f"{folder}/{name}", "w", encoding="ascii") as f:
+                f.write(content)
+            os.chmod(f"{folder}/{name}", 0o600)
+        self.inside_sh(f"cp {folder}/* /etc/ && mkdir -p /run/pluto {HOME}")
+
+    def _connection(self, t):
+        found = {"left": t.local, "right": "%any" if t.anybody else t.remote, "leftid": _quoted(_identity(t.local_id)),
+                 "rightid": _quoted(_identity(t.remote_id)), "ikev2": "insist", "type": "tunnel", "auto": "add",
+                 "ike": algorithms(t.ike, True), "esp": algorithms(t.esp, False),
+                 # Without a group in the proposal ours has no key exchange in a rekey either.
+                 "pfs": "yes" if re.search(r"x25519|modp|ecp", t.esp) else "no",
+                 "retransmit-timeout": "12s", "keyingtries": "1"}
+        found.update(self._proof(t))
+        if not t.request_address:
+            found["leftsubnet"] = ",".join(t.local_ts)
+        if t.remote_ts:
+            found["rightsubnet"] = ",".join(t.remote_ts)
+        if t.pool:
+            first, last = _ends(t.pool[0])
+            found.update(rightaddresspool=f"{first}-{last}", leftmodecfgserver="yes", rightmodecfgclient="yes", modecfgpull="yes",
+                         **({"modecfgdns": t.pool[-1]} if t.pool[-1] else {}))
+        if t.request_address:
+            found.update(leftmodecfgclient="yes", rightmodecfgserver="yes", modecfgpull="yes", narrowing="yes")
+            found["leftsubnet"] = "0.0.0.0/0"
+        if t.ike_lifetime:
+            found["ikelifetime"] = f"{t.ike_lifetime}s"
+        if t.child_lifetime:
+            found.update(salifetime=f"{t.child_lifetime}s", rekeymargin="5s", rekeyfuzz="0%")
+        return found
+
+    def _proof(self, t):
+        if not t.credentials:
+            return {"leftauth": "secret", "rightauth": "secret"}
+        if not t.credentials.chain:
+            return {"leftauth": "rsasig", "rightauth": "rsasig", "leftrsasigkey": raw_key(t.credentials.key + ".pub"),
+                    "rightrsasigkey": raw_key(t.credentials.peer_key), "leftsendcert": "never"}
+        word = "ecdsa" if "ASN1 OID" in _key_text(t.credentials.key) else "rsasig"
+        return {"leftauth": word, "rightauth": word, "leftcert": "own", "leftsendcert": "always", "rightca": "%any", "sendca": "issuer"}
+
+    def _load_keys(self):
+        """pluto takes keys and certificates from a database only."""
+        self.inside_sh(f"rm -rf {DATABASE} && mkdir -p {DATABASE} && certutil -N -d sql:{DATABASE} --empty-password")
+        for t in self.tunnels:
+            if not t.credentials:
+                continue
+            own, *between = t.credentials.chain or (self._shell_around(t.credentials.key),)
+            container = self.dir + "/own.p12"
+            run("openssl", "pkcs12", "-export", "-inkey", t.credentials.key, "-in", own, "-name", "own", "-passout", f"pass:{PASSWORD}",
+                "-out", container)
+            self.inside_sh(f"pk12util -i {container} -d sql:{DATABASE} -W {PASSWORD}")
+            for number, path in enumerate(t.credentials.authorities):
+                self.inside_sh(f"certutil -A -d sql:{DATABASE} -n root{number} -t CT,, -i {path}")
+            for number, path in enumerate(between):
+                self.inside_sh(f"certutil -A -d sql:{DATABASE} -n between{number} -t ,, -i {path}")
+
+    def _shell_around(self, key):
+        """A certificate that nobody sees: the database takes no key without one."""
+        path = self.dir + "/around.pem"
+        run("openssl", "req", "-x509", "-new", "-key", key, "-subj", "/CN=own", "-days", "30", "-out", path)
+        return path
+
+    # ---------------------------------------------------------------- command
+    def _whack(self, *words, ok=None, seconds=20):
+        return self.inside_sh(" ".join((WHACK, "--ctlsocket /run/pluto/pluto.ctl", *words)), ok, seconds)
+
+    def up(self, name="net"):
+        said = self._whack("--name", name, "--initiate", seconds=30)
+        check(re.search(r"established.*(child SA|IPsec SA|tunnel mode)", said, re.I), f"libreswan: {said.strip()[-600:]}")
+
+    def down(self, name="net"):
+        self._whack("--name", name, "--terminate")
+
+    def rekey_child(self, name="net"):
+        self._whack("--name", name, "--rekey-ipsec")
+
+    def rekey_ike(self, name="net"):
+        self._whack("--name", name, "--rekey-ike")
+
+    def state(self, name="net"):
+        ike = re.findall(rf'#(\d+): "{name}"\S* .*ESTABLISHED_IKE_SA', self._whack("--showstates")) if self.pid else ()
+        return State(tuple(ike), self.kernel_children())
+
+
+def _quoted(text):
+    return f'"{text}"' if " " in text else text
+
+
+def _key_text(path):
+    return run("openssl", "pkey", "-in", path, "-noout", "-text")
+
+
+def _ends(network):
+    """First and last address of a network that hosts can have; a range is left as it is."""
+    if "-" in network:
+        return network.split("-")
+    hosts = ipaddress.ip_network(network)
+    return hosts[1], hosts[-2]
+
+
+class OldLibreswan(Libreswan):
+    kind, root = "libreswan-12", roots.BOOKWORM
+
+
+class NewLibreswan(Libreswan):
+    kind, root = "libreswan-13", roots.TRIXIE
