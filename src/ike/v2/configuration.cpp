@@ -164,6 +164,19 @@ AddressAnswer answer_addresses(IkeSa& sa, const model::ConnectionConfig& config,
   return {.reply = codec::make_reply(*given->configuration, asked), .refusal = std::nullopt};
 }
 
+// RFC 7296 2.19 has 0.0.0.0-255.255.255.255 there; a selector of no address at all can mean nothing else.
+void place_unspecified(codec::Message& request, const std::vector<net::IpAddress>& given) {
+  for (codec::Payload& payload : request.payloads) {
+    auto* selectors = std::get_if<codec::TsPayload>(&payload);
+    if (selectors == nullptr || selectors->side != model::Role::initiator) continue;
+    for (model::TrafficSelector& one : selectors->selectors) {
+      if (!one.addresses.first.is_unspecified() || one.addresses.first != one.addresses.last) continue;
+      const auto address = std::ranges::find(given, one.addresses.family(), &net::IpAddress::family);
+      if (address != given.end()) one.addresses = net::AddressRange::of(*address);
+    }
+  }
+}
+
 // ---------------------------------------------------------------- either
 
 std::optional<codec::ConfigurationPayload> answer_question(const IkeSa& sa, const codec::Message& request) {

@@ -49,6 +49,9 @@ struct AddressAnswer {
 /// `given` is control's answer, none when nothing was asked of it. Notes the addresses in the IKE SA.
 [[nodiscard]] AddressAnswer answer_addresses(IkeSa& sa, const model::ConnectionConfig& config,
                                              const codec::Message& request, std::optional<AddressResult> given);
+/// A client that has no address yet may write its own side as 0.0.0.0 or :: alone (OpenIKED does): that becomes the
+/// address of the same family that it is given. Other selectors stay as they are.
+void place_unspecified(codec::Message& request, const std::vector<net::IpAddress>& given);
 
 // Either.
 

@@ -157,6 +157,23 @@ TEST_F(Remote, AClientThatAsksForNoAddress) {
   EXPECT_TRUE(pair_.b.children.empty());
 }
 
+// RFC 7296 2.19: who has no address yet says so by the widest selector; OpenIKED by one of no address.
+TEST(UnspecifiedAddress, BecomesTheOneGiven) {
+  using model::Role;
+  const auto all = model::TrafficSelector::all(net::Family::v4);
+  codec::Message request;
+  request.add(codec::TsPayload{.side = Role::initiator,
+                               .selectors = {host("0.0.0.0")[0], host("::")[0], all, host("10.9.0.9")[0]},
+                               .unknown = {}});
+  request.add(codec::TsPayload{.side = Role::responder, .selectors = host("0.0.0.0"), .unknown = {}});
+  place_unspecified(request, {ip("10.9.0.7")});
+  EXPECT_EQ(request.ts(Role::initiator)->selectors,
+            (model::TrafficSelectors{host("10.9.0.7")[0], host("::")[0], all, host("10.9.0.9")[0]}));
+  EXPECT_EQ(request.ts(Role::responder)->selectors, host("0.0.0.0"));
+  place_unspecified(request, {ip("fd09::7")});
+  EXPECT_EQ(request.ts(Role::initiator)->selectors[1], host("fd09::7")[0]);
+}
+
 TEST_F(Remote, AGatewayThatGivesNone) {
   model::ConnectionConfig plain = gateway();
   plain.pools.clear();

@@ -169,6 +169,7 @@ void IkeAuthResponder::answer_child(codec::Message& answer, const Rivalry& rival
                         request_.ts(Role::responder) != nullptr;
   AddressAnswer addresses = answer_addresses(sa_, *config_, request_, std::move(given_));
   if (addresses.reply) answer.add(std::move(*addresses.reply));
+  if (!sa_.inner.ours) place_unspecified(request_, sa_.inner.addresses);
   if (!complete) return core_.progress(sa_, "the peer set up the IKE SA without a Child SA");
   if (auto narrowed = narrowed_to_peer(*config_, sa_)) config_ = std::move(narrowed);
   auto chosen = addresses.refusal ? Result<ChildChoice, ChildRefusal>(err(std::move(*addresses.refusal)))

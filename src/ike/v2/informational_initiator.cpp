@@ -119,12 +119,14 @@ class NotifyInitiator final : public Informational {
     codec::Message message;
     message.add_notify(task_.type, task_.data);
     const bool farewell = sa_.phase == Phase::closing;
+    // RFC 7296 2.21.2 has the notification end the IKE SA by itself; libreswan answers it and goes on with the IKE SA
+    // and its Child SA until liveness tells it otherwise. What a DELETE says, every peer understands.
+    if (farewell) message.add(codec::DeletePayload{.protocol = model::ProtocolId::ike, .spis = {}});
     send_request(core_, sa_, type(), std::move(message),
                  farewell ? std::optional(Core::hasty_retransmission()) : std::nullopt);
     return Progression::waiting;
   }
   Progression handle_response(const codec::Message&) override {
-    // RFC 7296 2.21.2: AUTHENTICATION_FAILED ends the IKE SA without a DELETE.
     if (sa_.phase == Phase::closing) sa_.phase = Phase::gone;
     return Progression::done;
   }

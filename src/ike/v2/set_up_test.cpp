@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "ike/v2/testing/forger.hpp"
 #include "ike/v2/testing/pair.hpp"
 
 namespace culvert::ike::v2 {
@@ -161,6 +162,33 @@ TEST_P(SetUp, AResponderWithAnotherIdentityIsRefusedByTheInitiator) {  // RFC 72
   ASSERT_EQ(responder.failures.size(), 1u) << "AUTHENTICATION_FAILED in an INFORMATIONAL told it";
   EXPECT_TRUE(pair.a.ike_sas.empty() && pair.b.ike_sas.empty());
   EXPECT_TRUE(no_leaks(pair));
+}
+
+TEST(SetUpFarewell, ARefusedResponderHearsTheReasonAndADelete) {  // RFC 7296 2.21.2, 1.4.1
+  Pair pair(1, exporting());
+  auto a = config_of(true);
+  a.remote_id.reset();
+  configure(pair, a, config_of(false));
+  initiate(pair);
+  pair.settle();
+  ASSERT_EQ(pair.b.failures.size(), 1u);
+  const KeysExported& keys = pair.a.exported.at(0);
+  const auto suite = model::packet_suite(keys.suite.encryption, keys.suite.key_bits, keys.suite.integrity);
+  auto opener = codec::MessageOpener::make(*suite, keys.sk_ei.view(), keys.sk_ai.view());
+  int farewells = 0;
+  for (const Datagram& datagram : pair.wire) {
+    const auto parsed = codec::parse_message(datagram.message);
+    ASSERT_TRUE(parsed);
+    if (!datagram.from_a || parsed->header.exchange != ExchangeType::informational) continue;
+    const auto message = opener->open(datagram.message, *parsed);
+    ASSERT_TRUE(message);
+    ++farewells;
+    EXPECT_NE(message->notify(NotifyType::authentication_failed), nullptr);
+    const auto deletes = message->all<codec::DeletePayload>();
+    ASSERT_EQ(deletes.size(), 1u) << "there are peers that keep the IKE SA after the notification alone";
+    EXPECT_EQ(deletes[0]->protocol, model::ProtocolId::ike);
+  }
+  EXPECT_EQ(farewells, 1);
 }
 
 TEST_P(SetUp, NoCommonIkeProposalNamesBothSides) {  // RFC 7296 2.7
