@@ -11,7 +11,7 @@ from cases import certificates, eap, remote_access
 from rig.authority import Authority, Pki, raw_ends
 from rig.case import case
 from rig.rounds import Subject, play
-from rig.shell import check, wait_until
+from rig.shell import Failed, check, wait_until
 from rig.traffic import Stream
 
 BEHIND = 600  # seconds
@@ -151,6 +151,19 @@ def address(this):
 
 
 # ---------------------------------------------------------------------------------------------------------------- rekeys
+def one_each(pair):
+    """The old SAs have been deleted at both ends."""
+    seen = []
+
+    def only_one():
+        seen[:] = [p.state() for p in pair.both]
+        return all(len(s.children) == 1 and len(s.ike) == 1 for s in seen)
+    try:
+        wait_until(only_one, 10, "one IKE SA and one pair of ESP SAs at each end", 0.2)
+    except Failed as missing:
+        raise Failed(f"{missing}: ours {seen[0]}, theirs {seen[1]}") from None
+
+
 def rekeyed(what):
     """The role is that within the rekey: the initiator is who begins it."""
     def run(this):
@@ -173,9 +186,10 @@ def rekeyed(what):
                 return all({c.spi_in for c in n.children} - {c.spi_in for c in b.children} for n, b in zip(now, before))
             return all(set(n.ike) - set(b.ike) for n, b in zip(now, before))
         wait_until(changed, 20 if by_lifetime else 8, f"both ends have a new {what} SA", 0.2)
-        wait_until(lambda: all(len(p.state().children) == 1 and len(p.state().ike) == 1 for p in pair.both), 10, "the old SA is gone", 0.2)
+        one_each(pair)
         sent, lost = stream.finish()
-        check(sent > 20 and lost == 0, f"the stream lost {lost} of {sent} packets")
+        allowed = this.driver.rekeys_lose if what == "child" else 0
+        check(sent > 20 and lost <= allowed, f"the stream lost {lost} of {sent} packets, we dropped {pair.sut.status()['packet_drops']}")
         pair.prove()
     return run
 

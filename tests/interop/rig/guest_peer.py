@@ -7,6 +7,7 @@ from .roots import Root
 from .shell import Skipped, wait_until
 from .tunnel import ChildSa, Peer
 
+MARK = "----- states"
 HOME = "/run/peer"  # in the guest, and under the same name in the tree
 
 
@@ -18,6 +19,7 @@ class GuestPeer(Peer):
     # What a round asks for and the daemon has not: {subject: reason} or {(subject, our role): reason}.
     lacks = {}
     suites = {}  # that it has, where those of every other tunnel will not do
+    rekeys_lose = 0  # packets, at the change from one Child SA to the next
     rekeys_by_lifetime = 0  # seconds, where it has no command for it
 
     def __init__(self, lab, side, tunnels):
@@ -83,16 +85,19 @@ class GuestPeer(Peer):
         self.guest.sh(f"rm -rf {HOME}/*", ok=None)
 
     # ------------------------------------------------------------------ state
-    def kernel_children(self):
-        """The pairs of ESP SAs that the kernel has, the oldest first."""
-        found = {True: [], False: []}
-        for block in re.split(r"(?m)^(?=src )", self.guest.sh("ip -s xfrm state")):
+    def look(self, command):
+        """What a command says, and the pairs of ESP SAs that the kernel has (the oldest first): one call, for a call costs."""
+        said, _, states = self.inside_sh(f"{command}; echo; echo {MARK}; ip -s xfrm state", ok=None).partition(f"\n{MARK}\n")
+        return said, self._children(states)
+
+    def _children(self, states):
+        local, found = self.tunnels[0].local.lower(), {True: [], False: []}
+        for block in re.split(r"(?m)^(?=src )", states):
             ends = re.match(r"src (\S+) dst (\S+)\s+proto esp spi (0x[0-9a-f]+)", block)
             packets = re.search(r"lifetime current:\s+\d+\(bytes\), (\d+)\(packets\)\s+add (\S+ \S+)", block)
             # An SPI that is only reserved has no key yet.
             if ends and packets and re.search(r"^\s+(aead|enc) ", block, re.M):
-                local = {self.tunnels[0].local.lower()}
-                found[ends[2].lower() in local].append((packets[2], int(ends[3], 16), int(packets[1])))
+                found[ends[2].lower() == local].append((packets[2], int(ends[3], 16), int(packets[1])))
         pairs = zip(sorted(found[True]), sorted(found[False]))
         return tuple(ChildSa(f"{i[1]:08x}", f"{o[1]:08x}", i[2], o[2]) for i, o in pairs)
 

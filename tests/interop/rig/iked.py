@@ -36,10 +36,12 @@ def _words(proposal):
 class Iked(GuestPeer):
     package = "openiked"
     lacks = {"ed25519": "no EdDSA", "eap-md5": "of EAP only MSCHAPv2", ("eap-mschapv2", "responder"): "is no EAP client",
-             ("eap-wrong", "responder"): "is no EAP client"}
+             ("eap-wrong", "initiator"): "falls silent at a wrong password, and refuses nothing", ("eap-wrong", "responder"): "is no EAP client"}
     # Over PF_KEY Linux gives it neither combined modes nor SHA-256 with the right length of ICV.
     suites = {"esp": "aes256-sha512"}
     rekeys_by_lifetime = 8
+    # It gives the kernel its new SA before its answer is out: what is sent between the two meets an SA that we cannot know.
+    rekeys_lose = 5
 
     def __init__(self, lab, side, tunnels):
         super().__init__(lab, side, tunnels)
@@ -54,9 +56,11 @@ class Iked(GuestPeer):
         wait_until(self._answers, 15, "iked answers")
 
     def _answers(self):
+        if "iked answers" in self.inside_sh("ikectl show sa && echo iked answers", ok=None):
+            return True
         if not self.alive():
             raise Failed(f"iked has ended: {self.log()[-600:]}")
-        return "iked" in self.inside_sh("ikectl show sa && echo iked", ok=None)
+        return False
 
     def reload(self):
         self.stop()
@@ -148,8 +152,11 @@ class Iked(GuestPeer):
             self.inside_sh(f'ikectl reset id "{identity}"', ok=None)
 
     def state(self, name="net"):
-        said = self.inside_sh("ikectl show sa", ok=None) if self.pid else ""
-        return State(tuple(re.findall(r"ispi (0x[0-9a-f]+) .*ESTABLISHED", said)), self.kernel_children())
+        if not self.pid:
+            return State()
+        said, children = self.look("ikectl show sa")
+        # An IKE SA is named again with each of its Child SAs.
+        return State(tuple(dict.fromkeys(re.findall(r"ispi (0x[0-9a-f]+) .*ESTABLISHED", said))), children)
 
 
 class OldIked(Iked):

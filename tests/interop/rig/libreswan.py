@@ -76,9 +76,11 @@ class Libreswan(GuestPeer):
             check(f'"{t.name}"' in self._whack("--status"), f"libreswan does not take its configuration: {said.strip()[-600:]}")
 
     def _answers(self):
+        if "000" in self._whack("--status", ok=None):
+            return True
         if not self.alive():
             raise Failed(f"pluto has ended: {self.log()[-600:]}")
-        return "000" in self._whack("--status", ok=None)
+        return False
 
     def reload(self):
         self.stop()
@@ -181,8 +183,10 @@ class Libreswan(GuestPeer):
         self._whack("--name", name, "--rekey-ike")
 
     def state(self, name="net"):
-        ike = re.findall(rf'#(\d+): "{name}"\S* .*ESTABLISHED_IKE_SA', self._whack("--showstates")) if self.pid else ()
-        return State(tuple(ike), self.kernel_children())
+        if not self.pid:
+            return State()
+        said, children = self.look(f"{WHACK} --ctlsocket /run/pluto/pluto.ctl --showstates")
+        return State(tuple(re.findall(rf'#(\d+): "{name}"\S* .*ESTABLISHED_IKE_SA', said)), children)
 
 
 def _quoted(text):
