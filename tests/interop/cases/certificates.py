@@ -158,7 +158,7 @@ def refused(pair, role, reason, told=None):
     check(text is not None, "the tunnel came up although it must not")
     check(re.search(reason, text + pair.sut.log(), re.I), f"our end does not say why (looked for '{reason}'): {text}")
     wait_until(lambda: not any(d.state().ike or d.state().children for d in pair.both), 8, "nothing is left")
-    check(re.search("AUTH(ENTICATION)?_FAILED", pair.peer.log(), re.I), "the peer was not told")
+    check(re.search(pair.peer.hears_refusal, pair.peer.log(), re.I), "the peer was not told")
     if pair.sut.kind == "culvert" and told is not None:
         failure = pair.sut.tunnel()["last_failure"]
         check(failure["kind"] == "authentication_failed", f"kind {failure['kind']}")

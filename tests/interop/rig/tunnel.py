@@ -82,6 +82,7 @@ class Peer:
     """
 
     kind = "?"
+    hears_refusal = "AUTH(ENTICATION)?_FAILED"  # what its log has when we have refused it
 
     def __init__(self, lab, side, tunnels):
         self.lab, self.side, self.tunnels = lab, side, list(tunnels)
