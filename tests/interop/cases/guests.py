@@ -185,7 +185,7 @@ def rekeyed(what):
             if what == "child":
                 return all({c.spi_in for c in n.children} - {c.spi_in for c in b.children} for n, b in zip(now, before))
             return all(set(n.ike) - set(b.ike) for n, b in zip(now, before))
-        wait_until(changed, 20 if by_lifetime else 8, f"both ends have a new {what} SA", 0.2)
+        wait_until(changed, 40 if by_lifetime else 8, f"both ends have a new {what} SA", 0.2)
         one_each(pair)
         sent, lost = stream.finish()
         allowed = this.driver.rekeys_lose if what == "child" else 0

@@ -5,6 +5,7 @@ import re
 import shutil
 
 from . import roots
+from .guest_lab import DEVICE
 from .guest_peer import HOME, GuestPeer
 from .shell import Failed, check, run, wait_until
 from .tunnel import State
@@ -39,7 +40,7 @@ class Iked(GuestPeer):
              ("eap-wrong", "initiator"): "falls silent at a wrong password, and refuses nothing", ("eap-wrong", "responder"): "is no EAP client"}
     # Over PF_KEY Linux gives it neither combined modes nor SHA-256 with the right length of ICV.
     suites = {"esp": "aes256-sha512"}
-    rekeys_by_lifetime = 8
+    rekeys_by_lifetime = 14
     # It gives the kernel its new SA before its answer is out: what is sent between the two meets an SA that we cannot know.
     rekeys_lose = 5
 
@@ -133,7 +134,8 @@ class Iked(GuestPeer):
         if t.pool:
             words.append(f"config address {t.pool[0]}" + (f" config name-server {t.pool[-1]}" if t.pool[-1] else ""))
         if t.request_address:
-            words.append("request address any iface lo")
+            # Its route to the other side goes by this interface, and nothing that goes by `lo` is ever protected.
+            words.append(f"request address any iface {DEVICE}")
         return " \\\n  ".join(words) + "\n"
 
     # ---------------------------------------------------------------- command

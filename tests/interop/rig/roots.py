@@ -38,7 +38,7 @@ class Root:
             return None
         return (f"{' and '.join(self.daemons)} of Debian {self.release} for the guest "
                 f"{'are of another list than today' if mark else 'have not been fetched'}: "
-                "./dev setup peers downloads them (some 60 MB, nothing is installed)")
+                "./dev setup peers downloads them (into build/, nothing is installed)")
 
     def write_mark(self, folder, versions):
         with open(f"{folder}/made-of.json", "w", encoding="ascii") as f:
