@@ -18,6 +18,8 @@ class GuestPeer(Peer):
     package = "?"
     # What a round asks for and the daemon has not: {subject: reason} or {(subject, our role): reason}.
     lacks = {}
+    notes = ()  # what the page says of it beside that
+    takes_chain = True  # certificates of authorities that the other end sends along
     suites = {}  # that it has, where those of every other tunnel will not do
     rekeys_lose = 0  # packets, at the change from one Child SA to the next
     rekeys_by_lifetime = 0  # seconds, where it has no command for it

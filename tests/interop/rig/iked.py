@@ -36,8 +36,12 @@ def _words(proposal):
 
 class Iked(GuestPeer):
     package = "openiked"
-    lacks = {"ed25519": "no EdDSA", "eap-md5": "of EAP only MSCHAPv2", ("eap-mschapv2", "responder"): "is no EAP client",
+    lacks = {"ed25519": "no EdDSA", "raw-rsa": "no certificate encoding of RFC 7670", "raw-p256": "no certificate encoding of RFC 7670",
+             "eap-md5": "of EAP only MSCHAPv2", ("eap-mschapv2", "responder"): "is no EAP client",
              ("eap-wrong", "initiator"): "falls silent at a wrong password, and refuses nothing", ("eap-wrong", "responder"): "is no EAP client"}
+    takes_chain = False
+    notes = ("of the certificates that its peer sends it looks at the first only, so that the authority between us and the root lies in a file there",
+             "its new Child SA may carry packets before its answer to our rekey is out: those few are lost")
     # Over PF_KEY Linux gives it neither combined modes nor SHA-256 with the right length of ICV.
     suites = {"esp": "aes256-sha512"}
     rekeys_by_lifetime = 14

@@ -62,7 +62,7 @@ def raw_key(path):
 class Libreswan(GuestPeer):
     package = "libreswan"
     # In an INFORMATIONAL it passes over the notification and heeds the DELETE.
-    hears_refusal = "AUTHENTICATION_FAILED|deleting .*ESTABLISHED_IKE_SA"
+    hears_refusal = "AUTHENTICATION_FAILED|deleting .*established.IKE.SA"
     lacks = {"ed25519": "no EdDSA", "raw-p256": "raw keys of RSA only", "eap-mschapv2": "of EAP only TLS",
              "eap-md5": "of EAP only TLS", "eap-wrong": "of EAP only TLS"}
 

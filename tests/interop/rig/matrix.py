@@ -119,8 +119,9 @@ def reasons(subjects, peers, drivers):
             for our_role in s.roles:
                 if why := lacking(drivers[kind], s, our_role):
                     said.setdefault(why, []).append(s.text)
-        if said:
-            lines.append(f"- {name}: " + "; ".join(f"{why} ({', '.join(dict.fromkeys(texts))})" for why, texts in said.items()) + ".")
+        told = [f"{why} ({', '.join(dict.fromkeys(texts))})" for why, texts in said.items()] + list(getattr(drivers[kind], "notes", ()))
+        if told:
+            lines.append(f"- {name}: " + "; ".join(told) + ".")
     return lines
 
 
@@ -141,7 +142,7 @@ They run in a guest (user-mode Linux): ESP is the kernel's, without UDP. The rol
 
 | in guests | which | last run |
 |---|---|---|""", *who, "", "| what | our role | " + " | ".join(head) + " |", "|---" * (2 + len(head)) + "|", *guests, "",
-                      "What they have not:", "", *reasons(subjects, peers, drivers), """
+                      "What they have not, and what was done about it:", "", *reasons(subjects, peers, drivers), """
 ## Every case
 
 strongSwan runs in a namespace here, with ESP of its own in UDP. `guest-*` are the cases behind the table above.

@@ -36,10 +36,10 @@ class Round:
     def pair(self, **options):
         return self.setup.pair(launch=False, **{**self.options, **options})
 
-    def initiate(self, pair):
+    def initiate(self, pair, family=4):
         (pair.sut if self.role == "initiator" else pair.peer).up()
         pair.wait_up(8)
-        pair.prove()
+        pair.prove(family)
 
 
 def lacking(driver, subject, role):
