@@ -13,6 +13,7 @@ from .tunnel import State
 
 WHACK = "/usr/libexec/ipsec/whack"
 DATABASE = "/var/lib/ipsec/nss"
+KEY_WORDS = {"rsasig": "rsasigkey", "ecdsa": "ecdsakey"}
 PASSWORD = "interop"  # of the PKCS#12 container on its way into pluto's database
 GROUPS = {"x25519": "dh31", "ecp256": "dh19", "ecp384": "dh20", "ecp521": "dh21"}
 
@@ -50,8 +51,11 @@ def _identity(text):
     return text if re.search(r"[@=]", text) or re.fullmatch(r"[\d.]+|[0-9a-f:]*:[0-9a-f:]*", text) else "@" + text
 
 
-def raw_key(path):
-    """An RSA public key's file as RFC 3110 has it, in base64."""
+def raw_key(path, word):
+    """A public key's file as RFC 3110 has RSA, and RFC 6605 the point of ECDSA on P-256, in base64."""
+    if word == "ecdsa":
+        text = run("openssl", "pkey", "-pubin", "-in", path, "-pubout")
+        return "0s" + base64.b64encode(base64.b64decode("".join(text.splitlines()[1:-1]))[-64:]).decode()
     said = run("openssl", "rsa", "-pubin", "-in", path, "-noout", "-modulus", "-text")
     modulus = bytes.fromhex(re.search(r"Modulus=([0-9A-F]+)", said)[1])
     exponent = int(re.search(r"Exponent: (\d+)", said)[1])
@@ -61,9 +65,10 @@ def raw_key(path):
 
 class Libreswan(GuestPeer):
     package = "libreswan"
+    rekey_word = "--rekey-ipsec"
     # In an INFORMATIONAL it passes over the notification and heeds the DELETE.
     hears_refusal = "AUTHENTICATION_FAILED|deleting .*established.IKE.SA"
-    lacks = {"ed25519": "no EdDSA", "raw-p256": "raw keys of RSA only", "eap-mschapv2": "of EAP only TLS",
+    lacks = {"ed25519": "no EdDSA", "eap-mschapv2": "of EAP only TLS",
              "eap-md5": "of EAP only TLS", "eap-wrong": "of EAP only TLS"}
 
     # ------------------------------------------------------------------- life
@@ -140,9 +145,10 @@ class Libreswan(GuestPeer):
         if not t.credentials:
             return {"leftauth": "secret", "rightauth": "secret"}
         if not t.credentials.chain:
-            return {"leftauth": "rsasig", "rightauth": "rsasig", "leftrsasigkey": raw_key(t.credentials.key + ".pub"),
-                    "rightrsasigkey": raw_key(t.credentials.peer_key), "leftsendcert": "never"}
-        word = "ecdsa" if "ASN1 OID" in _key_text(t.credentials.key) else "rsasig"
+            word = _auth_word(t.credentials.key)
+            return {"leftauth": word, "rightauth": word, f"left{KEY_WORDS[word]}": raw_key(t.credentials.key + ".pub", word),
+                    f"right{KEY_WORDS[word]}": raw_key(t.credentials.peer_key, word), "leftsendcert": "never"}
+        word = _auth_word(t.credentials.key)
         return {"leftauth": word, "rightauth": word, "leftcert": "own", "leftsendcert": "always", "rightca": "%any", "sendca": "issuer"}
 
     def _load_keys(self):
@@ -179,7 +185,7 @@ class Libreswan(GuestPeer):
         self._whack("--name", name, "--terminate")
 
     def rekey_child(self, name="net"):
-        self._whack("--name", name, "--rekey-ipsec")
+        self._whack("--name", name, self.rekey_word)
 
     def rekey_ike(self, name="net"):
         self._whack("--name", name, "--rekey-ike")
@@ -195,8 +201,9 @@ def _quoted(text):
     return f'"{text}"' if " " in text else text
 
 
-def _key_text(path):
-    return run("openssl", "pkey", "-in", path, "-noout", "-text")
+def _auth_word(key):
+    """What libreswan calls the authentication by this key's kind."""
+    return "ecdsa" if "ASN1 OID" in run("openssl", "pkey", "-in", key, "-noout", "-text") else "rsasig"
 
 
 def _ends(network):
@@ -213,3 +220,4 @@ class OldLibreswan(Libreswan):
 
 class NewLibreswan(Libreswan):
     kind, root = "libreswan-13", roots.TRIXIE
+    rekey_word = "--rekey-child"
