@@ -61,7 +61,8 @@ class Iked(GuestPeer):
         wait_until(self._answers, 15, "iked answers")
 
     def _answers(self):
-        if "iked answers" in self.inside_sh("ikectl show sa && echo iked answers", ok=None):
+        # It answers before it has read its configuration to the end, and forgets then what it has begun.
+        if "iked answers" in self.inside_sh(f"ikectl show sa && grep -q config_getstatic {HOME}/out && echo iked answers", ok=None):
             return True
         if not self.alive():
             raise Failed(f"iked has ended: {self.log()[-600:]}")
