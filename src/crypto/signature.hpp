@@ -77,6 +77,8 @@ class PrivateKey {
   PrivateKey() = default;
   [[nodiscard]] bool present() const { return handle_ != nullptr; }
   explicit PrivateKey(std::shared_ptr<const KeyHandle> handle) : handle_(std::move(handle)) {}
+  /// Of a key that is present.
+  [[nodiscard]] const KeyHandle& handle() const { return *handle_; }
 
   /// PKCS#8 in PEM, not encrypted.
   [[nodiscard]] SecretBytes pem() const;
