@@ -8,6 +8,7 @@
 #include "base/text.hpp"
 #include "ike/eap/mschapv2.hpp"
 #include "ike/eap/simple_methods.hpp"
+#include "ike/eap/tunnelled.hpp"
 
 namespace culvert::ike::eap {
 
@@ -23,20 +24,21 @@ constexpr unsigned kMostIdentifications = 3;
 
 Outcome EapClient::handle(ByteView octets) {
   if (over_) return fail("protocol", "the conversation is over");
-  if (++rounds_ > kMostRounds) return fail("protocol", fmt::format("more than {} packets of the server", kMostRounds));
+  const unsigned most = type_ && model::is_built_on_tls(*type_) ? kMostTlsRounds : kMostRounds;
+  if (++rounds_ > most) return fail("protocol", fmt::format("more than {} packets of the server", most));
   const auto packet = parse_packet(octets);
   if (!packet) return fail("protocol", packet.error());
   switch (packet->code) {
     case EapCode::request: return take_request(*packet);
     case EapCode::success: break;
     case EapCode::failure:
-      if (refusal_) return fail(refusal_->check, refusal_->found);
+      if (refusal_) return fail(*refusal_);
       return fail("refused", fmt::format("the server refuses '{}'{}", escaped(identity_),
                                          type_ ? fmt::format(" ({})", name_of(*type_)) : std::string()));
     case EapCode::response: return fail("protocol", "a response came instead of a request");
   }
   // RFC 3748 4.2: success means nothing before the method has come to its end, on our side too.
-  if (refusal_) return fail(refusal_->check, refusal_->found);
+  if (refusal_) return fail(*refusal_);
   if (!content_)
     return fail("protocol", "EAP-Success came before the server had proved itself, or we had: it is not believed");
   over_ = true;
@@ -52,7 +54,7 @@ Outcome EapClient::take_request(const Packet& packet) {
   if (packet.type == EapType::identity) {
     if (type_ || ++identified_ > kMostIdentifications)
       return fail("protocol", "the server asks for the identity again and again");
-    return answer(packet, EapType::identity, as_bytes(identity_));
+    return answer(packet, EapType::identity, as_bytes(outer_identity_.empty() ? identity_ : outer_identity_));
   }
   // RFC 3748 5.2: acknowledged, and that is all.
   if (packet.type == EapType::notification) return answer(packet, EapType::notification, {});
@@ -73,7 +75,7 @@ Outcome EapClient::take_turn(const Packet& packet) {
   if (content_ || refusal_) return fail("protocol", fmt::format("{} was over, and goes on", name_of(*type_)));
   Turn turn = method_->handle(packet.identifier, packet.data);
   if (turn.progress == Progress::refused) {
-    if (turn.data.empty()) return fail(std::move(turn.refusal->check), std::move(turn.refusal->found));
+    if (turn.data.empty()) return fail(std::move(*turn.refusal));
     refusal_ = std::move(turn.refusal);
   }
   if (turn.progress == Progress::done) {
@@ -90,6 +92,13 @@ std::unique_ptr<ClientMethod> EapClient::make_method(EapType type) {
     case EapType::mschapv2: return mschapv2_client(random_, identity_, secret_.clone());
     case EapType::md5_challenge: return md5_client(identity_, secret_.clone());
     case EapType::gtc: return gtc_client(secret_.clone());
+    case EapType::tls: return tls_.context ? tls_client(tls_) : nullptr;
+    case EapType::ttls:
+      if (!tls_.context || tls_.inner.empty()) return nullptr;
+      return ttls_client(tls_, random_, {.identity = identity_, .secret = secret_.clone()});
+    case EapType::peap:
+      if (!tls_.context || eap_methods(tls_.inner).empty()) return nullptr;
+      return peap_client(tls_, random_, {.identity = identity_, .secret = secret_.clone()});
     default: return nullptr;
   }
 }
@@ -110,12 +119,16 @@ Outcome EapClient::answer(const Packet& request, EapType type, ByteView data) co
 }
 
 Outcome EapClient::fail(std::string check, std::string found) {
+  return fail(Refusal{.subject = {}, .serial = {}, .check = std::move(check), .found = std::move(found)});
+}
+
+Outcome EapClient::fail(Refusal refusal) {
   over_ = true;
   Outcome outcome;
   outcome.state = Outcome::State::failure;
   outcome.identity = identity_;
   outcome.method = type_;
-  outcome.refusal = Refusal{.subject = {}, .serial = {}, .check = std::move(check), .found = std::move(found)};
+  outcome.refusal = std::move(refusal);
   return outcome;
 }
 

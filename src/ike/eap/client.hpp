@@ -17,12 +17,23 @@ namespace culvert::ike::eap {
 
 class EapClient {
  public:
-  /// `methods` it takes part in, the dearest first. `random` must outlive it.
-  EapClient(std::vector<model::EapType> methods, std::string identity, SecretBytes secret, RandomSource& random)
-      : methods_(std::move(methods)), identity_(std::move(identity)), secret_(std::move(secret)), random_(random) {}
+  /// `methods` it takes part in, the dearest first; those that are built on TLS need `tls`. `outer_identity` is what it
+  /// says where others can read it; empty: `identity`. `random` must outlive it.
+  EapClient(std::vector<model::EapType> methods, std::string identity, SecretBytes secret, RandomSource& random,
+            TlsTerms tls = {}, std::string outer_identity = {})
+      : methods_(std::move(methods)),
+        identity_(std::move(identity)),
+        outer_identity_(std::move(outer_identity)),
+        secret_(std::move(secret)),
+        random_(random),
+        tls_(std::move(tls)) {}
 
   /// What the server sent: any octets.
   [[nodiscard]] Outcome handle(ByteView octets);
+  /// The method is done: EAP-Success may come.
+  [[nodiscard]] bool is_content() const { return content_; }
+  /// What it has failed for, when only the server's last word is still to come.
+  [[nodiscard]] const std::optional<Refusal>& refusal() const { return refusal_; }
 
  private:
   [[nodiscard]] Outcome answer(const Packet& request, model::EapType type, ByteView data) const;
@@ -31,11 +42,14 @@ class EapClient {
   [[nodiscard]] Outcome say_no(const Packet& packet) const;
   [[nodiscard]] std::unique_ptr<ClientMethod> make_method(model::EapType type);
   [[nodiscard]] Outcome fail(std::string check, std::string found);
+  [[nodiscard]] Outcome fail(Refusal refusal);
 
   const std::vector<model::EapType> methods_;
   const std::string identity_;
+  const std::string outer_identity_;
   const SecretBytes secret_;
   RandomSource& random_;
+  const TlsTerms tls_;
   unsigned rounds_ = 0;
   unsigned identified_ = 0;
   bool over_ = false;

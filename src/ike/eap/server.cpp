@@ -8,6 +8,7 @@
 #include "base/text.hpp"
 #include "ike/eap/mschapv2.hpp"
 #include "ike/eap/simple_methods.hpp"
+#include "ike/eap/tunnelled.hpp"
 
 namespace culvert::ike::eap {
 
@@ -28,14 +29,25 @@ std::string types_text(ByteView types) {
 
 }  // namespace
 
-Outcome EapServer::begin() {
-  identifier_ = static_cast<std::uint8_t>(random_.u32());
+Outcome EapServer::begin(std::optional<std::uint8_t> identifier) {
+  identifier_ = identifier ? *identifier : static_cast<std::uint8_t>(random_.u32());
   return ask(EapType::identity, {});
+}
+
+Outcome EapServer::begin_with(ByteView octets) {
+  asked_ = EapType::identity;
+  if (const auto packet = parse_packet(octets)) identifier_ = packet->identifier;
+  return handle(octets);
+}
+
+bool EapServer::too_many_rounds() const {
+  return rounds_ > (asked_ && model::is_built_on_tls(*asked_) ? kMostTlsRounds : kMostRounds);
 }
 
 Outcome EapServer::handle(ByteView octets) {
   if (over_) return fail("protocol", "the conversation is over");
-  if (++rounds_ > kMostRounds) return fail("protocol", fmt::format("more than {} packets of the peer", kMostRounds));
+  ++rounds_;
+  if (too_many_rounds()) return fail("protocol", fmt::format("more than {} packets of the peer", rounds_ - 1));
   const auto packet = parse_packet(octets);
   if (!packet) return fail("protocol", packet.error());
   // RFC 3748 4.1: a response answers the request that is under way. IKE delivers each once, so that any other is no
@@ -70,12 +82,25 @@ Outcome EapServer::take_identity(const Packet& packet) {
 }
 
 Outcome EapServer::begin_method(EapType type) {
+  method_.reset();
   const SecretBytes* secret = users_.secret_of(identity_);
   switch (type) {
     case EapType::mschapv2: method_ = mschapv2_server(random_, identity_, secret); break;
     case EapType::md5_challenge: method_ = md5_server(random_, identity_, secret); break;
     case EapType::gtc: method_ = gtc_server(identity_, secret); break;
-    default: return fail("method", fmt::format("{} cannot be done here", name_of(type)));
+    case EapType::tls:
+      if (tls_.context && tls_.context->has_trust()) method_ = tls_server(tls_, identity_);
+      break;
+    case EapType::ttls:
+      if (tls_.context) method_ = ttls_server(tls_, random_, users_);
+      break;
+    case EapType::peap:
+      if (tls_.context && !eap_methods(tls_.inner).empty()) method_ = peap_server(tls_, random_, users_);
+      break;
+    default: break;
+  }
+  if (!method_) {
+    return fail("method", fmt::format("{} cannot be done here", name_of(type)));
   }
   return ask(type, method_->begin(identifier_));
 }

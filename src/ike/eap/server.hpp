@@ -10,6 +10,7 @@
 #include "base/random.hpp"
 #include "ike/eap/method.hpp"
 #include "ike/eap/packet.hpp"
+#include "ike/eap/tls_method.hpp"
 
 namespace culvert::ike::eap {
 
@@ -31,23 +32,29 @@ struct Outcome {
 
 /// Packets of the other side that a conversation takes; beyond them it fails.
 inline constexpr unsigned kMostRounds = 64;
+/// The same with methods built on TLS: both sides' certificates in fragments (RFC 9191 4.1 has known peers to give up
+/// at 40 to 50), at the most kMostTlsMessage of each, and what is said within.
+inline constexpr unsigned kMostTlsRounds = 128;
 /// Octets of an identity (RFC 3748 5.1 sets no bound; RFC 7542 2.2 counts on 253).
 inline constexpr std::size_t kMostIdentity = 253;
 
 class EapServer {
  public:
-  /// `methods`: the dearest first. `random` and `users` must outlive it.
-  EapServer(std::vector<model::EapType> methods, RandomSource& random, const Users& users)
-      : methods_(std::move(methods)), random_(random), users_(users) {}
+  /// `methods`: the dearest first; those that are built on TLS need `tls`. `random` and `users` must outlive it.
+  EapServer(std::vector<model::EapType> methods, RandomSource& random, const Users& users, TlsTerms tls = {})
+      : methods_(std::move(methods)), random_(random), users_(users), tls_(std::move(tls)) {}
 
-  /// The first request.
-  [[nodiscard]] Outcome begin();
+  /// The first request; with that identifier, or any.
+  [[nodiscard]] Outcome begin(std::optional<std::uint8_t> identifier = std::nullopt);
+  /// Instead, where the peer says who it is without being asked: that response, any octets (RFC 5281 11.2.1).
+  [[nodiscard]] Outcome begin_with(ByteView octets);
   /// What the peer sent: any octets.
   [[nodiscard]] Outcome handle(ByteView octets);
 
  private:
   [[nodiscard]] Outcome ask(model::EapType type, ByteView data);
   [[nodiscard]] Outcome begin_method(model::EapType type);
+  [[nodiscard]] bool too_many_rounds() const;
   [[nodiscard]] Outcome take_identity(const Packet& packet);
   [[nodiscard]] Outcome take_nak(const Packet& packet);
   [[nodiscard]] Outcome take_turn(const Packet& packet);
@@ -57,6 +64,7 @@ class EapServer {
   const std::vector<model::EapType> methods_;
   RandomSource& random_;
   const Users& users_;
+  const TlsTerms tls_;
   std::uint8_t identifier_ = 0;
   unsigned rounds_ = 0;
   bool over_ = false;

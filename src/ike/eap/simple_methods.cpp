@@ -2,35 +2,14 @@
 
 #include <utility>
 
-#include <fmt/format.h>
-
-#include "base/text.hpp"
 #include "crypto/prf.hpp"
+#include "ike/eap/expected.hpp"
 
 namespace culvert::ike::eap {
 namespace {
 
 constexpr std::size_t kDigest = 16;
 constexpr std::string_view kPrompt = "Password: ";
-
-/// The server's copy of a secret; one that nobody has stands in for one that there is not.
-struct Expected {
-  Expected(std::string who, const SecretBytes* held)
-      : identity(std::move(who)),
-        known(held != nullptr),
-        secret(held == nullptr ? SecretBytes(kDigest) : held->clone()) {}
-
-  [[nodiscard]] Turn verdict(bool right, std::string_view method) const {
-    if (right && known) return Turn::say({}, Progress::done);
-    if (known)
-      return Turn::refuse("password", fmt::format("'{}' does not have our secret ({})", escaped(identity), method));
-    return Turn::refuse("identity", fmt::format("nobody is called '{}' ({})", escaped(identity), method));
-  }
-
-  std::string identity;
-  bool known;
-  SecretBytes secret;
-};
 
 // RFC 1994 4.1: over identifier, secret and challenge.
 Bytes md5_answer(std::uint8_t identifier, const SecretBytes& secret, ByteView challenge) {
