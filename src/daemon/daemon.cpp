@@ -414,8 +414,14 @@ void Daemon::carry_out(ike::EapRequest&& request) {
     return radius_->carry_out(std::move(request), tunnel);
   }
   if (request.step == ike::EapRequest::Step::end) radius_->forget(request.ike_sa);
-  ike::EapResult result = secrets_.compute(request);
-  if (request.step != ike::EapRequest::Step::end) control_->handle_completion(request.token, std::move(result), now());
+  const ike::RequestToken token = request.token;
+  const bool ends = request.step == ike::EapRequest::Step::end;
+  // Signatures and certificates take their time; what else there is in EAP is shorter than the way to another thread.
+  const bool is_short = !request.settings.with_tls();
+  auto work = secrets_.work_for(std::move(request), io::wall_clock().seconds);
+  if (ends) return;
+  if (is_short) return control_->handle_completion(token, work(), now());
+  compute(token, [work = std::move(work)]() mutable -> ike::Completion { return work(); });
 }
 
 void Daemon::log_problems(const std::vector<std::string>& problems) {

@@ -14,6 +14,15 @@ std::shared_ptr<const ike::v2::EapParties> eap_parties(const config::Config& con
                                                        const config::TunnelConfig& tunnel) {
   auto parties = std::make_shared<ike::v2::EapParties>();
   parties->own_secret = tunnel.eap_secret.clone();
+  if (tunnel.connection.eap->with_tls() && tunnel.credentials) {
+    const auto* trust = std::get_if<crypto::TrustStore>(&tunnel.credentials->peer);
+    auto context = crypto::TlsContext::make({.server = !tunnel.connection.eap->client,
+                                             .certificates = tunnel.credentials->certificates,
+                                             .key = tunnel.credentials->key,
+                                             .trust = trust != nullptr ? std::optional(*trust) : std::nullopt});
+    // The configuration was checked; a key that TLS alone has no use for is told when a conversation wants it.
+    if (context) parties->tls = std::move(*context);
+  }
   if (tunnel.connection.eap->client) return parties;
   for (const config::UserConfig& user : config.users) parties->users.emplace(user.name, user.secret.clone());
   return parties;
@@ -84,10 +93,10 @@ Secrets::Work Secrets::work_for(ike::VerifyRequest request, crypto::CalendarTime
   };
 }
 
-ike::EapResult Secrets::compute(const ike::EapRequest& request) {
+ike::v2::EapSessions::Work Secrets::work_for(ike::EapRequest request, crypto::CalendarTime now) {
   const auto name = names_.find(request.connection);
   const auto parties = name == names_.end() ? eap_.end() : eap_.find(name->second);
-  return eap_sessions_.carry_out(request, parties == eap_.end() ? nullptr : parties->second);
+  return eap_sessions_.work_for(std::move(request), parties == eap_.end() ? nullptr : parties->second, now);
 }
 
 }  // namespace culvert::daemon

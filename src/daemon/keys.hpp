@@ -30,8 +30,8 @@ class Secrets {
   using Work = std::move_only_function<ike::Completion()>;
   [[nodiscard]] Work work_for(ike::SignRequest request) const;
   [[nodiscard]] Work work_for(ike::VerifyRequest request, crypto::CalendarTime now) const;
-  /// A step of an EAP conversation, which is kept here in between. Not for other threads.
-  [[nodiscard]] ike::EapResult compute(const ike::EapRequest& request);
+  /// A step of an EAP conversation, which is kept here in between; `now` is what certificates are judged by.
+  [[nodiscard]] ike::v2::EapSessions::Work work_for(ike::EapRequest request, crypto::CalendarTime now);
 
  private:
   using SharedCredentials = std::shared_ptr<const ike::v2::Credentials>;
@@ -40,7 +40,7 @@ class Secrets {
   std::map<std::string, SecretBytes, std::less<>> by_tunnel_;
   std::map<std::string, SharedCredentials, std::less<>> credentials_;  // likewise
   std::map<model::ConnectionId, std::string> names_;
-  crypto::SystemRandom random_;
+  crypto::SystemRandom random_;                                                         // good for any thread
   std::map<std::string, std::shared_ptr<const ike::v2::EapParties>, std::less<>> eap_;  // by tunnel
   ike::v2::EapSessions eap_sessions_{random_};
 };

@@ -10,18 +10,39 @@
 
 namespace culvert::ike::v2 {
 
-RequestToken ask_eap(Core& core, IkeSa& sa, const model::ConnectionConfig& config, EapRequest::Step step,
-                     Bytes packet) {
+RequestToken ask_eap(Core& core, IkeSa& sa, const model::ConnectionConfig& config, EapRequest::Step step, Bytes packet,
+                     bool only) {
   const RequestToken token = core.expect_completion(sa);
+  model::EapSettings settings = *config.eap;
+  settings.only = only;
+  // RFC 5998 3: no other method may be offered, or taken.
+  if (only) std::erase_if(settings.methods, [](model::EapType type) { return !model::may_stand_alone(type); });
+  if (settings.client && !settings.server) settings.server = sa.remote_id;
   core.requests.push_back(EapRequest{.token = token,
                                      .connection = config.id,
                                      .ike_sa = sa.id,
                                      .step = step,
-                                     .settings = *config.eap,
+                                     .settings = std::move(settings),
                                      .packet = std::move(packet),
                                      .path = sa.path});
   sa.eap_under_way = true;
   return token;
+}
+
+// RFC 5998 3.
+void add_eap_notifies(codec::Message& message, const model::ConnectionConfig& config) {
+  if (config.eap && config.eap->client && config.eap->only)
+    message.add_notify(model::NotifyType::eap_only_authentication);
+}
+
+bool is_eap_only(const codec::Message& request, const model::ConnectionConfig& config) {
+  return config.eap && config.eap->only && request.notify(model::NotifyType::eap_only_authentication) != nullptr;
+}
+
+// RFC 5998 3, 6.1: without a key there would be no proof at all.
+std::optional<std::string> eap_only_fault(const EapResult& result) {
+  if (result.method && model::may_stand_alone(*result.method) && !result.msk.empty()) return std::nullopt;
+  return fmt::format("{} does not prove both sides, and nothing else has", describe(result));
 }
 
 void end_eap(Core& core, IkeSa& sa) {

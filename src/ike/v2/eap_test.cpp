@@ -235,6 +235,47 @@ TEST(Eap, GivenUpInTheMiddleNothingStays) {
   }
 }
 
+/// Together with remote access: a asks for an address, b has a pool.
+struct EapRemote : EapPair {
+  EapRemote() {
+    a.local_id = model::Identity::parse("laptop.example.org");
+    a.request_addresses = {net::Family::v4};
+    a.local = {model::TrafficSelector::of(net::AddressRange::all(net::Family::v4))};
+    b.peer.reset();
+    b.remote_id.reset();
+    b.remote_pattern = model::IdentityPattern::parse("*.example.org");
+    b.remote = subnet("10.9.0.0/24");
+    b.pools = {"staff"};
+    pair.b.addresses = [](const AddressRequest&) {
+      model::Configuration given;
+      given.addresses.push_back(*net::IpAddress::parse("10.9.0.7"));
+      return AddressResult{given};
+    };
+  }
+};
+
+// RFC 7296 2.16, 2.19: the address comes with the last message, and is kept for whom EAP has proved the peer to be.
+TEST(EapRemoteAccess, TheAddressIsOfWhomEapHasProved) {
+  EapRemote eap;
+  eap.run();
+  ASSERT_TRUE(in_step(eap.pair));
+  ASSERT_EQ(eap.pair.a.configurations.size(), 1u);
+  EXPECT_EQ(eap.pair.a.configurations[0].configuration.addresses[0].to_string(), "10.9.0.7");
+  ASSERT_EQ(eap.pair.b.address_requests.size(), 1u);
+  EXPECT_EQ(eap.pair.b.address_requests[0].identity, model::Identity::parse("carol"));
+  EXPECT_EQ(eap.pair.b.ike_sa().remote_id.to_string(), "laptop.example.org");
+}
+
+TEST(EapRemoteAccess, NobodyWhoIsRefusedIsGivenOne) {
+  EapRemote eap;
+  eap.pair.a.users["carol"] = octets("not the pass phrase");
+  eap.run();
+  EXPECT_TRUE(eap.pair.b.address_requests.empty());
+  EXPECT_TRUE(eap.pair.a.configurations.empty());
+  eap.pair.advance(std::chrono::minutes(2));
+  EXPECT_TRUE(eap.nothing_left());
+}
+
 /// The client of an EapPair, taken over behind IKE_SA_INIT by one that says what the test wants.
 struct Takeover : EapPair {
   Takeover() : EapPair({EapType::mschapv2}, 1, exporting()) {

@@ -10,6 +10,7 @@
 #include "ike/v2/closing.hpp"
 #include "ike/v2/configuration.hpp"
 #include "ike/v2/describe.hpp"
+#include "ike/v2/eap_auth.hpp"
 #include "ike/v2/establish.hpp"
 #include "ike/v2/messages.hpp"
 
@@ -69,6 +70,7 @@ void IkeAuthInitiator::send(const OwnProof* proof) {
       std::ranges::none_of(others, [&](const IkeSa* other) { return other->id != sa_.id && other->announced; });
   if (first || sa_.replaces_doubtful) message.add_notify(NotifyType::initial_contact);
   // RFC 7296 2.16: without AUTH it asks for EAP.
+  if (proof == nullptr) add_eap_notifies(message, config_);
   if (proof != nullptr) message.add(codec::AuthPayload{.method = proof->method, .data = proof->auth});
   add_configuration_request(message, core_, config_);
   auto offer = make_child_offer(core_, config_, {.exchange = ChildExchange::ike_auth, .wish = sa_.wish});
@@ -133,7 +135,7 @@ bool IkeAuthInitiator::fits_responder(const codec::Message& response) {
                             config_.name, sa_.remote_id.to_string()));
     return false;
   }
-  if (authentication_by(auth->method) != config_.authentication) {
+  if (auth != nullptr && authentication_by(auth->method) != config_.authentication) {
     refuse_peer(FailureKind::authentication_failed,
                 fmt::format("the peer authenticates by method {} ({}), connection '{}' expects a {}",
                             static_cast<unsigned>(auth->method), name_of(auth->method), config_.name,

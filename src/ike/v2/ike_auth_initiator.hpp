@@ -30,7 +30,8 @@ class IkeAuthInitiator final : public InitiatorExchange {
  private:
   /// Null: without AUTH, for EAP.
   void send(const OwnProof* proof);
-  /// The responder is whom we expect and proves itself in the expected way; else it is refused, and this is false.
+  /// The responder is whom we expect and, where it has AUTH, proves itself in the expected way; else it is refused, and
+  /// this is false.
   [[nodiscard]] bool fits_responder(const codec::Message& response);
   void finish(const Completion& verdict);
   /// The responder is who it says it is.
@@ -62,6 +63,7 @@ class IkeAuthInitiator final : public InitiatorExchange {
   /// What EAP waits for.
   enum class EapStage : std::uint8_t { none, first_answer, verdict, step, server, server_auth };
   EapStage eap_ = EapStage::none;
+  bool eap_only_ = false;  // RFC 5998: it proves the responder as well
   codec::IdPayload id_r_;
   Bytes eap_packet_;                          // that came with the responder's proof
   std::optional<model::NotifyType> eap_end_;  // the responder has refused us; the reason may be in its last packet

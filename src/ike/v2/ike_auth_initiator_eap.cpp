@@ -31,7 +31,7 @@ Progression IkeAuthInitiator::handle_eap_response(const codec::Message& response
     eap_end_ = error->type;
     if (eap_ == EapStage::server && eap != nullptr) {
       eap_ = EapStage::step;
-      token_ = ask_eap(core_, sa_, config_, EapRequest::Step::packet, eap->message);
+      token_ = ask_eap(core_, sa_, config_, EapRequest::Step::packet, eap->message, eap_only_);
       return Progression::waiting;
     }
     return refused_by_peer(std::nullopt);
@@ -41,7 +41,7 @@ Progression IkeAuthInitiator::handle_eap_response(const codec::Message& response
     case EapStage::server:
       if (eap == nullptr || response.first<codec::AuthPayload>() != nullptr) break;
       eap_ = EapStage::step;
-      token_ = ask_eap(core_, sa_, config_, EapRequest::Step::packet, eap->message);
+      token_ = ask_eap(core_, sa_, config_, EapRequest::Step::packet, eap->message, eap_only_);
       return Progression::waiting;
     case EapStage::server_auth:
       if (eap != nullptr || response.first<codec::AuthPayload>() == nullptr) break;
@@ -59,8 +59,10 @@ Progression IkeAuthInitiator::begin_eap(const codec::Message& response) {
     handle_bad_response(fmt::format("the {} payload is missing", name_of(model::PayloadType::id_r)));
     return Progression::done;
   }
-  // RFC 7296 2.16: the responder proves itself before EAP; who we are is for nobody else.
-  if (response.first<codec::AuthPayload>() == nullptr)
+  // RFC 7296 2.16: the responder proves itself before EAP; who we are is for nobody else. RFC 5998 3: unless EAP alone
+  // was asked for. A responder that does not know that has AUTH, and is judged by it.
+  eap_only_ = config_.eap->only && response.first<codec::AuthPayload>() == nullptr;
+  if (response.first<codec::AuthPayload>() == nullptr && !eap_only_)
     return refuse_in_eap(FailureKind::authentication_failed,
                          fmt::format("{} wants EAP of us without proving who it is", sa_.path.remote.to_string()));
   if (eap == nullptr)
@@ -70,6 +72,11 @@ Progression IkeAuthInitiator::begin_eap(const codec::Message& response) {
   if (!fits_responder(response)) return Progression::done;
   id_r_ = *id_r;
   response_ = response;
+  if (eap_only_) {
+    eap_ = EapStage::step;
+    token_ = ask_eap(core_, sa_, config_, EapRequest::Step::packet, eap->message, true);
+    return Progression::waiting;
+  }
   eap_packet_ = eap->message;
   eap_ = EapStage::verdict;
   token_ = ask_about_peer(core_, sa_, config_, response, *id_r);
@@ -86,7 +93,7 @@ Progression IkeAuthInitiator::handle_eap_completion(const Completion& result) {
 }
 
 Progression IkeAuthInitiator::take_eap_step(const EapResult& result) {
-  if (result.state != EapResult::State::going) sa_.eap_under_way = false;
+  if (result.state != EapResult::State::going) end_eap(core_, sa_);
   if (eap_end_) return refused_by_peer(result.refusal);
   codec::Message message;
   switch (result.state) {
@@ -100,6 +107,10 @@ Progression IkeAuthInitiator::take_eap_step(const EapResult& result) {
       message.add(codec::EapPayload{.message = result.packet});
       break;
     case EapResult::State::success:
+      if (eap_only_) {
+        if (auto fault = eap_only_fault(result))
+          return refuse_in_eap(FailureKind::authentication_failed, std::move(*fault));
+      }
       core_.progress(sa_, fmt::format("{} has gone well", describe(result)));
       eap_ = EapStage::server_auth;
       sa_.eap_identity = result.identity;

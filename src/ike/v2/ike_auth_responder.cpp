@@ -53,9 +53,7 @@ void IkeAuthResponder::start(const codec::Message& request) {
   sa_.one_of_many = config->remote_pattern || !config->pools.empty();
   if (!by) {
     id_r_ = {.side = Role::responder, .identity = sa_.local_id, .reserved = {}};
-    eap_ = EapStage::own_proof;
-    token_ = ask_for_proof(core_, sa_, *config_, id_r_);
-    return;
+    return start_eap();
   }
   token_ = ask_about_peer(core_, sa_, *config_, request_, *request_.id(Role::initiator));
 }

@@ -35,6 +35,7 @@ class IkeAuthResponder final : public ResponderExchange {
   void accept(OwnProof proof);
   void answer();
   void answer_child(codec::Message& answer, const Rivalry& rivalry);
+  void start_eap();
   void handle_eap_completion(Completion result);
   void take_eap_step(EapResult result);
   [[nodiscard]] NegotiationFailed refused_in_eap(const EapResult& result) const;
@@ -57,6 +58,7 @@ class IkeAuthResponder final : public ResponderExchange {
   /// What EAP waits for.
   enum class EapStage : std::uint8_t { none, own_proof, step, peer, peer_auth };
   EapStage eap_ = EapStage::none;
+  bool eap_only_ = false;        // RFC 5998: it proves us as well
   codec::Message first_answer_;  // IDr, CERT and AUTH, until they have gone
   Bytes eap_farewell_;           // EAP-Failure, to go with the refusal
   bool reported_ = false;        // that the peer is refused, before it has heard the last of it

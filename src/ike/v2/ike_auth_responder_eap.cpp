@@ -16,6 +16,18 @@ namespace culvert::ike::v2 {
 using model::NotifyType;
 using model::Role;
 
+void IkeAuthResponder::start_eap() {
+  eap_only_ = is_eap_only(request_, *config_);
+  if (eap_only_) {
+    first_answer_.add(id_r_);
+    eap_ = EapStage::step;
+    token_ = ask_eap(core_, sa_, *config_, EapRequest::Step::begin, {}, true);
+    return;
+  }
+  eap_ = EapStage::own_proof;
+  token_ = ask_for_proof(core_, sa_, *config_, id_r_);
+}
+
 void IkeAuthResponder::handle_eap_completion(Completion result) {
   if (auto* step = std::get_if<EapResult>(&result)) return take_eap_step(std::move(*step));
   auto proof = own_proof(std::move(result), *config_);
@@ -35,7 +47,11 @@ void IkeAuthResponder::take_eap_step(EapResult result) {
       eap_ = EapStage::peer;
       return send_eap(std::move(result.packet));
     case EapResult::State::success:
-      sa_.eap_under_way = false;
+      end_eap(core_, sa_);
+      if (eap_only_) {
+        if (auto fault = eap_only_fault(result))
+          return refuse(NotifyType::authentication_failed, FailureKind::authentication_failed, std::move(*fault));
+      }
       sa_.eap_identity = result.identity;
       sa_.authorization = std::move(result.authorization);
       msk_ = std::move(result.msk);
@@ -45,7 +61,7 @@ void IkeAuthResponder::take_eap_step(EapResult result) {
       return send_eap(std::move(result.packet));
     case EapResult::State::failure: break;
   }
-  sa_.eap_under_way = false;
+  end_eap(core_, sa_);
   NegotiationFailed failure = refused_in_eap(result);
   eap_farewell_ = std::move(result.packet);
   refuse(NotifyType::authentication_failed, failure.kind, std::move(failure.detail), std::move(failure.refusal));
@@ -80,7 +96,7 @@ void IkeAuthResponder::handle_further(const codec::Message& request, const net::
   const bool first = request.id(Role::initiator) != nullptr;
   if (eap_ == EapStage::peer && eap != nullptr && auth == nullptr && !first) {
     eap_ = EapStage::step;
-    token_ = ask_eap(core_, sa_, *config_, EapRequest::Step::packet, eap->message);
+    token_ = ask_eap(core_, sa_, *config_, EapRequest::Step::packet, eap->message, eap_only_);
     return;
   }
   if (eap_ == EapStage::peer_auth && auth != nullptr && eap == nullptr && !first) return check_eap_auth(request);

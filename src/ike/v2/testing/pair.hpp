@@ -77,6 +77,7 @@ class Host {
   crypto::CalendarTime calendar = 0;                // for the dates of certificates
   std::map<std::string, Bytes, std::less<>> users;  // whom it knows by EAP, as server; and itself, as client
 
+  std::shared_ptr<const crypto::TlsContext> eap_tls;  // likewise, for methods that are built on TLS
   SeededRandom eap_random{99};
   EapSessions eap_sessions{eap_random};
 
@@ -181,7 +182,8 @@ class Host {
     for (const auto& [user, secret] : users) parties.users.emplace(user, SecretBytes::copy_of(secret));
     const SecretBytes* own = parties.secret_of(request.settings.identity);
     if (own != nullptr) parties.own_secret = own->clone();
-    return eap_sessions.carry_out(request, std::make_shared<EapParties>(std::move(parties)));
+    parties.tls = eap_tls;
+    return eap_sessions.carry_out(request, std::make_shared<EapParties>(std::move(parties)), calendar);
   }
   Completion answer(const AddressRequest& request) {
     address_requests.push_back(request);
