@@ -93,8 +93,8 @@ struct TunnelConfig {
   PeerKind peer_kind = PeerKind::address;
   /// The octets of the pre-shared key, whether written in the file or read from `secret_file`. Empty with credentials.
   SecretBytes secret;
-  /// There with ConnectionConfig::authentication by certificate. Without certificates of ours where EAP proves us;
-  /// with an empty trust store where it proves the peer.
+  /// There with ConnectionConfig::authentication by certificate. Without certificates of ours where EAP proves us,
+  /// other than by one; with an empty trust store where it proves the peer.
   std::optional<Credentials> credentials;
   /// Our own, as client of EAP.
   SecretBytes eap_secret;

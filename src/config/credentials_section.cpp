@@ -187,6 +187,17 @@ void settle_local_identity(Section& section, model::ConnectionConfig& connection
     connection.local_id = model::Identity{wanted.type, own.subject_der()};
 }
 
+/// RFC 5216 5.2: the server looks for who we say we are in our certificate; not every server does.
+void check_eap_identity(Section& section, const model::ConnectionConfig& connection, const Certificate& own) {
+  const std::string& said = connection.eap->outer_identity;
+  if (!said.empty() || connection.eap->identity.empty()) return;
+  if (model::has_identity(own, model::Identity::parse(connection.eap->identity))) return;
+  section.warning(section.position_of("eap_identity"), "eap_identity",
+                  fmt::format("the certificate {} is not for {}, but for {}; servers may refuse it", name_of(own),
+                              in_quotes(connection.eap->identity), model::identities_text(own)),
+                  "write one of these, or eap_outer_identity = \"anonymous\" to let the certificate tell");
+}
+
 void check_remote_identity(Section& section, const model::ConnectionConfig& connection) {
   if (!connection.remote_id || connection.remote_id->type != model::IdentificationType::key_id) return;
   section.error(section.position_of("remote_id"), "remote_id",
@@ -253,15 +264,25 @@ void read_credentials(Section& section, DraftTunnel& draft, CredentialFiles& fil
                     "keep one of them");
   }
   connection.authentication = model::Authentication::certificate;
-  // Where EAP proves one side, the other has the certificate, or key, and the one judges it (RFC 7296 2.16).
-  const bool own = !section.has("eap_identity");
-  const bool judges = !section.has("eap") || !own || section.has("ca") || section.has("crl") || section.has("peer_key");
+  // Where EAP proves one side, the other has the certificate, or key, and the one judges it (RFC 7296 2.16); with
+  // EAP-TLS both have one.
+  const bool eap_client = section.has("eap_identity");
+  const bool eap_tls = connection.eap && connection.eap->has(model::EapType::tls);
+  const bool own = !eap_client || eap_tls;
+  const bool judges = !section.has("eap") || eap_client || eap_tls || section.has("ca") || section.has("crl") ||
+                      section.has("peer_key");
   connection.peer_by_key = section.has("peer_key");
   const bool with_certificate = own && section.has("certificate");
   const std::vector<Certificate> chain = with_certificate ? read_chain(section, files) : std::vector<Certificate>();
   const auto key = own ? read_private_key(section, files, chain) : crypto::PrivateKey();
   allow_sha1(section, connection, compat);
-  if (with_certificate && !chain.empty()) settle_local_identity(section, connection, chain.front());
+  if (with_certificate && !chain.empty()) {
+    if (eap_client) {
+      check_eap_identity(section, connection, chain.front());
+    } else {
+      settle_local_identity(section, connection, chain.front());
+    }
+  }
 
   std::optional<std::variant<crypto::TrustStore, crypto::PublicKey>> peer;
   Bytes trust_fingerprint;

@@ -77,6 +77,13 @@ std::string text_of(const std::optional<model::EapSettings>& eap) {
   std::string out = eap->client ? fmt::format("as {}:", in_quotes(eap->identity)) : "of the peer:";
   if (!eap->radius.empty()) out += " by RADIUS " + eap->radius;
   for (const model::EapType method : eap->methods) out += fmt::format(" {}", name_of(method));
+  for (const model::EapInner inner : eap->inner) {
+    const auto* const name = std::ranges::find(model::kEapInnerNames, inner, &model::EapInnerName::inner);
+    out += fmt::format(" ({})", name->name);
+  }
+  if (!eap->outer_identity.empty()) out += fmt::format(", openly as {}", in_quotes(eap->outer_identity));
+  if (eap->server) out += fmt::format(", of the server {}", eap->server->to_string());
+  if (eap->only) out += ", alone";
   return out;
 }
 std::string text_of(const std::optional<model::IdentityPattern>& pattern) {

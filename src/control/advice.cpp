@@ -10,6 +10,14 @@ std::string eap_advice(const ike::NegotiationFailed& failure, const model::Conne
   if (!config.eap) return {};
   const std::string_view check = failure.refusal ? std::string_view(failure.refusal->check) : std::string_view();
   const bool about_eap = failure.refusal && failure.refusal->subject.empty();
+  if (check == "eap_server")
+    return fmt::format(
+        "Let \"eap_server_id\" of tunnel {} ({}) be one of the names in the server's certificate, if it is "
+        "the right one.",
+        config.name, config.place.to_string());
+  if (check == "eap_identity") return "The user must say that it is one of those in its certificate, or be anonymous.";
+  if (check == "tls")
+    return "The other side broke TLS off: its log tells what it found wrong with our certificate, or with our TLS.";
   if (config.eap->client) {
     const bool told = !failure.refusal && failure.notify == model::NotifyType::authentication_failed;
     if (told || (about_eap && (check == "password" || check == "refused")))
