@@ -129,12 +129,19 @@ def _proof(t, folder):
     if t.eap is None:
         return _ike_proof(t, folder)
     found = _ike_proof(t, folder)
+    by_certificate = "tls" in t.eap.methods
     if t.eap.identity:
-        for of_server in ("certificate", "private_key"):
-            found.pop(of_server, None)
-        found.update(eap_identity=t.eap.identity, eap_secret=t.eap.secret)
-    else:
+        if not by_certificate:
+            for of_server in ("certificate", "private_key"):
+                found.pop(of_server, None)
+        found["eap_identity"] = t.eap.identity
+        if t.eap.methods != ("tls",):
+            found["eap_secret"] = t.eap.secret
+    elif not by_certificate:
         found.pop("ca", None)
+    for name, value in (("eap_inner", t.eap.inner), ("eap_outer_identity", t.eap.outer), ("eap_server_id", t.eap.server_id), ("eap_only", t.eap.only)):
+        if value:
+            found[name] = value
     # Whose servers: [radius.lab], which the case writes.
     return {**found, "eap": t.eap.methods, **({"radius": "lab"} if t.eap.methods == ("radius",) else {})}
 

@@ -177,11 +177,16 @@ def _passwords(t):
 def _eap_sides(t):
     """The client proves itself by EAP, the server by secret or certificate; the files stand where _sides has them."""
     method = f"auth = eap-{t.eap.methods[0]}"
-    server = "auth = pubkey" if t.credentials else "auth = psk"
+    server = method if t.eap.only else "auth = pubkey" if t.credentials else "auth = psk"
+    # With TLS the client shows a certificate too.
+    shown = f"certs = 0-{os.path.basename(t.credentials.chain[0])}" if "tls" in t.eap.methods else ""
     if t.eap.identity:
-        authority = f"cacerts = 0-{os.path.basename(t.credentials.authorities[0])}" if t.credentials else ""
+        # Where EAP alone proves the server, charon knows of no authority behind it.
+        judged = t.credentials and not t.eap.only
+        authority = f"cacerts = 0-{os.path.basename(t.credentials.authorities[0])}" if judged else ""
         return f"""local {{
       auth = {'eap' if len(t.eap.methods) > 1 else method[7:]}
+      {shown}
       eap_id = "{t.eap.identity}"
       id = "{t.local_id}"
     }}

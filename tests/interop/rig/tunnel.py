@@ -13,6 +13,10 @@ class Eap:
     identity: str = ""
     secret: str = ""
     users: tuple = ()
+    inner: tuple = ()  # within TTLS and PEAP
+    outer: str = ""  # what the client says it is where others can read it
+    server_id: str = ""  # Culvert only: the name in the certificate of the server of TLS, where it is not the responder's
+    only: bool = False  # RFC 5998: no other proof of the responder
 
 
 @dataclass(frozen=True)
