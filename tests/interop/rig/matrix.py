@@ -97,7 +97,7 @@ def case_table(cases, before):
         if ELSEWHERE.match(c.name):
             continue
         now, was = kept.get(c.name), old.get((f"`{c.name}`",))
-        if now and now["word"] != "skip":
+        if now:
             peers = ", ".join(f"{NAMES.get(k, k)} {v}".strip() for k, v in sorted(now["peers"].items())) or "none"
             verdict = "pass" if now["word"] == "ok" else _cell(now["text"]) or "failed"
             peer_cell, day = peers, _day(now["when"])
