@@ -1,4 +1,4 @@
-"""A lab whose end `b` is a guest with a kernel of its own: plain ESP, and daemons that need the kernel's IPsec.
+"""A lab whose end `b` is a guest with a kernel of its own, for daemons that need the kernel's IPsec.
 
     a 192.0.2.1 ---- 192.0.2.2 b (the guest)                   (also 2001:db8::1 and ::2)
 

@@ -118,7 +118,9 @@ class Libreswan(GuestPeer):
 
     def _connection(self, t):
         found = {"left": t.local, "right": "%any" if t.anybody else t.remote, "leftid": _quoted(_identity(t.local_id)),
-                 "rightid": _quoted(_identity(t.remote_id)), "ikev2": "insist", "type": "tunnel", "auto": "add",
+                 "rightid": _quoted(_identity(t.remote_id)), "ikev2": "insist", "type": "tunnel",
+                 # pluto's own start would add it as well, whenever it comes to it, and end what had come up since.
+                 "auto": "ignore",
                  "ike": algorithms(t.ike, True), "esp": algorithms(t.esp, False),
                  # Without a group in the proposal ours has no key exchange in a rekey either.
                  "pfs": "yes" if re.search(r"x25519|modp|ecp", t.esp) else "no",

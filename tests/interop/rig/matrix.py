@@ -138,7 +138,8 @@ manual keys are in [transforms.md](transforms.md).
 
 ## Daemons with a kernel of their own
 
-They run in a guest (user-mode Linux): ESP is the kernel's, without UDP. The role is ours.
+They run in a guest (user-mode Linux): ESP is the kernel's, in UDP as Culvert does it unless told otherwise, but for the first two lines.
+The role is ours.
 
 | in guests | which | last run |
 |---|---|---|""", *who, "", "| what | our role | " + " | ".join(head) + " |", "|---" * (2 + len(head)) + "|", *guests, "",
