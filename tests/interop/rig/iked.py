@@ -41,11 +41,11 @@ class Iked(GuestPeer):
              ("eap-wrong", "initiator"): "falls silent at a wrong password, and refuses nothing", ("eap-wrong", "responder"): "is no EAP client"}
     takes_chain = False
     notes = ("of the certificates that its peer sends it looks at the first only, so that the authority between us and the root lies in a file there",
-             "its new Child SA may carry packets before its answer to our rekey is out: those few are lost")
+             "now and then a packet is lost when a Child SA is rekeyed: up to five are let pass")
     # Over PF_KEY Linux gives it neither combined modes nor SHA-256 with the right length of ICV.
     suites = {"esp": "aes256-sha512"}
     rekeys_by_lifetime = 14
-    # It gives the kernel its new SA before its answer is out: what is sent between the two meets an SA that we cannot know.
+    # One of 59 was lost once. Perhaps its kernel has the new SA before its answer is out: we cannot know that SA yet.
     rekeys_lose = 5
 
     def __init__(self, lab, side, tunnels):
