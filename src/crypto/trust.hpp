@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.hpp"
 #include "crypto/certificate.hpp"
@@ -66,8 +67,14 @@ class TrustStore {
   /// `others` are what the peer sent along, in any order. The first fault found is told.
   [[nodiscard]] Result<void, PathRefusal> verify(const Certificate& end, std::span<const Certificate> others,
                                                  const PathRules& rules) const;
+  /// The same, with the path that was found: `end` first, the authority's own certificate last.
+  [[nodiscard]] Result<std::vector<Certificate>, PathRefusal> find_path(const Certificate& end,
+                                                                        std::span<const Certificate> others,
+                                                                        const PathRules& rules) const;
 
  private:
+  [[nodiscard]] Result<void, PathRefusal> verify_into(const Certificate& end, std::span<const Certificate> others,
+                                                      const PathRules& rules, std::vector<Certificate>* path) const;
   explicit TrustStore(std::shared_ptr<const TrustHandle> handle) : handle_(std::move(handle)) {}
   std::shared_ptr<const TrustHandle> handle_;
 };

@@ -169,7 +169,9 @@ bool PublicKey::verify(SignatureScheme scheme, ByteView message, ByteView signat
 
 bool PublicKey::same_key(const PublicKey& other) const {
   const ErrorQueueGuard guard;
-  return EVP_PKEY_eq(handle_->key.get(), other.handle_->key.get()) == 1;
+  if (EVP_PKEY_eq(handle_->key.get(), other.handle_->key.get()) == 1) return true;
+  // One that is on a token is not compared by the library.
+  return kind() == other.kind() && kind() != KeyKind::other && equal(spki(), other.spki());
 }
 
 // ---------------------------------------------------------------- private keys
@@ -211,9 +213,7 @@ SecretBytes PrivateKey::pem() const {
 
 Result<PrivateKey, std::string> PrivateKey::parse(ByteView content) {
   const ErrorQueueGuard guard;
-  const std::string encrypted =
-      "is encrypted with a passphrase, and nobody is there to type it; keep it unencrypted and readable by root alone "
-      "(openssl pkey -in ... -out ...)";
+  const std::string encrypted = "is encrypted with a passphrase, and none is given for it";
   std::optional<Result<PrivateKey, std::string>> found;
   bool certificate = false;
   const bool pem = openssl::each_pem_block(content, [&](std::string_view name, std::string_view header, ByteView der) {
@@ -239,6 +239,8 @@ Result<Bytes, CryptoError> PrivateKey::sign(SignatureScheme scheme, ByteView mes
   const ErrorQueueGuard guard;
   const SchemeRow& row = row_of(scheme);
   if (!fits(scheme, handle_->kind)) return err(CryptoError::unsupported);
+  std::unique_lock<std::mutex> turn;
+  if (handle_->turn) turn = std::unique_lock(*handle_->turn);
   const openssl::MdCtx context(EVP_MD_CTX_new());
   EVP_PKEY_CTX* key_context = nullptr;
   std::size_t size = 0;

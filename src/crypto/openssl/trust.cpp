@@ -266,6 +266,19 @@ TrustStore TrustStore::make(std::span<const Certificate> authorities, std::span<
 
 Result<void, PathRefusal> TrustStore::verify(const Certificate& end, std::span<const Certificate> others,
                                              const PathRules& rules) const {
+  return verify_into(end, others, rules, nullptr);
+}
+
+Result<std::vector<Certificate>, PathRefusal> TrustStore::find_path(const Certificate& end,
+                                                                    std::span<const Certificate> others,
+                                                                    const PathRules& rules) const {
+  std::vector<Certificate> path;
+  if (auto verified = verify_into(end, others, rules, &path); !verified) return err(std::move(verified.error()));
+  return path;
+}
+
+Result<void, PathRefusal> TrustStore::verify_into(const Certificate& end, std::span<const Certificate> others,
+                                                  const PathRules& rules, std::vector<Certificate>* path) const {
   const ErrorQueueGuard guard;
   X509* own = end.handle().certificate.get();
   const UntrustedStack untrusted(sk_X509_new_null());
@@ -291,7 +304,14 @@ Result<void, PathRefusal> TrustStore::verify(const Certificate& end, std::span<c
     return err(refusal(at, check_of(error), found_text(context.get(), at, error, rules)));
   }
   if (auto good = check_authorities(X509_STORE_CTX_get0_chain(context.get())); !good) return good;
-  return check_use(own);
+  if (auto good = check_use(own); !good || path == nullptr) return good;
+  const STACK_OF(X509)* found = X509_STORE_CTX_get0_chain(context.get());
+  for (int i = 0; i < sk_X509_num(found); ++i) {
+    auto one = Certificate::from_der(openssl::der_of(i2d_X509, static_cast<const X509*>(sk_X509_value(found, i))));
+    CHECK(one);  // it was read that way
+    path->push_back(std::move(*one));
+  }
+  return {};
 }
 
 }  // namespace culvert::crypto

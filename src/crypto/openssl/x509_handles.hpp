@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include <openssl/bio.h>
@@ -30,6 +31,7 @@ namespace culvert::crypto {
 struct KeyHandle {
   openssl::PublicKey key;
   KeyKind kind = KeyKind::other;
+  std::shared_ptr<std::mutex> turn = {};  // locked for each signature of a key that is not for several threads
 };
 
 struct CertificateHandle {

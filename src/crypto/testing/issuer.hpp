@@ -2,6 +2,7 @@
 // never part of the product.
 #pragma once
 
+#include <cstring>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -42,8 +43,9 @@ class TestKey {
   [[nodiscard]] EVP_PKEY* get() const { return key_.get(); }
   [[nodiscard]] std::string pem(const char* passphrase = nullptr) const {
     const openssl::Bio bio(BIO_new(BIO_s_mem()));
-    CHECK(PEM_write_bio_PKCS8PrivateKey(bio.get(), get(), passphrase == nullptr ? nullptr : EVP_aes_256_cbc(),
-                                        passphrase, passphrase == nullptr ? 0 : 4, nullptr, nullptr) == 1);
+    CHECK(PEM_write_bio_PKCS8PrivateKey(
+              bio.get(), get(), passphrase == nullptr ? nullptr : EVP_aes_256_cbc(), passphrase,
+              passphrase == nullptr ? 0 : static_cast<int>(std::strlen(passphrase)), nullptr, nullptr) == 1);
     return text_of(bio.get());
   }
   [[nodiscard]] PrivateKey private_key() const {
