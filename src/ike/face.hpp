@@ -29,6 +29,7 @@
 #include "model/iana/authentication_method.hpp"
 #include "model/iana/notify_type.hpp"
 #include "model/ids.hpp"
+#include "model/proof_wishes.hpp"
 #include "net/address.hpp"
 #include "net/packet.hpp"
 
@@ -273,6 +274,8 @@ struct SignRequest {
   /// What the peer announced; empty when it does not know RFC 7427.
   model::SignatureHashes peer_hashes;
   Bytes octets;
+  /// Which certificates it asks for, and in which form.
+  model::ProofWishes wishes = {};
 };
 /// Judge what the peer proves itself with: its certificates by the authorities of the connection, its identity by its
 /// certificate, its signature by its key.
@@ -285,6 +288,10 @@ struct VerifyRequest {
   Bytes octets;
   std::vector<Bytes> certificates;  // X.509 in DER, the peer's own first
   std::optional<Bytes> raw_key;     // the SubjectPublicKeyInfo that the peer sent (RFC 7670)
+  /// Certificates to be fetched; each place among `certificates` is empty till then. None unless the connection wants
+  /// them (ConnectionConfig::certificates_by_url).
+  std::vector<model::CertificateByUrl> by_url = {};
+  std::vector<Bytes> ocsp = {};  // responses that the peer sent along (RFC 4806)
 };
 /// Do our part of a key exchange (RFC 7296 2.14): make a key pair, unless there is one in `own`; and with the peer's
 /// public value, if there is one, compute the shared secret.
@@ -334,8 +341,9 @@ struct SharedKeyMacResult {
 struct OwnProof {
   model::AuthenticationMethod method = model::AuthenticationMethod::digital_signature;
   Bytes auth;
-  std::vector<Bytes> certificates;  // to be sent, our own first
-  Bytes raw_key;                    // else, with a signature: the public key (RFC 7670)
+  std::vector<Bytes> certificates;                   // to be sent, our own first
+  Bytes raw_key;                                     // else, with a signature: the public key (RFC 7670)
+  std::vector<model::EncodedCertificate> more = {};  // behind the certificates, or in their stead
 };
 /// The error is a sentence: why there is no signature.
 struct SignResult {

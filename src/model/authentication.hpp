@@ -8,11 +8,16 @@
 
 namespace culvert::model {
 
-/// How both sides of a connection authenticate; `certificate` is for signatures, also by keys that are known
-/// beforehand.
-enum class Authentication : std::uint8_t { shared_key, certificate };
+/// How a side of a connection authenticates; `certificate` is for signatures, also by keys that are known beforehand;
+/// `none` for NULL authentication (RFC 7619), which proves nothing.
+enum class Authentication : std::uint8_t { shared_key, certificate, none };
 [[nodiscard]] constexpr std::string_view name_of(Authentication authentication) {
-  return authentication == Authentication::certificate ? "certificate" : "secret";
+  switch (authentication) {
+    case Authentication::certificate: return "certificate";
+    case Authentication::none: return "none";
+    case Authentication::shared_key: break;
+  }
+  return "secret";
 }
 
 /// Some of the hashes that signatures may be over.

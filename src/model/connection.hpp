@@ -72,12 +72,21 @@ struct ConnectionConfig {
   /// As initiator: families of which an inner address is asked for; `local` is then everything of them.
   std::vector<net::Family> request_addresses;
 
+  /// How we prove who we are.
   Authentication authentication = Authentication::shared_key;
+  /// How the peer does, where that is not how we do.
+  std::optional<Authentication> peer_authentication;
+  [[nodiscard]] Authentication expected() const { return peer_authentication.value_or(authentication); }
+  [[nodiscard]] bool uses(Authentication one) const { return authentication == one || expected() == one; }
   /// The initiator proves itself by EAP (RFC 7296 2.16); `authentication` is the responder's alone then.
   std::optional<EapSettings> eap;
   /// With certificates: the digests by which CERTREQ names the authorities that are believed, 20 octets each, one after
   /// the other (RFC 7296 3.7).
   Bytes authorities;
+  /// The peer's certificates may come as hash and URL (RFC 7296 3.6), for somebody is there to fetch them.
+  bool certificates_by_url = false;
+  /// OCSP responses are wanted with the peer's certificates (RFC 4806).
+  bool ask_ocsp = false;
   /// With signatures: the peer's key is known beforehand, no certificate is needed (RFC 7670).
   bool peer_by_key = false;
   /// Signatures over SHA-1, by and for a peer that does not know RFC 7427 and has an RSA key.

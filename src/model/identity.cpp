@@ -72,6 +72,7 @@ std::string Identity::to_string() const {
       return printable ? "keyid:" + escaped(text)
                        : "keyid:0x" + to_hex(ByteView(data).first(std::min<std::size_t>(data.size(), 64)));
     }
+    case IdentificationType::null: return data.empty() ? "nobody" : "malformed ID_NULL";
     default:
       return std::string(name_of(type)) + ":0x" + to_hex(ByteView(data).first(std::min<std::size_t>(data.size(), 64)));
   }

@@ -18,6 +18,8 @@ struct Identity {
   Bytes data;
 
   [[nodiscard]] static Identity of(const net::IpAddress& address);
+  /// ID_NULL: nobody in particular (RFC 7619 2.2).
+  [[nodiscard]] static Identity none() { return {IdentificationType::null, {}}; }
   /// From what a user writes: an address, a name with "@" (RFC822_ADDR, or FQDN when it starts with "@"), "keyid:..."
   /// (text, or hex after "0x"), a distinguished name when there is a "=" in it ("C=CH, O=Example, CN=gw"; without data
   /// when it is malformed), anything else an FQDN.

@@ -19,7 +19,7 @@ AuthenticationRefusal refuse(const crypto::Certificate& certificate, std::string
 }  // namespace
 
 std::optional<AuthenticationRefusal> judge(const PeerClaim& claim, const crypto::TrustStore& trust,
-                                           crypto::CalendarTime now) {
+                                           crypto::CalendarTime now, std::vector<crypto::Certificate>* path_found) {
   if (claim.certificates.empty())
     return AuthenticationRefusal{
         {},
@@ -44,8 +44,17 @@ std::optional<AuthenticationRefusal> judge(const PeerClaim& claim, const crypto:
   }
   const crypto::Certificate& own = path.front();
   // Nothing is done with the key before it is believed.
-  if (auto believed = trust.verify(own, std::span(path).subspan(1), {.now = now}); !believed) {
-    crypto::PathRefusal& refusal = believed.error();
+  const auto others = std::span(path).subspan(1);
+  std::optional<crypto::PathRefusal> fault;
+  if (path_found == nullptr) {
+    if (auto believed = trust.verify(own, others, {.now = now}); !believed) fault = std::move(believed.error());
+  } else if (auto found = trust.find_path(own, others, {.now = now})) {
+    *path_found = std::move(*found);
+  } else {
+    fault = std::move(found.error());
+  }
+  if (fault) {
+    crypto::PathRefusal& refusal = *fault;
     return AuthenticationRefusal{std::move(refusal.subject), std::move(refusal.serial),
                                  std::string(name_of(refusal.check)), std::move(refusal.found)};
   }
@@ -54,8 +63,8 @@ std::optional<AuthenticationRefusal> judge(const PeerClaim& claim, const crypto:
     return refuse(own, "identity",
                   fmt::format("the peer says it is {}; the certificate is for {}", claim.identity.to_string(),
                               model::identities_text(own)));
-  if (auto fault = signature_fault(own.public_key(), claim.proof, claim.octets, claim.sha1_allowed))
-    return refuse(own, "signature", "the peer's signature: " + *fault);
+  if (auto wrong = signature_fault(own.public_key(), claim.proof, claim.octets, claim.sha1_allowed))
+    return refuse(own, "signature", "the peer's signature: " + *wrong);
   return std::nullopt;
 }
 

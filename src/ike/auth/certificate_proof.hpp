@@ -27,9 +27,10 @@ struct PeerClaim {
   bool sha1_allowed = false;
 };
 
-/// Nothing when the peer is who it says it is.
+/// Nothing when the peer is who it says it is; then `path` is given its certificates, the authority's last.
 [[nodiscard]] std::optional<model::AuthenticationRefusal> judge(const PeerClaim& claim, const crypto::TrustStore& trust,
-                                                                crypto::CalendarTime now);
+                                                                crypto::CalendarTime now,
+                                                                std::vector<crypto::Certificate>* path = nullptr);
 /// The same for a peer whose key is known beforehand. Whatever it sends beside the signature vouches for nothing.
 [[nodiscard]] std::optional<model::AuthenticationRefusal> judge(const PeerClaim& claim, const crypto::PublicKey& key);
 

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/der.hpp"
+#include "ike/auth/announced_methods.hpp"
 
 namespace culvert::ike::auth {
 namespace {
@@ -131,7 +132,9 @@ std::vector<SignatureScheme> schemes_for(KeyKind kind) {
   using enum SignatureScheme;
   switch (kind) {
     // RFC 8247 3.2: PSS before PKCS#1; who announces hashes knows both.
-    case KeyKind::rsa: return {rsa_pss_sha2_256, rsa_pss_sha2_384, rsa_pss_sha2_512};
+    case KeyKind::rsa:
+      return {rsa_pss_sha2_256,   rsa_pss_sha2_384,   rsa_pss_sha2_512,
+              rsa_pkcs1_sha2_256, rsa_pkcs1_sha2_384, rsa_pkcs1_sha2_512};
     case KeyKind::ecdsa_p256: return {ecdsa_sha2_256, ecdsa_sha2_384, ecdsa_sha2_512};
     case KeyKind::ecdsa_p384: return {ecdsa_sha2_384, ecdsa_sha2_512, ecdsa_sha2_256};
     case KeyKind::ecdsa_p521: return {ecdsa_sha2_512, ecdsa_sha2_384, ecdsa_sha2_256};
@@ -140,6 +143,11 @@ std::vector<SignatureScheme> schemes_for(KeyKind kind) {
     case KeyKind::other: break;
   }
   return {};
+}
+
+bool is_pkcs1(SignatureScheme scheme) {
+  using enum SignatureScheme;
+  return scheme == rsa_pkcs1_sha2_256 || scheme == rsa_pkcs1_sha2_384 || scheme == rsa_pkcs1_sha2_512;
 }
 
 // RFC 4754 2: each of these methods is one curve with one hash.
@@ -160,6 +168,19 @@ Result<Bytes, std::string> raw_signature(const crypto::PrivateKey& key, Signatur
     return err(fmt::format("{} with our {} key gave nothing: {}", name_of(scheme), key.to_string(),
                            crypto::to_string(signature.error())));
   return std::move(*signature);
+}
+
+/// The best that the key can and the peer takes, among those that know RFC 7427.
+std::optional<SignatureScheme> scheme_for(KeyKind kind, const SignatureTaker& peer) {
+  for (const SignatureScheme scheme : schemes_for(kind)) {
+    // RFC 7427 4: one of the hashes that the other side announced.
+    if (!peer.hashes.has(hash_of(scheme))) continue;
+    // RFC 9593 3: and of its algorithms, where it named them. PKCS#1 is for those only that ask for it.
+    if (!takes(peer.methods, scheme, peer.authority)) continue;
+    if (is_pkcs1(scheme) && !names(peer.methods, scheme, peer.authority)) continue;
+    return scheme;
+  }
+  return std::nullopt;
 }
 
 Result<Proof, std::string> sign_for_old_peer(const crypto::PrivateKey& key, ByteView octets, bool sha1_allowed) {
@@ -261,17 +282,28 @@ SignatureHash hash_of(SignatureScheme scheme) { return row_of(scheme).hash; }
 
 Result<Proof, std::string> sign(const crypto::PrivateKey& key, ByteView octets, SignatureHashes peer_hashes,
                                 bool sha1_allowed) {
-  if (peer_hashes.empty()) return sign_for_old_peer(key, octets, sha1_allowed);
-  for (const SignatureScheme scheme : schemes_for(key.kind())) {
-    // RFC 7427 4: one of those that the other side announced.
-    if (!peer_hashes.has(hash_of(scheme))) continue;
-    const auto signature = raw_signature(key, scheme, octets);
-    if (!signature) return err(signature.error());
-    const Bytes algorithm = algorithm_identifier(scheme);
-    const Bytes length = {static_cast<std::uint8_t>(algorithm.size())};
-    return Proof{AuthenticationMethod::digital_signature, concat({length, algorithm, *signature})};
-  }
-  return err(fmt::format("the peer announced no hash that our {} key can be used with", key.to_string()));
+  return sign(key, octets, {.hashes = peer_hashes, .sha1_allowed = sha1_allowed});
+}
+
+Result<Proof, std::string> sign(const crypto::PrivateKey& key, ByteView octets, const SignatureTaker& peer) {
+  if (peer.hashes.empty()) return sign_for_old_peer(key, octets, peer.sha1_allowed);
+  const auto scheme = scheme_for(key.kind(), peer);
+  if (!scheme)
+    return err(fmt::format("the peer announced no {} that our {} key can be used with",
+                           peer.methods.empty() ? "hash" : "method", key.to_string()));
+  const auto signature = raw_signature(key, *scheme, octets);
+  if (!signature) return err(signature.error());
+  const Bytes algorithm = algorithm_identifier(*scheme);
+  const Bytes length = {static_cast<std::uint8_t>(algorithm.size())};
+  return Proof{AuthenticationMethod::digital_signature, concat({length, algorithm, *signature})};
+}
+
+bool can_sign(const crypto::PrivateKey& key, const SignatureTaker& peer) {
+  if (!key.present()) return false;
+  const KeyKind kind = key.kind();
+  if (!peer.hashes.empty()) return scheme_for(kind, peer).has_value();
+  return kind == KeyKind::rsa ? peer.sha1_allowed
+                              : std::ranges::find(kEcdsaMethods, kind, &EcdsaMethod::kind) != kEcdsaMethods.end();
 }
 
 std::optional<std::string> signature_fault(const crypto::PublicKey& key, const Proof& proof, ByteView octets,

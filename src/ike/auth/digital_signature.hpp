@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 
 #include "base/bytes.hpp"
@@ -10,6 +11,7 @@
 #include "crypto/signature.hpp"
 #include "model/authentication.hpp"
 #include "model/iana/authentication_method.hpp"
+#include "model/proof_wishes.hpp"
 
 namespace culvert::ike::auth {
 
@@ -33,10 +35,23 @@ struct Proof {
   Bytes data;
 };
 
+/// What the peer takes of signatures.
+struct SignatureTaker {
+  model::SignatureHashes hashes;                      // RFC 7427 4; empty: it knows the older methods only
+  std::span<const model::AnnouncedMethod> methods{};  // RFC 9593; empty: it announced none
+  std::size_t authority = 0;                          // ours among those that it asked for, from 1; 0: none of them
+  bool sha1_allowed = false;
+};
+
 /// Signs with what the key can and the peer takes: method 14 with one of the peer's hashes, or, when it announced none,
 /// the older methods. The error is a sentence.
 [[nodiscard]] Result<Proof, std::string> sign(const crypto::PrivateKey& key, ByteView octets,
+                                              const SignatureTaker& peer);
+[[nodiscard]] Result<Proof, std::string> sign(const crypto::PrivateKey& key, ByteView octets,
                                               model::SignatureHashes peer_hashes, bool sha1_allowed);
+
+/// Whether that has a signature that both sides can use; the older methods count as well.
+[[nodiscard]] bool can_sign(const crypto::PrivateKey& key, const SignatureTaker& peer);
 
 /// Nothing when the proof is right; else what is wrong with it, for the log.
 [[nodiscard]] std::optional<std::string> signature_fault(const crypto::PublicKey& key, const Proof& proof,

@@ -23,7 +23,8 @@ bool identity_length_fits(IdentificationType type, std::size_t size) {
     case IdentificationType::der_asn1_dn:
     case IdentificationType::der_asn1_gn:
     case IdentificationType::key_id: return size > 0;
-    case IdentificationType::null: break;
+    // RFC 7619 2.2: nothing but the type.
+    case IdentificationType::null: return size == 0;
   }
   return true;
 }

@@ -8,6 +8,7 @@
 #include "ike/auth/certificate_proof.hpp"
 #include "ike/auth/digital_signature.hpp"
 #include "ike/auth/shared_key.hpp"
+#include "ike/v2/proof_wishes.hpp"
 
 namespace culvert::ike::v2 {
 namespace {
@@ -21,23 +22,10 @@ void ask_for_mac(Core& core, RequestToken token, const IkeSa& sa, const model::C
       SharedKeyMacRequest{.token = token, .connection = config.id, .prf = sa.suite.prf, .octets = std::move(octets)});
 }
 
-/// Those that are looked at, and one more, by which it is seen that there were too many.
-std::vector<Bytes> certificates_of(const codec::Message& message) {
-  std::vector<Bytes> all;
-  for (const auto* payload : message.all<codec::CertPayload>()) {
-    // Other encodings are of no use without being asked for (RFC 7296 3.6).
-    if (payload->encoding != model::CertificateEncoding::x509_signature) continue;
-    all.push_back(payload->data);
-    if (all.size() > auth::kMostCertificates) break;
-  }
-  return all;
-}
-
-std::optional<Bytes> raw_key_of(const codec::Message& message) {
-  for (const auto* payload : message.all<codec::CertPayload>()) {
-    if (payload->encoding == model::CertificateEncoding::raw_public_key) return payload->data;
-  }
-  return std::nullopt;
+// RFC 7619 2.1: as with a shared key, by one that both sides have from the key exchange; so the core does it itself.
+void answer_by_own_key(Core& core, RequestToken token, const IkeSa& sa, Role side, ByteView octets) {
+  core.answered.emplace_back(token,
+                             SharedKeyMacResult{auth::shared_key_mac(sa.prf, sa.keys.sk_p(side).view(), octets)});
 }
 
 std::string no_secret(const model::ConnectionConfig& config) {
@@ -55,6 +43,7 @@ Bytes octets_of(const IkeSa& sa, const codec::IdPayload& id) {
 
 std::optional<Authentication> authentication_by(AuthenticationMethod method) {
   if (method == AuthenticationMethod::shared_key_mic) return Authentication::shared_key;
+  if (method == AuthenticationMethod::null) return Authentication::none;
   if (auth::is_signature(method)) return Authentication::certificate;
   return std::nullopt;
 }
@@ -63,11 +52,16 @@ RequestToken ask_for_proof(Core& core, const IkeSa& sa, const model::ConnectionC
                            const codec::IdPayload& own_id) {
   const RequestToken token = core.expect_completion(sa);
   Bytes octets = octets_of(sa, own_id);
-  if (config.authentication == Authentication::shared_key) {
-    ask_for_mac(core, token, sa, config, std::move(octets));
-  } else {
-    core.requests.push_back(SignRequest{
-        .token = token, .connection = config.id, .peer_hashes = sa.init.peer_hashes, .octets = std::move(octets)});
+  switch (config.authentication) {
+    case Authentication::shared_key: ask_for_mac(core, token, sa, config, std::move(octets)); break;
+    case Authentication::none: answer_by_own_key(core, token, sa, own_id.side, octets); break;
+    case Authentication::certificate:
+      core.requests.push_back(SignRequest{.token = token,
+                                          .connection = config.id,
+                                          .peer_hashes = sa.init.peer_hashes,
+                                          .octets = std::move(octets),
+                                          .wishes = sa.init.wishes});
+      break;
   }
   return token;
 }
@@ -80,7 +74,8 @@ Result<OwnProof, std::string> own_proof(Completion&& completion, const model::Co
   const auto* mac = std::get_if<SharedKeyMacResult>(&completion);
   CHECK(mac != nullptr);
   if (!mac->mac) return err(no_secret(config));
-  return OwnProof{.method = AuthenticationMethod::shared_key_mic,
+  return OwnProof{.method = config.authentication == Authentication::none ? AuthenticationMethod::null
+                                                                          : AuthenticationMethod::shared_key_mic,
                   .auth = to_bytes(mac->mac->view()),
                   .certificates = {},
                   .raw_key = {}};
@@ -91,25 +86,33 @@ void add_certificates(codec::Message& message, const OwnProof& proof) {
     message.add(codec::CertPayload{.encoding = model::CertificateEncoding::x509_signature, .data = der});
   if (!proof.raw_key.empty())
     message.add(codec::CertPayload{.encoding = model::CertificateEncoding::raw_public_key, .data = proof.raw_key});
+  for (const model::EncodedCertificate& one : proof.more)
+    message.add(codec::CertPayload{.encoding = one.encoding, .data = one.data});
 }
 
 RequestToken ask_about_peer(Core& core, const IkeSa& sa, const model::ConnectionConfig& config,
                             const codec::Message& message, const codec::IdPayload& peer_id) {
   const RequestToken token = core.expect_completion(sa);
   Bytes octets = octets_of(sa, peer_id);
-  if (config.authentication == Authentication::shared_key) {
+  if (config.expected() == Authentication::shared_key) {
     ask_for_mac(core, token, sa, config, std::move(octets));
     return token;
   }
+  if (config.expected() == Authentication::none) {
+    answer_by_own_key(core, token, sa, peer_id.side, octets);
+    return token;
+  }
   const auto* auth = message.first<codec::AuthPayload>();
-  core.requests.push_back(VerifyRequest{.token = token,
-                                        .connection = config.id,
-                                        .identity = peer_id.identity,
-                                        .method = auth->method,
-                                        .auth = auth->data,
-                                        .octets = std::move(octets),
-                                        .certificates = certificates_of(message),
-                                        .raw_key = raw_key_of(message)});
+  VerifyRequest request{.token = token,
+                        .connection = config.id,
+                        .identity = peer_id.identity,
+                        .method = auth->method,
+                        .auth = auth->data,
+                        .octets = std::move(octets),
+                        .certificates = {},
+                        .raw_key = std::nullopt};
+  read_certificates(message, config.certificates_by_url, request);
+  core.requests.push_back(std::move(request));
   return token;
 }
 
@@ -126,9 +129,19 @@ std::optional<ProofFault> peer_fault(const Completion& completion, const IkeSa& 
   CHECK(expected != nullptr);
   if (!expected->mac) return ProofFault{.kind = FailureKind::local_error, .detail = no_secret(config), .refusal = {}};
   if (auth::auth_matches(*expected->mac, message.first<codec::AuthPayload>()->data)) return std::nullopt;
+  if (config.expected() == Authentication::none)
+    return ProofFault{.detail = fmt::format("the AUTH of {} does not go with the key exchange of connection '{}'; is "
+                                            "somebody between us?",
+                                            sa.path.remote.to_string(), config.name),
+                      .refusal = {}};
   return ProofFault{.detail = fmt::format("the peer {} at {} does not have our secret of connection '{}'",
                                           sa.remote_id.to_string(), sa.path.remote.to_string(), config.name),
                     .refusal = {}};
+}
+
+bool begins_anew(const model::ConnectionConfig& config, const codec::Message& message) {
+  // RFC 7619 2.3: whoever has proved nothing ends nothing.
+  return config.expected() != Authentication::none && message.notify(model::NotifyType::initial_contact) != nullptr;
 }
 
 void add_signature_hashes(codec::Message& message) {

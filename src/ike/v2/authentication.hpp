@@ -43,6 +43,9 @@ struct ProofFault {
                                                    const model::ConnectionConfig& config,
                                                    const codec::Message& message);
 
+/// The message has an INITIAL_CONTACT that counts (RFC 7296 2.4): the peer has no other IKE SA with us.
+[[nodiscard]] bool begins_anew(const model::ConnectionConfig& config, const codec::Message& message);
+
 /// SIGNATURE_HASH_ALGORITHMS into a message of IKE_SA_INIT, and what the peer's has (RFC 7427 4).
 void add_signature_hashes(codec::Message& message);
 [[nodiscard]] model::SignatureHashes peer_hashes(const codec::Message& message);

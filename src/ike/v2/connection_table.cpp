@@ -34,7 +34,7 @@ void ConnectionTable::put(model::ConnectionConfig config) {
                            : open_without_identity_)
         .insert(id);
   }
-  if (config.authentication == model::Authentication::certificate) ++certificates_;
+  if (config.uses(model::Authentication::certificate)) ++certificates_;
   connections_.emplace(id, std::move(config));
 }
 
@@ -55,7 +55,7 @@ void ConnectionTable::remove(model::ConnectionId id) {
     open_by_pattern_.erase(id);
     if (config.remote_id && !config.remote_pattern) take_out(open_by_identity_, config.remote_id->comparable());
   }
-  if (config.authentication == model::Authentication::certificate) --certificates_;
+  if (config.uses(model::Authentication::certificate)) --certificates_;
   connections_.erase(found);
 }
 

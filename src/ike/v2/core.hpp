@@ -51,6 +51,8 @@ struct Core {
   std::deque<Event> events;
   std::deque<Request> requests;
   std::deque<Transmit> transmits;
+  /// Requests that the core answers itself, before the turn ends.
+  std::deque<std::pair<RequestToken, Completion>> answered;
   EndpointCounters counters;
   /// IKE SAs whose tasks and timers must be looked at before the turn ends.
   std::set<model::IkeSaId> touched;

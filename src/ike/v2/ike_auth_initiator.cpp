@@ -13,6 +13,7 @@
 #include "ike/v2/eap_auth.hpp"
 #include "ike/v2/establish.hpp"
 #include "ike/v2/messages.hpp"
+#include "ike/v2/proof_wishes.hpp"
 
 namespace culvert::ike::v2 {
 
@@ -62,6 +63,7 @@ void IkeAuthInitiator::send(const OwnProof* proof) {
   message.add(id_i_);
   if (proof != nullptr) add_certificates(message, *proof);
   add_certificate_request(message, config_.authorities, config_.peer_by_key);
+  add_proof_wishes(message, config_);
   if (config_.remote_id)
     message.add(codec::IdPayload{.side = Role::responder, .identity = *config_.remote_id, .reserved = {}});
   // RFC 7296 2.4: only while there is no other IKE SA between these identities.
@@ -135,11 +137,11 @@ bool IkeAuthInitiator::fits_responder(const codec::Message& response) {
                             config_.name, sa_.remote_id.to_string()));
     return false;
   }
-  if (auth != nullptr && authentication_by(auth->method) != config_.authentication) {
+  if (auth != nullptr && authentication_by(auth->method) != config_.expected()) {
     refuse_peer(FailureKind::authentication_failed,
                 fmt::format("the peer authenticates by method {} ({}), connection '{}' expects a {}",
                             static_cast<unsigned>(auth->method), name_of(auth->method), config_.name,
-                            name_of(config_.authentication)));
+                            name_of(config_.expected())));
     return false;
   }
   return true;
@@ -189,7 +191,7 @@ void IkeAuthInitiator::conclude() {
     offer_.reset();
   }
   // What our INITIAL_CONTACT ends at the peer has ended here too.
-  const bool alone = sa_.replaces_doubtful || response.notify(NotifyType::initial_contact) != nullptr;
+  const bool alone = sa_.replaces_doubtful || begins_anew(config_, response);
   settle_duplicates(core_, sa_, rivalry, alone);
 }
 

@@ -12,6 +12,7 @@
 #include "ike/v2/describe.hpp"
 #include "ike/v2/establish.hpp"
 #include "ike/v2/messages.hpp"
+#include "ike/v2/proof_wishes.hpp"
 
 namespace culvert::ike::v2 {
 
@@ -24,6 +25,7 @@ std::string in_words(model::Authentication authentication) { return fmt::format(
 
 void IkeAuthResponder::start(const codec::Message& request) {
   request_ = request;
+  sa_.init.wishes = wishes_of(request);
   answering_ = request.header.message_id;
   // The initiator may have moved to port 4500 (RFC 7296 2.23); this request is authentic and fresh.
   sa_.path = path_;
@@ -70,9 +72,9 @@ const model::ConnectionConfig* IkeAuthResponder::choose_connection(std::optional
       return false;
     }
     const bool expects_eap = one.eap.has_value();
-    if (expects_eap ? by.has_value() : by != one.authentication) {
+    if (expects_eap ? by.has_value() : by != one.expected()) {
       why_not = fmt::format("connection '{}' is for the peer {} but expects {}, not {}", one.name, theirs.to_string(),
-                            expects_eap ? "EAP" : in_words(one.authentication), by ? in_words(*by) : "EAP");
+                            expects_eap ? "EAP" : in_words(one.expected()), by ? in_words(*by) : "EAP");
       return false;
     }
     // IKE_SA_INIT was answered before the identity was known: its algorithms must be good for this connection as well.
@@ -159,7 +161,7 @@ void IkeAuthResponder::answer() {
   answer_child(answer, rivalry);
   sa_.init = {};
   send_response(core_, sa_, model::ExchangeType::ike_auth, answering_, std::move(answer), path_);
-  settle_duplicates(core_, sa_, rivalry, request_.notify(NotifyType::initial_contact) != nullptr);
+  settle_duplicates(core_, sa_, rivalry, begins_anew(*config_, request_));
 }
 
 void IkeAuthResponder::answer_child(codec::Message& answer, const Rivalry& rivalry) {

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/check.hpp"
 #include "ike/codec/serialize.hpp"
 #include "ike/v2/commands.hpp"
 #include "ike/v2/ike_sa_init_responder.hpp"
@@ -115,6 +116,11 @@ void IkeEndpoint::handle_command(Command command, Instant now) {
 
 void IkeEndpoint::handle_completion(RequestToken token, Completion completion, Instant now) {
   core_.now = now;
+  complete(token, std::move(completion));
+  finish_turn();
+}
+
+void IkeEndpoint::complete(RequestToken token, Completion completion) {
   const auto awaiting = core_.completed(token);
   IkeSa* sa = awaiting ? core_.sas.find(awaiting->ike_sa) : nullptr;
   if (sa == nullptr) return;
@@ -125,10 +131,10 @@ void IkeEndpoint::handle_completion(RequestToken token, Completion completion, I
     if (exchange->handle_completion(token, std::move(completion)) == Progression::waiting)
       sa->exchange = std::move(exchange);
   }
-  finish_turn();
 }
 
 void IkeEndpoint::finish_turn() {
+  while (auto answer = take_front(core_.answered)) complete(answer->first, std::move(answer->second));
   // What one IKE SA does may touch another, even one that was looked at before.
   while (!core_.touched.empty()) {
     const model::IkeSaId id = *core_.touched.begin();
@@ -144,6 +150,7 @@ void IkeEndpoint::finish_turn() {
     core_.sas.note(*sa);
     core_.sas.schedule(*sa, next_deadline(core_, *sa));
   }
+  CHECK(core_.answered.empty());
 }
 
 std::optional<Event> IkeEndpoint::poll_event() { return take_front(core_.events); }

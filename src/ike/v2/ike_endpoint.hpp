@@ -32,6 +32,7 @@ class IkeEndpoint final : public Endpoint {
   /// `received`: octets of the message that it answers.
   void answer_unprotected(const net::Path& path, const codec::Header& header, std::size_t received,
                           model::NotifyType type);
+  void complete(RequestToken token, Completion completion);
   void finish_turn();
 
   Core core_;

@@ -46,6 +46,7 @@ struct InitTranscript {
   Bytes nonce_i;
   Bytes nonce_r;
   model::SignatureHashes peer_hashes;  // that the peer verifies signatures over (RFC 7427 4)
+  model::ProofWishes wishes = {};      // what it asks for in our proof
 };
 
 /// The inner addresses that the gateway gave the client (RFC 7296 2.19): to us, or to the peer by us.

@@ -10,6 +10,7 @@
 #include "ike/v2/ike_keys.hpp"
 #include "ike/v2/key_exchange_work.hpp"
 #include "ike/v2/nat.hpp"
+#include "ike/v2/proof_wishes.hpp"
 
 namespace culvert::ike::v2 {
 namespace {
@@ -71,6 +72,7 @@ void IkeSaInitAnswer::answer(ByteView public_value) {
     add_signature_hashes(answer);
   }
   if (sa_.fragmentation.agreed) answer.add_notify(model::NotifyType::ikev2_fragmentation_supported);
+  add_proof_wishes(answer, core_.connections, sa_.path);
   Bytes octets = codec::serialize(answer);
   sa_.init.response = octets;
   core_.transmit(sa_.path, octets);

@@ -20,6 +20,7 @@
 #include "ike/v2/key_exchange_work.hpp"
 #include "ike/v2/nat.hpp"
 #include "ike/v2/payload_rules.hpp"
+#include "ike/v2/proof_wishes.hpp"
 
 namespace culvert::ike::v2 {
 namespace {
@@ -123,7 +124,7 @@ void IkeSaInitInitiator::send_current() {
       codec::KePayload{.method = attempt.method, .public_value = to_bytes(attempt.key_exchange->public_value())});
   message.add(codec::NoncePayload{nonce_});
   add_nat_detection(message, sa_.path, config_.encapsulation);
-  if (config_.authentication == model::Authentication::certificate) add_signature_hashes(message);
+  if (config_.uses(model::Authentication::certificate)) add_signature_hashes(message);
   offer_fragmentation(message, config_);
   attempt.request = codec::serialize(message);
   core_.transmit(sa_.path, attempt.request);
@@ -268,7 +269,8 @@ Progression IkeSaInitInitiator::establish_keys(const Agreement& agreement, ByteV
               .response = agreement.datagram,
               .nonce_i = nonce_,
               .nonce_r = nonce_r,
-              .peer_hashes = peer_hashes(agreement.message)};
+              .peer_hashes = peer_hashes(agreement.message),
+              .wishes = wishes_of(agreement.message)};
   const net::Path& path = agreement.path;
   judge_nat_detection(sa_, agreement.message, path);
   agree_on_fragmentation(sa_, agreement.message, config_);

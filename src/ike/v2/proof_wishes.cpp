@@ -1,0 +1,117 @@
+#include "ike/v2/proof_wishes.hpp"
+
+#include <algorithm>
+
+#include "ike/auth/announced_methods.hpp"
+#include "ike/auth/certificate_proof.hpp"
+
+namespace culvert::ike::v2 {
+namespace {
+
+using model::Authentication;
+using model::CertificateEncoding;
+using model::NotifyType;
+
+constexpr std::size_t kMostOcsp = 4;              // responses of a message that are looked at
+constexpr std::size_t kMostOcspSize = 16 * 1024;  // octets of one
+
+struct Wanted {
+  bool by_url = false;
+  bool ocsp = false;
+  std::vector<Authentication> authentications;
+};
+
+void add(codec::Message& message, const Wanted& wanted) {
+  // RFC 7296 3.6: said where CERTREQ may stand.
+  if (wanted.by_url) message.add_notify(NotifyType::http_cert_lookup_supported);
+  // RFC 4806 3.1: without hashes, any responder of the authority's will do.
+  if (wanted.ocsp) message.add(codec::CertReqPayload{.encoding = CertificateEncoding::ocsp_content, .authorities = {}});
+  std::vector<model::AnnouncedMethod> methods;
+  for (const Authentication one : wanted.authentications) {
+    for (model::AnnouncedMethod& method : auth::accepted_methods(one)) methods.push_back(std::move(method));
+  }
+  if (!methods.empty()) message.add_notify(NotifyType::supported_auth_methods, auth::encode_methods(methods));
+}
+
+// RFC 7296 3.6: SHA-1 of the certificate, then the URL.
+std::optional<model::CertificateByUrl> reference_of(ByteView data, std::size_t place) {
+  if (data.size() <= model::kAuthorityDigest || data.size() > model::kAuthorityDigest + model::kMostUrl)
+    return std::nullopt;
+  const ByteView url = data.subspan(model::kAuthorityDigest);
+  return model::CertificateByUrl{.place = place,
+                                 .hash = to_bytes(data.first(model::kAuthorityDigest)),
+                                 .url = {reinterpret_cast<const char*>(url.data()), url.size()}};
+}
+
+}  // namespace
+
+model::ProofWishes wishes_of(const codec::Message& message) {
+  model::ProofWishes wishes;
+  for (const auto* request : message.all<codec::CertReqPayload>()) {
+    if (request->encoding == CertificateEncoding::ocsp_content) wishes.ocsp = true;
+    if (request->encoding != CertificateEncoding::x509_signature) continue;
+    const std::size_t room = model::kMostAuthorities * model::kAuthorityDigest - wishes.authorities.size();
+    // RFC 7296 3.7: digests of 20 octets, one behind the other; a piece of one is none.
+    std::size_t size = std::min(request->authorities.size(), room);
+    size -= size % model::kAuthorityDigest;
+    const auto begin = request->authorities.begin();
+    wishes.authorities.insert(wishes.authorities.end(), begin, begin + static_cast<std::ptrdiff_t>(size));
+  }
+  wishes.by_url = message.notify(NotifyType::http_cert_lookup_supported) != nullptr;
+  for (const auto* notify : message.all<codec::NotifyPayload>()) {
+    // RFC 9593 3.1: several make one list.
+    if (notify->type == NotifyType::supported_auth_methods) auth::decode_methods(notify->data, wishes.methods);
+  }
+  return wishes;
+}
+
+void add_proof_wishes(codec::Message& message, const model::ConnectionConfig& config) {
+  add(message, {.by_url = config.certificates_by_url, .ocsp = config.ask_ocsp, .authentications = {config.expected()}});
+}
+
+void add_proof_wishes(codec::Message& message, const ConnectionTable& connections, const net::Path& path) {
+  constexpr int kMostVisits = 64;
+  Wanted wanted;
+  int visits = 0;
+  connections.find_candidate(path, [&](const model::ConnectionConfig& config) {
+    wanted.by_url = wanted.by_url || config.certificates_by_url;
+    wanted.ocsp = wanted.ocsp || config.ask_ocsp;
+    // EAP is no method of this registry: it is asked for by leaving AUTH out.
+    const bool known = config.eap && !config.eap->client;
+    if (!known && std::ranges::find(wanted.authentications, config.expected()) == wanted.authentications.end())
+      wanted.authentications.push_back(config.expected());
+    return ++visits == kMostVisits;
+  });
+  // Many connections: those that were not looked at may take what the others do not.
+  if (visits == kMostVisits) wanted.authentications.clear();
+  add(message, wanted);
+}
+
+void read_certificates(const codec::Message& message, bool by_url, VerifyRequest& request) {
+  for (const auto* payload : message.all<codec::CertPayload>()) {
+    switch (payload->encoding) {
+      case CertificateEncoding::x509_signature: request.certificates.push_back(payload->data); break;
+      case CertificateEncoding::hash_and_url_x509: {
+        if (!by_url) continue;
+        auto reference = reference_of(payload->data, request.certificates.size());
+        if (!reference) continue;
+        request.by_url.push_back(std::move(*reference));
+        request.certificates.emplace_back();
+        break;
+      }
+      case CertificateEncoding::ocsp_content:
+        if (request.ocsp.size() < kMostOcsp && payload->data.size() <= kMostOcspSize)
+          request.ocsp.push_back(payload->data);
+        continue;
+      case CertificateEncoding::raw_public_key:
+        if (!request.raw_key) request.raw_key = payload->data;
+        continue;
+      // Others are of no use without being asked for (RFC 7296 3.6).
+      default: continue;
+    }
+    // One more than is looked at: by it, it is seen that there were too many.
+    if (request.certificates.size() > auth::kMostCertificates) break;
+  }
+}
+
+}  // namespace culvert::ike::v2
