@@ -77,14 +77,37 @@ struct DaemonConfig {
 /// the daemon.
 enum class PeerKind : std::uint8_t { address, dns_name, any };
 
+/// One `certificate` with its `private_key`.
+struct OwnChain {
+  std::vector<Bytes> certificates;  // to be sent, in DER: our own, then those between it and its root; none: a raw key
+  crypto::PrivateKey key;
+  Bytes authorities;                   // digests of who stands above it, by which a peer may ask for it
+  std::vector<std::string> urls = {};  // where the first certificates can be fetched
+  Bytes issuer = {};                   // the certificate of who issued our own, in DER; empty: not known
+};
+
+/// How revocation of the peer's certificates is looked up.
+struct Revocation {
+  bool strict = false;                        // what cannot be known is refused
+  std::vector<std::string> ocsp;              // URLs instead of those in the certificates
+  std::vector<std::string> lists;             // URLs beside those in the certificates
+  std::vector<crypto::RevocationList> known;  // of `crl`
+};
+/// As one would write it, without the lists.
+[[nodiscard]] std::string text_of(const Revocation& revocation);
+
 /// What `certificate`, `private_key`, `ca`, `crl` and `peer_key` say, read and checked. Tunnels with the same files
 /// share it.
 struct Credentials {
-  std::vector<Bytes> certificates;  // to be sent, in DER: our own, then those between it and its root; none: a raw key
-  crypto::PrivateKey key;
+  std::vector<Bytes> certificates;                           // those of the first chain
+  crypto::PrivateKey key;                                    // likewise
   std::variant<crypto::TrustStore, crypto::PublicKey> peer;  // the authorities that are believed, or the peer's own key
   Bytes own_fingerprint;                                     // changes with the certificates, or the key
   Bytes trust_fingerprint;                                   // with the authorities and their lists, or the peer's key
+  OwnChain first = {};
+  std::vector<OwnChain> others = {};          // those that peers may ask for instead
+  std::optional<Revocation> revocation = {};  // nothing: only what `peer` has of lists
+  std::vector<std::string> fetch_from = {};   // what URLs of peers' certificates must begin with
 };
 
 struct TunnelConfig {

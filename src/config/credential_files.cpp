@@ -49,7 +49,10 @@ Result<T, FileFault> parsed(const std::string& path, std::size_t limit, std::str
   return std::move(*value);
 }
 
-CredentialFiles::Key proven(CredentialFiles::Key key, const std::string& path) {
+constexpr std::string_view kPasswordHint =
+    "write private_key_password = \"...\" or private_key_password_file = \"PATH\": the password of the key, or the PIN";
+
+CredentialFiles::Key proven(CredentialFiles::Key key, const std::string& shown, bool on_token) {
   if (!key) return key;
   const Bytes message(32, 0x5a);
   for (const crypto::SignatureScheme scheme :
@@ -59,8 +62,15 @@ CredentialFiles::Key proven(CredentialFiles::Key key, const std::string& path) {
     const auto signature = key->sign(scheme, message);
     if (signature && key->public_key().verify(scheme, message, *signature)) return key;
   }
-  return err(FileFault{fmt::format("the key in {} makes no signature that is right", in_quotes(path)),
-                       "the file is damaged: take it from the backup, or make a new key and certificate"});
+  return err(FileFault{fmt::format("the key in {} makes no signature that is right", in_quotes(shown)),
+                       on_token
+                           ? "RSA keys must be able to sign by PSS with SHA-256, those on curves by ECDSA: look at "
+                             "what the token allows the key (CKA_SIGN) and itself (pkcs11-tool -M)"
+                           : "the file is damaged: take it from the backup, or make a new key and certificate"});
+}
+
+Bytes digest_of(const SecretBytes& password) {
+  return password.empty() ? Bytes() : crypto::hash(crypto::HashId::sha2_256, {password.view()});
 }
 
 }  // namespace
@@ -89,12 +99,49 @@ const CredentialFiles::Lists& CredentialFiles::lists(const std::string& path) {
       .first->second;
 }
 
-const CredentialFiles::Key& CredentialFiles::key(const std::string& path) {
-  const auto found = keys_.find(path);
+const CredentialFiles::Key& CredentialFiles::key(const std::string& source, const SecretBytes& password) {
+  Locked name{source, digest_of(password)};
+  const auto found = keys_.find(name);
   if (found != keys_.end()) return found->second;
-  auto key = parsed<PrivateKey>(path, kKeyFileLimit, "a private key is a PEM file with BEGIN PRIVATE KEY in it, or DER",
-                                [](ByteView content) { return PrivateKey::parse(content); });
-  return keys_.emplace(path, proven(std::move(key), path)).first->second;
+  const auto take = [&](Key key, const std::string& shown, bool on_token) -> const Key& {
+    return keys_.emplace(std::move(name), proven(std::move(key), shown, on_token)).first->second;
+  };
+  if (crypto::is_key_uri(source)) {
+    const std::string shown = crypto::printable_uri(source);
+    auto loaded = crypto::load_key(source, password.view());
+    if (loaded) return take(std::move(*loaded), shown, true);
+    return take(err(FileFault{fmt::format("{} {}", in_quotes(shown), loaded.error()), std::string(kPasswordHint)}),
+                shown, true);
+  }
+  if (is_container(source)) {
+    const Container& held = container(source, password);
+    return take(held ? Key(held->key) : Key(err(held.error())), source, false);
+  }
+  return take(parsed<PrivateKey>(
+                  source, kKeyFileLimit,
+                  password.empty() ? std::string("a private key is a PEM file with BEGIN PRIVATE KEY in it, or DER; ") +
+                                         "for an encrypted one " + std::string(kPasswordHint)
+                                   : std::string(kPasswordHint),
+                  [&](ByteView content) { return crypto::parse_private_key(content, password.view()); }),
+              source, false);
+}
+
+bool CredentialFiles::is_container(const std::string& path) {
+  const auto found = are_containers_.find(path);
+  if (found != are_containers_.end()) return found->second;
+  const auto content = read(path, crypto::kCertificateFileLimit);
+  return are_containers_.emplace(path, content && crypto::is_pkcs12(content->view())).first->second;
+}
+
+const CredentialFiles::Container& CredentialFiles::container(const std::string& path, const SecretBytes& password) {
+  Locked name{path, digest_of(password)};
+  const auto found = containers_.find(name);
+  if (found != containers_.end()) return found->second;
+  return containers_
+      .emplace(std::move(name), parsed<crypto::KeyContainer>(
+                                    path, crypto::kCertificateFileLimit, kPasswordHint,
+                                    [&](ByteView content) { return crypto::parse_pkcs12(content, password.view()); }))
+      .first->second;
 }
 
 const CredentialFiles::PublicKey& CredentialFiles::public_key(const std::string& path) {

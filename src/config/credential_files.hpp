@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "base/secret.hpp"
 #include "crypto/certificate.hpp"
+#include "crypto/key_container.hpp"
 #include "crypto/signature.hpp"
 #include "crypto/trust.hpp"
 
@@ -32,8 +34,13 @@ class CredentialFiles {
   using Key = Result<crypto::PrivateKey, FileFault>;
   [[nodiscard]] const Certificates& certificates(const std::string& path);
   [[nodiscard]] const Lists& lists(const std::string& path);
-  /// A key that has made a signature which its own public half takes for right.
-  [[nodiscard]] const Key& key(const std::string& path);
+  /// A key that has made a signature which its own public half takes for right. `source` is a path or a URI; the file
+  /// may be one of PKCS#12.
+  [[nodiscard]] const Key& key(const std::string& source, const SecretBytes& password = {});
+  /// Whether it is a file of PKCS#12, which has keys and certificates together.
+  [[nodiscard]] bool is_container(const std::string& path);
+  using Container = Result<crypto::KeyContainer, FileFault>;
+  [[nodiscard]] const Container& container(const std::string& path, const SecretBytes& password);
   using PublicKey = Result<crypto::PublicKey, FileFault>;
   [[nodiscard]] const PublicKey& public_key(const std::string& path);
 
@@ -50,7 +57,10 @@ class CredentialFiles {
   crypto::CalendarTime now_;
   std::map<std::string, Certificates> certificates_;
   std::map<std::string, Lists> lists_;
-  std::map<std::string, Key> keys_;
+  using Locked = std::pair<std::string, Bytes>;  // a path, and a digest of the password
+  std::map<Locked, Key> keys_;
+  std::map<std::string, bool> are_containers_;
+  std::map<Locked, Container> containers_;
   std::map<std::string, PublicKey> public_keys_;
   std::map<std::pair<std::vector<std::string>, std::vector<std::string>>, Trust> trusts_;
 };

@@ -1,5 +1,6 @@
 // `certificate`, `private_key`, `ca`, `crl` and `peer_key`: what is taken from the files, and what is said of those
 // that are wrong.
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -247,6 +248,161 @@ TEST_F(CredentialSettings, TunnelsThatCannotBeToldApartNeedOneCertificate) {
   second.replace(second.find("ca.pem"), 6, "other.pem");
   EXPECT_THAT(problems(text() + second),
               HasSubstr("has the same peer and identities, but another certificate or authority"));
+}
+
+TEST_F(CredentialSettings, EncryptedKeys) {
+  write("own.key", own.key().pem("a password"));
+  EXPECT_THAT(problems(text()),
+              HasSubstr("a.toml:6:15: error: tunnel.office.private_key: \"DIR/own.key\" is encrypted, "
+                        "and no password is given for it\n"));
+  EXPECT_THAT(problems(text()), HasSubstr("write private_key_password = \"...\""));
+  const auto config = loaded(text("private_key_password = \"a password\"\n"));
+  ASSERT_TRUE(config) << lines(config.error());
+  EXPECT_TRUE(config->tunnels[0].credentials->key.public_key().same_key(own.certificate().public_key()));
+  write("password", "a password\n");
+  EXPECT_TRUE(loaded(text("private_key_password_file = \"password\"\n")));
+  EXPECT_THAT(
+      problems(text("private_key_password = \"another\"\n")),
+      HasSubstr("a.toml:6:15: error: tunnel.office.private_key: \"DIR/own.key\" cannot be decrypted: the password "
+                "is wrong\n"));
+  // One file, two passwords: each is judged by itself.
+  std::string two = text("private_key_password = \"a password\"\n") +
+                    text("remote_id = \"b\"\nprivate_key_password = \"another\"\n", "other");
+  two.replace(two.rfind("10.2.0.0"), 8, "10.3.0.0");
+  EXPECT_THAT(problems(two), HasSubstr("tunnel.other.private_key: \"DIR/own.key\" cannot be decrypted"));
+}
+
+TEST_F(CredentialSettings, KeysByUri) {
+  std::string content = text("private_key_password = \"1234\"\n");
+  content.replace(content.find("own.key"), 7, "no-such-scheme:a?pin-value=1234");
+  EXPECT_THAT(problems(content), HasSubstr("a.toml:6:15: error: tunnel.office.private_key: \"no-such-scheme:a\" has a "
+                                           "scheme that no provider of OpenSSL knows"));
+}
+
+// ---------------------------------------------------------------- how each side proves itself
+
+constexpr const char* kEnds =
+    "[tunnel.a]\npeer = \"192.0.2.2\"\nlocal = [\"10.1.0.0/16\"]\nremote = [\"10.2.0.0/16\"]\n";
+constexpr const char* kSecret = "secret = \"0123456789abcdef0123456789abcdef\"\n";
+
+TEST_F(CredentialSettings, EachSideInItsOwnWay) {
+  const auto first = loaded(kEnds + std::string("auth = \"secret\"\npeer_auth = \"certificate\"\nca = \"ca.pem\"\n") +
+                            kSecret + "remote_id = \"C=CH, O=Culvert, CN=gw\"\n");
+  ASSERT_TRUE(first) << lines(first.error());
+  const TunnelConfig& tunnel = first->tunnels[0];
+  EXPECT_EQ(tunnel.connection.authentication, model::Authentication::shared_key);
+  EXPECT_EQ(tunnel.connection.expected(), model::Authentication::certificate);
+  EXPECT_FALSE(tunnel.secret.empty());
+  ASSERT_TRUE(tunnel.credentials);
+  EXPECT_FALSE(tunnel.credentials->key.present());
+  const auto second = loaded(kEnds + std::string("auth = \"certificate\"\npeer_auth = \"secret\"\n") + kSecret +
+                             "certificate = \"own.pem\"\nprivate_key = \"own.key\"\n");
+  ASSERT_TRUE(second) << lines(second.error());
+  EXPECT_EQ(second->tunnels[0].connection.expected(), model::Authentication::shared_key);
+  EXPECT_TRUE(second->tunnels[0].credentials->key.present());
+  EXPECT_TRUE(second->tunnels[0].connection.authorities.empty());
+  // What nothing needs is an error, not passed over.
+  EXPECT_THAT(
+      problems(kEnds + std::string("auth = \"secret\"\nca = \"ca.pem\"\ncertificate = \"own.pem\"\n") + kSecret),
+      HasSubstr("a.certificate: nothing needs it, for auth says that this end does not prove itself by "
+                "certificate"));
+  EXPECT_THAT(problems(kEnds +
+                       std::string("peer_auth = \"secret\"\nca = \"ca.pem\"\ncertificate = \"own.pem\"\n"
+                                   "private_key = \"own.key\"\n") +
+                       kSecret),
+              HasSubstr("a.ca: nothing needs it"));
+  EXPECT_THAT(problems(text("auth = \"certificate\"\npeer_auth = \"secret\"\n")),
+              HasSubstr("secret: the setting is missing"));
+}
+
+// RFC 7619: only where it is written, and for one host.
+TEST_F(CredentialSettings, NoProofAtAll) {
+  const auto client = loaded(kEnds + std::string("auth = \"none\"\nca = \"ca.pem\"\n"));
+  ASSERT_TRUE(client) << lines(client.error());
+  EXPECT_EQ(client->tunnels[0].connection.local_id, model::Identity::none());
+  EXPECT_EQ(client->tunnels[0].connection.expected(), model::Authentication::certificate);
+  const auto server = loaded(text("peer_auth = \"none\"\n").replace(text().find("ca ="), 16, ""));
+  ASSERT_TRUE(server) << lines(server.error());
+  EXPECT_EQ(server->tunnels[0].connection.remote_id, model::Identity::none());
+  EXPECT_THAT(lines(server->warnings),
+              HasSubstr("warning: tunnel.office.peer_auth: whoever answers at the peer's address"));
+  const std::string both = "auth = \"none\"\npeer_auth = \"none\"\n";
+  EXPECT_TRUE(loaded(kEnds + both));
+  EXPECT_THAT(problems(kEnds + both + kSecret), HasSubstr("a.secret: nothing needs it, for neither side"));
+  EXPECT_THAT(problems(kEnds + both + "remote_id = \"x.example\"\n"),
+              HasSubstr("a.remote_id: with peer_auth = \"none\""));
+  EXPECT_THAT(problems(kEnds + both + "local_id = \"x.example\"\n"), HasSubstr("a.local_id: with auth = \"none\""));
+  std::string any = kEnds + both;
+  any.replace(any.find("192.0.2.2"), 9, "any");
+  EXPECT_THAT(problems(any), HasSubstr("a.peer_auth: anybody from anywhere would be let into this tunnel"));
+}
+
+TEST_F(CredentialSettings, SeveralCertificates) {
+  const TestCertificate stranger =
+      TestCertificate::make(TestKey::make("P-256"), today(crypto::testing::authority("s")));
+  const TestCertificate second = TestCertificate::make(
+      TestKey::make("P-256"), today(crypto::testing::peer("gw", "DNS:gw.example.net")), &stranger);
+  write("second.pem", second.pem());
+  write("second.key", second.key().pem());
+  write("both.pem", root.pem() + stranger.pem());
+  std::string content = text();
+  const auto replace = [&](const std::string& what, const std::string& with) {
+    content.replace(content.find(what), what.size(), with);
+  };
+  replace("\"own.pem\"", "[\"own.pem\", \"second.pem\"]");
+  replace("\"ca.pem\"", "\"both.pem\"");
+  EXPECT_THAT(problems(content), HasSubstr("private_key: there are 1 keys for 2 certificates"));
+  replace("\"own.key\"", "[\"own.key\", \"second.key\"]");
+  const auto config = loaded(content);
+  ASSERT_TRUE(config) << lines(config.error());
+  const Credentials& held = *config->tunnels[0].credentials;
+  ASSERT_EQ(held.others.size(), 1U);
+  EXPECT_EQ(held.certificates.front(), own.der());
+  EXPECT_EQ(held.others[0].certificates, std::vector<Bytes>{second.der()});
+  // By whom a peer may ask for it: also by one that is no more than believed here.
+  const Bytes digest = stranger.certificate().key_digest();
+  EXPECT_NE(std::ranges::search(held.others[0].authorities, digest).begin(), held.others[0].authorities.end());
+  EXPECT_EQ(held.others[0].issuer, stranger.der());
+  EXPECT_EQ(held.first.issuer, middle.der());
+  EXPECT_THAT(problems(content + "local_id = \"192.0.2.1\"\n"), HasSubstr("the certificate C=CH, O=Culvert, CN=gw"))
+      << "each must have it";
+  EXPECT_THAT(problems(content + "certificate_url = \"http://a.example/x\"\n"), HasSubstr("give one certificate"));
+}
+
+TEST_F(CredentialSettings, RevocationAndPlacesToFetchFrom) {
+  const auto config =
+      loaded(text("crl = \"ca.crl\"\nrevocation = \"strict\"\nocsp_url = \"http://ocsp.example/\"\n"
+                  "crl_url = [\"http://crl.example/a\"]\nfetch_certificates = \"http://pki.example/\"\n"
+                  "certificate_url = [\"http://pki.example/a\", \"http://pki.example/b\"]\n"));
+  ASSERT_TRUE(config) << lines(config.error());
+  const TunnelConfig& tunnel = config->tunnels[0];
+  ASSERT_TRUE(tunnel.credentials->revocation);
+  EXPECT_EQ(text_of(*tunnel.credentials->revocation),
+            "strict ocsp_url=http://ocsp.example/ crl_url=http://crl.example/a");
+  EXPECT_EQ(tunnel.credentials->revocation->known.size(), 1U);
+  EXPECT_TRUE(tunnel.connection.ask_ocsp && tunnel.connection.certificates_by_url);
+  EXPECT_EQ(tunnel.credentials->first.urls.size(), 2U);
+  // The lists do not count on their own then: who has none is asked about.
+  EXPECT_TRUE(std::get<crypto::TrustStore>(tunnel.credentials->peer)
+                  .verify(own.certificate(), std::vector{middle.certificate()}, {.now = now()}));
+  const auto diff_of = [&](const std::string& extra) {
+    const auto changed = loaded(text("crl = \"ca.crl\"\n" + extra));
+    EXPECT_TRUE(changed) << lines(changed.error());
+    const Diff difference = diff(*config, *changed);
+    return difference.changed.empty() ? TunnelChange{} : difference.changed[0];
+  };
+  const TunnelChange change = diff_of("revocation = \"ifavailable\"\n");
+  EXPECT_FALSE(change.restarts);
+  EXPECT_THAT(::testing::PrintToString(change.changes), HasSubstr("revocation"));
+  EXPECT_THAT(problems(text("ocsp_url = \"http://a/\"\n")),
+              HasSubstr("ocsp_url: nobody asks there, for revocation is off"));
+  EXPECT_THAT(problems(text("revocation = \"off\"\ncrl = \"ca.crl\"\n")), HasSubstr("there is a list in crl"));
+  EXPECT_THAT(problems(text("fetch_certificates = \"http://pki.example\"\n")),
+              HasSubstr("does not say where its host ends"));
+  for (const char* url : {"https://a.example/", "http://", "http:///x", "ftp://a/", "any"})
+    EXPECT_THAT(problems(text("fetch_certificates = \"" + std::string(url) + "\"\n")),
+                HasSubstr("is no URL that can be fetched"))
+        << url;
 }
 
 }  // namespace

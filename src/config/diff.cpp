@@ -211,11 +211,17 @@ TunnelChange compare(const TunnelConfig& before, const TunnelConfig& after, bool
     restarts = true;
   }
   hard("authentication", std::string(model::name_of(a.authentication)), std::string(model::name_of(b.authentication)));
+  hard("peer_auth", std::string(model::name_of(a.expected())), std::string(model::name_of(b.expected())));
   hard("compat", std::string(a.sha1_signatures ? "sha1" : ""), std::string(b.sha1_signatures ? "sha1" : ""));
   // Who is authenticated stays so; the next one is judged by the new files.
   if (before.credentials && after.credentials) {
     if (before.credentials->own_fingerprint != after.credentials->own_fingerprint)
       comparison.say(before.credentials->certificates.empty() ? "private_key: changed" : "certificate: changed");
+    const auto revocation = [](const TunnelConfig& one) {
+      return one.credentials->revocation ? text_of(*one.credentials->revocation) : std::string("off");
+    };
+    soft("revocation", revocation(before), revocation(after));
+    soft("fetch_certificates", text_of(before.credentials->fetch_from), text_of(after.credentials->fetch_from));
     if (before.credentials->trust_fingerprint != after.credentials->trust_fingerprint) {
       comparison.say(b.peer_by_key ? "peer_key: changed" : "ca, crl: changed");
       // Another key is another peer.

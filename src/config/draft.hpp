@@ -19,8 +19,16 @@ struct LocatedSelectors {
   std::vector<Position> positions;
 };
 
+/// How each side proves who it is.
+struct ProofMethods {
+  model::Authentication own = model::Authentication::shared_key;
+  model::Authentication peer = model::Authentication::shared_key;
+  [[nodiscard]] bool uses(model::Authentication one) const { return own == one || peer == one; }
+};
+
 struct DraftTunnel {
   TunnelConfig config;
+  ProofMethods methods;
   Position header;
   Position peer;
   bool secret_in_file = false;  // the configuration file itself holds the secret
@@ -160,8 +168,13 @@ struct CompatWord {
 [[nodiscard]] std::vector<CompatWord> read_compat(Section& section);
 /// True with `certificate`, `peer_key`, or what goes with them: no secret then.
 [[nodiscard]] bool wants_credentials(const Section& section);
-/// These settings, into the tunnel, whose identities were read before.
+/// `auth` and `peer_auth`, and the secret where one is needed, into the tunnel, whose identities were read before.
+void read_proof_methods(Section& section, DraftTunnel& draft);
+/// All that a tunnel proves itself and judges the peer by, into the tunnel, whose identities were read before.
 void read_credentials(Section& section, DraftTunnel& draft, CredentialFiles& files, std::span<CompatWord> compat);
+/// `revocation`, `ocsp_url` and `crl_url`; nothing where revocation is not looked up. And `fetch_certificates`.
+[[nodiscard]] std::optional<Revocation> read_revocation(Section& section);
+[[nodiscard]] std::vector<std::string> read_fetch_prefixes(Section& section);
 /// A key of a manual entry: "0x" and hexadecimal digits, "0s" and base64, "file:PATH" or "env:VARIABLE". Empty after a
 /// complaint or when the setting is absent. `in_file` becomes true where the setting itself is the key.
 [[nodiscard]] SecretBytes read_key(Section& section, std::string_view key, bool& in_file);

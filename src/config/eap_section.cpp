@@ -185,9 +185,7 @@ void settle_server(Section& section, DraftTunnel& draft) {
 
 }  // namespace
 
-bool has_certificates(const Section& section) {
-  return section.has("certificate") || (section.has("eap_identity") && section.has("ca"));
-}
+bool has_certificates(const Section& section) { return section.has("certificate") || section.has("ca"); }
 
 void read_eap(Section& section, DraftTunnel& draft) {
   const auto identity = section.text("eap_identity");

@@ -340,7 +340,7 @@ DraftTunnel read_tunnel(Section section, std::string name, Problems& problems, C
   connection.local_id = read_identity(section, "local_id");
   read_remote_id(section, connection);
   draft.secret_in_file = section.has("secret");
-  if (!wants_credentials(section)) draft.config.secret = read_shared_key(section);
+  read_proof_methods(section, draft);
   read_subnets(section, draft);
   read_pool_use(section, draft);
   read_group_use(section, draft);

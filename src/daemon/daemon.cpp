@@ -129,6 +129,14 @@ Result<void, std::string> Daemon::open() {
     if (!pool) return err(std::move(pool.error()));
     pool_ = std::move(*pool);
   }
+  desk_ = std::make_unique<ProofDesk>(
+      io_, state_folder() / "crl",
+      [this](ike::RequestToken token, WorkPool::Work work) {
+        compute(token, std::move(work));
+        // Without a pool the answer is there already, and nobody else turns the loop for it.
+        if (!pool_) asio::post(io_, [this] { stopping_ ? void() : pump(); });
+      },
+      [this](const std::string& note) { log_.write(Level::warning, "", note); });
   return {};
 }
 
@@ -372,11 +380,15 @@ void Daemon::carry_out(ike::SharedKeyMacRequest&& request) {
 
 void Daemon::carry_out(ike::SignRequest&& request) {
   const ike::RequestToken token = request.token;
+  auto held = secrets_.credentials_of(request.connection);
+  if (ProofDesk::concerns(request, held)) return desk_->begin(std::move(request), std::move(held));
   compute(token, secrets_.work_for(std::move(request)));
 }
 
 void Daemon::carry_out(ike::VerifyRequest&& request) {
   const ike::RequestToken token = request.token;
+  auto held = secrets_.credentials_of(request.connection);
+  if (ProofDesk::concerns(request, held)) return desk_->begin(std::move(request), std::move(held));
   compute(token, secrets_.work_for(std::move(request), io::wall_clock().seconds));
 }
 
@@ -394,15 +406,18 @@ void Daemon::carry_out(ike::KeyExchangeRequest&& request) {
 
 void Daemon::compute(ike::RequestToken token, WorkPool::Work work) {
   if (pool_) return pool_->submit(token, std::move(work));
-  control_->handle_completion(token, work(), now());
+  deliver({.token = token, .completion = work()});
+}
+
+void Daemon::deliver(WorkPool::Answer answer) {
+  if (!desk_->keeps(answer)) control_->handle_completion(answer.token, std::move(answer.completion), now());
 }
 
 void Daemon::wait_for_work() {
   work_ready_.async_wait(asio::posix::stream_descriptor::wait_read, [this](const boost::system::error_code& error) {
     if (error || stopping_) return;
     pool_->handle_wakeup();
-    while (auto answer = pool_->poll_answer())
-      control_->handle_completion(answer->token, std::move(answer->completion), now());
+    while (auto answer = pool_->poll_answer()) deliver(std::move(*answer));
     pump();
     if (!stopping_) wait_for_work();
   });

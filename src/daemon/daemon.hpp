@@ -30,6 +30,7 @@
 #include "daemon/name_servers.hpp"
 #include "daemon/options.hpp"
 #include "daemon/path_finder.hpp"
+#include "daemon/proof_desk.hpp"
 #include "daemon/radius_service.hpp"
 #include "daemon/sequence_ledger.hpp"
 #include "daemon/work_pool.hpp"
@@ -118,6 +119,7 @@ class Daemon final : public api::Handlers {
   /// On a thread of the pool, or here when there is none.
   void compute(ike::RequestToken token, WorkPool::Work work);
   void wait_for_work();
+  void deliver(WorkPool::Answer answer);
   /// Finds out who computes the suites of `wanted` fastest, before an SA needs them.
   void choose_ciphers(const config::Config& wanted);
   /// What is written down of leases, into the control plane.
@@ -163,6 +165,8 @@ class Daemon final : public api::Handlers {
 
   std::optional<io::NetworkMonitor> monitor_;
   std::unique_ptr<WorkPool> pool_;  // null: IKE's work is done on the loop
+
+  std::unique_ptr<ProofDesk> desk_;
 
   boost::asio::posix::stream_descriptor work_ready_;
   boost::asio::posix::stream_descriptor data_plane_ready_;

@@ -28,6 +28,36 @@ std::shared_ptr<const ike::v2::EapParties> eap_parties(const config::Config& con
   return parties;
 }
 
+ike::v2::OwnChain chain_of(const config::OwnChain& chain) {
+  return {.certificates = chain.certificates,
+          .key = chain.key,
+          .authorities = chain.authorities,
+          .urls = chain.urls,
+          .issuer = chain.issuer};
+}
+
+ike::v2::Credentials credentials_for(const config::TunnelConfig& tunnel) {
+  const config::Credentials& given = *tunnel.credentials;
+  ike::v2::Credentials made{.certificates = given.certificates,
+                            .key = given.key,
+                            .peer = given.peer,
+                            .sha1_allowed = tunnel.connection.sha1_signatures,
+                            .chain_authorities = given.first.authorities,
+                            .urls = given.first.urls,
+                            .chain_issuer = given.first.issuer,
+                            .others = {},
+                            .revocation = {},
+                            .fetch_from = given.fetch_from};
+  if (given.revocation) {
+    made.revocation = ike::v2::RevocationPolicy{.strict = given.revocation->strict,
+                                                .ocsp = given.revocation->ocsp,
+                                                .lists = given.revocation->lists,
+                                                .known = given.revocation->known};
+  }
+  for (const config::OwnChain& chain : given.others) made.others.push_back(chain_of(chain));
+  return made;
+}
+
 }  // namespace
 
 void Secrets::load(const config::Config& config) {
@@ -37,15 +67,9 @@ void Secrets::load(const config::Config& config) {
   for (const config::TunnelConfig& tunnel : config.tunnels) {
     const std::string& name = tunnel.connection.name;
     if (tunnel.connection.eap) eap_.emplace(name, eap_parties(config, tunnel));
-    if (!tunnel.credentials) {
-      by_tunnel_.emplace(name, tunnel.secret.clone());
-      continue;
-    }
-    credentials_.emplace(name, std::make_shared<const ike::v2::Credentials>(
-                                   ike::v2::Credentials{.certificates = tunnel.credentials->certificates,
-                                                        .key = tunnel.credentials->key,
-                                                        .peer = tunnel.credentials->peer,
-                                                        .sha1_allowed = tunnel.connection.sha1_signatures}));
+    if (!tunnel.secret.empty()) by_tunnel_.emplace(name, tunnel.secret.clone());
+    if (tunnel.credentials)
+      credentials_.emplace(name, std::make_shared<const ike::v2::Credentials>(credentials_for(tunnel)));
   }
 }
 

@@ -26,6 +26,9 @@ class Secrets {
   /// Its name; empty when it is not known.
   [[nodiscard]] std::string tunnel_of(model::ConnectionId connection) const;
   [[nodiscard]] ike::SharedKeyMacResult compute(const ike::SharedKeyMacRequest& request) const;
+  /// Null without such. They outlive a load.
+  using SharedCredentials = std::shared_ptr<const ike::v2::Credentials>;
+  [[nodiscard]] SharedCredentials credentials_of(model::ConnectionId connection) const;
   /// The same as work for any thread, which outlives a load: with the credentials as they are now.
   using Work = std::move_only_function<ike::Completion()>;
   [[nodiscard]] Work work_for(ike::SignRequest request) const;
@@ -34,9 +37,6 @@ class Secrets {
   [[nodiscard]] ike::v2::EapSessions::Work work_for(ike::EapRequest request, crypto::CalendarTime now);
 
  private:
-  using SharedCredentials = std::shared_ptr<const ike::v2::Credentials>;
-  [[nodiscard]] SharedCredentials credentials_of(model::ConnectionId connection) const;
-
   std::map<std::string, SecretBytes, std::less<>> by_tunnel_;
   std::map<std::string, SharedCredentials, std::less<>> credentials_;  // likewise
   std::map<model::ConnectionId, std::string> names_;

@@ -23,6 +23,9 @@ class Credentials:
     authorities: tuple  # that it believes
     lists: tuple = ()  # revocation lists that it looks at
     peer_key: str = ""  # instead of authorities: the file of the key that the other end has
+    password: str = ""  # of the key; Culvert only
+    container: str = ""  # instead of chain and key: a file of PKCS#12; Culvert only
+    others: tuple = ()  # more chains, as pairs of a chain and its key; Culvert only
 
 
 def _utc(seconds_from_now):
@@ -52,8 +55,8 @@ class Authority:
         text = "keyUsage = critical,digitalSignature\n" + (f"subjectAltName = {alternatives}\n" if alternatives else "") + extensions
         return self._issue(path + ".pem", key, f"/C=CH/O=Culvert/CN={name}", text, begin, end), key
 
-    def revoke(self, certificate):
-        self._ca("-revoke", certificate)
+    def revoke(self, certificate, reason=None):
+        self._ca("-revoke", certificate, *(("-crl_reason", reason) if reason else ()))
 
     def revocation_list(self):
         path = self.dir + "/list.crl"

@@ -147,19 +147,46 @@ def _proof(t, folder):
 
 
 def _ike_proof(t, folder):
+    if t.own_proof:
+        return _two_proofs(t, folder)
     if t.credentials is None:
         return {"secret": t.secret}
     if not t.credentials.chain:
         return {"private_key": t.credentials.key, "peer_key": t.credentials.peer_key}
-    chain = f"{folder}/{t.name}.chain.pem"
-    with open(chain, "w", encoding="ascii") as f:
-        for path in t.credentials.chain:
-            with open(path, encoding="ascii") as one:
-                f.write(one.read())
+    chain = _joined(f"{folder}/{t.name}.chain.pem", t.credentials.chain)
     found = {"certificate": chain, "private_key": t.credentials.key, "ca": t.credentials.authorities}
+    if t.credentials.container:
+        found["certificate"] = t.credentials.container
+        del found["private_key"]
+    if t.credentials.password:
+        found["private_key_password"] = t.credentials.password
+    if t.credentials.others:
+        found["certificate"], found["private_key"] = [found["certificate"]], [found["private_key"]]
+        for number, (more, key) in enumerate(t.credentials.others):
+            found["certificate"].append(_joined(f"{folder}/{t.name}.chain-{number}.pem", more))
+            found["private_key"].append(key)
     if t.credentials.lists:
         found["crl"] = t.credentials.lists
     return found
+
+
+def _two_proofs(t, folder):
+    found = {"auth": t.own_proof, "peer_auth": t.peer_proof}
+    if "secret" in (t.own_proof, t.peer_proof):
+        found["secret"] = t.secret
+    if t.credentials:
+        all_of_it = _ike_proof(t.but(own_proof=""), folder)
+        wanted = (("certificate", "private_key") if t.own_proof == "certificate" else ()) + (("ca",) if t.peer_proof == "certificate" else ())
+        found.update({key: all_of_it[key] for key in wanted})
+    return found
+
+
+def _joined(path, files):
+    with open(path, "w", encoding="ascii") as f:
+        for part in files:
+            with open(part, encoding="ascii") as one:
+                f.write(one.read())
+    return path
 
 
 def _section(t, folder, more=""):

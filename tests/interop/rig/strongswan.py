@@ -59,7 +59,8 @@ class StrongSwan(Peer):
                     f.write(f'  eap-{t.name}-{number} {{\n    id = "{name}"\n    secret = "{secret}"\n  }}\n')
                 if t.credentials:
                     self._place(t.credentials)
-                    continue
+                    if not t.own_proof:
+                        continue
                 f.write(f'  ike-{t.name} {{\n    id-1 = {t.local_id}\n    id-2 = {t.remote_id}\n    secret = "{t.secret}"\n  }}\n')
             f.write("}\n" + _pools(self.tunnels))
         self._swanctl("--load-all")
@@ -209,9 +210,28 @@ def _eap_sides(t):
     }}"""
 
 
+def _two_proofs(t):
+    ways = {"secret": "psk", "certificate": "pubkey"}
+    own = f"certs = 0-{os.path.basename(t.credentials.chain[0])}" if t.own_proof == "certificate" else ""
+    other = f"cacerts = 0-{os.path.basename(t.credentials.authorities[0])}" if t.peer_proof == "certificate" else ""
+    return f"""send_cert = always
+    local {{
+      auth = {ways[t.own_proof]}
+      {own}
+      id = "{t.local_id}"
+    }}
+    remote {{
+      auth = {ways[t.peer_proof]}
+      {other}
+      id = "{t.remote_id}"
+    }}"""
+
+
 def _sides(t):
     if t.eap:
         return _eap_sides(t)
+    if t.own_proof:
+        return _two_proofs(t)
     if t.credentials is None:
         return f"""local {{
       auth = psk

@@ -1,0 +1,92 @@
+"""Private keys that are not in a plain file: encrypted, in PKCS#12, on a token; and which of several certificates is shown."""
+
+import os
+import re
+
+from rig.authority import Authority
+from rig.case import case
+from rig.shell import Skipped, check, run
+
+from cases.certificates import give, initiate, make
+
+MODULE = "/usr/lib/softhsm/libsofthsm2.so"
+
+
+def encrypt(pair, _pki):
+    key = pair.sut.tunnels[0].credentials.key
+    run("openssl", "pkcs8", "-topk8", "-v2", "aes-256-cbc", "-in", key, "-out", key + ".encrypted", "-passout", "pass:open sesame")
+    os.chmod(key + ".encrypted", 0o600)
+    give(pair.sut, key=key + ".encrypted", password="open sesame")
+
+
+def contain(pair, _pki):
+    credentials = pair.sut.tunnels[0].credentials
+    path = credentials.key + ".p12"
+    others = [part for certificate in credentials.chain[1:] for part in ("-certfile", certificate)]
+    run("openssl", "pkcs12", "-export", "-in", credentials.chain[0], "-inkey", credentials.key, *others, "-out", path,
+        "-passout", "pass:open sesame")
+    os.chmod(path, 0o600)
+    give(pair.sut, container=path, password="open sesame")
+
+
+def put_on_token(pair, _pki):
+    """The key goes to a token of SoftHSM2, and its file is taken away."""
+    if not os.path.exists(MODULE):
+        raise Skipped(f"softhsm2 is not installed: no {MODULE}")
+    folder = pair.lab.path("token")
+    os.makedirs(folder + "/tokens")
+    config = folder + "/softhsm2.conf"
+    with open(config, "w", encoding="ascii") as f:
+        f.write(f"directories.tokendir = {folder}/tokens\nobjectstore.backend = file\nlog.level = ERROR\n")
+    key = pair.sut.tunnels[0].credentials.key
+    for arguments in (("--init-token", "--free", "--label", "office", "--so-pin", "87654321"),
+                      ("--import", key, "--token", "office", "--label", "gw", "--id", "01")):
+        run("env", "SOFTHSM2_CONF=" + config, "softhsm2-util", *arguments, "--pin", "1234")
+    os.remove(key)
+    pair.sut.environment = ("SOFTHSM2_CONF=" + config,)
+    give(pair.sut, key=f"pkcs11:token=office;object=gw;type=private?module-path={MODULE}", password="1234")
+
+
+for _role in ("initiator", "responder"):
+    for _name, _about, _kind, _change in (("encrypted", "an encrypted private key", "p256", encrypt),
+                                          ("pkcs12", "key and certificates in PKCS#12", "p256", contain),
+                                          ("token-p256", "an ECDSA key on a PKCS#11 token", "p256", put_on_token),
+                                          ("token-rsa", "an RSA key on a PKCS#11 token", "rsa", put_on_token)):
+        @case(f"key-{_name}-{_role}", f"{_about}, we are the {_role}", only=("culvert",))
+        def _(setup, role=_role, kind=_kind, change=_change):
+            pair, pki = make(setup, kind)
+            change(pair, pki)
+            pair.start()
+            initiate(pair, role)
+
+
+@case("key-token-wrong-pin", "a wrong PIN, and a token that is not there: culvertd does not start, and says why", only=("culvert",))
+def _(setup):
+    pair, pki = make(setup)
+    put_on_token(pair, pki)
+    good = pair.sut.tunnels[0].credentials
+    for changes, reason in (({"password": "4321"}, "the PIN is wrong"),
+                            ({"key": good.key.replace("office", "elsewhere")}, "cannot be loaded")):
+        give(pair.sut, **{"password": good.password, "key": good.key, **changes})
+        pair.sut.write_config()
+        text = run("sh", "-c", '"$@" 2>&1', "sh", "env", *pair.sut.environment, f"{pair.sut.binaries}/culvert", "check",
+                   pair.sut.config, ok=None)
+        check(re.search(rf"culvert.toml:\d+:\d+: error: tunnel.net.private_key: .*{reason}", text), f"no such error in: {text}")
+        check("pin-value" not in text and "4321" not in text, "the PIN is shown")
+    give(pair.sut, password=good.password, key=good.key)
+    pair.start()
+    initiate(pair, "initiator")
+
+
+for _role in ("initiator", "responder"):
+    @case(f"certificate-asked-for-{_role}", f"we have two certificates, and show the one whose authority the peer names; we are the {_role}",
+          only=("culvert",))
+    def _(setup, role=_role):
+        pair, pki = make(setup)
+        # Of an authority that the peer does not know, and first in our list.
+        stranger = Authority(pki.folder, "stranger")
+        certificate, key = stranger.issue("alice.example", "DNS:alice.example")
+        good = pair.sut.tunnels[0].credentials
+        give(pair.sut, chain=(certificate,), key=key, others=((good.chain + (pki.root.certificate,), good.key),))
+        pair.start()
+        initiate(pair, role)
