@@ -198,11 +198,12 @@ def succeed(pair, client, method):
 
 for _role in ("initiator", "responder"):
     for _method in ("tls", "ttls"):
-        for _version in ("1.2", "1.3"):
-            @case(f"eap-{_method}-{_version}-{_role}", f"EAP-{_method.upper()} with TLS {_version} behind the responder's certificate, we are the {_role}")
-            def _(setup, role=_role, method=_method, version=_version):
-                pair, client, _ = make_tls(setup, role, method, version)
-                succeed(pair, client, method)
+        # TLS 1.3 within EAP is what RFC 9190 and RFC 9427 say only from strongSwan 6.0 on; 5.9 keeps to drafts: as server it says
+        # no "protected success", and its keys for TTLS have the labels of TLS 1.2.
+        @case(f"eap-{_method}-1.2-{_role}", f"EAP-{_method.upper()} with TLS 1.2 behind the responder's certificate, we are the {_role}")
+        def _(setup, role=_role, method=_method):
+            pair, client, _ = make_tls(setup, role, method)
+            succeed(pair, client, method)
 
         @case(f"eap-only-{_method}-{_role}", f"EAP-{_method.upper()} alone proves both ends (RFC 5998), we are the {_role}")
         def _(setup, role=_role, method=_method):
