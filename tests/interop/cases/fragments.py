@@ -82,7 +82,9 @@ for _role in ("initiator", "responder"):
         pair.peer.settings = "fragment_size = 600"  # charon's own does not fall
         pair.start()
         initiate(pair, role)
-        check("fragments of 576 octets" in pair.sut.log(), "our messages had another size")
+        # As responder we take the size of what came.
+        size = "576" if role == "initiator" else r"(5\d\d|600)"
+        check(re.search(f"fragments of {size} octets", pair.sut.log()), "our messages had another size")
 
 
 @case("fragments-both-narrow", "two of us on a path of 500 octets: requests and responses find their size", seconds=60, only=("culvert",))
@@ -90,8 +92,8 @@ def _(setup):
     pair = make(setup, most=500, peer_kind="culvert")
     pair.start()
     initiate(pair, "initiator")
-    pair.sut.rekey_ike()
     before = pair.sut.state().ike
+    pair.sut.rekey_ike()
     wait_until(lambda: pair.sut.state().ike != before, 10, "the IKE SA was rekeyed")
     pair.prove()
 
