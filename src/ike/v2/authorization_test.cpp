@@ -35,7 +35,8 @@ class Authorized : public ::testing::Test {
     EXPECT_FALSE(request.path.remote.address.is_unspecified());
     EapParties parties;
     parties.users.emplace("carol", SecretBytes::copy_of(as_bytes("a pass phrase")));
-    EapResult result = pair_.b.eap_sessions.carry_out(request, std::make_shared<EapParties>(std::move(parties)));
+    EapResult result =
+        pair_.b.eap_sessions.carry_out(request, std::make_shared<EapParties>(std::move(parties)), pair_.b.calendar);
     if (result.state == EapResult::State::success) result.authorization = allowed_;
     pair_.b.endpoint().handle_completion(request.token, std::move(result), pair_.now);
     pair_.command(pair_.b, PeerAlive{});  // so that what was made is sent
