@@ -88,7 +88,11 @@ ExchangeWindow::Verdict ExchangeWindow::classify(model::MessageId id) const {
     return found->second.response ? Verdict::repeated : Verdict::busy;
   }
   if (id < expected_id_) return Verdict::old;
-  return id.value() - expected_id_.value() < receive_window_ ? Verdict::fresh : Verdict::ahead;
+  // RFC 7296 2.3: the window begins with the first request that has no answer yet, also where we are still at it.
+  const auto unanswered = std::ranges::find_if(responses_, [](const auto& entry) { return !entry.second.response; });
+  const model::MessageId first =
+      unanswered == responses_.end() ? expected_id_ : std::min(unanswered->first, expected_id_);
+  return id.value() - first.value() < receive_window_ ? Verdict::fresh : Verdict::ahead;
 }
 
 void ExchangeWindow::accept(model::MessageId id) {

@@ -63,6 +63,7 @@ TEST_F(Window, RequestsOfThePeerAreToldApart) {  // RFC 7296 2.1, 2.2
   EXPECT_EQ(window.classify(MessageId{1}), Verdict::ahead);
   window.accept(MessageId{0});
   EXPECT_EQ(window.classify(MessageId{0}), Verdict::busy);
+  EXPECT_EQ(window.classify(MessageId{1}), Verdict::ahead) << "the one before it has no answer yet";
   window.respond(MessageId{0}, Outgoing(Bytes{9}));
   EXPECT_EQ(window.classify(MessageId{0}), Verdict::repeated);
   EXPECT_EQ(window.response(MessageId{0})->datagrams, (std::vector<Bytes>{{9}}));
