@@ -61,8 +61,8 @@ TEST(Json, RoundTrip) {
   EXPECT_EQ(from_json_text<Error>(to_json_text(error)), error);
   const ApplyResult apply{true,  {"a"}, {"b"}, {{"c", {"x: 1 -> 2"}, false}},
                           {"d"}, {"f"}, {"g"}, {{"h", {"y: 1 -> 2"}, true}},
-                          {"i"}, true,  true,  {"e"},
-                          true,  {{}}};
+                          {"i"}, true,  true,  true,
+                          {"e"}, true,  {{}}};
   EXPECT_EQ(from_json_text<ApplyResult>(to_json_text(apply)), apply);
   const LogPage page{{{1, 2, LogLevel::warning, "t", "x"}}, 3, 4};
   EXPECT_EQ(from_json_text<LogPage>(to_json_text(page)), page);
