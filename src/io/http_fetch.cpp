@@ -89,9 +89,9 @@ class Conversation {
       if (error) return fail("no connection", error);
       http::async_write(stream_, request_, [this](const error_code& written, std::size_t) {
         if (written) return fail("the request was not taken", written);
-        http::async_read(stream_, buffer_, parser_, [this](const error_code& read, std::size_t) {
-          if (read) return fail("no complete answer", read);
-          judge();
+        http::async_read_header(stream_, buffer_, parser_, [this](const error_code& header, std::size_t) {
+          if (header) return fail("no complete answer", header);
+          read_body();
         });
       });
     });
@@ -100,6 +100,15 @@ class Conversation {
   }
 
  private:
+  /// What the header announces is judged before there is room made for it: not every version of the parser does.
+  void read_body() {
+    if (parser_.content_length() && *parser_.content_length() > what_.limit)
+      return fail("no complete answer", http::error::body_limit);
+    http::async_read(stream_, buffer_, parser_, [this](const error_code& read, std::size_t) {
+      if (read) return fail("no complete answer", read);
+      judge();
+    });
+  }
   void fail(std::string_view what, const error_code& error) {
     result_ = err(error == beast::error::timeout       ? fmt::format("{} in time", what)
                   : error == http::error::body_limit   ? fmt::format("the answer has more than {} octets", what_.limit)
