@@ -72,7 +72,9 @@ Outcome EapClient::take_request(const Packet& packet) {
 }
 
 Outcome EapClient::take_turn(const Packet& packet) {
-  if (content_ || refusal_) return fail("protocol", fmt::format("{} was over, and goes on", name_of(*type_)));
+  // Servers of TLS say goodbye within it before they say EAP-Failure: what was wrong stays what it was.
+  if (refusal_) return fail(*refusal_);
+  if (content_) return fail("protocol", fmt::format("{} was over, and goes on", name_of(*type_)));
   Turn turn = method_->handle(packet.identifier, packet.data);
   if (turn.progress == Progress::refused) {
     if (turn.data.empty()) return fail(std::move(*turn.refusal));

@@ -84,6 +84,12 @@ class FreeRadius:
         os.makedirs(self.dir, exist_ok=True)
         setup.daemons.append(self)  # so that its log is shown
 
+    @staticmethod
+    def version():
+        said = shell.run(DAEMON, "-v")
+        found = re.search(r"\d+(\.\d+)+", said)
+        return found[0] if found else "?"
+
     def start(self):
         tls = ""
         if self.tls:

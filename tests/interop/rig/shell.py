@@ -32,11 +32,15 @@ def need_tool(name, package):
         raise Skipped(f"{name} is not installed (Debian package {package})")
 
 
+def _ends_of(text):
+    return text if len(text) <= 1000 else f"{text[:400]} ... {text[-600:]}"
+
+
 def run(*argv, ok=(0,), timeout=30, stdin=None):
     """Runs a command and returns its standard output; any other exit status than `ok` is a failure."""
     p = subprocess.run([str(a) for a in argv], input=stdin, capture_output=True, text=True, timeout=timeout, check=False)
     if ok is not None and p.returncode not in ok:
-        raise Failed(f"{' '.join(str(a) for a in argv)}: exit {p.returncode}: {(p.stderr or p.stdout).strip()[-600:]}")
+        raise Failed(f"{' '.join(str(a) for a in argv)}: exit {p.returncode}: {_ends_of((p.stderr or p.stdout).strip())}")
     return p.stdout
 
 
