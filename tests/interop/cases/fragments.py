@@ -87,9 +87,9 @@ for _role in ("initiator", "responder"):
         check(re.search(f"fragments of {size} octets", pair.sut.log()), "our messages had another size")
 
 
-@case("fragments-both-narrow", "two of us on a path of 500 octets: requests and responses find their size", seconds=60, only=("culvert",))
+@case("fragments-both-narrow", "two of us on a path of 700 octets: requests and responses find their size", seconds=60, only=("culvert",))
 def _(setup):
-    pair = make(setup, most=500, peer_kind="culvert")
+    pair = make(setup, most=700, peer_kind="culvert")
     pair.start()
     initiate(pair, "initiator")
     before = pair.sut.state().ike

@@ -196,6 +196,7 @@ def rekeyed(what):
             return all(set(n.ike) - set(b.ike) for n, b in zip(now, before))
         wait_until(changed, 40 if by_lifetime else 8, f"both ends have a new {what} SA", 0.2)
         one_each(pair)
+        time.sleep(1)  # over the new one as well
         sent, lost = stream.finish()
         allowed = this.driver.rekeys_lose if what == "child" else 0
         check(sent > 20 and lost <= allowed, f"the stream lost {lost} of {sent} packets, we dropped {pair.sut.status()['packet_drops']}")
