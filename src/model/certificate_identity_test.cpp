@@ -23,10 +23,10 @@ TEST(CertificateIdentity, CutAndChangedNamesAreNotTheCertificates) {
   ASSERT_TRUE(has(name));
   for (std::size_t size = 0; size < name.size(); ++size)
     EXPECT_FALSE(has(to_bytes(ByteView(name).first(size)))) << size;
-  // RFC 5280 7.1: of a string the kind alone, whose octet is the fourth from behind, makes no other name.
-  const std::size_t kind = name.size() - 4;
+  // RFC 5280 7.1: the kind alone of a string, whose octet follows that of the attribute's type, makes no other name.
+  const auto is_kind = [&](std::size_t at) { return at >= 5 && name[at - 5] == 0x06 && name[at - 4] == 0x03; };
   for (std::size_t at = 0; at < name.size(); ++at) {
-    if (at == kind) continue;
+    if (is_kind(at)) continue;
     Bytes changed = name;
     changed[at] ^= 0x01;
     EXPECT_FALSE(has(changed)) << at;
