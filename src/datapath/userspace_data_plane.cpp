@@ -16,6 +16,7 @@
 #include "datapath/shared.hpp"
 #include "datapath/worker.hpp"
 #include "io/clock.hpp"
+#include "ipsec/early_packets.hpp"
 #include "ipsec/sa.hpp"
 #include "model/proposal.hpp"
 
@@ -71,6 +72,7 @@ struct UserspaceDataPlane::State {
         tun(std::move(tun_device)),
         sockets(std::move(outer)),
         spis(wanted.engine.spi_layout, random),
+        early(wanted.engine.spi_layout),
         shared(wanted, std::move(worker_wakeups), std::move(control_wakeup)),
         placement(static_cast<std::uint32_t>(sockets.size()), wanted.engine.spi_layout) {}
   State(const State&) = delete;
@@ -97,6 +99,11 @@ struct UserspaceDataPlane::State {
   template <typename MakeCommand>
   void order_all(MakeCommand make_command) {
     for (std::uint32_t worker = 0; worker < workers.size(); ++worker) order(worker, make_command());
+  }
+
+  void release(model::Spi spi) {
+    early.forget(spi);
+    spis.release(spi);
   }
 
   void ask(std::uint32_t worker) {
@@ -131,6 +138,7 @@ struct UserspaceDataPlane::State {
   io::Tun tun;
   std::vector<OuterSockets> sockets;  // by worker
   ipsec::SpiAllocator spis;
+  ipsec::EarlyPackets early;
   Shared shared;
   std::vector<std::unique_ptr<Worker>> workers;
   std::vector<std::thread> threads;
@@ -213,6 +221,7 @@ Result<std::unique_ptr<UserspaceDataPlane>, io::IoError> UserspaceDataPlane::sta
                                        std::move(*control_wakeup));
   for (std::uint32_t i = 0; i < state->sockets.size(); ++i) {
     settled.engine.worker = i;
+    settled.engine.early_packets = &state->early;
     auto worker = Worker::make(settled.engine, state->tun.queues()[i], state->sockets[i], state->shared, random);
     if (!worker) return err(std::move(worker.error()));
     state->workers.push_back(std::move(*worker));
@@ -238,7 +247,7 @@ void UserspaceDataPlane::handle_wakeup() {
   append(state_->faults, shared.faults.take_all());
   for (const model::Spi spi : shared.released.take_all()) {
     if (const auto left = state_->placement.gone(spi)) state_->tell_home(*left);
-    state_->spis.release(spi);
+    state_->release(spi);
   }
 }
 
@@ -281,17 +290,19 @@ std::optional<std::uint32_t> UserspaceDataPlane::worker_of(model::ChildSaId chil
 void UserspaceDataPlane::settle() { state_->ask_all(false); }
 
 Result<model::Spi, ipsec::DataPlaneError> UserspaceDataPlane::allocate_spi(std::optional<std::uint32_t> /*resource*/) {
-  return state_->spis.allocate();
+  auto spi = state_->spis.allocate();
+  if (spi) state_->early.expect(*spi);
+  return spi;
 }
 Result<void, ipsec::DataPlaneError> UserspaceDataPlane::reserve_spi(model::Spi spi) {
   return state_->spis.reserve(spi);
 }
-void UserspaceDataPlane::release_spi(model::Spi spi) { state_->spis.release(spi); }
+void UserspaceDataPlane::release_spi(model::Spi spi) { state_->release(spi); }
 
 Result<void, ipsec::DataPlaneError> UserspaceDataPlane::install(model::ChildSaParams params) {
   const model::Spi spi = params.spi_inbound;
   auto installed = state_->install(std::move(params));
-  if (!installed) state_->spis.release(spi);
+  if (!installed) state_->release(spi);
   return installed;
 }
 

@@ -309,6 +309,26 @@ TEST_F(DataPlane, RekeyUnderTrafficLosesNothing) {
   EXPECT_NE(result.output.find("200 received"), std::string::npos) << result.output;
 }
 
+// RFC 7296 2.8: alice, who answered, sends by the new pair; bob has not read her answer yet.
+TEST_F(DataPlane, PacketsThatAreHereBeforeTheirSaAreTakenWhenItComes) {
+  start_both();
+  io::testing::CommandResult pinged;
+  std::thread pinging;
+  const auto alice_sends = [&] {
+    pinging = std::thread([&] { pinged = lab_->ping(Family::v4, "-c 1"); });
+    for (int i = 0; i < 200 && counters(lab_->alice).outbound_packets == 0; ++i) ::usleep(10'000);
+    // Behind the ping: with it, the ping has been through.
+    const net::Path path{{lab_->alice.outer(Family::v4), 4500}, {lab_->bob.outer(Family::v4), 4500}};
+    EXPECT_EQ(lab_->alice.plane->send_ike(path, Bytes(64, 1)), 0);
+    EXPECT_TRUE(lab_->bob.wait_datagram());
+  };
+  EXPECT_EQ(lab_->install({.suite = kGcm, .between = alice_sends}), "");
+  pinging.join();
+  EXPECT_EQ(pinged.status, 0) << pinged.output;
+  EXPECT_EQ(counters(lab_->bob).inbound_packets, 1U);
+  EXPECT_EQ(lab_->bob.drops("spi_unknown"), 0U);
+}
+
 TEST_F(DataPlane, ARemovedPairIsGoneAndItsSpiComesBack) {
   start_both();
   ASSERT_EQ(lab_->install({.suite = kGcm}), "");

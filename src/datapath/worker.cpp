@@ -70,6 +70,7 @@ void Worker::run() {
     if (const auto due = engine_.next_deadline(); due && *due <= now_) {
       engine_.handle_time(now_, sender_);
       engine_.release(now_, receiver_);
+      if (engine_.take_hold_ended()) settle();
     }
     sender_.flush();
     exchange_.wake();
@@ -126,6 +127,8 @@ void Worker::run_commands() {
                command);
   }
   engine_.handle_time(now_, sender_);
+  // Before what came after them.
+  engine_.release(now_, receiver_);
 }
 
 // Of pairs that are gone, whether a command or the end of their lingering took them.

@@ -1,8 +1,11 @@
 #include "ipsec/engine.hpp"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "ipsec/drop_reason.hpp"
+#include "ipsec/early_packets.hpp"
 #include "ipsec/event_queue.hpp"
 #include "ipsec/inbound_path.hpp"
 #include "ipsec/outbound_path.hpp"
@@ -51,6 +54,21 @@ struct Engine::State {
     }
   }
 
+  void take_in(std::span<const WireInput> inputs, Instant now, InboundSink& sink) {
+    inbound.run(inputs, now, sink);
+    if (!inbound.take_sending_changed()) return;
+    sending_changed();
+    hold_ended = true;
+  }
+  // RFC 7296 2.8: what the peer sent by an SA before we had it.
+  void take_in_early(Instant now, InboundSink& sink) {
+    std::vector<EarlyPackets::Packet> packets = std::exchange(early, {});
+    std::vector<WireInput> inputs;
+    inputs.reserve(packets.size());
+    for (EarlyPackets::Packet& packet : packets) inputs.push_back(packet.view());
+    take_in(inputs, now, sink);
+  }
+
   const Options options;
   SaShared shared;
   Spd spd;
@@ -62,6 +80,7 @@ struct Engine::State {
   SaTimers narrowed;  // SAs whose path MTU an error has lowered
   RateLimit path_errors{32};
   std::vector<model::Spi> released;
+  std::vector<EarlyPackets::Packet> early;  // those whose SA has come
   bool hold_ended = false;
 };
 
@@ -73,10 +92,7 @@ void Engine::outbound(std::span<const InnerPacket> packets, Instant now, Outboun
 }
 
 void Engine::inbound(std::span<const WireInput> inputs, Instant now, InboundSink& sink) {
-  state_->inbound.run(inputs, now, sink);
-  if (!state_->inbound.take_sending_changed()) return;
-  state_->sending_changed();
-  state_->hold_ended = true;
+  state_->take_in(inputs, now, sink);
 }
 
 bool Engine::take_hold_ended() { return std::exchange(state_->hold_ended, false); }
@@ -85,12 +101,20 @@ void Engine::handle_time(Instant now, OutboundSink& sink) {
   state_->sad.expire(now, state_->released);
   state_->age_paths(now);
   state_->outbound.handle_time(now, sink);
+  if (state_->options.early_packets != nullptr) {
+    state_->drops.count(DropReason::spi_unknown, state_->options.early_packets->expire(now));
+  }
 }
 
-void Engine::release(Instant now, InboundSink& sink) { state_->inbound.release(now, sink); }
+void Engine::release(Instant now, InboundSink& sink) {
+  if (!state_->early.empty()) state_->take_in_early(now, sink);
+  state_->inbound.release(now, sink);
+}
 
 std::optional<Instant> Engine::next_deadline() const {
-  const auto inside = earliest(state_->sad.next_expiry(), state_->narrowed.next());
+  if (!state_->early.empty()) return Instant::min();
+  auto inside = earliest(state_->sad.next_expiry(), state_->narrowed.next());
+  if (state_->options.early_packets != nullptr) inside = earliest(inside, state_->options.early_packets->next_expiry());
   return earliest(earliest(inside, state_->outbound.next_deadline()), state_->inbound.next_release());
 }
 
@@ -104,6 +128,9 @@ Result<void, DataPlaneError> Engine::install(model::ChildSaParams params, Instan
   update_lengths(made, state_->options.max_train_bytes);
   state_->outbound.installed(made, now);
   state_->sending_changed();
+  if (state_->options.early_packets != nullptr) {
+    std::ranges::move(state_->options.early_packets->take(made.params.spi_inbound), std::back_inserter(state_->early));
+  }
   return installed;
 }
 

@@ -30,12 +30,15 @@
 
 namespace culvert::ipsec {
 
+class EarlyPackets;
 class PolicyTable;
 
 struct EngineOptions {
   SpiLayout spi_layout;
   /// Which of several engines this is, each with a thread and a TUN queue of its own; see Engine::set_home.
   std::uint32_t worker = 0;
+  /// Where packets wait that are here before their SA is; must outlive the engine. Null: they are dropped.
+  EarlyPackets* early_packets = nullptr;
   crypto::Backend backend = crypto::Backend::automatic;
   /// Bounds of one WireTrain: the kernel's UDP_SEGMENT takes 64 segments (128 from Linux 6.9 on) and 65,507 octets.
   std::uint16_t max_train_segments = 64;
@@ -96,8 +99,8 @@ class Engine {
   /// forgets fragments, lets path MTUs rise again (RFC 4301 8.2.2), sends dummy packets (RFC 4303 2.6).
   /// Call it at `next_deadline` and after any of the commands below.
   void handle_time(Instant now, OutboundSink& sink);
-  /// Delivers packets of AGGFRAG SAs that have waited too long for earlier ones (RFC 9347 2.2.3). Call it at
-  /// `next_deadline`, too.
+  /// Delivers packets that waited: those that were here before their SA (RFC 7296 2.8), and those of AGGFRAG SAs that
+  /// have waited too long for earlier ones (RFC 9347 2.2.3). Call it at `next_deadline`, too.
   void release(Instant now, InboundSink& sink);
   /// When `handle_time` or `release` wants to be called; in the past when at once. May change with every call into the
   /// engine.

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "ipsec/early_packets.hpp"
 #include "ipsec/ecn.hpp"
 #include "ipsec/spd.hpp"
 #include "net/header_writer.hpp"
@@ -87,7 +88,8 @@ void InboundPath::finish_full_batch(Instant now, InboundSink& sink) {
 }
 
 // Stage 2: find.
-SaPair* InboundPath::find(std::uint32_t spi, bool ah, const WireInput& input, Instant now) {
+SaPair* InboundPath::find(std::uint32_t spi, bool ah, const WireInput& input, ByteView packet, const Nested* nested,
+                          Instant now) {
   // RFC 4303 2.1, RFC 4302 2.4: 0 to 255 are reserved.
   if (spi <= 255) {
     drops_.count(DropReason::spi_reserved);
@@ -97,6 +99,9 @@ SaPair* InboundPath::find(std::uint32_t spi, bool ah, const WireInput& input, In
   // whose SPIs somebody else chooses, and there are none here. Where the packet came from is the selectors' to judge.
   SaPair* const sa = sad_.find_inbound(spi);
   if (sa == nullptr) {
+    // RFC 7296 2.8: the peer may have this SA already, and we any moment.
+    EarlyPackets* const early = options_.early_packets;
+    if (early != nullptr && nested == nullptr && early->keep(model::Spi{spi}, input, packet, now)) return nullptr;
     // RFC 4301 5.2: no SA, no packet.
     if (unknown_spi_hints_.allow(now)) events_.push(UnknownSpi{model::Spi{spi}, input.path});
     drops_.count(DropReason::spi_unknown);
@@ -123,7 +128,7 @@ std::optional<std::uint64_t> InboundPath::check_replay(SaPair& sa, std::uint32_t
 // Stages 2 and 3 of ESP. There is room in the batch.
 void InboundPath::enqueue(const WireInput& input, MutableByteView packet, const Nested* nested, Instant now) {
   if (packet.size() < kEspHeaderSize) return drops_.count(DropReason::esp_truncated);
-  SaPair* const sa = find(load_be32(packet.data()), false, input, now);
+  SaPair* const sa = find(load_be32(packet.data()), false, input, packet, nested, now);
   if (sa == nullptr) return;
   InboundSa& in = sa->inbound;
   const EspLayout& layout = in.layout;

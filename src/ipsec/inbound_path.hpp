@@ -100,7 +100,8 @@ class InboundPath {
   void sort(const WireInput& input, MutableByteView segment, Instant now, InboundSink& sink);
   void enqueue(const WireInput& input, MutableByteView packet, const Nested* nested, Instant now);
   void enqueue_ah(const WireInput& input, MutableByteView packet, const Nested* nested, Instant now);
-  [[nodiscard]] SaPair* find(std::uint32_t spi, bool ah, const WireInput& input, Instant now);
+  [[nodiscard]] SaPair* find(std::uint32_t spi, bool ah, const WireInput& input, ByteView packet, const Nested* nested,
+                             Instant now);
   [[nodiscard]] std::optional<std::uint64_t> check_replay(SaPair& sa, std::uint32_t low);
   // inbound_resync.cpp
   void keep_for_trial(InboundSa& in, ByteView packet, Instant now);

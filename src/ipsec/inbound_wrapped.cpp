@@ -74,7 +74,7 @@ void InboundPath::enqueue_ah(const WireInput& input, MutableByteView packet, con
   const ByteView headers = item.headers();
   const auto end = check_headers(headers, kAh, packet.size());
   if (!end) return drops_.count(end.error());
-  SaPair* const sa = find(load_be32(packet.data() + 4), true, input, now);
+  SaPair* const sa = find(load_be32(packet.data() + 4), true, input, packet, nested, now);
   if (sa == nullptr) return;
   const EspLayout& layout = sa->inbound.layout;
   // RFC 4302 2.2: in 32-bit words, minus two. Some pad to 8 octets over IPv4 too; the ICV covers the padding.

@@ -90,6 +90,8 @@ struct TunnelPlan {
   model::ProtocolId protocol = model::ProtocolId::esp;
   std::optional<std::uint32_t> resource;
   bool per_resource = false;
+  /// What happens while alice has the pair and bob has not. Without it bob is the first.
+  std::function<void()> between;
 };
 
 class TunnelLab {

@@ -222,7 +222,9 @@ std::string TunnelLab::install(const TunnelPlan& plan) {
   const auto spi_bob = bob.plane->allocate_spi();
   if (!spi_alice || !spi_bob) return "no SPI";
   last_spi_towards_bob = *spi_bob;
-  for (Host* host : {&bob, &alice}) {
+  Host* const first = plan.between ? &alice : &bob;
+  for (Host* host : {first, first == &alice ? &bob : &alice}) {
+    if (host != first && plan.between) plan.between();
     Host& peer = host == &alice ? bob : alice;
     model::ChildSaParams params;
     params.id = model::ChildSaId(plan.child);
