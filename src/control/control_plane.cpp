@@ -260,10 +260,10 @@ std::vector<TunnelView> ControlPlane::tunnels() const {
 }
 
 std::optional<TunnelView> ControlPlane::tunnel(std::string_view name) const {
-  for (const auto& [id, tunnel] : tunnels_) {
-    if (tunnel->config().name == name) return view_of(*tunnel);
-  }
-  return std::nullopt;
+  const auto named = by_name_.find(std::string(name));
+  if (named == by_name_.end()) return std::nullopt;
+  const auto found = tunnels_.find(named->second);
+  return found == tunnels_.end() ? std::nullopt : std::optional(view_of(*found->second));
 }
 
 std::vector<std::pair<std::string, model::ConnectionId>> ControlPlane::connection_ids() const {

@@ -132,7 +132,7 @@ class Daemon final : public api::Handlers {
   [[nodiscard]] Instant now() const { return clock_.now(); }
   [[nodiscard]] std::filesystem::path state_folder() const;
   [[nodiscard]] std::vector<api::ManualSa> manual_views();
-  [[nodiscard]] std::optional<api::TunnelStatus> tunnel_status(const std::string& name);
+  [[nodiscard]] std::optional<api::TunnelStatus> tunnel_status(const config::TunnelConfig& tunnel);
 
   boost::asio::io_context& io_;
   Log& log_;

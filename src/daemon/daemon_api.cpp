@@ -21,11 +21,10 @@ std::map<std::string, std::uint64_t> without_zeros(const std::vector<std::pair<s
 
 }  // namespace
 
-std::optional<api::TunnelStatus> Daemon::tunnel_status(const std::string& name) {
-  const auto view = control_->tunnel(name);
-  const config::TunnelConfig* tunnel = config_.find(name);
-  if (!view || tunnel == nullptr) return std::nullopt;
-  return to_status(*view, tunnel->connection, now(), ciphers_);
+std::optional<api::TunnelStatus> Daemon::tunnel_status(const config::TunnelConfig& tunnel) {
+  const auto view = control_->tunnel(tunnel.connection.name);
+  if (!view) return std::nullopt;
+  return to_status(*view, tunnel.connection, now(), ciphers_);
 }
 
 Result<api::Status, api::Error> Daemon::status() {
@@ -48,7 +47,7 @@ Result<api::Status, api::Error> Daemon::status() {
   status.daemon.nat_port = config_.daemon.nat_port;
   status.daemon.export_keys = config_.daemon.export_keys.value_or("");
   for (const config::TunnelConfig& tunnel : config_.tunnels) {
-    if (auto one = tunnel_status(tunnel.connection.name)) status.tunnels.push_back(std::move(*one));
+    if (auto one = tunnel_status(tunnel)) status.tunnels.push_back(std::move(*one));
   }
   status.manual = manual_views();
   const ike::EndpointCounters counters = ike_->counters();
@@ -67,7 +66,8 @@ Result<api::Status, api::Error> Daemon::status() {
 }
 
 Result<api::TunnelStatus, api::Error> Daemon::tunnel(const std::string& name) {
-  auto status = tunnel_status(name);
+  const config::TunnelConfig* tunnel = config_.find(name);
+  auto status = tunnel == nullptr ? std::nullopt : tunnel_status(*tunnel);
   if (!status) return err(api::no_such_tunnel(name));
   return std::move(*status);
 }
@@ -75,7 +75,7 @@ Result<api::TunnelStatus, api::Error> Daemon::tunnel(const std::string& name) {
 Result<api::TunnelList, api::Error> Daemon::list() {
   api::TunnelList list;
   for (const config::TunnelConfig& tunnel : config_.tunnels) {
-    if (const auto status = tunnel_status(tunnel.connection.name)) list.tunnels.push_back(to_summary(*status));
+    if (const auto status = tunnel_status(tunnel)) list.tunnels.push_back(to_summary(*status));
   }
   return list;
 }

@@ -14,8 +14,17 @@
 
 namespace culvert::io {
 
-/// One route as the kernel keeps it; the fields by which it tells routes apart, and the source.
+/// The fields by which the kernel tells routes apart.
+struct TunnelRoutes::Place {
+  net::Prefix destination;
+  std::uint8_t type = RTN_UNICAST;
+  std::uint32_t metric = 0;
+  friend auto operator<=>(const Place&, const Place&) = default;
+};
+
+/// One route as the kernel keeps it.
 struct TunnelRoutes::KernelRoute {
+  [[nodiscard]] Place place() const { return {destination, type, metric}; }
   net::Prefix destination;
   std::uint8_t type = RTN_UNICAST;
   std::uint32_t metric = 0;
@@ -53,8 +62,10 @@ std::optional<RuleFacts> parse_rule(const nlmsghdr* message) {
 
 }  // namespace
 
-bool TunnelRoutes::same_place(const KernelRoute& a, const KernelRoute& b) {
-  return a.destination == b.destination && a.type == b.type && a.metric == b.metric;
+std::set<TunnelRoutes::Place> TunnelRoutes::places_of(const std::vector<KernelRoute>& routes) {
+  std::set<Place> places;
+  for (const KernelRoute& route : routes) places.insert(route.place());
+  return places;
 }
 
 Result<TunnelRoutes, IoError> TunnelRoutes::open(const RoutingOptions& options, unsigned interface_index) {
@@ -232,36 +243,37 @@ Result<std::vector<TunnelRoutes::KernelRoute>, IoError> TunnelRoutes::list() {
 Result<std::size_t, IoError> TunnelRoutes::remove_leftovers(const std::set<TunnelRoute>& keep) {
   auto present = list();
   if (!present) return err(std::move(present.error()));
-  std::vector<KernelRoute> wanted;
+  std::set<Place> wanted;
   for (const TunnelRoute& route : keep) {
-    for (KernelRoute& part : kernel_routes(route)) wanted.push_back(part);
+    for (const KernelRoute& part : kernel_routes(route)) wanted.insert(part.place());
   }
   std::size_t removed = 0;
   for (const KernelRoute& route : *present) {
-    const bool stays = std::ranges::any_of(wanted, [&](const KernelRoute& other) { return same_place(other, route); });
-    if (stays) continue;
+    if (wanted.contains(route.place())) continue;
     if (auto done = change(route, false); !done) return err(std::move(done.error()));
     ++removed;
   }
   return removed;
 }
 
-bool TunnelRoutes::stands(const TunnelRoute& route, const std::vector<KernelRoute>& present) const {
-  return std::ranges::all_of(kernel_routes(route), [&](const KernelRoute& part) {
-    return std::ranges::any_of(present, [&](const KernelRoute& other) { return same_place(part, other); });
-  });
+bool TunnelRoutes::stands(const TunnelRoute& route, const std::set<Place>& present) const {
+  return std::ranges::all_of(kernel_routes(route),
+                             [&](const KernelRoute& part) { return present.contains(part.place()); });
 }
 
 Result<void, IoError> TunnelRoutes::apply(const std::vector<TunnelRoute>& routes) {
   const std::set<TunnelRoute> wanted(routes.begin(), routes.end());
-  auto present = list();
-  if (!present) return err(std::move(present.error()));
+  const auto listed = list();
+  if (!listed) return err(listed.error());
+  const std::set<Place> present = places_of(*listed);
+  std::set<net::Prefix> destinations;
   std::set<TunnelRoute> standing;
   std::set<TunnelRoute> failed;
   Result<void, IoError> outcome;
   for (const TunnelRoute& route : wanted) {
+    destinations.insert(route.destination);
     // The kernel takes routes away when TUN goes down; then they are added again.
-    const bool untouched = current_.contains(route) && stands(route, *present);
+    const bool untouched = current_.contains(route) && stands(route, present);
     auto done = untouched ? Result<void, IoError>{} : add(route);
     (done ? standing : failed).insert(route);
     if (!done && outcome) outcome = std::move(done);
@@ -272,9 +284,7 @@ Result<void, IoError> TunnelRoutes::apply(const std::vector<TunnelRoute>& routes
   current_ = std::move(standing);
   failed_ = std::move(failed);
   for (const TunnelRoute& route : removed) {
-    const bool replaced =
-        std::ranges::any_of(wanted, [&](const TunnelRoute& other) { return other.destination == route.destination; });
-    if (!replaced) remove(route);
+    if (!destinations.contains(route.destination)) remove(route);
   }
   if (!adopted_ || !removed.empty()) {
     // Clears what an earlier run left, and what a route that changed its kind left behind.

@@ -67,13 +67,14 @@ class TunnelRoutes {
   [[nodiscard]] static Result<std::vector<net::Prefix>, IoError> guarded(const RoutingOptions& options);
 
  private:
+  struct Place;
   struct KernelRoute;
   TunnelRoutes(NetlinkSocket netlink, const RoutingOptions& options, unsigned interface_index)
       : netlink_(std::move(netlink)), options_(options), interface_index_(interface_index) {}
 
   [[nodiscard]] std::vector<KernelRoute> kernel_routes(const TunnelRoute& route) const;
-  [[nodiscard]] static bool same_place(const KernelRoute& a, const KernelRoute& b);
-  [[nodiscard]] bool stands(const TunnelRoute& route, const std::vector<KernelRoute>& present) const;
+  [[nodiscard]] static std::set<Place> places_of(const std::vector<KernelRoute>& routes);
+  [[nodiscard]] bool stands(const TunnelRoute& route, const std::set<Place>& present) const;
   [[nodiscard]] Result<void, IoError> add(const TunnelRoute& route);
   void remove(const TunnelRoute& route);
   [[nodiscard]] Result<void, IoError> change(const KernelRoute& route, bool add);
