@@ -54,19 +54,18 @@ void ControlPlane::on(ike::ChildSaEstablished&& event, Instant now) {
               .for_wish = event.for_wish,
               .per_resource = params.per_resource,
               .idle_at = {}};
-  child.view = ChildSaView{.id = id,
-                           .spi_inbound = params.spi_inbound,
-                           .spi_outbound = params.spi_outbound,
-                           .resource = params.resource,
-                           .suite = params.suite,
-                           .mode = params.mode,
-                           .encapsulation = params.encapsulation,
-                           .local = params.local,
-                           .remote = params.remote,
-                           .established = now,
-                           .rekey_at = std::nullopt,
-                           .expires_at = std::nullopt,
-                           .counters = {}};
+  child.view = ChildSaFacts{.id = id,
+                            .spi_inbound = params.spi_inbound,
+                            .spi_outbound = params.spi_outbound,
+                            .resource = params.resource,
+                            .suite = params.suite,
+                            .mode = params.mode,
+                            .encapsulation = params.encapsulation,
+                            .local = params.local,
+                            .remote = params.remote,
+                            .established = now,
+                            .rekey_at = std::nullopt,
+                            .expires_at = std::nullopt};
   if (params.soft.time) child.view.rekey_at = now + *params.soft.time;
   if (params.hard.time) child.view.expires_at = now + *params.hard.time;
   if (settings_.export_keys) requests_.emplace_back(esp_keys_of(params));

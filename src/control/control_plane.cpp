@@ -292,8 +292,8 @@ TunnelView ControlPlane::view_of(const Tunnel& tunnel) const {
     const Child& child = children_.at(child_id);
     const auto place = places.find(child.ike_sa);
     if (place == places.end()) continue;
-    ChildSaView& shown = view.ike_sas[place->second].children.emplace_back(child.view);
-    shown.counters = data_plane_.counters(child_id).value_or(ipsec::SaCounters{});
+    view.ike_sas[place->second].children.push_back(
+        {child.view, data_plane_.counters(child_id).value_or(ipsec::SaCounters{})});
   }
   return view;
 }

@@ -126,7 +126,7 @@ class ControlPlane {
   struct Child {
     model::ConnectionId connection;
     model::IkeSaId ike_sa;
-    ChildSaView view;
+    ChildSaFacts view;
     net::Path path;
     bool doubtful = false;  // nothing came back, and the peer was asked whether it lives
     bool for_wish = false;  // ike::ChildSaEstablished::for_wish

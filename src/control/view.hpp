@@ -30,7 +30,8 @@ struct Failure {
   std::optional<model::AuthenticationRefusal> refusal;
 };
 
-struct ChildSaView {
+/// What stays as it is while the pair stands.
+struct ChildSaFacts {
   model::ChildSaId id;
   model::Spi spi_inbound;
   model::Spi spi_outbound;
@@ -43,6 +44,9 @@ struct ChildSaView {
   Instant established;
   std::optional<Instant> rekey_at;
   std::optional<Instant> expires_at;
+};
+
+struct ChildSaView : ChildSaFacts {
   ipsec::SaCounters counters;
 };
 

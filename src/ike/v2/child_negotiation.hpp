@@ -24,7 +24,7 @@ struct ChildOffer {
   model::TrafficSelectors local;
   model::TrafficSelectors remote;
   std::optional<ChildWish> wish;
-  std::optional<ChildScope> scope;
+  Boxed<ChildScope> scope;
   ResourceGroup group;
   bool announce_group = false;  // with SA_RESOURCE_INFO
   bool transport = false;
@@ -43,7 +43,7 @@ struct ChildAgreement {
   model::Mode mode = model::Mode::tunnel;
   /// Ours, with what the peer requires (RFC 9347 5.1).
   std::optional<model::Aggfrag> aggfrag;
-  std::optional<ChildScope> scope;
+  Boxed<ChildScope> scope;
   ResourceGroup group;
 };
 

@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "base/boxed.hpp"
 #include "base/bytes.hpp"
 #include "base/time.hpp"
 #include "model/child_sa.hpp"
@@ -45,7 +46,7 @@ struct ChildSa {
   model::TrafficSelectors remote;
   ChildOrigin origin;
   /// Made for some of the connection's traffic only: then a rekey asks for no more than this (RFC 7296 2.9.2).
-  std::optional<ChildScope> scope;
+  Boxed<ChildScope> scope;
   ResourceGroup group;
 
   /// The peer may not be able to receive on it yet (RFC 7296 2.8).

@@ -58,7 +58,7 @@ std::pair<TrafficSelectors, TrafficSelectors> selectors_to_offer(const ChildWish
           with_packet_first(wish.remote, packet, packet.destination, packet.destination_port)};
 }
 
-std::optional<ChildScope> scope_of(const ChildWish& wish, const model::ConnectionConfig& config) {
+Boxed<ChildScope> scope_of(const ChildWish& wish, const model::ConnectionConfig& config) {
   if (model::is_subset(config.local, wish.local) && model::is_subset(config.remote, wish.remote)) return std::nullopt;
   return ChildScope{wish.local, wish.remote};
 }

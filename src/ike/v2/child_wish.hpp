@@ -23,6 +23,6 @@ namespace culvert::ike::v2 {
 /// that (RFC 7296 2.9), then the wish's.
 [[nodiscard]] std::pair<model::TrafficSelectors, model::TrafficSelectors> selectors_to_offer(const ChildWish& wish);
 /// What a pair for this wish is limited to; nothing when it is all that the connection has.
-[[nodiscard]] std::optional<ChildScope> scope_of(const ChildWish& wish, const model::ConnectionConfig& config);
+[[nodiscard]] Boxed<ChildScope> scope_of(const ChildWish& wish, const model::ConnectionConfig& config);
 
 }  // namespace culvert::ike::v2

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/boxed.hpp"
 #include "base/bytes.hpp"
 #include "base/time.hpp"
 #include "crypto/packet_cipher.hpp"
@@ -111,7 +112,7 @@ struct IkeSa {
   /// Begun beside one on which the peer owes an answer, to take its place.
   bool replaces_doubtful = false;
   /// As initiator: what its first Child SA is wanted for.
-  std::optional<ChildWish> wish;
+  Boxed<ChildWish> wish;
 
   Instant begun_at;                     // our first IKE_SA_INIT, or the arrival of the peer's
   std::uint64_t begun_order = 0;        // the same as a number that never repeats; see duplicates
