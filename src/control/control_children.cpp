@@ -35,7 +35,7 @@ void ControlPlane::ask_for_children(Tunnel& tunnel, Instant now) {
   const model::ConnectionId connection = tunnel.config().id;
   for (ike::ChildWish& wish : tunnel.wishes.due(now)) {
     const bool stands = std::ranges::any_of(standing(connection).children, [&](model::ChildSaId id) {
-      const ChildSaView& child = children_.at(id).view;
+      const ChildSaFacts& child = children_.at(id).view;
       return !child.resource && fulfils(child.local, child.remote, wish);
     });
     if (!stands) ike_.handle_command(ike::CreateChildSa{connection, std::move(wish)}, now);

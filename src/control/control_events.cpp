@@ -253,7 +253,7 @@ void ControlPlane::on(ipsec::SaRefused&& event, Instant now) {
          fmt::format("the data plane could not set up the Child SA: {}", to_string(event.error)));
   Tunnel* tunnel = find(child->second.connection);
   if (tunnel != nullptr && child->second.view.resource) {
-    const ChildSaView& view = child->second.view;
+    const ChildSaFacts& view = child->second.view;
     tunnel->resources.refuse(view.local, view.remote, *view.resource, now);
     child->second.for_wish = false;  // its end says nothing that is not known
   }

@@ -36,7 +36,7 @@ bool ControlPlane::ask_for_resource(const Tunnel& tunnel, const ipsec::Acquire& 
   // Of several the newest, as the data plane has it.
   const auto& ours = standing(tunnel.config().id).children;
   const auto fallback = std::ranges::find_if(ours.rbegin(), ours.rend(), [&](model::ChildSaId id) {
-    const ChildSaView& view = children_.at(id).view;
+    const ChildSaFacts& view = children_.at(id).view;
     return !view.resource && fulfils(view.local, view.remote, *wish);
   });
   // Then that comes first.
@@ -59,7 +59,7 @@ void ControlPlane::resource_ended(const Child& child, ike::CloseReason reason, I
 
 bool ControlPlane::has_beside(const Child& fallback) const {
   return std::ranges::any_of(standing(fallback.connection).children, [&](model::ChildSaId id) {
-    const ChildSaView& view = children_.at(id).view;
+    const ChildSaFacts& view = children_.at(id).view;
     return view.resource && view.local == fallback.view.local && view.remote == fallback.view.remote;
   });
 }

@@ -303,18 +303,18 @@ std::vector<ManualView> ManualSas::views() const {
     view.replay_window = sa.replay_window;
     view.ipcomp = sa.ipcomp;
     view.sequence_granted = entry.granted;
-    view.child = ChildSaView{.id = entry.child,
-                             .spi_inbound = sa.spi_inbound,
-                             .spi_outbound = sa.spi_outbound,
-                             .suite = sa.suite,
-                             .mode = sa.mode,
-                             .encapsulation = sa.encapsulation,
-                             .local = sa.local,
-                             .remote = sa.remote,
-                             .established = entry.established,
-                             .rekey_at = entry.soft_at,
-                             .expires_at = entry.hard_at,
-                             .counters = {}};
+    view.child = ChildSaView{{.id = entry.child,
+                              .spi_inbound = sa.spi_inbound,
+                              .spi_outbound = sa.spi_outbound,
+                              .suite = sa.suite,
+                              .mode = sa.mode,
+                              .encapsulation = sa.encapsulation,
+                              .local = sa.local,
+                              .remote = sa.remote,
+                              .established = entry.established,
+                              .rekey_at = entry.soft_at,
+                              .expires_at = entry.hard_at},
+                             {}};
     if (entry.state == ManualState::up)
       view.child.counters = data_plane_.counters(entry.child).value_or(ipsec::SaCounters{});
   }
