@@ -27,7 +27,9 @@ using Instant = std::chrono::time_point<GivenClock, Duration>;
 class OptionalInstant {
  public:
   constexpr OptionalInstant() = default;
+  constexpr OptionalInstant(std::nullopt_t /*unused*/) {}
   constexpr OptionalInstant(Instant at) : at_(at) {}
+  constexpr OptionalInstant(std::optional<Instant> at) : at_(at.value_or(Instant::min())) {}
   [[nodiscard]] constexpr explicit operator bool() const { return at_ != Instant::min(); }
   [[nodiscard]] constexpr Instant operator*() const { return at_; }
   constexpr operator std::optional<Instant>() const { return *this ? std::optional(at_) : std::nullopt; }

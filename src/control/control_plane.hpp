@@ -121,7 +121,7 @@ class ControlPlane {
     ike::IkeSaEstablished sa;
     Instant established;
     /// When traffic last came over one of several Child SAs with the same selectors.
-    std::optional<Instant> traffic_at;
+    OptionalInstant traffic_at;
   };
   struct Child {
     model::ConnectionId connection;
@@ -133,7 +133,7 @@ class ControlPlane {
     /// RFC 9611: others with the same selectors may stand beside it, one for each worker.
     bool per_resource = false;
     /// Of a pair for single flows: when to look whether it was used since, and what it had carried by then.
-    std::optional<Instant> idle_at;
+    OptionalInstant idle_at;
     std::uint64_t packets = 0;
   };
   /// What of the IKE and Child SAs belongs to a connection, in the order of their making; no entry where nothing does.

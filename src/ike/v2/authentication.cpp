@@ -37,8 +37,8 @@ std::string no_secret(const model::ConnectionConfig& config) {
 // RFC 7296 2.15: the signer's first message, the other side's nonce, the signer's ID payload.
 Bytes octets_of(const IkeSa& sa, const codec::IdPayload& id) {
   const bool initiator = id.side == Role::initiator;
-  return auth::signed_octets(sa.prf, initiator ? sa.init.request : sa.init.response,
-                             initiator ? sa.init.nonce_r : sa.init.nonce_i, sa.keys.sk_p(id.side).view(), id.body());
+  return auth::signed_octets(sa.prf, initiator ? sa.init->request : sa.init->response,
+                             initiator ? sa.init->nonce_r : sa.init->nonce_i, sa.keys.sk_p(id.side).view(), id.body());
 }
 
 std::optional<Authentication> authentication_by(AuthenticationMethod method) {
@@ -58,9 +58,9 @@ RequestToken ask_for_proof(Core& core, const IkeSa& sa, const model::ConnectionC
     case Authentication::certificate:
       core.requests.push_back(SignRequest{.token = token,
                                           .connection = config.id,
-                                          .peer_hashes = sa.init.peer_hashes,
+                                          .peer_hashes = sa.init->peer_hashes,
                                           .octets = std::move(octets),
-                                          .wishes = sa.init.wishes});
+                                          .wishes = sa.init->wishes});
       break;
   }
   return token;

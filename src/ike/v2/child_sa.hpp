@@ -53,7 +53,7 @@ struct ChildSa {
   bool hold_outbound = false;
   /// We answered the request that made it, and the peer may not have the answer yet: until it proves otherwise, or this
   /// instant, a request of ours about the pair would meet a peer that does not know it.
-  std::optional<Instant> unconfirmed_until;
+  OptionalInstant unconfirmed_until;
   /// It lost a collision and is only there to be deleted (RFC 7296 2.8.1).
   bool redundant = false;
   std::optional<model::ChildSaId> replaces;
@@ -62,8 +62,8 @@ struct ChildSa {
   /// We decided to delete it; the request is queued or on its way.
   bool deleting = false;
 
-  std::optional<Instant> rekey_at;
-  std::optional<Instant> expire_at;
+  OptionalInstant rekey_at;
+  OptionalInstant expire_at;
 
   /// Nothing speaks against its carrying traffic from now on.
   [[nodiscard]] bool is_current() const { return !replaced_by && !deleting && !redundant; }

@@ -56,7 +56,7 @@ void establish(Core& core, IkeSa& sa, const model::ConnectionConfig& config) {
   sa.announced = true;
   sa.last_inbound = core.now;
   // Kept for AUTH only.
-  sa.init = {};
+  sa.init.reset();
   sa.keys.sk_pi = {};
   sa.keys.sk_pr = {};
   start_ike_timers(core, sa, config);

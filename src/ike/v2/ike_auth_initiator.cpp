@@ -163,8 +163,8 @@ void IkeAuthInitiator::conclude() {
     given = accept_configuration(core_, sa_, config_, *response_);
     if (!given) return refuse_configuration(std::move(given.error()));
   }
-  const Bytes nonce_i = sa_.init.nonce_i;
-  const Bytes nonce_r = sa_.init.nonce_r;
+  const Bytes nonce_i = sa_.init->nonce_i;
+  const Bytes nonce_r = sa_.init->nonce_r;
   establish(core_, sa_, config_);
   if (auto narrowed = narrowed_to_peer(config_, sa_)) {
     config_ = std::move(*narrowed);

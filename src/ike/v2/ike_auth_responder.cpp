@@ -25,7 +25,7 @@ std::string in_words(model::Authentication authentication) { return fmt::format(
 
 void IkeAuthResponder::start(const codec::Message& request) {
   request_ = request;
-  sa_.init.wishes = wishes_of(request);
+  sa_.init->wishes = wishes_of(request);
   answering_ = request.header.message_id;
   // The initiator may have moved to port 4500 (RFC 7296 2.23); this request is authentic and fresh.
   sa_.path = path_;
@@ -154,12 +154,12 @@ void IkeAuthResponder::answer() {
     add_certificates(answer, proof_);
   }
   answer.add(codec::AuthPayload{.method = proof_.method, .data = proof_.auth});
-  const InitTranscript init = sa_.init;
+  auto init = sa_.init;
   establish(core_, sa_, *config_);
-  sa_.init = init;
+  sa_.init = std::move(init);
   const Rivalry rivalry = find_rival(core_, sa_);
   answer_child(answer, rivalry);
-  sa_.init = {};
+  sa_.init.reset();
   send_response(core_, sa_, model::ExchangeType::ike_auth, answering_, std::move(answer), path_);
   settle_duplicates(core_, sa_, rivalry, begins_anew(*config_, request_));
 }
@@ -188,7 +188,7 @@ void IkeAuthResponder::answer_child(codec::Message& answer, const Rivalry& rival
   answer.add(codec::SaPayload{{chosen->proposal}});
   answer.add(codec::TsPayload{.side = Role::initiator, .selectors = chosen->agreement.remote, .unknown = {}});
   answer.add(codec::TsPayload{.side = Role::responder, .selectors = chosen->agreement.local, .unknown = {}});
-  build_child(core_, sa_, *config_, chosen->agreement, Role::responder, {}, sa_.init.nonce_i, sa_.init.nonce_r,
+  build_child(core_, sa_, *config_, chosen->agreement, Role::responder, {}, sa_.init->nonce_i, sa_.init->nonce_r,
               std::move(child));
 }
 

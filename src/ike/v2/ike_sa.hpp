@@ -89,7 +89,8 @@ struct IkeSa {
   SkKeys keys;
   bool keyed = false;         // the keys are there and good for messages
   std::uint64_t next_iv = 0;  // counter of our messages under sk_e: never twice
-  InitTranscript init;
+  /// Until AUTH is done.
+  Boxed<InitTranscript> init;
   Bytes init_digest;  // responder: under which the IKE_SA_INIT request is remembered
 
   Fragmentation fragmentation;
@@ -123,19 +124,19 @@ struct IkeSa {
   /// The rival of a simultaneous set-up that stays, when this one is the one to go.
   std::optional<model::IkeSaId> yields_to;
   Instant last_inbound;  // the last proof that the peer lives
-  std::optional<Instant> rekey_at;
-  std::optional<Instant> expire_at;
+  OptionalInstant rekey_at;
+  OptionalInstant expire_at;
   /// In phases that wait for the other side only: when to give up.
-  std::optional<Instant> phase_deadline;
+  OptionalInstant phase_deadline;
   /// When outbound traffic moves to the pairs still held, at the latest.
-  std::optional<Instant> release_at;
+  OptionalInstant release_at;
   /// When the peer must have deleted its half of a pair that both sides made at once.
-  std::optional<Instant> twins_at;
+  OptionalInstant twins_at;
   RateLimiter hints{1, std::chrono::seconds(10)};
   /// CREATE_CHILD_SA requests of the peer; goes over to the successor. Far above what lifetimes of seconds need.
   RateLimiter creations{256, std::chrono::milliseconds(100)};
   // Its places in the table.
-  std::optional<Instant> scheduled;
+  OptionalInstant scheduled;
   std::optional<model::ConnectionId> noted_connection;
   std::optional<net::IpAddress> noted_peer;
   bool noted_identity = false;

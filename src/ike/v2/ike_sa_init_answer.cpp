@@ -34,10 +34,10 @@ void IkeSaInitAnswer::handle_completion(RequestToken token, Completion result) {
   const KeyExchangeResult computed = key_exchange_result(std::move(result));
   if (!computed.own) return fail(crypto::to_string(*computed.fault));
   if (computed.fault) return refuse();
-  sa_.init.nonce_r = core_.new_nonce();
-  const SecretBytes skeyseed = skeyseed_initial(*model::prf_function(chosen_.ike.prf), sa_.init.nonce_i,
-                                                sa_.init.nonce_r, computed.shared_secret.view());
-  if (auto keyed = key_ike_sa(core_, sa_, chosen_.ike, skeyseed.view(), sa_.init.nonce_i, sa_.init.nonce_r); !keyed)
+  sa_.init->nonce_r = core_.new_nonce();
+  const SecretBytes skeyseed = skeyseed_initial(*model::prf_function(chosen_.ike.prf), sa_.init->nonce_i,
+                                                sa_.init->nonce_r, computed.shared_secret.view());
+  if (auto keyed = key_ike_sa(core_, sa_, chosen_.ike, skeyseed.view(), sa_.init->nonce_i, sa_.init->nonce_r); !keyed)
     return fail(crypto::to_string(keyed.error()));
   answer(computed.own->public_value());
 }
@@ -65,7 +65,7 @@ void IkeSaInitAnswer::answer(ByteView public_value) {
   answer.header.response = true;
   answer.add(codec::SaPayload{{chosen_.proposal}});
   answer.add(codec::KePayload{.method = chosen_.ike.key_exchange, .public_value = to_bytes(public_value)});
-  answer.add(codec::NoncePayload{sa_.init.nonce_r});
+  answer.add(codec::NoncePayload{sa_.init->nonce_r});
   if (sa_.nat_traversal) add_nat_detection(answer, sa_.path, encapsulation_);
   if (core_.connections.uses_certificates()) {
     add_certificate_request(answer, core_.connections.authorities_for(sa_.path), false);
@@ -74,7 +74,7 @@ void IkeSaInitAnswer::answer(ByteView public_value) {
   if (sa_.fragmentation.agreed) answer.add_notify(model::NotifyType::ikev2_fragmentation_supported);
   add_proof_wishes(answer, core_.connections, sa_.path);
   Bytes octets = codec::serialize(answer);
-  sa_.init.response = octets;
+  sa_.init->response = octets;
   core_.transmit(sa_.path, octets);
   sa_.window.accept(model::MessageId{0});
   sa_.window.respond(model::MessageId{0}, Outgoing(std::move(octets)));

@@ -265,12 +265,12 @@ Progression IkeSaInitInitiator::establish_keys(const Agreement& agreement, ByteV
         Phase::gone);
     return Progression::done;
   }
-  sa_.init = {.request = attempt.request,
-              .response = agreement.datagram,
-              .nonce_i = nonce_,
-              .nonce_r = nonce_r,
-              .peer_hashes = peer_hashes(agreement.message),
-              .wishes = wishes_of(agreement.message)};
+  sa_.init = InitTranscript{.request = attempt.request,
+                            .response = agreement.datagram,
+                            .nonce_i = nonce_,
+                            .nonce_r = nonce_r,
+                            .peer_hashes = peer_hashes(agreement.message),
+                            .wishes = wishes_of(agreement.message)};
   const net::Path& path = agreement.path;
   judge_nat_detection(sa_, agreement.message, path);
   agree_on_fragmentation(sa_, agreement.message, config_);

@@ -154,11 +154,11 @@ void IkeSaInitResponder::make_ike_sa(const codec::Message& request, ByteView dat
   sa.begun_order = core_.next_order();
   sa.init_digest = digest;
   sa.phase_deadline = core_.now + core_.settings.half_open_timeout;
-  sa.init = {.request = to_bytes(datagram),
-             .response = {},
-             .nonce_i = request.first<codec::NoncePayload>()->data,
-             .nonce_r = {},
-             .peer_hashes = peer_hashes(request)};
+  sa.init = InitTranscript{.request = to_bytes(datagram),
+                           .response = {},
+                           .nonce_i = request.first<codec::NoncePayload>()->data,
+                           .nonce_r = {},
+                           .peer_hashes = peer_hashes(request)};
   judge_nat_detection(sa, request, path_);
   agree_on_fragmentation(sa, request, config);
   core_.sas.index_spi(sa);
