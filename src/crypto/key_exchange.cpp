@@ -42,6 +42,10 @@ Result<std::unique_ptr<KeyExchange>, CryptoError> make_key_exchange_from_private
   return make(id, {.random = nullptr, .private_value = private_value});
 }
 
+bool is_own(KeyExchangeId id) {
+  return id == KeyExchangeId::ml_kem_512 || id == KeyExchangeId::ml_kem_768 || id == KeyExchangeId::ml_kem_1024;
+}
+
 std::size_t public_value_size(KeyExchangeId id) {
   switch (id) {
     case KeyExchangeId::x25519: return 32;

@@ -46,6 +46,9 @@ class KeyExchange {
 /// Octets of the initiator's public value: what its KE payload must hold.
 [[nodiscard]] std::size_t public_value_size(KeyExchangeId id);
 
+/// Computed by code of our own, not by OpenSSL.
+[[nodiscard]] bool is_own(KeyExchangeId id);
+
 /// For known-answer tests only: a key pair with the given private value (big-endian scalar; X25519: 32 octets as RFC
 /// 7748 has them). Not for ML-KEM.
 [[nodiscard]] Result<std::unique_ptr<KeyExchange>, CryptoError> make_key_exchange_from_private(KeyExchangeId id,

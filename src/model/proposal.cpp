@@ -104,6 +104,22 @@ std::vector<Proposal> must_parse(ProtocolId protocol, std::initializer_list<std:
 
 }  // namespace
 
+namespace {
+
+/// "ke1_mlkem768", "ke2_none": the transform, or nothing for other words.
+std::optional<Transform> parse_additional(ProtocolId protocol, std::string_view word) {
+  if (protocol != ProtocolId::ike || word.size() < 5 || !word.starts_with("ke") || word[3] != '_') return std::nullopt;
+  const auto number = static_cast<unsigned>(word[2] - '1');
+  if (number >= kAdditionalKeyExchanges) return std::nullopt;
+  const std::string_view method = word.substr(4);
+  if (method == "none") return Transform{additional_key_exchange(number), 0};
+  const TransformInfo* const info = find_transform(protocol, method);
+  if (info == nullptr || info->transform.type != TransformType::key_exchange) return std::nullopt;
+  return Transform{additional_key_exchange(number), info->transform.id};
+}
+
+}  // namespace
+
 Result<Proposal, std::string> parse_proposal(ProtocolId protocol, std::string_view text) {
   Proposal proposal;
   proposal.protocol = protocol;
@@ -112,11 +128,12 @@ Result<Proposal, std::string> parse_proposal(ProtocolId protocol, std::string_vi
     const std::size_t dash = std::min(text.find('-', start), text.size());
     const std::string_view word = text.substr(start, dash - start);
     const TransformInfo* const info = find_transform(protocol, word);
-    if (info == nullptr) return err(unknown_word(protocol, word, text));
-    if (std::ranges::find(proposal.transforms, info->transform) != proposal.transforms.end()) {
+    const auto transform = info != nullptr ? std::optional(info->transform) : parse_additional(protocol, word);
+    if (!transform) return err(unknown_word(protocol, word, text));
+    if (std::ranges::find(proposal.transforms, *transform) != proposal.transforms.end()) {
       return err(fmt::format("\"{}\" stands twice in \"{}\"", word, text));
     }
-    proposal.transforms.push_back(info->transform);
+    proposal.transforms.push_back(*transform);
     start = dash + 1;
   }
   if (protocol == ProtocolId::ike && !has(proposal, TransformType::prf)) add_implied_prfs(proposal);
@@ -144,7 +161,12 @@ std::string to_string(const IkeSuite& suite) {
     text += '-' + word_of({TransformType::integrity, static_cast<std::uint16_t>(suite.integrity)});
   }
   text += '-' + word_of({TransformType::prf, static_cast<std::uint16_t>(suite.prf)});
-  return text + '-' + word_of({TransformType::key_exchange, static_cast<std::uint16_t>(suite.key_exchange)});
+  text += '-' + word_of({TransformType::key_exchange, static_cast<std::uint16_t>(suite.key_exchange)});
+  for (unsigned n = 0; n < kAdditionalKeyExchanges; ++n) {
+    if (suite.additional[n] != KeyExchangeMethod::none)
+      text += '-' + word_of({additional_key_exchange(n), static_cast<std::uint16_t>(suite.additional[n])});
+  }
+  return text;
 }
 
 std::string to_string(const EspSuite& suite, ProtocolId protocol) {
@@ -285,8 +307,29 @@ std::optional<crypto::KeyExchangeId> key_exchange_id(KeyExchangeMethod method) {
     case KeyExchangeMethod::ecp_384: return crypto::KeyExchangeId::ecp_384;
     case KeyExchangeMethod::modp_2048: return crypto::KeyExchangeId::modp_2048;
     case KeyExchangeMethod::modp_3072: return crypto::KeyExchangeId::modp_3072;
+    case KeyExchangeMethod::ml_kem_512: return crypto::KeyExchangeId::ml_kem_512;
+    case KeyExchangeMethod::ml_kem_768: return crypto::KeyExchangeId::ml_kem_768;
+    case KeyExchangeMethod::ml_kem_1024: return crypto::KeyExchangeId::ml_kem_1024;
     default: return std::nullopt;
   }
+}
+
+bool has_additional_key_exchanges(const std::vector<Proposal>& proposals) {
+  return std::ranges::any_of(proposals, [](const Proposal& proposal) {
+    return std::ranges::any_of(proposal.transforms,
+                               [](const Transform& t) { return is_additional_key_exchange(t.type) && t.id != 0; });
+  });
+}
+
+std::vector<Proposal> without_additional_key_exchanges(const std::vector<Proposal>& proposals) {
+  std::vector<Proposal> plain;
+  for (Proposal one : proposals) {
+    std::erase_if(one.transforms, [](const Transform& t) { return is_additional_key_exchange(t.type); });
+    const bool there =
+        std::ranges::any_of(plain, [&](const Proposal& other) { return other.transforms == one.transforms; });
+    if (!there) plain.push_back(std::move(one));
+  }
+  return plain;
 }
 
 }  // namespace culvert::model

@@ -1,6 +1,7 @@
 // Proposals: what a side offers in an SA payload (RFC 7296 3.3) and how the other chooses (RFC 7296 2.7 and 3.3.6).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -48,6 +49,8 @@ struct IkeSuite {
   PrfId prf = PrfId::hmac_sha2_256;
   IntegrityId integrity = IntegrityId::none;
   KeyExchangeMethod key_exchange = KeyExchangeMethod::curve25519;
+  /// RFC 9370: those that follow, each NONE or not done at all.
+  std::array<KeyExchangeMethod, kAdditionalKeyExchanges> additional{};
   friend bool operator==(const IkeSuite&, const IkeSuite&) = default;
 };
 
@@ -63,7 +66,8 @@ struct EspSuite {
 };
 
 /// The proposal that the user's text names: "aes256gcm16-prfsha256-x25519" (IKE) or "aes128gcm16-esn-noesn",
-/// "aes256-sha256-x25519" (ESP), "sha256-esn" (AH). Weak words are taken: whether they are allowed is asked of
+/// "aes256-sha256-x25519" (ESP), "sha256-esn" (AH); for IKE also further key exchanges, "x25519-ke1_mlkem768", which
+/// may be left out where "ke1_none" stands too (RFC 9370). Weak words are taken: whether they are allowed is asked of
 /// weak_transforms (model/transforms.hpp). Several transforms of one type are alternatives. The error is a sentence
 /// that names the word at fault and the words allowed there.
 [[nodiscard]] Result<Proposal, std::string> parse_proposal(ProtocolId protocol, std::string_view text);
@@ -90,6 +94,8 @@ struct ChosenProposal {
 struct SelectionOptions {
   KeyExchangeMethod prefer_method = KeyExchangeMethod::none;
   bool ignore_key_exchange = false;
+  /// RFC 9370 2.2.1: the peer has IKE_INTERMEDIATE. Without it its proposals with additional key exchanges are skipped.
+  bool additional_key_exchanges = false;
 };
 [[nodiscard]] std::optional<ChosenProposal> select_proposal(const std::vector<Proposal>& offered,
                                                             const std::vector<Proposal>& acceptable,
@@ -111,5 +117,10 @@ struct SelectionOptions {
 [[nodiscard]] std::optional<crypto::PacketSuite> packet_suite(ProtocolId protocol, const EspSuite& suite);
 [[nodiscard]] std::optional<crypto::Prf> prf_function(PrfId prf);
 [[nodiscard]] std::optional<crypto::KeyExchangeId> key_exchange_id(KeyExchangeMethod method);
+
+/// RFC 9370: whether one of the proposals has additional key exchanges, not just NONE.
+[[nodiscard]] bool has_additional_key_exchanges(const std::vector<Proposal>& proposals);
+/// The same proposals without them, each once.
+[[nodiscard]] std::vector<Proposal> without_additional_key_exchanges(const std::vector<Proposal>& proposals);
 
 }  // namespace culvert::model

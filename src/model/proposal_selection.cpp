@@ -33,7 +33,7 @@ bool optional_type(ProtocolId protocol, TransformType type) {
     case TransformType::integrity: return protocol != ProtocolId::ah;
     case TransformType::key_exchange:
     case TransformType::esn: return protocol != ProtocolId::ike;
-    default: return false;
+    default: return is_additional_key_exchange(type);
   }
 }
 
@@ -85,7 +85,26 @@ void put_in_suites(ChosenProposal& chosen, const Transform& transform) {
       chosen.ike.key_exchange = chosen.esp.key_exchange = static_cast<KeyExchangeMethod>(transform.id);
       break;
     case TransformType::esn: chosen.esp.esn = static_cast<EsnId>(transform.id); break;
+    default: chosen.ike.additional[additional_number(transform.type)] = static_cast<KeyExchangeMethod>(transform.id);
   }
+}
+
+// RFC 9370 2.2.1: of each type one, NONE where it is left out, and none of them twice. False when there is no such
+// choice.
+bool choose_additional(ChosenProposal& chosen, const Proposal& ours, const Proposal& theirs) {
+  for (unsigned n = 0; n < kAdditionalKeyExchanges; ++n) {
+    const TransformType type = additional_key_exchange(n);
+    auto mine = alternatives(ours, type);
+    std::erase_if(mine, [&](const Transform& t) {
+      const auto& taken = chosen.ike.additional;
+      return t.id != 0 && std::ranges::find(taken, static_cast<KeyExchangeMethod>(t.id)) != taken.end();
+    });
+    const auto pick = common(mine, alternatives(theirs, type), std::nullopt);
+    if (!pick) return false;
+    put_in_suites(chosen, *pick);
+    if (holds(of_type(theirs, type), *pick)) chosen.proposal.transforms.push_back(*pick);
+  }
+  return true;
 }
 
 // One transform of each type, given the encryption (which AH has none of); nothing when a type has no common one.
@@ -124,6 +143,7 @@ std::optional<ChosenProposal> choose_with(const Transform& encryption, const Pro
     if (holds(of_type(theirs, type), *pick)) chosen.proposal.transforms.push_back(*pick);
   }
   if (options.ignore_key_exchange) chosen.esp.key_exchange = KeyExchangeMethod::none;
+  if (ours.protocol == ProtocolId::ike && !choose_additional(chosen, ours, theirs)) return std::nullopt;
   return chosen;
 }
 
@@ -131,7 +151,9 @@ std::optional<ChosenProposal> choose(const Proposal& ours, const Proposal& their
   if (ours.protocol != theirs.protocol) return std::nullopt;
   // RFC 7296 3.3.6: a transform type we do not know makes the whole proposal unacceptable.
   for (const Transform& transform : theirs.transforms) {
-    if (!is_ours(transform.type)) return std::nullopt;
+    const bool additional = options.additional_key_exchanges && ours.protocol == ProtocolId::ike &&
+                            is_additional_key_exchange(transform.type);
+    if (!is_ours(transform.type) && !additional) return std::nullopt;
   }
   if (!needs_type(ours.protocol, TransformType::encryption)) {
     // RFC 7296 3.3.3: AH has integrity and sequence numbers, and nothing that encrypts.
@@ -175,6 +197,13 @@ bool accepts(const std::vector<Proposal>& acceptable, const IkeSuite& suite) {
         return one.type == type && one.id == id && one.key_bits == bits;
       });
     };
+    // RFC 9370 2.2.1: one that is left out is NONE.
+    for (unsigned n = 0; n < kAdditionalKeyExchanges; ++n) {
+      const bool left_out = std::ranges::none_of(
+          proposal.transforms, [&](const Transform& one) { return one.type == additional_key_exchange(n); });
+      const auto done = static_cast<std::uint16_t>(suite.additional[n]);
+      if (!(left_out && done == 0) && !has(additional_key_exchange(n), done, 0)) return false;
+    }
     return has(TransformType::encryption, static_cast<std::uint16_t>(suite.encryption), suite.key_bits) &&
            has(TransformType::prf, static_cast<std::uint16_t>(suite.prf), 0) &&
            has(TransformType::key_exchange, static_cast<std::uint16_t>(suite.key_exchange), 0) &&

@@ -52,6 +52,52 @@ TEST(SelectProposal, TheKeyExchangeAlreadySentIsPreferred) {
   EXPECT_EQ(chosen->ike.key_exchange, KeyExchangeMethod::ecp_256);
 }
 
+TEST(ParseProposal, AdditionalKeyExchanges) {  // RFC 9370
+  const std::string text = "aes256gcm16-prfsha256-x25519-ke1_mlkem768-ke1_none-ke7_ecp256";
+  const Proposal parsed = ike(text);
+  EXPECT_EQ(to_string(parsed), text);
+  EXPECT_EQ(parsed.transforms[3], (Transform{TransformType::additional_key_exchange_1, 36}));
+  EXPECT_EQ(parsed.transforms[4], (Transform{TransformType::additional_key_exchange_1, 0}));
+  EXPECT_EQ(parsed.transforms[5], (Transform{TransformType::additional_key_exchange_7, 19}));
+  EXPECT_TRUE(has_additional_key_exchanges({parsed}));
+  EXPECT_FALSE(has_additional_key_exchanges({ike("aes256gcm16-prfsha256-x25519-ke1_none")}));
+  for (const char* wrong : {"ke0_mlkem768", "ke8_mlkem768", "ke1_nopfs", "ke1_aes128", "ke1_", "ke1mlkem768", "ke"}) {
+    EXPECT_FALSE(parse_proposal(ProtocolId::ike, std::string("aes256gcm16-prfsha256-x25519-") + wrong)) << wrong;
+  }
+  EXPECT_FALSE(parse_proposal(ProtocolId::esp, "aes256gcm16-x25519-ke1_mlkem768"));
+}
+
+TEST(SelectProposal, AdditionalKeyExchanges) {  // RFC 9370 2.2.1
+  const SelectionOptions both{.additional_key_exchanges = true};
+  const Proposal hybrid = ike("aes256gcm16-prfsha256-x25519-ke1_mlkem768");
+  const Proposal optional = ike("aes256gcm16-prfsha256-x25519-ke1_mlkem768-ke1_none");
+  const Proposal plain = ike("aes256gcm16-prfsha256-x25519");
+  const auto first = [](const std::optional<ChosenProposal>& chosen) { return chosen->ike.additional[0]; };
+  ASSERT_TRUE(select_proposal({optional}, {hybrid}, both));
+  EXPECT_EQ(first(select_proposal({optional}, {hybrid}, both)), KeyExchangeMethod::ml_kem_768);
+  EXPECT_EQ(first(select_proposal({plain}, {optional}, both)), KeyExchangeMethod::none);
+  EXPECT_EQ(first(select_proposal({optional}, {plain}, both)), KeyExchangeMethod::none);
+  EXPECT_FALSE(select_proposal({plain}, {hybrid}, both)) << "what we insist on the peer cannot leave out";
+  EXPECT_FALSE(select_proposal({hybrid}, {plain}, both));
+  // Without IKE_INTERMEDIATE they are types that nobody knows.
+  EXPECT_FALSE(select_proposal({hybrid}, {hybrid}));
+  EXPECT_FALSE(select_proposal({optional}, {optional}));
+  EXPECT_TRUE(select_proposal({optional, plain}, {optional}));
+  // No method twice.
+  const Proposal twice = ike("aes256gcm16-prfsha256-x25519-ke1_mlkem768-ke2_mlkem768");
+  EXPECT_FALSE(select_proposal({twice}, {twice}, both));
+  const Proposal wide = ike("aes256gcm16-prfsha256-x25519-ke1_mlkem768-ke2_mlkem768-ke2_mlkem1024");
+  const auto chosen = select_proposal({wide}, {wide}, both);
+  ASSERT_TRUE(chosen);
+  EXPECT_EQ(to_string(chosen->ike), "aes256gcm16-prfsha256-x25519-ke1_mlkem768-ke2_mlkem1024");
+  EXPECT_TRUE(accepts({wide}, chosen->ike));
+  EXPECT_FALSE(accepts({plain}, chosen->ike));
+  EXPECT_TRUE(accepts({optional}, IkeSuite(select_proposal({plain}, {optional}, both)->ike)));
+  const auto answered = accept_answer({chosen->proposal}, {wide}, both);
+  ASSERT_TRUE(answered);
+  EXPECT_EQ(answered->ike, chosen->ike);
+}
+
 TEST(SelectProposal, NeverMixesTwoProposals) {  // RFC 7296 3.3.6
   EXPECT_FALSE(
       select_proposal({ike("aes128-sha256-x25519"), ike("aes256-sha512-ecp256")}, {ike("aes128-sha512-x25519")}));

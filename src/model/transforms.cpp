@@ -157,6 +157,10 @@ constexpr TransformInfo kTransforms[] = {
     group(KeyExchangeMethod::ecp_384, "ecp384", {}, "a longer elliptic curve"),
     group(KeyExchangeMethod::modp_3072, "modp3072", {}, "slow, 128 bits of strength"),
     group(KeyExchangeMethod::modp_2048, "modp2048", {must}, "slow, 112 bits of strength"),
+    group(KeyExchangeMethod::ml_kem_768, "mlkem768", {},
+          "against quantum computers; best beside another: x25519-ke1_mlkem768"),
+    group(KeyExchangeMethod::ml_kem_1024, "mlkem1024", {}, "as mlkem768, larger"),
+    group(KeyExchangeMethod::ml_kem_512, "mlkem512", {}, "as mlkem768, smaller"),
     row(TransformType::key_exchange, KeyExchangeMethod::none, 0, "nopfs", kEsp | kAh, {},
         "no key exchange of its own: whoever learns the IKE SA's keys has this SA's too"),
     refused(TransformType::key_exchange, 1, "modp768", {must_not}, kSmallGroup),
@@ -241,7 +245,12 @@ std::string word_of(const Transform& wanted) {
     case TransformType::integrity: kind = "integ"; break;
     case TransformType::key_exchange: kind = "ke"; break;
     case TransformType::esn: kind = "esn"; break;
-    default: return fmt::format("type{}-{}", static_cast<unsigned>(wanted.type), wanted.id);
+    default:
+      if (is_additional_key_exchange(wanted.type)) {
+        const std::string method = wanted.id == 0 ? "none" : word_of({TransformType::key_exchange, wanted.id});
+        return fmt::format("ke{}_{}", additional_number(wanted.type) + 1, method);
+      }
+      return fmt::format("type{}-{}", static_cast<unsigned>(wanted.type), wanted.id);
   }
   const std::string_view name = registry_name(wanted);
   std::string text = name == "unknown" ? fmt::format("{}-{}", kind, wanted.id) : std::string(name);
@@ -298,7 +307,10 @@ std::string backend_of(const TransformInfo& info) {
   }
   const bool computed = info.transform.type == TransformType::prf ||
                         (info.transform.type == TransformType::key_exchange && info.transform.id != 0);
-  return computed ? crypto::provider_name() : std::string();
+  if (!computed) return {};
+  const auto method = key_exchange_id(static_cast<KeyExchangeMethod>(info.transform.id));
+  const bool own = info.transform.type == TransformType::key_exchange && method && crypto::is_own(*method);
+  return own ? "Culvert's own" : crypto::provider_name();
 }
 
 }  // namespace culvert::model

@@ -46,7 +46,7 @@ class Receiver {
     if (parts_.judge(place) != Reassembly::Verdict::wanted) return;
     auto part = opener_.open_chain(datagram, *parsed);
     if (!part) return;
-    const auto state = parts_.add(place, parsed->sealed->first_inner, SecretBytes::copy_of(*part), datagram.size());
+    const auto state = parts_.add(*parsed->sealed, SecretBytes::copy_of(*part), datagram.size());
     if (state == Reassembly::State::incomplete) {
       CHECK(parts_.total() == place.total && place.total > 1);
       return;
@@ -56,7 +56,8 @@ class Receiver {
       CHECK(whole.total() == 0);
       return;
     }
-    CHECK(equal(whole.chain().view(), message_.chain.view()) && whole.first() == message_.first);
+    const v2::OpenedContent content = whole.content();
+    CHECK(equal(content.chain.view(), message_.chain.view()) && content.first == message_.first);
   }
 
  private:

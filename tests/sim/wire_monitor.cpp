@@ -9,6 +9,7 @@ namespace culvert::sim {
 namespace {
 
 constexpr std::uint8_t kIkeSaInit = 34;
+constexpr std::uint8_t kIkeIntermediate = 43;
 constexpr std::uint8_t kEncryptedPayload = 46;
 constexpr std::uint8_t kEncryptedFragment = 53;
 
@@ -141,8 +142,10 @@ void WireMonitor::check_ike(Side from, ByteView message) {
   const std::uint64_t message_digest = digest(message);
   const std::size_t iv_at = fragment ? 36 : 32;
   if (message.size() >= iv_at + 8) {
-    const auto [known, fresh] =
-        ike_ivs_.try_emplace({spis, header->from_initiator, load_be64(message.data() + iv_at)}, message_digest);
+    // Each IKE_INTERMEDIATE ends with new keys.
+    const std::uint32_t generation = header->exchange == kIkeIntermediate ? header->message_id : 0;
+    const auto [known, fresh] = ike_ivs_.try_emplace(
+        {spis, header->from_initiator, generation, load_be64(message.data() + iv_at)}, message_digest);
     if (!fresh && known->second != message_digest)
       log_.fail("{} used an IV twice in an IKE SA: {}", name_of(from), describe({WireKind::ike, message}));
   }

@@ -90,7 +90,8 @@ class WireMonitor final : public NetworkObserver {
   std::unordered_set<std::uint64_t> esp_keys_;
   std::map<std::tuple<SpiPair, Side>, RequestStream> requests_by_sa_;
   std::map<std::tuple<SpiPair, Side, std::uint32_t>, Sent> responses_;
-  std::map<std::tuple<SpiPair, bool, std::uint64_t>, std::uint64_t> ike_ivs_;  // to the digest of the message
+  // By IKE SA, who set it up, the generation of its keys (RFC 9370 2.2.2) and IV: to the digest of the message.
+  std::map<std::tuple<SpiPair, bool, std::uint32_t, std::uint64_t>, std::uint64_t> ike_ivs_;
   std::array<std::uint64_t, 4> requests_{};
   std::uint64_t fragments_ = 0;
   std::uint64_t run_digest_ = 0;

@@ -73,7 +73,8 @@ Result<Chain, ParseError> parse_chain(PayloadType type, ByteView octets, std::si
     if (chain.payloads.size() >= kMaxPayloads) return err(ParseError{ParseFault::too_many_payloads, type, offset});
 
     const auto next = static_cast<PayloadType>(reader.u8());
-    const bool critical = (reader.u8() & kCriticalBit) != 0;
+    const std::uint8_t flags = reader.u8();
+    const bool critical = (flags & kCriticalBit) != 0;
     const std::size_t length = reader.u16();
     if (!reader.ok()) return err(ParseError{ParseFault::truncated_payload, type, offset});
     // RFC 7296 3.2: the length includes the generic header.
@@ -84,7 +85,7 @@ Result<Chain, ParseError> parse_chain(PayloadType type, ByteView octets, std::si
     if (is_sealed_type(type) && may_be_sealed) {
       // RFC 7296 3.14, RFC 7383 2.5: it is the last; its next-payload field names the first payload inside.
       if (reader.remaining() != 0) return err(ParseError{ParseFault::trailing_octets, type, offset});
-      chain.sealed = SealedPayload{offset, next};
+      chain.sealed = SealedPayload{.offset = offset, .first_inner = next, .fragment = {}, .flags = flags};
       if (type == PayloadType::encrypted) return chain;
       const auto place = parse_fragment_place(body, chain.payloads.empty());
       if (!place) return err(ParseError{place.error(), type, offset});

@@ -37,6 +37,7 @@ struct SealedPayload {
   std::size_t offset = 0;  // of its generic header; its body follows 4 octets later and ends with the message
   model::PayloadType first_inner = model::PayloadType::none;  // of a fragment only the first one's means anything
   std::optional<FragmentPlace> fragment = {};
+  std::uint8_t flags = 0;  // the octet with the critical bit, as received (RFC 9242 3.3.2 has a use for it)
   friend bool operator==(const SealedPayload&, const SealedPayload&) = default;
 };
 

@@ -8,6 +8,7 @@
 #include "ike/auth/certificate_proof.hpp"
 #include "ike/auth/digital_signature.hpp"
 #include "ike/auth/shared_key.hpp"
+#include "ike/v2/intermediate.hpp"
 #include "ike/v2/proof_wishes.hpp"
 
 namespace culvert::ike::v2 {
@@ -37,8 +38,11 @@ std::string no_secret(const model::ConnectionConfig& config) {
 // RFC 7296 2.15: the signer's first message, the other side's nonce, the signer's ID payload.
 Bytes octets_of(const IkeSa& sa, const codec::IdPayload& id) {
   const bool initiator = id.side == Role::initiator;
-  return auth::signed_octets(sa.prf, initiator ? sa.init->request : sa.init->response,
-                             initiator ? sa.init->nonce_r : sa.init->nonce_i, sa.keys.sk_p(id.side).view(), id.body());
+  Bytes octets =
+      auth::signed_octets(sa.prf, initiator ? sa.init->request : sa.init->response,
+                          initiator ? sa.init->nonce_r : sa.init->nonce_i, sa.keys.sk_p(id.side).view(), id.body());
+  append_int_auth(sa, octets);
+  return octets;
 }
 
 std::optional<Authentication> authentication_by(AuthenticationMethod method) {

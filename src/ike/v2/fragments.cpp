@@ -138,15 +138,14 @@ bool wants_fragment(Core& core, const IkeSa& sa, const codec::ParsedMessage& par
   return false;
 }
 
-Result<std::optional<codec::Message>, std::string> take_fragment(Core& core, IkeSa& sa, const net::Path& path,
-                                                                 const codec::ParsedMessage& parsed, SecretBytes part) {
+Result<std::optional<OpenedContent>, std::string> take_fragment(Core& core, IkeSa& sa, const net::Path& path,
+                                                                const codec::ParsedMessage& parsed, SecretBytes part) {
   const codec::Header& header = parsed.header;
   const auto [found, fresh] = sa.fragmentation.incomplete.try_emplace({header.response, header.message_id});
   Fragmentation::Entry& entry = found->second;
   // RFC 7383 2.6: as long as we would wait for an answer ourselves.
   if (fresh) entry.deadline = core.now + core.retransmission().span();
-  const auto state =
-      entry.parts.add(*parsed.sealed->fragment, parsed.sealed->first_inner, std::move(part), header.length);
+  const auto state = entry.parts.add(*parsed.sealed, std::move(part), header.length);
   if (state == Reassembly::State::incomplete) return std::nullopt;
   const Reassembly whole = std::move(entry.parts);
   sa.fragmentation.incomplete.erase(found);
@@ -154,16 +153,13 @@ Result<std::optional<codec::Message>, std::string> take_fragment(Core& core, Ike
     core.drop(DatagramDrop::oversized_message);
     return err(fmt::format("it has more than {} fragments, or {} octets in them", kMostFragments, kMostReassembled));
   }
-  const SecretBytes chain = whole.chain();
-  auto payloads = codec::parse_payloads(whole.first(), chain.view());
-  if (!payloads) return err(payloads.error().to_string());
   if (!header.response && whole.total() > 1) {
     // RFC 7383 2.5.1: the peer may have found out what gets through.
     const std::size_t size = whole.largest() + octets_around(core, path);
     sa.fragmentation.size = static_cast<std::uint16_t>(std::clamp<std::size_t>(
         size, std::min(model::kLeastIkeFragmentSize, sa.fragmentation.size), sa.fragmentation.size));
   }
-  return codec::Message{header, std::move(*payloads)};
+  return whole.content();
 }
 
 void forget_fragments(IkeSa& sa, const codec::Header& header) {

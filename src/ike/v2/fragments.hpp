@@ -38,12 +38,12 @@ void resend_response(Core& core, IkeSa& sa, const net::Path& path, model::Messag
 
 /// Whether the fragment would be taken if it is authentic; if not, it is counted.
 [[nodiscard]] bool wants_fragment(Core& core, const IkeSa& sa, const codec::ParsedMessage& parsed);
-/// Takes what was inside an authentic fragment that is wanted. The message, when that was its last part; nothing while
-/// it is incomplete. The error is why it cannot be one.
-[[nodiscard]] Result<std::optional<codec::Message>, std::string> take_fragment(Core& core, IkeSa& sa,
-                                                                               const net::Path& path,
-                                                                               const codec::ParsedMessage& parsed,
-                                                                               SecretBytes part);
+/// Takes what was inside an authentic fragment that is wanted. What the message has inside, when that was its last
+/// part; nothing while it is incomplete. The error is why it cannot be a message.
+[[nodiscard]] Result<std::optional<OpenedContent>, std::string> take_fragment(Core& core, IkeSa& sa,
+                                                                              const net::Path& path,
+                                                                              const codec::ParsedMessage& parsed,
+                                                                              SecretBytes part);
 /// The message has come by another way, or is none.
 void forget_fragments(IkeSa& sa, const codec::Header& header);
 /// RFC 7383 2.6: what stays incomplete for too long is forgotten.

@@ -13,23 +13,32 @@ std::optional<crypto::PacketSuite> packet_suite(const model::IkeSuite& suite) {
   return model::packet_suite(suite.encryption, suite.key_bits, suite.integrity);
 }
 
-Result<codec::MessageSealer, crypto::CryptoError> make_sealer(Core& core, const IkeSa& sa) {
-  return codec::MessageSealer::make(*packet_suite(sa.suite), sa.keys.sk_e(sa.role).view(), sa.keys.sk_a(sa.role).view(),
-                                    core.random, sa.next_iv);
+Result<codec::MessageSealer, crypto::CryptoError> make_sealer(Core& core, const IkeSa& sa, const SkKeys& keys,
+                                                              std::uint64_t next_iv) {
+  return codec::MessageSealer::make(*packet_suite(sa.suite), keys.sk_e(sa.role).view(), keys.sk_a(sa.role).view(),
+                                    core.random, next_iv);
+}
+
+/// The keys that the messages with the number were, or are, protected by.
+bool is_earlier(const IkeSa& sa, model::MessageId id) { return sa.earlier_keys && sa.earlier_keys->id == id; }
+const SkKeys& keys_for(const IkeSa& sa, model::MessageId id) {
+  return is_earlier(sa, id) ? sa.earlier_keys->keys : sa.keys;
 }
 
 codec::SealedSizes sealed_sizes(const IkeSa& sa) { return codec::SealedSizes(*packet_suite(sa.suite)); }
 
-Result<codec::MessageOpener, crypto::CryptoError> make_opener(const IkeSa& sa) {
-  return codec::MessageOpener::make(*packet_suite(sa.suite), sa.keys.sk_e(sa.peer_role()).view(),
-                                    sa.keys.sk_a(sa.peer_role()).view());
+Result<codec::MessageOpener, crypto::CryptoError> make_opener(const IkeSa& sa, const SkKeys& keys) {
+  return codec::MessageOpener::make(*packet_suite(sa.suite), keys.sk_e(sa.peer_role()).view(),
+                                    keys.sk_a(sa.peer_role()).view());
 }
 
 }  // namespace
 
 std::vector<Bytes> seal_within(Core& core, IkeSa& sa, const codec::MessageContent& content, std::size_t most) {
   CHECK(sa.keyed);
-  auto sealer = make_sealer(core, sa);
+  const model::MessageId id = content.header.message_id;
+  std::uint64_t& next_iv = is_earlier(sa, id) ? sa.earlier_keys->next_iv : sa.next_iv;
+  auto sealer = make_sealer(core, sa, keys_for(sa, id), next_iv);
   CHECK(sealer);  // it could be made when the keys were
   std::vector<Bytes> datagrams;
   if (sealed_sizes(sa).whole(content.chain.size()) <= most) {
@@ -37,7 +46,7 @@ std::vector<Bytes> seal_within(Core& core, IkeSa& sa, const codec::MessageConten
   } else {
     datagrams = sealer->seal_fragments(content, most);
   }
-  sa.next_iv = sealer->next_iv();
+  next_iv = sealer->next_iv();
   return datagrams;
 }
 
@@ -46,17 +55,10 @@ std::size_t datagrams_within(const IkeSa& sa, std::size_t chain, std::size_t mos
   return sizes.whole(chain) <= most ? 1 : sizes.fragments(chain, most);
 }
 
-Result<codec::Message, codec::OpenError> open(const IkeSa& sa, ByteView datagram, const codec::ParsedMessage& parsed) {
+Result<SecretBytes, codec::OpenFault> open_part(const IkeSa& sa, ByteView datagram,
+                                                const codec::ParsedMessage& parsed) {
   CHECK(sa.keyed);
-  auto opener = make_opener(sa);
-  CHECK(opener);
-  return opener->open(datagram, parsed);
-}
-
-Result<SecretBytes, codec::OpenFault> open_fragment(const IkeSa& sa, ByteView datagram,
-                                                    const codec::ParsedMessage& parsed) {
-  CHECK(sa.keyed);
-  auto opener = make_opener(sa);
+  auto opener = make_opener(sa, keys_for(sa, parsed.header.message_id));
   CHECK(opener);
   auto part = opener->open_chain(datagram, parsed);
   if (!part) return err(part.error());
@@ -66,6 +68,9 @@ Result<SecretBytes, codec::OpenFault> open_fragment(const IkeSa& sa, ByteView da
 }
 
 bool is_usable(const model::IkeSuite& suite) {
+  for (const model::KeyExchangeMethod method : suite.additional) {
+    if (method != model::KeyExchangeMethod::none && !model::key_exchange_id(method)) return false;
+  }
   return packet_suite(suite) && model::prf_function(suite.prf) && model::key_exchange_id(suite.key_exchange);
 }
 
@@ -78,8 +83,8 @@ Result<void, crypto::CryptoError> key_ike_sa(Core& core, IkeSa& sa, const model:
   sa.prf = *prf;
   sa.keys = derive_sk_keys(*prf, *packet, skeyseed, nonce_i, nonce_r, sa.spi_i, sa.spi_r);
   sa.next_iv = 0;
-  if (auto sealer = make_sealer(core, sa); !sealer) return err(sealer.error());
-  if (auto opener = make_opener(sa); !opener) return err(opener.error());
+  if (auto sealer = make_sealer(core, sa, sa.keys, 0); !sealer) return err(sealer.error());
+  if (auto opener = make_opener(sa, sa.keys); !opener) return err(opener.error());
   sa.keyed = true;
   if (core.settings.export_keys) {
     core.emit(KeysExported{.spi_i = sa.spi_i,

@@ -24,11 +24,9 @@ namespace culvert::ike::v2 {
                                              std::size_t most);
 /// How many datagrams that would be for so many octets of payloads.
 [[nodiscard]] std::size_t datagrams_within(const IkeSa& sa, std::size_t chain, std::size_t most);
-/// The peer's message; `datagram` is what `parsed` was made from. The keys must be there.
-[[nodiscard]] Result<codec::Message, codec::OpenError> open(const IkeSa& sa, ByteView datagram,
-                                                            const codec::ParsedMessage& parsed);
-/// What is inside a fragment: its part of the payloads.
-[[nodiscard]] Result<SecretBytes, codec::OpenFault> open_fragment(const IkeSa& sa, ByteView datagram,
-                                                                  const codec::ParsedMessage& parsed);
+/// The payloads of the peer's message, or of a fragment its part of them; `datagram` is what `parsed` was made from.
+/// The keys must be there.
+[[nodiscard]] Result<SecretBytes, codec::OpenFault> open_part(const IkeSa& sa, ByteView datagram,
+                                                              const codec::ParsedMessage& parsed);
 
 }  // namespace culvert::ike::v2

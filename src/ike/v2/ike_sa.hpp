@@ -56,6 +56,20 @@ struct GivenAddresses {
   std::vector<net::IpAddress> addresses;
 };
 
+/// The keys before the last additional key exchange, for messages that come again (RFC 9242 3.3.1).
+struct EarlierKeys {
+  model::MessageId id;  // of the exchange that they protected
+  SkKeys keys;
+  std::uint64_t next_iv = 0;
+};
+
+/// What has gone over IKE_INTERMEDIATE so far (RFC 9242 3.3.2, RFC 9370 2.2.2).
+struct IntermediateState {
+  unsigned done = 0;       // additional key exchanges
+  SecretBytes int_auth_i;  // empty before the first
+  SecretBytes int_auth_r;
+};
+
 struct IkeSa {
   IkeSa();
   ~IkeSa();
@@ -89,6 +103,8 @@ struct IkeSa {
   SkKeys keys;
   bool keyed = false;         // the keys are there and good for messages
   std::uint64_t next_iv = 0;  // counter of our messages under sk_e: never twice
+  IntermediateState intermediate;
+  Boxed<EarlierKeys> earlier_keys;
   /// Until AUTH is done.
   Boxed<InitTranscript> init;
   Bytes init_digest;  // responder: under which the IKE_SA_INIT request is remembered

@@ -1,5 +1,6 @@
 #include "ike/v2/ike_sa_init_answer.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -71,6 +72,11 @@ void IkeSaInitAnswer::answer(ByteView public_value) {
     add_certificate_request(answer, core_.connections.authorities_for(sa_.path), false);
     add_signature_hashes(answer);
   }
+  // RFC 9370 2.2.1: the exchange that carries the rest, also where NONE is all of it: without the notification the
+  // transform would be unknown.
+  const bool additional = std::ranges::any_of(
+      chosen_.proposal.transforms, [](const auto& one) { return model::is_additional_key_exchange(one.type); });
+  if (additional) answer.add_notify(model::NotifyType::intermediate_exchange_supported);
   if (sa_.fragmentation.agreed) answer.add_notify(model::NotifyType::ikev2_fragmentation_supported);
   add_proof_wishes(answer, core_.connections, sa_.path);
   Bytes octets = codec::serialize(answer);

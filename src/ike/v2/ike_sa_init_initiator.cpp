@@ -15,8 +15,9 @@
 #include "ike/v2/commands.hpp"
 #include "ike/v2/describe.hpp"
 #include "ike/v2/fragments.hpp"
-#include "ike/v2/ike_auth_initiator.hpp"
 #include "ike/v2/ike_keys.hpp"
+#include "ike/v2/intermediate.hpp"
+#include "ike/v2/intermediate_initiator.hpp"
 #include "ike/v2/key_exchange_work.hpp"
 #include "ike/v2/nat.hpp"
 #include "ike/v2/payload_rules.hpp"
@@ -126,6 +127,8 @@ void IkeSaInitInitiator::send_current() {
   add_nat_detection(message, sa_.path, config_.encapsulation);
   if (config_.uses(model::Authentication::certificate)) add_signature_hashes(message);
   offer_fragmentation(message, config_);
+  // RFC 9370 2.2.1: additional key exchanges take IKE_INTERMEDIATE.
+  if (model::has_additional_key_exchanges(offered_)) message.add_notify(NotifyType::intermediate_exchange_supported);
   attempt.request = codec::serialize(message);
   core_.transmit(sa_.path, attempt.request);
   const model::MessageId first{0};
@@ -212,7 +215,8 @@ void IkeSaInitInitiator::doubt(FailureKind kind, std::optional<model::NotifyType
 
 void IkeSaInitInitiator::handle_agreement(const codec::Message& message, ByteView datagram, const net::Path& path) {
   const auto* ke = message.first<codec::KePayload>();
-  const auto accepted = model::accept_answer(message.first<codec::SaPayload>()->proposals, offered_);
+  const auto accepted = model::accept_answer(message.first<codec::SaPayload>()->proposals, offered_,
+                                             {.additional_key_exchanges = knows_intermediate(message)});
   if (!accepted || !is_usable(accepted->ike) || message.header.spi_r.value() == 0 ||
       ke->method != accepted->ike.key_exchange) {
     return doubt(FailureKind::protocol_error, std::nullopt,
@@ -287,9 +291,9 @@ Progression IkeSaInitInitiator::establish_keys(const Agreement& agreement, ByteV
   if (sa_.replaces_doubtful && doubt_is_over(core_, sa_)) {
     give_way(path);
   } else {
-    start_ike_auth(core_, sa_, model::ConnectionConfig(config_));
+    continue_set_up(core_, sa_, model::ConnectionConfig(config_));
   }
-  // IKE_AUTH, if there is one, is the IKE SA's exchange now.
+  // What follows, if anything does, is the IKE SA's exchange now.
   return Progression::done;
 }
 

@@ -13,6 +13,7 @@
 #include "ike/v2/fragments.hpp"
 #include "ike/v2/ike_keys.hpp"
 #include "ike/v2/ike_sa_init_answer.hpp"
+#include "ike/v2/intermediate.hpp"
 #include "ike/v2/nat.hpp"
 #include "ike/v2/payload_rules.hpp"
 
@@ -88,8 +89,10 @@ void IkeSaInitResponder::answer(const codec::Message& request, ByteView datagram
   // The identities come only with IKE_AUTH: the first connection whose proposals fit decides on the algorithms.
   const auto* config = core_.connections.find_candidate(path_, [&](const model::ConnectionConfig& one) {
     if (nearest == nullptr) nearest = &one;
-    chosen =
-        model::select_proposal(offered, one.ike_proposals, {.prefer_method = ke->method, .ignore_key_exchange = false});
+    chosen = model::select_proposal(offered, one.ike_proposals,
+                                    {.prefer_method = ke->method,
+                                     .ignore_key_exchange = false,
+                                     .additional_key_exchanges = knows_intermediate(request)});
     return chosen && is_usable(chosen->ike) && !lacks_fragmentation(request, one);
   });
   if (nearest == nullptr) {

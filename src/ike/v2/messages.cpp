@@ -12,6 +12,7 @@
 #include "ike/v2/fragments.hpp"
 #include "ike/v2/ike_keys.hpp"
 #include "ike/v2/ike_sa_init_initiator.hpp"
+#include "ike/v2/intermediate.hpp"
 #include "ike/v2/nat.hpp"
 #include "ike/v2/payload_rules.hpp"
 #include "ike/v2/requests.hpp"
@@ -32,6 +33,15 @@ void fill_header(const IkeSa& sa, model::ExchangeType exchange, model::MessageId
   header.message_id = id;
 }
 
+// Nothing but IKE_AUTH before the peer has authenticated itself (RFC 7296 1.2, 1.4); and before that exactly as many
+// IKE_INTERMEDIATE as there are additional key exchanges (RFC 9242 3.2, RFC 9370 2.2.2), one after the other.
+bool may_follow_init(const IkeSa& sa, model::ExchangeType exchange, Verdict verdict) {
+  const bool all_done = !additional_method(sa.suite, sa.intermediate.done);
+  if (exchange == model::ExchangeType::ike_auth) return all_done;
+  if (exchange != model::ExchangeType::ike_intermediate) return false;
+  return verdict != Verdict::fresh || (!all_done && !sa.responder);
+}
+
 // What may come without protection once keys exist: hints, nothing else (RFC 7296 2.21.4).
 void receive_unprotected(Core& core, IkeSa& sa, const codec::ParsedMessage& parsed) {
   const auto* notify = codec::first_of<codec::NotifyPayload>(parsed.payloads);
@@ -44,21 +54,21 @@ void receive_unprotected(Core& core, IkeSa& sa, const codec::ParsedMessage& pars
   core.drop(DatagramDrop::unexpected);
 }
 
-bool may_be_meant(const IkeSa& sa, const codec::Header& header) {
+bool may_be_meant(const IkeSa& sa, const codec::Header& header, Verdict verdict) {
   if (header.response) return sa.window.awaits(header.message_id);
   switch (sa.phase) {
     case Phase::initiating:
     case Phase::authenticating:
     case Phase::gone: return false;
-    // Nothing but IKE_AUTH before the peer has authenticated itself (RFC 7296 1.2, 1.4).
-    case Phase::half_open: return header.exchange == model::ExchangeType::ike_auth;
+    case Phase::half_open: return may_follow_init(sa, header.exchange, verdict);
     default: return true;
   }
 }
 
 /// Whether its answer may take work outside of the core.
 bool brings_work(const codec::Header& header) {
-  return header.exchange == model::ExchangeType::ike_auth || header.exchange == model::ExchangeType::create_child_sa;
+  return header.exchange == model::ExchangeType::ike_auth || header.exchange == model::ExchangeType::ike_intermediate ||
+         header.exchange == model::ExchangeType::create_child_sa;
 }
 
 void receive_malformed(Core& core, IkeSa& sa, const net::Path& path, const codec::Header& header,
@@ -80,7 +90,8 @@ void receive_malformed(Core& core, IkeSa& sa, const net::Path& path, const codec
   core.progress(sa, fmt::format("the peer's {} request is invalid: {}", name_of(header.exchange), fault));
   if (sa.phase == Phase::half_open) {
     fail_negotiation(core, sa, FailureKind::protocol_error, NotifyType::invalid_syntax,
-                     fmt::format("the peer's IKE_AUTH request is invalid: {}", fault), Phase::defunct);
+                     fmt::format("the peer's {} request is invalid: {}", name_of(header.exchange), fault),
+                     Phase::defunct);
   } else {
     close_ike_sa(core, sa, CloseReason::protocol_error, Phase::defunct);
   }
@@ -142,36 +153,33 @@ void receive_request(Core& core, IkeSa& sa, const net::Path& path, const codec::
   dispatch_request(core, sa, path, *form, message);
 }
 
-// The message as a whole is authentic, its number one that is awaited.
-void receive_opened(Core& core, IkeSa& sa, const net::Path& path, const codec::Message& message) {
-  forget_fragments(sa, message.header);
-  if (message.header.response) {
+// RFC 7383 2.6: what is inside of the whole message; nothing while fragments of it are missing.
+Result<std::optional<OpenedContent>, std::string> take_content(Core& core, IkeSa& sa, const net::Path& path,
+                                                               const codec::ParsedMessage& parsed,
+                                                               Result<SecretBytes, codec::OpenFault> part) {
+  if (!part) return err(std::string(name_of(part.error())));
+  if (parsed.sealed->fragment) return take_fragment(core, sa, path, parsed, std::move(*part));
+  return OpenedContent{parsed.sealed->first_inner, parsed.sealed->flags, std::move(*part)};
+}
+
+// Authentic, its number one that is awaited or next.
+void receive_authentic(Core& core, IkeSa& sa, const net::Path& path, ByteView datagram,
+                       const codec::ParsedMessage& parsed, Result<SecretBytes, codec::OpenFault> part) {
+  const codec::Header& header = parsed.header;
+  const auto content = take_content(core, sa, path, parsed, std::move(part));
+  if (content && !*content) return;
+  forget_fragments(sa, header);
+  if (!content) return receive_malformed(core, sa, path, header, content.error());
+  auto payloads = codec::parse_payloads((*content)->first, (*content)->chain.view());
+  if (!payloads) return receive_malformed(core, sa, path, header, payloads.error().to_string());
+  if (header.exchange == model::ExchangeType::ike_intermediate)
+    note_intermediate(sa, datagram.first(codec::kHeaderSize), **content);
+  const codec::Message message{header, std::move(*payloads)};
+  if (header.response) {
     receive_response(core, sa, path, message);
   } else {
     receive_request(core, sa, path, message);
   }
-}
-
-// RFC 7383 2.6: each fragment is authentic, or is nothing.
-void receive_fragment(Core& core, IkeSa& sa, const net::Path& path, ByteView datagram,
-                      const codec::ParsedMessage& parsed, Verdict verdict) {
-  const codec::Header& header = parsed.header;
-  if (!wants_fragment(core, sa, parsed)) return;
-  auto part = open_fragment(sa, datagram, parsed);
-  if (!part && !codec::OpenError{part.error(), {}}.authentic()) return core.drop(DatagramDrop::bad_integrity);
-  if (verdict == Verdict::busy) return;
-  if (verdict == Verdict::repeated) {
-    // RFC 7383 2.6.1: of a repeated request the first fragment alone brings the response again.
-    if (parsed.sealed->fragment->number != 1) return core.drop(DatagramDrop::repeated_fragment);
-    return resend_response(core, sa, path, header.message_id);
-  }
-  auto taken = part ? take_fragment(core, sa, path, parsed, std::move(*part))
-                    : Result<std::optional<codec::Message>, std::string>(err(std::string(name_of(part.error()))));
-  if (!taken) {
-    forget_fragments(sa, header);
-    return receive_malformed(core, sa, path, header, taken.error());
-  }
-  if (*taken) receive_opened(core, sa, path, **taken);
 }
 
 }  // namespace
@@ -179,6 +187,7 @@ void receive_fragment(Core& core, IkeSa& sa, const net::Path& path, ByteView dat
 void send_request(Core& core, IkeSa& sa, model::ExchangeType exchange, codec::Message message,
                   std::optional<RetransmitPolicy> policy) {
   fill_header(sa, exchange, sa.window.next_id(), false, message.header);
+  if (exchange == model::ExchangeType::ike_intermediate) note_intermediate(sa, message);
   Outgoing request = seal_message(core, sa, message, sa.path);
   core.transmit(sa.path, request);
   sa.window.sent(std::move(request), policy.value_or(core.retransmission()), core.now, core.random);
@@ -188,6 +197,7 @@ void send_request(Core& core, IkeSa& sa, model::ExchangeType exchange, codec::Me
 void send_response(Core& core, IkeSa& sa, model::ExchangeType exchange, model::MessageId id, codec::Message message,
                    const net::Path& path) {
   fill_header(sa, exchange, id, true, message.header);
+  if (exchange == model::ExchangeType::ike_intermediate) note_intermediate(sa, message);
   Outgoing response = seal_message(core, sa, message, path);
   core.transmit(path, response);
   sa.window.respond(id, std::move(response));
@@ -205,27 +215,32 @@ void receive(Core& core, IkeSa& sa, const net::Path& path, ByteView datagram, co
   if (!parsed.sealed) return receive_unprotected(core, sa, parsed);
   if (!sa.keyed) return core.drop(DatagramDrop::unexpected);
   if (header.response && !sa.window.awaits(header.message_id)) return core.drop(DatagramDrop::old_message_id);
-  if (!may_be_meant(sa, header)) return core.drop(DatagramDrop::unexpected);
   const Verdict verdict = header.response ? Verdict::fresh : sa.window.classify(header.message_id);
+  if (!may_be_meant(sa, header, verdict)) return core.drop(DatagramDrop::unexpected);
   if (verdict == Verdict::old || verdict == Verdict::ahead) return core.drop(DatagramDrop::old_message_id);
   // What is left of the IKE SA answers retransmissions; the peer of one that failed has proved nothing.
   if (verdict == Verdict::fresh && sa.phase == Phase::defunct) return core.drop(DatagramDrop::unexpected);
+  // RFC 9242 3.3.2 would have them in AUTH; nobody sends any.
+  if (header.exchange == model::ExchangeType::ike_intermediate && !parsed.payloads.empty())
+    return core.drop(DatagramDrop::unexpected);
 
   // It has changed nothing yet: to the peer it is lost (RFC 7296 2.4), and comes again.
   const bool fresh_request = !header.response && verdict == Verdict::fresh;
   if (fresh_request && core.is_busy() && brings_work(header)) return core.drop(DatagramDrop::busy);
 
-  if (parsed.sealed->fragment) return receive_fragment(core, sa, path, datagram, parsed, verdict);
-  const auto opened = open(sa, datagram, parsed);
-  if (!opened && !opened.error().authentic()) return core.drop(DatagramDrop::bad_integrity);
+  if (parsed.sealed->fragment && !wants_fragment(core, sa, parsed)) return;
+  auto part = open_part(sa, datagram, parsed);
+  if (!part && !codec::OpenError{part.error(), {}}.authentic()) return core.drop(DatagramDrop::bad_integrity);
   if (verdict == Verdict::busy) return;
   if (verdict == Verdict::repeated) {
+    // RFC 7383 2.6.1: of a repeated request in fragments the first one alone brings the response again.
+    if (parsed.sealed->fragment && parsed.sealed->fragment->number != 1)
+      return core.drop(DatagramDrop::repeated_fragment);
     // RFC 7296 2.1: a retransmitted request does nothing but bring the same response again. It was authentic, so that
     // no stranger makes us send; it may be a replay, so that it says nothing about the path or the peer's life.
     return resend_response(core, sa, path, header.message_id);
   }
-  if (!opened) return receive_malformed(core, sa, path, header, opened.error().parse.to_string());
-  receive_opened(core, sa, path, *opened);
+  receive_authentic(core, sa, path, datagram, parsed, std::move(part));
 }
 
 void suspect(Core& core, IkeSa& sa, std::string_view why) {

@@ -42,6 +42,7 @@ constexpr std::array kCreateChildSa = {Rule{PayloadType::sa, 1, 1}, Rule{Payload
                                        Rule{PayloadType::ts_r, 1, 1}};
 constexpr std::array kRekeyIkeSa = {Rule{PayloadType::sa, 1, 1}, Rule{PayloadType::nonce, 1, 1},
                                     Rule{PayloadType::ke, 0, 1}};
+constexpr std::array kIkeIntermediate = {Rule{PayloadType::ke, 1, 1}};
 constexpr std::array kInformational = {Rule{PayloadType::delete_, 0, kMany}};
 
 // Without meaning where the RFC does not show them, and harmless: older and chattier peers are not refused for them.
@@ -52,6 +53,7 @@ std::span<const Rule> rules_for(MessageForm form) {
   switch (form) {
     case MessageForm::ike_sa_init_request: return kIkeSaInitRequest;
     case MessageForm::ike_sa_init_response: return kIkeSaInitResponse;
+    case MessageForm::ike_intermediate: return kIkeIntermediate;
     case MessageForm::ike_auth_request: return kIkeAuthRequest;
     case MessageForm::ike_auth_response: return kIkeAuthResponse;
     case MessageForm::ike_auth_further_request: return kIkeAuthFurtherRequest;
@@ -71,6 +73,7 @@ bool error_alone(MessageForm form, const codec::Message& message) {
   if (!message.header.response || message.error_notify() == nullptr) return false;
   if (form == MessageForm::ike_auth_response || form == MessageForm::ike_auth_further_response)
     return message.count(PayloadType::auth) == 0;
+  if (form == MessageForm::ike_intermediate) return message.count(PayloadType::ke) == 0;
   return message.count(PayloadType::sa) == 0;
 }
 
@@ -99,6 +102,7 @@ std::optional<MessageForm> form_of(const codec::Message& message) {
   switch (message.header.exchange) {
     case model::ExchangeType::ike_sa_init:
       return response ? MessageForm::ike_sa_init_response : MessageForm::ike_sa_init_request;
+    case model::ExchangeType::ike_intermediate: return MessageForm::ike_intermediate;
     case model::ExchangeType::ike_auth: return form_of_ike_auth(message);
     case model::ExchangeType::create_child_sa: {
       const auto* sa = message.first<codec::SaPayload>();

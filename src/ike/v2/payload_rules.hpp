@@ -13,6 +13,7 @@ namespace culvert::ike::v2 {
 enum class MessageForm : std::uint8_t {
   ike_sa_init_request,
   ike_sa_init_response,
+  ike_intermediate,  // RFC 9370: one additional key exchange, both ways
   ike_auth_request,
   ike_auth_response,
   ike_auth_further_request,  // RFC 7296 2.16: EAP, or the AUTH behind it

@@ -11,8 +11,8 @@ Reassembly::Verdict Reassembly::judge(codec::FragmentPlace place) const {
 
 void Reassembly::clear() { *this = Reassembly(); }
 
-Reassembly::State Reassembly::add(codec::FragmentPlace place, model::PayloadType first, SecretBytes part,
-                                  std::size_t datagram) {
+Reassembly::State Reassembly::add(const codec::SealedPayload& sealed, SecretBytes part, std::size_t datagram) {
+  const codec::FragmentPlace place = *sealed.fragment;
   // RFC 7383 2.6: a larger total is the same message cut anew; the parts of the two do not mix.
   if (place.total > total_) {
     clear();
@@ -24,16 +24,19 @@ Reassembly::State Reassembly::add(codec::FragmentPlace place, model::PayloadType
   }
   octets_ += part.size();
   largest_ = std::max(largest_, datagram);
-  if (place.number == 1) first_ = first;
+  if (place.number == 1) {
+    first_ = sealed.first_inner;
+    flags_ = sealed.flags;
+  }
   parts_.insert_or_assign(place.number, std::move(part));
   return parts_.size() == total_ ? State::complete : State::incomplete;
 }
 
-SecretBytes Reassembly::chain() const {
+OpenedContent Reassembly::content() const {
   SecretBytes whole(octets_);
   std::uint8_t* at = whole.mutable_view().data();
   for (const auto& [number, part] : parts_) at = std::ranges::copy(part.view(), at).out;
-  return whole;
+  return {.first = first_, .flags = flags_, .chain = std::move(whole)};
 }
 
 }  // namespace culvert::ike::v2

@@ -18,6 +18,13 @@ namespace culvert::ike::v2 {
 inline constexpr std::size_t kMostReassembled = 64UL * 1024;
 inline constexpr std::uint16_t kMostFragments = 256;
 
+/// What was inside the Encrypted payload of a message, or inside all its fragments.
+struct OpenedContent {
+  model::PayloadType first = model::PayloadType::none;
+  std::uint8_t flags = 0;  // the octet behind it in the payload's header, of the first fragment
+  SecretBytes chain;
+};
+
 class Reassembly {
  public:
   enum class Verdict : std::uint8_t {
@@ -29,13 +36,12 @@ class Reassembly {
   [[nodiscard]] Verdict judge(codec::FragmentPlace place) const;
 
   enum class State : std::uint8_t { incomplete, complete, too_much };
-  /// An authentic fragment that is wanted: its part of the payloads, the type in its next-payload field and the octets
-  /// of the datagram it came in. With `too_much` nothing is kept.
-  [[nodiscard]] State add(codec::FragmentPlace place, model::PayloadType first, SecretBytes part, std::size_t datagram);
+  /// An authentic fragment that is wanted: where it was, its part of the payloads and the octets of the datagram it
+  /// came in. With `too_much` nothing is kept.
+  [[nodiscard]] State add(const codec::SealedPayload& sealed, SecretBytes part, std::size_t datagram);
 
-  /// Of a complete one: the payloads, the first one's type, and the octets of the largest datagram.
-  [[nodiscard]] SecretBytes chain() const;
-  [[nodiscard]] model::PayloadType first() const { return first_; }
+  /// Of a complete one: what is inside, and the octets of the largest datagram.
+  [[nodiscard]] OpenedContent content() const;
   [[nodiscard]] std::size_t largest() const { return largest_; }
   [[nodiscard]] std::uint16_t total() const { return total_; }
 
@@ -44,6 +50,7 @@ class Reassembly {
 
   std::uint16_t total_ = 0;
   model::PayloadType first_ = model::PayloadType::none;
+  std::uint8_t flags_ = 0;
   std::map<std::uint16_t, SecretBytes> parts_;  // by their numbers
   std::size_t octets_ = 0;
   std::size_t largest_ = 0;

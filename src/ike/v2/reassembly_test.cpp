@@ -13,7 +13,9 @@ SecretBytes part(std::size_t size, std::uint8_t value) { return SecretBytes::cop
 
 State add(Reassembly& parts, std::uint16_t number, std::uint16_t total, std::size_t size = 1,
           PayloadType first = PayloadType::none) {
-  return parts.add({number, total}, first, part(size, static_cast<std::uint8_t>(number)), 100 + size);
+  const codec::SealedPayload sealed{
+      .offset = codec::kHeaderSize, .first_inner = first, .fragment = codec::FragmentPlace{number, total}, .flags = 0};
+  return parts.add(sealed, part(size, static_cast<std::uint8_t>(number)), 100 + size);
 }
 
 // RFC 7383 2.6: in any order, and only when all are there.
@@ -22,8 +24,8 @@ TEST(Reassembly, AnyOrderGivesTheMessage) {
   EXPECT_EQ(add(parts, 3, 3, 2), State::incomplete);
   EXPECT_EQ(add(parts, 1, 3, 5, PayloadType::id_i), State::incomplete);
   EXPECT_EQ(add(parts, 2, 3, 5), State::complete);
-  EXPECT_EQ(to_bytes(parts.chain().view()), (Bytes{1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3}));
-  EXPECT_EQ(parts.first(), PayloadType::id_i);
+  EXPECT_EQ(to_bytes(parts.content().chain.view()), (Bytes{1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3}));
+  EXPECT_EQ(parts.content().first, PayloadType::id_i);
   EXPECT_EQ(parts.largest(), 105U);
   EXPECT_EQ(parts.total(), 3);
 }
@@ -31,7 +33,7 @@ TEST(Reassembly, AnyOrderGivesTheMessage) {
 TEST(Reassembly, OneFragmentIsAMessage) {
   Reassembly parts;
   EXPECT_EQ(add(parts, 1, 1, 4, PayloadType::notify), State::complete);
-  EXPECT_EQ(parts.chain().size(), 4U);
+  EXPECT_EQ(parts.content().chain.size(), 4U);
 }
 
 TEST(Reassembly, RepeatedAndOutdatedAreTold) {  // RFC 7383 2.6
@@ -50,11 +52,11 @@ TEST(Reassembly, ALargerTotalStartsOver) {
   Reassembly parts;
   EXPECT_EQ(add(parts, 1, 2, 9, PayloadType::id_i), State::incomplete);
   EXPECT_EQ(add(parts, 2, 3, 4), State::incomplete);
-  EXPECT_EQ(parts.first(), PayloadType::none);
+  EXPECT_EQ(parts.content().first, PayloadType::none);
   EXPECT_EQ(add(parts, 3, 3, 4), State::incomplete);
   EXPECT_EQ(add(parts, 1, 3, 4, PayloadType::auth), State::complete);
-  EXPECT_EQ(to_bytes(parts.chain().view()), (Bytes{1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3}));
-  EXPECT_EQ(parts.first(), PayloadType::auth);
+  EXPECT_EQ(to_bytes(parts.content().chain.view()), (Bytes{1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3}));
+  EXPECT_EQ(parts.content().first, PayloadType::auth);
   EXPECT_EQ(parts.largest(), 104U);
 }
 
@@ -65,7 +67,7 @@ TEST(Reassembly, Bounds) {
   for (std::uint16_t number = 1; number < kMostFragments; ++number)
     ASSERT_EQ(add(parts, number, kMostFragments, 0), State::incomplete);
   EXPECT_EQ(add(parts, kMostFragments, kMostFragments, kMostReassembled), State::complete);
-  EXPECT_EQ(parts.chain().size(), kMostReassembled);
+  EXPECT_EQ(parts.content().chain.size(), kMostReassembled);
 
   Reassembly large;
   EXPECT_EQ(add(large, 1, 3, kMostReassembled / 2), State::incomplete);

@@ -35,7 +35,9 @@ Bytes spi_octets(model::IkeSpi spi) {
 Progression RekeyIkeSaInitiator::start() {
   const model::ConnectionConfig* config = core_.connections.find(*sa_.connection);
   if (config == nullptr || sa_.phase != Phase::established) return Progression::done;
-  offered_ = config->ike_proposals;
+  // RFC 9370 2.2.4 would have them follow in IKE_FOLLOWUP_KE, which we do not speak yet: SK_d, which the new keys are
+  // made with, has in it what the additional key exchanges of the set-up brought.
+  offered_ = model::without_additional_key_exchanges(config->ike_proposals);
   const auto methods = usable_methods(offered_);
   KeyExchangeMethod method = retry_.method;
   if (method == KeyExchangeMethod::none) {

@@ -52,8 +52,9 @@ std::optional<codec::Message> RekeyIkeSaResponder::handle(const codec::Message& 
   const auto& offered = request.first<codec::SaPayload>()->proposals;
   const auto* ke = request.first<codec::KePayload>();
   const auto method = ke != nullptr ? ke->method : model::KeyExchangeMethod::none;
-  auto chosen =
-      model::select_proposal(offered, config->ike_proposals, {.prefer_method = method, .ignore_key_exchange = false});
+  // As in our own rekeys: see RekeyIkeSaInitiator.
+  const auto acceptable = model::without_additional_key_exchanges(config->ike_proposals);
+  auto chosen = model::select_proposal(offered, acceptable, {.prefer_method = method, .ignore_key_exchange = false});
   const bool spi_fits = chosen && chosen->proposal.spi.size() == 8 && load_be64(chosen->proposal.spi.data()) != 0;
   if (!spi_fits || !is_usable(chosen->ike)) {
     report_child_failure(core_, sa_, model::Role::responder, FailureKind::no_proposal_chosen,

@@ -6,6 +6,7 @@
 #include "ike/v2/create_child_sa_request.hpp"
 #include "ike/v2/ike_auth_responder.hpp"
 #include "ike/v2/informational_responder.hpp"
+#include "ike/v2/intermediate_responder.hpp"
 #include "ike/v2/messages.hpp"
 #include "ike/v2/rekey_ike_sa_initiator.hpp"
 
@@ -41,6 +42,12 @@ void dispatch_request(Core& core, IkeSa& sa, const net::Path& path, MessageForm 
   const model::ExchangeType exchange = request.header.exchange;
   if (sa.phase == Phase::candidate && !deletes_ike_sa(request)) settle_candidate(core, sa);
   switch (form) {
+    case MessageForm::ike_intermediate: {
+      auto responder = std::make_unique<IntermediateResponder>(core, sa, path);
+      IntermediateResponder& begun = *responder;
+      sa.responder = std::move(responder);
+      return begun.start(request);
+    }
     case MessageForm::ike_auth_request:
     case MessageForm::ike_auth_further_request:
       if (sa.phase == Phase::half_open) {

@@ -11,6 +11,7 @@
 #include "ike/v2/fragments.hpp"
 #include "ike/v2/ike_auth_initiator.hpp"
 #include "ike/v2/ike_sa_init_initiator.hpp"
+#include "ike/v2/intermediate_initiator.hpp"
 #include "ike/v2/tasks.hpp"
 
 namespace culvert::ike::v2 {
@@ -29,6 +30,8 @@ void handle_silence(Core& core, IkeSa& sa) {
   switch (sa.phase) {
     case Phase::initiating: return static_cast<IkeSaInitInitiator&>(*sa.exchange).give_up();
     case Phase::authenticating:
+      if (sa.exchange && sa.exchange->type() == model::ExchangeType::ike_intermediate)
+        return static_cast<IntermediateInitiator&>(*sa.exchange).give_up();
       if (sa.exchange) return static_cast<IkeAuthInitiator&>(*sa.exchange).give_up();
       return close_ike_sa(core, sa, CloseReason::peer_dead, Phase::gone);
     // Its Child SAs live on with the successor.

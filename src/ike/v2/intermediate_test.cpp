@@ -1,0 +1,296 @@
+// Additional key exchanges in IKE_INTERMEDIATE (RFC 9370, RFC 9242): agreed on, carried out under loss, in AUTH; and
+// what a peer may try.
+#include "ike/v2/intermediate.hpp"
+
+#include <algorithm>
+
+#include <gtest/gtest.h>
+
+#include "ike/v2/testing/pair.hpp"
+
+namespace culvert::ike::v2 {
+namespace {
+
+using namespace testing;
+using model::ExchangeType;
+using model::NotifyType;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+constexpr const char* kHybrid = "aes256gcm16-prfsha256-x25519-ke1_mlkem768";
+constexpr const char* kOptional = "aes256gcm16-prfsha256-x25519-ke1_mlkem768-ke1_none";
+constexpr const char* kPlain = "aes256gcm16-prfsha256-x25519";
+constexpr const char* kThree = "aes256gcm16-prfsha384-x25519-ke1_mlkem512-ke3_mlkem1024-ke7_ecp256";
+
+EndpointSettings with_keys() {
+  EndpointSettings settings;
+  settings.export_keys = true;
+  return settings;
+}
+
+class Intermediate : public ::testing::Test {
+ protected:
+  Intermediate() : pair(1, with_keys()) {}
+  void start(std::string_view suite_a, std::string_view suite_b) {
+    auto a = config_of(true);
+    auto b = config_of(false);
+    a.ike_proposals = {model::parse_proposal(model::ProtocolId::ike, suite_a).value()};
+    b.ike_proposals = {model::parse_proposal(model::ProtocolId::ike, suite_b).value()};
+    configure(pair, std::move(a), std::move(b));
+    initiate(pair);
+  }
+  [[nodiscard]] std::vector<Datagram> intermediates() const {
+    std::vector<Datagram> found;
+    std::ranges::copy_if(pair.wire, std::back_inserter(found),
+                         [](const Datagram& one) { return one.header().exchange == ExchangeType::ike_intermediate; });
+    return found;
+  }
+  static std::uint64_t dropped(Host& host, DatagramDrop reason) {
+    return host.endpoint().counters().dropped[static_cast<std::size_t>(reason)];
+  }
+  Pair pair;
+};
+
+// RFC 9370 2.2.1, 2.2.2: one exchange for each, new keys after each, and IKE_AUTH under the last.
+TEST_F(Intermediate, OneExchangeForEach) {
+  start(kHybrid, kHybrid);
+  pair.settle();
+  ASSERT_TRUE(in_step(pair)) << (pair.a.failures.empty() ? "" : pair.a.failures.front().detail);
+  // The request is one octet too long for a datagram of 1280.
+  EXPECT_EQ(intermediates().size(), 3U);
+  EXPECT_EQ(model::to_string(pair.a.ike_sa().suite), kHybrid);
+  EXPECT_EQ(pair.b.ike_sa().suite, pair.a.ike_sa().suite);
+  ASSERT_EQ(pair.a.exported.size(), 2U);
+  ASSERT_EQ(pair.b.exported.size(), 2U);
+  for (const std::size_t n : {0U, 1U}) {
+    EXPECT_TRUE(equal(pair.a.exported[n].sk_ei.view(), pair.b.exported[n].sk_ei.view())) << n;
+  }
+  EXPECT_FALSE(equal(pair.a.exported[0].sk_ei.view(), pair.a.exported[1].sk_ei.view()));
+  // RFC 9242 3.2: numbered on.
+  EXPECT_EQ(pair.wire.back().header().exchange, ExchangeType::ike_auth);
+  EXPECT_EQ(pair.wire.back().header().message_id, model::MessageId(2));
+}
+
+TEST_F(Intermediate, SeveralInTheOrderOfTheirTypes) {
+  start(kThree, kThree);
+  pair.settle();
+  ASSERT_TRUE(in_step(pair));
+  EXPECT_EQ(model::to_string(pair.a.ike_sa().suite), kThree);
+  EXPECT_EQ(pair.a.exported.size(), 4U);
+  EXPECT_TRUE(pair.a.logged("a key exchange by ML_KEM_512"));
+  EXPECT_TRUE(pair.a.logged("a key exchange by ML_KEM_1024"));
+  EXPECT_TRUE(pair.a.logged("a key exchange by ECP_256"));
+  EXPECT_EQ(pair.wire.back().header().message_id, model::MessageId(4));
+}
+
+// RFC 9370 2.2.1: with NONE among the choices a peer without them is taken; without NONE it is not.
+TEST_F(Intermediate, FallbackWhereItIsAllowed) {
+  for (const auto& [a, b, stands] : {std::tuple{kOptional, kPlain, true},
+                                     {kPlain, kOptional, true},
+                                     {kOptional, kHybrid, true},
+                                     {kHybrid, kOptional, true},
+                                     {kHybrid, kPlain, false},
+                                     {kPlain, kHybrid, false}}) {
+    Pair other(5, with_keys());
+    auto config_a = config_of(true);
+    auto config_b = config_of(false);
+    config_a.ike_proposals = {model::parse_proposal(model::ProtocolId::ike, a).value()};
+    config_b.ike_proposals = {model::parse_proposal(model::ProtocolId::ike, b).value()};
+    configure(other, config_a, config_b);
+    initiate(other);
+    other.advance(minutes(2));
+    ASSERT_EQ(in_step(other), stands) << a << " with " << b << ": "
+                                      << (other.a.failures.empty() ? "" : other.a.failures.front().detail);
+    if (!stands) {
+      EXPECT_EQ(other.a.failures.front().kind, FailureKind::no_proposal_chosen);
+      continue;
+    }
+    const bool both = std::string_view(a) != kPlain && std::string_view(b) != kPlain;
+    EXPECT_EQ(other.a.ike_sa().suite.additional[0],
+              both ? model::KeyExchangeMethod::ml_kem_768 : model::KeyExchangeMethod::none);
+  }
+}
+
+// Each side repeats what is lost, by the keys that it was sent with.
+TEST_F(Intermediate, UnderLoss) {
+  for (std::uint64_t seed = 1; seed <= 80; ++seed) {
+    // Time enough for four exchanges of which every message may be lost several times.
+    EndpointSettings settings = with_keys();
+    settings.half_open_timeout = minutes(4);
+    Pair other(seed, settings);
+    auto dice = std::make_shared<SeededRandom>(seed);
+    other.fate = [dice](const Datagram&) {
+      std::vector<Duration> copies;
+      for (int copy = 0; copy < 2; ++copy) {
+        if (dice->below(100) < (copy == 0 ? 75U : 20U)) copies.emplace_back(milliseconds(5 + dice->below(700)));
+      }
+      return copies;
+    };
+    auto config_a = config_of(true);
+    auto config_b = config_of(false);
+    const auto suite = model::parse_proposal(model::ProtocolId::ike, seed % 2 == 0 ? kHybrid : kThree).value();
+    config_a.ike_proposals = config_b.ike_proposals = {suite};
+    // In fragments too.
+    if (seed % 3 == 0) config_a.ike_fragment_size = config_b.ike_fragment_size = 400;
+    configure(other, config_a, config_b);
+    initiate(other);
+    ASSERT_TRUE(other.run_until([&] { return in_step(other); }, minutes(5))) << seed;
+    EXPECT_TRUE(no_leaks(other)) << seed;
+  }
+}
+
+TEST_F(Intermediate, LargeOnesGoInFragments) {
+  start(kHybrid, kHybrid);
+  pair.settle();
+  ASSERT_TRUE(in_step(pair));
+  for (const Datagram& one : intermediates()) EXPECT_LE(one.message.size() + 32, 1280U);
+  Pair other(3, with_keys());
+  auto a = config_of(true);
+  auto b = config_of(false);
+  a.ike_fragment_size = 500;
+  a.ike_proposals = b.ike_proposals = {model::parse_proposal(model::ProtocolId::ike, kHybrid).value()};
+  configure(other, a, b);
+  initiate(other);
+  other.settle();
+  ASSERT_TRUE(in_step(other)) << "IntAuth is over the message as it was before";
+  EXPECT_TRUE(other.a.logged("the IKE_INTERMEDIATE request goes in 3 fragments of 500 octets"));
+}
+
+// RFC 9242 3.3.2: whoever has broken the key exchange and changes IKE_INTERMEDIATE is found out by AUTH.
+TEST_F(Intermediate, ChangesAreFoundOutByAuth) {
+  for (const bool request : {true, false}) {
+    Pair other(9, with_keys());
+    auto a = config_of(true);
+    auto b = config_of(false);
+    a.ike_proposals = b.ike_proposals = {model::parse_proposal(model::ProtocolId::ike, kHybrid).value()};
+    a.ike_fragmentation = model::IkeFragmentation::off;  // one datagram is one message
+    bool changed = false;
+    other.fate = [&](const Datagram& datagram) {
+      const bool meant = datagram.header().exchange == ExchangeType::ike_intermediate && datagram.from_a == request;
+      if (!meant || changed) return std::vector<Duration>{Pair::kLatency};
+      return std::vector<Duration>{};
+    };
+    configure(other, a, b);
+    initiate(other);
+    other.settle();
+    const auto held = std::ranges::find_if(other.wire, [&](const Datagram& one) {
+      return one.header().exchange == ExchangeType::ike_intermediate && one.from_a == request;
+    });
+    ASSERT_NE(held, other.wire.end());
+    const Bytes original = held->message;
+    const KeysExported& keys = other.a.exported.front();
+    const auto suite = *model::packet_suite(keys.suite.encryption, keys.suite.key_bits, keys.suite.integrity);
+    auto opener = codec::MessageOpener::make(suite, (request ? keys.sk_ei : keys.sk_er).view(), {});
+    SeededRandom random(1);
+    auto sealer = codec::MessageSealer::make(suite, (request ? keys.sk_ei : keys.sk_er).view(), {}, random, 1000);
+    codec::Message message = *opener->open(original, *codec::parse_message(original));
+    message.add_notify(static_cast<NotifyType>(40000));
+    changed = true;
+    other.inject(request ? other.b : other.a, path_from(!request, 4500), sealer->seal(message));
+    other.advance(minutes(2));
+    EXPECT_TRUE(other.a.ike_sas.empty() && other.b.ike_sas.empty());
+    ASSERT_FALSE(other.b.failures.empty());
+    EXPECT_EQ(other.b.failures.front().kind, FailureKind::authentication_failed);
+  }
+}
+
+// RFC 9242 5, RFC 9370 2.2.2: exactly as many as were agreed on, and IKE_AUTH not before.
+TEST_F(Intermediate, NeitherMoreNorFewer) {
+  start(kHybrid, kHybrid);
+  pair.fate = [](const Datagram& datagram) {
+    const bool init = datagram.header().exchange == ExchangeType::ike_sa_init;
+    return init ? std::vector<Duration>{Pair::kLatency} : std::vector<Duration>{};
+  };
+  pair.settle();
+  ASSERT_EQ(pair.a.exported.size(), 1U);
+  const KeysExported& keys = pair.a.exported.front();
+  const auto suite = *model::packet_suite(keys.suite.encryption, keys.suite.key_bits, keys.suite.integrity);
+  SeededRandom random(1);
+  auto sealer = codec::MessageSealer::make(suite, keys.sk_ei.view(), {}, random, 1000);
+  codec::Message message;
+  message.header.spi_i = keys.spi_i;
+  message.header.spi_r = keys.spi_r;
+  message.header.initiator = true;
+  message.header.message_id = model::MessageId(1);
+  message.header.exchange = ExchangeType::ike_auth;
+  const auto at_b = path_from(false, 4500);
+  pair.inject(pair.b, at_b, sealer->seal(message));
+  EXPECT_EQ(dropped(pair.b, DatagramDrop::unexpected), 1U) << "not yet";
+  // RFC 9370 2.2.2: another method than the one that was agreed on.
+  message.header.exchange = ExchangeType::ike_intermediate;
+  message.add(codec::KePayload{.method = model::KeyExchangeMethod::ml_kem_512, .public_value = Bytes(800, 1)});
+  const std::size_t before = pair.wire.size();
+  pair.inject(pair.b, at_b, sealer->seal(message));
+  EXPECT_EQ(pair.wire.size(), before + 1) << "INVALID_SYNTAX";
+  ASSERT_FALSE(pair.b.failures.empty());
+  EXPECT_EQ(pair.b.failures.front().kind, FailureKind::protocol_error);
+}
+
+TEST_F(Intermediate, NoneWhereNoneWasAgreedOn) {
+  start(kPlain, kPlain);
+  pair.fate = [](const Datagram& datagram) {
+    const bool init = datagram.header().exchange == ExchangeType::ike_sa_init;
+    return init ? std::vector<Duration>{Pair::kLatency} : std::vector<Duration>{};
+  };
+  pair.settle();
+  const KeysExported& keys = pair.a.exported.front();
+  const auto suite = *model::packet_suite(keys.suite.encryption, keys.suite.key_bits, keys.suite.integrity);
+  SeededRandom random(1);
+  auto sealer = codec::MessageSealer::make(suite, keys.sk_ei.view(), {}, random, 1000);
+  codec::Message message;
+  message.header.spi_i = keys.spi_i;
+  message.header.spi_r = keys.spi_r;
+  message.header.initiator = true;
+  message.header.message_id = model::MessageId(1);
+  message.header.exchange = ExchangeType::ike_intermediate;
+  message.add(codec::KePayload{.method = model::KeyExchangeMethod::curve25519, .public_value = Bytes(32, 9)});
+  pair.inject(pair.b, path_from(false, 4500), sealer->seal(message));
+  EXPECT_EQ(dropped(pair.b, DatagramDrop::unexpected), 1U);
+}
+
+// While one is being computed nothing else is taken, whatever its number.
+TEST_F(Intermediate, OneAfterTheOther) {
+  pair.b.postpones = [](const Request& request) {
+    const auto* exchange = std::get_if<KeyExchangeRequest>(&request);
+    return exchange != nullptr && exchange->method == crypto::KeyExchangeId::ml_kem_512;
+  };
+  start(kThree, kThree);
+  pair.settle();
+  ASSERT_EQ(pair.b.postponed.size(), 1U);
+  const KeysExported& keys = pair.a.exported.front();
+  const auto suite = *model::packet_suite(keys.suite.encryption, keys.suite.key_bits, keys.suite.integrity);
+  SeededRandom random(1);
+  auto sealer = codec::MessageSealer::make(suite, keys.sk_ei.view(), {}, random, 1000);
+  codec::Message message;
+  message.header.spi_i = keys.spi_i;
+  message.header.spi_r = keys.spi_r;
+  message.header.initiator = true;
+  message.header.message_id = model::MessageId(2);
+  for (const ExchangeType exchange : {ExchangeType::ike_intermediate, ExchangeType::ike_auth}) {
+    message.header.exchange = exchange;
+    const std::size_t before = pair.wire.size();
+    pair.inject(pair.b, path_from(false, 4500), sealer->seal(message));
+    EXPECT_EQ(pair.wire.size(), before);
+  }
+  EXPECT_EQ(dropped(pair.b, DatagramDrop::unexpected), 2U);
+  pair.answer_postponed(pair.b);
+  pair.settle();
+  EXPECT_TRUE(in_step(pair));
+}
+
+// Rekeyed without them, the keys still come of what they brought.
+TEST_F(Intermediate, Rekeys) {
+  start(kHybrid, kHybrid);
+  pair.settle();
+  for (const bool first : {true, false}) {
+    Host& who = pair.host(first);
+    pair.command(who, RekeyIkeSa{who.ike_sa().ike_sa});
+    pair.settle();
+    ASSERT_TRUE(in_step(pair)) << first;
+    EXPECT_EQ(model::to_string(pair.a.ike_sa().suite), kPlain);
+  }
+}
+
+}  // namespace
+}  // namespace culvert::ike::v2
