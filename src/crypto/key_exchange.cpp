@@ -43,7 +43,9 @@ Result<std::unique_ptr<KeyExchange>, CryptoError> make_key_exchange_from_private
 }
 
 bool is_own(KeyExchangeId id) {
-  return id == KeyExchangeId::ml_kem_512 || id == KeyExchangeId::ml_kem_768 || id == KeyExchangeId::ml_kem_1024;
+  const bool ml_kem =
+      id == KeyExchangeId::ml_kem_512 || id == KeyExchangeId::ml_kem_768 || id == KeyExchangeId::ml_kem_1024;
+  return ml_kem && is_own_ml_kem(id);
 }
 
 std::size_t public_value_size(KeyExchangeId id) {

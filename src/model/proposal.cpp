@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <initializer_list>
+#include <iterator>
 
 #include <fmt/format.h>
 
@@ -45,12 +46,23 @@ void add_implied_prfs(Proposal& proposal) {
   }
 }
 
+// RFC 9370 2.2.4: they follow a key exchange.
+bool follows_nothing(const Proposal& proposal) {
+  const bool first = std::ranges::any_of(
+      proposal.transforms, [](const Transform& t) { return t.type == TransformType::key_exchange && t.id != 0; });
+  return !first && has_additional_key_exchanges({proposal});
+}
+
 // A sentence when the transforms do not make a whole proposal, nothing when they do.
 std::optional<std::string> incomplete(const Proposal& proposal, std::string_view text) {
   const ProtocolId protocol = proposal.protocol;
   const auto missing = [&](std::string_view what, TransformType type) {
     return fmt::format("\"{}\" names no {}; add one of: {}", text, what, allowed_words(protocol, type));
   };
+  if (protocol != ProtocolId::ike && follows_nothing(proposal)) {
+    return fmt::format("\"{}\" has further key exchanges and no first one; add one of: {}", text,
+                       allowed_words(protocol, TransformType::key_exchange));
+  }
   if (protocol == ProtocolId::ah) {
     if (!has(proposal, TransformType::integrity)) return missing("integrity algorithm", TransformType::integrity);
     return std::nullopt;
@@ -108,13 +120,14 @@ namespace {
 
 /// "ke1_mlkem768", "ke2_none": the transform, or nothing for other words.
 std::optional<Transform> parse_additional(ProtocolId protocol, std::string_view word) {
-  if (protocol != ProtocolId::ike || word.size() < 5 || !word.starts_with("ke") || word[3] != '_') return std::nullopt;
+  if (word.size() < 5 || !word.starts_with("ke") || word[3] != '_') return std::nullopt;
   const auto number = static_cast<unsigned>(word[2] - '1');
   if (number >= kAdditionalKeyExchanges) return std::nullopt;
   const std::string_view method = word.substr(4);
   if (method == "none") return Transform{additional_key_exchange(number), 0};
   const TransformInfo* const info = find_transform(protocol, method);
-  if (info == nullptr || info->transform.type != TransformType::key_exchange) return std::nullopt;
+  if (info == nullptr || info->transform.type != TransformType::key_exchange || info->transform.id == 0)
+    return std::nullopt;
   return Transform{additional_key_exchange(number), info->transform.id};
 }
 
@@ -155,17 +168,26 @@ std::string to_string(const Proposal& proposal) {
   return text.empty() ? "nothing" : text;
 }
 
+namespace {
+
+std::string words_of(KeyExchangeMethod first, const AdditionalKeyExchanges& additional) {
+  std::string text = '-' + word_of({TransformType::key_exchange, static_cast<std::uint16_t>(first)});
+  for (unsigned n = 0; n < kAdditionalKeyExchanges; ++n) {
+    if (additional[n] != KeyExchangeMethod::none)
+      text += '-' + word_of({additional_key_exchange(n), static_cast<std::uint16_t>(additional[n])});
+  }
+  return text;
+}
+
+}  // namespace
+
 std::string to_string(const IkeSuite& suite) {
   std::string text = word_of({TransformType::encryption, static_cast<std::uint16_t>(suite.encryption), suite.key_bits});
   if (suite.integrity != IntegrityId::none) {
     text += '-' + word_of({TransformType::integrity, static_cast<std::uint16_t>(suite.integrity)});
   }
   text += '-' + word_of({TransformType::prf, static_cast<std::uint16_t>(suite.prf)});
-  text += '-' + word_of({TransformType::key_exchange, static_cast<std::uint16_t>(suite.key_exchange)});
-  for (unsigned n = 0; n < kAdditionalKeyExchanges; ++n) {
-    if (suite.additional[n] != KeyExchangeMethod::none)
-      text += '-' + word_of({additional_key_exchange(n), static_cast<std::uint16_t>(suite.additional[n])});
-  }
+  text += words_of(suite.key_exchange, suite.additional);
   return text;
 }
 
@@ -179,18 +201,20 @@ std::string to_string(const EspSuite& suite, ProtocolId protocol) {
     text += word_of({TransformType::integrity, static_cast<std::uint16_t>(suite.integrity)});
   }
   text += '-' + word_of({TransformType::esn, static_cast<std::uint16_t>(suite.esn)});
-  if (suite.key_exchange != KeyExchangeMethod::none) {
-    text += '-' + word_of({TransformType::key_exchange, static_cast<std::uint16_t>(suite.key_exchange)});
-  }
+  if (suite.key_exchange != KeyExchangeMethod::none) text += words_of(suite.key_exchange, suite.additional);
   return text;
 }
 
 std::vector<Proposal> default_ike_proposals() {
   // RFC 8247: AEADs, SHA-2 PRFs, groups of at least 128 bits first; AES-CBC and MODP-2048 for peers that have nothing
-  // newer.
+  // newer. Before all of them the first key exchange with ML-KEM beside it: who records today cannot read it with a
+  // quantum computer of tomorrow. RFC 9370 2.2.1: proposals of their own, because a peer that does not know the type of
+  // transform skips the whole proposal; and no further ones, for IKE_SA_INIT does not go in fragments.
   return must_parse(
       ProtocolId::ike,
-      {"aes256gcm16-aes128gcm16-chacha20poly1305-prfsha256-prfsha384-prfsha512-x25519-ecp256-ecp384-modp3072-modp2048",
+      {"aes256gcm16-aes128gcm16-chacha20poly1305-prfsha256-prfsha384-prfsha512-x25519-ecp256-ecp384-ke1_mlkem768-ke1_"
+       "mlkem1024",
+       "aes256gcm16-aes128gcm16-chacha20poly1305-prfsha256-prfsha384-prfsha512-x25519-ecp256-ecp384-modp3072-modp2048",
        "aes256-aes128-sha256-sha384-sha512-prfsha256-prfsha384-prfsha512-x25519-ecp256-ecp384-modp3072-modp2048"});
 }
 
@@ -312,6 +336,13 @@ std::optional<crypto::KeyExchangeId> key_exchange_id(KeyExchangeMethod method) {
     case KeyExchangeMethod::ml_kem_1024: return crypto::KeyExchangeId::ml_kem_1024;
     default: return std::nullopt;
   }
+}
+
+std::vector<KeyExchangeMethod> methods_of(const AdditionalKeyExchanges& additional) {
+  std::vector<KeyExchangeMethod> methods;
+  std::ranges::copy_if(additional, std::back_inserter(methods),
+                       [](KeyExchangeMethod one) { return one != KeyExchangeMethod::none; });
+  return methods;
 }
 
 bool has_additional_key_exchanges(const std::vector<Proposal>& proposals) {

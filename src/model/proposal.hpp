@@ -42,6 +42,9 @@ struct Proposal {
   friend bool operator==(const Proposal&, const Proposal&) = default;
 };
 
+/// RFC 9370: the key exchanges that follow the first one, each NONE or not done at all.
+using AdditionalKeyExchanges = std::array<KeyExchangeMethod, kAdditionalKeyExchanges>;
+
 /// The chosen algorithms of an IKE SA.
 struct IkeSuite {
   EncryptionId encryption = EncryptionId::aes_gcm_16;
@@ -49,8 +52,7 @@ struct IkeSuite {
   PrfId prf = PrfId::hmac_sha2_256;
   IntegrityId integrity = IntegrityId::none;
   KeyExchangeMethod key_exchange = KeyExchangeMethod::curve25519;
-  /// RFC 9370: those that follow, each NONE or not done at all.
-  std::array<KeyExchangeMethod, kAdditionalKeyExchanges> additional{};
+  AdditionalKeyExchanges additional{};
   friend bool operator==(const IkeSuite&, const IkeSuite&) = default;
 };
 
@@ -62,14 +64,15 @@ struct EspSuite {
   IntegrityId integrity = IntegrityId::none;
   EsnId esn = EsnId::esn;
   KeyExchangeMethod key_exchange = KeyExchangeMethod::none;
+  AdditionalKeyExchanges additional{};
   friend bool operator==(const EspSuite&, const EspSuite&) = default;
 };
 
 /// The proposal that the user's text names: "aes256gcm16-prfsha256-x25519" (IKE) or "aes128gcm16-esn-noesn",
-/// "aes256-sha256-x25519" (ESP), "sha256-esn" (AH); for IKE also further key exchanges, "x25519-ke1_mlkem768", which
-/// may be left out where "ke1_none" stands too (RFC 9370). Weak words are taken: whether they are allowed is asked of
-/// weak_transforms (model/transforms.hpp). Several transforms of one type are alternatives. The error is a sentence
-/// that names the word at fault and the words allowed there.
+/// "aes256-sha256-x25519" (ESP), "sha256-esn" (AH); behind a key exchange also further ones, "x25519-ke1_mlkem768",
+/// which may be left out where "ke1_none" stands too (RFC 9370). Weak words are taken: whether they are allowed is
+/// asked of weak_transforms (model/transforms.hpp). Several transforms of one type are alternatives. The error is a
+/// sentence that names the word at fault and the words allowed there.
 [[nodiscard]] Result<Proposal, std::string> parse_proposal(ProtocolId protocol, std::string_view text);
 /// The same short words, "aes256gcm16-prfsha256-x25519"; foreign numbers as "encr-99".
 [[nodiscard]] std::string to_string(const Proposal& proposal);
@@ -78,7 +81,8 @@ struct EspSuite {
 [[nodiscard]] std::string to_string(const EspSuite& suite, ProtocolId protocol = ProtocolId::esp);
 
 /// What is offered and accepted when the user names nothing, numbered from 1: AEADs first, then AES-CBC with SHA-2 for
-/// peers without them.
+/// peers without them. Of IKE first of all with ML-KEM beside the first key exchange (RFC 9370), then without for peers
+/// that do not have it.
 [[nodiscard]] std::vector<Proposal> default_ike_proposals();
 [[nodiscard]] std::vector<Proposal> default_esp_proposals();
 
@@ -94,7 +98,8 @@ struct ChosenProposal {
 struct SelectionOptions {
   KeyExchangeMethod prefer_method = KeyExchangeMethod::none;
   bool ignore_key_exchange = false;
-  /// RFC 9370 2.2.1: the peer has IKE_INTERMEDIATE. Without it its proposals with additional key exchanges are skipped.
+  /// RFC 9370 2.2.1, 2.2.4: additional key exchanges may follow: in IKE_SA_INIT because the peer has IKE_INTERMEDIATE,
+  /// in CREATE_CHILD_SA always. Without it the peer's proposals with them are skipped.
   bool additional_key_exchanges = false;
 };
 [[nodiscard]] std::optional<ChosenProposal> select_proposal(const std::vector<Proposal>& offered,
@@ -118,6 +123,8 @@ struct SelectionOptions {
 [[nodiscard]] std::optional<crypto::Prf> prf_function(PrfId prf);
 [[nodiscard]] std::optional<crypto::KeyExchangeId> key_exchange_id(KeyExchangeMethod method);
 
+/// The additional key exchanges that are done, in their order.
+[[nodiscard]] std::vector<KeyExchangeMethod> methods_of(const AdditionalKeyExchanges& additional);
 /// RFC 9370: whether one of the proposals has additional key exchanges, not just NONE.
 [[nodiscard]] bool has_additional_key_exchanges(const std::vector<Proposal>& proposals);
 /// The same proposals without them, each once.

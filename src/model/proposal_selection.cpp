@@ -85,18 +85,21 @@ void put_in_suites(ChosenProposal& chosen, const Transform& transform) {
       chosen.ike.key_exchange = chosen.esp.key_exchange = static_cast<KeyExchangeMethod>(transform.id);
       break;
     case TransformType::esn: chosen.esp.esn = static_cast<EsnId>(transform.id); break;
-    default: chosen.ike.additional[additional_number(transform.type)] = static_cast<KeyExchangeMethod>(transform.id);
+    default:
+      chosen.ike.additional[additional_number(transform.type)] = static_cast<KeyExchangeMethod>(transform.id);
+      chosen.esp.additional = chosen.ike.additional;
   }
 }
 
-// RFC 9370 2.2.1: of each type one, NONE where it is left out, and none of them twice. False when there is no such
-// choice.
+// RFC 9370 2.2.1: of each type one, NONE where it is left out, and none of them twice; 2.2.4: where no key exchange
+// comes first, none at all. False when there is no such choice.
 bool choose_additional(ChosenProposal& chosen, const Proposal& ours, const Proposal& theirs) {
   for (unsigned n = 0; n < kAdditionalKeyExchanges; ++n) {
     const TransformType type = additional_key_exchange(n);
     auto mine = alternatives(ours, type);
     std::erase_if(mine, [&](const Transform& t) {
       const auto& taken = chosen.ike.additional;
+      if (t.id != 0 && chosen.ike.key_exchange == KeyExchangeMethod::none) return true;
       return t.id != 0 && std::ranges::find(taken, static_cast<KeyExchangeMethod>(t.id)) != taken.end();
     });
     const auto pick = common(mine, alternatives(theirs, type), std::nullopt);
@@ -142,8 +145,11 @@ std::optional<ChosenProposal> choose_with(const Transform& encryption, const Pro
     // Only what was really offered goes into the answer, not an implied default.
     if (holds(of_type(theirs, type), *pick)) chosen.proposal.transforms.push_back(*pick);
   }
-  if (options.ignore_key_exchange) chosen.esp.key_exchange = KeyExchangeMethod::none;
-  if (ours.protocol == ProtocolId::ike && !choose_additional(chosen, ours, theirs)) return std::nullopt;
+  if (options.ignore_key_exchange) {
+    chosen.esp.key_exchange = KeyExchangeMethod::none;
+  } else if (!choose_additional(chosen, ours, theirs)) {
+    return std::nullopt;
+  }
   return chosen;
 }
 
@@ -151,8 +157,8 @@ std::optional<ChosenProposal> choose(const Proposal& ours, const Proposal& their
   if (ours.protocol != theirs.protocol) return std::nullopt;
   // RFC 7296 3.3.6: a transform type we do not know makes the whole proposal unacceptable.
   for (const Transform& transform : theirs.transforms) {
-    const bool additional = options.additional_key_exchanges && ours.protocol == ProtocolId::ike &&
-                            is_additional_key_exchange(transform.type);
+    const bool additional =
+        (options.additional_key_exchanges || options.ignore_key_exchange) && is_additional_key_exchange(transform.type);
     if (!is_ours(transform.type) && !additional) return std::nullopt;
   }
   if (!needs_type(ours.protocol, TransformType::encryption)) {

@@ -34,8 +34,16 @@ std::optional<model::Spi> spi_of(const model::Proposal& proposal) {
   return spi;
 }
 
+bool is_usable(const model::EspSuite& suite) {
+  const auto methods = model::methods_of(suite.additional);
+  return model::packet_suite(suite.encryption, suite.key_bits, suite.integrity) &&
+         std::ranges::all_of(methods, [](KeyExchangeMethod one) { return model::key_exchange_id(one).has_value(); });
+}
+
 model::SelectionOptions selection(ChildExchange exchange, KeyExchangeMethod prefer) {
-  return {.prefer_method = prefer, .ignore_key_exchange = exchange == ChildExchange::ike_auth};
+  return {.prefer_method = prefer,
+          .ignore_key_exchange = exchange == ChildExchange::ike_auth,
+          .additional_key_exchanges = exchange == ChildExchange::create_child_sa};
 }
 
 ChildRefusal local_error(std::string detail) {
@@ -152,8 +160,9 @@ void answer_selectors(ChildAgreement& agreement, const model::ConnectionConfig& 
 
 std::vector<model::Proposal> without_key_exchange(std::vector<model::Proposal> proposals) {
   for (model::Proposal& proposal : proposals) {
-    std::erase_if(proposal.transforms,
-                  [](const model::Transform& one) { return one.type == model::TransformType::key_exchange; });
+    std::erase_if(proposal.transforms, [](const model::Transform& one) {
+      return one.type == model::TransformType::key_exchange || model::is_additional_key_exchange(one.type);
+    });
   }
   return proposals;
 }
@@ -226,8 +235,7 @@ Result<ChildAgreement, ChildRefusal> check_child_answer(const model::ConnectionC
   const auto& proposals = answer.first<codec::SaPayload>()->proposals;
   const auto accepted = model::accept_answer(proposals, offer.proposals, selection(exchange, offer.method));
   const auto spi = accepted ? spi_of(accepted->proposal) : std::nullopt;
-  if (!accepted || !spi ||
-      !model::packet_suite(accepted->esp.encryption, accepted->esp.key_bits, accepted->esp.integrity)) {
+  if (!accepted || !spi || !is_usable(accepted->esp)) {
     return err(ChildRefusal{.notify = NotifyType::no_proposal_chosen,
                             .data = {},
                             .kind = FailureKind::protocol_error,
@@ -301,7 +309,7 @@ Result<ChildChoice, ChildRefusal> choose_child(Core& core, const model::Connecti
       beside != nullptr ? proposals_like(config.esp_proposals, beside->fallback.suite) : config.esp_proposals;
   const auto chosen = model::select_proposal(offered, acceptable, selection(exchange, method));
   const auto spi = chosen ? spi_of(chosen->proposal) : std::nullopt;
-  if (!chosen || !spi || !model::packet_suite(chosen->esp.encryption, chosen->esp.key_bits, chosen->esp.integrity)) {
+  if (!chosen || !spi || !is_usable(chosen->esp)) {
     return err(ChildRefusal{.notify = NotifyType::no_proposal_chosen,
                             .data = {},
                             .kind = FailureKind::no_proposal_chosen,
@@ -372,11 +380,13 @@ void add_child_notifies(codec::Message& answer, const ChildChoice& choice) {
 }
 
 ChildSa& build_child(Core& core, IkeSa& sa, const model::ConnectionConfig& config, const ChildAgreement& agreement,
-                     Role role, ByteView shared_secret, ByteView nonce_i, ByteView nonce_r, ChildSa child) {
+                     Role role, ByteView shared_secret, ByteView nonce_i, ByteView nonce_r, ChildSa child,
+                     ByteView further) {
   const auto suite =
       model::packet_suite(agreement.suite.encryption, agreement.suite.key_bits, agreement.suite.integrity);
   CHECK(suite);
-  ChildKeys keys = derive_child_keys(sa.prf, *suite, sa.keys.sk_d.view(), shared_secret, nonce_i, nonce_r, role);
+  ChildKeys keys =
+      derive_child_keys(sa.prf, *suite, sa.keys.sk_d.view(), shared_secret, nonce_i, nonce_r, role, further);
   child.id = core.next_child_id();
   child.spi_inbound = agreement.spi_inbound;
   child.spi_outbound = agreement.spi_outbound;

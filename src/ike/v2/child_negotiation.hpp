@@ -115,8 +115,9 @@ void add_child_notifies(codec::Message& answer, const ChildChoice& choice);
 void withdraw_choice(Core& core, const ChildChoice& choice);
 
 /// Key material and parameters of the pair, installed. `child` says how it relates to others (held, redundant,
-/// replaces).
+/// replaces); `further` are the secrets of additional key exchanges, one behind the other (RFC 9370 2.2.4).
 ChildSa& build_child(Core& core, IkeSa& sa, const model::ConnectionConfig& config, const ChildAgreement& agreement,
-                     model::Role role, ByteView shared_secret, ByteView nonce_i, ByteView nonce_r, ChildSa child);
+                     model::Role role, ByteView shared_secret, ByteView nonce_i, ByteView nonce_r, ChildSa child,
+                     ByteView further = {});
 
 }  // namespace culvert::ike::v2

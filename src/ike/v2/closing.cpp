@@ -7,6 +7,7 @@
 #include "ike/v2/children.hpp"
 #include "ike/v2/eap_auth.hpp"
 #include "ike/v2/establish.hpp"
+#include "ike/v2/follow_up.hpp"
 
 namespace culvert::ike::v2 {
 namespace {
@@ -27,6 +28,7 @@ void withdraw(Core& core, IkeSa& sa, CloseReason reason) {
       core.esp_spis.release(unknown->spi_inbound);
   }
   sa.tasks.clear();
+  cancel_follow_ups(core, sa);
   sa.rekey_at.reset();
   sa.expire_at.reset();
   sa.release_at.reset();

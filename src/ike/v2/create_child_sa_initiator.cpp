@@ -9,6 +9,7 @@
 #include "ike/v2/closing.hpp"
 #include "ike/v2/configuration.hpp"
 #include "ike/v2/describe.hpp"
+#include "ike/v2/follow_up.hpp"
 #include "ike/v2/key_exchange_work.hpp"
 #include "ike/v2/messages.hpp"
 #include "ike/v2/resource_sas.hpp"
@@ -127,6 +128,7 @@ Progression CreateChildSaInitiator::send(const ChildSa* old, const ChildSa* fall
 }
 
 Progression CreateChildSaInitiator::handle_completion(RequestToken token, Completion result) {
+  if (series_) return follow(series_->take(token, std::move(result)));
   if (token != token_) return Progression::waiting;
   KeyExchangeResult computed = key_exchange_result(std::move(result));
   if (response_) {
@@ -152,6 +154,7 @@ Progression CreateChildSaInitiator::handle_response(const codec::Message& respon
     abandon();
     return Progression::done;
   }
+  if (series_) return follow(series_->take(response));
   if (response.first<codec::SaPayload>() == nullptr) {
     handle_refusal(*response.error_notify());
     return Progression::done;
@@ -188,36 +191,98 @@ Progression CreateChildSaInitiator::handle_response(const codec::Message& respon
            true);
       return Progression::done;
     }
+    if (!model::methods_of(agreed->suite.additional).empty()) return follow_up(std::move(*agreed), response);
     shared_secret = std::move(computed_->shared_secret);
   }
-  handle_agreement(*agreed, response, shared_secret.view());
+  handle_agreement(*agreed, response, shared_secret.view(), {});
   return Progression::done;
 }
 
+// RFC 7296 2.8.1: of two pairs that replace the same one, that with the lowest nonce is closed by the side that made
+// it. It holds also when the peer's pair has been rekeyed or, having lost, deleted already.
+bool CreateChildSaInitiator::loses_to_peer(const Bytes& nonce_r) const {
+  return collision_ && has_lowest_nonce(nonce_, nonce_r, collision_->nonce_i, collision_->nonce_r);
+}
+
+void CreateChildSaInitiator::win() {
+  if (!collision_) return;
+  cancel_rekey_of(core_, sa_, old_);
+  ChildSa* theirs = collision_->child ? sa_.find_child(*collision_->child) : nullptr;
+  collision_.reset();
+  if (theirs == nullptr) return;
+  theirs->redundant = true;
+  theirs->rekey_at.reset();
+}
+
+// Should the peer's additional key exchanges never come to their end, ours is due again.
+void CreateChildSaInitiator::yield() {
+  core_.progress(sa_, "the peer rekeyed at the same time; its Child SA stays");
+  retry(Duration::zero(), retry_.method);
+}
+
+Progression CreateChildSaInitiator::follow_up(ChildAgreement agreement, const codec::Message& response) {
+  // RFC 9370 2.2.4: there is nothing yet that could be deleted.
+  if (loses_to_peer(response.first<codec::NoncePayload>()->data)) {
+    abandon();
+    yield();
+    return Progression::done;
+  }
+  win();
+  auto methods = model::methods_of(agreement.suite.additional);
+  agreement_ = std::move(agreement);
+  series_.emplace(core_, sa_, std::move(methods));
+  return follow(series_->begin(response));
+}
+
+Progression CreateChildSaInitiator::follow(FollowUpSeries::Step step) {
+  if (step == FollowUpSeries::Step::waiting) return Progression::waiting;
+  if (sa_.phase != Phase::established) {
+    abandon();
+  } else if (step == FollowUpSeries::Step::failed) {
+    fail_series();
+  } else {
+    handle_agreement(*agreement_, *response_, computed_->shared_secret.view(), series_->secrets());
+  }
+  return Progression::done;
+}
+
+void CreateChildSaInitiator::fail_series() {
+  const FollowUpFault& fault = series_->fault();
+  // An answer of the peer's that is no refusal, and wrong: it may believe in the pair.
+  const bool peer_has_it = !fault.notify && series_->is_last();
+  if (!peer_has_it) abandon();
+  if (fault.notify == NotifyType::state_not_found) {
+    core_.progress(sa_, fault.detail);
+    return is_forgotten_for_good(core_, sa_, retry_) ? void() : retry(Duration::zero(), retry_.method);
+  }
+  if (fault.notify == NotifyType::temporary_failure) {
+    if (give_up_on_temporary_failure(core_, sa_, retry_)) return;
+    return retry(collision_delay(core_, old_ ? sa_.find_child(*old_) : nullptr), retry_.method);
+  }
+  fail({.notify = fault.notify.value_or(NotifyType::invalid_ke_payload),
+        .data = {},
+        .kind = fault.kind,
+        .detail = fault.detail},
+       peer_has_it);
+}
+
 void CreateChildSaInitiator::handle_agreement(const ChildAgreement& agreement, const codec::Message& response,
-                                              ByteView shared_secret) {
+                                              ByteView shared_secret, ByteView further) {
   const Bytes& nonce_r = response.first<codec::NoncePayload>()->data;
   ChildSa* old = old_ ? sa_.find_child(*old_) : nullptr;
-  ChildSa* theirs = collision_ ? sa_.find_child(*collision_->child) : nullptr;
-  // RFC 7296 2.8.1: of two pairs that replace the same one, that with the lowest nonce is closed by the side that made
-  // it.
-  // It holds also when the peer's pair has been rekeyed or, having lost, deleted already.
-  const bool loses = collision_ && has_lowest_nonce(nonce_, nonce_r, collision_->nonce_i, collision_->nonce_r);
+  const bool loses = loses_to_peer(nonce_r);
   ChildSa child;
   child.redundant = loses;
   child.hold_outbound = loses;
   if (old != nullptr) child.replaces = old->id;
-  ChildSa& made =
-      build_child(core_, sa_, config_, agreement, Role::initiator, shared_secret, nonce_, nonce_r, std::move(child));
+  ChildSa& made = build_child(core_, sa_, config_, agreement, Role::initiator, shared_secret, nonce_, nonce_r,
+                              std::move(child), further);
   offer_.reset();
   if (loses) {
-    core_.progress(sa_, "the peer rekeyed at the same time; its Child SA stays");
+    yield();
     return delete_child(core_, sa_, made, CloseReason::rekeyed);
   }
-  if (theirs != nullptr) {
-    theirs->redundant = true;
-    theirs->rekey_at.reset();
-  }
+  win();
   if (old == nullptr) return;
   // RFC 7296 2.8: who initiated the surviving rekey deletes the pair it replaces.
   old->replaced_by = made.id;
@@ -230,7 +295,7 @@ void CreateChildSaInitiator::handle_refusal(const codec::NotifyPayload& error) {
   ChildSa* old = old_ ? sa_.find_child(*old_) : nullptr;
   // RFC 7296 2.8.1: after a collision that only one side noticed, the peer's rekey stands and this answer means
   // nothing.
-  if (old_ && (old == nullptr || collision_ || old->replaced_by)) return;
+  if (old_ && (old == nullptr || collision_ || old->replaced_by)) return collision_ ? yield() : void();
   switch (error.type) {
     case NotifyType::temporary_failure:
       // RFC 7296 2.25: not again at once.

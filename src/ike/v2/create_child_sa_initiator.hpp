@@ -7,6 +7,7 @@
 #include "ike/v2/child_negotiation.hpp"
 #include "ike/v2/core.hpp"
 #include "ike/v2/exchange.hpp"
+#include "ike/v2/follow_up_series.hpp"
 #include "ike/v2/ike_sa.hpp"
 #include "ike/v2/task.hpp"
 
@@ -19,7 +20,9 @@ class CreateChildSaInitiator final : public InitiatorExchange {
   /// A rekey of `old`.
   CreateChildSaInitiator(Core& core, IkeSa& sa, model::ChildSaId old, Retry retry);
 
-  [[nodiscard]] model::ExchangeType type() const override { return model::ExchangeType::create_child_sa; }
+  [[nodiscard]] model::ExchangeType type() const override {
+    return series_ ? model::ExchangeType::ike_followup_ke : model::ExchangeType::create_child_sa;
+  }
   [[nodiscard]] Activity activity() const override { return old_ ? Activity::rekey_child : Activity::create_child; }
   [[nodiscard]] std::optional<model::ChildSaId> child() const override { return old_; }
   [[nodiscard]] const ChildWish* wish() const override { return wish_ ? &*wish_ : nullptr; }
@@ -38,7 +41,16 @@ class CreateChildSaInitiator final : public InitiatorExchange {
   [[nodiscard]] Task as_task(const Retry& retry) const;
   Progression send(const ChildSa* old, const ChildSa* fallback);
   void handle_refusal(const codec::NotifyPayload& error);
-  void handle_agreement(const ChildAgreement& agreement, const codec::Message& response, ByteView shared_secret);
+  void handle_agreement(const ChildAgreement& agreement, const codec::Message& response, ByteView shared_secret,
+                        ByteView further);
+  /// Begins the additional key exchanges that were agreed on, unless the peer's rekey has precedence.
+  [[nodiscard]] Progression follow_up(ChildAgreement agreement, const codec::Message& response);
+  [[nodiscard]] Progression follow(FollowUpSeries::Step step);
+  void fail_series();
+  [[nodiscard]] bool loses_to_peer(const Bytes& nonce_r) const;
+  /// The pair that the peer has made, or was about to make, goes.
+  void win();
+  void yield();
   void retry(Duration after, model::KeyExchangeMethod method = model::KeyExchangeMethod::none);
   void fail(const ChildRefusal& refusal, bool peer_has_it);
   [[nodiscard]] bool give_up_wish() const;
@@ -60,6 +72,9 @@ class CreateChildSaInitiator final : public InitiatorExchange {
   // The response, while the secret shared with the peer is computed.
   std::optional<codec::Message> response_;
   std::optional<KeyExchangeResult> computed_;
+  // Behind it, what was agreed on, while additional key exchanges are under way.
+  std::optional<ChildAgreement> agreement_;
+  std::optional<FollowUpSeries> series_;
 };
 
 }  // namespace culvert::ike::v2

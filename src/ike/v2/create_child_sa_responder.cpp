@@ -12,6 +12,7 @@
 #include "ike/v2/closing.hpp"
 #include "ike/v2/configuration.hpp"
 #include "ike/v2/describe.hpp"
+#include "ike/v2/follow_up.hpp"
 #include "ike/v2/resource_sas.hpp"
 
 namespace culvert::ike::v2 {
@@ -54,6 +55,9 @@ std::optional<codec::Message> CreateChildSaResponder::handle(const codec::Messag
   }
   // RFC 7296 2.25.1: one that we are closing, be it for its successor's sake.
   if (old->deleting || old->replaced_by || old->redundant) return refusal(NotifyType::temporary_failure);
+  // RFC 9370 2.2.4: nor one whose rekey of ours is past CREATE_CHILD_SA.
+  const bool following = sa_.exchange && sa_.exchange->type() == model::ExchangeType::ike_followup_ke;
+  if (following && sa_.exchange->child() == old->id) return refusal(NotifyType::temporary_failure);
   return create(request, old);
 }
 
@@ -119,8 +123,44 @@ std::optional<codec::Message> CreateChildSaResponder::create(const codec::Messag
   answer.add(codec::TsPayload{.side = Role::initiator, .selectors = agreement.remote, .unknown = {}});
   answer.add(codec::TsPayload{.side = Role::responder, .selectors = agreement.local, .unknown = {}});
 
+  if (old == nullptr && agreement.group.resource) core_.next_resource = *agreement.group.resource + 1;
+  const ExchangedSecrets secrets{
+      .shared_secret = shared_secret.view(), .further = {}, .nonce_i = nonce_i, .nonce_r = nonce_r};
+  if (!model::methods_of(agreement.suite.additional).empty())
+    return await_further(std::move(answer), *chosen, old, secrets);
+  install_answered(core_, sa_, *config, agreement, old, secrets);
+  return answer;
+}
+
+codec::Message CreateChildSaResponder::await_further(codec::Message answer, const ChildChoice& choice,
+                                                     const ChildSa* old, const ExchangedSecrets& secrets) {
+  const std::optional<model::ChildSaId> replaced = old != nullptr ? std::optional(old->id) : std::nullopt;
+  FollowUp awaited{.outcome = AwaitedChild{.agreement = choice.agreement, .old = replaced},
+                   .methods = model::methods_of(choice.agreement.suite.additional),
+                   .shared_secret = SecretBytes::copy_of(secrets.shared_secret),
+                   .further = {},
+                   .nonce_i = to_bytes(secrets.nonce_i),
+                   .nonce_r = to_bytes(secrets.nonce_r),
+                   .link = {},
+                   .until = {}};
+  if (!await_follow_up(core_, sa_, std::move(awaited), answer)) {
+    withdraw_choice(core_, choice);
+    return refusal(NotifyType::temporary_failure);
+  }
+  if (old != nullptr && sa_.activity() == Activity::rekey_child && sa_.exchange->child() == old->id) {
+    // RFC 9370 2.2.4: the nonces decide before there are any pairs.
+    sa_.exchange->note_collision({.child = std::nullopt,
+                                  .ike_sa = std::nullopt,
+                                  .nonce_i = to_bytes(secrets.nonce_i),
+                                  .nonce_r = to_bytes(secrets.nonce_r)});
+  }
+  return answer;
+}
+
+void install_answered(Core& core, IkeSa& sa, const model::ConnectionConfig& config, const ChildAgreement& agreement,
+                      ChildSa* old, const ExchangedSecrets& secrets) {
   ChildSa child;
-  child.unconfirmed_until = core_.now + core_.answer_linger();
+  child.unconfirmed_until = core.now + core.answer_linger();
   if (old != nullptr) {
     // RFC 7296 2.8: traffic stays on the old pair until the initiator surely has the new one.
     child.replaces = old->id;
@@ -128,18 +168,17 @@ std::optional<codec::Message> CreateChildSaResponder::create(const codec::Messag
   }
   // Nor need one beside a fallback carry traffic before the initiator surely has it.
   if (agreement.group.resource) child.hold_outbound = true;
-  if (old == nullptr && agreement.group.resource) core_.next_resource = *agreement.group.resource + 1;
-  const ChildSa& made = build_child(core_, sa_, *config, agreement, Role::responder, shared_secret.view(), nonce_i,
-                                    nonce_r, std::move(child));
-  if (old != nullptr) {
-    old->replaced_by = made.id;
-    old->rekey_at.reset();
-    if (sa_.activity() == Activity::rekey_child && sa_.exchange->child() == old->id) {
-      // RFC 7296 2.8.1: answered as usual; the nonces decide when our own rekey is answered.
-      sa_.exchange->note_collision({.child = made.id, .ike_sa = std::nullopt, .nonce_i = nonce_i, .nonce_r = nonce_r});
-    }
-  }
-  return answer;
+  const ChildSa& made = build_child(core, sa, config, agreement, Role::responder, secrets.shared_secret,
+                                    secrets.nonce_i, secrets.nonce_r, std::move(child), secrets.further);
+  if (old == nullptr) return;
+  old->replaced_by = made.id;
+  old->rekey_at.reset();
+  if (sa.activity() != Activity::rekey_child || sa.exchange->child() != old->id) return;
+  // RFC 7296 2.8.1: answered as usual; the nonces decide when our own rekey is answered.
+  sa.exchange->note_collision({.child = made.id,
+                               .ike_sa = std::nullopt,
+                               .nonce_i = to_bytes(secrets.nonce_i),
+                               .nonce_r = to_bytes(secrets.nonce_r)});
 }
 
 }  // namespace culvert::ike::v2

@@ -13,6 +13,17 @@
 
 namespace culvert::ike::v2 {
 
+/// What the key exchanges of a request have brought; `further` with additional ones.
+struct ExchangedSecrets {
+  ByteView shared_secret;
+  ByteView further;
+  ByteView nonce_i;
+  ByteView nonce_r;
+};
+/// The pair that the peer asked for, in place of `old` if there is one.
+void install_answered(Core& core, IkeSa& sa, const model::ConnectionConfig& config, const ChildAgreement& agreement,
+                      ChildSa* old, const ExchangedSecrets& secrets);
+
 class CreateChildSaResponder {
  public:
   CreateChildSaResponder(Core& core, IkeSa& sa, RequestedKeyExchange& key_exchange)
@@ -22,6 +33,9 @@ class CreateChildSaResponder {
 
  private:
   [[nodiscard]] std::optional<codec::Message> create(const codec::Message& request, ChildSa* old);
+  /// The pair comes with the last of the additional key exchanges that were agreed on.
+  [[nodiscard]] codec::Message await_further(codec::Message answer, const ChildChoice& choice, const ChildSa* old,
+                                             const ExchangedSecrets& secrets);
   /// What to answer with; or the refusal.
   [[nodiscard]] Result<ChildChoice, codec::Message> choose(const codec::Message& request,
                                                            const model::ConnectionConfig& config, const ChildSa* old);

@@ -20,8 +20,9 @@ enum class Activity : std::uint8_t { set_up, create_child, rekey_child, rekey_ik
 
 /// The peer's rekey of what this exchange of ours rekeys (RFC 7296 2.8.1, 2.8.2).
 struct RekeyCollision {
-  std::optional<model::ChildSaId> child;  // the pair that it made
-  std::optional<model::IkeSaId> ike_sa;   // or the IKE SA
+  // The pair that it made, or the IKE SA; neither while additional key exchanges are still to come (RFC 9370 2.2.4).
+  std::optional<model::ChildSaId> child;
+  std::optional<model::IkeSaId> ike_sa;
   Bytes nonce_i;
   Bytes nonce_r;
 };

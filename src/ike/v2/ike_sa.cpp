@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "ike/v2/follow_up.hpp"
+
 namespace culvert::ike::v2 {
 
 IkeSa::IkeSa() = default;

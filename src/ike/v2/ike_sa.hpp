@@ -28,6 +28,8 @@
 
 namespace culvert::ike::v2 {
 
+struct FollowUp;  // follow_up.hpp
+
 enum class Phase : std::uint8_t {
   initiating,      // initiator: IKE_SA_INIT request sent
   authenticating,  // initiator: IKE_AUTH begun
@@ -114,6 +116,8 @@ struct IkeSa {
   std::unique_ptr<InitiatorExchange> exchange;   // our request under way
   std::unique_ptr<ResponderExchange> responder;  // the peer's request that waits for a completion
   std::vector<QueuedTask> tasks;
+  /// SAs that the peer asked for and that additional key exchanges are awaited for (RFC 9370 2.2.4).
+  std::vector<std::unique_ptr<FollowUp>> follow_ups;
 
   std::map<model::ChildSaId, ChildSa> children;
   /// The rekeyed successor, once it took over; or the peer's candidate while our own rekey is under way.

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "ike/codec/serialize.hpp"
 #include "ike/v2/testing/pair.hpp"
 
 namespace culvert::ike::v2 {
@@ -273,23 +274,103 @@ TEST_F(Intermediate, OneAfterTheOther) {
     pair.inject(pair.b, path_from(false, 4500), sealer->seal(message));
     EXPECT_EQ(pair.wire.size(), before);
   }
-  EXPECT_EQ(dropped(pair.b, DatagramDrop::unexpected), 2U);
+  EXPECT_EQ(dropped(pair.b, DatagramDrop::old_message_id), 1U) << "out of the window till the one before is answered";
+  EXPECT_EQ(dropped(pair.b, DatagramDrop::unexpected), 1U);
   pair.answer_postponed(pair.b);
   pair.settle();
   EXPECT_TRUE(in_step(pair));
 }
 
-// Rekeyed without them, the keys still come of what they brought.
-TEST_F(Intermediate, Rekeys) {
-  start(kHybrid, kHybrid);
+// ---- without any setting
+
+// RFC 9370 2.2.1: ML-KEM beside the first key exchange; the public value goes where fragments can, not into
+// IKE_SA_INIT.
+TEST_F(Intermediate, IsTheFirstOffer) {
+  auto a = config_of(true);
+  auto b = config_of(false);
+  a.ike_proposals = b.ike_proposals = model::default_ike_proposals();
+  configure(pair, std::move(a), std::move(b));
+  initiate(pair);
   pair.settle();
-  for (const bool first : {true, false}) {
-    Host& who = pair.host(first);
-    pair.command(who, RekeyIkeSa{who.ike_sa().ike_sa});
-    pair.settle();
-    ASSERT_TRUE(in_step(pair)) << first;
-    EXPECT_EQ(model::to_string(pair.a.ike_sa().suite), kPlain);
+  ASSERT_TRUE(in_step(pair));
+  EXPECT_EQ(model::to_string(pair.a.ike_sa().suite), "aes256gcm16-prfsha256-x25519-ke1_mlkem768");
+  EXPECT_EQ(pair.wire.front().header().exchange, ExchangeType::ike_sa_init);
+  EXPECT_LT(pair.wire.front().message.size(), 640U);
+}
+
+TEST_F(Intermediate, PeersWithoutItAreTaken) {
+  for (const bool begins : {true, false}) {
+    Pair other(11);
+    auto a = config_of(true);
+    auto b = config_of(false);
+    (begins ? a : b).ike_proposals = model::default_ike_proposals();
+    (begins ? b : a).ike_proposals = {model::parse_proposal(model::ProtocolId::ike, kPlain).value()};
+    configure(other, std::move(a), std::move(b));
+    initiate(other);
+    other.settle();
+    ASSERT_TRUE(in_step(other)) << begins;
+    EXPECT_EQ(model::to_string(other.a.ike_sa().suite), kPlain);
+    EXPECT_EQ(other.wire.size(), 4U) << "without a further message";
   }
+}
+
+// RFC 7296 2.15: AUTH is over the first message as it was sent: whoever takes the better offer out of it is found out
+// by the other side's check, before there is a tunnel.
+TEST_F(Intermediate, AStrippedOfferIsFoundOutByAuth) {
+  auto a = config_of(true);
+  auto b = config_of(false);
+  a.ike_proposals = b.ike_proposals = model::default_ike_proposals();
+  pair.fate = [](const Datagram& datagram) {
+    const bool init = datagram.header().exchange == ExchangeType::ike_sa_init && !datagram.header().response;
+    return init ? std::vector<Duration>{} : std::vector<Duration>{Pair::kLatency};
+  };
+  configure(pair, std::move(a), std::move(b));
+  initiate(pair);
+  const Bytes sent = pair.wire.front().message;
+  const auto parsed = codec::parse_message(sent);
+  ASSERT_TRUE(parsed);
+  codec::Message stripped{.header = parsed->header, .payloads = {}};
+  for (codec::Payload payload : parsed->payloads) {
+    if (auto* offer = std::get_if<codec::SaPayload>(&payload)) {
+      std::erase_if(offer->proposals, [](const auto& one) { return model::has_additional_key_exchanges({one}); });
+      ASSERT_FALSE(offer->proposals.empty());
+    }
+    const auto* notify = std::get_if<codec::NotifyPayload>(&payload);
+    if (notify != nullptr && notify->type == NotifyType::intermediate_exchange_supported) continue;
+    stripped.add(std::move(payload));
+  }
+  ASSERT_EQ(codec::serialize(codec::Message{.header = parsed->header, .payloads = parsed->payloads}), sent);
+  pair.inject(pair.b, path_from(false), codec::serialize(stripped));
+  pair.settle();
+  EXPECT_TRUE(pair.a.logged("IKE_AUTH")) << "what was chosen is among what was offered";
+  EXPECT_TRUE(pair.a.ike_sas.empty() && pair.b.ike_sas.empty());
+  ASSERT_FALSE(pair.b.failures.empty());
+  EXPECT_EQ(pair.b.failures.front().kind, FailureKind::authentication_failed);
+  ASSERT_FALSE(pair.a.failures.empty());
+  EXPECT_EQ(pair.a.failures.front().kind, FailureKind::authentication_failed);
+}
+
+// RFC 7296 2.21.1: an error that proves nothing brings no weaker offer about: whoever forges it gains nothing.
+TEST_F(Intermediate, NoWeakerOfferAfterAForgedRefusal) {
+  auto a = config_of(true);
+  a.ike_proposals = model::default_ike_proposals();
+  auto b = config_of(false);
+  b.ike_proposals = a.ike_proposals;
+  pair.fate = [](const Datagram& datagram) {
+    return datagram.from_a ? std::vector<Duration>{} : std::vector<Duration>{Pair::kLatency};
+  };
+  configure(pair, std::move(a), std::move(b));
+  initiate(pair);
+  const Bytes first = pair.wire.front().message;
+  codec::Message refusal;
+  refusal.header = *codec::parse_header(first);
+  refusal.header.initiator = false;
+  refusal.header.response = true;
+  refusal.add_notify(NotifyType::no_proposal_chosen);
+  pair.inject(pair.a, path_from(true), codec::serialize(refusal));
+  pair.advance(seconds(3));
+  ASSERT_GT(pair.wire.size(), 1U) << "sent again";
+  for (const Datagram& one : pair.wire) EXPECT_EQ(one.message, first);
 }
 
 }  // namespace

@@ -71,8 +71,8 @@ SecretBytes skeyseed_initial(crypto::Prf prf, ByteView nonce_i, ByteView nonce_r
 }
 
 SecretBytes skeyseed_rekey(crypto::Prf old_prf, ByteView old_sk_d, ByteView shared_secret, ByteView nonce_i,
-                           ByteView nonce_r) {
-  return old_prf(old_sk_d, {shared_secret, nonce_i, nonce_r});
+                           ByteView nonce_r, ByteView further) {
+  return old_prf(old_sk_d, {shared_secret, nonce_i, nonce_r, further});
 }
 
 SkKeys derive_sk_keys(crypto::Prf prf, const crypto::PacketSuite& suite, ByteView skeyseed, ByteView nonce_i,
@@ -97,10 +97,10 @@ SkKeys derive_sk_keys(crypto::Prf prf, const crypto::PacketSuite& suite, ByteVie
 }
 
 ChildKeys derive_child_keys(crypto::Prf prf, const crypto::PacketSuite& suite, ByteView sk_d, ByteView shared_secret,
-                            ByteView nonce_i, ByteView nonce_r, model::Role role) {
+                            ByteView nonce_i, ByteView nonce_r, model::Role role, ByteView further) {
   const crypto::SuiteSizes sizes = crypto::sizes_of(suite);
   const std::size_t total = 2 * (sizes.encryption_key + sizes.integrity_key);
-  const SecretBytes material = prf_plus(prf, sk_d, {shared_secret, nonce_i, nonce_r}, total);
+  const SecretBytes material = prf_plus(prf, sk_d, {shared_secret, nonce_i, nonce_r, further}, total);
 
   // RFC 7296 2.17: all keys from initiator to responder first; of each direction encryption, then integrity.
   KeyCutter cutter(material);

@@ -39,8 +39,9 @@ struct SkKeys {
 /// SKEYSEED of IKE_SA_INIT: prf(Ni | Nr, g^ir) (RFC 7296 2.14).
 [[nodiscard]] SecretBytes skeyseed_initial(crypto::Prf prf, ByteView nonce_i, ByteView nonce_r, ByteView shared_secret);
 /// SKEYSEED of a rekeyed IKE SA: prf(SK_d of the old, g^ir (new) | Ni | Nr), with the old IKE SA's prf (RFC 7296 2.18).
+/// `further` are the secrets of additional key exchanges, SK(1) | ... | SK(n), which go behind (RFC 9370 2.2.4).
 [[nodiscard]] SecretBytes skeyseed_rekey(crypto::Prf old_prf, ByteView old_sk_d, ByteView shared_secret,
-                                         ByteView nonce_i, ByteView nonce_r);
+                                         ByteView nonce_i, ByteView nonce_r, ByteView further = {});
 /// The SK_ keys cut to the sizes of the suite and prf of the IKE SA they are for; nonces and SPIs of the exchange that
 /// makes it.
 [[nodiscard]] SkKeys derive_sk_keys(crypto::Prf prf, const crypto::PacketSuite& suite, ByteView skeyseed,
@@ -52,8 +53,10 @@ struct ChildKeys {
   model::SaKeys outbound;
 };
 /// KEYMAT = prf+(SK_d, [g^ir (new)] | Ni | Nr), cut into the keys from initiator to responder, then back (RFC
-/// 7296 2.17). `role` is ours in the exchange that makes the pair; `shared_secret` is empty without a new key exchange.
+/// 7296 2.17). `role` is ours in the exchange that makes the pair; `shared_secret` is empty without a new key exchange,
+/// `further` as for skeyseed_rekey.
 [[nodiscard]] ChildKeys derive_child_keys(crypto::Prf prf, const crypto::PacketSuite& suite, ByteView sk_d,
-                                          ByteView shared_secret, ByteView nonce_i, ByteView nonce_r, model::Role role);
+                                          ByteView shared_secret, ByteView nonce_i, ByteView nonce_r, model::Role role,
+                                          ByteView further = {});
 
 }  // namespace culvert::ike::v2

@@ -68,7 +68,8 @@ bool may_be_meant(const IkeSa& sa, const codec::Header& header, Verdict verdict)
 /// Whether its answer may take work outside of the core.
 bool brings_work(const codec::Header& header) {
   return header.exchange == model::ExchangeType::ike_auth || header.exchange == model::ExchangeType::ike_intermediate ||
-         header.exchange == model::ExchangeType::create_child_sa;
+         header.exchange == model::ExchangeType::create_child_sa ||
+         header.exchange == model::ExchangeType::ike_followup_ke;
 }
 
 void receive_malformed(Core& core, IkeSa& sa, const net::Path& path, const codec::Header& header,

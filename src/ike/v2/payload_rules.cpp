@@ -42,7 +42,7 @@ constexpr std::array kCreateChildSa = {Rule{PayloadType::sa, 1, 1}, Rule{Payload
                                        Rule{PayloadType::ts_r, 1, 1}};
 constexpr std::array kRekeyIkeSa = {Rule{PayloadType::sa, 1, 1}, Rule{PayloadType::nonce, 1, 1},
                                     Rule{PayloadType::ke, 0, 1}};
-constexpr std::array kIkeIntermediate = {Rule{PayloadType::ke, 1, 1}};
+constexpr std::array kAdditionalKeyExchange = {Rule{PayloadType::ke, 1, 1}};
 constexpr std::array kInformational = {Rule{PayloadType::delete_, 0, kMany}};
 
 // Without meaning where the RFC does not show them, and harmless: older and chattier peers are not refused for them.
@@ -53,7 +53,8 @@ std::span<const Rule> rules_for(MessageForm form) {
   switch (form) {
     case MessageForm::ike_sa_init_request: return kIkeSaInitRequest;
     case MessageForm::ike_sa_init_response: return kIkeSaInitResponse;
-    case MessageForm::ike_intermediate: return kIkeIntermediate;
+    case MessageForm::ike_intermediate:
+    case MessageForm::ike_followup_ke: return kAdditionalKeyExchange;
     case MessageForm::ike_auth_request: return kIkeAuthRequest;
     case MessageForm::ike_auth_response: return kIkeAuthResponse;
     case MessageForm::ike_auth_further_request: return kIkeAuthFurtherRequest;
@@ -73,7 +74,8 @@ bool error_alone(MessageForm form, const codec::Message& message) {
   if (!message.header.response || message.error_notify() == nullptr) return false;
   if (form == MessageForm::ike_auth_response || form == MessageForm::ike_auth_further_response)
     return message.count(PayloadType::auth) == 0;
-  if (form == MessageForm::ike_intermediate) return message.count(PayloadType::ke) == 0;
+  if (form == MessageForm::ike_intermediate || form == MessageForm::ike_followup_ke)
+    return message.count(PayloadType::ke) == 0;
   return message.count(PayloadType::sa) == 0;
 }
 
@@ -111,6 +113,7 @@ std::optional<MessageForm> form_of(const codec::Message& message) {
       if (ike) return response ? MessageForm::rekey_ike_sa_response : MessageForm::rekey_ike_sa_request;
       return response ? MessageForm::create_child_sa_response : MessageForm::create_child_sa_request;
     }
+    case model::ExchangeType::ike_followup_ke: return MessageForm::ike_followup_ke;
     case model::ExchangeType::informational: return MessageForm::informational;
     default: return std::nullopt;
   }

@@ -22,6 +22,7 @@ enum class MessageForm : std::uint8_t {
   create_child_sa_response,
   rekey_ike_sa_request,
   rekey_ike_sa_response,
+  ike_followup_ke,  // RFC 9370: one additional key exchange behind CREATE_CHILD_SA, both ways
   informational
 };
 

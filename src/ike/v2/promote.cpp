@@ -3,6 +3,7 @@
 
 #include "ike/v2/children.hpp"
 #include "ike/v2/establish.hpp"
+#include "ike/v2/follow_up.hpp"
 #include "ike/v2/rekey_ike_sa_initiator.hpp"
 #include "ike/v2/sessions.hpp"
 
@@ -41,6 +42,7 @@ void promote(Core& core, IkeSa& old, IkeSa& next) {
                              .remote_behind_nat = next.remote_behind_nat,
                              .rekey_at = next.rekey_at,
                              .replaces = old.id});
+  cancel_follow_ups(core, old);
   move_children(core, old, next);
   old.successor = next.id;
   old.phase = Phase::rekeyed;

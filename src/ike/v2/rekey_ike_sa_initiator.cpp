@@ -8,6 +8,7 @@
 #include "ike/v2/child_negotiation.hpp"
 #include "ike/v2/closing.hpp"
 #include "ike/v2/describe.hpp"
+#include "ike/v2/follow_up.hpp"
 #include "ike/v2/ike_keys.hpp"
 #include "ike/v2/key_exchange_work.hpp"
 #include "ike/v2/messages.hpp"
@@ -35,9 +36,7 @@ Bytes spi_octets(model::IkeSpi spi) {
 Progression RekeyIkeSaInitiator::start() {
   const model::ConnectionConfig* config = core_.connections.find(*sa_.connection);
   if (config == nullptr || sa_.phase != Phase::established) return Progression::done;
-  // RFC 9370 2.2.4 would have them follow in IKE_FOLLOWUP_KE, which we do not speak yet: SK_d, which the new keys are
-  // made with, has in it what the additional key exchanges of the set-up brought.
-  offered_ = model::without_additional_key_exchanges(config->ike_proposals);
+  offered_ = config->ike_proposals;
   const auto methods = usable_methods(offered_);
   KeyExchangeMethod method = retry_.method;
   if (method == KeyExchangeMethod::none) {
@@ -70,6 +69,7 @@ Progression RekeyIkeSaInitiator::send() {
 }
 
 Progression RekeyIkeSaInitiator::handle_completion(RequestToken token, Completion result) {
+  if (series_) return follow(series_->take(token, std::move(result)));
   if (token != token_) return Progression::waiting;
   KeyExchangeResult computed = key_exchange_result(std::move(result));
   key_exchange_ = std::move(computed.own);
@@ -86,11 +86,12 @@ Progression RekeyIkeSaInitiator::handle_completion(RequestToken token, Completio
 
 // Once more when the shared secret is there, as if the response had come only now.
 Progression RekeyIkeSaInitiator::handle_response(const codec::Message& response) {
+  if (series_) return follow(series_->take(response));
   if (response.first<codec::SaPayload>() == nullptr) {
     handle_refusal(*response.error_notify());
     return Progression::done;
   }
-  const auto accepted = accept(response);
+  auto accepted = accept(response);
   if (!accepted || (computed_ && computed_->fault)) {
     fail_for(response);
     return Progression::done;
@@ -101,21 +102,69 @@ Progression RekeyIkeSaInitiator::handle_response(const codec::Message& response)
                                    response.first<codec::KePayload>()->public_value);
     return Progression::waiting;
   }
+  if (!model::methods_of(accepted->ike.additional).empty()) return follow_up(response, std::move(*accepted));
+  finish(response, *accepted, {});
+  return Progression::done;
+}
+
+void RekeyIkeSaInitiator::finish(const codec::Message& response, const model::ChosenProposal& accepted,
+                                 ByteView further) {
   IkeSa* next = make_rekeyed_ike_sa(
-      core_, sa_, accepted->ike, Role::initiator, spi_, model::IkeSpi(load_be64(accepted->proposal.spi.data())),
-      computed_->shared_secret.view(), nonce_, response.first<codec::NoncePayload>()->data);
-  if (next == nullptr) {
-    fail(FailureKind::local_error, std::nullopt, fmt::format("no keys for {}", model::to_string(accepted->ike)));
-  } else {
-    settle(response, *next);
+      core_, sa_, accepted.ike, Role::initiator, spi_, model::IkeSpi(load_be64(accepted.proposal.spi.data())),
+      computed_->shared_secret.view(), nonce_, response.first<codec::NoncePayload>()->data, further);
+  if (next != nullptr) return settle(response, *next);
+  fail(FailureKind::local_error, std::nullopt, fmt::format("no keys for {}", model::to_string(accepted.ike)));
+}
+
+Progression RekeyIkeSaInitiator::follow_up(const codec::Message& response, model::ChosenProposal accepted) {
+  // Closed meanwhile, or rekeyed by the peer, which has no IKE SA of this exchange yet.
+  if (sa_.phase != Phase::established) return Progression::done;
+  const Standing standing = compare(response.first<codec::NoncePayload>()->data);
+  // RFC 9370 2.2.4: there is nothing yet that could be deleted.
+  if (standing.loses) {
+    core_.progress(sa_, "the peer rekeyed the IKE SA at the same time; its one stays");
+    sa_.candidate.reset();
+    if (standing.theirs != nullptr) {
+      promote(core_, sa_, *standing.theirs);
+    } else {
+      // Should the peer's additional key exchanges never come to their end, ours is due again.
+      retry(Duration::zero(), method_);
+    }
+    return Progression::done;
+  }
+  win(standing.theirs);
+  auto methods = model::methods_of(accepted.ike.additional);
+  accepted_ = std::move(accepted);
+  series_.emplace(core_, sa_, std::move(methods));
+  return follow(series_->begin(response));
+}
+
+Progression RekeyIkeSaInitiator::follow(FollowUpSeries::Step step) {
+  if (step == FollowUpSeries::Step::waiting) return Progression::waiting;
+  if (step == FollowUpSeries::Step::done) {
+    finish(*response_, *accepted_, series_->secrets());
+  } else if (sa_.phase == Phase::established) {
+    fail_series();
   }
   return Progression::done;
+}
+
+void RekeyIkeSaInitiator::fail_series() {
+  const FollowUpFault& fault = series_->fault();
+  if (fault.notify == NotifyType::state_not_found) {
+    core_.progress(sa_, fault.detail);
+    if (!is_forgotten_for_good(core_, sa_, retry_)) retry(Duration::zero(), method_);
+  } else if (fault.notify == NotifyType::temporary_failure) {
+    if (!give_up_on_temporary_failure(core_, sa_, retry_)) retry(collision_delay(core_, sa_.expire_at), method_);
+  } else {
+    fail(fault.kind, fault.notify, fault.detail);
+  }
 }
 
 std::optional<model::ChosenProposal> RekeyIkeSaInitiator::accept(const codec::Message& response) const {
   const auto* ke = response.first<codec::KePayload>();
   auto accepted = model::accept_answer(response.first<codec::SaPayload>()->proposals, offered_,
-                                       {.prefer_method = method_, .ignore_key_exchange = false});
+                                       {.prefer_method = method_, .additional_key_exchanges = true});
   if (!accepted || !is_usable(accepted->ike)) return std::nullopt;
   const bool spi_fits = accepted->proposal.spi.size() == 8 && load_be64(accepted->proposal.spi.data()) != 0;
   const bool ke_fits = ke != nullptr && ke->method == accepted->ike.key_exchange && ke->method == method_;
@@ -131,30 +180,42 @@ void RekeyIkeSaInitiator::fail_for(const codec::Message& response) {
 void RekeyIkeSaInitiator::settle(const codec::Message& response, IkeSa& next) {
   // Closed meanwhile: the peer has a successor of it that nobody wants.
   if (sa_.phase == Phase::closing) return delete_unannounced(core_, next);
-  IkeSa* theirs = collision_ ? core_.sas.find(*collision_->ike_sa) : nullptr;
-  const bool standing = theirs != nullptr && theirs->phase == Phase::candidate;
-  const Bytes& nonce_r = response.first<codec::NoncePayload>()->data;
-  // RFC 7296 2.8.2: as with Child SAs, the lowest of the four nonces decides.
   // The peer may have shown already that its one survives, and taken over with it.
   const bool decided = sa_.phase == Phase::rekeyed;
-  const bool loses =
-      decided || (standing && has_lowest_nonce(nonce_, nonce_r, collision_->nonce_i, collision_->nonce_r));
-  sa_.candidate.reset();
-  if (loses) {
+  const Standing standing = compare(response.first<codec::NoncePayload>()->data);
+  if (decided || standing.loses) {
     core_.progress(sa_, "the peer rekeyed the IKE SA at the same time; its one stays");
     delete_unannounced(core_, next);
-    if (!decided) promote(core_, sa_, *theirs);
-    return;
+    sa_.candidate.reset();
+    if (decided) return;
+    if (standing.theirs != nullptr) return promote(core_, sa_, *standing.theirs);
+    return retry(Duration::zero(), method_);
   }
-  if (standing) {
-    // The peer deletes it; until then it only answers.
-    theirs->phase = Phase::closing;
-    theirs->phase_deadline = core_.now + core_.answer_linger();
-    core_.touch(*theirs);
-  }
+  win(standing.theirs);
   promote(core_, sa_, next);
   // RFC 7296 2.8: the initiator deletes the old IKE SA, with the last request on it.
   sa_.tasks.push_back({.task = DeleteIkeTask{.reason = CloseReason::rekeyed}});
+}
+
+// RFC 7296 2.8.2: as with Child SAs, the lowest of the four nonces decides.
+RekeyIkeSaInitiator::Standing RekeyIkeSaInitiator::compare(const Bytes& nonce_r) const {
+  IkeSa* theirs = collision_ && collision_->ike_sa ? core_.sas.find(*collision_->ike_sa) : nullptr;
+  if (theirs != nullptr && theirs->phase != Phase::candidate) theirs = nullptr;
+  // RFC 9370 2.2.4: also before it is made.
+  const bool stands = collision_ && (theirs != nullptr || awaits_rekey_of(sa_, std::nullopt));
+  return {.theirs = theirs,
+          .loses = stands && has_lowest_nonce(nonce_, nonce_r, collision_->nonce_i, collision_->nonce_r)};
+}
+
+void RekeyIkeSaInitiator::win(IkeSa* theirs) {
+  sa_.candidate.reset();
+  collision_.reset();
+  cancel_rekey_of(core_, sa_, std::nullopt);
+  if (theirs == nullptr) return;
+  // The peer deletes it; until then it only answers.
+  theirs->phase = Phase::closing;
+  theirs->phase_deadline = core_.now + core_.answer_linger();
+  core_.touch(*theirs);
 }
 
 void RekeyIkeSaInitiator::handle_refusal(const codec::NotifyPayload& error) {
@@ -164,6 +225,8 @@ void RekeyIkeSaInitiator::handle_refusal(const codec::NotifyPayload& error) {
     // RFC 7296 2.8.2: only we noticed the collision; the peer's rekey is done.
     return promote(core_, sa_, *theirs);
   }
+  // RFC 9370 2.2.4: likewise, but it is not done yet.
+  if (awaits_rekey_of(sa_, std::nullopt)) return retry(Duration::zero(), method_);
   if (error.type == NotifyType::temporary_failure) {
     if (!give_up_on_temporary_failure(core_, sa_, retry_)) retry(collision_delay(core_, sa_.expire_at), method_);
     return;
@@ -195,7 +258,8 @@ void RekeyIkeSaInitiator::retry(Duration after, KeyExchangeMethod method) {
 }
 
 IkeSa* make_rekeyed_ike_sa(Core& core, IkeSa& old, const model::IkeSuite& suite, Role role, model::IkeSpi spi_i,
-                           model::IkeSpi spi_r, ByteView shared_secret, ByteView nonce_i, ByteView nonce_r) {
+                           model::IkeSpi spi_r, ByteView shared_secret, ByteView nonce_i, ByteView nonce_r,
+                           ByteView further) {
   IkeSa& next = core.sas.add(core.next_ike_sa_id());
   next.phase = Phase::candidate;
   next.role = role;
@@ -225,7 +289,7 @@ IkeSa* make_rekeyed_ike_sa(Core& core, IkeSa& old, const model::IkeSuite& suite,
   core.sas.index_spi(next);
   core.touch(next);
   // RFC 7296 2.18: the prf of the old IKE SA makes SKEYSEED, that of the new one the keys.
-  const SecretBytes skeyseed = skeyseed_rekey(old.prf, old.keys.sk_d.view(), shared_secret, nonce_i, nonce_r);
+  const SecretBytes skeyseed = skeyseed_rekey(old.prf, old.keys.sk_d.view(), shared_secret, nonce_i, nonce_r, further);
   if (key_ike_sa(core, next, suite, skeyseed.view(), nonce_i, nonce_r)) return &next;
   next.phase = Phase::gone;
   return nullptr;

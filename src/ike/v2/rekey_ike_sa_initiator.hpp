@@ -9,6 +9,7 @@
 #include "crypto/key_exchange.hpp"
 #include "ike/v2/core.hpp"
 #include "ike/v2/exchange.hpp"
+#include "ike/v2/follow_up_series.hpp"
 #include "ike/v2/ike_sa.hpp"
 #include "ike/v2/task.hpp"
 #include "model/connection.hpp"
@@ -20,7 +21,9 @@ class RekeyIkeSaInitiator final : public InitiatorExchange {
  public:
   RekeyIkeSaInitiator(Core& core, IkeSa& sa, Retry retry) : core_(core), sa_(sa), retry_(retry) {}
 
-  [[nodiscard]] model::ExchangeType type() const override { return model::ExchangeType::create_child_sa; }
+  [[nodiscard]] model::ExchangeType type() const override {
+    return series_ ? model::ExchangeType::ike_followup_ke : model::ExchangeType::create_child_sa;
+  }
   [[nodiscard]] Activity activity() const override { return Activity::rekey_ike; }
   Progression start() override;
   [[nodiscard]] std::optional<Task> not_begun() const override {
@@ -37,8 +40,21 @@ class RekeyIkeSaInitiator final : public InitiatorExchange {
   /// What the response chose, if it may: all but its public value is looked at.
   [[nodiscard]] std::optional<model::ChosenProposal> accept(const codec::Message& response) const;
   void fail_for(const codec::Message& response);
+  /// All secrets are there.
+  void finish(const codec::Message& response, const model::ChosenProposal& accepted, ByteView further);
   void settle(const codec::Message& response, IkeSa& next);
-  [[nodiscard]] IkeSa* make_successor(const codec::Message& response);
+  /// Begins the additional key exchanges that were agreed on, unless the peer's rekey has precedence.
+  [[nodiscard]] Progression follow_up(const codec::Message& response, model::ChosenProposal accepted);
+  [[nodiscard]] Progression follow(FollowUpSeries::Step step);
+  void fail_series();
+  /// How a simultaneous rekey of the peer's stands against ours: the IKE SA that it has made, if it has, and whether
+  /// ours is the one to go.
+  struct Standing {
+    IkeSa* theirs = nullptr;
+    bool loses = false;
+  };
+  [[nodiscard]] Standing compare(const Bytes& nonce_r) const;
+  void win(IkeSa* theirs);
   void retry(Duration after, model::KeyExchangeMethod method = model::KeyExchangeMethod::none);
   void fail(FailureKind kind, std::optional<model::NotifyType> notify, std::string detail);
 
@@ -56,13 +72,16 @@ class RekeyIkeSaInitiator final : public InitiatorExchange {
   // The response, while the secret shared with the peer is computed.
   std::optional<codec::Message> response_;
   std::optional<KeyExchangeResult> computed_;
+  // Behind it, what was agreed on, while additional key exchanges are under way.
+  std::optional<model::ChosenProposal> accepted_;
+  std::optional<FollowUpSeries> series_;
 };
 
-/// The keys and SPIs of a rekey, put into a new IKE SA that has all else of `old`. `role` is ours in the rekey. Null
-/// when our crypto fails.
+/// The keys and SPIs of a rekey, put into a new IKE SA that has all else of `old`. `role` is ours in the rekey,
+/// `further` as for skeyseed_rekey. Null when our crypto fails.
 [[nodiscard]] IkeSa* make_rekeyed_ike_sa(Core& core, IkeSa& old, const model::IkeSuite& suite, model::Role role,
                                          model::IkeSpi spi_i, model::IkeSpi spi_r, ByteView shared_secret,
-                                         ByteView nonce_i, ByteView nonce_r);
+                                         ByteView nonce_i, ByteView nonce_r, ByteView further = {});
 /// `next` takes over from `old`: it is announced, and inherits the Child SAs (RFC 7296 2.18).
 void promote(Core& core, IkeSa& old, IkeSa& next);
 

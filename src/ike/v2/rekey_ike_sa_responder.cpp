@@ -38,7 +38,8 @@ bool RekeyIkeSaResponder::busy() const {
     case Activity::delete_child:
     case Activity::delete_ike:
     case Activity::set_up: return true;
-    case Activity::rekey_ike:
+    // RFC 9370 2.2.4: a rekey of ours that is past CREATE_CHILD_SA comes to its end first.
+    case Activity::rekey_ike: return sa_.exchange->type() == model::ExchangeType::ike_followup_ke;
     case Activity::inform: return false;
   }
   return true;
@@ -52,9 +53,8 @@ std::optional<codec::Message> RekeyIkeSaResponder::handle(const codec::Message& 
   const auto& offered = request.first<codec::SaPayload>()->proposals;
   const auto* ke = request.first<codec::KePayload>();
   const auto method = ke != nullptr ? ke->method : model::KeyExchangeMethod::none;
-  // As in our own rekeys: see RekeyIkeSaInitiator.
-  const auto acceptable = model::without_additional_key_exchanges(config->ike_proposals);
-  auto chosen = model::select_proposal(offered, acceptable, {.prefer_method = method, .ignore_key_exchange = false});
+  auto chosen = model::select_proposal(offered, config->ike_proposals,
+                                       {.prefer_method = method, .additional_key_exchanges = true});
   const bool spi_fits = chosen && chosen->proposal.spi.size() == 8 && load_be64(chosen->proposal.spi.data()) != 0;
   if (!spi_fits || !is_usable(chosen->ike)) {
     report_child_failure(core_, sa_, model::Role::responder, FailureKind::no_proposal_chosen,
@@ -77,9 +77,6 @@ std::optional<codec::Message> RekeyIkeSaResponder::handle(const codec::Message& 
   const Bytes nonce_r = core_.new_nonce();
   const model::IkeSpi spi_i(load_be64(chosen->proposal.spi.data()));
   const model::IkeSpi spi_r = core_.new_ike_spi();
-  IkeSa* next = make_rekeyed_ike_sa(core_, sa_, chosen->ike, model::Role::responder, spi_i, spi_r,
-                                    computed.shared_secret.view(), nonce_i, nonce_r);
-  if (next == nullptr) return refusal(NotifyType::no_proposal_chosen);
   ByteWriter spi;
   spi.u64(spi_r.value());
   chosen->proposal.spi = spi.take();
@@ -87,16 +84,39 @@ std::optional<codec::Message> RekeyIkeSaResponder::handle(const codec::Message& 
   answer.add(codec::SaPayload{{chosen->proposal}});
   answer.add(codec::NoncePayload{nonce_r});
   answer.add(codec::KePayload{.method = method, .public_value = to_bytes(computed.own->public_value())});
-  take_over(*next, nonce_i, nonce_r);
+  if (auto methods = model::methods_of(chosen->ike.additional); !methods.empty()) {
+    return await_further(std::move(answer),
+                         {.outcome = AwaitedIkeSa{.suite = chosen->ike, .spi_i = spi_i, .spi_r = spi_r},
+                          .methods = std::move(methods),
+                          .shared_secret = computed.shared_secret.clone(),
+                          .further = {},
+                          .nonce_i = nonce_i,
+                          .nonce_r = nonce_r,
+                          .link = {},
+                          .until = {}});
+  }
+  IkeSa* next = make_rekeyed_ike_sa(core_, sa_, chosen->ike, model::Role::responder, spi_i, spi_r,
+                                    computed.shared_secret.view(), nonce_i, nonce_r);
+  if (next == nullptr) return refusal(NotifyType::no_proposal_chosen);
+  take_over(core_, sa_, *next, nonce_i, nonce_r);
   return answer;
 }
 
-void RekeyIkeSaResponder::take_over(IkeSa& next, ByteView nonce_i, ByteView nonce_r) {
-  if (sa_.activity() != Activity::rekey_ike) return promote(core_, sa_, next);
+codec::Message RekeyIkeSaResponder::await_further(codec::Message answer, FollowUp awaited) {
+  RekeyCollision collision{
+      .child = std::nullopt, .ike_sa = std::nullopt, .nonce_i = awaited.nonce_i, .nonce_r = awaited.nonce_r};
+  if (!await_follow_up(core_, sa_, std::move(awaited), answer)) return refusal(NotifyType::temporary_failure);
+  // RFC 9370 2.2.4: the nonces decide before there are any IKE SAs.
+  if (sa_.activity() == Activity::rekey_ike) sa_.exchange->note_collision(std::move(collision));
+  return answer;
+}
+
+void take_over(Core& core, IkeSa& sa, IkeSa& next, ByteView nonce_i, ByteView nonce_r) {
+  if (sa.activity() != Activity::rekey_ike) return promote(core, sa, next);
   // RFC 7296 2.8.2: which of the two inherits the Child SAs is known when our own request is answered.
-  sa_.candidate = next.id;
-  next.phase_deadline = core_.now + 2 * core_.answer_linger();
-  sa_.exchange->note_collision(
+  sa.candidate = next.id;
+  next.phase_deadline = core.now + 2 * core.answer_linger();
+  sa.exchange->note_collision(
       {.child = std::nullopt, .ike_sa = next.id, .nonce_i = to_bytes(nonce_i), .nonce_r = to_bytes(nonce_r)});
 }
 

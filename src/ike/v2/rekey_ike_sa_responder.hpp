@@ -6,6 +6,7 @@
 #include "ike/codec/message.hpp"
 #include "ike/v2/core.hpp"
 #include "ike/v2/create_child_sa_request.hpp"
+#include "ike/v2/follow_up.hpp"
 #include "ike/v2/ike_sa.hpp"
 
 namespace culvert::ike::v2 {
@@ -19,11 +20,16 @@ class RekeyIkeSaResponder {
 
  private:
   [[nodiscard]] bool busy() const;
-  void take_over(IkeSa& next, ByteView nonce_i, ByteView nonce_r);
+  /// The successor comes with the last of the additional key exchanges that were agreed on.
+  [[nodiscard]] codec::Message await_further(codec::Message answer, FollowUp awaited);
 
   Core& core_;
   IkeSa& sa_;
   RequestedKeyExchange& key_exchange_;
 };
+
+/// `next`, made by the peer's rekey with these nonces, takes over from `sa`; or later, if a rekey of ours leaves open
+/// which of the two will.
+void take_over(Core& core, IkeSa& sa, IkeSa& next, ByteView nonce_i, ByteView nonce_r);
 
 }  // namespace culvert::ike::v2

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "ike/v2/create_child_sa_request.hpp"
+#include "ike/v2/follow_up_responder.hpp"
 #include "ike/v2/ike_auth_responder.hpp"
 #include "ike/v2/informational_responder.hpp"
 #include "ike/v2/intermediate_responder.hpp"
@@ -65,6 +66,12 @@ void dispatch_request(Core& core, IkeSa& sa, const net::Path& path, MessageForm 
       auto held = std::make_unique<CreateChildSaRequest>(core, sa, path, form, request);
       if (!held->start()) sa.responder = std::move(held);
       return;
+    }
+    case MessageForm::ike_followup_ke: {
+      auto responder = std::make_unique<FollowUpResponder>(core, sa, path);
+      FollowUpResponder& begun = *responder;
+      sa.responder = std::move(responder);
+      return begun.start(request);
     }
     case MessageForm::informational: {
       InformationalResponder responder(core, sa);

@@ -11,6 +11,7 @@ constexpr Duration kLongest = std::chrono::minutes(1);
 constexpr Duration kLongestAfterCollision = std::chrono::seconds(4);
 constexpr Duration kShortest = std::chrono::seconds(1);
 constexpr Duration kPatience = std::chrono::minutes(5);
+constexpr unsigned kMostForgotten = 4;
 
 Duration share_of_rest(const Core& core, std::optional<Instant> expire_at, Duration most) {
   if (!expire_at) return most;
@@ -39,6 +40,12 @@ Duration collision_delay(Core& core, const ChildSa* old) {
 bool give_up_on_temporary_failure(Core& core, IkeSa& sa, Retry& retry) {
   if (!retry.refused_since) retry.refused_since = core.now;
   if (core.now - *retry.refused_since < kPatience) return false;
+  close_with_delete(core, sa, CloseReason::protocol_error);
+  return true;
+}
+
+bool is_forgotten_for_good(Core& core, IkeSa& sa, Retry& retry) {
+  if (++retry.forgotten < kMostForgotten) return false;
   close_with_delete(core, sa, CloseReason::protocol_error);
   return true;
 }

@@ -19,4 +19,8 @@ namespace culvert::ike::v2 {
 /// SA is closed. True when it is. `retry` is of the negotiation that was refused.
 [[nodiscard]] bool give_up_on_temporary_failure(Core& core, IkeSa& sa, Retry& retry);
 
+/// The peer had forgotten the beginning of it (RFC 9370 2.2.4: STATE_NOT_FOUND). After several times the IKE SA is
+/// closed. True when it is.
+[[nodiscard]] bool is_forgotten_for_good(Core& core, IkeSa& sa, Retry& retry);
+
 }  // namespace culvert::ike::v2

@@ -22,6 +22,8 @@ struct Retry {
   std::optional<Instant> refused_since;
   /// The peer takes one pair of addresses only (RFC 7296 2.9: SINGLE_PAIR_REQUIRED).
   bool single_pair = false;
+  /// How often it has been in vain because the peer had forgotten its beginning (RFC 9370 2.2.4: STATE_NOT_FOUND).
+  unsigned forgotten = 0;
 };
 
 struct CreateChildTask {

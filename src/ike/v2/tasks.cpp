@@ -6,6 +6,7 @@
 
 #include "ike/v2/closing.hpp"
 #include "ike/v2/create_child_sa_initiator.hpp"
+#include "ike/v2/follow_up.hpp"
 #include "ike/v2/informational_initiator.hpp"
 #include "ike/v2/rekey_ike_sa_initiator.hpp"
 
@@ -26,8 +27,9 @@ std::optional<Instant> blocked_until(const IkeSa& sa, const Task& task) {
 }
 
 Instant ready_at(const IkeSa& sa, const QueuedTask& queued) {
-  const auto blocked = blocked_until(sa, queued.task);
-  return blocked ? std::max(*blocked, queued.not_before) : queued.not_before;
+  const Instant confirmed = blocked_until(sa, queued.task).value_or(queued.not_before);
+  const Instant clear = follow_ups_block(sa, queued.task).value_or(queued.not_before);
+  return std::max({confirmed, clear, queued.not_before});
 }
 
 bool may_run(const IkeSa& sa, const Task& task) {

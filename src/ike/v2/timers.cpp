@@ -8,6 +8,7 @@
 
 #include "ike/v2/children.hpp"
 #include "ike/v2/closing.hpp"
+#include "ike/v2/follow_up.hpp"
 #include "ike/v2/fragments.hpp"
 #include "ike/v2/ike_auth_initiator.hpp"
 #include "ike/v2/ike_sa_init_initiator.hpp"
@@ -127,6 +128,7 @@ std::optional<Instant> next_deadline(const Core& core, const IkeSa& sa) {
   if (sa.phase == Phase::gone) return std::nullopt;
   std::optional<Instant> first = earliest(sa.window.deadline(), sa.phase_deadline);
   first = earliest(first, next_fragment_expiry(sa));
+  first = earliest(first, next_follow_up_expiry(sa));
   if (sa.phase != Phase::established) return earliest(first, next_task_time(sa));
   first = earliest(first, earliest(sa.rekey_at, sa.expire_at));
   first = earliest(first, earliest(sa.release_at, liveness_time(core, sa)));
@@ -141,6 +143,7 @@ std::optional<Instant> next_deadline(const Core& core, const IkeSa& sa) {
 void handle_timers(Core& core, IkeSa& sa) {
   core.touch(sa);
   expire_fragments(core, sa);
+  expire_follow_ups(core, sa);
   handle_retransmission(core, sa);
   if (sa.phase != Phase::gone && is_due(core, sa.phase_deadline)) {
     sa.phase_deadline.reset();

@@ -26,6 +26,7 @@ enum class NotifyType : std::uint16_t {
   unexpected_nat_detected = 41,             // RFC 4555
   temporary_failure = 43,                   // RFC 7296
   child_sa_not_found = 44,                  // RFC 7296
+  state_not_found = 47,                     // RFC 9370
   ts_max_queue = 48,                        // RFC 9611
   initial_contact = 16384,                  // RFC 7296
   set_window_size = 16385,                  // RFC 7296
@@ -86,6 +87,7 @@ inline constexpr RegistryName<NotifyType> kNotifyTypeNames[] = {
     {NotifyType::unexpected_nat_detected, "UNEXPECTED_NAT_DETECTED"},
     {NotifyType::temporary_failure, "TEMPORARY_FAILURE"},
     {NotifyType::child_sa_not_found, "CHILD_SA_NOT_FOUND"},
+    {NotifyType::state_not_found, "STATE_NOT_FOUND"},
     {NotifyType::ts_max_queue, "TS_MAX_QUEUE"},
     {NotifyType::initial_contact, "INITIAL_CONTACT"},
     {NotifyType::set_window_size, "SET_WINDOW_SIZE"},

@@ -7,7 +7,7 @@ import os
 import time
 from dataclasses import replace
 
-from cases import certificates, eap, remote_access
+from cases import certificates, eap, post_quantum, remote_access
 from rig.authority import Authority, Pki, raw_ends
 from rig.case import case
 from rig.rounds import Subject, play
@@ -160,19 +160,6 @@ def address(this):
 
 
 # ---------------------------------------------------------------------------------------------------------------- rekeys
-def one_each(pair):
-    """The old SAs have been deleted at both ends."""
-    seen = []
-
-    def only_one():
-        seen[:] = [p.state() for p in pair.both]
-        return all(len(s.children) == 1 and len(s.ike) == 1 for s in seen)
-    try:
-        wait_until(only_one, 10, "one IKE SA and one pair of ESP SAs at each end", 0.2)
-    except Failed as missing:
-        raise Failed(f"{missing}: ours {seen[0]}, theirs {seen[1]}") from None
-
-
 def rekeyed(what):
     """The role is that within the rekey: the initiator is who begins it."""
     def run(this):
@@ -195,7 +182,7 @@ def rekeyed(what):
                 return all({c.spi_in for c in n.children} - {c.spi_in for c in b.children} for n, b in zip(now, before))
             return all(set(n.ike) - set(b.ike) for n, b in zip(now, before))
         wait_until(changed, 40 if by_lifetime else 8, f"both ends have a new {what} SA", 0.2)
-        one_each(pair)
+        this.one_each(pair)
         time.sleep(1)  # over the new one as well
         sent, lost = stream.finish()
         allowed = this.driver.rekeys_lose if what == "child" else 0
@@ -229,11 +216,13 @@ REKEYS = (Subject("rekey-child", "the Child SA is rekeyed under traffic, begun b
 GROUPS = (("plain", "ESP as protocol 50", PLAIN),
           ("auth", "every authentication it has", AUTHENTICATION),
           ("refusals", "passwords, and whom we refuse and why", PASSWORDS + REFUSALS),
-          ("life", "inner addresses from a pool, rekeys under traffic", ADDRESSES + REKEYS))
-SUBJECTS = PLAIN + AUTHENTICATION + PASSWORDS + REFUSALS + ADDRESSES + REKEYS
+          ("life", "inner addresses from a pool, rekeys under traffic", ADDRESSES + REKEYS),
+          ("quantum", "additional key exchanges and ML-KEM, where it has them", post_quantum.SUBJECTS))
+SUBJECTS = PLAIN + AUTHENTICATION + PASSWORDS + REFUSALS + ADDRESSES + REKEYS + post_quantum.SUBJECTS
 PEERS = {"strongswan-kernel": "strongSwan of Debian 12", "strongswan-next": "strongSwan of Debian 13",
          "libreswan-12": "libreswan of Debian 12", "libreswan-13": "libreswan of Debian 13",
-         "iked-12": "OpenIKED of Debian 12", "iked-13": "OpenIKED of Debian 13"}
+         "iked-12": "OpenIKED of Debian 12", "iked-13": "OpenIKED of Debian 13",
+         "strongswan-newest": "strongSwan of Debian 14"}
 
 # For a closer look at some rounds: CULVERT_ROUNDS='raw|psk' tests/interop/run guest-libreswan
 for _kind, _name in PEERS.items():

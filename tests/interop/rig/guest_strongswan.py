@@ -4,7 +4,7 @@ import os
 
 from . import strongswan
 from .guest_peer import HOME, GuestPeer
-from .roots import TRIXIE_STRONGSWAN
+from .roots import FORKY_STRONGSWAN, TRIXIE_STRONGSWAN
 from .shell import wait_until
 
 PLUGINS = strongswan.PLUGINS.replace("kernel-libipsec ", "")
@@ -58,6 +58,7 @@ class NewStrongSwan(GuestStrongSwan):
 
     kind = "strongswan-next"
     root = TRIXIE_STRONGSWAN
+    key_exchanges = "several"
 
     @classmethod
     def why_not(cls):
@@ -66,3 +67,11 @@ class NewStrongSwan(GuestStrongSwan):
     @classmethod
     def version(cls):
         return cls.root.version(cls.package)
+
+
+class NewestStrongSwan(NewStrongSwan):
+    """That of the Debian after it, the first with ML-KEM."""
+
+    kind = "strongswan-newest"
+    root = FORKY_STRONGSWAN
+    key_exchanges = "ML-KEM"

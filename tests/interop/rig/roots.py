@@ -58,4 +58,6 @@ class Root:
 BOOKWORM = Root("debian-12", "bookworm", ("libreswan", "openiked"), ("libnss3-tools", *SHELL))
 TRIXIE = Root("debian-13", "trixie", ("libreswan", "openiked"), ("libnss3-tools", *SHELL))
 TRIXIE_STRONGSWAN = Root("debian-13-strongswan", "trixie", ("strongswan-charon",), (*STRONGSWAN[1:], *SHELL))
-ROOTS = (BOOKWORM, TRIXIE, TRIXIE_STRONGSWAN)
+# The first with ML-KEM in its packages.
+FORKY_STRONGSWAN = Root("debian-14-strongswan", "forky", ("strongswan-charon",), (*STRONGSWAN[1:], *SHELL))
+ROOTS = (BOOKWORM, TRIXIE, TRIXIE_STRONGSWAN, FORKY_STRONGSWAN)

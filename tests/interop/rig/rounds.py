@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 
 from . import outcomes, shell
-from .shell import Failed, Skipped, check
+from .shell import Failed, Skipped, check, wait_until
 
 ROLES = ("initiator", "responder")  # ours
 
@@ -18,6 +18,8 @@ class Subject:
     text: str
     function: object  # f(Round)
     roles: tuple = ROLES
+    needs: object = None  # f(driver): whether it has what this takes; `absent` says what that is
+    absent: str = ""
 
 
 class Round:
@@ -36,6 +38,19 @@ class Round:
     def pair(self, **options):
         return self.setup.pair(launch=False, **{**self.options, **options})
 
+    @staticmethod
+    def one_each(pair):
+        """The old SAs have been deleted at both ends."""
+        seen = []
+
+        def only_one():
+            seen[:] = [p.state() for p in pair.both]
+            return all(len(s.children) == 1 and len(s.ike) == 1 for s in seen)
+        try:
+            wait_until(only_one, 10, "one IKE SA and one pair of ESP SAs at each end", 0.2)
+        except Failed as missing:
+            raise Failed(f"{missing}: ours {seen[0]}, theirs {seen[1]}") from None
+
     def initiate(self, pair, family=4):
         (pair.sut if self.role == "initiator" else pair.peer).up()
         pair.wait_up(8)
@@ -43,7 +58,8 @@ class Round:
 
 
 def lacking(driver, subject, role):
-    return driver.lacks.get((subject.key, role)) or driver.lacks.get(subject.key)
+    absent = subject.needs and not subject.needs(driver)
+    return driver.lacks.get((subject.key, role)) or driver.lacks.get(subject.key) or absent and subject.absent or None
 
 
 def play(setup, case_name, kind, subjects):

@@ -395,7 +395,8 @@ inline model::ConnectionConfig config_of(bool first) {
   config.peer = address_of(!first);
   config.local_id = model::Identity::parse(first ? "a.example" : "b.example");
   config.remote_id = model::Identity::parse(first ? "b.example" : "a.example");
-  config.ike_proposals = model::default_ike_proposals();
+  // One key exchange, so that the arrows are those of RFC 7296; with more of them in intermediate_test, follow_up_test.
+  config.ike_proposals = model::without_additional_key_exchanges(model::default_ike_proposals());
   config.esp_proposals = model::default_esp_proposals();
   config.local = subnet(first ? "10.1.0.0/16" : "10.2.0.0/16");
   config.remote = subnet(first ? "10.2.0.0/16" : "10.1.0.0/16");
