@@ -64,7 +64,42 @@ TEST(ParseProposal, AdditionalKeyExchanges) {  // RFC 9370
   for (const char* wrong : {"ke0_mlkem768", "ke8_mlkem768", "ke1_nopfs", "ke1_aes128", "ke1_", "ke1mlkem768", "ke"}) {
     EXPECT_FALSE(parse_proposal(ProtocolId::ike, std::string("aes256gcm16-prfsha256-x25519-") + wrong)) << wrong;
   }
-  EXPECT_FALSE(parse_proposal(ProtocolId::esp, "aes256gcm16-x25519-ke1_mlkem768"));
+  for (const ProtocolId protocol : {ProtocolId::esp, ProtocolId::ah}) {
+    const std::string cipher = protocol == ProtocolId::esp ? "aes256gcm16" : "sha256";
+    const auto parse = [&](const char* rest) { return parse_proposal(protocol, cipher + rest); };
+    EXPECT_EQ(to_string(parse("-x25519-ke1_mlkem768-esn").value()), cipher + "-x25519-ke1_mlkem768-esn");
+    // RFC 9370 2.2.4: they follow a key exchange.
+    EXPECT_FALSE(parse("-ke1_mlkem768"));
+    EXPECT_FALSE(parse("-nopfs-ke1_mlkem768"));
+    EXPECT_FALSE(parse("-x25519-ke1_nopfs"));
+    EXPECT_TRUE(parse("-x25519-nopfs-ke1_mlkem768-ke1_none"));
+  }
+}
+
+TEST(SelectProposal, AdditionalKeyExchangesOfChildSas) {  // RFC 9370 2.2.4
+  const auto esp = [](const char* text) { return parse_proposal(ProtocolId::esp, text).value(); };
+  const SelectionOptions create{.additional_key_exchanges = true};
+  const SelectionOptions auth{.ignore_key_exchange = true};
+  const Proposal hybrid = esp("aes256gcm16-x25519-ke1_mlkem768-esn");
+  const Proposal optional = esp("aes256gcm16-x25519-nopfs-ke1_mlkem768-ke1_none-esn");
+  const auto chosen = select_proposal({hybrid}, {optional}, create);
+  ASSERT_TRUE(chosen);
+  EXPECT_EQ(to_string(chosen->esp), "aes256gcm16-esn-x25519-ke1_mlkem768");
+  EXPECT_EQ(methods_of(chosen->esp.additional), std::vector{KeyExchangeMethod::ml_kem_768});
+  EXPECT_TRUE(accept_answer({chosen->proposal}, {hybrid}, create));
+  // Without a first one there are no further ones.
+  const auto plain = select_proposal({esp("aes256gcm16-nopfs-esn")}, {optional}, create);
+  ASSERT_TRUE(plain);
+  EXPECT_EQ(to_string(plain->esp), "aes256gcm16-esn");
+  Proposal headless = hybrid;
+  std::erase_if(headless.transforms, [](const Transform& t) { return t.type == TransformType::key_exchange; });
+  EXPECT_FALSE(select_proposal({headless}, {optional}, create)) << "what no user can write a peer can";
+  // In IKE_AUTH there are none at all.
+  const auto first = select_proposal({hybrid}, {hybrid}, auth);
+  ASSERT_TRUE(first);
+  EXPECT_EQ(to_string(first->esp), "aes256gcm16-esn");
+  EXPECT_TRUE(methods_of(first->esp.additional).empty());
+  EXPECT_FALSE(has_additional_key_exchanges({first->proposal}));
 }
 
 TEST(SelectProposal, AdditionalKeyExchanges) {  // RFC 9370 2.2.1
@@ -152,9 +187,16 @@ TEST(AcceptAnswer, OnlyOneWholeProposalOfOurs) {
 }
 
 TEST(Defaults, EveryDefaultIsComplete) {
-  for (const Proposal& proposal : default_ike_proposals()) EXPECT_TRUE(select_proposal({proposal}, {proposal}));
+  const SelectionOptions both{.additional_key_exchanges = true};
+  for (const Proposal& proposal : default_ike_proposals()) EXPECT_TRUE(select_proposal({proposal}, {proposal}, both));
   for (const Proposal& proposal : default_esp_proposals()) EXPECT_TRUE(select_proposal({proposal}, {proposal}));
-  EXPECT_TRUE(select_proposal(default_ike_proposals(), default_ike_proposals()));
+  const auto best = select_proposal(default_ike_proposals(), default_ike_proposals(), both);
+  ASSERT_TRUE(best);
+  EXPECT_EQ(to_string(best->ike), "aes256gcm16-prfsha256-x25519-ke1_mlkem768");
+  // With a peer that does not know these types of transforms, as if they had not been offered.
+  const auto plain = select_proposal(default_ike_proposals(), default_ike_proposals());
+  ASSERT_TRUE(plain);
+  EXPECT_EQ(to_string(plain->ike), "aes256gcm16-prfsha256-x25519");
 }
 
 TEST(PacketSuite, RefusesNothingAtAll) {  // RFC 4303 3.2

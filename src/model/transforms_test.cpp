@@ -79,7 +79,9 @@ TEST(Transforms, DefaultsHaveNothingWeak) {
     for (const Proposal& proposal : proposals) {
       EXPECT_THAT(weak_transforms(proposal), IsEmpty());
       for (const Transform& transform : proposal.transforms) {
-        const TransformInfo* info = find_transform(transform);
+        const bool additional = is_additional_key_exchange(transform.type);
+        const TransformInfo* info = find_transform(
+            {additional ? TransformType::key_exchange : transform.type, transform.id, transform.key_bits});
         ASSERT_NE(info, nullptr);
         EXPECT_TRUE(info->serves(proposal.protocol)) << info->word;
       }

@@ -23,6 +23,7 @@ struct Case {
   std::uint32_t late_ppm;
   Duration latency_there;
   Duration latency_back;
+  bool additional = false;  // key exchanges, behind each CREATE_CHILD_SA (RFC 9370 2.2.4)
 };
 
 void PrintTo(const Case& one, std::ostream* out) { *out << one.name; }
@@ -42,6 +43,8 @@ class RekeyLoss : public ::testing::TestWithParam<Case> {
     }
     options.links[0].latency = one.latency_there;
     options.links[1].latency = one.latency_back;
+    if (one.additional)
+      set_suites(options, "aes128gcm16-prfsha256-x25519-ke1_mlkem768", "aes128gcm16-x25519-ke1_mlkem512-esn");
     for (model::ConnectionConfig& connection : options.connections) {
       connection.ike_lifetime = std::chrono::hours(100);
       connection.child_lifetime.time = std::chrono::hours(100);
@@ -123,11 +126,12 @@ TEST_P(RekeyLoss, NoPacketIsLostThatTheNetworkDidNotLose) {
 
 INSTANTIATE_TEST_SUITE_P(
     Networks, RekeyLoss,
-    ::testing::Values(Case{"TenPercentLoss", 10'000, 100'000, 0, {}, 0, milliseconds(10), milliseconds(10)},
-                      Case{"Reordering", 1'000, 100'000, 20'000, milliseconds(60), 10'000, milliseconds(10),
-                           milliseconds(10)},
-                      Case{"LongWay", 500, 100'000, 0, milliseconds(20), 0, milliseconds(150), milliseconds(40)},
-                      Case{"NoLoss", 500, 0, 0, {}, 0, milliseconds(10), milliseconds(10)}),
+    ::testing::Values(
+        Case{"TenPercentLoss", 10'000, 100'000, 0, {}, 0, milliseconds(10), milliseconds(10)},
+        Case{"Reordering", 1'000, 100'000, 20'000, milliseconds(60), 10'000, milliseconds(10), milliseconds(10)},
+        Case{"LongWay", 500, 100'000, 0, milliseconds(20), 0, milliseconds(150), milliseconds(40)},
+        Case{"NoLoss", 500, 0, 0, {}, 0, milliseconds(10), milliseconds(10)},
+        Case{"Additional", 1'000, 100'000, 20'000, milliseconds(60), 10'000, milliseconds(10), milliseconds(10), true}),
     [](const ::testing::TestParamInfo<Case>& test) { return test.param.name; });
 
 }  // namespace
