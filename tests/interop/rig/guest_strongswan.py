@@ -75,3 +75,4 @@ class NewestStrongSwan(NewStrongSwan):
     kind = "strongswan-newest"
     root = FORKY_STRONGSWAN
     key_exchanges = "ML-KEM"
+    lacks = {("eap-wrong", "initiator"): "says no more of a wrong password than EAP-Failure"}
