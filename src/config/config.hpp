@@ -114,6 +114,8 @@ struct TunnelConfig {
   /// `connection.id` is left 0: the daemon numbers connections, stable by name.
   model::ConnectionConfig connection;
   PeerKind peer_kind = PeerKind::address;
+  /// The octets of the PPK (RFC 8784), if there is one.
+  SecretBytes ppk;
   /// The octets of the pre-shared key, whether written in the file or read from `secret_file`. Empty with credentials.
   SecretBytes secret;
   /// There with ConnectionConfig::authentication by certificate. Without certificates of ours where EAP proves us,
@@ -176,8 +178,8 @@ struct PoolConfig {
   /// Addresses kept for one identity; each lies within `ranges`.
   std::map<model::Identity, std::vector<net::IpAddress>> fixed;
   friend bool operator==(const PoolConfig& a, const PoolConfig& b) {
-    return a.name == b.name && a.ranges == b.ranges && a.dns_servers == b.dns_servers && a.encrypted_dns == b.encrypted_dns && a.domains == b.domains &&
-           a.subnets == b.subnets && a.fixed == b.fixed;
+    return a.name == b.name && a.ranges == b.ranges && a.dns_servers == b.dns_servers &&
+           a.encrypted_dns == b.encrypted_dns && a.domains == b.domains && a.subnets == b.subnets && a.fixed == b.fixed;
   }
 };
 

@@ -228,6 +228,10 @@ TunnelChange compare(const TunnelConfig& before, const TunnelConfig& after, bool
       restarts = restarts || a.peer_by_key || b.peer_by_key;
     }
   }
+  if (a.ppk != b.ppk || !constant_time_equal(before.ppk.view(), after.ppk.view())) {
+    comparison.say("ppk: changed");
+    restarts = true;
+  }
   hard("eap", a.eap, b.eap);
   if (!constant_time_equal(before.eap_secret.view(), after.eap_secret.view())) comparison.say("eap_secret: changed");
   if (!same_users && b.eap && !b.eap->client) comparison.say("user: changed");

@@ -166,6 +166,8 @@ struct CompatWord {
   bool used = false;  // by a suite read so far
 };
 [[nodiscard]] std::vector<CompatWord> read_compat(Section& section);
+/// `ppk`, `ppk_id` and `ppk_required`.
+void read_ppk(Section& section, DraftTunnel& draft);
 /// True with `certificate`, `peer_key`, or what goes with them: no secret then.
 [[nodiscard]] bool wants_credentials(const Section& section);
 /// `auth` and `peer_auth`, and the secret where one is needed, into the tunnel, whose identities were read before.

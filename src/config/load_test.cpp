@@ -58,6 +58,9 @@ local_address = "192.0.2.1"
 local_id = "amy@example.net"
 remote_id = "gw.example.net"
 secret = "0s////////////////////////////////////////////"
+ppk = "0x000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+ppk_id = "office"
+ppk_required = false
 local = ["10.1.0.0/16[tcp/80-90]", "2001:db8:1::/48"]
 remote = ["10.2.0.1-10.2.0.9", "2001:db8:2::/48"]
 address = ["10.1.0.1/16", "2001:db8:1::1"]
@@ -107,6 +110,8 @@ local = "10.1.9.0/24"
   EXPECT_EQ(connection.local_id, model::Identity::parse("amy@example.net"));
   EXPECT_EQ(connection.remote_id, model::Identity::parse("gw.example.net"));
   EXPECT_EQ(tunnel->secret.size(), 33u);
+  EXPECT_EQ(tunnel->ppk.size(), 32u);
+  EXPECT_EQ(connection.ppk, (model::Ppk{.id = "office", .required = false}));
   EXPECT_EQ(connection.local.size(), 2u);
   EXPECT_EQ(connection.local[0].start_port, 80);
   ASSERT_EQ(connection.addresses.size(), 2u);
@@ -133,7 +138,7 @@ local = "10.1.9.0/24"
   EXPECT_EQ(config->policies[0].action, RuleAction::bypass);
   EXPECT_EQ(config->policies[0].local.size(), 2u) << "a side that is left out means everything";
   EXPECT_EQ(config->policies[1].local.size(), 1u);
-  EXPECT_EQ(config->policies[1].place.line, 44u);
+  EXPECT_EQ(config->policies[1].place.line, 47u);
 }
 
 TEST(Load, PeerAnyWaitsForThePeer) {

@@ -348,6 +348,7 @@ DraftTunnel read_tunnel(Section section, std::string name, Problems& problems, C
   read_eap(section, draft);
   std::vector<CompatWord> compat = read_compat(section);
   read_credentials(section, draft, files, compat);
+  read_ppk(section, draft);
   connection.ike_proposals = read_proposals(section, "ike", model::ProtocolId::ike, compat);
   connection.esp_proposals = read_proposals(section, "esp", model::ProtocolId::esp, compat);
   check_compat_used(section, compat);

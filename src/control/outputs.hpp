@@ -134,7 +134,7 @@ struct AccountSession {
 
 using Request = std::variant<FindPath, SetNetwork, StoreLeases, AccountSession, SendKeepalive, ExportIkeKeys,
                              ExportEspKeys, ReserveSequence, ike::SharedKeyMacRequest, ike::SignRequest,
-                             ike::VerifyRequest, ike::KeyExchangeRequest, ike::EapRequest>;
+                             ike::VerifyRequest, ike::KeyExchangeRequest, ike::EapRequest, ike::PpkRequest>;
 
 /// A line for the log. Text from peers is escaped already.
 struct Notice {

@@ -378,6 +378,11 @@ void Daemon::carry_out(ike::SharedKeyMacRequest&& request) {
   control_->handle_completion(request.token, secrets_.compute(request), now());
 }
 
+void Daemon::carry_out(ike::PpkRequest&& request) {
+  const ike::RequestToken token = request.token;
+  control_->handle_completion(token, secrets_.compute(request), now());
+}
+
 void Daemon::carry_out(ike::SignRequest&& request) {
   const ike::RequestToken token = request.token;
   auto held = secrets_.credentials_of(request.connection);

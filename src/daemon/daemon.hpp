@@ -115,6 +115,7 @@ class Daemon final : public api::Handlers {
   void carry_out(ike::VerifyRequest&& request);
   void carry_out(ike::KeyExchangeRequest&& request);
   void carry_out(ike::EapRequest&& request);
+  void carry_out(ike::PpkRequest&& request);
   [[nodiscard]] RadiusService::Hooks radius_hooks();
   /// On a thread of the pool, or here when there is none.
   void compute(ike::RequestToken token, WorkPool::Work work);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "ike/auth/shared_key.hpp"
+#include "ike/v2/ppk.hpp"
 #include "model/proposal.hpp"
 
 namespace culvert::daemon {
@@ -62,11 +63,13 @@ ike::v2::Credentials credentials_for(const config::TunnelConfig& tunnel) {
 
 void Secrets::load(const config::Config& config) {
   by_tunnel_.clear();
+  ppks_.clear();
   credentials_.clear();
   eap_.clear();
   for (const config::TunnelConfig& tunnel : config.tunnels) {
     const std::string& name = tunnel.connection.name;
     if (tunnel.connection.eap) eap_.emplace(name, eap_parties(config, tunnel));
+    if (!tunnel.ppk.empty()) ppks_.emplace(name, tunnel.ppk.clone());
     if (!tunnel.secret.empty()) by_tunnel_.emplace(name, tunnel.secret.clone());
     if (tunnel.credentials)
       credentials_.emplace(name, std::make_shared<const ike::v2::Credentials>(credentials_for(tunnel)));
@@ -89,6 +92,13 @@ ike::SharedKeyMacResult Secrets::compute(const ike::SharedKeyMacRequest& request
   const auto secret = by_tunnel_.find(name->second);
   if (secret == by_tunnel_.end()) return {};
   return {ike::auth::shared_key_mac(*hash, secret->second.view(), request.octets)};
+}
+
+ike::PpkResult Secrets::compute(const ike::PpkRequest& request) const {
+  const auto prf = model::prf_function(request.prf);
+  const auto held = ppks_.find(tunnel_of(request.connection));
+  if (held == ppks_.end() || !prf) return {};
+  return {ike::v2::mix_ppk(*prf, held->second.view(), request.keys)};
 }
 
 Secrets::SharedCredentials Secrets::credentials_of(model::ConnectionId connection) const {

@@ -26,6 +26,7 @@ class Secrets {
   /// Its name; empty when it is not known.
   [[nodiscard]] std::string tunnel_of(model::ConnectionId connection) const;
   [[nodiscard]] ike::SharedKeyMacResult compute(const ike::SharedKeyMacRequest& request) const;
+  [[nodiscard]] ike::PpkResult compute(const ike::PpkRequest& request) const;
   /// Null without such. They outlive a load.
   using SharedCredentials = std::shared_ptr<const ike::v2::Credentials>;
   [[nodiscard]] SharedCredentials credentials_of(model::ConnectionId connection) const;
@@ -38,6 +39,7 @@ class Secrets {
 
  private:
   std::map<std::string, SecretBytes, std::less<>> by_tunnel_;
+  std::map<std::string, SecretBytes, std::less<>> ppks_;               // likewise
   std::map<std::string, SharedCredentials, std::less<>> credentials_;  // likewise
   std::map<model::ConnectionId, std::string> names_;
   crypto::SystemRandom random_;                                                         // good for any thread

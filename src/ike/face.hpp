@@ -301,6 +301,15 @@ struct KeyExchangeRequest {
   std::unique_ptr<crypto::KeyExchange> own;
   std::optional<Bytes> peer_value;
 };
+/// SK_d, SK_pi and SK_pr.
+using PpkKeys = std::array<SecretBytes, 3>;
+/// Mix the PPK of the connection into the keys: prf+(PPK, key) for each (RFC 8784 3).
+struct PpkRequest {
+  RequestToken token;
+  model::ConnectionId connection;
+  model::PrfId prf = model::PrfId::hmac_sha2_256;
+  PpkKeys keys;
+};
 /// One step of the EAP conversation of an IKE SA (RFC 7296 2.16), by whoever holds the secrets. It may take its time.
 struct EapRequest {
   enum class Step : std::uint8_t {
@@ -330,8 +339,8 @@ struct AddressRequest {
   std::vector<model::IkeSaId> ending;
   std::shared_ptr<const model::Authorization> authorization = nullptr;  // as in IkeSaEstablished
 };
-using Request =
-    std::variant<SharedKeyMacRequest, SignRequest, VerifyRequest, KeyExchangeRequest, EapRequest, AddressRequest>;
+using Request = std::variant<SharedKeyMacRequest, SignRequest, VerifyRequest, KeyExchangeRequest, EapRequest,
+                             AddressRequest, PpkRequest>;
 [[nodiscard]] RequestToken token_of(const Request& request);
 
 /// The answer to a request. Absent MAC: there is no secret for that connection.
@@ -371,12 +380,16 @@ struct EapResult {
   /// With success, of a conversation that an AAA server has kept.
   std::shared_ptr<const model::Authorization> authorization = nullptr;
 };
+/// Absent: there is no PPK for that connection.
+struct PpkResult {
+  std::optional<PpkKeys> keys;
+};
 /// With an address at least; or why there is none, in a sentence.
 struct AddressResult {
   Result<model::Configuration, std::string> configuration;
 };
 using Completion =
-    std::variant<SharedKeyMacResult, SignResult, VerifyResult, KeyExchangeResult, EapResult, AddressResult>;
+    std::variant<SharedKeyMacResult, SignResult, VerifyResult, KeyExchangeResult, EapResult, AddressResult, PpkResult>;
 
 // ---------------------------------------------------------------- datagrams
 

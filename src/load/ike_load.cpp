@@ -223,6 +223,7 @@ class Run {
   ike::Completion answer(const ike::VerifyRequest& request) const {
     return carry_out(request, held(request.connection), io::wall_clock().seconds);
   }
+  static ike::Completion answer(const ike::PpkRequest&) { return ike::PpkResult{}; }  // nor with one of these
   static ike::Completion answer(const ike::EapRequest&) { return ike::EapResult{}; }  // no initiator is made with it
   static ike::Completion answer(const ike::AddressRequest& /*request*/) {
     return ike::AddressResult{err(std::string("there are no pools here"))};

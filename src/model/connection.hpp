@@ -12,6 +12,7 @@
 #include "model/eap.hpp"
 #include "model/group_policy.hpp"
 #include "model/identity.hpp"
+#include "model/ppk.hpp"
 #include "model/proposal.hpp"
 #include "model/traffic_selector.hpp"
 #include "net/address.hpp"
@@ -91,6 +92,9 @@ struct ConnectionConfig {
   bool peer_by_key = false;
   /// Signatures over SHA-1, by and for a peer that does not know RFC 7427 and has an RSA key.
   bool sha1_signatures = false;
+
+  /// Beside the key exchange (RFC 8784).
+  std::optional<Ppk> ppk;
 
   std::vector<Proposal> ike_proposals;
   std::vector<Proposal> esp_proposals;

@@ -59,6 +59,7 @@ void establish(Core& core, IkeSa& sa, const model::ConnectionConfig& config) {
   sa.init.reset();
   sa.intermediate = {};
   sa.earlier_keys.reset();
+  sa.ppk = {};
   sa.keys.sk_pi = {};
   sa.keys.sk_pr = {};
   start_ike_timers(core, sa, config);

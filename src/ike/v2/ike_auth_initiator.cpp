@@ -13,6 +13,7 @@
 #include "ike/v2/eap_auth.hpp"
 #include "ike/v2/establish.hpp"
 #include "ike/v2/messages.hpp"
+#include "ike/v2/ppk.hpp"
 #include "ike/v2/proof_wishes.hpp"
 
 namespace culvert::ike::v2 {
@@ -74,6 +75,7 @@ void IkeAuthInitiator::send(const OwnProof* proof) {
   // RFC 7296 2.16: without AUTH it asks for EAP.
   if (proof == nullptr) add_eap_notifies(message, config_);
   if (proof != nullptr) message.add(codec::AuthPayload{.method = proof->method, .data = proof->auth});
+  add_ppk(message, sa_, config_);
   add_configuration_request(message, core_, config_);
   auto offer = make_child_offer(core_, config_, {.exchange = ChildExchange::ike_auth, .wish = sa_.wish});
   if (offer) {
@@ -123,6 +125,10 @@ Progression IkeAuthInitiator::handle_response(const codec::Message& response) {
     return Progression::done;
   }
   if (!fits_responder(response)) return Progression::done;
+  if (auto missing = settle_ppk(sa_, response, config_)) {
+    refuse_peer(FailureKind::authentication_failed, std::move(*missing));
+    return Progression::done;
+  }
   response_ = response;
   token_ = ask_about_peer(core_, sa_, config_, response, *id_r);
   return Progression::waiting;

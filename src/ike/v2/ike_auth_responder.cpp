@@ -12,6 +12,7 @@
 #include "ike/v2/describe.hpp"
 #include "ike/v2/establish.hpp"
 #include "ike/v2/messages.hpp"
+#include "ike/v2/ppk.hpp"
 #include "ike/v2/proof_wishes.hpp"
 
 namespace culvert::ike::v2 {
@@ -57,7 +58,10 @@ void IkeAuthResponder::start(const codec::Message& request) {
     id_r_ = {.side = Role::responder, .identity = sa_.local_id, .reserved = {}};
     return start_eap();
   }
-  token_ = ask_about_peer(core_, sa_, *config_, request_, *request_.id(Role::initiator));
+  PpkVerdict ppk = judge_ppk(core_, sa_, request_, *config_);
+  if (ppk.refusal)
+    return refuse(NotifyType::authentication_failed, FailureKind::authentication_failed, std::move(*ppk.refusal));
+  token_ = ppk.asked ? *ppk.asked : ask_about_peer(core_, sa_, *config_, request_, *request_.id(Role::initiator));
 }
 
 const model::ConnectionConfig* IkeAuthResponder::choose_connection(std::optional<model::Authentication> by,
@@ -116,6 +120,14 @@ void IkeAuthResponder::handle_completion(RequestToken token, Completion result) 
     given_ = std::move(*addresses);
     return answer();
   }
+  if (auto* mixed = std::get_if<PpkResult>(&result)) {
+    if (!take_ppk(core_, sa_, std::move(*mixed), *config_)) {
+      return refuse(NotifyType::authentication_failed, FailureKind::local_error,
+                    fmt::format("there is no PPK for connection '{}'", config_->name));
+    }
+    token_ = ask_about_peer(core_, sa_, *config_, request_, *request_.id(Role::initiator));
+    return;
+  }
   if (eap_ != EapStage::none) return handle_eap_completion(std::move(result));
   if (!verified_) {
     if (auto fault = peer_fault(result, sa_, *config_, request_)) {
@@ -154,6 +166,8 @@ void IkeAuthResponder::answer() {
     add_certificates(answer, proof_);
   }
   answer.add(codec::AuthPayload{.method = proof_.method, .data = proof_.auth});
+  // RFC 8784 3: empty, to say that it is used.
+  if (sa_.ppk.in_use) answer.add_notify(NotifyType::ppk_identity);
   auto init = sa_.init;
   establish(core_, sa_, *config_);
   sa_.init = std::move(init);

@@ -72,6 +72,14 @@ struct IntermediateState {
   SecretBytes int_auth_r;
 };
 
+/// What has become of a PPK (RFC 8784).
+struct PpkState {
+  bool agreed = false;  // both sides have USE_PPK in IKE_SA_INIT
+  bool in_use = false;  // the keys are with it
+  PpkKeys without;      // SK_d', SK_pi', SK_pr'
+  Bytes auth_without;   // as initiator: for NO_PPK_AUTH
+};
+
 struct IkeSa {
   IkeSa();
   ~IkeSa();
@@ -106,6 +114,7 @@ struct IkeSa {
   bool keyed = false;         // the keys are there and good for messages
   std::uint64_t next_iv = 0;  // counter of our messages under sk_e: never twice
   IntermediateState intermediate;
+  PpkState ppk;
   Boxed<EarlierKeys> earlier_keys;
   /// Until AUTH is done.
   Boxed<InitTranscript> init;

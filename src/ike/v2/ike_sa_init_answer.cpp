@@ -78,6 +78,7 @@ void IkeSaInitAnswer::answer(ByteView public_value) {
       chosen_.proposal.transforms, [](const auto& one) { return model::is_additional_key_exchange(one.type); });
   if (additional) answer.add_notify(model::NotifyType::intermediate_exchange_supported);
   if (sa_.fragmentation.agreed) answer.add_notify(model::NotifyType::ikev2_fragmentation_supported);
+  if (sa_.ppk.agreed) answer.add_notify(model::NotifyType::use_ppk);
   add_proof_wishes(answer, core_.connections, sa_.path);
   Bytes octets = codec::serialize(answer);
   sa_.init->response = octets;

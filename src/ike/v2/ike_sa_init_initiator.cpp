@@ -21,6 +21,7 @@
 #include "ike/v2/key_exchange_work.hpp"
 #include "ike/v2/nat.hpp"
 #include "ike/v2/payload_rules.hpp"
+#include "ike/v2/ppk.hpp"
 #include "ike/v2/proof_wishes.hpp"
 
 namespace culvert::ike::v2 {
@@ -127,6 +128,7 @@ void IkeSaInitInitiator::send_current() {
   add_nat_detection(message, sa_.path, config_.encapsulation);
   if (config_.uses(model::Authentication::certificate)) add_signature_hashes(message);
   offer_fragmentation(message, config_);
+  offer_ppk(message, config_);
   // RFC 9370 2.2.1: additional key exchanges take IKE_INTERMEDIATE.
   if (model::has_additional_key_exchanges(offered_)) message.add_notify(NotifyType::intermediate_exchange_supported);
   attempt.request = codec::serialize(message);
@@ -228,6 +230,10 @@ void IkeSaInitInitiator::handle_agreement(const codec::Message& message, ByteVie
         FailureKind::peer_refused, std::nullopt,
         fmt::format("the peer does not know IKE fragmentation, which connection '{}' insists on", config_.name));
   }
+  if (lacks_ppk(message, config_)) {
+    return doubt(FailureKind::peer_refused, std::nullopt,
+                 fmt::format("the peer has no PPK (RFC 8784), which connection '{}' insists on", config_.name));
+  }
   Attempt* attempt = find_attempt(ke->method);
   if (attempt == nullptr) {
     return doubt(
@@ -278,6 +284,7 @@ Progression IkeSaInitInitiator::establish_keys(const Agreement& agreement, ByteV
   const net::Path& path = agreement.path;
   judge_nat_detection(sa_, agreement.message, path);
   agree_on_fragmentation(sa_, agreement.message, config_);
+  agree_on_ppk(sa_, agreement.message, config_);
   sa_.path = path_after_init(core_, sa_, config_.encapsulation);
   core_.progress(
       sa_, fmt::format(

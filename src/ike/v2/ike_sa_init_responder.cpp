@@ -16,6 +16,7 @@
 #include "ike/v2/intermediate.hpp"
 #include "ike/v2/nat.hpp"
 #include "ike/v2/payload_rules.hpp"
+#include "ike/v2/ppk.hpp"
 
 namespace culvert::ike::v2 {
 namespace {
@@ -164,6 +165,7 @@ void IkeSaInitResponder::make_ike_sa(const codec::Message& request, ByteView dat
                            .peer_hashes = peer_hashes(request)};
   judge_nat_detection(sa, request, path_);
   agree_on_fragmentation(sa, request, config);
+  sa.ppk.agreed = agrees_on_ppk(core_, path_, request);
   core_.sas.index_spi(sa);
   core_.sas.index_init(sa);
   core_.touch(sa);

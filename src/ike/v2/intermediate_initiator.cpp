@@ -7,10 +7,10 @@
 #include "base/check.hpp"
 #include "ike/v2/closing.hpp"
 #include "ike/v2/describe.hpp"
-#include "ike/v2/ike_auth_initiator.hpp"
 #include "ike/v2/intermediate.hpp"
 #include "ike/v2/key_exchange_work.hpp"
 #include "ike/v2/messages.hpp"
+#include "ike/v2/ppk.hpp"
 
 namespace culvert::ike::v2 {
 
@@ -18,7 +18,7 @@ using model::NotifyType;
 
 void continue_set_up(Core& core, IkeSa& sa, model::ConnectionConfig config) {
   const auto method = additional_method(sa.suite, sa.intermediate.done);
-  if (!method) return start_ike_auth(core, sa, std::move(config));
+  if (!method) return start_proof(core, sa, std::move(config));
   sa.exchange = std::make_unique<IntermediateInitiator>(core, sa, std::move(config), *method);
   if (sa.exchange->start() == Progression::done) sa.exchange.reset();
   core.touch(sa);

@@ -206,6 +206,9 @@ def _section(t, folder, more=""):
         fields["ike"] = t.ike.split(",")
     if t.esp:
         fields["esp"] = t.esp.split(",")
+    if t.ppk:
+        fields["ppk_id"], digits, fields["ppk_required"] = t.ppk
+        fields["ppk"] = "0x" + digits
     if t.fragmentation:
         fields["ike_fragmentation"] = t.fragmentation
     if t.encapsulation:

@@ -55,6 +55,8 @@ class StrongSwan(Peer):
         with open(self.dir + "/swanctl/swanctl.conf", "w", encoding="ascii") as f:
             f.write("connections {\n" + "".join(_connection(t) for t in self.tunnels) + "}\nsecrets {\n")
             for t in self.tunnels:
+                if t.ppk:
+                    f.write(f'  ppk-{t.name} {{\n    id = "{t.ppk[0]}"\n    secret = 0x{t.ppk[1]}\n  }}\n')
                 for number, (name, secret) in enumerate(_passwords(t)):
                     f.write(f'  eap-{t.name}-{number} {{\n    id = "{name}"\n    secret = "{secret}"\n  }}\n')
                 if t.credentials:
@@ -153,6 +155,8 @@ def _connection(t):
     {f'pools = pool-{t.name}' if t.pool else ''}{'vips = 0.0.0.0' if t.request_address else ''}
     proposals = {t.ike}
     {f'fragmentation = {t.fragmentation}' if t.fragmentation else ''}
+    {f'ppk_id = {t.ppk[0]}' if t.ppk else ''}
+    {f"ppk_required = {'yes' if t.ppk[2] else 'no'}" if t.ppk else ''}
     {ike}{liveness}
     {_sides(t)}
     children {{

@@ -44,6 +44,7 @@ class TunnelSpec:
     request_address: bool = False  # this end asks the other for its inner address
     anybody: bool = False  # the peer may call from any address, as any identity of remote_id's pattern
     fragmentation: str = ""  # of IKE messages: yes | no | force
+    ppk: tuple = ()  # RFC 8784: name, 64 hexadecimal digits, whether it is required
     aggfrag: str = ""  # Culvert only: the table, as text
     mobike: bool = True  # strongSwan only: with it, a peer does not simply follow the other end's new address
 

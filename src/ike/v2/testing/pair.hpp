@@ -26,6 +26,7 @@
 #include "ike/v2/credentials.hpp"
 #include "ike/v2/eap_sessions.hpp"
 #include "ike/v2/ike_endpoint.hpp"
+#include "ike/v2/ppk.hpp"
 #include "model/connection.hpp"
 
 namespace culvert::ike::v2::testing {
@@ -73,6 +74,7 @@ class Host {
   std::string name;
   EndpointSettings settings;
   std::map<model::ConnectionId, Bytes> secrets;
+  std::map<model::ConnectionId, Bytes> ppks;
   std::map<model::ConnectionId, Credentials> credentials;
   crypto::CalendarTime calendar = 0;                // for the dates of certificates
   std::map<std::string, Bytes, std::less<>> users;  // whom it knows by EAP, as server; and itself, as client
@@ -168,6 +170,11 @@ class Host {
     const auto secret = secrets.find(request.connection);
     if (secret == secrets.end()) return SharedKeyMacResult{};
     return SharedKeyMacResult{auth::shared_key_mac(*model::prf_function(request.prf), secret->second, request.octets)};
+  }
+  Completion answer(const PpkRequest& request) const {
+    const auto ppk = ppks.find(request.connection);
+    if (ppk == ppks.end()) return PpkResult{};
+    return PpkResult{mix_ppk(*model::prf_function(request.prf), ppk->second, request.keys)};
   }
   Completion answer(const SignRequest& request) const {
     const auto held = credentials.find(request.connection);
