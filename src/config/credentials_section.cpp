@@ -242,29 +242,6 @@ std::optional<std::vector<std::string>> read_lists(Section& section, CredentialF
   return paths;
 }
 
-/// Who we say we are must stand in our certificate, as it is written there (RFC 4945 3.1.5).
-void settle_local_identity(Section& section, model::ConnectionConfig& connection, const Certificate& own) {
-  if (!connection.local_id && !section.has("local_id")) {
-    connection.local_id = model::preferred_identity(own);
-    if (!connection.local_id)
-      section.error(section.position_of("certificate"), "certificate",
-                    fmt::format("{} has neither a subject nor an alternative name", name_of(own)),
-                    "make a certificate with a subject alternative name, such as DNS:gw.example.net");
-    return;
-  }
-  if (!connection.local_id) return;  // was complained about
-  const model::Identity& wanted = *connection.local_id;
-  if (!model::has_identity(own, wanted)) {
-    section.error(section.position_of("local_id"), "local_id",
-                  fmt::format("the certificate {} is not for {}, but for {}", name_of(own), wanted.to_string(),
-                              model::identities_text(own)),
-                  "write one of these, or make a certificate with that subject alternative name");
-    return;
-  }
-  if (wanted.type == model::IdentificationType::der_asn1_dn)
-    connection.local_id = model::Identity{wanted.type, own.subject_der()};
-}
-
 /// RFC 5216 5.2: the server looks for who we say we are in our certificate; not every server does.
 void check_eap_identity(Section& section, const model::ConnectionConfig& connection, const Certificate& own) {
   const std::string& said = connection.eap->outer_identity;
@@ -326,6 +303,29 @@ bool goes_with_key(Section& section) {
 
 }  // namespace
 
+/// Who we say we are must stand in our certificate, as it is written there (RFC 4945 3.1.5).
+void settle_local_identity(Section& section, model::ConnectionConfig& connection, const Certificate& own) {
+  if (!connection.local_id && !section.has("local_id")) {
+    connection.local_id = model::preferred_identity(own);
+    if (!connection.local_id)
+      section.error(section.position_of("certificate"), "certificate",
+                    fmt::format("{} has neither a subject nor an alternative name", name_of(own)),
+                    "make a certificate with a subject alternative name, such as DNS:gw.example.net");
+    return;
+  }
+  if (!connection.local_id) return;  // was complained about
+  const model::Identity& wanted = *connection.local_id;
+  if (!model::has_identity(own, wanted)) {
+    section.error(section.position_of("local_id"), "local_id",
+                  fmt::format("the certificate {} is not for {}, but for {}", name_of(own), wanted.to_string(),
+                              model::identities_text(own)),
+                  "write one of these, or make a certificate with that subject alternative name");
+    return;
+  }
+  if (wanted.type == model::IdentificationType::der_asn1_dn)
+    connection.local_id = model::Identity{wanted.type, own.subject_der()};
+}
+
 bool wants_credentials(const Section& section) {
   return std::ranges::any_of(kSettings, [&](std::string_view key) { return section.has(key); });
 }
@@ -357,7 +357,9 @@ std::optional<std::vector<OwnChain>> read_own(Section& section, DraftTunnel& dra
     if (!key) return std::nullopt;
     OwnChain made{.certificates = {}, .key = std::move(*key), .authorities = {}};
     if (chain != nullptr) {
-      if (section.has("eap_identity")) {
+      if (draft.methods.own_certificate) {
+        settle_round_certificate(section, draft, chain->certificates.front());
+      } else if (section.has("eap_identity")) {
         check_eap_identity(section, draft.config.connection, chain->certificates.front());
       } else {
         settle_local_identity(section, draft.config.connection, chain->certificates.front());
@@ -448,21 +450,39 @@ std::optional<PeerTrust> read_peer_trust(Section& section, DraftTunnel& draft, C
   return made;
 }
 
+/// Which certificates, or keys, there must be.
+struct Needs {
+  bool own = false;
+  bool judges = false;  // of the peer
+};
+
+// Where EAP proves one side, the other has the certificate, or key, and the one judges it (RFC 7296 2.16); with EAP-TLS
+// both have one.
+Needs needs(const Section& section, const ProofMethods& methods, const model::ConnectionConfig& connection) {
+  const bool eap_tls = connection.eap && connection.eap->has(model::EapType::tls);
+  const bool by_eap = section.has("eap") && !section.has("eap_identity");
+  return {.own = methods.own == model::Authentication::certificate && (!section.has("eap_identity") || eap_tls),
+          .judges = methods.peer == model::Authentication::certificate &&
+                    (!by_eap || eap_tls || section.has("ca") || section.has("crl") || section.has("peer_key"))};
+}
+
+// RFC 4739: those of all rounds together, and of TLS within EAP.
+Needs needs_in_rounds(const ProofMethods& methods, const model::ConnectionConfig& connection) {
+  const bool tls = connection.eap && connection.eap->with_tls();
+  const bool eap_tls = tls && connection.eap->has(model::EapType::tls);
+  const bool client = tls && connection.eap->client;
+  return {.own = methods.own_certificate || (client ? eap_tls : tls),
+          .judges = methods.peer_certificate || (client ? tls : eap_tls)};
+}
+
 }  // namespace
 
 void read_credentials(Section& section, DraftTunnel& draft, CredentialFiles& files, std::span<CompatWord> compat) {
-  const ProofMethods methods = draft.methods;
-  if (!methods.uses(model::Authentication::certificate)) return;
   model::ConnectionConfig& connection = draft.config.connection;
+  const auto [wants_own, judges] =
+      draft.methods.rounds ? needs_in_rounds(draft.methods, connection) : needs(section, draft.methods, connection);
+  if (draft.methods.rounds ? !wants_own && !judges : !draft.methods.uses(model::Authentication::certificate)) return;
   connection.peer_by_key = section.has("peer_key");
-  // Where EAP proves one side, the other has the certificate, or key, and the one judges it (RFC 7296 2.16); with
-  // EAP-TLS both have one.
-  const bool eap_tls = connection.eap && connection.eap->has(model::EapType::tls);
-  const bool wants_own =
-      methods.own == model::Authentication::certificate && (!section.has("eap_identity") || eap_tls);
-  const bool by_eap = section.has("eap") && !section.has("eap_identity");
-  const bool judges = methods.peer == model::Authentication::certificate &&
-                      (!by_eap || eap_tls || section.has("ca") || section.has("crl") || section.has("peer_key"));
   allow_sha1(section, connection, compat);
   std::optional<std::vector<OwnChain>> own;
   if (wants_own) {

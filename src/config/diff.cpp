@@ -86,6 +86,16 @@ std::string text_of(const std::optional<model::EapSettings>& eap) {
   if (eap->only) out += ", alone";
   return out;
 }
+/// The rounds behind the first.
+std::string text_of(const std::vector<model::AuthRound>& rounds) {
+  std::string out;
+  for (const model::AuthRound& round : rounds) {
+    out += fmt::format("{}{}", out.empty() ? "" : ", ", round.by ? model::name_of(*round.by) : "eap");
+    if (round.id) out += fmt::format(" as {}", round.id->to_string());
+    if (round.pattern) out += fmt::format(" as {}", round.pattern->to_string());
+  }
+  return out.empty() ? "none" : out;
+}
 std::string text_of(const std::optional<model::IdentityPattern>& pattern) {
   return pattern ? pattern->to_string() : "one identity";
 }
@@ -212,6 +222,8 @@ TunnelChange compare(const TunnelConfig& before, const TunnelConfig& after, bool
   }
   hard("authentication", std::string(model::name_of(a.authentication)), std::string(model::name_of(b.authentication)));
   hard("peer_auth", std::string(model::name_of(a.expected())), std::string(model::name_of(b.expected())));
+  hard("further rounds of auth", a.own_rounds, b.own_rounds);
+  hard("further rounds of peer_auth", a.peer_rounds, b.peer_rounds);
   hard("compat", std::string(a.sha1_signatures ? "sha1" : ""), std::string(b.sha1_signatures ? "sha1" : ""));
   // Who is authenticated stays so; the next one is judged by the new files.
   if (before.credentials && after.credentials) {

@@ -159,8 +159,8 @@ bool wants_secret(Section& section) {
 /// Who begins by EAP says so in IKE as well, where the user wants nothing else.
 void settle_client(Section& section, DraftTunnel& draft, const std::string& identity) {
   model::ConnectionConfig& connection = draft.config.connection;
-  if (!section.has("local_id")) connection.local_id = model::Identity::parse(identity);
-  if (section.has("certificate") && !connection.eap->has(EapType::tls))
+  if (!section.has("local_id") && !draft.methods.rounds) connection.local_id = model::Identity::parse(identity);
+  if (section.has("certificate") && !draft.methods.own_certificate && !connection.eap->has(EapType::tls))
     section.error(section.position_of("certificate"), "certificate",
                   "this end proves itself by EAP, and by certificate", "take out one of certificate and eap_identity");
   if (draft.config.peer_kind == PeerKind::any)

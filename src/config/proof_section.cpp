@@ -70,6 +70,7 @@ void settle_nobody(Section& section, DraftTunnel& draft, const ProofMethods& met
 }  // namespace
 
 void read_proof_methods(Section& section, DraftTunnel& draft) {
+  if (wants_rounds(section)) return read_rounds(section, draft);
   const Authentication usual = wants_credentials(section) ? Authentication::certificate : Authentication::shared_key;
   ProofMethods methods{.own = usual, .peer = usual};
   if (const auto own = section.choice("auth", kWays)) methods.own = *own;

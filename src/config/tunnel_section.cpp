@@ -349,6 +349,7 @@ DraftTunnel read_tunnel(Section section, std::string name, Problems& problems, C
   std::vector<CompatWord> compat = read_compat(section);
   read_credentials(section, draft, files, compat);
   read_ppk(section, draft);
+  settle_rounds(draft);
   connection.ike_proposals = read_proposals(section, "ike", model::ProtocolId::ike, compat);
   connection.esp_proposals = read_proposals(section, "esp", model::ProtocolId::esp, compat);
   check_compat_used(section, compat);

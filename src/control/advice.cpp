@@ -88,6 +88,11 @@ std::string advice(const ike::NegotiationFailed& failure, const model::Connectio
           "defaults.",
           failure.child_only ? "esp" : "ike", config.name, config.place.to_string());
     case ike::FailureKind::authentication_failed:
+      if (failure.refusal && failure.refusal->check == "rounds")
+        return fmt::format(
+            "What is \"auth\" at one end must be \"peer_auth\" at the other, round by round, with the same identities "
+            "({}).",
+            config.place.to_string());
       if (std::string eap = eap_advice(failure, config); !eap.empty()) return eap;
       if (config.authentication == model::Authentication::certificate) {
         if (failure.refusal) return fmt::format("{} ({})", advice(*failure.refusal, config), config.place.to_string());

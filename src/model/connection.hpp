@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/time.hpp"
+#include "model/auth_round.hpp"
 #include "model/authentication.hpp"
 #include "model/child_sa.hpp"
 #include "model/eap.hpp"
@@ -81,6 +82,10 @@ struct ConnectionConfig {
   [[nodiscard]] bool uses(Authentication one) const { return authentication == one || expected() == one; }
   /// The initiator proves itself by EAP (RFC 7296 2.16); `authentication` is the responder's alone then.
   std::optional<EapSettings> eap;
+  /// RFC 4739: the rounds of each side behind its first, which the fields above are about; but where a later round is
+  /// EAP, the first is not.
+  std::vector<AuthRound> own_rounds;
+  std::vector<AuthRound> peer_rounds;
   /// With certificates: the digests by which CERTREQ names the authorities that are believed, 20 octets each, one after
   /// the other (RFC 7296 3.7).
   Bytes authorities;

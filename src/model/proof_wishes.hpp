@@ -26,6 +26,7 @@ struct ProofWishes {
   bool by_url = false;                   // certificates may come as hash and URL
   bool ocsp = false;                     // OCSP responses about our certificates are wanted
   std::vector<AnnouncedMethod> methods;  // in the order of preference; empty: nothing was said
+  bool several_rounds = false;           // RFC 4739: it knows of authentications one behind the other
   friend bool operator==(const ProofWishes&, const ProofWishes&) = default;
 };
 

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "ike/v2/auth_rounds.hpp"
+
 namespace culvert::ike::v2 {
 
 model::Identity local_identity(const model::ConnectionConfig& config, const net::Path& path) {
@@ -14,7 +16,7 @@ model::Identity remote_identity(const model::ConnectionConfig& config, const net
 }
 
 bool takes_any_identity(const model::ConnectionConfig& config) {
-  return config.eap && !config.eap->client && !config.remote_id;
+  return begins_by_eap(config) && !config.eap->client && !config.remote_id;
 }
 
 bool expects(const model::ConnectionConfig& config, const net::Path& path, const model::Identity& presented) {
@@ -34,7 +36,7 @@ void ConnectionTable::put(model::ConnectionConfig config) {
                            : open_without_identity_)
         .insert(id);
   }
-  if (config.uses(model::Authentication::certificate)) ++certificates_;
+  if (v2::uses_certificates(config)) ++certificates_;
   connections_.emplace(id, std::move(config));
 }
 
@@ -55,7 +57,7 @@ void ConnectionTable::remove(model::ConnectionId id) {
     open_by_pattern_.erase(id);
     if (config.remote_id && !config.remote_pattern) take_out(open_by_identity_, config.remote_id->comparable());
   }
-  if (config.uses(model::Authentication::certificate)) --certificates_;
+  if (v2::uses_certificates(config)) --certificates_;
   connections_.erase(found);
 }
 

@@ -33,6 +33,7 @@ IkeAuthInitiator::IkeAuthInitiator(Core& core, IkeSa& sa, model::ConnectionConfi
 Progression IkeAuthInitiator::start() {
   sa_.local_id = local_identity(config_, sa_.path);
   sa_.remote_id = remote_identity(config_, sa_.path);
+  if (has_rounds(config_)) return start_rounds();
   id_i_ = {.side = Role::initiator, .identity = sa_.local_id, .reserved = {}};
   if (config_.eap && config_.eap->client) {
     eap_ = EapStage::first_answer;
@@ -45,6 +46,7 @@ Progression IkeAuthInitiator::start() {
 
 Progression IkeAuthInitiator::handle_completion(RequestToken token, Completion result) {
   if (token != token_) return Progression::waiting;
+  if (rounds_) return handle_round_completion(std::move(result));
   if (eap_ != EapStage::none) return handle_eap_completion(result);
   if (response_) {
     finish(result);
@@ -76,6 +78,8 @@ void IkeAuthInitiator::send(const OwnProof* proof) {
   if (proof == nullptr) add_eap_notifies(message, config_);
   if (proof != nullptr) message.add(codec::AuthPayload{.method = proof->method, .data = proof->auth});
   add_ppk(message, sa_, config_);
+  add_rounds_supported(message, config_);
+  if (proof != nullptr) add_another_round(message, config_, 0);
   add_configuration_request(message, core_, config_);
   auto offer = make_child_offer(core_, config_, {.exchange = ChildExchange::ike_auth, .wish = sa_.wish});
   if (offer) {
@@ -92,6 +96,7 @@ void IkeAuthInitiator::send(const OwnProof* proof) {
 }
 
 Progression IkeAuthInitiator::handle_response(const codec::Message& response) {
+  if (rounds_) return handle_round_response(response);
   if (eap_ != EapStage::none) return handle_eap_response(response);
   if (sa_.terminating) {
     abandon();
@@ -221,7 +226,7 @@ void IkeAuthInitiator::finish_child(const codec::Message& response) {
 
 void IkeAuthInitiator::refuse_peer(FailureKind kind, std::string detail,
                                    std::optional<model::AuthenticationRefusal> refusal) {
-  const bool half_open_there = eap_ != EapStage::none && eap_ != EapStage::server_auth;
+  const bool half_open_there = rounds_ ? !stands_there() : eap_ != EapStage::none && eap_ != EapStage::server_auth;
   if (half_open_there) return (void)refuse_in_eap(kind, std::move(detail), std::move(refusal));
   abandon();
   // RFC 7296 2.21.2: the peer takes the IKE SA for established; AUTHENTICATION_FAILED in an INFORMATIONAL ends it

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "ike/v2/auth_rounds.hpp"
 #include "ike/v2/child_negotiation.hpp"
 #include "ike/v2/core.hpp"
 #include "ike/v2/exchange.hpp"
@@ -52,6 +53,23 @@ class IkeAuthInitiator final : public InitiatorExchange {
   [[nodiscard]] Progression refuse_in_eap(FailureKind kind, std::string detail,
                                           std::optional<model::AuthenticationRefusal> refusal = std::nullopt);
 
+  // Several rounds (ike_auth_initiator_rounds.cpp).
+  [[nodiscard]] Progression start_rounds();
+  [[nodiscard]] Progression begin_own_round();
+  /// Null: without AUTH, for EAP.
+  [[nodiscard]] Progression send_round(const OwnProof* proof);
+  [[nodiscard]] Progression handle_round_completion(Completion result);
+  [[nodiscard]] Progression handle_round_response(const codec::Message& response);
+  /// What the response says of the responder is found right: what does it mean for our own round?
+  [[nodiscard]] Progression go_on(const codec::Message& response);
+  [[nodiscard]] Progression end_own_round();
+  [[nodiscard]] Progression next_round();
+  /// The responder takes the IKE SA for established, if it was content with the last request.
+  [[nodiscard]] bool stands_there() const;
+  [[nodiscard]] Progression refused_in_round(model::NotifyType error);
+  [[nodiscard]] Progression refuse_round(FailureKind kind, std::string detail,
+                                         std::optional<model::AuthenticationRefusal> refusal);
+
   Core& core_;
   IkeSa& sa_;
   model::ConnectionConfig config_;  // from the configuration payload on as it narrows it
@@ -68,6 +86,7 @@ class IkeAuthInitiator final : public InitiatorExchange {
   Bytes eap_packet_;                          // that came with the responder's proof
   std::optional<model::NotifyType> eap_end_;  // the responder has refused us; the reason may be in its last packet
   SecretBytes msk_;
+  std::optional<InitiatorRounds> rounds_;
 };
 
 /// Begins IKE_AUTH for an IKE SA whose IKE_SA_INIT is done.

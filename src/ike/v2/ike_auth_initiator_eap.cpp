@@ -117,6 +117,7 @@ Progression IkeAuthInitiator::take_eap_step(const EapResult& result) {
       msk_ = result.msk.clone();
       message.add(codec::AuthPayload{.method = model::AuthenticationMethod::shared_key_mic,
                                      .data = to_bytes(eap_auth(sa_, id_i_, msk_).view())});
+      if (rounds_) add_another_round(message, config_, rounds_->own);
       break;
   }
   send_request(core_, sa_, type(), std::move(message));
@@ -145,6 +146,7 @@ Progression IkeAuthInitiator::check_eap_auth(const codec::Message& response) {
                     sa_.remote_id.to_string(), sa_.path.remote.to_string()));
     return Progression::done;
   }
+  if (rounds_) return end_own_round();
   response_ = response;
   conclude();
   return Progression::done;

@@ -54,6 +54,8 @@ void IkeAuthResponder::start(const codec::Message& request) {
                   : config->remote_pattern    ? request_.id(Role::initiator)->identity.comparable()
                                               : remote_identity(*config, path_);
   sa_.one_of_many = config->remote_pattern || !config->pools.empty();
+  id_i_ = *request_.id(Role::initiator);
+  if (has_rounds(*config_)) return start_rounds();
   if (!by) {
     id_r_ = {.side = Role::responder, .identity = sa_.local_id, .reserved = {}};
     return start_eap();
@@ -75,10 +77,14 @@ const model::ConnectionConfig* IkeAuthResponder::choose_connection(std::optional
           fmt::format("connection '{}' is for the peer {}, but begins itself, by EAP", one.name, theirs.to_string());
       return false;
     }
-    const bool expects_eap = one.eap.has_value();
+    const bool expects_eap = begins_by_eap(one);
     if (expects_eap ? by.has_value() : by != one.expected()) {
       why_not = fmt::format("connection '{}' is for the peer {} but expects {}, not {}", one.name, theirs.to_string(),
                             expects_eap ? "EAP" : in_words(one.expected()), by ? in_words(*by) : "EAP");
+      return false;
+    }
+    if (auto fault = rounds_fault(one, request_)) {
+      why_not = fmt::format("the peer {} is refused: {}", theirs.to_string(), *fault);
       return false;
     }
     // IKE_SA_INIT was answered before the identity was known: its algorithms must be good for this connection as well.
@@ -128,6 +134,7 @@ void IkeAuthResponder::handle_completion(RequestToken token, Completion result) 
     token_ = ask_about_peer(core_, sa_, *config_, request_, *request_.id(Role::initiator));
     return;
   }
+  if (rounds_) return handle_round_completion(std::move(result));
   if (eap_ != EapStage::none) return handle_eap_completion(std::move(result));
   if (!verified_) {
     if (auto fault = peer_fault(result, sa_, *config_, request_)) {
@@ -144,11 +151,19 @@ void IkeAuthResponder::handle_completion(RequestToken token, Completion result) 
   }
   auto proof = own_proof(std::move(result), *config_);
   if (!proof) return refuse(NotifyType::authentication_failed, FailureKind::local_error, std::move(proof.error()));
-  accept(std::move(*proof));
+  add_proof(std::move(*proof), true);
+  finish();
 }
 
-void IkeAuthResponder::accept(OwnProof proof) {
-  proof_ = std::move(proof);
+void IkeAuthResponder::add_proof(OwnProof proof, bool with_identity) {
+  if (with_identity) {
+    first_answer_.add(id_r_);
+    add_certificates(first_answer_, proof);
+  }
+  first_answer_.add(codec::AuthPayload{.method = proof.method, .data = std::move(proof.auth)});
+}
+
+void IkeAuthResponder::finish() {
   // Last of all, so that nothing is given to a peer that is refused.
   if (const auto asked = ask_for_addresses(core_, sa_, *config_, request_)) {
     token_ = *asked;
@@ -160,12 +175,7 @@ void IkeAuthResponder::accept(OwnProof proof) {
 void IkeAuthResponder::answer() {
   const auto self = std::move(sa_.responder);  // ends with this function
   CHECK(self.get() == this);
-  codec::Message answer;
-  if (eap_ == EapStage::none) {
-    answer.add(id_r_);
-    add_certificates(answer, proof_);
-  }
-  answer.add(codec::AuthPayload{.method = proof_.method, .data = proof_.auth});
+  codec::Message answer = std::move(first_answer_);
   // RFC 8784 3: empty, to say that it is used.
   if (sa_.ppk.in_use) answer.add_notify(NotifyType::ppk_identity);
   auto init = sa_.init;

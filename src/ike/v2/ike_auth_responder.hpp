@@ -6,6 +6,7 @@
 #include <string>
 
 #include "ike/codec/message.hpp"
+#include "ike/v2/auth_rounds.hpp"
 #include "ike/v2/core.hpp"
 #include "ike/v2/establish.hpp"
 #include "ike/v2/exchange.hpp"
@@ -31,8 +32,10 @@ class IkeAuthResponder final : public ResponderExchange {
                                                                  std::string& why_not) const;
   /// Whom the connections for the peer's address expect.
   [[nodiscard]] std::string expectations() const;
+  /// Into the answer; `with_identity`: it does not follow a proof of ours.
+  void add_proof(OwnProof proof, bool with_identity);
   /// Both sides have proved who they are: what is left is an address, if the peer asks for one.
-  void accept(OwnProof proof);
+  void finish();
   void answer();
   void answer_child(codec::Message& answer, const Rivalry& rivalry);
   void start_eap();
@@ -44,14 +47,28 @@ class IkeAuthResponder final : public ResponderExchange {
   void refuse(model::NotifyType type, FailureKind kind, std::string detail,
               std::optional<model::AuthenticationRefusal> refusal = std::nullopt);
 
+  // Several rounds (ike_auth_responder_rounds.cpp).
+  void start_rounds();
+  void begin_peer_round(const codec::Message& request);
+  void handle_round_completion(Completion result);
+  void end_peer_round();
+  /// The initiator's part of the request is done: takes our own next proof along.
+  void answer_round();
+  void deliver_round();
+  /// A request that does not go on with EAP.
+  void further_round(const codec::Message& request);
+  /// EAP has gone well, and the AUTH behind it.
+  void end_eap_round(const codec::Message& request);
+  void refuse_round(std::string why);
+
   Core& core_;
   IkeSa& sa_;
   net::Path path_;
   codec::Message request_;      // the first
   model::MessageId answering_;  // of the last
   std::optional<model::ConnectionConfig> config_;
-  codec::IdPayload id_r_;
-  OwnProof proof_;
+  codec::IdPayload id_i_;  // the last
+  codec::IdPayload id_r_;  // likewise
   std::optional<AddressResult> given_;
   bool verified_ = false;
   RequestToken token_;
@@ -59,11 +76,12 @@ class IkeAuthResponder final : public ResponderExchange {
   enum class EapStage : std::uint8_t { none, own_proof, step, peer, peer_auth };
   EapStage eap_ = EapStage::none;
   bool eap_only_ = false;        // RFC 5998: it proves us as well
-  codec::Message first_answer_;  // IDr, CERT and AUTH, until they have gone
+  codec::Message first_answer_;  // IDr, CERT and AUTH, and what the next answer has besides, until it goes
   Bytes eap_farewell_;           // EAP-Failure, to go with the refusal
   bool reported_ = false;        // that the peer is refused, before it has heard the last of it
   SecretBytes msk_;
   std::string group_;  // that EAP names
+  std::optional<ResponderRounds> rounds_;
 };
 
 }  // namespace culvert::ike::v2

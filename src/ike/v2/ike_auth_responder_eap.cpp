@@ -32,9 +32,7 @@ void IkeAuthResponder::handle_eap_completion(Completion result) {
   if (auto* step = std::get_if<EapResult>(&result)) return take_eap_step(std::move(*step));
   auto proof = own_proof(std::move(result), *config_);
   if (!proof) return refuse(NotifyType::authentication_failed, FailureKind::local_error, std::move(proof.error()));
-  first_answer_.add(id_r_);
-  add_certificates(first_answer_, *proof);
-  first_answer_.add(codec::AuthPayload{.method = proof->method, .data = std::move(proof->auth)});
+  add_proof(std::move(*proof), true);
   eap_ = EapStage::step;
   token_ = ask_eap(core_, sa_, *config_, EapRequest::Step::begin);
 }
@@ -82,6 +80,10 @@ NegotiationFailed IkeAuthResponder::refused_in_eap(const EapResult& result) cons
 }
 
 void IkeAuthResponder::send_eap(Bytes packet) {
+  if (rounds_) {
+    first_answer_.add(codec::EapPayload{.message = std::move(packet)});
+    return answer_round();
+  }
   codec::Message answer = std::exchange(first_answer_, {});
   answer.add(codec::EapPayload{.message = std::move(packet)});
   send_response(core_, sa_, model::ExchangeType::ike_auth, answering_, std::move(answer), path_);
@@ -100,6 +102,7 @@ void IkeAuthResponder::handle_further(const codec::Message& request, const net::
     return;
   }
   if (eap_ == EapStage::peer_auth && auth != nullptr && eap == nullptr && !first) return check_eap_auth(request);
+  if (rounds_ && eap_ == EapStage::none) return further_round(request);
   refuse(NotifyType::invalid_syntax, FailureKind::protocol_error,
          fmt::format("the peer {} sent another IKE_AUTH request that has no place there", sa_.path.remote.to_string()));
 }
@@ -107,20 +110,23 @@ void IkeAuthResponder::handle_further(const codec::Message& request, const net::
 void IkeAuthResponder::check_eap_auth(const codec::Message& request) {
   const auto* auth = request.first<codec::AuthPayload>();
   const bool right = auth->method == model::AuthenticationMethod::shared_key_mic &&
-                     auth::auth_matches(eap_auth(sa_, *request_.id(Role::initiator), msk_), auth->data);
+                     auth::auth_matches(eap_auth(sa_, id_i_, msk_), auth->data);
   if (!right) {
     return refuse(NotifyType::authentication_failed, FailureKind::authentication_failed,
                   fmt::format("the peer {} at {} is refused by connection '{}': its AUTH does not fit the key that EAP "
                               "has made; is somebody between us?",
                               sa_.remote_id.to_string(), path_.remote.to_string(), config_->name));
   }
+  if (rounds_) return end_eap_round(request);
   if (auto refusal = admission_refusal(core_, sa_, *config_, request_, group_))
     return refuse(NotifyType::authentication_failed, FailureKind::peer_refused, std::move(*refusal));
   eap_ = EapStage::step;  // nothing more is expected of the peer
-  accept({.method = model::AuthenticationMethod::shared_key_mic,
-          .auth = to_bytes(eap_auth(sa_, id_r_, msk_).view()),
-          .certificates = {},
-          .raw_key = {}});
+  add_proof({.method = model::AuthenticationMethod::shared_key_mic,
+             .auth = to_bytes(eap_auth(sa_, id_r_, msk_).view()),
+             .certificates = {},
+             .raw_key = {}},
+            false);
+  finish();
 }
 
 }  // namespace culvert::ike::v2

@@ -7,6 +7,7 @@
 
 #include "base/check.hpp"
 #include "ike/codec/serialize.hpp"
+#include "ike/v2/auth_rounds.hpp"
 #include "ike/v2/authentication.hpp"
 #include "ike/v2/ike_keys.hpp"
 #include "ike/v2/key_exchange_work.hpp"
@@ -80,6 +81,7 @@ void IkeSaInitAnswer::answer(ByteView public_value) {
   if (sa_.fragmentation.agreed) answer.add_notify(model::NotifyType::ikev2_fragmentation_supported);
   if (sa_.ppk.agreed) answer.add_notify(model::NotifyType::use_ppk);
   add_proof_wishes(answer, core_.connections, sa_.path);
+  add_rounds_supported(answer, core_.connections, sa_.path);
   Bytes octets = codec::serialize(answer);
   sa_.init->response = octets;
   core_.transmit(sa_.path, octets);

@@ -9,6 +9,7 @@
 
 #include "base/check.hpp"
 #include "ike/codec/serialize.hpp"
+#include "ike/v2/auth_rounds.hpp"
 #include "ike/v2/authentication.hpp"
 #include "ike/v2/child_negotiation.hpp"
 #include "ike/v2/closing.hpp"
@@ -126,7 +127,7 @@ void IkeSaInitInitiator::send_current() {
       codec::KePayload{.method = attempt.method, .public_value = to_bytes(attempt.key_exchange->public_value())});
   message.add(codec::NoncePayload{nonce_});
   add_nat_detection(message, sa_.path, config_.encapsulation);
-  if (config_.uses(model::Authentication::certificate)) add_signature_hashes(message);
+  if (uses_certificates(config_)) add_signature_hashes(message);
   offer_fragmentation(message, config_);
   offer_ppk(message, config_);
   // RFC 9370 2.2.1: additional key exchanges take IKE_INTERMEDIATE.

@@ -32,7 +32,7 @@ constexpr std::array kIkeAuthResponse = {Rule{PayloadType::id_r, 1, 1}, Rule{Pay
                                          Rule{PayloadType::auth, 0, 1}, Rule{PayloadType::eap, 0, 1},
                                          Rule{PayloadType::sa, 0, 1},   Rule{PayloadType::ts_i, 0, 1},
                                          Rule{PayloadType::ts_r, 0, 1}};
-// RFC 7296 2.16: one of the two.
+// RFC 7296 2.16: one of the two. RFC 4739 2.5: or none, when only the responder has more to prove.
 constexpr std::array kIkeAuthFurtherRequest = {Rule{PayloadType::eap, 0, 1}, Rule{PayloadType::auth, 0, 1}};
 constexpr std::array kIkeAuthFurtherResponse = {Rule{PayloadType::eap, 0, 1}, Rule{PayloadType::auth, 0, 1},
                                                 Rule{PayloadType::sa, 0, 1}, Rule{PayloadType::ts_i, 0, 1},
@@ -79,16 +79,13 @@ bool error_alone(MessageForm form, const codec::Message& message) {
   return message.count(PayloadType::sa) == 0;
 }
 
-// RFC 7296 2.16: identities stand in the first message of each side only.
+// RFC 7296 2.16: identities stand in the first message of each side only. RFC 4739 2.1: and where a round begins.
 MessageForm form_of_ike_auth(const codec::Message& message) {
-  const bool eap = message.count(PayloadType::eap) != 0;
   if (message.header.response) {
-    const bool further =
-        message.id(model::Role::responder) == nullptr && (eap || message.count(PayloadType::auth) != 0);
-    return further ? MessageForm::ike_auth_further_response : MessageForm::ike_auth_response;
+    return message.id(model::Role::responder) == nullptr ? MessageForm::ike_auth_further_response
+                                                         : MessageForm::ike_auth_response;
   }
-  const bool auth_alone = message.count(PayloadType::auth) != 0 && message.count(PayloadType::sa) == 0;
-  const bool further = message.id(model::Role::initiator) == nullptr && (eap || auth_alone);
+  const bool further = message.id(model::Role::initiator) == nullptr && message.count(PayloadType::sa) == 0;
   return further ? MessageForm::ike_auth_further_request : MessageForm::ike_auth_request;
 }
 

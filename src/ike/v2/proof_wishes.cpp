@@ -4,6 +4,7 @@
 
 #include "ike/auth/announced_methods.hpp"
 #include "ike/auth/certificate_proof.hpp"
+#include "ike/v2/auth_rounds.hpp"
 
 namespace culvert::ike::v2 {
 namespace {
@@ -57,6 +58,7 @@ model::ProofWishes wishes_of(const codec::Message& message) {
     const auto begin = request->authorities.begin();
     wishes.authorities.insert(wishes.authorities.end(), begin, begin + static_cast<std::ptrdiff_t>(size));
   }
+  wishes.several_rounds = message.notify(NotifyType::multiple_auth_supported) != nullptr;
   wishes.by_url = message.notify(NotifyType::http_cert_lookup_supported) != nullptr;
   for (const auto* notify : message.all<codec::NotifyPayload>()) {
     // RFC 9593 3.1: several make one list.
@@ -77,7 +79,7 @@ void add_proof_wishes(codec::Message& message, const ConnectionTable& connection
     wanted.by_url = wanted.by_url || config.certificates_by_url;
     wanted.ocsp = wanted.ocsp || config.ask_ocsp;
     // EAP is no method of this registry: it is asked for by leaving AUTH out.
-    const bool known = config.eap && !config.eap->client;
+    const bool known = begins_by_eap(config) && !config.eap->client;
     if (!known && std::ranges::find(wanted.authentications, config.expected()) == wanted.authentications.end())
       wanted.authentications.push_back(config.expected());
     return ++visits == kMostVisits;

@@ -126,6 +126,8 @@ def _hard(rekey_after, shortest):
 
 def _proof(t, folder):
     """The settings that the tunnel authenticates with."""
+    if isinstance(t.own_proof, tuple):
+        return _rounds(t, folder)
     if t.eap is None:
         return _ike_proof(t, folder)
     found = _ike_proof(t, folder)
@@ -178,6 +180,23 @@ def _two_proofs(t, folder):
         all_of_it = _ike_proof(t.but(own_proof=""), folder)
         wanted = (("certificate", "private_key") if t.own_proof == "certificate" else ()) + (("ca",) if t.peer_proof == "certificate" else ())
         found.update({key: all_of_it[key] for key in wanted})
+    return found
+
+
+def _rounds(t, folder):
+    found = {"auth": t.own_proof, "peer_auth": t.peer_proof}
+    if "secret" in t.own_proof + t.peer_proof:
+        found["secret"] = t.secret
+    wanted = (("certificate", "private_key") if "certificate" in t.own_proof else ()) + (("ca",) if "certificate" in t.peer_proof else ())
+    if wanted:
+        all_of_it = _ike_proof(t.but(own_proof="", eap=None), folder)
+        found.update({key: all_of_it[key] for key in wanted})
+    if t.eap:
+        found["eap"] = t.eap.methods
+        if t.eap.identity:
+            found.update(eap_identity=t.eap.identity, eap_secret=t.eap.secret)
+        if t.eap.methods == ("radius",):
+            found["radius"] = "lab"
     return found
 
 

@@ -61,7 +61,7 @@ class StrongSwan(Peer):
                     f.write(f'  eap-{t.name}-{number} {{\n    id = "{name}"\n    secret = "{secret}"\n  }}\n')
                 if t.credentials:
                     self._place(t.credentials)
-                    if not t.own_proof:
+                    if not t.own_proof or (isinstance(t.own_proof, tuple) and "secret" not in t.own_proof + t.peer_proof):
                         continue
                 f.write(f'  ike-{t.name} {{\n    id-1 = {t.local_id}\n    id-2 = {t.remote_id}\n    secret = "{t.secret}"\n  }}\n')
             f.write("}\n" + _pools(self.tunnels))
@@ -231,7 +231,26 @@ def _two_proofs(t):
     }}"""
 
 
+def _round(t, side, number, way):
+    """One of several authentications of a side; EAP is the client's."""
+    own = side == "local"
+    lines = {"secret": ["auth = psk"], "certificate": ["auth = pubkey"]}.get(way) or [f"auth = eap-{t.eap.methods[0]}"]
+    if way == "certificate":
+        lines.append(f"certs = 0-{os.path.basename(t.credentials.chain[0])}" if own
+                     else f"cacerts = 0-{os.path.basename(t.credentials.authorities[0])}")
+    name = t.local_id if own else t.remote_id
+    if way == "eap":
+        name = t.eap.identity or "%any"
+        lines.append(f'eap_id = "{name}"')
+    lines.append(f'id = "{name}"')
+    body = "".join(f"      {line}\n" for line in lines)
+    return f"{side}-{number} {{\n{body}    }}\n    "
+
+
 def _sides(t):
+    if isinstance(t.own_proof, tuple):
+        return "send_cert = always\n    " + "".join(
+            _round(t, side, number, way) for side, ways in (("local", t.own_proof), ("remote", t.peer_proof)) for number, way in enumerate(ways))
     if t.eap:
         return _eap_sides(t)
     if t.own_proof:

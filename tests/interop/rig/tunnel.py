@@ -30,8 +30,8 @@ class TunnelSpec:
     remote_id: str = "bob.example"
     secret: str = "a secret for the interop tests"
     credentials: object = None  # rig.authority.Credentials instead of the secret
-    own_proof: str = ""  # where the ends differ: secret | certificate | none; the credentials have what each needs
-    peer_proof: str = ""
+    own_proof: object = ""  # where the ends differ: secret | certificate | none; the credentials have what each needs
+    peer_proof: object = ""  # either: both are tuples, of several rounds (RFC 4739), which may have "eap" in them
     eap: object = None  # Eap: the initiator proves itself so, the responder by the secret or its credentials
     ike: str = "aes256gcm16-prfsha256-x25519"
     esp: str = "aes256gcm16"
