@@ -70,14 +70,37 @@ void check_pair(const DraftTunnel& first, const DraftTunnel& second, Problems& p
   }
 }
 
+bool same_peers(const model::ConnectionConfig& a, const model::ConnectionConfig& b) {
+  return !a.peer_name.empty() && a.peer_name == b.peer_name && a.peer_port == b.peer_port &&
+         a.local_address == b.local_address && a.local_id == b.local_id && a.remote_id == b.remote_id &&
+         a.remote_pattern == b.remote_pattern;
+}
+
+/// The peer begins by EAP, and its identity in IKE, if any is wanted, is all that is known of it till then.
+bool is_told_by_eap(const model::ConnectionConfig& one) {
+  return one.eap && !one.eap->client &&
+         std::ranges::all_of(one.peer_rounds, [](const model::AuthRound& round) { return round.by.has_value(); });
+}
+
+/// RFC 7296 2.16: the responder has proved itself, and begun EAP, before it knows who the user is.
+void check_eap_servers(const DraftTunnel& first, const DraftTunnel& second, Problems& problems) {
+  const model::ConnectionConfig& a = first.config.connection;
+  const model::ConnectionConfig& b = second.config.connection;
+  if (!same_peers(a, b) || !is_told_by_eap(a) || !is_told_by_eap(b)) return;
+  problems.push_back(
+      {Severity::error, second.peer, field_of(second, "peer"),
+       fmt::format("the tunnel {} at {} takes the same peers by EAP: all of them would come to that one, "
+                   "and none to this",
+                   a.name, first.header.to_string()),
+       "tell them apart by local_id or remote_id; or write one tunnel, and by groups who gets and may "
+       "reach what"});
+}
+
 /// The responder finds the secret by addresses and identities; where these are the same it cannot choose.
 void check_secrets(const DraftTunnel& first, const DraftTunnel& second, Problems& problems) {
   const model::ConnectionConfig& a = first.config.connection;
   const model::ConnectionConfig& b = second.config.connection;
-  if (a.peer_name.empty() || a.peer_name != b.peer_name || a.peer_port != b.peer_port ||
-      a.local_address != b.local_address || a.local_id != b.local_id || a.remote_id != b.remote_id) {
-    return;
-  }
+  if (!same_peers(a, b)) return;
   if (first.config.credentials && second.config.credentials) {
     const Credentials& x = *first.config.credentials;
     const Credentials& y = *second.config.credentials;
@@ -172,7 +195,9 @@ void check_across(Draft& draft) {
     if (counts(pair)) check_pair(draft.tunnels[pair.second], draft.tunnels[pair.first], draft.problems);
   }
   for (const Pair& pair : with_the_same_peer(draft.tunnels)) {
-    if (counts(pair)) check_secrets(draft.tunnels[pair.second], draft.tunnels[pair.first], draft.problems);
+    if (!counts(pair)) continue;
+    check_secrets(draft.tunnels[pair.second], draft.tunnels[pair.first], draft.problems);
+    check_eap_servers(draft.tunnels[pair.second], draft.tunnels[pair.first], draft.problems);
   }
 }
 

@@ -67,5 +67,47 @@ TEST(CheckAcross, ThousandTunnelsAreChecked) {
   EXPECT_EQ(config->tunnels[999].connection.name, "t999") << "in the order of the file";
 }
 
+/// A server of EAP; its subnets are apart from those of another number.
+std::string eap_server(int number, const std::string& extra = {}, std::string_view peer = "any") {
+  const std::string n = std::to_string(number);
+  return "[tunnel.eap" + n + "]\npeer = \"" + std::string(peer) +
+         "\"\nsecret = \"0123456789abcdef0123456789abcdef\"\nlocal = [\"10.1." + n + ".0/24\"]\nremote = [\"10.2." + n +
+         ".0/24\"]\neap = \"mschapv2\"\n" + extra;
+}
+
+TEST(CheckAcross, ServersOfEapThatTakeTheSamePeers) {
+  const std::string user = "[user.carol]\nsecret = \"a pass phrase\"\n";
+  const auto bad = both(eap_server(1), eap_server(2) + user);
+  EXPECT_NE(bad.find("the tunnel eap1 at a.toml:1 takes the same peers by EAP"), std::string::npos) << bad;
+  EXPECT_NE(bad.find("b.toml:2"), std::string::npos) << bad;
+  const auto listed =
+      both(eap_server(1), eap_server(2, "auth = \"secret\"\npeer_auth = [\"eap\", \"secret\"]\n") + user);
+  EXPECT_NE(listed.find("takes the same peers by EAP"), std::string::npos) << listed;
+  for (const std::string& apart :
+       {std::string("local_id = \"other.example\"\n"), std::string("remote_id = \"amy.example\"\n"),
+        std::string("local_address = \"192.0.2.9\"\n"),
+        // The first round, which is not EAP, tells.
+        std::string("remote_id = \"amy.example\"\nauth = \"secret\"\npeer_auth = [\"secret\", \"eap\"]\n")})
+    EXPECT_EQ(both(eap_server(1), eap_server(2, apart) + user), "") << apart;
+  EXPECT_EQ(both(eap_server(1, {}, "192.0.2.7"), eap_server(2, {}, "192.0.2.8") + user), "");
+}
+
+// Patterns are identities, too.
+TEST(CheckAcross, PatternsTellPeersApart) {
+  const auto server = [](int number, const std::string& pattern, const std::string& secret) {
+    const std::string n = std::to_string(number);
+    return "[tunnel.p" + n + "]\npeer = \"any\"\nremote_id = \"" + pattern + "\"\nsecret = \"" + secret +
+           "\"\nlocal = [\"10.1.0.0/16\"]\npool = \"p" + n + "\"\n[pool.p" + n + "]\naddresses = \"10.9." + n +
+           ".0/24\"\n";
+  };
+  EXPECT_EQ(
+      both(server(1, "*@a.example", "a secret of twenty octets"), server(2, "*@b.example", "another, twenty octets")),
+      "");
+  EXPECT_NE(
+      both(server(1, "*@a.example", "a secret of twenty octets"), server(2, "*@a.example", "another, twenty octets"))
+          .find("but another secret"),
+      std::string::npos);
+}
+
 }  // namespace
 }  // namespace culvert::config

@@ -26,6 +26,10 @@ class Revocation : public ::testing::Test {
   static TestCertificate make(const Wish& wish, const TestCertificate* by = nullptr) {
     return TestCertificate::make(TestKey::make("P-256"), wish, by);
   }
+  static const TestKey& key() {
+    static const TestKey made = TestKey::make("P-256");
+    return made;
+  }
   const TestCertificate root = make(testing::authority("root"));
   const TestCertificate own = make(testing::peer("gw", "DNS:gw.example"), &root);
 
@@ -151,6 +155,32 @@ TEST_F(Revocation, PlacesAreOfHttpAndFew) {
   EXPECT_EQ(places("OCSP;URI:http://x/" + std::string(600, 'a'), many).lists.size(), kRevocationPlaces);
   EXPECT_THAT(places("OCSP;URI:http://x/" + std::string(600, 'a'), many).ocsp, IsEmpty());
   EXPECT_THAT(revocation_places(own.certificate()).ocsp, IsEmpty());
+}
+
+// CVE-2017-9023: a distribution point's name is a CHOICE, and so is each name in it.
+TEST_F(Revocation, EveryChoiceOfADistributionPointEnds) {
+  const auto wrap = [](unsigned tag, const Bytes& inner) {
+    Bytes out = {static_cast<std::uint8_t>(tag), static_cast<std::uint8_t>(inner.size())};
+    out.insert(out.end(), inner.begin(), inner.end());
+    return out;
+  };
+  const Bytes url = to_bytes(as_bytes("http://crl.example/"));
+  for (const unsigned point : {0xa0U, 0xa1U, 0xa2U, 0xa3U, 0x80U, 0x30U, 0x02U}) {
+    for (const unsigned full : {0xa0U, 0xa1U, 0xa2U, 0xbeU, 0x80U, 0x31U, 0x05U}) {
+      for (unsigned name = 0x80; name < 0xc0; ++name) {
+        if ((name & 0x1fU) == 0x1fU) continue;
+        const Bytes points = wrap(0x30, wrap(0x30, wrap(point, wrap(full, wrap(name, url)))));
+        std::string text = "DER:";
+        constexpr std::string_view kDigits = "0123456789abcdef";
+        for (const std::uint8_t octet : points) (text += kDigits[octet >> 4]) += kDigits[octet & 15];
+        Wish wish = testing::peer("gw", "");
+        wish.extensions.emplace_back("crlDistributionPoints", text);
+        const auto places = revocation_places(TestCertificate::make(key(), wish, &root).certificate());
+        const bool right = point == 0xa0 && full == 0xa0 && name == 0x86;
+        EXPECT_EQ(places.lists.size(), right ? 1U : 0U) << std::hex << point << ' ' << full << ' ' << name;
+      }
+    }
+  }
 }
 
 }  // namespace

@@ -77,6 +77,16 @@ TEST_F(Trust, WithoutItsIssuerItLeadsNowhere) {
   EXPECT_EQ(verdict(store(root), alone.certificate(), {}), "C=CH, O=Culvert, CN=alone: issuer");
 }
 
+// CVE-2021-41991: there is no memory of certificates that peers fill; what one sent along helps no other.
+TEST_F(Trust, WhatAPeerSendsAlongIsNotKept) {
+  const Certificate end = issue(testing::peer("gw", "DNS:gw.example")).certificate();
+  const TrustStore trust = store(root);
+  for (int n = 0; n < 3; ++n) {
+    EXPECT_EQ(verdict(trust, end, {middle.certificate()}), "good");
+    EXPECT_EQ(verdict(trust, end, {}), "C=CH, O=Culvert, CN=gw: issuer");
+  }
+}
+
 TEST_F(Trust, DatesCountForEachOfThem) {
   Wish wish = testing::peer("gw", "");
   wish.until = kToday - kDay;

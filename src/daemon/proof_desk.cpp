@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "crypto/random.hpp"
+#include "daemon/evidence_memory.hpp"
 #include "io/clock.hpp"
 
 namespace culvert::daemon {
@@ -20,21 +21,6 @@ constexpr auto kPatience = 12s;
 // Our own proof is good without an OCSP response.
 constexpr auto kPatienceForStaple = 3s;
 constexpr std::size_t kMostWaiting = 512;  // requests that wait for fetches
-constexpr std::size_t kMostOcsp = 4096;
-constexpr std::size_t kMostLists = 64;
-constexpr std::size_t kMostCertificates = 256;
-
-/// Keeps what is newest.
-template <typename Map>
-void bound(Map& all, std::size_t most) {
-  while (all.size() > most) {
-    auto oldest = all.begin();
-    for (auto one = all.begin(); one != all.end(); ++one) {
-      if (one->second->at < oldest->second->at) oldest = one;
-    }
-    all.erase(oldest);
-  }
-}
 
 /// With a response about our certificate behind it, if there is one.
 ike::SignResult sign(const ike::SignRequest& request, const ike::v2::Credentials& credentials, Bytes response) {
@@ -171,20 +157,7 @@ void ProofDesk::wait_for_fetches() {
 void ProofDesk::take(const FetchPool::Answer& answer) {
   // Work under way reads the evidence as it was.
   auto evidence = std::make_shared<Evidence>(*evidence_);
-  switch (answer.wish.kind) {
-    case FetchWish::Kind::ocsp:
-      evidence->ocsp.insert_or_assign(answer.wish.key, answer.fetched);
-      bound(evidence->ocsp, kMostOcsp);
-      break;
-    case FetchWish::Kind::list:
-      evidence->lists.insert_or_assign(answer.wish.url, answer.fetched);
-      bound(evidence->lists, kMostLists);
-      break;
-    case FetchWish::Kind::certificate:
-      evidence->certificates.insert_or_assign(answer.wish.url, answer.fetched);
-      bound(evidence->certificates, kMostCertificates);
-      break;
-  }
+  keep(*evidence, answer.wish, answer.fetched);
   evidence_ = std::move(evidence);
   const auto under_way = under_way_.find(answer.name);
   if (under_way == under_way_.end()) return;

@@ -20,9 +20,9 @@ namespace asio = boost::asio;
 /// As many as ike::v2::EapSessions keeps: more half-open IKE SAs there never are.
 constexpr std::size_t kMostConversations = 4096;
 
-/// That wait for servers at a time, of all sections: half of what IKE lets wait for anything
-/// (ike::EndpointSettings::work_limit), so that clients of silent servers never keep out peers who need none.
-constexpr std::size_t kMostWaiting = 256;
+/// That wait for servers at a time, of all sections. They are not counted with the work that IKE lets wait
+/// (ike::EndpointSettings::work_limit): clients of silent servers never keep out peers who need none.
+constexpr std::size_t kMostWaiting = 1024;
 
 ike::EapResult to_result(ike::eap::Outcome&& outcome, std::shared_ptr<const model::Authorization> authorization = {}) {
   using From = ike::eap::Outcome::State;

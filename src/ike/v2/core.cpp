@@ -18,15 +18,23 @@ void Core::transmit(const net::Path& path, const Outgoing& message) {
   for (const Bytes& datagram : message.datagrams) transmit(path, datagram);
 }
 
-RequestToken Core::expect_completion(const IkeSa& sa, Asker asker) {
+RequestToken Core::expect(const IkeSa& sa, Asker asker, bool counts) {
   const RequestToken token(++last_token_);
-  completions.emplace(token, Awaiting{.ike_sa = sa.id, .asker = asker});
-  if (asker == Asker::responder) ++work_of_peers_;
+  completions.emplace(token, Awaiting{.ike_sa = sa.id, .asker = asker, .counts = counts});
+  if (counts) ++work_of_peers_;
   return token;
+}
+
+RequestToken Core::expect_completion(const IkeSa& sa, Asker asker) {
+  return expect(sa, asker, asker == Asker::responder);
 }
 
 RequestToken Core::expect_completion(const IkeSa& sa) {
   return expect_completion(sa, sa.role == model::Role::initiator ? Asker::initiator : Asker::responder);
+}
+
+RequestToken Core::expect_from_others(const IkeSa& sa) {
+  return expect(sa, sa.role == model::Role::initiator ? Asker::initiator : Asker::responder, false);
 }
 
 std::optional<Awaiting> Core::completed(RequestToken token) {
@@ -34,7 +42,7 @@ std::optional<Awaiting> Core::completed(RequestToken token) {
   if (found == completions.end()) return std::nullopt;
   const Awaiting awaiting = found->second;
   completions.erase(found);
-  if (awaiting.asker == Asker::responder) --work_of_peers_;
+  if (awaiting.counts) --work_of_peers_;
   return awaiting;
 }
 

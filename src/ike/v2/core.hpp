@@ -28,6 +28,7 @@ enum class Asker : std::uint8_t { initiator, responder };
 struct Awaiting {
   model::IkeSaId ike_sa;
   Asker asker = Asker::initiator;
+  bool counts = false;  // against EndpointSettings::work_limit
 };
 
 struct Core {
@@ -79,6 +80,8 @@ struct Core {
   [[nodiscard]] RequestToken expect_completion(const IkeSa& sa, Asker asker);
   /// In IKE_SA_INIT and IKE_AUTH, where the roles in the exchange are those in the IKE SA.
   [[nodiscard]] RequestToken expect_completion(const IkeSa& sa);
+  /// The same for what takes none of our threads, however long it takes: an answer of another host.
+  [[nodiscard]] RequestToken expect_from_others(const IkeSa& sa);
   /// Whoever waited for the completion; it is waited for no more.
   [[nodiscard]] std::optional<Awaiting> completed(RequestToken token);
   /// More work of peers is not taken now.
@@ -103,7 +106,9 @@ struct Core {
   std::uint64_t last_child_id_ = 0;
   std::uint64_t last_order_ = 0;
   std::uint64_t last_token_ = 0;
-  std::size_t work_of_peers_ = 0;  // completions that responders wait, or waited, for
+  std::size_t work_of_peers_ = 0;  // completions that responders wait, or waited, for, and that count
+
+  [[nodiscard]] RequestToken expect(const IkeSa& sa, Asker asker, bool counts);
 };
 
 }  // namespace culvert::ike::v2

@@ -12,7 +12,8 @@ namespace culvert::ike::v2 {
 
 RequestToken ask_eap(Core& core, IkeSa& sa, const model::ConnectionConfig& config, EapRequest::Step step, Bytes packet,
                      bool only) {
-  const RequestToken token = core.expect_completion(sa);
+  const bool kept_here = config.eap->radius.empty();
+  const RequestToken token = kept_here ? core.expect_completion(sa) : core.expect_from_others(sa);
   model::EapSettings settings = *config.eap;
   settings.only = only;
   // RFC 5998 3: no other method may be offered, or taken.

@@ -1,4 +1,6 @@
 // EAP within IKE_AUTH (RFC 7296 2.16): two endpoints, and peers that keep to no rule.
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "ike/eap/packet.hpp"
@@ -214,6 +216,38 @@ TEST(Eap, AnyIdentityInIkeWhereEapTellsWhoItIs) {
   ASSERT_TRUE(in_step(eap.pair));
   EXPECT_EQ(eap.pair.b.ike_sa().eap_identity, "carol");
   EXPECT_EQ(eap.pair.b.ike_sa().remote_id.to_string(), "10.99.98.97");
+}
+
+// Who waits for an answer of a RADIUS server takes none of our threads, and so no room of those who want one.
+TEST(Eap, WhoWaitsForAnotherHostKeepsNobodyOut) {
+  for (const bool radius : {true, false}) {
+    SCOPED_TRACE(radius);
+    EndpointSettings settings;
+    settings.work_limit = 1;
+    EapPair eap({EapType::mschapv2}, 1, settings);
+    if (radius) eap.b.eap->radius = "lab";
+    eap.pair.b.postpones = [](const Request& request) {
+      const auto* step = std::get_if<EapRequest>(&request);
+      return step != nullptr && step->step == EapRequest::Step::packet;
+    };
+    eap.run();
+    ASSERT_EQ(eap.pair.b.postponed.size(), 1u) << "a's conversation waits";
+    const std::size_t sent = eap.pair.wire.size();
+    const auto begun = std::ranges::find(eap.pair.wire, true, &Datagram::from_a);
+    ASSERT_NE(begun, eap.pair.wire.end());
+    // Another peer begins as a did, from another port and under another SPI.
+    Bytes init = begun->message;
+    init[0] ^= 1;
+    eap.pair.inject(eap.pair.b, {{address_of(false), 500}, {address_of(true), 1001}}, init);
+    const auto busy = eap.pair.b.endpoint().counters().dropped[static_cast<std::size_t>(DatagramDrop::busy)];
+    EXPECT_EQ(busy, radius ? 0u : 1u);
+    EXPECT_EQ(eap.pair.wire.size() - sent, radius ? 1u : 0u);
+    // And the one that waits goes on when its answer comes.
+    eap.pair.b.postpones = nullptr;
+    eap.pair.answer_postponed(eap.pair.b);
+    eap.pair.settle();
+    EXPECT_TRUE(in_step(eap.pair));
+  }
 }
 
 TEST(Eap, GivenUpInTheMiddleNothingStays) {

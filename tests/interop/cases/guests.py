@@ -84,6 +84,30 @@ def by_password(method):
     return run
 
 
+def by_tls(method, version=None, only=False):
+    """EAP with a method built on TLS: the client and the server have certificates, and names in them."""
+    def run(this):
+        pair = this.pair()
+        pki = Pki(pair.lab, getattr(this.driver, "tls_keys", "p256"))
+        client, server = (pair.sut, pair.peer) if this.role == "initiator" else (pair.peer, pair.sut)
+        inner = () if method == "tls" else ("mschapv2",)
+        for daemon, proof, wish in (
+                (client, pki.end("carol", "email:" + eap.CAROL, issuer=pki.root), eap.Eap((method,), eap.CAROL, eap.PASSWORD, inner=inner, only=only)),
+                (server, pki.end("gateway", f"DNS:{server.tunnels[0].local_id}", issuer=pki.root),
+                 eap.Eap((method,), users=((eap.CAROL, eap.PASSWORD),), inner=inner, only=only))):
+            ids = {"local_id" if daemon is client else "remote_id": eap.CAROL}
+            daemon.tunnels = [t.but(credentials=proof, eap=wish, **ids) for t in daemon.tunnels]
+        if version:
+            pair.peer.settings = f"tls {{\n version_min = {version}\n version_max = {version}\n }}\n" \
+                "plugins {\n eap-ttls {\n phase2_method = mschapv2\n }\n }\n"
+        pair.start()
+        this.initiate(pair)
+        check(f"by {method.upper()} has gone well" in pair.sut.log(), "our log does not say who came")
+        if version:
+            check(f"TLS {version}" in pair.peer.log(), f"the peer's log has no TLS {version}")
+    return run
+
+
 def wrong_password(this):
     pair = this.pair()
     pki = Pki(pair.lab)
@@ -206,6 +230,11 @@ PASSWORDS = (
     Subject("eap-mschapv2", "the initiator by EAP-MSCHAPv2", by_password("mschapv2")),
     Subject("eap-md5", "the initiator by EAP-MD5", by_password("md5")),
     Subject("eap-wrong", "a wrong password in EAP-MSCHAPv2 is refused", wrong_password))
+BY_TLS = (
+    Subject("eap-tls-1.2", "the initiator by EAP-TLS, TLS 1.2", by_tls("tls", "1.2")),
+    Subject("eap-tls-1.3", "the initiator by EAP-TLS, TLS 1.3 (RFC 9190)", by_tls("tls", "1.3")),
+    Subject("eap-ttls-1.3", "the initiator by EAP-TTLS, TLS 1.3 (RFC 9427)", by_tls("ttls", "1.3")),
+    Subject("eap-tls-only", "both by EAP-TLS alone (RFC 5998)", by_tls("tls", only=True)))
 REFUSALS = (
     Subject("expired", "the peer's certificate has ended: refused, and let in with another", expired),
     Subject("revoked", "the peer's certificate is revoked: refused, and let in with another", revoked),
@@ -215,10 +244,11 @@ REKEYS = (Subject("rekey-child", "the Child SA is rekeyed under traffic, begun b
           Subject("rekey-ike", "the IKE SA is rekeyed under traffic, begun by the initiator", rekeyed("ike")))
 GROUPS = (("plain", "ESP as protocol 50", PLAIN),
           ("auth", "every authentication it has", AUTHENTICATION),
+          ("tls", "EAP by methods that are built on TLS", BY_TLS),
           ("refusals", "passwords, and whom we refuse and why", PASSWORDS + REFUSALS),
           ("life", "inner addresses from a pool, rekeys under traffic", ADDRESSES + REKEYS),
           ("quantum", "additional key exchanges and ML-KEM, where it has them", post_quantum.SUBJECTS))
-SUBJECTS = PLAIN + AUTHENTICATION + PASSWORDS + REFUSALS + ADDRESSES + REKEYS + post_quantum.SUBJECTS
+SUBJECTS = PLAIN + AUTHENTICATION + BY_TLS + PASSWORDS + REFUSALS + ADDRESSES + REKEYS + post_quantum.SUBJECTS
 PEERS = {"strongswan-kernel": "strongSwan of Debian 12", "strongswan-next": "strongSwan of Debian 13",
          "libreswan-12": "libreswan of Debian 12", "libreswan-13": "libreswan of Debian 13",
          "iked-12": "OpenIKED of Debian 12", "iked-13": "OpenIKED of Debian 13",

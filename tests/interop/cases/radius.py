@@ -10,6 +10,7 @@ from rig.freeradius import SECRET, FreeRadius
 from rig.lab import OUTER
 from rig.shell import Failed, check, wait_until
 from rig.tunnel import Eap
+from . import eap
 from .remote_access import POOL, client as asks, gateway as gives, given_to, prove as prove_address
 
 # A server that takes what comes, and never answers.
@@ -107,6 +108,83 @@ def _(setup):
     up(pair)
     pair.prove()
     check(f"EAP of '{CAROL}' by TTLS has gone well" in pair.sut.log(), "our log does not say who came")
+
+
+@case("radius-eap-tls", "EAP-TLS passes through: strongSwan shows its certificate to FreeRADIUS, which shows its own", only=("culvert",), seconds=60)
+def _(setup):
+    pair, _, pki = eap.make_tls(setup, "responder", "tls")
+    certificate, key = pki.root.issue("radius", f"DNS:{pair.sut.tunnels[0].local_id}")
+    # FreeRADIUS believes both authorities, whatever of the path the client sends along.
+    authorities = pair.lab.path("radius-authorities.pem")
+    with open(authorities, "w", encoding="ascii") as f:
+        f.write(read(pki.root.certificate) + read(pki.middle.certificate))
+    pair.sut.tunnels = [t.but(eap=Eap(("radius",))) for t in pair.sut.tunnels]
+    pair.sut.extra = section()
+    server = FreeRadius(setup, pair.lab, "b", OUTER["a"][4], {eap.CAROL: (PASSWORD, {})}, default="tls", tls=(certificate, key, authorities))
+    server.start()
+    up(pair)
+    pair.prove()
+    check(f"EAP of '{eap.CAROL}' by TLS has gone well" in pair.sut.log(), "our log does not say who came")
+    start = wait_until(lambda: server.of_status("Start"), 5, "accounting heard of the start")[-1]
+    check(start["User-Name"] == eap.CAROL, f"the start says {start}")
+
+
+@case("radius-rounds", "strongSwan's certificate first, then its user by RADIUS (RFC 4739)", only=("culvert",), seconds=60)
+def _(setup):
+    pair, server = make(setup)
+    for daemon, own, other in ((pair.sut, ("certificate",), ("certificate", "eap")), (pair.peer, ("certificate", "eap"), ("certificate",))):
+        daemon.tunnels = [t.but(own_proof=own, peer_proof=other) for t in daemon.tunnels]
+    up(pair)
+    pair.prove()
+    check("round 2 of 2 of the authentication" in pair.sut.log(), "there were no two rounds")
+    start = wait_until(lambda: server.of_status("Start"), 5, "accounting heard of the start")[-1]
+    check(start["User-Name"] == CAROL, f"the start says {start}")
+
+
+GROUPS = """
+[pool.sales]
+addresses = ["10.8.0.0/24"]
+
+[group.sales]
+members = ["nobody.example"]
+pool = "sales"
+
+[group.guests]
+members = ["nobody.else.example"]
+refuse = true
+"""
+
+
+@case("radius-class-group", "FreeRADIUS's Class names the client's group: its pool and what it may reach; or that it may not come", only=("culvert",), seconds=60)
+def _(setup):
+    pair, server = make(setup, users={CAROL: (PASSWORD, {"Class": '"OU=sales;"'})}, pool=True)
+    pair.sut.more = 'groups = ["sales", "guests"]\n'
+    pair.sut.extra += GROUPS
+    up(pair)
+    address = given_to(pair, "the client", "b")
+    check(address.startswith("10.8.0."), f"{address} is not of the group's pool")
+    prove_address(pair, "b", address)
+    check(pair.sut.tunnel()["ike_sas"][0]["group"] == "sales", "our status does not say of which group it is")
+    pair.peer.down()
+    pair.wait_down()
+
+    def now_of(name):
+        server.stop()
+        server.users = {CAROL: (PASSWORD, {"Class": f'"{name}"'})}
+        server.start()
+
+    now_of("guests")
+    _try(pair.peer.up)
+    wait_until(lambda: "belongs to group 'guests'" in pair.sut.log(), 8, "our log says why she is refused")
+    check(not pair.sut.state().ike, "who is of a refused group is in")
+    pair.peer.down_quietly()
+    now_of("elsewhere")
+    # A Class that is no group of ours means nothing: the tunnel's own pool.
+    pair.peer.up()
+    pair.wait_up()
+    address = given_to(pair, "the client", "b")
+    check(address.startswith("10.9.0."), f"{address} is not of the tunnel's pool")
+    prove_address(pair, "b", address)
 
 
 @case("radius-attributes", "FreeRADIUS gives the client its address and says how long it may stay", only=("culvert",), seconds=60)

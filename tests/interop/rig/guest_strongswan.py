@@ -15,6 +15,7 @@ class GuestStrongSwan(GuestPeer, strongswan.StrongSwan):
 
     kind = "strongswan-kernel"
     package = "strongswan-charon"
+    lacks = {"eap-tls-1.3": "TLS 1.3 within EAP by a draft of RFC 9190", "eap-ttls-1.3": "TLS 1.3 within EAP by a draft of RFC 9427"}
 
     def __init__(self, lab, side, tunnels):
         GuestPeer.__init__(self, lab, side, tunnels)
@@ -55,6 +56,8 @@ class GuestStrongSwan(GuestPeer, strongswan.StrongSwan):
 
 class NewStrongSwan(GuestStrongSwan):
     """That of the next Debian."""
+
+    lacks = {}
 
     kind = "strongswan-next"
     root = TRIXIE_STRONGSWAN

@@ -37,7 +37,7 @@ def _words(proposal):
 class Iked(GuestPeer):
     package = "openiked"
     lacks = {"ed25519": "no EdDSA", "raw-rsa": "no certificate encoding of RFC 7670", "raw-p256": "no certificate encoding of RFC 7670",
-             "eap-md5": "of EAP only MSCHAPv2", ("eap-mschapv2", "responder"): "is no EAP client",
+             **dict.fromkeys(("eap-md5", "eap-tls-1.2", "eap-tls-1.3", "eap-ttls-1.3", "eap-tls-only"), "of EAP only MSCHAPv2"), ("eap-mschapv2", "responder"): "is no EAP client",
              ("eap-wrong", "initiator"): "falls silent at a wrong password, and refuses nothing", ("eap-wrong", "responder"): "is no EAP client"}
     takes_chain = False
     notes = ("of the certificates that its peer sends it looks at the first only, so that the authority between us and the root lies in a file there",

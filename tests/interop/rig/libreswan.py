@@ -69,7 +69,9 @@ class Libreswan(GuestPeer):
     # In an INFORMATIONAL it passes over the notification and heeds the DELETE.
     hears_refusal = "AUTHENTICATION_FAILED|deleting .*established.IKE.SA"
     lacks = {"ed25519": "no EdDSA", "eap-mschapv2": "of EAP only TLS",
-             "eap-md5": "of EAP only TLS", "eap-wrong": "of EAP only TLS"}
+             "eap-md5": "of EAP only TLS", "eap-wrong": "of EAP only TLS", "eap-ttls-1.3": "of EAP only TLS",
+             "eap-tls-1.2": "EAP only without AUTH of the responder (RFC 5998)", "eap-tls-1.3": "EAP only without AUTH of the responder (RFC 5998)"}
+    tls_keys = "rsa"
 
     # ------------------------------------------------------------------- life
     def start(self):
@@ -146,6 +148,9 @@ class Libreswan(GuestPeer):
     def _proof(self, t):
         if not t.credentials:
             return {"leftauth": "secret", "rightauth": "secret"}
+        if t.eap:
+            return {"leftauth": "eaponly", "rightauth": "eaponly", "leftautheap": "tls", "rightautheap": "tls", "leftcert": "own",
+                    "leftsendcert": "always", "rightca": "%any", "sendca": "issuer"}
         if not t.credentials.chain:
             word = _auth_word(t.credentials.key)
             return {"leftauth": word, "rightauth": word, f"left{KEY_WORDS[word]}": raw_key(t.credentials.key + ".pub", word),
