@@ -242,6 +242,29 @@ std::optional<std::vector<std::string>> read_lists(Section& section, CredentialF
   return paths;
 }
 
+/// Who we say we are must stand in our certificate, as it is written there (RFC 4945 3.1.5).
+void settle_local_identity(Section& section, model::ConnectionConfig& connection, const Certificate& own) {
+  if (!connection.local_id && !section.has("local_id")) {
+    connection.local_id = model::preferred_identity(own);
+    if (!connection.local_id)
+      section.error(section.position_of("certificate"), "certificate",
+                    fmt::format("{} has neither a subject nor an alternative name", name_of(own)),
+                    "make a certificate with a subject alternative name, such as DNS:gw.example.net");
+    return;
+  }
+  if (!connection.local_id) return;  // was complained about
+  const model::Identity& wanted = *connection.local_id;
+  if (!model::has_identity(own, wanted)) {
+    section.error(section.position_of("local_id"), "local_id",
+                  fmt::format("the certificate {} is not for {}, but for {}", name_of(own), wanted.to_string(),
+                              model::identities_text(own)),
+                  "write one of these, or make a certificate with that subject alternative name");
+    return;
+  }
+  if (wanted.type == model::IdentificationType::der_asn1_dn)
+    connection.local_id = model::Identity{wanted.type, own.subject_der()};
+}
+
 /// RFC 5216 5.2: the server looks for who we say we are in our certificate; not every server does.
 void check_eap_identity(Section& section, const model::ConnectionConfig& connection, const Certificate& own) {
   const std::string& said = connection.eap->outer_identity;
@@ -303,29 +326,6 @@ bool goes_with_key(Section& section) {
 
 }  // namespace
 
-/// Who we say we are must stand in our certificate, as it is written there (RFC 4945 3.1.5).
-void settle_local_identity(Section& section, model::ConnectionConfig& connection, const Certificate& own) {
-  if (!connection.local_id && !section.has("local_id")) {
-    connection.local_id = model::preferred_identity(own);
-    if (!connection.local_id)
-      section.error(section.position_of("certificate"), "certificate",
-                    fmt::format("{} has neither a subject nor an alternative name", name_of(own)),
-                    "make a certificate with a subject alternative name, such as DNS:gw.example.net");
-    return;
-  }
-  if (!connection.local_id) return;  // was complained about
-  const model::Identity& wanted = *connection.local_id;
-  if (!model::has_identity(own, wanted)) {
-    section.error(section.position_of("local_id"), "local_id",
-                  fmt::format("the certificate {} is not for {}, but for {}", name_of(own), wanted.to_string(),
-                              model::identities_text(own)),
-                  "write one of these, or make a certificate with that subject alternative name");
-    return;
-  }
-  if (wanted.type == model::IdentificationType::der_asn1_dn)
-    connection.local_id = model::Identity{wanted.type, own.subject_der()};
-}
-
 bool wants_credentials(const Section& section) {
   return std::ranges::any_of(kSettings, [&](std::string_view key) { return section.has(key); });
 }
@@ -357,9 +357,9 @@ std::optional<std::vector<OwnChain>> read_own(Section& section, DraftTunnel& dra
     if (!key) return std::nullopt;
     OwnChain made{.certificates = {}, .key = std::move(*key), .authorities = {}};
     if (chain != nullptr) {
-      if (draft.methods.own_certificate) {
-        settle_round_certificate(section, draft, chain->certificates.front());
-      } else if (section.has("eap_identity")) {
+      if (settle_round_certificate(section, draft, chain->certificates.front())) {
+        // It is for a round with a name of its own.
+      } else if (section.has("eap_identity") && !draft.methods.own_certificate) {
         check_eap_identity(section, draft.config.connection, chain->certificates.front());
       } else {
         settle_local_identity(section, draft.config.connection, chain->certificates.front());

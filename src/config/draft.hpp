@@ -179,12 +179,11 @@ void read_proof_methods(Section& section, DraftTunnel& draft);
 /// The same where they are lists, as they are if `wants_rounds`.
 [[nodiscard]] bool wants_rounds(const Section& section);
 void read_rounds(Section& section, DraftTunnel& draft);
-/// That certificate of ours is for who we are in the round that it is for.
-void settle_round_certificate(Section& section, DraftTunnel& draft, const crypto::Certificate& own);
+/// Our certificate is for a later round with an identity of its own, which must stand in it; else this is false, and
+/// nothing is done.
+[[nodiscard]] bool settle_round_certificate(Section& section, DraftTunnel& draft, const crypto::Certificate& own);
 /// Who we are in rounds by EAP, once all else is read.
 void settle_rounds(DraftTunnel& draft);
-/// Who we say we are must stand in our certificate; without `local_id` it tells.
-void settle_local_identity(Section& section, model::ConnectionConfig& connection, const crypto::Certificate& own);
 /// All that a tunnel proves itself and judges the peer by, into the tunnel, whose identities were read before.
 void read_credentials(Section& section, DraftTunnel& draft, CredentialFiles& files, std::span<CompatWord> compat);
 /// `revocation`, `ocsp_url` and `crl_url`; nothing where revocation is not looked up. And `fetch_certificates`.

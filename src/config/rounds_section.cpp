@@ -214,7 +214,7 @@ void read_rounds(Section& section, DraftTunnel& draft) {
   draft.methods = methods;
 }
 
-void settle_round_certificate(Section& section, DraftTunnel& draft, const crypto::Certificate& own) {
+bool settle_round_certificate(Section& section, DraftTunnel& draft, const crypto::Certificate& own) {
   for (model::AuthRound& round : draft.config.connection.own_rounds) {
     if (round.by != Authentication::certificate || !round.id) continue;
     if (!model::has_identity(own, *round.id)) {
@@ -225,9 +225,9 @@ void settle_round_certificate(Section& section, DraftTunnel& draft, const crypto
     } else if (round.id->type == model::IdentificationType::der_asn1_dn) {
       round.id->data = own.subject_der();
     }
-    return;
+    return true;
   }
-  settle_local_identity(section, draft.config.connection, own);
+  return false;
 }
 
 void settle_rounds(DraftTunnel& draft) {

@@ -34,6 +34,15 @@ void add(codec::Message& message, const Wanted& wanted) {
   if (!methods.empty()) message.add_notify(NotifyType::supported_auth_methods, auth::encode_methods(methods));
 }
 
+/// Each way that the peer may prove itself by in some round, once. EAP is no method of this registry: it is asked for
+/// by leaving AUTH out.
+void add_ways(const model::ConnectionConfig& config, std::vector<Authentication>& all) {
+  for (std::size_t round = 0; round < peer_round_count(config); ++round) {
+    const auto way = peer_way(config, round);
+    if (way && std::ranges::find(all, *way) == all.end()) all.push_back(*way);
+  }
+}
+
 // RFC 7296 3.6: SHA-1 of the certificate, then the URL.
 std::optional<model::CertificateByUrl> reference_of(ByteView data, std::size_t place) {
   if (data.size() <= model::kAuthorityDigest || data.size() > model::kAuthorityDigest + model::kMostUrl)
@@ -68,7 +77,9 @@ model::ProofWishes wishes_of(const codec::Message& message) {
 }
 
 void add_proof_wishes(codec::Message& message, const model::ConnectionConfig& config) {
-  add(message, {.by_url = config.certificates_by_url, .ocsp = config.ask_ocsp, .authentications = {config.expected()}});
+  Wanted wanted{.by_url = config.certificates_by_url, .ocsp = config.ask_ocsp, .authentications = {}};
+  add_ways(config, wanted.authentications);
+  add(message, wanted);
 }
 
 void add_proof_wishes(codec::Message& message, const ConnectionTable& connections, const net::Path& path) {
@@ -78,10 +89,7 @@ void add_proof_wishes(codec::Message& message, const ConnectionTable& connection
   connections.find_candidate(path, [&](const model::ConnectionConfig& config) {
     wanted.by_url = wanted.by_url || config.certificates_by_url;
     wanted.ocsp = wanted.ocsp || config.ask_ocsp;
-    // EAP is no method of this registry: it is asked for by leaving AUTH out.
-    const bool known = begins_by_eap(config) && !config.eap->client;
-    if (!known && std::ranges::find(wanted.authentications, config.expected()) == wanted.authentications.end())
-      wanted.authentications.push_back(config.expected());
+    add_ways(config, wanted.authentications);
     return ++visits == kMostVisits;
   });
   // Many connections: those that were not looked at may take what the others do not.

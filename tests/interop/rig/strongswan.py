@@ -240,8 +240,10 @@ def _round(t, side, number, way):
                      else f"cacerts = 0-{os.path.basename(t.credentials.authorities[0])}")
     name = t.local_id if own else t.remote_id
     if way == "eap":
-        name = t.eap.identity or "%any"
-        lines.append(f'eap_id = "{name}"')
+        user = t.eap.identity or "%any"
+        lines.append(f'eap_id = "{user}"')
+        # The first round is under the identity that IKE has anyway.
+        name = name if number == 0 else user
     lines.append(f'id = "{name}"')
     body = "".join(f"      {line}\n" for line in lines)
     return f"{side}-{number} {{\n{body}    }}\n    "
