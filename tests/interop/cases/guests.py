@@ -88,7 +88,7 @@ def by_tls(method, version=None, only=False):
     """EAP with a method built on TLS: the client and the server have certificates, and names in them."""
     def run(this):
         pair = this.pair()
-        pki = Pki(pair.lab, getattr(this.driver, "tls_keys", "p256"))
+        pki = Pki(pair.lab)
         client, server = (pair.sut, pair.peer) if this.role == "initiator" else (pair.peer, pair.sut)
         inner = () if method == "tls" else ("mschapv2",)
         for daemon, proof, wish in (
