@@ -78,7 +78,7 @@ std::string eap_server(int number, const std::string& extra = {}, std::string_vi
 TEST(CheckAcross, ServersOfEapThatTakeTheSamePeers) {
   const std::string user = "[user.carol]\nsecret = \"a pass phrase\"\n";
   const auto bad = both(eap_server(1), eap_server(2) + user);
-  EXPECT_NE(bad.find("the tunnel eap1 at a.toml:1 takes the same peers by EAP"), std::string::npos) << bad;
+  EXPECT_NE(bad.find("the tunnel eap1 at a.toml:1:1 takes the same peers by EAP"), std::string::npos) << bad;
   EXPECT_NE(bad.find("b.toml:2"), std::string::npos) << bad;
   const auto listed =
       both(eap_server(1), eap_server(2, "auth = \"secret\"\npeer_auth = [\"eap\", \"secret\"]\n") + user);

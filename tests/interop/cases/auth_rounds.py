@@ -107,8 +107,7 @@ def _(setup):
     pair.peer.settings = "multiple_authentication = no"
     pair.start()
     refused(pair, begins, "does not know of several rounds", "rounds")
-    check(pair.sut.tunnels[0].local_id not in pair.peer.log().split("loaded", 1)[-1] or
-          "parsed IKE_AUTH request" not in pair.peer.log(), "an IKE_AUTH request came")
+    check("parsed IKE_AUTH request" not in pair.peer.log(), "an IKE_AUTH request came")
 
 
 @case("rounds-culvert", "Culvert at both ends: every order of rounds", only=("culvert",), seconds=60)
