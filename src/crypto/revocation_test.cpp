@@ -176,7 +176,8 @@ TEST_F(Revocation, EveryChoiceOfADistributionPointEnds) {
         Wish wish = testing::peer("gw", "");
         wish.extensions.emplace_back("crlDistributionPoints", text);
         const auto places = revocation_places(TestCertificate::make(key(), wish, &root).certificate());
-        const bool right = point == 0xa0 && full == 0xa0 && name == 0x86;
+        // The library does not look at who is said to be constructed.
+        const bool right = point == 0xa0 && (full & ~0x20U) == 0x80 && name == 0x86;
         EXPECT_EQ(places.lists.size(), right ? 1U : 0U) << std::hex << point << ' ' << full << ' ' << name;
       }
     }

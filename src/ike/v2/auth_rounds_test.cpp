@@ -197,6 +197,7 @@ TEST(AuthRounds, AnotherIdentityInALaterRoundIsRefused) {
     pair.configs[1].peer_rounds[0].id = model::Identity::parse("amy@example.net");
     pair.start();
     pair.expect_nothing("b: in round 2 the peer says it is mallory@example.net, connection 'to-a' expects amy@");
+    ASSERT_EQ(pair.b.failures.size(), 1U);
     ASSERT_TRUE(pair.b.failures[0].refusal);
     EXPECT_EQ(pair.b.failures[0].refusal->check, "rounds");
   }
@@ -326,7 +327,8 @@ TEST(AuthRounds, AnotherWayThanExpectedIsRefused) {
   RoundsPair other({kCertificate, kEap}, {kCertificate});
   pair.configs[1] = other.configs[1];
   pair.start();
-  pair.expect_nothing("b: in round 2 the peer authenticates by method 2 (SHARED_KEY_MIC), connection 'to-a' expects EAP");
+  pair.expect_nothing(
+      "b: in round 2 the peer authenticates by method 2 (SHARED_KEY_MIC), connection 'to-a' expects EAP");
 }
 
 // The connection is found by the first round; one that has as many rounds as the peer is taken.
