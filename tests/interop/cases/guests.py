@@ -244,11 +244,10 @@ REKEYS = (Subject("rekey-child", "the Child SA is rekeyed under traffic, begun b
           Subject("rekey-ike", "the IKE SA is rekeyed under traffic, begun by the initiator", rekeyed("ike")))
 GROUPS = (("plain", "ESP as protocol 50", PLAIN),
           ("auth", "every authentication it has", AUTHENTICATION),
-          ("tls", "EAP by methods that are built on TLS", BY_TLS),
-          ("refusals", "passwords, and whom we refuse and why", PASSWORDS + REFUSALS),
+          ("refusals", "EAP, and whom we refuse and why", PASSWORDS + BY_TLS + REFUSALS),
           ("life", "inner addresses from a pool, rekeys under traffic", ADDRESSES + REKEYS),
           ("quantum", "additional key exchanges and ML-KEM, where it has them", post_quantum.SUBJECTS))
-SUBJECTS = PLAIN + AUTHENTICATION + BY_TLS + PASSWORDS + REFUSALS + ADDRESSES + REKEYS + post_quantum.SUBJECTS
+SUBJECTS = PLAIN + AUTHENTICATION + PASSWORDS + BY_TLS + REFUSALS + ADDRESSES + REKEYS + post_quantum.SUBJECTS
 PEERS = {"strongswan-kernel": "strongSwan of Debian 12", "strongswan-next": "strongSwan of Debian 13",
          "libreswan-12": "libreswan of Debian 12", "libreswan-13": "libreswan of Debian 13",
          "iked-12": "OpenIKED of Debian 12", "iked-13": "OpenIKED of Debian 13",
