@@ -190,10 +190,16 @@ bool wants_rounds(const Section& section) {
 void read_rounds(Section& section, DraftTunnel& draft) {
   std::vector<WrittenRound> own = read_side(section, "auth");
   std::vector<WrittenRound> peer = read_side(section, "peer_auth");
-  if (own.empty() || peer.empty()) return;
-  check_eap(section, own, peer);
   ProofMethods methods;
   methods.rounds = true;
+  if (own.empty() || peer.empty()) {
+    // What is written wrongly there is complaint enough: all else is taken to be meant.
+    methods.own_certificate = section.has("certificate");
+    methods.peer_certificate = section.has("ca");
+    draft.methods = methods;
+    return;
+  }
+  check_eap(section, own, peer);
   methods.own_certificate = has(own, Authentication::certificate);
   methods.peer_certificate = has(peer, Authentication::certificate);
   // Where a side begins by EAP, its field is as the other side's, as without rounds.

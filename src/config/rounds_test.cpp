@@ -176,6 +176,18 @@ TEST_F(AuthRounds, Complaints) {
               HasSubstr("told by its identity"));
 }
 
+TEST_F(AuthRounds, OneMistakeIsOneComplaint) {
+  for (const char* auth : {"auth = [\"certificate\", \"eap-mschapv2\"]\npeer_auth = \"certificate\"\n",
+                           "auth = [\"certificate\", \"eap\"]\n"}) {
+    const auto config = load(tunnel(std::string(kFiles) + kUser + auth));
+    ASSERT_FALSE(config);
+    EXPECT_EQ(config.error().size(), 1U) << lines(config.error());
+  }
+  const auto config = load(tunnel(std::string(kSecret) + kUser + "auth = [\"secret\", 7]\npeer_auth = \"secret\"\n"));
+  ASSERT_FALSE(config);
+  EXPECT_EQ(config.error().size(), 1U) << lines(config.error());
+}
+
 TEST_F(AuthRounds, AChangeOfRoundsStartsTheTunnelAnew) {
   const auto before = load(tunnel(std::string(kSecret) + kFiles +
                                   "auth = [\"certificate\", \"secret\"]\n"
