@@ -156,6 +156,11 @@ void check_beside(Section& section, const ProofMethods& methods, bool secret) {
     if (section.has(key))
       section.error(section.position_of(key), key, "no round needs it", "take it out, or add a round that does");
   };
+  // RFC 8784 mixes its secret into the AUTH of one round and says nothing of several: better none than one that does
+  // not count.
+  if (section.has("ppk"))
+    section.error(section.position_of("ppk"), "ppk", "a PPK and several rounds in one tunnel are not done yet",
+                  "take one of them out");
   const bool eap = section.has("eap");  // which may need certificates of its own
   if (!methods.own_certificate && !eap) {
     for (const std::string_view key :

@@ -176,6 +176,14 @@ TEST_F(AuthRounds, Complaints) {
               HasSubstr("told by its identity"));
 }
 
+// A secret that would not be mixed into all of them must not seem to be.
+TEST_F(AuthRounds, NoPpkBesideRounds) {
+  EXPECT_THAT(problems_of(tunnel(std::string(kSecret) + kFiles +
+                                 "auth = [\"certificate\", \"secret\"]\npeer_auth = \"certificate\"\n" +
+                                 "ppk = \"0x00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\"\n")),
+              HasSubstr("a PPK and several rounds"));
+}
+
 TEST_F(AuthRounds, OneMistakeIsOneComplaint) {
   for (const char* auth : {"auth = [\"certificate\", \"eap-mschapv2\"]\npeer_auth = \"certificate\"\n",
                            "auth = [\"certificate\", \"eap\"]\n"}) {
