@@ -17,6 +17,7 @@
 #include "api/log_ring.hpp"
 #include "api/server.hpp"
 #include "base/check.hpp"
+#include "base/testing/temporary_folder.hpp"
 
 namespace culvert::api::testing {
 
@@ -131,26 +132,6 @@ class FakeHandlers : public Handlers {
     if (name != office.name) return no_such_tunnel(name);
     return std::nullopt;
   }
-};
-
-/// A folder of its own in the place for temporary files, removed at the end.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "culvert-XXXXXX").string();
-    CHECK(::mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
 };
 
 /// Set `handlers` up first; from `start` on they belong to the thread until `stop`.

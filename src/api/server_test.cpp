@@ -24,7 +24,6 @@ using testing::FakeDaemon;
 using testing::FakeHandlers;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
-using testing::TemporaryFolder;
 
 /// A plain connection that sends and reads octets.
 class RawClient {

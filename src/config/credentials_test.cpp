@@ -11,6 +11,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/testing/temporary_folder.hpp"
 #include "config/config_test_support.hpp"
 #include "config/diff.hpp"
 #include "config/words.hpp"
@@ -38,20 +39,14 @@ Wish today(Wish wish) {
 class CredentialSettings : public ::testing::Test {
  protected:
   void SetUp() override {
-    std::string name = (std::filesystem::temp_directory_path() / "culvert-config-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    folder_ = name;
     write("own.pem", own.pem() + middle.pem() + root.pem());
     write("own.key", own.key().pem());
     write("ca.pem", root.pem());
     write("ca.crl", root.revocation_list({}, now() - kDay, now() + kDay));
   }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
 
   void write(const std::string& name, const std::string& text, unsigned mode = 0600) const {
-    const auto path = folder_ / name;
-    std::ofstream(path, std::ios::binary) << text;
-    ::chmod(path.c_str(), mode);
+    folder_.file(name, text, mode);
   }
   static std::string text(const std::string& extra = {}, const std::string& name = "office") {
     return "[tunnel." + name +
@@ -70,7 +65,7 @@ class CredentialSettings : public ::testing::Test {
     return all;
   }
 
-  std::filesystem::path folder_;
+  TemporaryFolder folder_;
   const TestCertificate root = TestCertificate::make(TestKey::make("P-256"), today(crypto::testing::authority("root")));
   const TestCertificate middle =
       TestCertificate::make(TestKey::make("P-256"), today(crypto::testing::authority("middle")), &root);

@@ -9,6 +9,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/testing/temporary_folder.hpp"
 #include "config/config_test_support.hpp"
 #include "config/diff.hpp"
 #include "crypto/testing/issuer.hpp"
@@ -36,16 +37,10 @@ Wish today(Wish wish) {
 class EapTlsSettings : public ::testing::Test {
  protected:
   void SetUp() override {
-    std::string name = (std::filesystem::temp_directory_path() / "culvert-config-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    folder_ = name;
     for (const auto& [file, text] :
-         {std::pair("own.pem", own.pem()), std::pair("own.key", own.key().pem()), std::pair("ca.pem", root.pem())}) {
-      std::ofstream(folder_ / file, std::ios::binary) << text;
-      ::chmod((folder_ / file).c_str(), 0600);
-    }
+         {std::pair("own.pem", own.pem()), std::pair("own.key", own.key().pem()), std::pair("ca.pem", root.pem())})
+      folder_.file(file, text);
   }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
 
   static std::string client(const std::string& extra) {
     return "[tunnel.office]\npeer = \"192.0.2.2\"\nlocal = [\"10.1.0.0/16\"]\nremote = [\"10.2.0.0/16\"]\n"
@@ -68,7 +63,7 @@ class EapTlsSettings : public ::testing::Test {
     return testing::lines(result ? result->warnings : result.error());
   }
 
-  std::filesystem::path folder_;
+  TemporaryFolder folder_;
   const TestCertificate root = TestCertificate::make(TestKey::make("P-256"), today(crypto::testing::authority("root")));
   const TestCertificate own = TestCertificate::make(
       TestKey::make("P-256"), today(crypto::testing::peer("carol", "email:carol@example.net")), &root);

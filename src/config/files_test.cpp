@@ -8,6 +8,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/testing/temporary_folder.hpp"
 #include "config/config_test_support.hpp"
 
 namespace culvert::config {
@@ -19,18 +20,8 @@ using testing::tunnel;
 
 class Files : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = (std::filesystem::temp_directory_path() / "culvert-config-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    folder_ = name;
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
-  std::string write(const std::string& name, const std::string& text, unsigned mode = 0600) {
-    const auto path = folder_ / name;
-    std::ofstream(path, std::ios::binary) << text;
-    ::chmod(path.c_str(), mode);
-    return path.string();
+  std::string write(const std::string& name, const std::string& text, unsigned mode = 0600) const {
+    return folder_.file(name, text, mode).string();
   }
   [[nodiscard]] std::string problems(const std::filesystem::path& path) const {
     const auto result = load(path);
@@ -40,7 +31,7 @@ class Files : public ::testing::Test {
     return text;
   }
 
-  std::filesystem::path folder_;
+  TemporaryFolder folder_;
 };
 
 std::string with_secret_file(std::string_view file) {
@@ -55,7 +46,7 @@ TEST_F(Files, FolderIsReadInSortedOrder) {
   write("10-a.toml", tunnel({}, "a"));
   write(".hidden.toml", "nonsense");
   write("note.txt", "nonsense");
-  const auto config = load(folder_);
+  const auto config = load(folder_.path());
   ASSERT_TRUE(config) << lines(config.error());
   ASSERT_EQ(config->tunnels.size(), 2u);
   EXPECT_EQ(config->tunnels[0].connection.name, "a");
@@ -66,7 +57,7 @@ TEST_F(Files, MissingAndEmpty) {
   EXPECT_EQ(problems(folder_ / "none"),
             "DIR/none: error: there is no such file or folder\n"
             "  write a configuration there, or name another path with --config PATH\n");
-  EXPECT_EQ(problems(folder_),
+  EXPECT_EQ(problems(folder_.path()),
             "DIR: warning: there is no *.toml file in this folder, so there is no tunnel\n"
             "  put a file such as office.toml there; culvert.toml(5) has an example\n");
   EXPECT_THAT(problems("/dev/null"), HasSubstr("this is neither a file nor a folder"));

@@ -123,7 +123,9 @@ TEST(BackendMeter, KeepsToItsTimeAndToTheRulesAfterIt) {
 }
 
 TEST(BackendMeter, MeasuresEveryOneThatServes) {
-  if (!ipsec_mb_available()) GTEST_SKIP() << "one implementation is no choice here";
+  if (!ipsec_mb_available())
+    GTEST_SKIP()
+        << "this CPU can do without ipsec-mb only (it wants x86-64 with AES-NI): one implementation is no choice";
   BackendMeter meter(std::chrono::seconds(20));
   const auto costs = meter.measure({CipherId::aes_cbc, 128, IntegrityId::hmac_sha2_256_128});
   ASSERT_TRUE(costs);
@@ -141,7 +143,9 @@ TEST(BackendMeter, MeasuresEveryOneThatServes) {
 
 // Each plan gives the same octets as OpenSSL, whatever the number and the lengths.
 TEST(PlannedCipher, GivesTheSameOctetsByEveryPlan) {
-  if (!ipsec_mb_available()) GTEST_SKIP() << "one implementation is no choice here";
+  if (!ipsec_mb_available())
+    GTEST_SKIP()
+        << "this CPU can do without ipsec-mb only (it wants x86-64 with AES-NI): one implementation is no choice";
   const PacketSuite suite{CipherId::aes_cbc, 128, IntegrityId::hmac_sha1_96};
   const SuiteSizes sizes = sizes_of(suite);
   SeededRandom random(6);

@@ -7,12 +7,14 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <memory>
 #include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <openssl/pkcs12.h>
 
+#include "base/testing/temporary_folder.hpp"
 #include "crypto/testing/issuer.hpp"
 
 namespace culvert::crypto {
@@ -148,9 +150,8 @@ class Token : public ::testing::Test {
 
   static void SetUpTestSuite() {
     if (!std::filesystem::exists(kModule) || std::system("command -v softhsm2-util >/dev/null 2>&1") != 0) return;
-    std::string name = (std::filesystem::temp_directory_path() / "culvert-token-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    folder = name;
+    temporary = std::make_unique<TemporaryFolder>();
+    folder = temporary->path();
     std::filesystem::create_directory(folder / "tokens");
     std::ofstream(folder / "softhsm2.conf") << "directories.tokendir = " << (folder / "tokens").string()
                                             << "\nobjectstore.backend = file\nlog.level = ERROR\n";
@@ -163,11 +164,9 @@ class Token : public ::testing::Test {
       keys.emplace(label, key);
     }
   }
-  static void TearDownTestSuite() {
-    if (!folder.empty()) std::filesystem::remove_all(folder);
-  }
+  static void TearDownTestSuite() { temporary.reset(); }
   void SetUp() override {
-    if (folder.empty()) GTEST_SKIP() << "softhsm2 is not installed";
+    if (folder.empty()) GTEST_SKIP() << "needs SoftHSM2 to make a token: Debian package softhsm2, or ./dev setup";
   }
   static void run(const std::string& arguments) {
     ASSERT_EQ(std::system(("softhsm2-util " + arguments + " >/dev/null 2>&1").c_str()), 0) << arguments;
@@ -180,7 +179,8 @@ class Token : public ::testing::Test {
     return key ? "" : key.error();
   }
 
-  static inline std::filesystem::path folder;
+  static inline std::unique_ptr<TemporaryFolder> temporary;
+  static inline std::filesystem::path folder;  // empty: no SoftHSM2 here
   static inline std::map<std::string, TestKey> keys;
 };
 

@@ -7,6 +7,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/testing/temporary_folder.hpp"
+
 namespace culvert::daemon {
 namespace {
 
@@ -49,14 +51,14 @@ TEST(KeyExport, WhatWiresharkCannotNameIsLeftOut) {
 }
 
 TEST(KeyExport, FilesAreForTheOwnerOnly) {
-  const auto folder = std::filesystem::temp_directory_path() / ("culvert-keys-" + std::to_string(::getpid()));
+  const TemporaryFolder temporary;
+  const auto folder = temporary / "keys";
   const auto exporter = KeyExport::open(folder);
   ASSERT_TRUE(exporter);
   exporter->add(esp_keys());
   struct stat info{};
   ASSERT_EQ(::stat((folder / "esp_sa").c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0600u);
-  std::filesystem::remove_all(folder);
 }
 
 TEST(KeyExport, SaysWhatIsInTheWay) {

@@ -12,6 +12,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/testing/temporary_folder.hpp"
+
 namespace culvert::daemon {
 namespace {
 
@@ -24,12 +26,6 @@ LeaseRecord record(std::string_view address, std::string_view who, std::uint64_t
 
 class LeaseStoreTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = (std::filesystem::temp_directory_path() / "culvert-leases-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    folder_ = name;
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
   std::vector<LeaseRecord> stored() {
     auto store = LeaseStore::open(folder_);
     EXPECT_TRUE(store) << store.error();
@@ -37,7 +33,8 @@ class LeaseStoreTest : public ::testing::Test {
     EXPECT_TRUE(records) << records.error();
     return *records;
   }
-  std::filesystem::path folder_;
+  TemporaryFolder temporary_;
+  std::filesystem::path folder_ = temporary_.path();
 };
 
 TEST_F(LeaseStoreTest, KeepsTheNewestOfEachAddress) {

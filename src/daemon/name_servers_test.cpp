@@ -11,6 +11,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/testing/temporary_folder.hpp"
+
 namespace culvert::daemon {
 namespace {
 
@@ -21,17 +23,11 @@ net::IpAddress ip(std::string_view text) { return *net::IpAddress::parse(text); 
 class NameServers : public ::testing::Test {
  protected:
   void SetUp() override {
-    std::string name = (std::filesystem::temp_directory_path() / "culvert-dns-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    folder_ = name;
     path_ = std::getenv("PATH");
     std::filesystem::create_directory(folder_ / "bin");
     ::setenv("PATH", (folder_ / "bin").c_str(), 1);
   }
-  void TearDown() override {
-    ::setenv("PATH", path_.c_str(), 1);
-    std::filesystem::remove_all(folder_);
-  }
+  void TearDown() override { ::setenv("PATH", path_.c_str(), 1); }
   void install(const std::string& program, const std::string& more = {}) {
     const auto file = folder_ / "bin" / program;
     std::ofstream(file) << "#!/bin/sh\n{ echo \"$(/usr/bin/basename \"$0\") $*\"; [ \"$1\" != -a ] || /bin/cat; } >> "
@@ -52,7 +48,7 @@ class NameServers : public ::testing::Test {
   HostNameServers made() {
     return HostNameServers(options(), [this](std::string text) { problems_ += text + "\n"; });
   }
-  std::filesystem::path folder_;
+  TemporaryFolder folder_;
   std::string path_;
   std::string problems_;
 };

@@ -11,7 +11,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/check.hpp"
+#include "base/testing/temporary_folder.hpp"
 
 namespace culvert::daemon {
 namespace {
@@ -20,29 +20,20 @@ using ::testing::HasSubstr;
 
 class Ledger : public ::testing::Test {
  protected:
-  Ledger() {
-    std::string name = (std::filesystem::temp_directory_path() / "culvert-ledger-XXXXXX").string();
-    CHECK(::mkdtemp(name.data()) != nullptr);
-    folder_ = name;
-  }
-  ~Ledger() override {
-    std::error_code ignored;
-    std::filesystem::remove_all(folder_, ignored);
-  }
   /// A new object for each call: what it knows is in the file.
   Result<control::SequenceReservation, std::string> reserve(std::uint8_t key, std::uint64_t block = 1000,
                                                             std::optional<std::uint64_t> follows = {},
                                                             std::uint64_t last = ~std::uint64_t{0}) {
-    return SequenceLedger(folder_).reserve(
-        {.child = {}, .fingerprint = Bytes(32, key), .block = block, .last = last, .follows = follows});
+    return SequenceLedger(folder_.path())
+        .reserve({.child = {}, .fingerprint = Bytes(32, key), .block = block, .last = last, .follows = follows});
   }
   std::string content() {
-    std::ifstream in(SequenceLedger(folder_).file());
+    std::ifstream in(SequenceLedger(folder_.path()).file());
     return {std::istreambuf_iterator<char>(in), {}};
   }
-  void write(const std::string& text) { std::ofstream(SequenceLedger(folder_).file()) << text; }
+  void write(const std::string& text) { std::ofstream(SequenceLedger(folder_.path()).file()) << text; }
 
-  std::filesystem::path folder_;
+  TemporaryFolder folder_;
 };
 
 TEST_F(Ledger, EachReservationBeginsWhereTheLastEnded) {
@@ -53,7 +44,7 @@ TEST_F(Ledger, EachReservationBeginsWhereTheLastEnded) {
     EXPECT_EQ(got->granted, 1000 * (i + 1));
     EXPECT_EQ(reserve(2, 7)->used, 7 * i) << "each key for itself";
   }
-  EXPECT_EQ(std::filesystem::status(SequenceLedger(folder_).file()).permissions(),
+  EXPECT_EQ(std::filesystem::status(SequenceLedger(folder_.path()).file()).permissions(),
             std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
 }
 
@@ -69,7 +60,7 @@ TEST_F(Ledger, ManyReservationsAreOneWrite) {
                         .follows = {}});
   }
   requests[3].follows = 17;
-  const auto answers = SequenceLedger(folder_).reserve(requests);
+  const auto answers = SequenceLedger(folder_.path()).reserve(requests);
   ASSERT_EQ(answers.size(), requests.size());
   for (std::size_t i = 0; i < answers.size(); ++i) {
     if (i == 3) {
@@ -85,7 +76,7 @@ TEST_F(Ledger, ManyReservationsAreOneWrite) {
   EXPECT_EQ(reserve(3)->used, 1000U);
   // A damaged file is nobody's to go on from.
   write("culvert manual-sequences 1\n");
-  for (const auto& answer : SequenceLedger(folder_).reserve(requests)) EXPECT_FALSE(answer);
+  for (const auto& answer : SequenceLedger(folder_.path()).reserve(requests)) EXPECT_FALSE(answer);
 }
 
 TEST_F(Ledger, NobodyElseMayComeBetween) {
@@ -135,7 +126,7 @@ TEST_F(Ledger, EveryCutAndEveryFlippedBitIsNoticed) {
 
 TEST_F(Ledger, ALeftOverFromACrashIsNotRead) {
   ASSERT_TRUE(reserve(1));
-  std::ofstream(SequenceLedger(folder_).file().string() + ".new") << "half a li";
+  std::ofstream(SequenceLedger(folder_.path()).file().string() + ".new") << "half a li";
   EXPECT_EQ(reserve(1)->used, 1000U);
 }
 
@@ -149,7 +140,7 @@ TEST_F(Ledger, WhereNothingCanBeWrittenTheWayOutIsSaid) {
 
 TEST_F(Ledger, WaitsForOthersAndNotForEver) {
   ASSERT_TRUE(reserve(1));
-  const int held = ::open((SequenceLedger(folder_).file().string() + ".lock").c_str(), O_RDWR | O_CLOEXEC);
+  const int held = ::open((SequenceLedger(folder_.path()).file().string() + ".lock").c_str(), O_RDWR | O_CLOEXEC);
   ASSERT_EQ(::flock(held, LOCK_EX), 0);
   EXPECT_THAT(reserve(1).error(), HasSubstr("another process"));
   ::close(held);

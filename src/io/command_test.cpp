@@ -11,6 +11,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/testing/temporary_folder.hpp"
+
 namespace culvert::io {
 namespace {
 
@@ -20,24 +22,15 @@ using ::testing::HasSubstr;
 
 class Command : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = (std::filesystem::temp_directory_path() / "culvert-command-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    folder_ = name;
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-  std::string script(const std::string& text) {
-    const auto path = folder_ / "script";
-    std::ofstream(path) << "#!/bin/sh\n" << text << "\n";
-    ::chmod(path.c_str(), 0700);
-    return path.string();
+  [[nodiscard]] std::string script(const std::string& text) const {
+    return folder_.file("script", "#!/bin/sh\n" + text + "\n", 0700).string();
   }
   std::string output() {
     std::ostringstream all;
     all << std::ifstream(folder_ / "out").rdbuf();
     return all.str();
   }
-  std::filesystem::path folder_;
+  TemporaryFolder folder_;
 };
 
 TEST_F(Command, GetsItsWordsAndItsInputAsTheyAre) {

@@ -34,7 +34,9 @@ namespace culvert::vectors {
 
 /// Declares `name`, the path of a file below the root of the vectors, or skips the running test and says what is
 /// missing.
-#define REQUIRE_VECTORS(name, relative)                                                                 \
-  const auto name##_found = ::culvert::vectors::find(relative);                                         \
-  if (!name##_found) GTEST_SKIP() << "vectors not present: " << (relative) << " (set CULVERT_VECTORS)"; \
+#define REQUIRE_VECTORS(name, relative)                                \
+  const auto name##_found = ::culvert::vectors::find(relative);        \
+  if (!name##_found)                                                   \
+    GTEST_SKIP() << "the test vectors are not here: no " << (relative) \
+                 << " below the folder that CULVERT_VECTORS names";    \
   [[maybe_unused]] const std::filesystem::path& name = *name##_found

@@ -115,6 +115,6 @@ class NetworkNamespace {
   FileDescriptor fd_;
 };
 
-inline constexpr const char* kNeedsRoot = "needs root: this process may not make network namespaces";
+inline constexpr const char* kNeedsRoot = "this process may not make network namespaces: run it as root";
 
 }  // namespace culvert::io::testing
