@@ -8,6 +8,7 @@
 
 #include "daemon/radius_lines.hpp"
 #include "daemon/radius_listener.hpp"
+#include "ike/v2/eap_result.hpp"
 #include "radius/accounting.hpp"
 #include "radius/conversation.hpp"
 #include "radius/dynamic_authorization.hpp"
@@ -25,25 +26,9 @@ constexpr std::size_t kMostConversations = 4096;
 constexpr std::size_t kMostWaiting = 1024;
 
 ike::EapResult to_result(ike::eap::Outcome&& outcome, std::shared_ptr<const model::Authorization> authorization = {}) {
-  using From = ike::eap::Outcome::State;
-  using To = ike::EapResult::State;
-  std::string group = authorization ? radius::group_named_by(*authorization) : std::string();
-  return {.state = outcome.state == From::going     ? To::going
-                   : outcome.state == From::success ? To::success
-                                                    : To::failure,
-          .packet = std::move(outcome.packet),
-          .msk = std::move(outcome.msk),
-          .identity = std::move(outcome.identity),
-          .method = outcome.method,
-          .group = std::move(group),
-          .refusal = std::move(outcome.refusal),
-          .authorization = std::move(authorization)};
-}
-
-ike::EapResult local_failure(std::string found) {
-  ike::EapResult result;
-  result.refusal =
-      model::AuthenticationRefusal{.subject = {}, .serial = {}, .check = "local", .found = std::move(found)};
+  ike::EapResult result = ike::v2::to_result(std::move(outcome));
+  if (authorization) result.group = radius::group_named_by(*authorization);
+  result.authorization = std::move(authorization);
   return result;
 }
 
@@ -185,7 +170,7 @@ void RadiusService::abandon(const Servers& servers) {
     const auto next = std::next(one);
     if (conversation.servers.get() == &servers) {
       if (conversation.exchange)
-        answer_later(conversation.token, local_failure("the RADIUS servers are configured anew: try again"));
+        answer_later(conversation.token, ike::v2::local_failure("the RADIUS servers are configured anew: try again"));
       conversations_.erase(one);
     }
     one = next;
@@ -239,7 +224,8 @@ void RadiusService::carry_out(ike::EapRequest request, const std::string& tunnel
 
 void RadiusService::begin(const ike::EapRequest& request, const std::string& tunnel) {
   auto servers = find(request.settings.radius);
-  if (!servers) return answer_later(request.token, local_failure("its RADIUS servers are not configured any more"));
+  if (!servers)
+    return answer_later(request.token, ike::v2::local_failure("its RADIUS servers are not configured any more"));
   if (conversations_.size() >= kMostConversations) forget(conversations_.begin()->first);  // the oldest
   auto conversation = std::make_unique<Conversation>(std::move(servers), tunnel, request.path, random_);
   answer_later(request.token, to_result(conversation->eap.begin()));
@@ -249,7 +235,7 @@ void RadiusService::begin(const ike::EapRequest& request, const std::string& tun
 void RadiusService::go_on(const ike::EapRequest& request) {
   const auto found = conversations_.find(request.ike_sa);
   if (found == conversations_.end())
-    return answer_later(request.token, local_failure("the conversation is not known here any more"));
+    return answer_later(request.token, ike::v2::local_failure("the conversation is not known here any more"));
   Conversation& conversation = *found->second;
   auto packet = conversation.eap.take_client(request.packet);
   if (!packet) {

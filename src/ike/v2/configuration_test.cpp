@@ -8,7 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "ike/v2/sessions.hpp"
-#include "ike/v2/testing/pair.hpp"
+#include "ike/v2/testing/remote_access.hpp"
 
 namespace culvert::ike::v2 {
 namespace {
@@ -18,30 +18,8 @@ using model::NotifyType;
 using std::chrono::seconds;
 using ::testing::HasSubstr;
 
-net::IpAddress ip(std::string_view text) { return *net::IpAddress::parse(text); }
-
 model::TrafficSelectors host(std::string_view address) {
   return {model::TrafficSelector::of(net::AddressRange::of(ip(address)))};
-}
-
-/// a is the client, b the gateway.
-model::ConnectionConfig client() {
-  model::ConnectionConfig config = config_of(true);
-  config.local_id = model::Identity::parse("amy@example.org");
-  config.request_addresses = {net::Family::v4};
-  config.local = {model::TrafficSelector::of(net::AddressRange::all(net::Family::v4))};
-  return config;
-}
-
-model::ConnectionConfig gateway() {
-  model::ConnectionConfig config = config_of(false);
-  config.name = "road";
-  config.peer.reset();
-  config.remote_id.reset();
-  config.remote_pattern = model::IdentityPattern::parse("*@example.org");
-  config.remote = subnet("10.9.0.0/24");
-  config.pools = {"staff"};
-  return config;
 }
 
 class Remote : public ::testing::Test {
@@ -58,7 +36,7 @@ class Remote : public ::testing::Test {
       return AddressResult{given};
     };
   }
-  void go(model::ConnectionConfig a = client(), model::ConnectionConfig b = gateway()) {
+  void go(model::ConnectionConfig a = remote_client(), model::ConnectionConfig b = remote_gateway()) {
     configure(pair_, std::move(a), std::move(b));
     initiate(pair_);
     pair_.settle();
@@ -89,20 +67,11 @@ TEST_F(Remote, TheClientGetsItsAddressAndTheChildSaIsForItAlone) {
 TEST_F(Remote, RekeysKeepTheAddress) {
   give({"10.9.0.7"});
   go();
-  for (const bool first : {true, false}) {
-    Host& who = pair_.host(first);
-    pair_.command(who, RekeyChildSa{who.children.begin()->first});
-    pair_.settle();
-    pair_.command(who, RekeyIkeSa{who.ike_sas.begin()->first});
-    pair_.settle();
-    pair_.advance(seconds(2));
-    pair_.command(who, RekeyChildSa{who.children.begin()->first});
-    pair_.settle();
-    pair_.advance(seconds(120));
-    ASSERT_TRUE(in_step(pair_)) << (first ? "a" : "b");
+  rekey_all(pair_, [this](const char* when) {
+    ASSERT_TRUE(in_step(pair_)) << when;
     EXPECT_EQ(pair_.a.child().local, host("10.9.0.7"));
     EXPECT_EQ(pair_.b.child().remote, host("10.9.0.7"));
-  }
+  });
   EXPECT_EQ(pair_.b.address_requests.size(), 1U);
   EXPECT_TRUE(pair_.a.failures.empty() && pair_.b.failures.empty());
 }
@@ -142,7 +111,7 @@ TEST_F(Remote, APoolThatIsEmpty) {
 // RFC 7296 2.19: FAILED_CP_REQUIRED for who brings an address of its own.
 TEST_F(Remote, AClientThatAsksForNoAddress) {
   give({"10.9.0.7"});
-  model::ConnectionConfig plain = client();
+  model::ConnectionConfig plain = remote_client();
   plain.request_addresses.clear();
   plain.local = host("10.9.0.9");
   go(plain);
@@ -175,9 +144,9 @@ TEST(UnspecifiedAddress, BecomesTheOneGiven) {
 }
 
 TEST_F(Remote, AGatewayThatGivesNone) {
-  model::ConnectionConfig plain = gateway();
+  model::ConnectionConfig plain = remote_gateway();
   plain.pools.clear();
-  go(client(), plain);
+  go(remote_client(), plain);
   ASSERT_EQ(pair_.a.failures.size(), 1U);
   EXPECT_EQ(pair_.a.failures[0].kind, FailureKind::no_address);
   EXPECT_THAT(pair_.a.failures[0].detail, HasSubstr("does not answer the configuration payload"));
@@ -189,7 +158,7 @@ TEST_F(Remote, AGatewayThatGivesNone) {
 
 TEST_F(Remote, AnIdentityOutsideThePatternIsUnknown) {
   give({"10.9.0.7"});
-  model::ConnectionConfig stranger = client();
+  model::ConnectionConfig stranger = remote_client();
   stranger.local_id = model::Identity::parse("eve@example.net");
   go(stranger);
   EXPECT_TRUE(pair_.b.ike_sas.empty());
@@ -214,7 +183,7 @@ class Many : public Remote {
     pair_.b.secrets[kConnection] = to_bytes(as_bytes("a shared secret"));
   }
   void add_client(std::uint32_t id, std::string_view who) {
-    model::ConnectionConfig config = client();
+    model::ConnectionConfig config = remote_client();
     config.id = model::ConnectionId(id);
     config.name = who;
     config.local_id = model::Identity::parse(who);
@@ -229,7 +198,7 @@ class Many : public Remote {
 
 // RFC 7296 2.4: INITIAL_CONTACT is about the identity that sends it.
 TEST_F(Many, PeersOfOneConnectionLeaveEachOtherAlone) {
-  pair_.command(pair_.b, ConfigureConnection{gateway()});
+  pair_.command(pair_.b, ConfigureConnection{remote_gateway()});
   for (std::uint32_t n = 1; n <= 20; ++n) {
     add_client(n, "u" + std::to_string(n) + "@example.org");
     begin(n);
@@ -241,7 +210,7 @@ TEST_F(Many, PeersOfOneConnectionLeaveEachOtherAlone) {
 }
 
 TEST_F(Many, TheSameIdentityAnewTakesThePlaceOfTheOld) {
-  pair_.command(pair_.b, ConfigureConnection{gateway()});
+  pair_.command(pair_.b, ConfigureConnection{remote_gateway()});
   add_client(1, "amy@example.org");
   add_client(2, "bob@example.org");
   add_client(3, "amy@example.org");  // another device, which does not know of the first
@@ -262,7 +231,7 @@ class Sessions : public ::testing::Test {
   SeededRandom random_{1};
   TestSpiAllocator spis_{0x1000};
   Core core_{settings_, random_, spis_};
-  model::ConnectionConfig config_ = gateway();
+  model::ConnectionConfig config_ = remote_gateway();
 
   IkeSa& add(std::string_view who, Phase phase) {
     IkeSa& sa = core_.sas.add(core_.next_ike_sa_id());

@@ -2,30 +2,9 @@
 
 #include <utility>
 
+#include "ike/v2/eap_result.hpp"
+
 namespace culvert::ike::v2 {
-namespace {
-
-EapResult to_result(eap::Outcome&& outcome) {
-  using From = eap::Outcome::State;
-  using To = EapResult::State;
-  return {.state = outcome.state == From::going     ? To::going
-                   : outcome.state == From::success ? To::success
-                                                    : To::failure,
-          .packet = std::move(outcome.packet),
-          .msk = std::move(outcome.msk),
-          .identity = std::move(outcome.identity),
-          .method = outcome.method,
-          .refusal = std::move(outcome.refusal)};
-}
-
-EapResult failure(std::string found) {
-  EapResult result;
-  result.refusal =
-      model::AuthenticationRefusal{.subject = {}, .serial = {}, .check = "local", .found = std::move(found)};
-  return result;
-}
-
-}  // namespace
 
 std::shared_ptr<EapSessions::Session> EapSessions::open(const EapRequest& request,
                                                         std::shared_ptr<const EapParties> parties,
@@ -59,7 +38,7 @@ EapSessions::Work EapSessions::work_for(EapRequest request, std::shared_ptr<cons
                                      : found == sessions_.end() ? nullptr
                                                                 : found->second;
   if (session == nullptr)
-    return [] { return failure("the conversation is not known here, or the connection is gone"); };
+    return [] { return local_failure("the conversation is not known here, or the connection is gone"); };
   return [begins, session = std::move(session), packet = std::move(request.packet)] {
     if (const auto* client = std::get_if<std::unique_ptr<eap::EapClient>>(&session->side))
       return to_result((*client)->handle(packet));

@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "ike/v2/testing/pair.hpp"
+#include "ike/v2/testing/remote_access.hpp"
 
 namespace culvert::ike::v2 {
 namespace {
@@ -10,17 +10,6 @@ namespace {
 using namespace testing;  // NOLINT(google-build-using-namespace)
 using std::chrono::seconds;
 using ::testing::HasSubstr;
-
-net::IpAddress ip(std::string_view text) { return *net::IpAddress::parse(text); }
-
-/// a is the client, b the gateway.
-model::ConnectionConfig client(std::string_view who = "amy@example.org") {
-  model::ConnectionConfig config = config_of(true);
-  config.local_id = model::Identity::parse(who);
-  config.request_addresses = {net::Family::v4};
-  config.local = {model::TrafficSelector::of(net::AddressRange::all(net::Family::v4))};
-  return config;
-}
 
 model::GroupPolicy sales() {
   return {.name = "sales",
@@ -32,13 +21,7 @@ model::GroupPolicy sales() {
 }
 
 model::ConnectionConfig gateway(std::vector<model::GroupPolicy> groups = {sales()}) {
-  model::ConnectionConfig config = config_of(false);
-  config.name = "road";
-  config.peer.reset();
-  config.remote_id.reset();
-  config.remote_pattern = model::IdentityPattern::parse("*");
-  config.remote = subnet("10.9.0.0/24");
-  config.pools = {"staff"};
+  model::ConnectionConfig config = remote_gateway("*");
   config.groups = std::move(groups);
   return config;
 }
@@ -47,7 +30,7 @@ class Group : public ::testing::Test {
  protected:
   Pair pair_;
 
-  void go(model::ConnectionConfig a = client(), model::ConnectionConfig b = gateway()) {
+  void go(model::ConnectionConfig a = remote_client(), model::ConnectionConfig b = gateway()) {
     pair_.b.addresses = [](const AddressRequest&) {
       model::Configuration given;
       given.addresses = {ip("10.9.0.7")};
@@ -70,7 +53,7 @@ TEST_F(Group, AMemberGetsOfItsPoolAndReachesWhatTheGroupMay) {
 }
 
 TEST_F(Group, OthersHaveWhatTheTunnelSays) {
-  go(client("carol@example.org"));
+  go(remote_client("carol@example.org"));
   ASSERT_TRUE(in_step(pair_));
   EXPECT_EQ(pair_.b.child().local, subnet("10.2.0.0/16"));
   EXPECT_EQ(pair_.b.ike_sa().group, "");
@@ -79,18 +62,11 @@ TEST_F(Group, OthersHaveWhatTheTunnelSays) {
 
 TEST_F(Group, RekeysAndFurtherChildSasStayWithinIt) {
   go();
-  for (const bool first : {true, false}) {
-    Host& who = pair_.host(first);
-    pair_.command(who, RekeyIkeSa{who.ike_sas.begin()->first});
-    pair_.settle();
-    pair_.advance(seconds(2));
-    pair_.command(who, RekeyChildSa{who.children.begin()->first});
-    pair_.settle();
-    pair_.advance(seconds(120));
-    ASSERT_TRUE(in_step(pair_)) << (first ? "a" : "b");
+  rekey_all(pair_, [this](const char* when) {
+    ASSERT_TRUE(in_step(pair_)) << when;
     EXPECT_EQ(pair_.b.child().local, subnet("10.2.7.0/24"));
     EXPECT_EQ(pair_.b.ike_sa().group, "sales");
-  }
+  });
 }
 
 TEST_F(Group, WhoIsRefusedHearsNoMoreThanThat) {
@@ -98,7 +74,7 @@ TEST_F(Group, WhoIsRefusedHearsNoMoreThanThat) {
   guests.name = "guests";
   guests.members = {*model::IdentityPattern::parse("*@example.org")};
   guests.refused = true;
-  go(client(), gateway({guests}));
+  go(remote_client(), gateway({guests}));
   EXPECT_TRUE(pair_.b.ike_sas.empty());
   ASSERT_EQ(pair_.b.failures.size(), 1U);
   EXPECT_EQ(pair_.b.failures.front().kind, FailureKind::peer_refused);
