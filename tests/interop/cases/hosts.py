@@ -75,7 +75,6 @@ def hosts_rest(setup):
     daemons = {}
     for side, other in (("a", "b"), ("b", "a")):
         daemon = daemons[side] = setup.daemon("culvert", lab, side, [])
-        daemon.daemon["state"] = lab.path(f"state-{side}")
         daemon.extra = entry(lab, side, other, 'hard_lifetime = { packets = 400 }\n' if side == "a" else "")
         daemon.start()
     lab.spawn("b", "python3", "-c", ECHO, output=lab.path("echo"))

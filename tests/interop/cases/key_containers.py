@@ -32,7 +32,7 @@ def contain(pair, _pki):
 def put_on_token(pair, _pki):
     """The key goes to a token of SoftHSM2, and its file is taken away."""
     if not os.path.exists(MODULE):
-        raise Skipped(f"softhsm2 is not installed: no {MODULE}")
+        raise Skipped(f"SoftHSM2 is not installed: no {MODULE} (Debian package softhsm2; ./dev setup)")
     folder = pair.lab.path("token")
     os.makedirs(folder + "/tokens")
     config = folder + "/softhsm2.conf"

@@ -5,7 +5,7 @@ import time
 
 from rig import traffic, wire
 from rig.case import case
-from rig.shell import check
+from rig.shell import check, wait_until
 
 ONLY = ("culvert",)
 
@@ -49,7 +49,11 @@ def leak_life(setup):
         pair.sut.rekey_child()
         pair.peer.rekey_ike()
         time.sleep(0.5)
+        # The peer ends what we want: for an instant there is nothing, then we set up anew, until we do not want it either.
+        old = set(pair.sut.state().ike)
         pair.peer.down()
+        wait_until(lambda: not any(old & set(p.state().ike) for p in pair.both), 5, "both ends have forgotten the IKE SA")
+        pair.sut.down()
         pair.wait_down()
         time.sleep(0.2)
     for stream in streams:

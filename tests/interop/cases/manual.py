@@ -49,7 +49,6 @@ def start(setup, suite):
     daemons = {}
     for side, other in (("a", "b"), ("b", "a")):
         daemon = daemons[side] = setup.daemon("culvert", lab, side, [])
-        daemon.daemon["state"] = lab.path(f"state-{side}")
         daemon.extra = section(lab, suite, side, other)
         daemon.start()
     wait_until(lambda: traffic.ping(lab, "a", 4, 1) == 1, 10, "the first ping comes back")

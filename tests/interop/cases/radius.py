@@ -44,7 +44,6 @@ def make(setup, methods=("mschapv2",), users=None, pool=False, tls=None, radius=
     ends = Pki(pair.lab).ends
     pair.sut.tunnels = [t.but(credentials=ends[0], eap=Eap(("radius",))) for t in pair.sut.tunnels]
     pair.peer.tunnels = [t.but(credentials=ends[1], eap=Eap(methods, CAROL, PASSWORD)) for t in pair.peer.tunnels]
-    pair.sut.daemon["state"] = pair.sut.dir + "/state"
     pair.sut.extra = radius or section()
     if pool:
         pair.sut.tunnels = [t.but(remote_id="*") for t in pair.sut.tunnels]

@@ -55,10 +55,8 @@ def make(setup, peer_kind, sut_is_gateway, **more):
     options = {"sut": gateway("a"), "peer": client()} if sut_is_gateway else {"sut": client(), "peer": gateway("b")}
     pair = setup.pair(peer_kind=peer_kind, launch=False, **options, **more)
     for daemon, side in zip(pair.both, sides):
-        if daemon.kind == "culvert":
-            daemon.daemon["state"] = daemon.dir + "/state"
-            if side == gateway_side:
-                daemon.tunnels = [patterned(daemon, t) for t in daemon.tunnels]
+        if daemon.kind == "culvert" and side == gateway_side:
+            daemon.tunnels = [patterned(daemon, t) for t in daemon.tunnels]
     pair.giver, pair.asker = (pair.sut, pair.peer) if sut_is_gateway else (pair.peer, pair.sut)
     return pair
 

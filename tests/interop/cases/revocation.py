@@ -67,10 +67,6 @@ def prepare(setup, mode, places, host=None, **options):
         give(daemon, chain=end.chain, key=end.key)
     # The authority between is on no list of the root's, which is a file.
     give(pair.sut, lists=(pki.root.revocation_list(),))
-    for daemon in pair.both:
-        if daemon.kind == "culvert":
-            # Lists are kept there: those of other cases are of other authorities.
-            daemon.daemon["state"] = pair.lab.path("state-" + daemon.side)
     pair.sut.more = f'revocation = "{mode}"\n'
     return pair, pki, servers
 

@@ -28,7 +28,8 @@ class Culvert(Peer):
         self.dir = lab.path(f"culvert-{side}")
         os.makedirs(self.dir, exist_ok=True)
         self.config, self.socket = self.dir + "/culvert.toml", self.dir + "/sock"
-        self.daemon = {"log_level": "debug"}  # the section [daemon]
+        # The section [daemon]. What outlives culvertd (leases, counters, lists) is of this case alone, and stays over its restarts.
+        self.daemon = {"log_level": "debug", "state": self.dir + "/state"}
         self.extra = ""  # more sections, as text
         self.more = ""  # more settings of each tunnel, as text
         self.environment = ()  # "NAME=VALUE" of culvertd

@@ -76,7 +76,7 @@ class FreeRadius:
 
     def __init__(self, setup, lab, side, client, users, default="mschapv2", tls=None):
         if not os.path.exists(DAEMON):
-            raise shell.Skipped("FreeRADIUS is not installed (Debian package freeradius)")
+            raise shell.Skipped("FreeRADIUS is not installed (Debian package freeradius; ./dev setup)")
         shell.need_tool("radclient", "freeradius-utils")
         self.lab, self.side, self.client = lab, side, client
         self.users, self.default, self.tls = dict(users), default, tls

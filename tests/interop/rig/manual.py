@@ -19,7 +19,6 @@ class Manual:
     def __init__(self, lab, driver, made):
         self.lab, self.rows = lab, made
         self.daemon = driver(lab, "a", [])
-        self.daemon.daemon["state"] = lab.path("culvert-state")
         self.daemon.daemon["log_level"] = "error"  # thousands of lines otherwise
         self.daemon.extra = "".join(section(row) for row in made)
         self.agent = InNamespace(lab, "a")

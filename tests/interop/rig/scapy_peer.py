@@ -16,7 +16,7 @@ class Scapy:
 
     def __init__(self, lab, side="b"):
         if not os.path.isdir("/usr/lib/python3/dist-packages/scapy"):
-            raise Skipped("Scapy is not installed (Debian package python3-scapy)")
+            raise Skipped("Scapy is not installed (Debian package python3-scapy; ./dev setup)")
         need_tool("nft", "nftables")
         self.lab, self.side = lab, side
         self.agent = InNamespace(lab, side, PROGRAM)

@@ -29,7 +29,7 @@ def which(name):
 
 def need_tool(name, package):
     if not which(name):
-        raise Skipped(f"{name} is not installed (Debian package {package})")
+        raise Skipped(f"{name} is not installed (Debian package {package}; ./dev setup)")
 
 
 def _ends_of(text):

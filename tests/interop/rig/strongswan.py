@@ -25,9 +25,9 @@ class StrongSwan(Peer):
     def __init__(self, lab, side, tunnels):
         super().__init__(lab, side, tunnels)
         if not os.path.exists(CHARON):
-            raise Skipped("strongSwan is not installed (Debian package strongswan-charon)")
+            raise Skipped("strongSwan is not installed (Debian package strongswan-charon; ./dev setup)")
         if not os.path.exists("/usr/lib/ipsec/plugins/libstrongswan-kernel-libipsec.so"):
-            raise Skipped("strongSwan has no kernel-libipsec plugin (Debian package libcharon-extra-plugins)")
+            raise Skipped("strongSwan has no kernel-libipsec plugin (Debian package libcharon-extra-plugins; ./dev setup)")
         shell.need_tool("swanctl", "strongswan-swanctl")
         self.dir = lab.path(f"strongswan-{side}")
         self.settings = ""  # more lines of charon's settings
