@@ -9,7 +9,7 @@ import xml.dom.minidom
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../interop")]
 
-from vpn import compare, figures, svg  # noqa: E402
+from vpn import compare, figures, subjects, svg  # noqa: E402
 from vpn.statistics import highest, median, spread  # noqa: E402
 
 
@@ -38,6 +38,16 @@ def measured(**more):
              "wireguard-go": {"tcp1": 2e9, "udp64": 60e3}, "nebula": {"udp64": 90e3}}
     found.update(more)
     return found
+
+
+class Versions(unittest.TestCase):
+    def test_a_complaint_is_no_version(self):
+        self.assertEqual(subjects.said("sh", "-c", "echo tool 1.2; echo more"), "tool 1.2")
+        self.assertEqual(subjects.said("sh", "-c", "echo no socket >&2; exit 22"), "?")
+
+    @unittest.skipUnless(os.path.exists(subjects.strongswan.CHARON), "strongSwan is not installed (Debian package strongswan-charon; ./dev setup)")
+    def test_strongswan_tells_without_running(self):
+        self.assertRegex(subjects.StrongSwan(None, None).version, r"^strongSwan \d+\.\d+")
 
 
 class Figures(unittest.TestCase):

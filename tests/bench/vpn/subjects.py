@@ -25,10 +25,10 @@ def need(*packages):
 
 
 def said(*argv):
-    """What a program says about its version."""
+    """What a program says about its version; "?" where it only complains."""
     found = subprocess.run(argv, capture_output=True, text=True, check=False)
     lines = (found.stdout + found.stderr).strip().splitlines()
-    return lines[0].strip() if lines else "?"
+    return lines[0].strip() if lines and found.returncode == 0 else "?"
 
 
 class Plain:
@@ -145,7 +145,8 @@ class StrongSwan(IkeVpn):
 
     @property
     def version(self):
-        return said("swanctl", "--version")
+        # swanctl has no word for it: only charon itself tells.
+        return f"strongSwan {strongswan.StrongSwan.version()}"
 
 
 class WireGuardGo(Vpn):
