@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "ike/auth/digital_signature.hpp"
 
@@ -45,6 +46,17 @@ std::vector<AnnouncedMethod> accepted_methods(Authentication authentication) {
   for (const SignatureScheme scheme : kSchemes)
     all.push_back({.method = AuthenticationMethod::digital_signature, .algorithm = algorithm_identifier(scheme)});
   return all;
+}
+
+std::vector<AnnouncedMethod> in_brief(std::vector<AnnouncedMethod> methods) {
+  bool found = false;
+  std::erase_if(methods, [&found](const AnnouncedMethod& one) {
+    const auto scheme = scheme_of(one.algorithm);
+    if (one.method != AuthenticationMethod::digital_signature || !scheme || !fits(*scheme, crypto::KeyKind::rsa))
+      return false;
+    return std::exchange(found, true);
+  });
+  return methods;
 }
 
 // RFC 9593 3.2.1 to 3.2.3: the length, which counts itself, the method, and what goes with it.

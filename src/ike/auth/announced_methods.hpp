@@ -16,6 +16,9 @@ namespace culvert::ike::auth {
 /// algorithm.
 [[nodiscard]] std::vector<model::AnnouncedMethod> accepted_methods(model::Authentication authentication);
 
+/// The same with one algorithm for RSA, the first: a shorter list that leaves nobody without.
+[[nodiscard]] std::vector<model::AnnouncedMethod> in_brief(std::vector<model::AnnouncedMethod> methods);
+
 [[nodiscard]] Bytes encode_methods(const std::vector<model::AnnouncedMethod>& methods);
 /// Appends those of one notification. Announcements of unknown form are passed over, and so is all behind one that is
 /// cut short; at most model::kMostAnnounced are kept.

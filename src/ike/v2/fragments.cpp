@@ -27,14 +27,6 @@ std::optional<std::uint16_t> smaller_size(std::uint16_t size) {
   return found == kSizes.end() ? std::nullopt : std::optional(*found);
 }
 
-// RFC 7383 appendix B: octets around an IKE message in its IP datagram.
-std::size_t octets_around(const Core& core, const net::Path& path) {
-  const std::size_t ip = path.remote.address.family() == net::Family::v4 ? 20 : 40;
-  constexpr std::size_t kUdp = 8;
-  const std::size_t marker = path.local.port == core.settings.ike_port ? 0 : 4;
-  return ip + kUdp + marker;
-}
-
 void seal_for(Core& core, IkeSa& sa, const net::Path& path, Outgoing& message) {
   message.datagrams = seal_within(core, sa, *message.content, message.size - octets_around(core, path));
 }
@@ -45,6 +37,18 @@ std::size_t datagrams_for(const IkeSa& sa, const Core& core, const net::Path& pa
 }
 
 }  // namespace
+
+// RFC 7383 appendix B.
+std::size_t octets_around(const Core& core, const net::Path& path) {
+  const std::size_t ip = path.remote.address.family() == net::Family::v4 ? 20 : 40;
+  constexpr std::size_t kUdp = 8;
+  const std::size_t marker = path.local.port == core.settings.ike_port ? 0 : 4;
+  return ip + kUdp + marker;
+}
+
+std::size_t sure_room(const Core& core, const net::Path& path) {
+  return (path.remote.address.family() == net::Family::v4 ? 576 : 1280) - octets_around(core, path);
+}
 
 void offer_fragmentation(codec::Message& message, const model::ConnectionConfig& config) {
   if (config.ike_fragmentation == model::IkeFragmentation::off) return;

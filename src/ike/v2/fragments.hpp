@@ -18,6 +18,12 @@
 
 namespace culvert::ike::v2 {
 
+/// Octets around an IKE message in its IP datagram.
+[[nodiscard]] std::size_t octets_around(const Core& core, const net::Path& path);
+/// Octets of an IKE message that every host takes in one IP datagram without fragments (RFC 791, RFC 8200 5). For
+/// IKE_SA_INIT, which cannot be cut.
+[[nodiscard]] std::size_t sure_room(const Core& core, const net::Path& path);
+
 /// IKEV2_FRAGMENTATION_SUPPORTED (RFC 7383 2.3), as our part of IKE_SA_INIT has it.
 void offer_fragmentation(codec::Message& message, const model::ConnectionConfig& config);
 /// From the peer's part of it. As responder the answer offers it if this says that it is agreed on.

@@ -6,9 +6,9 @@
 #include <fmt/format.h>
 
 #include "base/check.hpp"
-#include "ike/codec/serialize.hpp"
 #include "ike/v2/auth_rounds.hpp"
 #include "ike/v2/authentication.hpp"
+#include "ike/v2/fragments.hpp"
 #include "ike/v2/ike_keys.hpp"
 #include "ike/v2/key_exchange_work.hpp"
 #include "ike/v2/nat.hpp"
@@ -82,7 +82,7 @@ void IkeSaInitAnswer::answer(ByteView public_value) {
   if (sa_.ppk.agreed) answer.add_notify(model::NotifyType::use_ppk);
   add_proof_wishes(answer, core_.connections, sa_.path);
   add_rounds_supported(answer, core_.connections, sa_.path);
-  Bytes octets = codec::serialize(answer);
+  Bytes octets = serialize_within(std::move(answer), sure_room(core_, sa_.path));
   sa_.init->response = octets;
   core_.transmit(sa_.path, octets);
   sa_.window.accept(model::MessageId{0});

@@ -1,7 +1,9 @@
 // How two ends prove themselves where it is not the same way on both: secret here and certificate there, NULL
 // authentication (RFC 7619); and what of our certificates the peer's wishes choose (RFC 7296 3.6, 3.7; RFC 9593).
 #include <array>
+#include <map>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -9,6 +11,7 @@
 #include "crypto/testing/issuer.hpp"
 #include "ike/auth/announced_methods.hpp"
 #include "ike/auth/digital_signature.hpp"
+#include "ike/codec/serialize.hpp"
 #include "ike/v2/authentication.hpp"
 #include "ike/v2/proof_wishes.hpp"
 #include "ike/v2/testing/pair.hpp"
@@ -62,10 +65,10 @@ struct MethodsPair : Pair {
       configs[is_a ? 0 : 1] = std::move(config);
     }
   }
-  void start() {
+  void start(const net::Path& path = path_from(true)) {
     command(a, ConfigureConnection{configs[0]});
     command(b, ConfigureConnection{configs[1]});
-    initiate(*this);
+    command(a, Initiate{.connection = kConnection, .path = path});
     settle();
   }
   [[nodiscard]] std::string faults() const {
@@ -220,9 +223,88 @@ TEST(AnnouncedMethods, AreSentByBothSides) {
   const auto parsed = codec::parse_message(pair.wire[1].message);
   ASSERT_TRUE(parsed);
   const auto wishes = wishes_of({.header = parsed->header, .payloads = parsed->payloads});
-  EXPECT_EQ(wishes.methods, auth::accepted_methods(Authentication::certificate));
+  EXPECT_EQ(wishes.methods, auth::in_brief(auth::accepted_methods(Authentication::certificate)));
   EXPECT_EQ(wishes.authorities, world().root.certificate().key_digest());
   EXPECT_FALSE(wishes.by_url || wishes.ocsp);
+}
+
+// RFC 9593 3.1: the list may be sent later, which is announced by an empty one, or not at all: then anything goes.
+TEST(AnnouncedMethods, AnEmptyListRefusesNothing) {
+  codec::Message message;
+  message.add_notify(model::NotifyType::supported_auth_methods);
+  const auto wishes = wishes_of(message);
+  EXPECT_TRUE(wishes.methods.empty());
+  EXPECT_TRUE(auth::takes(wishes.methods, SignatureScheme::ecdsa_sha2_256, 0));
+}
+
+std::vector<model::AnnouncedMethod> methods_in(ByteView octets) {
+  const auto parsed = codec::parse_message(octets);
+  CHECK(parsed.has_value());
+  return wishes_of({.header = parsed->header, .payloads = parsed->payloads}).methods;
+}
+
+TEST(AnnouncedMethods, AreLeftOutByTheOctetThatIsTooMuch) {
+  codec::Message message;
+  message.header = {.spi_i = model::IkeSpi{7}, .spi_r = model::IkeSpi{8}, .response = true};
+  message.add(codec::NoncePayload{Bytes(32, 1)});
+  const std::size_t without = codec::serialize(message).size();
+  message.add_notify(model::NotifyType::supported_auth_methods,
+                     auth::encode_methods(auth::accepted_methods(Authentication::certificate)));
+  message.add_notify(model::NotifyType::ikev2_fragmentation_supported);
+  const Bytes whole = codec::serialize(message);
+  EXPECT_EQ(serialize_within(message, whole.size()), whole);
+  // First all but one algorithm for RSA goes, and every key is still good for something.
+  const Bytes brief = serialize_within(message, whole.size() - 1);
+  const auto kept = methods_in(brief);
+  EXPECT_EQ(kept.size(), 6U);
+  for (const SignatureScheme scheme :
+       {SignatureScheme::ed25519, SignatureScheme::ed448, SignatureScheme::ecdsa_sha2_256,
+        SignatureScheme::ecdsa_sha2_384, SignatureScheme::ecdsa_sha2_512, SignatureScheme::rsa_pss_sha2_256})
+    EXPECT_TRUE(auth::names(kept, scheme, 0)) << name_of(scheme);
+  EXPECT_EQ(serialize_within(message, brief.size()), brief);
+  const Bytes cut = serialize_within(message, brief.size() - 1);
+  EXPECT_EQ(cut.size(), without + 8);
+  EXPECT_TRUE(methods_in(cut).empty());
+  // There is nothing else that could be spared.
+  EXPECT_EQ(serialize_within(message, 1), cut);
+}
+
+// RFC 9593 3.1: IKE_SA_INIT cannot be cut (RFC 7383), so its response has to fit into what every path takes.
+TEST(AnnouncedMethods, KeepTheResponseWithinWhatEveryPathTakes) {
+  std::map<std::string, std::size_t> announced;
+  for (const net::Family family : {net::Family::v4, net::Family::v6}) {
+    for (const auto& [group, authorities] :
+         {std::pair("x25519", 1), std::pair("x25519", 8), std::pair("modp2048", 1)}) {
+      MethodsPair pair(Authentication::certificate, Authentication::certificate);
+      Bytes& digests = pair.configs[1].authorities;
+      while (digests.size() < static_cast<std::size_t>(authorities) * model::kAuthorityDigest)
+        digests.insert(digests.end(), model::kAuthorityDigest, static_cast<std::uint8_t>(digests.size()));
+      pair.configs[1].certificates_by_url = pair.configs[1].ask_ocsp = true;
+      for (model::ConnectionConfig& config : pair.configs)
+        config.ike_proposals = {
+            *model::parse_proposal(model::ProtocolId::ike, std::string("aes256gcm16-prfsha256-") + group)};
+      net::Path path = path_from(true);
+      if (family == net::Family::v6) {
+        path.local.address = *net::IpAddress::parse("2001:db8::1");
+        path.remote.address = *net::IpAddress::parse("2001:db8::2");
+        pair.configs[0].peer = path.remote.address;
+        pair.configs[1].peer = path.local.address;
+      }
+      pair.start(path);
+      ASSERT_TRUE(in_step(pair)) << pair.faults();
+      const std::size_t size = pair.wire[1].message.size() + (family == net::Family::v4 ? 20 + 8 : 40 + 8);
+      const std::string what =
+          fmt::format("{}, {} authorities, {}", family == net::Family::v4 ? "v4" : "v6", authorities, group);
+      EXPECT_LE(size, family == net::Family::v4 ? 576U : 1280U) << what;
+      announced[what] = methods_in(pair.wire[1].message).size();
+    }
+  }
+  // Every path of IPv6 has room for all of them.
+  const std::map<std::string, std::size_t> expected = {
+      {"v4, 1 authorities, x25519", 6}, {"v4, 8 authorities, x25519", 6}, {"v4, 1 authorities, modp2048", 0},
+      {"v6, 1 authorities, x25519", 9}, {"v6, 8 authorities, x25519", 9}, {"v6, 1 authorities, modp2048", 9},
+  };
+  EXPECT_EQ(announced, expected);
 }
 
 // ---------------------------------------------------------------- RFC 7296 3.7

@@ -4,6 +4,7 @@
 
 #include "ike/auth/announced_methods.hpp"
 #include "ike/auth/certificate_proof.hpp"
+#include "ike/codec/serialize.hpp"
 #include "ike/v2/auth_rounds.hpp"
 
 namespace culvert::ike::v2 {
@@ -95,6 +96,26 @@ void add_proof_wishes(codec::Message& message, const ConnectionTable& connection
   // Many connections: those that were not looked at may take what the others do not.
   if (visits == kMostVisits) wanted.authentications.clear();
   add(message, wanted);
+}
+
+// RFC 9593 3.1: the list must not bring IKE_SA_INIT into IP fragments, which many a path drops. It only helps the peer
+// to choose, and what is not in it counts as not taken: so every kind of key stays in it, or it is left out.
+Bytes serialize_within(codec::Message message, std::size_t room) {
+  Bytes octets = codec::serialize(message);
+  if (octets.size() <= room) return octets;
+  const auto list = std::ranges::find_if(message.payloads, [](const codec::Payload& payload) {
+    const auto* notify = std::get_if<codec::NotifyPayload>(&payload);
+    return notify != nullptr && notify->type == NotifyType::supported_auth_methods;
+  });
+  if (list == message.payloads.end()) return octets;
+  auto& notify = std::get<codec::NotifyPayload>(*list);
+  std::vector<model::AnnouncedMethod> methods;
+  auth::decode_methods(notify.data, methods);
+  notify.data = auth::encode_methods(auth::in_brief(std::move(methods)));
+  octets = codec::serialize(message);
+  if (octets.size() <= room) return octets;
+  message.payloads.erase(list);
+  return codec::serialize(message);
 }
 
 void read_certificates(const codec::Message& message, bool by_url, VerifyRequest& request) {

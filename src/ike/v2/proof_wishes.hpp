@@ -20,6 +20,9 @@ void add_proof_wishes(codec::Message& message, const model::ConnectionConfig& co
 /// As responder into the IKE_SA_INIT response, for all that may turn out to be meant.
 void add_proof_wishes(codec::Message& message, const ConnectionTable& connections, const net::Path& path);
 
+/// The IKE_SA_INIT response as octets, with a list of methods that there is room for: all, in brief, or none.
+[[nodiscard]] Bytes serialize_within(codec::Message message, std::size_t room);
+
 /// Certificates of the message in their order, as VerifyRequest has them; those by URL only when somebody fetches them.
 void read_certificates(const codec::Message& message, bool by_url, VerifyRequest& request);
 
