@@ -22,6 +22,7 @@ inline constexpr std::size_t kRevocationUrl = 512;                 // octets of 
 struct RevocationPlaces {
   std::vector<std::string> ocsp;   // of authority information access (RFC 5280 4.2.2.1)
   std::vector<std::string> lists;  // of the distribution points (RFC 5280 4.2.1.13)
+  std::vector<std::string> other;  // those of other schemes, such as https: named, so that it can be said
 };
 [[nodiscard]] RevocationPlaces revocation_places(const Certificate& certificate);
 
@@ -33,6 +34,9 @@ struct RevocationStatus {
   std::string found;
   /// Until when it is so: the next update; absent where none is told.
   std::optional<CalendarTime> until;
+  /// Of an OCSP response: who signed it for the issuer, and may be revoked, too (RFC 6960 4.2.2.2.1). To be looked up
+  /// before `good` is believed. Absent where it is the issuer, or the issuer says that nobody need look.
+  std::optional<Certificate> responder = {};
 };
 
 /// A question for an OCSP responder about one certificate.

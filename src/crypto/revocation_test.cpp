@@ -64,6 +64,14 @@ TEST_F(Revocation, OcspSaysGoodAndRevoked) {
 TEST_F(Revocation, OcspIsSignedByTheIssuerOrForIt) {
   const TestCertificate delegate = make(testing::ocsp_signer("ocsp"), &root);
   EXPECT_EQ(judge(ocsp_response(own, root, delegate)).state, State::good);
+  EXPECT_FALSE(judge(ocsp_response(own, root, delegate)).responder) << "nobody need look";
+  EXPECT_FALSE(judge(OcspAnswer{}).responder) << "the issuer itself";
+  // RFC 6960 4.2.2.2.1: without id-pkix-ocsp-nocheck it may be revoked itself.
+  const TestCertificate revocable = make(testing::ocsp_signer("ocsp", false), &root);
+  const auto doubtful = judge(ocsp_response(own, root, revocable));
+  EXPECT_EQ(doubtful.state, State::good);
+  ASSERT_TRUE(doubtful.responder);
+  EXPECT_EQ(doubtful.responder->fingerprint(), revocable.certificate().fingerprint());
   const TestCertificate bystander = make(testing::peer("other", "DNS:other.example"), &root);
   EXPECT_THAT(judge(ocsp_response(own, root, bystander)).found, HasSubstr("is not signed by C=CH, O=Culvert, CN=root"));
   const TestCertificate stranger = make(testing::authority("root"));
@@ -150,6 +158,7 @@ TEST_F(Revocation, PlacesAreOfHttpAndFew) {
              "URI:http://crl.example/a.crl,URI:ldap://crl.example/,URI:file:///etc/passwd");
   EXPECT_THAT(some.ocsp, ElementsAre("http://ocsp.example/"));
   EXPECT_THAT(some.lists, ElementsAre("http://crl.example/a.crl"));
+  EXPECT_THAT(some.other, ElementsAre("https://ocsp.example/", "ldap://crl.example/", "file:///etc/passwd"));
   std::string many;
   for (int i = 0; i < 9; ++i) many += (i == 0 ? "URI:http://a.example/" : ",URI:http://a.example/") + std::to_string(i);
   EXPECT_EQ(places("OCSP;URI:http://x/" + std::string(600, 'a'), many).lists.size(), kRevocationPlaces);

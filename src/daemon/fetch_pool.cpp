@@ -128,7 +128,8 @@ Fetched FetchPool::carry_out(const FetchWish& wish, const std::stop_token& stop)
   auto content = io::fetch({.url = wish.url,
                             .body = wish.question,
                             .content_type = ocsp ? "application/ocsp-request" : "",
-                            .limit = ocsp ? crypto::kOcspLimit : crypto::kCertificateLimit},
+                            .limit = ocsp ? crypto::kOcspLimit : crypto::kCertificateLimit,
+                            .within = wish.within},
                            kPatience, stop);
   Fetched made{
       .at = io::wall_clock().seconds, .url = wish.url, .fault = {}, .octets = {}, .nonce = wish.nonce, .list = {}};

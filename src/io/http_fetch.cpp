@@ -9,6 +9,7 @@
 #include <boost/beast/http.hpp>
 #include <fmt/format.h>
 
+#include "base/check.hpp"
 #include "base/text.hpp"
 #include "io/name_lookup.hpp"
 #include "net/address.hpp"
@@ -40,9 +41,19 @@ std::optional<std::uint16_t> parse_port(std::string_view text) {
   return port >= 1 && port <= 0xffff ? std::optional(static_cast<std::uint16_t>(port)) : std::nullopt;
 }
 
+/// Of this host, or of the link alone.
+bool is_near(const asio::ip::address& address) {
+  if (address.is_loopback() || address.is_unspecified()) return true;
+  if (address.is_v4()) return (address.to_v4().to_uint() >> 16) == 0xa9fe;  // RFC 3927
+  if (address.to_v6().is_v4_mapped())
+    return is_near(asio::ip::address(asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6())));
+  return address.to_v6().is_link_local();
+}
+
 /// The addresses to connect to; the error is a sentence.
 Result<std::vector<asio::ip::tcp::endpoint>, std::string> endpoints_of(const HttpPlace& place,
-                                                                       std::chrono::milliseconds patience) {
+                                                                       std::chrono::milliseconds patience,
+                                                                       bool may_be_near) {
   std::vector<net::IpAddress> addresses;
   if (const auto literal = net::IpAddress::parse(place.host)) {
     addresses.push_back(*literal);
@@ -57,10 +68,20 @@ Result<std::vector<asio::ip::tcp::endpoint>, std::string> endpoints_of(const Htt
     if (endpoints.size() == kMostAddresses) break;
     error_code error;
     const auto made = asio::ip::make_address(address.to_string(), error);
-    if (!error) endpoints.emplace_back(made, place.port);
+    if (error) continue;
+    if (is_near(made) && !may_be_near)
+      return err(fmt::format("{} is an address of this host or its link", address.to_string()));
+    endpoints.emplace_back(made, place.port);
   }
+  if (endpoints.empty()) return err(std::string("its host has no address that can be used"));
   return endpoints;
 }
+
+/// What a server says: the content, or where to look instead.
+struct HttpAnswer {
+  Bytes content;
+  std::optional<std::string> location = {};
+};
 
 /// One request and its answer, driven by an io_context of its own until done or out of time.
 class Conversation {
@@ -81,8 +102,8 @@ class Conversation {
     parser_.header_limit(kHeaderLimit);
   }
 
-  Result<Bytes, std::string> run(const std::vector<asio::ip::tcp::endpoint>& endpoints, Clock::time_point end,
-                                 const std::stop_token& stop) {
+  Result<HttpAnswer, std::string> run(const std::vector<asio::ip::tcp::endpoint>& endpoints, Clock::time_point end,
+                                      const std::stop_token& stop) {
     const std::stop_callback stopping(stop, [this] { io_.stop(); });
     stream_.expires_at(end);
     stream_.async_connect(endpoints, [this](const error_code& error, const asio::ip::tcp::endpoint&) {
@@ -116,14 +137,20 @@ class Conversation {
                                                        : fmt::format("{}: {}", what, error.message()));
   }
   void judge() {
-    const auto status = parser_.get().result_int();
-    // A redirect would lead wherever the answering host wants.
-    if (status != 200) {
-      result_ = err(status >= 300 && status < 400 ? fmt::format("status {}: redirects are not followed", status)
-                                                  : fmt::format("status {}", status));
+    auto& answer = parser_.get();
+    const auto status = answer.result_int();
+    if (status == 200) {
+      result_ = HttpAnswer{Bytes(std::move(answer.body()))};
       return;
     }
-    result_ = Bytes(std::move(parser_.get().body()));
+    // RFC 9110 15.4: 301 to 303 may make a GET of what was posted, and the question would be lost.
+    const bool moved = status == 307 || status == 308 || (what_.body.empty() && status >= 301 && status <= 303);
+    const auto location = answer.find(http::field::location);
+    if (moved && location != answer.end()) {
+      result_ = HttpAnswer{.content = {}, .location = std::string(location->value())};
+      return;
+    }
+    result_ = err(fmt::format("status {}", status));
   }
 
   asio::io_context io_{1};
@@ -132,7 +159,7 @@ class Conversation {
   http::request<http::vector_body<std::uint8_t>> request_;
   http::response_parser<http::vector_body<std::uint8_t>> parser_;
   beast::flat_buffer buffer_{kHeaderLimit + 65536};
-  Result<Bytes, std::string> result_ = err(std::string("it was given up"));
+  Result<HttpAnswer, std::string> result_ = err(std::string("it was given up"));
 };
 
 }  // namespace
@@ -168,15 +195,63 @@ std::optional<HttpPlace> parse_http_url(std::string_view url) {
   return place;
 }
 
+Result<std::string, std::string> redirect_target(std::string_view url, std::string_view location) {
+  const auto base = parse_http_url(url);
+  CHECK(base.has_value());
+  const std::string shown = escaped(location, 120);
+  if (location.starts_with("https://")) return err(fmt::format("leads to {}, and https is not fetched", shown));
+  std::string target;
+  const std::size_t scheme = location.find("://");
+  if (scheme != std::string_view::npos && scheme < location.find_first_of("/?#")) {
+    target = location;
+  } else if (location.starts_with("//")) {
+    target = fmt::format("http:{}", location);
+  } else if (location.starts_with('/')) {
+    target = fmt::format("http://{}{}", base->authority, location);
+  } else {
+    const std::string_view path = std::string_view(base->target).substr(0, base->target.find('?'));
+    // RFC 3986 5.2.3: it stands in place of what is behind the last slash.
+    const auto kept = location.starts_with('?') ? path : path.substr(0, path.rfind('/') + 1);
+    target = fmt::format("http://{}{}{}", base->authority, kept, location);
+  }
+  const auto place = parse_http_url(target);
+  if (location.empty() || !place) return err(fmt::format("leads to {}, which is no URL of http", shown));
+  const std::string path = place->target.substr(0, place->target.find('?')) + "/";
+  // Servers take them for other places than their text says, which a prefix would not see.
+  if (path.find("/../") != std::string::npos || path.find("/./") != std::string::npos)
+    return err(fmt::format("leads to {}, a path with dots in it", shown));
+  return target.substr(0, target.find('#'));
+}
+
 Result<Bytes, std::string> fetch(const HttpFetch& what, std::chrono::milliseconds patience,
                                  const std::stop_token& stop) {
   const auto end = Clock::now() + patience;
-  const auto place = parse_http_url(what.url);
-  if (!place) return err(std::string("it is no URL of http"));
-  const auto endpoints = endpoints_of(*place, patience / 2);
-  if (!endpoints) return err(endpoints.error());
-  if (endpoints->empty()) return err(std::string("its host has no address that can be used"));
-  return Conversation(what, *place).run(*endpoints, end, stop);
+  std::string url = what.url;
+  bool may_be_near = true;
+  for (unsigned redirects = 0;; ++redirects) {
+    const auto said = [&](const std::string& fault) {
+      return err(redirects == 0 ? fault : fmt::format("it redirects to {}: {}", url, fault));
+    };
+    const auto place = parse_http_url(url);
+    if (!place) return said("it is no URL of http");
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now());
+    if (redirects > 0 && left.count() <= 0) return said("no connection in time");
+    const auto endpoints = endpoints_of(*place, left / 2, may_be_near);
+    if (!endpoints) return said(endpoints.error());
+    // Whoever has a server of ours asked must not reach by it what listens on this host alone; where we were sent to
+    // such an address by the first URL, that is known to be wanted.
+    may_be_near = std::ranges::all_of(*endpoints, [](const auto& one) { return is_near(one.address()); });
+    auto answer = Conversation(what, *place).run(*endpoints, end, stop);
+    if (!answer) return said(answer.error());
+    if (!answer->location) return std::move(answer->content);
+    if (redirects == kMostRedirects) return said(fmt::format("more than {} redirects", kMostRedirects));
+    auto target = redirect_target(url, *answer->location);
+    if (!target) return said(fmt::format("it {}", target.error()));
+    const auto allowed = [&](const std::string& prefix) { return target->starts_with(prefix); };
+    if (!what.within.empty() && std::ranges::none_of(what.within, allowed))
+      return said(fmt::format("it leads to {}, which is not allowed", *target));
+    url = std::move(*target);
+  }
 }
 
 }  // namespace culvert::io

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <thread>
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include <gtest/gtest.h>
 
 #include "io/file_descriptor.hpp"
+#include "io/testing/network_namespace.hpp"
 
 namespace culvert::io {
 namespace {
@@ -47,16 +49,17 @@ TEST(HttpUrl, OthersAreRefused) {
 /// A server on the loopback for one connection at a time: sends what it is told once it has read a request.
 class Server {
  public:
-  explicit Server(std::string answer, bool answers = true) : answer_(std::move(answer)), answers_(answers) {
+  explicit Server(std::string answer, bool answers = true, const char* at = "127.0.0.1")
+      : answer_(std::move(answer)), answers_(answers) {
     listener_ = FileDescriptor(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_in address{};
     address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(::inet_pton(AF_INET, at, &address.sin_addr), 1);
     socklen_t length = sizeof address;
     EXPECT_EQ(::bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), length), 0);
     EXPECT_EQ(::listen(listener_.get(), 8), 0);
     EXPECT_EQ(::getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&address), &length), 0);
-    url = "http://127.0.0.1:" + std::to_string(ntohs(address.sin_port)) + "/x";
+    url = "http://" + std::string(at) + ":" + std::to_string(ntohs(address.sin_port)) + "/x";
     thread_ = std::jthread([this] { run(); });
   }
   ~Server() {
@@ -119,8 +122,8 @@ TEST(HttpFetch, WithoutALengthTheEndOfTheConnectionCounts) {
 }
 
 TEST(HttpFetch, WhatIsNoAnswerIsAFault) {
-  Server moved("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n");
-  EXPECT_EQ(fault({.url = moved.url}), "status 302: redirects are not followed");
+  Server nowhere("HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n");
+  EXPECT_EQ(fault({.url = nowhere.url}), "status 302");
   Server missing("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
   EXPECT_EQ(fault({.url = missing.url}), "status 404");
   Server large("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + std::string(100000, 'x'));
@@ -136,6 +139,99 @@ TEST(HttpFetch, WhatIsNoAnswerIsAFault) {
   EXPECT_THAT(fault({.url = "http://127.0.0.1:1/"}), StartsWith("no connection"));
   EXPECT_THAT(fault({.url = "https://127.0.0.1/"}), HasSubstr("no URL of http"));
   EXPECT_THAT(fault({.url = "http://nowhere.invalid/"}, 2s), HasSubstr("nowhere.invalid is not found"));
+}
+
+std::string moved_to(const std::string& where, int status = 302) {
+  return "HTTP/1.1 " + std::to_string(status) + " Moved\r\nLocation: " + where + "\r\nContent-Length: 0\r\n\r\n";
+}
+
+TEST(HttpRedirect, LeadsWhereTheReferenceSays) {
+  const std::string base = "http://a.example:81/x/y?q";
+  const auto target = [&](std::string_view location) {
+    const auto found = redirect_target(base, location);
+    return found ? *found : "it " + found.error();
+  };
+  EXPECT_EQ(target("http://b.example/z"), "http://b.example/z");
+  EXPECT_EQ(target("//b.example/z#part"), "http://b.example/z");
+  EXPECT_EQ(target("/z"), "http://a.example:81/z");
+  EXPECT_EQ(target("z"), "http://a.example:81/x/z");
+  EXPECT_EQ(target("?other"), "http://a.example:81/x/y?other");
+  EXPECT_EQ(target("/z?to=http://c.example/"), "http://a.example:81/z?to=http://c.example/");
+  EXPECT_EQ(target("https://a.example/x"), "it leads to https://a.example/x, and https is not fetched");
+  EXPECT_EQ(target("ftp://a.example/x"), "it leads to ftp://a.example/x, which is no URL of http");
+  EXPECT_EQ(target("http://user@a.example/"), "it leads to http://user@a.example/, which is no URL of http");
+  EXPECT_EQ(target("/a\x1b[2J"), "it leads to /a\\x1b[2J, which is no URL of http");
+  EXPECT_EQ(target(""), "it leads to , which is no URL of http");
+  for (const char* dots : {"/certs/../keys", "..", "/a/./b", "./"})
+    EXPECT_THAT(target(dots), HasSubstr("dots")) << dots;
+  EXPECT_THAT(target("/" + std::string(600, 'a')), HasSubstr("no URL of http"));
+}
+
+TEST(HttpRedirect, IsFollowedAFewTimes) {
+  Server last("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+  Server second(moved_to(last.url, 308));
+  Server first(moved_to(second.url, 301));
+  const auto got = fetch({.url = first.url}, 5s);
+  ASSERT_TRUE(got) << got.error();
+  EXPECT_EQ(*got, to_bytes(as_bytes("hello")));
+  Server circle(moved_to("/x"));
+  EXPECT_THAT(fault({.url = circle.url}), HasSubstr("more than 3 redirects"));
+  Server https(moved_to("https://pki.example/list"));
+  EXPECT_EQ(fault({.url = https.url}), "it leads to https://pki.example/list, and https is not fetched");
+  Server missing("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+  Server to_missing(moved_to(missing.url));
+  EXPECT_EQ(fault({.url = to_missing.url}), "it redirects to " + missing.url + ": status 404");
+  // All of it takes no longer than one.
+  Server silent("", false);
+  Server to_silent(moved_to(silent.url));
+  EXPECT_THAT(fault({.url = to_silent.url}, 300ms), HasSubstr("in time"));
+}
+
+TEST(HttpRedirect, StaysWithinWhatIsAllowed) {
+  Server last("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+  Server first(moved_to(last.url));
+  EXPECT_TRUE(fetch({.url = first.url, .within = {"http://pki.example/", last.url}}, 5s));
+  EXPECT_EQ(fault({.url = first.url, .within = {"http://pki.example/"}}),
+            "it leads to " + last.url + ", which is not allowed");
+  EXPECT_TRUE(first.request.starts_with("GET"));
+}
+
+// RFC 9110 15.4: only 307 and 308 take the question along.
+TEST(HttpRedirect, TakesAQuestionAlongOrIsNone) {
+  Server last("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+  const HttpFetch question{
+      .url = {}, .body = to_bytes(as_bytes("question")), .content_type = "application/ocsp-request"};
+  for (const auto& [status, taken] :
+       {std::pair(301, false), std::pair(303, false), std::pair(307, true), std::pair(308, true)}) {
+    last.request.clear();
+    Server first(moved_to(last.url, status));
+    HttpFetch what = question;
+    what.url = first.url;
+    EXPECT_EQ(fault(what), taken ? "" : "status " + std::to_string(status));
+    EXPECT_EQ(last.request.starts_with("POST /x HTTP/1.1\r\n"), taken) << status;
+    EXPECT_EQ(last.request.find("question") != std::string::npos, taken) << status;
+  }
+}
+
+// A server elsewhere must not have us ask what listens on this host, or its link, alone.
+TEST(HttpRedirect, FromElsewhereLeadsToNothingNear) {
+  const auto ns = testing::NetworkNamespace::create();
+  if (!ns) GTEST_SKIP() << testing::kNeedsRoot;
+  ns->run([] {
+    ASSERT_EQ(testing::shell("ip addr add 198.51.100.7/32 dev lo").status, 0);
+    Server inside("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecret");
+    Server elsewhere(moved_to(inside.url), true, "198.51.100.7");
+    EXPECT_EQ(fault({.url = elsewhere.url}),
+              "it redirects to " + inside.url + ": 127.0.0.1 is an address of this host or its link");
+    EXPECT_EQ(inside.request, "");
+    for (const char* near : {"169.254.169.254", "[::1]", "[fe80::1]", "[::ffff:127.0.0.1]", "0.0.0.0"}) {
+      Server other(moved_to("http://" + std::string(near) + "/"), true, "198.51.100.7");
+      EXPECT_THAT(fault({.url = other.url}), HasSubstr("is an address of this host or its link")) << near;
+    }
+    Server good("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", true, "198.51.100.7");
+    Server from_near(moved_to(good.url));
+    EXPECT_EQ(fault({.url = from_near.url}), "");
+  });
 }
 
 TEST(HttpFetch, SilenceEndsInTimeOrOnRequest) {

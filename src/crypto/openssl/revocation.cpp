@@ -37,13 +37,14 @@ constexpr int kSingleResponses = 64;  // of a response that are looked at
 
 RevocationStatus unknown(std::string why) { return {.state = State::unknown, .found = std::move(why), .until = {}}; }
 
-void add_url(std::vector<std::string>& urls, std::string_view url) {
+void add_url(std::vector<std::string>& of_http, std::vector<std::string>& other, std::string_view url) {
   const bool plain = std::ranges::all_of(url, [](char c) { return c > ' ' && c < 0x7f; });
-  if (!url.starts_with("http://") || url.size() > kRevocationUrl || !plain || urls.size() >= kRevocationPlaces) return;
+  std::vector<std::string>& urls = url.starts_with("http://") ? of_http : other;
+  if (url.size() > kRevocationUrl || !plain || urls.size() >= kRevocationPlaces) return;
   if (std::ranges::find(urls, url) == urls.end()) urls.emplace_back(url);
 }
 
-void add_point(std::vector<std::string>& urls, const DIST_POINT* point) {
+void add_point(RevocationPlaces& places, const DIST_POINT* point) {
   // Lists for some reasons only, or of another issuer, do not settle the matter.
   if (point->reasons != nullptr || point->CRLissuer != nullptr || point->distpoint == nullptr ||
       point->distpoint->type != 0)
@@ -53,8 +54,9 @@ void add_point(std::vector<std::string>& urls, const DIST_POINT* point) {
     const GENERAL_NAME* name = sk_GENERAL_NAME_value(names, i);
     if (name->type != GEN_URI) continue;
     const ASN1_IA5STRING* uri = name->d.uniformResourceIdentifier;
-    add_url(urls, {reinterpret_cast<const char*>(ASN1_STRING_get0_data(uri)),
-                   static_cast<std::size_t>(ASN1_STRING_length(uri))});
+    add_url(
+        places.lists, places.other,
+        {reinterpret_cast<const char*>(ASN1_STRING_get0_data(uri)), static_cast<std::size_t>(ASN1_STRING_length(uri))});
   }
 }
 
@@ -90,7 +92,20 @@ std::optional<std::string> nonce_fault(OCSP_BASICRESP* basic, ByteView nonce) {
   return "answers another question: its nonce is not ours";
 }
 
-std::optional<std::string> signature_fault(OCSP_BASICRESP* basic, const Certificate& issuer, CalendarTime now) {
+/// RFC 6960 4.2.2.2.1: a responder that the issuer certified may be revoked itself, unless its certificate says that
+/// nobody need look (id-pkix-ocsp-nocheck). Nothing where there is nobody to look for.
+Result<std::optional<Certificate>, std::string> responder_to_check(X509* signer, const Certificate& issuer) {
+  const EVP_PKEY* above = X509_get0_pubkey(issuer.handle().certificate.get());
+  if (EVP_PKEY_eq(X509_get0_pubkey(signer), above) == 1) return std::nullopt;
+  if (X509_get_ext_by_NID(signer, NID_id_pkix_OCSP_noCheck, -1) >= 0) return std::nullopt;
+  auto responder = Certificate::from_der(openssl::der_of(i2d_X509, static_cast<const X509*>(signer)));
+  if (!responder) return err(fmt::format("is signed by a certificate that {}", responder.error()));
+  return std::optional(std::move(*responder));
+}
+
+/// Sets `responder` to who signed in the issuer's place, where that may be revoked.
+std::optional<std::string> signature_fault(OCSP_BASICRESP* basic, const Certificate& issuer, CalendarTime now,
+                                           std::optional<Certificate>& responder) {
   int hash = NID_undef;
   int key = NID_undef;
   const ASN1_OBJECT* algorithm = nullptr;
@@ -101,7 +116,15 @@ std::optional<std::string> signature_fault(OCSP_BASICRESP* basic, const Certific
   const openssl::X509StoreHandle store = store_of(issuer, now, 0);
   if (!signers || !store || sk_X509_push(signers.get(), issuer.handle().certificate.get()) <= 0)
     return "cannot be checked: no memory";
-  if (OCSP_basic_verify(basic, signers.get(), store.get(), 0) == 1) return std::nullopt;
+  if (OCSP_basic_verify(basic, signers.get(), store.get(), 0) == 1) {
+    X509* signer = nullptr;
+    if (OCSP_resp_get0_signer(basic, &signer, signers.get()) != 1 || signer == nullptr)
+      return "does not tell who signed it";
+    auto found = responder_to_check(signer, issuer);
+    if (!found) return std::move(found.error());
+    responder = std::move(*found);
+    return std::nullopt;
+  }
   const char* reason = ERR_reason_error_string(ERR_peek_last_error());
   return fmt::format("is not signed by {}, nor by a responder that it certified ({})", issuer.subject(),
                      reason == nullptr ? "no reason is told" : reason);
@@ -157,11 +180,10 @@ RevocationPlaces revocation_places(const Certificate& certificate) {
   X509* held = certificate.handle().certificate.get();
   const Strings responders(X509_get1_ocsp(held));
   for (int i = 0; i < sk_OPENSSL_STRING_num(responders.get()); ++i)
-    add_url(places.ocsp, sk_OPENSSL_STRING_value(responders.get(), i));
+    add_url(places.ocsp, places.other, sk_OPENSSL_STRING_value(responders.get(), i));
   const Points points(
       static_cast<CRL_DIST_POINTS*>(X509_get_ext_d2i(held, NID_crl_distribution_points, nullptr, nullptr)));
-  for (int i = 0; i < sk_DIST_POINT_num(points.get()); ++i)
-    add_point(places.lists, sk_DIST_POINT_value(points.get(), i));
+  for (int i = 0; i < sk_DIST_POINT_num(points.get()); ++i) add_point(places, sk_DIST_POINT_value(points.get(), i));
   return places;
 }
 
@@ -195,11 +217,14 @@ RevocationStatus judge_ocsp(ByteView response, const Certificate& certificate, c
   const OcspBasic basic(OCSP_response_get1_basic(read.get()));
   if (!basic) return unknown("is of a kind that is not known");
   // Who signed it, before anything that it says.
-  if (auto fault = signature_fault(basic.get(), issuer, now)) return unknown(std::move(*fault));
+  std::optional<Certificate> responder;
+  if (auto fault = signature_fault(basic.get(), issuer, now, responder)) return unknown(std::move(*fault));
   if (auto fault = nonce_fault(basic.get(), nonce)) return unknown(std::move(*fault));
   OCSP_SINGLERESP* single = find_single(basic.get(), certificate, issuer);
   if (single == nullptr) return unknown("is about other certificates");
-  return status_of(single, now);
+  RevocationStatus status = status_of(single, now);
+  status.responder = std::move(responder);
+  return status;
 }
 
 RevocationStatus judge_list(const RevocationList& list, const Certificate& certificate, const Certificate& issuer,

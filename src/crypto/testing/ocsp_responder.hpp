@@ -65,9 +65,11 @@ inline Bytes ocsp_refusal(int status) {
   return der;
 }
 
-/// What is issued to a responder that speaks for its authority.
-inline Wish ocsp_signer(std::string name) {
+/// What is issued to a responder that speaks for its authority. `nocheck`: nobody need look whether it is revoked (RFC
+/// 6960 4.2.2.2.1).
+inline Wish ocsp_signer(std::string name, bool nocheck = true) {
   Wish wish = peer(std::move(name), "");
+  if (nocheck) wish.extensions.emplace_back("noCheck", "ignored");
   wish.extensions.emplace_back("extendedKeyUsage", "OCSPSigning");
   return wish;
 }

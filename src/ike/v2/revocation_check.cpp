@@ -83,7 +83,8 @@ class Examiner {
           fmt::format("the peer's {}. certificate is at {}: {}", one.place + 1, escaped(one.url, 120), why)};
     };
     // The peer is not authenticated: it must not choose whom we send requests to.
-    const bool allowed = std::ranges::any_of(credentials_.fetch_from,
+    const bool allowed = one.url.find("/../") == std::string::npos &&
+                         std::ranges::any_of(credentials_.fetch_from,
                                              [&](const std::string& prefix) { return one.url.starts_with(prefix); });
     if (!allowed) return fault("fetch_certificates does not allow to fetch it");
     const Fetched* held = find(evidence_.certificates, one.url);
@@ -96,8 +97,12 @@ class Examiner {
       return fault(held == nullptr       ? "there was no answer in time"
                    : held->fault.empty() ? "what is there has not the hash that the peer told"
                                          : held->fault);
-    made_.wishes.push_back(
-        {.kind = FetchWish::Kind::certificate, .url = one.url, .question = {}, .key = {}, .nonce = {}});
+    made_.wishes.push_back({.kind = FetchWish::Kind::certificate,
+                            .url = one.url,
+                            .question = {},
+                            .key = {},
+                            .nonce = {},
+                            .within = credentials_.fetch_from});
     return std::nullopt;
   }
 
@@ -113,29 +118,63 @@ class Examiner {
     return false;
   }
 
+  /// RFC 6960 4.2.2.2.1: what a responder says counts that is not revoked itself, by the lists of who certified it.
+  /// Nothing else would do: by OCSP it would speak for itself. While a list is awaited `good` is unknown.
+  RevocationStatus vouched(RevocationStatus status, const Certificate& issuer) {
+    if (!status.responder) return status;
+    const Certificate responder = *std::exchange(status.responder, std::nullopt);
+    std::optional<AuthenticationRefusal> refused;
+    std::string why;
+    const bool known = ask_known(responder, issuer, refused, why) || ask_lists(responder, issuer, refused, why);
+    if (known && !refused) return status;
+    const std::string who = fmt::format("is signed by {} (serial {})", responder.subject(), responder.serial());
+    if (known)
+      return {.state = State::unknown, .found = fmt::format("{}, which is {}", who, refused->found), .until = {}};
+    // Nobody is let in by what a doubtful responder says, and nobody needs to be who is revoked by it.
+    if (status.state != State::good) return status;
+    if (why.empty()) why = "its certificate has no id-pkix-ocsp-nocheck, and names no list";
+    return {.state = State::unknown,
+            .found = fmt::format("{}, and whether that is revoked is not known: {}", who, why),
+            .until = {}};
+  }
+
+  bool ask_known(const Certificate& certificate, const Certificate& issuer,
+                 std::optional<AuthenticationRefusal>& refused, std::string& why) const {
+    return std::ranges::any_of(credentials_.revocation->known, [&](const crypto::RevocationList& list) {
+      return list.issuer() == certificate.issuer() &&
+             settles(crypto::judge_list(list, certificate, issuer, now_), "the list of crl", refused, certificate, why);
+    });
+  }
+
   std::optional<AuthenticationRefusal> look_up(const Certificate& certificate, const Certificate& issuer) {
     std::optional<AuthenticationRefusal> refused;
     std::string why;
-    for (const Bytes& response : request_.ocsp) {
-      std::string unused;  // it may be about another certificate of the path
-      const auto status = crypto::judge_ocsp(response, certificate, issuer, now_);
-      if (settles(status, "the OCSP response that the peer sent", refused, certificate, unused)) return refused;
-    }
-    for (const crypto::RevocationList& list : credentials_.revocation->known) {
-      if (list.issuer() != certificate.issuer()) continue;
-      if (settles(crypto::judge_list(list, certificate, issuer, now_), "the list of crl", refused, certificate, why))
-        return refused;
-    }
     const std::size_t wishes = made_.wishes.size();
+    for (const Bytes& response : request_.ocsp) {
+      auto status = crypto::judge_ocsp(response, certificate, issuer, now_);
+      std::string unused;  // it may be about another certificate of the path
+      std::string& reason = status.state == State::unknown ? unused : why;
+      status = vouched(std::move(status), issuer);
+      if (settles(status, "the OCSP response that the peer sent", refused, certificate, reason)) return refused;
+    }
+    if (ask_known(certificate, issuer, refused, why)) return refused;
+    if (made_.wishes.size() != wishes) return std::nullopt;
     if (ask_ocsp(certificate, issuer, refused, why)) return refused;
     // One way after the other: lists are long.
     if (made_.wishes.size() == wishes && ask_lists(certificate, issuer, refused, why)) return refused;
     if (made_.wishes.size() != wishes) return std::nullopt;
-    if (why.empty()) why = "it names neither an OCSP responder nor a list that can be fetched (http)";
+    if (why.empty()) why = nowhere(crypto::revocation_places(certificate).other);
     if (credentials_.revocation->strict) return refusal(certificate, "revocation_unknown", why);
     made_.notes.push_back(fmt::format("whether certificate {} (serial {}) is revoked is not known: {}",
                                       certificate.subject(), certificate.serial(), why));
     return std::nullopt;
+  }
+
+  /// There is nobody to be asked: why.
+  static std::string nowhere(const std::vector<std::string>& other) {
+    if (other.empty()) return "it names neither an OCSP responder nor a list that can be fetched (http)";
+    // RFC 5280 8: whether the server's own certificate is revoked would have to be known first.
+    return fmt::format("it names {}, but only what has a URL of http is fetched", fmt::join(other, " and "));
   }
 
   bool ask_ocsp(const Certificate& certificate, const Certificate& issuer,
@@ -150,7 +189,7 @@ class Examiner {
     if (!question) return false;
     const Fetched* held = find(evidence_.ocsp, question->id);
     if (held != nullptr && held->fault.empty() && held->at + kEvidenceAge >= now_) {
-      const auto status = crypto::judge_ocsp(held->octets, certificate, issuer, now_, held->nonce);
+      const auto status = vouched(crypto::judge_ocsp(held->octets, certificate, issuer, now_, held->nonce), issuer);
       if (settles(status, fmt::format("the OCSP responder {}", held->url), refused, certificate, why)) return true;
     } else if (held != nullptr && !held->fault.empty() && is_recent(*held)) {
       why += fmt::format("{}the OCSP responder {}: {}", why.empty() ? "" : "; ", held->url, held->fault);

@@ -35,6 +35,8 @@ struct FetchWish {
   Bytes key;          // for OCSP: the CertID that the answer is filed under
   Bytes nonce;        // for OCSP: what the request has
   bool anew = false;  // for a list: not one that was kept from before
+  /// For a certificate: the beginnings of URLs that a redirect may lead to; else anywhere.
+  std::vector<std::string> within = {};
 };
 
 /// What was fetched, or tried. `at`: when, to be tried again later.

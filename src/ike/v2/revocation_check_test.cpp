@@ -213,6 +213,77 @@ TEST_F(RevocationCheck, ResponsesThatThePeerSends) {
   EXPECT_THAT(run().wishes, SizeIs(1));
 }
 
+// RFC 6960 4.2.2.2.1: a responder that may be revoked itself.
+TEST_F(RevocationCheck, AResponderIsLookedUpInTheListsOfItsAuthority) {
+  root_list();
+  Wish wish = crypto::testing::ocsp_signer("ocsp", false);
+  wish.serial = 77;
+  wish.extensions.emplace_back("crlDistributionPoints", "URI:http://crl.example/signers.crl");
+  const TestCertificate signer = make(wish, &middle);
+  const auto list_of_signers = [&](const std::vector<long>& serials) {
+    evidence.lists.clear();
+    const auto asked = run();
+    ASSERT_THAT(asked.wishes, SizeIs(1));
+    EXPECT_EQ(asked.wishes[0].url, "http://crl.example/signers.crl");
+    answer(asked.wishes[0], to_bytes(as_bytes(middle.revocation_list(serials))));
+  };
+  answer(run().wishes.at(0), ocsp_response(own, middle, signer));
+  list_of_signers({});
+  EXPECT_EQ(check(), "good");
+  // What it says is worth nothing then; the list of the certificate itself is what is left.
+  list_of_signers({77});
+  const auto made = run();
+  ASSERT_THAT(made.wishes, SizeIs(1));
+  EXPECT_EQ(made.wishes[0].url, "http://crl.example/middle.crl");
+  answer(made.wishes[0], {}, "status 404");
+  EXPECT_EQ(check(),
+            "certificate C=CH, O=Culvert, CN=gw (serial 1234): revocation_unknown: the OCSP responder "
+            "http://ocsp.example/a is signed by C=CH, O=Culvert, CN=ocsp (serial 4d), which is revoked on "
+            "2027-01-14T08:00:00Z, says the list of http://crl.example/signers.crl; the list of "
+            "http://crl.example/middle.crl: status 404");
+  held.revocation->strict = false;
+  EXPECT_EQ(check(), "good") << "nothing is known";
+  // The same by a list from a file.
+  held.revocation->strict = true;
+  root_list();
+  const auto lists = crypto::RevocationList::from_file_content(as_bytes(middle.revocation_list({77})));
+  held.revocation->known.push_back(lists->front());
+  EXPECT_EQ(check(), "good") << "the list has both, and the certificate is not on it";
+}
+
+TEST_F(RevocationCheck, AResponderThatCannotBeLookedUpSettlesNothingButARevocation) {
+  own = make(end("OCSP;URI:http://ocsp.example/a", ""), &middle);
+  sign();
+  root_list();
+  const TestCertificate signer = make(crypto::testing::ocsp_signer("ocsp", false), &middle);
+  answer(run().wishes.at(0), ocsp_response(own, middle, signer));
+  EXPECT_THAT(check(), HasSubstr("revocation_unknown: the OCSP responder http://ocsp.example/a is signed by C=CH, "
+                                 "O=Culvert, CN=ocsp (serial 1234), and whether that is revoked is not known: its "
+                                 "certificate has no id-pkix-ocsp-nocheck, and names no list"));
+  // Along with the proof: the same.
+  evidence = {};
+  request.ocsp = {ocsp_response(own, middle, signer)};
+  EXPECT_THAT(check(true), HasSubstr("the OCSP response that the peer sent is signed by C=CH, O=Culvert, CN=ocsp"));
+  request.ocsp = {ocsp_response(own, middle, signer, {.status = V_OCSP_CERTSTATUS_REVOKED})};
+  EXPECT_THAT(check(true), HasSubstr("revoked: revoked on"));
+  held.revocation->strict = false;
+  EXPECT_THAT(check(true), HasSubstr("revoked: revoked on"));
+  request.ocsp = {ocsp_response(own, middle, signer)};
+  const auto made = run(true);
+  EXPECT_FALSE(made.result.refusal);
+  ASSERT_THAT(made.notes, SizeIs(1));
+  EXPECT_THAT(made.notes[0], HasSubstr("CN=ocsp (serial 1234), and whether that is revoked is not known"));
+}
+
+// RFC 5280 8: by https there would be no end.
+TEST_F(RevocationCheck, PlacesThatAreNotFetchedAreNamed) {
+  own = make(end("OCSP;URI:https://ocsp.example/a", "URI:ldap://crl.example/x"), &middle);
+  sign();
+  root_list();
+  EXPECT_THAT(check(), HasSubstr("revocation_unknown: it names https://ocsp.example/a and ldap://crl.example/x, but "
+                                 "only what has a URL of http is fetched"));
+}
+
 TEST_F(RevocationCheck, OffMeansThatNothingIsAsked) {
   held.revocation.reset();
   EXPECT_EQ(check(), "good");
@@ -251,6 +322,7 @@ TEST_F(RevocationCheck, CertificatesByUrl) {
   auto made = run();
   ASSERT_THAT(made.wishes, SizeIs(1));
   EXPECT_EQ(made.wishes[0].kind, FetchWish::Kind::certificate);
+  EXPECT_EQ(made.wishes[0].within, held.fetch_from) << "redirects stay there, too";
   answer(made.wishes[0], own.der());
   EXPECT_EQ(check(), "good");
   // Something else is there: the hash tells.
@@ -269,7 +341,7 @@ TEST_F(RevocationCheck, OnlyPlacesThatAreNamedAreAskedForCertificates) {
   held.fetch_from = {"http://pki.example/"};
   request.certificates[0].clear();
   for (const char* url : {"http://pki.example.evil/gw.der", "http://127.0.0.1/", "https://pki.example/", "file:///etc",
-                          "http://pki.example@evil/", "\n\x1b[2J"}) {
+                          "http://pki.example@evil/", "http://pki.example/../keys", "\n\x1b[2J"}) {
     request.by_url = {{.place = 0, .hash = Bytes(20), .url = url}};
     const std::string refusal = check();
     EXPECT_THAT(refusal, HasSubstr("fetch_certificates does not allow")) << url;
