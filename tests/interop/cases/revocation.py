@@ -1,12 +1,14 @@
 """Revocation that is looked up: OCSP (openssl ocsp is the responder), lists fetched by HTTP, responses sent along in IKE."""
 
+import hashlib
+import os
 import re
 import sys
 import time
 from dataclasses import replace
 
 from rig.case import case
-from rig.shell import check, run, wait_until
+from rig.shell import Failed, check, run, wait_until
 
 from cases.certificates import give, initiate, make, refused
 
@@ -25,11 +27,13 @@ class Servers:
     def ocsp_url(self):
         return f"http://{self.host}:{PORT}/"
 
-    def start_ocsp(self):
+    def start_ocsp(self, signer=None):
+        """`signer` is a certificate and its key; else the authority itself signs."""
         middle = self.pki.middle
+        certificate, key = signer or (middle.certificate, middle.key)
         self.process = self.pair.lab.spawn(
             self.pair.peer.side, "openssl", "ocsp", "-index", middle.dir + "/index", "-CA", middle.certificate, "-rsigner",
-            middle.certificate, "-rkey", middle.key, "-port", PORT, "-nmin", 5, "-ignore_err", output=self.pair.lab.path("ocsp"))
+            certificate, "-rkey", key, "-port", PORT, "-nmin", 5, "-ignore_err", output=self.pair.lab.path("ocsp"))
         self._wait()
 
     def start_lists(self):
@@ -38,6 +42,23 @@ class Servers:
                                            self.pki.middle.dir, output=self.pair.lab.path("http"))
         self._wait()
 
+    def start_redirects(self, where):
+        """Sends everybody to the URL, question and all."""
+        program = f"""
+import http.server
+class Elsewhere(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(307)
+        self.send_header("Location", "{where}")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+    do_POST = do_GET
+http.server.HTTPServer(("", {PORT + 1}), Elsewhere).serve_forever()
+"""
+        made = self.pair.lab.spawn(self.pair.peer.side, sys.executable, "-c", program, output=self.pair.lab.path("redirects"))
+        self._wait(PORT + 1)
+        return made
+
     def start_silence(self):
         """Takes connections and never answers."""
         self.process = self.pair.lab.spawn(
@@ -45,12 +66,17 @@ class Servers:
             f"import socket, time\ns = socket.create_server(('', {PORT}), backlog=64)\ntime.sleep(600)", output=self.pair.lab.path("silence"))
         self._wait()
 
+    def heard(self):
+        """What the server of files was asked for."""
+        with open(self.pair.lab.path("http"), encoding="utf-8") as f:
+            return f.read()
+
     def stop(self):
         self.process.kill()
         self.process.wait()
 
-    def _wait(self):
-        wait_until(lambda: f":{PORT} " in self.pair.lab.exec(self.pair.peer.side, "ss", "-ltn"), 5, "the server listens")
+    def _wait(self, port=PORT):
+        wait_until(lambda: f":{port} " in self.pair.lab.exec(self.pair.peer.side, "ss", "-ltn"), 5, "the server listens")
 
 
 def prepare(setup, mode, places, host=None, **options):
@@ -69,6 +95,15 @@ def prepare(setup, mode, places, host=None, **options):
     give(pair.sut, lists=(pki.root.revocation_list(),))
     pair.sut.more = f'revocation = "{mode}"\n'
     return pair, pki, servers
+
+
+def refused_by_peer(pair, role):
+    try:
+        (pair.sut if role == "initiator" else pair.peer).up()
+    except Failed:
+        return
+    # As responder we hear of it only behind our answer.
+    check(role == "responder", "the tunnel came up although it must not")
 
 
 def revoke(pair, pki, reason="keyCompromise"):
@@ -116,6 +151,66 @@ for _role in ("initiator", "responder"):
         pair.start()
         refused(pair, role, r"revoked: revoked on .*keyCompromise.*says the list of http://", ("revoked",))
 
+    @case(f"revocation-delegate-{_role}", f"a responder that the authority certified speaks for it, until it is revoked itself; we are the {_role}",
+          only=("culvert",), seconds=60)
+    def _(setup, role=_role):
+        pair, pki, servers = prepare(setup, "strict", ("ocsp",))
+        # Without id-pkix-ocsp-nocheck: it is looked up in a list, which stands in a file.
+        signer = pki.middle.issue("ocsp", "", extensions="extendedKeyUsage = OCSPSigning\n")
+        give(pair.sut, lists=(pki.root.revocation_list(),))
+        servers.start_ocsp(signer)
+        pair.start()
+        refused(pair, role, r"revocation_unknown: the OCSP responder http://\S+ is signed by .*CN=ocsp \(serial [0-9a-f]+\), and whether that is revoked "
+                r"is not known", ("revocation_unknown",))
+        for daemon in pair.both:
+            daemon.down_quietly()
+        servers.stop()
+        servers.start_ocsp(pki.middle.issue("ocsp-2", "", extensions="extendedKeyUsage = OCSPSigning\nnoCheck = ignored\n"))
+        pair.sut.stop()
+        pair.sut.start()
+        initiate(pair, role)
+
+    @case(f"revocation-redirect-{_role}", f"the responder that the certificate names is elsewhere now; we are the {_role} and follow",
+          only=("culvert",), seconds=60)
+    def _(setup, role=_role):
+        pair, pki, servers = prepare(setup, "strict", ("ocsp",))
+        pair.sut.more += f'ocsp_url = "http://{servers.host}:{PORT + 1}/moved"\n'
+        servers.start_ocsp()
+        # To what listens on our own host alone nobody else sends us.
+        redirects = servers.start_redirects(f"http://127.0.0.1:{PORT}/")
+        pair.start()
+        refused(pair, role, r"revocation_unknown: .*it redirects to http://127\.0\.0\.1:\d+/: 127\.0\.0\.1 is an address of this host or its link",
+                ("revocation_unknown",))
+        for daemon in pair.both:
+            daemon.down_quietly()
+        redirects.kill()
+        redirects.wait()
+        servers.start_redirects(servers.ocsp_url)
+        pair.sut.stop()
+        pair.sut.start()
+        initiate(pair, role)
+
+    @case(f"revocation-by-strongswan-{_role}", f"strongSwan itself asks the OCSP responder about us: good, then revoked; we are the {_role}",
+          only=("culvert",), seconds=60)
+    def _(setup, role=_role):
+        pair, pki, servers = prepare(setup, "ifavailable", ("ocsp",))
+        pair.peer.tunnels = [t.but(revocation="ifuri") for t in pair.peer.tunnels]
+        pair.peer.fetches()
+        servers.start_ocsp()
+        pair.start()
+        initiate(pair, role)
+        check(re.search(r"ocsp response is valid", pair.peer.log()), "charon has not asked")
+        for daemon in (pair.peer, pair.sut):
+            daemon.down_quietly()
+        servers.stop()
+        pki.middle.revoke(pair.sut.tunnels[0].credentials.chain[0], "keyCompromise")
+        servers.start_ocsp()
+        pair.peer.stop()
+        pair.peer.start()
+        refused_by_peer(pair, role)
+        wait_until(lambda: "certificate was revoked" in pair.peer.log(), 10, "charon has heard that we are revoked")
+        wait_until(lambda: not any(d.state().ike for d in pair.both), 5, "nobody has an IKE SA")
+
     @case(f"revocation-unknown-{_role}", f"nobody answers: refused if strict, let in if not; we are the {_role}", only=("culvert",), seconds=60)
     def _(setup, role=_role):
         pair, pki, servers = prepare(setup, "strict", ("ocsp",))
@@ -152,8 +247,7 @@ for _role in ("initiator", "responder"):
         servers.start_lists()
         pair.start()
         initiate(pair, role)
-        with open(pair.lab.path("http"), encoding="utf-8") as f:
-            check("GET /bob.der" in f.read(), "nobody fetched it")
+        check("GET /bob.der" in servers.heard(), "nobody fetched it")
         for daemon in (pair.peer, pair.sut):
             daemon.down_quietly()
         pair.wait_down()
@@ -167,6 +261,44 @@ for _role in ("initiator", "responder"):
         pair.sut.more = ""
         pair.sut.reload()
         initiate(pair, role)
+
+
+for _role in ("initiator", "responder"):
+    @case(f"certificate-by-url-of-strongswan-{_role}", f"strongSwan sends hash and URL in place of its certificate; we are the {_role} and fetch it",
+          only=("culvert",))
+    def _(setup, role=_role):
+        pair, pki = make(setup)
+        servers = Servers(pair, pki)
+        name = place_by_hash(pki, pair.peer.tunnels[0].credentials.chain[0])
+        pair.peer.settings, pair.peer.cert_uri_base = "hash_and_url = yes", servers.ocsp_url
+        pair.sut.more = f'fetch_certificates = "{servers.ocsp_url}"\n'
+        servers.start_lists()
+        pair.start()
+        initiate(pair, role)
+        check(f"GET /{name}" in servers.heard(), "we have fetched nothing")
+
+    @case(f"certificate-by-url-to-strongswan-{_role}", f"we send hash and URL, strongSwan fetches our certificate; we are the {_role}", only=("culvert",))
+    def _(setup, role=_role):
+        pair, pki = make(setup)
+        servers = Servers(pair, pki)
+        run("openssl", "x509", "-in", pair.sut.tunnels[0].credentials.chain[0], "-outform", "DER", "-out", pki.middle.dir + "/alice.der")
+        pair.peer.fetches()
+        pair.peer.settings = "hash_and_url = yes"
+        pair.sut.more = f'certificate_url = "{servers.ocsp_url}alice.der"\n'
+        servers.start_lists()
+        pair.start()
+        initiate(pair, role)
+        check("GET /alice.der" in servers.heard(), "charon has fetched nothing")
+
+
+def place_by_hash(pki, certificate):
+    """The certificate in DER, where the server finds it under its SHA-1, which is its name."""
+    path = pki.middle.dir + "/by-hash"
+    run("openssl", "x509", "-in", certificate, "-outform", "DER", "-out", path)
+    with open(path, "rb") as f:
+        name = hashlib.sha1(f.read()).hexdigest()
+    os.rename(path, f"{pki.middle.dir}/{name}")
+    return name
 
 
 @case("revocation-slow-servers", "ten peers whose responders never answer delay no other", only=("culvert",), seconds=60)

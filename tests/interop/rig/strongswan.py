@@ -31,6 +31,8 @@ class StrongSwan(Peer):
         shell.need_tool("swanctl", "strongswan-swanctl")
         self.dir = lab.path(f"strongswan-{side}")
         self.settings = ""  # more lines of charon's settings
+        self.plugins = PLUGINS
+        self.cert_uri_base = ""  # where others find the certificates of these tunnels, by their hash (RFC 7296 3.6)
         os.makedirs(self.dir + "/swanctl", exist_ok=True)
 
     @classmethod
@@ -42,7 +44,7 @@ class StrongSwan(Peer):
     # ------------------------------------------------------------------ life
     def start(self):
         with open(self.dir + "/strongswan.conf", "w", encoding="ascii") as f:
-            f.write(DAEMON_CONF.replace("@DIR@", self.dir).replace("@PLUGINS@", PLUGINS).replace("@MORE@", self.settings)
+            f.write(DAEMON_CONF.replace("@DIR@", self.dir).replace("@PLUGINS@", self.plugins).replace("@MORE@", self.settings)
                     .replace("@VIRTUAL@", "yes" if any(t.request_address for t in self.tunnels) else "no"))
         # `ip netns exec` gives the process its own mounts; a private /run keeps the pid files of several charons apart.
         self.process = self.lab.spawn(
@@ -64,8 +66,22 @@ class StrongSwan(Peer):
                     if not t.own_proof or (isinstance(t.own_proof, tuple) and "secret" not in t.own_proof + t.peer_proof):
                         continue
                 f.write(f'  ike-{t.name} {{\n    id-1 = {t.local_id}\n    id-2 = {t.remote_id}\n    secret = "{t.secret}"\n  }}\n')
-            f.write("}\n" + _pools(self.tunnels))
+            f.write("}\n" + _pools(self.tunnels) + self._authorities())
         self._swanctl("--load-all")
+
+    def fetches(self):
+        """What charon needs to ask HTTP servers itself; before start()."""
+        if not os.path.exists("/usr/lib/ipsec/plugins/libstrongswan-curl.so"):
+            raise Skipped("strongSwan has no curl plugin (Debian package libstrongswan-extra-plugins; ./dev setup)")
+        self.plugins += " curl"
+
+    def _authorities(self):
+        """The URL goes with whoever issued the certificate."""
+        if not self.cert_uri_base:
+            return ""
+        own, *between = self.tunnels[0].credentials.chain
+        issuer = between[0] if between else self.tunnels[0].credentials.authorities[0]
+        return f"authorities {{\n  issuer {{\n    file = {issuer}\n    cert_uri_base = {self.cert_uri_base}\n  }}\n}}\n"
 
     def _place(self, credentials):
         """Copies the files to where swanctl loads them from, under names that tell their folder apart."""
@@ -279,6 +295,7 @@ def _sides(t):
       id = "{t.remote_id}"
     }}"""
     own = os.path.basename(t.credentials.chain[0])
+    revocation = t.revocation or ("strict" if t.credentials.lists else "")
     authorities = ",".join(f"{n}-{os.path.basename(path)}" for n, path in enumerate(t.credentials.authorities))
     # Quoted: a subject has commas in it.
     return f"""send_cert = always
@@ -291,7 +308,7 @@ def _sides(t):
       auth = pubkey
       cacerts = {authorities}
       id = "{t.remote_id}"
-      {'revocation = strict' if t.credentials.lists else ''}
+      {f'revocation = {revocation}' if revocation else ''}
     }}"""
 
 

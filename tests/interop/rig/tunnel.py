@@ -46,6 +46,7 @@ class TunnelSpec:
     fragmentation: str = ""  # of IKE messages: yes | no | force
     ppk: tuple = ()  # RFC 8784: name, 64 hexadecimal digits, whether it is required
     aggfrag: str = ""  # Culvert only: the table, as text
+    revocation: str = ""  # strongSwan only: strict | ifuri, where a certificate says whom to ask; with lists: strict
     mobike: bool = True  # strongSwan only: with it, a peer does not simply follow the other end's new address
 
     def but(self, **changes):
