@@ -87,6 +87,19 @@ const CredentialFiles::Certificates& CredentialFiles::certificates(const std::st
       .first->second;
 }
 
+const CredentialFiles::Certificates& CredentialFiles::certificates_at(const std::string& uri,
+                                                                      const SecretBytes& password) {
+  Locked name{uri, digest_of(password)};
+  const auto found = certificates_at_.find(name);
+  if (found != certificates_at_.end()) return found->second;
+  auto loaded = crypto::load_certificates(uri, password.view());
+  Certificates kept = loaded
+                          ? Certificates(std::move(*loaded))
+                          : err(FileFault{fmt::format("{} {}", in_quotes(crypto::printable_uri(uri)), loaded.error()),
+                                          "look at what the token has: pkcs11-tool -O; its URI ends in type=cert"});
+  return certificates_at_.emplace(std::move(name), std::move(kept)).first->second;
+}
+
 const CredentialFiles::Lists& CredentialFiles::lists(const std::string& path) {
   const auto found = lists_.find(path);
   if (found != lists_.end()) return found->second;

@@ -33,6 +33,8 @@ class CredentialFiles {
   using Lists = Result<std::vector<crypto::RevocationList>, FileFault>;
   using Key = Result<crypto::PrivateKey, FileFault>;
   [[nodiscard]] const Certificates& certificates(const std::string& path);
+  /// Of a URI that OpenSSL knows, such as that of a token.
+  [[nodiscard]] const Certificates& certificates_at(const std::string& uri, const SecretBytes& password);
   [[nodiscard]] const Lists& lists(const std::string& path);
   /// A key that has made a signature which its own public half takes for right. `source` is a path or a URI; the file
   /// may be one of PKCS#12.
@@ -57,7 +59,8 @@ class CredentialFiles {
   crypto::CalendarTime now_;
   std::map<std::string, Certificates> certificates_;
   std::map<std::string, Lists> lists_;
-  using Locked = std::pair<std::string, Bytes>;  // a path, and a digest of the password
+  using Locked = std::pair<std::string, Bytes>;  // a path or URI, and a digest of the password
+  std::map<Locked, Certificates> certificates_at_;
   std::map<Locked, Key> keys_;
   std::map<std::string, bool> are_containers_;
   std::map<Locked, Container> containers_;

@@ -19,9 +19,9 @@ using crypto::Certificate;
 
 constexpr crypto::CalendarTime kSoon = 14 * 86'400;
 
-constexpr std::array<std::string_view, 8> kSettings = {
+constexpr std::array<std::string_view, 9> kSettings = {
     "certificate", "private_key", "private_key_password", "private_key_password_file", "ca",
-    "crl",         "peer_key",    "certificate_url"};
+    "crl",         "peer_key",    "certificate_url",      "certificate_chain"};
 
 /// SHA-1 under signatures is for peers that know nothing else.
 void allow_sha1(Section& section, model::ConnectionConfig& connection, std::span<CompatWord> compat) {

@@ -274,6 +274,53 @@ TEST_F(CredentialSettings, KeysByUri) {
                                            "scheme that no provider of OpenSSL knows"));
 }
 
+// What OpenSSL has a URI for; the way is the same for a token.
+TEST_F(CredentialSettings, CertificatesByUri) {
+  write("own.pem", own.pem());
+  std::string content = text("certificate_chain = [\"middle.pem\"]\n");
+  write("middle.pem", root.pem() + middle.pem());
+  content.replace(content.find("own.pem"), 7, "file:" + (folder_ / "own.pem").string());
+  const auto config = loaded(content);
+  ASSERT_TRUE(config) << lines(config.error());
+  // What issued itself is not sent.
+  EXPECT_EQ(config->tunnels[0].credentials->certificates, (std::vector<Bytes>{own.der(), middle.der()}));
+  content.replace(content.find("own.pem"), 7, "own.key");
+  EXPECT_THAT(problems(content),
+              HasSubstr("a.toml:5:15: error: tunnel.office.certificate: \"file:DIR/own.key\" holds no "
+                        "certificate"));
+  content = text();
+  content.replace(content.find("own.pem"), 7, "no-such-scheme:a?pin-value=1234");
+  EXPECT_THAT(problems(content), HasSubstr("a.toml:5:15: error: tunnel.office.certificate: \"no-such-scheme:a\" has a "
+                                           "scheme that no provider of OpenSSL knows"));
+  // A key does not come with it.
+  content = text();
+  content.replace(content.find("own.pem"), 7, "file:" + (folder_ / "own.pem").string());
+  content.erase(content.find("private_key"), sizeof("private_key = \"own.key\""));
+  EXPECT_THAT(problems(content), HasSubstr("private_key: the setting is missing"));
+}
+
+TEST_F(CredentialSettings, CertificatesBetweenInAFileOfTheirOwn) {
+  write("own.pem", own.pem());
+  write("middle.pem", middle.pem());
+  EXPECT_EQ(loaded(text())->tunnels[0].credentials->certificates.size(), 1U);
+  const auto config = loaded(text("certificate_chain = \"middle.pem\"\n"));
+  ASSERT_TRUE(config) << lines(config.error());
+  EXPECT_EQ(config->tunnels[0].credentials->certificates, (std::vector<Bytes>{own.der(), middle.der()}));
+  // Asked for by either of them.
+  EXPECT_EQ(lines(config->warnings), "");
+  write("other.pem", TestCertificate::make(TestKey::make("P-256"), today(crypto::testing::authority("other"))).pem());
+  const auto more = loaded(text("certificate_chain = [\"middle.pem\", \"other.pem\"]\n"));
+  ASSERT_TRUE(more);
+  EXPECT_THAT(lines(more->warnings),
+              HasSubstr("tunnel.office.certificate_chain: C=CH, O=Culvert, CN=other (serial 1234) "
+                        "has issued none of ours, nor what is above them"));
+  EXPECT_THAT(problems(text("certificate_chain = \"nothing.pem\"\n")),
+              HasSubstr("error: tunnel.office.certificate_chain: \"DIR/nothing.pem\" does not exist"));
+  std::string without = text("certificate_chain = \"middle.pem\"\n");
+  without.erase(without.find("certificate ="), sizeof("certificate = \"own.pem\""));
+  EXPECT_THAT(problems(without), HasSubstr("certificate_chain: there is no certificate that these could stand behind"));
+}
+
 // ---------------------------------------------------------------- how each side proves itself
 
 constexpr const char* kEnds =

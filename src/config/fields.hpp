@@ -52,6 +52,7 @@ inline constexpr std::array kTunnelFields = std::to_array<FieldInfo>({
     {"secret", ""},
     {"secret_file", ""},
     {"certificate", ""},
+    {"certificate_chain", ""},
     {"certificate_url", ""},
     {"private_key", ""},
     {"private_key_password", ""},

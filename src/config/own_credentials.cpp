@@ -17,14 +17,19 @@ using crypto::Certificate;
 constexpr std::size_t kMostChains = 8;  // certificates of our own
 constexpr unsigned kLeastRsaBits = 2048;
 
-/// The certificates in the file, in PEM, DER or PKCS#12; nothing after a complaint.
+/// The certificates in the file, in PEM, DER or PKCS#12, or behind the URI; nothing after a complaint.
 std::optional<std::vector<Certificate>> read_certificates(Section& section, const Located<std::string>& written,
                                                           CredentialFiles& files, const SecretBytes& password) {
-  const std::string path = path_of(section, written.value);
   const auto complain = [&](const FileFault& fault) {
     section.error(written.position, "certificate", fault.message, fault.hint);
     return std::nullopt;
   };
+  if (crypto::is_key_uri(written.value)) {
+    const auto& read = files.certificates_at(written.value, password);
+    if (!read) return complain(read.error());
+    return *read;
+  }
+  const std::string path = path_of(section, written.value);
   if (!files.is_container(path)) {
     const auto& read = files.certificates(path);
     if (!read) return complain(read.error());
@@ -45,11 +50,56 @@ struct Chain {
   Bytes issuer;                           // the certificate of who issued our own, if it is in the file
 };
 
+/// Certificates between ours and the roots, of `certificate_chain`.
+struct Between {
+  Certificate certificate;
+  Position position;
+  bool used = false;
+};
+
+std::optional<std::vector<Between>> read_between(Section& section, CredentialFiles& files) {
+  constexpr std::string_view kKey = "certificate_chain";
+  std::vector<Between> all;
+  if (!section.has(kKey)) return all;
+  const auto written_all = section.texts(kKey, kCredentialFilesLimit);
+  if (!section.has("certificate")) {
+    section.error(section.position_of(kKey), kKey, "there is no certificate that these could stand behind",
+                  "write certificate = \"...\", or take it out");
+    return std::nullopt;
+  }
+  for (const auto& [written, position] : written_all) {
+    const auto& read = files.certificates(path_of(section, written));
+    if (!read) {
+      section.error(position, kKey, read.error().message, read.error().hint);
+      return std::nullopt;
+    }
+    for (const Certificate& one : *read) {
+      check_dates(section, position, kKey, one, files.now(), "peers refuse what it issued");
+      all.push_back({.certificate = one, .position = position});
+    }
+  }
+  return all;
+}
+
+/// Puts behind a certificate, or chain, what leads on from it.
+void complete(std::vector<Certificate>& chain, std::vector<Between>& between) {
+  while (chain.size() <= crypto::kPathLimit && chain.back().subject() != chain.back().issuer()) {
+    const auto next = std::ranges::find_if(between, [&](const Between& one) {
+      return one.certificate.subject() == chain.back().issuer() &&
+             std::ranges::find(chain, one.certificate.fingerprint(), &Certificate::fingerprint) == chain.end();
+    });
+    if (next == between.end()) return;
+    next->used = true;
+    chain.push_back(next->certificate);
+  }
+}
+
 /// The chain in that file; nothing after a complaint. What issued itself is not sent (RFC 4945 4.1).
 std::optional<Chain> read_chain(Section& section, const Located<std::string>& written, CredentialFiles& files,
-                                const SecretBytes& password) {
-  const auto read = read_certificates(section, written, files, password);
+                                const SecretBytes& password, std::vector<Between>& between) {
+  auto read = read_certificates(section, written, files, password);
   if (!read) return std::nullopt;
+  complete(*read, between);
   Bytes authorities;
   Bytes issuer;
   for (const Certificate& one : *read) {
@@ -96,8 +146,9 @@ std::optional<Located<std::string>> key_source(Section& section, CredentialFiles
   }
   if (chain != nullptr) {
     Located<std::string> written = chain->written;
-    written.value = path_of(section, written.value);
-    if (files.is_container(written.value)) return written;
+    const bool on_token = crypto::is_key_uri(written.value);
+    if (!on_token) written.value = path_of(section, written.value);
+    if (!on_token && files.is_container(written.value)) return written;
   }
   section.missing("private_key", chain != nullptr
                                      ? "write private_key = \"PATH\": the key that the certificate is for"
@@ -193,14 +244,22 @@ std::optional<std::vector<OwnChain>> read_own(Section& section, DraftTunnel& dra
   const SecretBytes password = read_password(section);
   draft.secret_in_file = draft.secret_in_file || section.has("private_key_password");
   std::vector<Chain> chains;
+  auto between = read_between(section, files);
+  if (!between) return std::nullopt;
   if (section.has("certificate")) {
     const auto written = section.texts("certificate", kMostChains);
     if (written.empty()) return std::nullopt;
     for (const auto& one : written) {
-      auto chain = read_chain(section, one, files, password);
+      auto chain = read_chain(section, one, files, password, *between);
       if (!chain) return std::nullopt;
       chains.push_back(std::move(*chain));
     }
+  }
+  for (const Between& one : *between) {
+    if (!one.used)
+      section.warning(one.position, "certificate_chain",
+                      fmt::format("{} has issued none of ours, nor what is above them", name_of(one.certificate)),
+                      "take it out, or name the one that has");
   }
   std::vector<Located<std::string>> keys;
   if (section.has("private_key")) keys = section.texts("private_key", kMostChains);

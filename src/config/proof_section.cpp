@@ -25,8 +25,8 @@ void check_beside(Section& section, const ProofMethods& methods) {
     refuse(section, key, fmt::format("nothing needs it, for {}", why), "take it out, or change auth or peer_auth");
   };
   if (methods.own != Authentication::certificate) {
-    for (const std::string_view key :
-         {"certificate", "private_key", "private_key_password", "private_key_password_file", "certificate_url"})
+    for (const std::string_view key : {"certificate", "private_key", "private_key_password",
+                                       "private_key_password_file", "certificate_url", "certificate_chain"})
       unused(key, "auth says that this end does not prove itself by certificate");
   }
   if (methods.peer != Authentication::certificate) {

@@ -35,5 +35,8 @@ struct KeyContainer {
 /// Asks for the password, or PIN, once at the most. May wait for a token. "pkcs11:" goes to a provider that knows it,
 /// else to the engine of libp11, with the module that the attribute "module-path" names.
 [[nodiscard]] Result<PrivateKey, std::string> load_key(std::string_view uri, ByteView password);
+/// The certificates behind the URI, at least one; from a token that one. The password, or PIN, is used only where it is
+/// asked for.
+[[nodiscard]] Result<std::vector<Certificate>, std::string> load_certificates(std::string_view uri, ByteView password);
 
 }  // namespace culvert::crypto

@@ -198,6 +198,38 @@ TEST_F(Token, SignsWithKeysThatNeverLeaveIt) {
   }
 }
 
+TEST_F(Token, HoldsCertificates) {
+  if (std::system("command -v pkcs11-tool >/dev/null 2>&1") != 0)
+    GTEST_SKIP() << "needs pkcs11-tool to put a certificate on the token: Debian package opensc, or ./dev setup";
+  const auto own = TestCertificate::make(keys.at("curve"), testing::peer("gw", "DNS:gw.example"));
+  const Bytes der = own.der();
+  const auto file = temporary->file("gw.der", {reinterpret_cast<const char*>(der.data()), der.size()});
+  for (const auto& [label, secrecy] : {std::pair("open", ""), std::pair("closed", " --private")})
+    ASSERT_EQ(std::system(("pkcs11-tool --module " + std::string(kModule) +
+                           " --token-label office --login --pin 1234 " + "--write-object " + file.string() +
+                           " --type cert --id 02 --label " + label + secrecy + " >/dev/null 2>&1")
+                              .c_str()),
+              0);
+  const auto at = [](const std::string& label) {
+    return "pkcs11:token=office;object=" + label + ";type=cert?module-path=" + kModule;
+  };
+  for (const char* pin : {"", "1234"}) {
+    const auto loaded = load_certificates(at("open"), password(pin));
+    ASSERT_TRUE(loaded) << loaded.error();
+    ASSERT_EQ(loaded->size(), 1U);
+    EXPECT_EQ(loaded->front().der(), der);
+  }
+  const auto closed = load_certificates(at("closed"), password("1234"));
+  ASSERT_TRUE(closed) << closed.error();
+  EXPECT_EQ(closed->front().der(), der);
+  const auto fault_of = [&](const std::string& uri) {
+    const auto loaded = load_certificates(uri, password(""));
+    return loaded ? std::string() : loaded.error();
+  };
+  EXPECT_THAT(fault_of(at("nothing")), HasSubstr("cannot be loaded"));
+  EXPECT_THAT(fault_of("no-such-scheme:a"), HasSubstr("has a scheme that no provider of OpenSSL knows"));
+}
+
 TEST_F(Token, SeveralThreadsSignInTurn) {
   const auto key = load_key(uri("curve"), password("1234"));
   ASSERT_TRUE(key) << key.error();

@@ -183,6 +183,15 @@ Result<PrivateKey, std::string> load_key(std::string_view uri, ByteView password
   return err(std::string("has a scheme that no provider of OpenSSL knows"));
 }
 
+Result<std::vector<Certificate>, std::string> load_certificates(std::string_view uri, ByteView password) {
+  const ErrorQueueGuard guard;
+  const std::string text(uri);
+  auto found = openssl::certificates_from_store(text, password);
+  if (found) return std::move(*found);
+  if (text.starts_with("pkcs11:")) return openssl::certificates_from_engine(text, password);
+  return err(std::string("has a scheme that no provider of OpenSSL knows"));
+}
+
 }  // namespace culvert::crypto
 
 namespace culvert::crypto::openssl {

@@ -5,9 +5,11 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/bytes.hpp"
 #include "base/result.hpp"
+#include "crypto/certificate.hpp"
 #include "crypto/openssl/x509_handles.hpp"
 #include "crypto/signature.hpp"
 
@@ -28,7 +30,11 @@ struct PasswordOnce {
 /// Nothing when no provider knows the URI's scheme.
 [[nodiscard]] std::optional<Result<crypto::PrivateKey, std::string>> load_from_store(const std::string& uri,
                                                                                      ByteView password);
+[[nodiscard]] std::optional<Result<std::vector<Certificate>, std::string>> certificates_from_store(
+    const std::string& uri, ByteView password);
 /// By the engine "pkcs11".
 [[nodiscard]] Result<crypto::PrivateKey, std::string> load_from_engine(const std::string& uri, ByteView pin);
+[[nodiscard]] Result<std::vector<Certificate>, std::string> certificates_from_engine(const std::string& uri,
+                                                                                     ByteView pin);
 
 }  // namespace culvert::crypto::openssl

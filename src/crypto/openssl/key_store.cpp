@@ -21,6 +21,7 @@ namespace {
 
 using Store = std::unique_ptr<OSSL_STORE_CTX, decltype([](OSSL_STORE_CTX* store) { (void)OSSL_STORE_close(store); })>;
 using StoreInfo = std::unique_ptr<OSSL_STORE_INFO, Freer<OSSL_STORE_INFO_free>>;
+using Certificates = Result<std::vector<Certificate>, std::string>;
 using UiMethod = std::unique_ptr<UI_METHOD, Freer<UI_destroy_method>>;
 
 /// The library's words for all that went wrong, in one line.
@@ -153,9 +154,12 @@ SecretBytes with_pin(const std::string& uri, ByteView pin) {
   return made;
 }
 
-}  // namespace
+constexpr int kMostObjects = 64;  // of a store that are looked at
 
-std::optional<Result<crypto::PrivateKey, std::string>> load_from_store(const std::string& uri, ByteView password) {
+/// Has `take` look at each object of the kind until it is content. True when it was; the error is the end of a
+/// sentence. Nothing when no provider knows the URI's scheme.
+template <typename Take>
+std::optional<Result<bool, std::string>> read_store(const std::string& uri, ByteView password, int kind, Take take) {
   PasswordOnce once{.password = password};
   const UiMethod ui(UI_UTIL_wrap_read_pem_callback(PasswordOnce::give, 0));
   ERR_clear_error();
@@ -165,17 +169,81 @@ std::optional<Result<crypto::PrivateKey, std::string>> load_from_store(const std
     if (mentions(errors, "unregistered scheme") || uri.starts_with("pkcs11:")) return std::nullopt;
     return err(fault_text(once, !password.empty(), errors));
   }
-  (void)OSSL_STORE_expect(store.get(), OSSL_STORE_INFO_PKEY);
-  constexpr int kMostObjects = 64;
+  (void)OSSL_STORE_expect(store.get(), kind);
+  bool any = false;
   for (int i = 0; i < kMostObjects && OSSL_STORE_eof(store.get()) == 0; ++i) {
     const StoreInfo info(OSSL_STORE_load(store.get()));
-    if (info && OSSL_STORE_INFO_get_type(info.get()) == OSSL_STORE_INFO_PKEY)
-      return private_key_of(PublicKey(OSSL_STORE_INFO_get1_PKEY(info.get())));
+    const bool fits = info && OSSL_STORE_INFO_get_type(info.get()) == kind;
+    any = any || fits;
+    if (fits && take(info.get())) return true;
     if (OSSL_STORE_error(store.get()) != 0) break;
   }
+  if (any) return false;
   if (once.asked && !once.given) return err(std::string("is encrypted, and no password is given for it"));
   if (once.given) return err(std::string("cannot be decrypted: the password is wrong"));
+  return false;
+}
+
+Certificates certificate_of(const X509* held) {
+  auto one = Certificate::from_der(der_of(i2d_X509, held));
+  if (!one) return err(fmt::format("holds a certificate that {}", one.error()));
+  return std::vector{std::move(*one)};
+}
+
+/// What the control LOAD_CERT_CTRL of libp11 reads and writes.
+struct WantedCertificate {
+  const char* uri;
+  X509* certificate;
+};
+
+}  // namespace
+
+std::optional<Result<crypto::PrivateKey, std::string>> load_from_store(const std::string& uri, ByteView password) {
+  PublicKey key;
+  const auto read = read_store(uri, password, OSSL_STORE_INFO_PKEY, [&key](const OSSL_STORE_INFO* info) {
+    key.reset(OSSL_STORE_INFO_get1_PKEY(info));
+    return true;
+  });
+  if (!read) return std::nullopt;
+  if (!*read) return err(read->error());
+  if (**read) return private_key_of(std::move(key));
   return err(fmt::format("holds no private key ({})", queued_errors()));
+}
+
+std::optional<Certificates> certificates_from_store(const std::string& uri, ByteView password) {
+  Certificates all = std::vector<Certificate>();
+  const auto read = read_store(uri, password, OSSL_STORE_INFO_CERT, [&all](const OSSL_STORE_INFO* info) {
+    auto one = certificate_of(OSSL_STORE_INFO_get0_CERT(info));
+    if (one) {
+      all->push_back(std::move(one->front()));
+    } else {
+      all = std::move(one);
+    }
+    return !all;
+  });
+  if (!read) return std::nullopt;
+  if (!*read) return err(read->error());
+  if (all && all->empty()) return err(fmt::format("holds no certificate ({})", queued_errors()));
+  return all;
+}
+
+Certificates certificates_from_engine(const std::string& uri, ByteView pin) {
+  const auto engine = engine_with(query_attribute(uri, "module-path").value_or(""));
+  if (!engine) return err(engine.error());
+  const std::lock_guard lock(*pkcs11().turn);
+  std::string errors;
+  // Whoever has the token may see most certificates; a PIN that is wrong would count against it.
+  for (const ByteView given : {ByteView(), pin}) {
+    const SecretBytes full = with_pin(uri, given);
+    WantedCertificate wanted{.uri = reinterpret_cast<const char*>(full.view().data()), .certificate = nullptr};
+    ERR_clear_error();
+    const bool done = ENGINE_ctrl_cmd(*engine, "LOAD_CERT_CTRL", 0, &wanted, nullptr, 1) == 1;
+    const X509Cert certificate(wanted.certificate);
+    if (done && certificate) return certificate_of(certificate.get());
+    errors = queued_errors();
+    if (pin.empty()) break;
+  }
+  return err(fault_text({.password = {}}, !pin.empty() || query_attribute(uri, "pin-value"), errors));
 }
 
 Result<crypto::PrivateKey, std::string> load_from_engine(const std::string& uri, ByteView pin) {

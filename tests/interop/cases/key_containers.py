@@ -1,11 +1,12 @@
 """Private keys that are not in a plain file: encrypted, in PKCS#12, on a token; and which of several certificates is shown."""
 
+import json
 import os
 import re
 
 from rig.authority import Authority
 from rig.case import case
-from rig.shell import Skipped, check, run
+from rig.shell import Skipped, check, need_tool, run
 
 from cases.certificates import give, initiate, make
 
@@ -47,11 +48,25 @@ def put_on_token(pair, _pki):
     give(pair.sut, key=f"pkcs11:token=office;object=gw;type=private?module-path={MODULE}", password="1234")
 
 
+def certificate_too(pair, pki):
+    """The certificate is on the token as well; those above it stay in a file."""
+    need_tool("pkcs11-tool", "opensc")
+    own, *between = pair.sut.tunnels[0].credentials.chain
+    put_on_token(pair, pki)
+    run("openssl", "x509", "-in", own, "-outform", "DER", "-out", own + ".der")
+    run("env", *pair.sut.environment, "pkcs11-tool", "--module", MODULE, "--token-label", "office", "--login", "--pin", "1234",
+        "--write-object", own + ".der", "--type", "cert", "--id", "01", "--label", "gw")
+    os.remove(own)
+    give(pair.sut, container=f"pkcs11:token=office;object=gw;type=cert?module-path={MODULE}", chain=tuple(between))
+    pair.sut.more = f'certificate_chain = {json.dumps(between)}\nprivate_key = "{pair.sut.tunnels[0].credentials.key}"\n'
+
+
 for _role in ("initiator", "responder"):
     for _name, _about, _kind, _change in (("encrypted", "an encrypted private key", "p256", encrypt),
                                           ("pkcs12", "key and certificates in PKCS#12", "p256", contain),
                                           ("token-p256", "an ECDSA key on a PKCS#11 token", "p256", put_on_token),
-                                          ("token-rsa", "an RSA key on a PKCS#11 token", "rsa", put_on_token)):
+                                          ("token-rsa", "an RSA key on a PKCS#11 token", "rsa", put_on_token),
+                                          ("token-certificate", "key and certificate on a PKCS#11 token", "p256", certificate_too)):
         @case(f"key-{_name}-{_role}", f"{_about}, we are the {_role}", only=("culvert",))
         def _(setup, role=_role, kind=_kind, change=_change):
             pair, pki = make(setup, kind)
