@@ -1,6 +1,7 @@
 // Remote access through the control plane, between two stand-ins: who is given what, what the host's network becomes,
 // and that it is taken back.
 #include <algorithm>
+#include <functional>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -72,9 +73,11 @@ class Machine {
 
   Machine(std::string_view address, std::uint64_t seed) : address_(ip(address)), random_(seed) {}
 
-  void apply(const std::string& text, Instant now) {
+  /// `change` is made to what was read, for what cannot be written.
+  void apply(const std::string& text, Instant now, const std::function<void(config::Config&)>& change = {}) {
     auto loaded = config::load_texts({{"test.toml", text}});
     ASSERT_TRUE(loaded) << loaded.error().front().to_string();
+    if (change) change(*loaded);
     control.apply(*loaded, config::diff(running_, *loaded), now);
     running_ = std::move(*loaded);
   }
@@ -199,6 +202,42 @@ TEST_F(Addresses, AClientsNetworkBecomesWhatItWasGivenAndIsTakenBack) {
   EXPECT_TRUE(amy.network.addresses.empty());
   EXPECT_EQ(amy.network.name_servers, NameServerWish());
   EXPECT_EQ(amy.data_plane.policies[0].local.front().addresses, net::AddressRange::all(net::Family::v4));
+}
+
+// RFC 9464: what `dns_over_tls` of a pool says is what the client's resolver asks, beside what can be asked in clear.
+TEST_F(Addresses, ResolversOverTlsAreGivenAndUsed) {
+  gateway_.apply(gateway_text("dns_over_tls = [\"10.1.0.53#dns.example.org\", \"10.1.0.54:8853#two.example.org\"]\n"),
+                 now_);
+  Machine& amy = client("192.0.2.11", "amy@example.org");
+  settle();
+  up(amy);
+  const NameServerWish& wish = amy.network.name_servers;
+  EXPECT_EQ(wish.servers, std::vector{ip("10.1.0.53")});
+  EXPECT_EQ(wish.domains, std::vector<std::string>{"example.org"});
+  EXPECT_EQ(wish.over_tls, (std::vector<NameServerWish::OverTls>{{ip("10.1.0.53"), 853, "dns.example.org"},
+                                                                 {ip("10.1.0.54"), 8853, "two.example.org"}}));
+  ASSERT_TRUE(amy.control.down("home", now_));
+  settle();
+  EXPECT_EQ(amy.network.name_servers, NameServerWish());
+}
+
+// RFC 9464 3.1: one that cannot prove who it is, or speaks another protocol, is none for a host's own resolver.
+TEST_F(Addresses, ResolversThatCannotBeAskedOverTlsAreLeftOut) {
+  gateway_.apply(gateway_text("dns_over_tls = \"10.1.0.53#dns.example.org\"\n"), now_, [](config::Config& read) {
+    model::EncryptedDns nameless = read.pools.front().encrypted_dns.front();
+    nameless.name.clear();
+    nameless.addresses = {ip("10.1.0.60")};
+    model::EncryptedDns https = read.pools.front().encrypted_dns.front();
+    https.protocols = {"h2"};
+    https.addresses = {ip("10.1.0.61")};
+    read.pools.front().encrypted_dns.insert(read.pools.front().encrypted_dns.begin(), {nameless, https});
+  });
+  Machine& amy = client("192.0.2.11", "amy@example.org");
+  settle();
+  up(amy);
+  EXPECT_TRUE(amy.logged("an encrypted resolver dns.example.org at 10.1.0.61"));
+  EXPECT_EQ(amy.network.name_servers.over_tls,
+            (std::vector<NameServerWish::OverTls>{{ip("10.1.0.53"), 853, "dns.example.org"}}));
 }
 
 TEST_F(Addresses, OneTunnelServesManyWithOneRuleAndTellsWhoHasWhat) {

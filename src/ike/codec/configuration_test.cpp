@@ -141,6 +141,24 @@ TEST(Configuration, EncryptedDns) {
   EXPECT_TRUE(make_reply(read.configuration, asks).attributes.empty());
   asks.encrypted_dns[0] = true;
   EXPECT_EQ(make_reply(read.configuration, asks), reply_with(encdns_ip4, whole));
+  // The other family has longer addresses, and is given to who asks for that one.
+  const std::string sixth =
+      "0001"
+      "01"
+      "0b"
+      "fd000001000000000000000000000053"
+      "646e732e6578616d706c65"
+      "0001"
+      "0004"
+      "03646f74";
+  const auto read6 = read_reply(reply_with(encdns_ip6, sixth));
+  ASSERT_EQ(read6.configuration.encrypted_dns.size(), 1U);
+  EXPECT_EQ(read6.configuration.encrypted_dns.front().addresses, std::vector{ip("fd00:1::53")});
+  asks = {};
+  asks.encrypted_dns[0] = true;
+  EXPECT_TRUE(make_reply(read6.configuration, asks).attributes.empty());
+  asks.encrypted_dns[1] = true;
+  EXPECT_EQ(make_reply(read6.configuration, asks), reply_with(encdns_ip6, sixth));
   // Cut anywhere in front of the parameters, or within one, it says nothing.
   for (std::size_t octets = 1; octets < whole.size() / 2; ++octets) {
     const auto cut = read_reply(reply_with(encdns_ip4, whole.substr(0, 2 * octets)));

@@ -294,5 +294,28 @@ TEST_F(Sessions, TheIndexForgets) {
   EXPECT_TRUE(sessions_of(core_, fresh).empty());
 }
 
+// RFC 7296 2.20, 3.15: asked for addresses outside of IKE_AUTH we name those that the peer has of us, of the families
+// that it asks for; what we have of the peer it knows, and is not ours to give.
+TEST(Question, IsAnsweredByWhatThePeerHasOfUs) {
+  IkeSa sa;
+  const auto named = [&sa](std::initializer_list<net::Family> families) {
+    std::vector<model::AddressWish> wishes;
+    for (const net::Family family : families) wishes.push_back({family, std::nullopt});
+    codec::Message request;
+    request.add(codec::make_request(wishes));
+    const auto reply = answer_question(sa, request);
+    CHECK(reply.has_value());
+    return codec::read_reply(*reply).configuration.addresses;
+  };
+  using enum net::Family;
+  sa.inner = {.ours = false, .addresses = {ip("10.9.0.7"), ip("fd00:9::7")}};
+  EXPECT_EQ(named({v4, v6}), sa.inner.addresses);
+  EXPECT_EQ(named({v4}), std::vector{ip("10.9.0.7")});
+  EXPECT_EQ(named({v6}), std::vector{ip("fd00:9::7")});
+  sa.inner.ours = true;
+  EXPECT_TRUE(named({v4, v6}).empty());
+  EXPECT_FALSE(answer_question(sa, {}));
+}
+
 }  // namespace
 }  // namespace culvert::ike::v2
