@@ -9,8 +9,6 @@ namespace {
 constexpr Duration kWait = std::chrono::seconds(10);
 // What nobody has asked for since is forgotten, its refusals too.
 constexpr Duration kMemory = std::chrono::minutes(3);
-constexpr Duration kFirstRest = std::chrono::seconds(2);
-constexpr Duration kLongestRest = std::chrono::seconds(60);
 
 bool carries(const model::TrafficSelectors& local, const model::TrafficSelectors& remote,
              const net::PacketInfo& packet) {
@@ -41,15 +39,6 @@ std::optional<ike::ChildWish> wish_of(const ipsec::Acquire& acquire, const model
 bool fulfils(const model::TrafficSelectors& local, const model::TrafficSelectors& remote, const ike::ChildWish& wish) {
   return carries(local, remote, wish.packet) && model::is_subset(local, wish.local) &&
          model::is_subset(remote, wish.remote);
-}
-
-Duration ChildWishes::Rest::begin(Instant now) {
-  Duration rest = kFirstRest;
-  for (unsigned i = 0; i < refusals && rest < kLongestRest; ++i) rest *= 2;
-  rest = std::min(rest, kLongestRest);
-  ++refusals;
-  until = now + rest;
-  return rest;
 }
 
 void ChildWishes::note(const ike::ChildWish& wish, Instant now) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/time.hpp"
+#include "control/wish_rest.hpp"
 #include "ike/face.hpp"
 #include "ipsec/data_plane.hpp"
 #include "model/connection.hpp"
@@ -37,22 +38,16 @@ class ChildWishes {
   [[nodiscard]] std::size_t size() const { return entries_.size(); }
 
  private:
-  struct Rest {
-    unsigned refusals = 0;  // in a row
-    std::optional<Instant> until;
-    Duration begin(Instant now);
-    [[nodiscard]] bool over(Instant now) const { return !until || *until <= now; }
-  };
   struct Entry {
     ike::ChildWish wish;
     Instant noted;
-    Rest rest;
+    WishRest rest;
   };
   [[nodiscard]] Entry* find(const ike::ChildWish& wish);
   void make_room(Instant now);
 
   std::vector<Entry> entries_;  // in the order in which they came
-  Rest all_;
+  WishRest all_;
 };
 
 }  // namespace culvert::control

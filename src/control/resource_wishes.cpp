@@ -7,8 +7,6 @@ namespace {
 
 using model::TrafficSelectors;
 
-constexpr Duration kFirstRest = std::chrono::seconds(2);
-constexpr Duration kLongestRest = std::chrono::seconds(60);
 // An SA that the peer ends before this time has passed was not wanted: asked for again at once, it would be ended
 // again, and so on for ever.
 constexpr Duration kBriefLife = std::chrono::minutes(2);
@@ -18,15 +16,6 @@ bool equal_selectors(const TrafficSelectors& a, const TrafficSelectors& b) {
 }
 
 }  // namespace
-
-Duration ResourceWishes::Rest::begin(Instant now) {
-  Duration rest = kFirstRest;
-  for (unsigned i = 0; i < refusals && rest < kLongestRest; ++i) rest *= 2;
-  rest = std::min(rest, kLongestRest);
-  ++refusals;
-  until = now + rest;
-  return rest;
-}
 
 const ResourceWishes::Group* ResourceWishes::find(const TrafficSelectors& local, const TrafficSelectors& remote) const {
   const auto found = std::ranges::find_if(groups_, [&](const Group& group) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/time.hpp"
+#include "control/wish_rest.hpp"
 #include "model/traffic_selector.hpp"
 
 namespace culvert::control {
@@ -35,11 +36,8 @@ class ResourceWishes {
   void clear() { groups_.clear(); }
 
  private:
-  struct Rest {
-    unsigned refusals = 0;  // in a row
-    std::optional<Instant> until;
+  struct Rest : WishRest {
     std::optional<Instant> made_at;
-    Duration begin(Instant now);
   };
   struct Group {
     model::TrafficSelectors local;

@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 
 #include "ipsec/engine_test_kit.hpp"
+#include "plain_window.hpp"
 
 namespace culvert::ipsec {
 namespace {
@@ -22,20 +23,6 @@ using namespace std::chrono_literals;
 constexpr std::string_view kMarker = "this text must not show on the wire";
 constexpr std::uint32_t kWindow = 128;
 constexpr Duration kLinger = 5s;
-
-// RFC 4303 3.4.3 as a set of numbers.
-class PlainWindow {
- public:
-  bool accept(std::uint64_t sequence) {
-    if (sequence + kWindow <= top_ || !seen_.insert(sequence).second) return false;
-    top_ = std::max(top_, sequence);
-    return true;
-  }
-
- private:
-  std::uint64_t top_ = 0;
-  std::set<std::uint64_t> seen_;
-};
 
 struct Datagram {
   Bytes bytes;
@@ -244,8 +231,8 @@ class World {
     a.encapsulation = b.encapsulation = profile_.encapsulation;
     sides_[0].send_spis.push_back(a.spi_outbound.value());
     sides_[1].send_spis.push_back(b.spi_outbound.value());
-    sides_[0].windows.emplace(a.spi_inbound.value(), PlainWindow{});
-    sides_[1].windows.emplace(b.spi_inbound.value(), PlainWindow{});
+    sides_[0].windows.emplace(a.spi_inbound.value(), PlainWindow(kWindow));
+    sides_[1].windows.emplace(b.spi_inbound.value(), PlainWindow(kWindow));
     ASSERT_TRUE(pair_.alice.install(std::move(a), pair_.now).has_value());
     ASSERT_TRUE(pair_.bob.install(std::move(b), pair_.now).has_value());
     if (id == 1) return;

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "ipsec/modes_test_kit.hpp"
+#include "plain_window.hpp"
 
 namespace culvert::ipsec {
 namespace {
@@ -13,20 +14,6 @@ namespace {
 using namespace test_kit;
 
 constexpr std::uint64_t kWindow = 1024;  // ChildSaParams' default
-
-// One direction and one SA: what the receiver has to accept.
-class PlainWindow {
- public:
-  bool accept(std::uint64_t sequence) {
-    if (sequence + kWindow <= top_ || !seen_.insert(sequence).second) return false;
-    top_ = std::max(top_, sequence);
-    return true;
-  }
-
- private:
-  std::uint64_t top_ = 0;
-  std::set<std::uint64_t> seen_;
-};
 
 struct InFlight {
   Arrived packet;
@@ -143,7 +130,7 @@ class World {
   SeededRandom random_;
   ModeWorld world_;
   std::deque<InFlight> in_flight_;
-  PlainWindow window_;
+  PlainWindow window_{kWindow};  // one direction and one SA: what the receiver has to accept
   std::uint64_t arrived_ = 0;
 };
 
