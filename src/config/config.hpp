@@ -116,6 +116,8 @@ struct TunnelConfig {
   PeerKind peer_kind = PeerKind::address;
   /// The octets of the PPK (RFC 8784), if there is one.
   SecretBytes ppk;
+  /// As client that asks for its address: of `remote` only what the peer names is the tunnel's (RFC 7296 3.15.2).
+  bool only_peer_subnets = false;
   /// The octets of the pre-shared key, whether written in the file or read from `secret_file`. Empty with credentials.
   SecretBytes secret;
   /// There with ConnectionConfig::authentication by certificate. Without certificates of ours where EAP proves us,

@@ -249,6 +249,7 @@ TunnelChange compare(const TunnelConfig& before, const TunnelConfig& after, bool
   if (!same_users && b.eap && !b.eap->client) comparison.say("user: changed");
   hard("local", a.local, b.local);
   hard("remote", a.remote, b.remote);
+  soft("only_peer_subnets", truth(before.only_peer_subnets), truth(after.only_peer_subnets));
   soft("address", a.addresses, b.addresses);
   soft("start", a.start, b.start);
   hard("ike", a.ike_proposals, b.ike_proposals);

@@ -83,6 +83,7 @@ inline constexpr std::array kTunnelFields = std::to_array<FieldInfo>({
     {"more_sessions", "\"replace\""},
     {"groups", ""},
     {"address", ""},
+    {"only_peer_subnets", "false"},
     {"start", "\"auto\""},
     {"ike", ""},
     {"esp", ""},

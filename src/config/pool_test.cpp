@@ -128,6 +128,15 @@ TEST(Pool, AClientAsksForTheFamiliesOfWhatItWantsToReach) {
   ASSERT_TRUE(both) << testing::lines(both.error());
   EXPECT_EQ(both->tunnels.front().connection.request_addresses, (std::vector{net::Family::v4, net::Family::v6}));
   EXPECT_THAT(problems_of(client(R"(["10.1.0.0/16"])", "local = \"10.9.0.0/16\"\n")), HasSubstr("take local out"));
+  EXPECT_FALSE(config->tunnels.front().only_peer_subnets);
+  const auto only = load_text(client(R"(["0.0.0.0/0"])", "only_peer_subnets = true\n"));
+  ASSERT_TRUE(only) << testing::lines(only.error());
+  EXPECT_TRUE(only->tunnels.front().only_peer_subnets);
+  const Diff difference = diff(*load_text(client(R"(["0.0.0.0/0"])")), *only);
+  ASSERT_EQ(difference.changed.size(), 1U);
+  EXPECT_FALSE(difference.changed[0].restarts);
+  EXPECT_THAT(problems_of(tunnel("only_peer_subnets = true\n")),
+              HasSubstr("only_peer_subnets: the peer names its subnets along with the address that it gives"));
 }
 
 TEST(Pool, ADifferenceIsSeen) {

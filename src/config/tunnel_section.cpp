@@ -283,6 +283,11 @@ void read_subnets(Section& section, DraftTunnel& draft) {
   }
   draft.local = read_selectors(section, "local");
   draft.remote = read_selectors(section, "remote");
+  draft.config.only_peer_subnets = section.boolean("only_peer_subnets").value_or(false);
+  if (draft.config.only_peer_subnets && !requests)
+    section.error(section.position_of("only_peer_subnets"), "only_peer_subnets",
+                  "the peer names its subnets along with the address that it gives",
+                  "write address = \"request\", or take it out");
   if (requests) {
     read_requested_address(section, draft);
   } else {

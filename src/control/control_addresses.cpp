@@ -7,6 +7,7 @@
 
 #include "base/text.hpp"
 #include "control/control_plane.hpp"
+#include "control/peer_subnets.hpp"
 
 namespace culvert::control {
 
@@ -155,6 +156,8 @@ Guarded ControlPlane::guard_of(const Tunnel& tunnel) {
     guard.local.push_back(model::TrafficSelector::of(net::AddressRange::of(address)));
     guard.addresses.push_back({address, static_cast<std::uint8_t>(address.bits())});
   }
+  // RFC 7296 3.15.2: the client chooses whether other traffic that the peer would take goes another way.
+  if (tunnel.only_peer_subnets) guard.remote = only_peer_subnets(guard.remote, *tunnel.given);
   return guard;
 }
 

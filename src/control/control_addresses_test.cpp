@@ -143,10 +143,10 @@ class Addresses : public ::testing::Test {
            std::string(kSecret) + "remote = [\"10.1.0.0/16\"]\naddress = \"request\"\nstart = \"manual\"\n" +
            std::string(more);
   }
-  Machine& client(const std::string& address, std::string_view who) {
+  Machine& client(const std::string& address, std::string_view who, std::string_view more = {}) {
     auto& made = clients_[address];
     made = std::make_unique<Machine>(address, std::hash<std::string>()(address));
-    made->apply(client_text(who), now_);
+    made->apply(client_text(who, more), now_);
     return *made;
   }
   /// Until nothing is sent any more.
@@ -202,6 +202,39 @@ TEST_F(Addresses, AClientsNetworkBecomesWhatItWasGivenAndIsTakenBack) {
   EXPECT_TRUE(amy.network.addresses.empty());
   EXPECT_EQ(amy.network.name_servers, NameServerWish());
   EXPECT_EQ(amy.data_plane.policies[0].local.front().addresses, net::AddressRange::all(net::Family::v4));
+}
+
+// RFC 7296 3.15.2: what the peer names goes through the tunnel; the rest is the client's to decide.
+TEST_F(Addresses, OnlyThePeersSubnetsWhereThatIsWanted) {
+  gateway_.apply(gateway_text("subnets = \"10.1.7.0/24\"\n"), now_);
+  const auto remote_of = [](const Machine& machine) {
+    return model::to_string(machine.data_plane.policies.at(0).remote);
+  };
+  const auto routed = [](const Machine& machine) {
+    std::vector<std::string> texts;
+    for (const RouteWish& route : machine.network.routes) texts.push_back(route.destination.to_string());
+    return texts;
+  };
+  Machine& amy = client("192.0.2.11", "amy@example.org", "only_peer_subnets = true\n");
+  Machine& bob = client("192.0.2.12", "bob@example.org");
+  settle();
+  // Nobody knows yet which they are: nothing leaves in clear.
+  EXPECT_EQ(remote_of(amy), "10.1.0.0/16");
+  EXPECT_THAT(routed(amy), ::testing::Contains("10.1.0.0/16"));
+  up(amy);
+  up(bob);
+  EXPECT_EQ(remote_of(amy), "10.1.7.0/24, 10.1.0.53");
+  EXPECT_THAT(routed(amy), ::testing::UnorderedElementsAre("10.1.7.0/24", "10.1.0.53/32"));
+  EXPECT_EQ(remote_of(bob), "10.1.0.0/16");
+  ASSERT_TRUE(amy.control.down("home", now_));
+  settle();
+  EXPECT_EQ(remote_of(amy), "10.1.0.0/16");
+  // While it is up it can be changed.
+  up(amy);
+  amy.apply(client_text("amy@example.org"), now_);
+  settle();
+  EXPECT_EQ(remote_of(amy), "10.1.0.0/16");
+  EXPECT_EQ(amy.data_plane.installed.size(), 1U);
 }
 
 // RFC 9464: what `dns_over_tls` of a pool says is what the client's resolver asks, beside what can be asked in clear.

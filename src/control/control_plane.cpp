@@ -43,6 +43,7 @@ void ControlPlane::add_tunnel(const config::TunnelConfig& tunnel, Instant now) {
   auto& added = tunnels_[id];
   added = std::make_unique<Tunnel>(std::move(connection), any_peer ? std::string() : tunnel.connection.peer_name,
                                    !any_peer, attempts_);
+  added->only_peer_subnets = tunnel.only_peer_subnets;
   configure_ike(*added, now);
   if (added->config().start == model::StartMode::automatic) added->want(true, now);
 }
@@ -71,6 +72,7 @@ void ControlPlane::change_tunnel(const config::TunnelConfig& changed, bool resta
   const auto resolved = tunnel->config().peer;
   tunnel->config() = changed.connection;
   tunnel->config().id = id;
+  tunnel->only_peer_subnets = changed.only_peer_subnets;
   // A name keeps the address that was found for it: without one IKE would take any caller for the peer's host.
   if (!tunnel->config().peer) tunnel->config().peer = resolved;
   configure_ike(*tunnel, now);

@@ -44,6 +44,9 @@ class Tunnel {
     return attempt_running_ && attempt == own_attempt_;
   }
 
+  /// Of `remote` only what the peer names in `given` is the tunnel's.
+  bool only_peer_subnets = false;
+
   std::string progress;
   ChildWishes wishes;
   ResourceWishes resources;

@@ -98,6 +98,34 @@ for _kind in ("strongswan", "culvert"):
             life(setup, kind, is_gateway)
 
 
+@case("remote-only-peer-subnets", "strongSwan takes everything and names one subnet: with only_peer_subnets that alone goes through the tunnel",
+      only=("culvert",))
+def _(setup):
+    everything = ("0.0.0.0/0",)
+    pair = make(setup, "strongswan", False)
+    pair.peer.tunnels = [t.but(local_ts=everything, pool_subnets=SUBNET["b"][4]) for t in pair.peer.tunnels]
+    pair.sut.tunnels = [t.but(remote_ts=everything) for t in pair.sut.tunnels]
+    pair.sut.more = "only_peer_subnets = true\n"
+    pair.start()
+
+    def way(target):
+        return re.search(r" dev (\S+)", pair.lab.ip("a", "route", "get", target))[1]
+
+    inside, outside = INNER["b"][4], "198.51.100.9"
+    check(way(inside) == way(outside) == "culvert0", "without an address all of it is the tunnel's")
+    pair.sut.up()
+    pair.wait_up()
+    address = given_to(pair, "culvert", "a")
+    check(way(inside) == "culvert0", f"what the peer named goes by {way(inside)}")
+    check(way(outside) != "culvert0", "what the peer did not name goes through the tunnel")
+    prove(pair, "a", address)
+    # The same without the setting: all of it.
+    pair.sut.more = ""
+    pair.sut.reload()
+    wait_until(lambda: way(outside) == "culvert0", 3, "all of `remote` is the tunnel's")
+    prove(pair, "a", address)
+
+
 @case("remote-leases-survive", "both ends get SIGKILL; who comes back has its address, and `culvert leases` knew it", only=("culvert",), seconds=60)
 def _(setup):
     pair = make(setup, "culvert", True)

@@ -151,7 +151,8 @@ class StrongSwan(Peer):
 
 
 def _pools(tunnels):
-    pools = "".join(f"  pool-{t.name} {{\n    addrs = {','.join(t.pool[:-1])}\n" + (f"    dns = {t.pool[-1]}\n" if t.pool[-1] else "") + "  }\n"
+    pools = "".join(f"  pool-{t.name} {{\n    addrs = {','.join(t.pool[:-1])}\n" + (f"    dns = {t.pool[-1]}\n" if t.pool[-1] else "") +
+                    (f"    subnet = {t.pool_subnets}\n" if t.pool_subnets else "") + "  }\n"
                     for t in tunnels if t.pool)
     return f"pools {{\n{pools}}}\n" if pools else ""
 

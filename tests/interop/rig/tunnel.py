@@ -41,6 +41,7 @@ class TunnelSpec:
     child_lifetime: int = 0
     liveness: int = 0
     pool: tuple = ()  # this end gives the other its inner address: ranges, then the name server (or "")
+    pool_subnets: str = ""  # strongSwan only: what it tells who has an address of the pool, instead of nothing
     request_address: bool = False  # this end asks the other for its inner address
     anybody: bool = False  # the peer may call from any address, as any identity of remote_id's pattern
     fragmentation: str = ""  # of IKE messages: yes | no | force
