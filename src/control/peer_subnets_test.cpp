@@ -38,8 +38,7 @@ TEST(PeerSubnets, ItsNameServersAreAskedThroughTheTunnel) {
   given.dns_servers = {*net::IpAddress::parse("10.1.0.53"), *net::IpAddress::parse("10.9.9.9")};
   given.encrypted_dns.resize(1);
   given.encrypted_dns[0].addresses = {*net::IpAddress::parse("198.51.100.5")};
-  EXPECT_THAT(left(selectors({"0.0.0.0/0"}), given),
-              UnorderedElementsAre("10.1.0.0/16", "10.9.9.9", "198.51.100.5"));
+  EXPECT_THAT(left(selectors({"0.0.0.0/0"}), given), UnorderedElementsAre("10.1.0.0/16", "10.9.9.9", "198.51.100.5"));
 }
 
 // Who says nothing of use gets everything, not nothing: no packet leaves in clear for want of a list.

@@ -15,9 +15,14 @@ constexpr std::array kIkeSuites{"aes128gcm16-prfsha256-x25519",
                                 "aes128-sha512-prfsha512-x25519",
                                 "aes256gcm16-prfsha256-x25519-ke1_mlkem768",
                                 "aes128-sha256-x25519-ke1_mlkem512-ke2_ecp256"};
-constexpr std::array kEspSuites{"aes128gcm16-esn",          "aes256gcm16-noesn",       "chacha20poly1305-esn",
-                                "aes128gcm16-x25519-esn",   "aes256-sha256-esn",       "aes128-sha512-noesn",
-                                "aes256gcm16-x25519-noesn", "aes256-sha256-x25519-esn",
+constexpr std::array kEspSuites{"aes128gcm16-esn",
+                                "aes256gcm16-noesn",
+                                "chacha20poly1305-esn",
+                                "aes128gcm16-x25519-esn",
+                                "aes256-sha256-esn",
+                                "aes128-sha512-noesn",
+                                "aes256gcm16-x25519-noesn",
+                                "aes256-sha256-x25519-esn",
                                 "aes128gcm16-x25519-ke1_mlkem512-esn",
                                 "aes256-sha256-x25519-ke1_mlkem768-ke2_ecp256-noesn"};
 

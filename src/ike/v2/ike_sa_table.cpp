@@ -129,7 +129,7 @@ void IkeSaTable::forget_peer(const IkeSa& sa) {
 }
 
 void IkeSaTable::schedule(IkeSa& sa, std::optional<Instant> at) {
-  if (sa.scheduled == at) return;
+  if (std::optional<Instant>(sa.scheduled) == at) return;
   if (sa.scheduled) timers_.erase({*sa.scheduled, sa.id});
   if (at) timers_.insert({*at, sa.id});
   sa.scheduled = at;
