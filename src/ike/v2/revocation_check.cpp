@@ -128,7 +128,7 @@ class Examiner {
     const bool known = ask_known(responder, issuer, refused, why) || ask_lists(responder, issuer, refused, why);
     if (known && !refused) return status;
     const std::string who = fmt::format("is signed by {} (serial {})", responder.subject(), responder.serial());
-    if (known)
+    if (refused)
       return {.state = State::unknown, .found = fmt::format("{}, which is {}", who, refused->found), .until = {}};
     // Nobody is let in by what a doubtful responder says, and nobody needs to be who is revoked by it.
     if (status.state != State::good) return status;
