@@ -333,14 +333,12 @@ TEST_P(FollowUps, BothRekeyAndOneHasNone) {
       auto config = config_of(GetParam());
       config.ike_proposals = {ike(kIkePlain)};
       config.esp_proposals = {esp(kEspPlain)};
-      // Heard of after the other's request was answered: the request itself stays what it was.
       if (whole) {
         crossing.command(hybrid, RekeyIkeSa{hybrid.ike_sa().ike_sa});
       } else {
         crossing.command(hybrid, RekeyChildSa{hybrid.children.begin()->first});
       }
-      // As the initiator of its own rekey the other offers none.
-      plain.postpones = {};
+      // This one offers none in its own request, and takes them in the other's.
       auto both = config_of(GetParam());
       both.ike_proposals = suites.ike_a;
       both.esp_proposals = suites.esp_a;
