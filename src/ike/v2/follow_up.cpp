@@ -97,14 +97,16 @@ std::optional<Instant> next_follow_up_expiry(const IkeSa& sa) {
 }
 
 std::optional<Instant> follow_ups_block(const IkeSa& sa, const Task& task) {
-  const auto* child = std::get_if<RekeyChildTask>(&task);
-  const bool makes_sa =
-      child != nullptr || std::holds_alternative<CreateChildTask>(task) || std::holds_alternative<RekeyIkeTask>(task);
-  if (!makes_sa) return std::nullopt;
+  const auto* rekey = std::get_if<RekeyChildTask>(&task);
+  // RFC 7296 2.25.2: nothing that makes or ends SAs, lest its answer comes when the Child SAs have moved to the
+  // successor. What ends the IKE SA itself, or asks for life, goes on.
+  const bool elsewhere = std::holds_alternative<DeleteIkeTask>(task) || std::holds_alternative<LivenessTask>(task) ||
+                         std::holds_alternative<NotifyTask>(task);
+  if (elsewhere) return std::nullopt;
   std::optional<Instant> last;
   for (const auto& one : sa.follow_ups) {
-    // RFC 7296 2.25: the peer would answer with TEMPORARY_FAILURE.
-    const bool collides = replaces(*one, std::nullopt) || (child != nullptr && replaces(*one, child->child));
+    // RFC 7296 2.25.1: the peer would answer with TEMPORARY_FAILURE.
+    const bool collides = replaces(*one, std::nullopt) || (rekey != nullptr && replaces(*one, rekey->child));
     if (collides) last = std::max(last.value_or(one->until), one->until);
   }
   return last;

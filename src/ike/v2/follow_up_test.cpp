@@ -398,6 +398,31 @@ TEST_P(FollowUps, OwnRekeysWaitForThePeersSeries) {
   expect_all_kept();
 }
 
+// RFC 7296 2.25.2: nor is a Child SA deleted in the middle of it, for the answer would come to the wrong IKE SA.
+TEST_P(FollowUps, OwnDeletesWaitForThePeersSeries) {
+  other().postpones = [](const Request& request) {
+    const auto* exchange = std::get_if<KeyExchangeRequest>(&request);
+    return exchange != nullptr && exchange->method == crypto::KeyExchangeId::ml_kem_512;
+  };
+  rekey_ike(other());
+  pair.advance(seconds(1));
+  ASSERT_EQ(other().postponed.size(), 1U);
+  pair.command(one(), DeleteChildSa{one().child().id});
+  // The answer to a DELETE that did not wait would be lost till the IKE SA has its successor.
+  pair.fate = [&](const Datagram& d) {
+    return d.header().exchange == ExchangeType::informational && d.header().response && other().closed.empty()
+               ? lost()
+               : usual();
+  };
+  other().postpones = {};
+  while (!other().postponed.empty()) pair.answer_postponed(other());
+  pair.advance(seconds(30));
+  EXPECT_TRUE(one().children.empty() && other().children.empty());
+  EXPECT_EQ(one().closed.size(), 1U);
+  EXPECT_EQ(one().ike_sas.size(), 1U);
+  EXPECT_TRUE(no_leaks(pair));
+}
+
 TEST_P(FollowUps, TheIkeSaIsDeletedMeanwhile) {  // by either side, at each step
   for (const bool by_one : {true, false}) {
     for (const bool whole : {true, false}) {
