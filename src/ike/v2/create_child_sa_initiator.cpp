@@ -230,6 +230,8 @@ Progression CreateChildSaInitiator::follow_up(ChildAgreement agreement, const co
   win();
   auto methods = model::methods_of(agreement.suite.additional);
   agreement_ = std::move(agreement);
+  // Whether both sides asked at once is told by their requests, however long what follows takes.
+  agreement_->agreed_at = core_.now;
   series_.emplace(core_, sa_, std::move(methods));
   return follow(series_->begin(response));
 }
