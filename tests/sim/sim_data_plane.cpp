@@ -9,8 +9,9 @@ namespace culvert::sim {
 namespace {
 
 // Small tables: a run has a handful of SAs, and thousands of engines are made.
-ipsec::EngineOptions engine_options() {
+ipsec::EngineOptions engine_options(ipsec::EarlyPackets* early = nullptr) {
   ipsec::EngineOptions options;
+  options.early_packets = early;
   options.spi_layout.slot_bits = 7;
   options.flow_cache_entries = 64;
   return options;
@@ -24,7 +25,8 @@ SimDataPlane::SimDataPlane(Side side, const EventQueue& queue, WireMonitor& moni
       queue_(queue),
       monitor_(monitor),
       spis_(engine_options().spi_layout, random),
-      engine_(engine_options(), random),
+      early_(engine_options().spi_layout),
+      engine_(engine_options(&early_), random),
       outputs_(std::move(outputs)),
       region_(ipsec::kMinWireRegion),
       asked_(workers) {}
@@ -32,6 +34,7 @@ SimDataPlane::SimDataPlane(Side side, const EventQueue& queue, WireMonitor& moni
 Result<model::Spi, ipsec::DataPlaneError> SimDataPlane::allocate_spi(std::optional<std::uint32_t> resource) {
   auto spi = spis_.allocate();
   if (!spi) return spi;
+  early_.expect(*spi);
   spi_workers_.erase(*spi);
   if (resource) {
     CHECK(*resource < asked_.size());
@@ -51,7 +54,7 @@ Result<void, ipsec::DataPlaneError> SimDataPlane::install(model::ChildSaParams p
   auto result = engine_.install(std::move(params), queue_.now());
   if (!result) {
     monitor_.removed(side_, id);
-    spis_.release(spi);
+    release(spi);
   } else {
     standing_.insert_or_assign(id, std::move(standing));
   }

@@ -15,6 +15,7 @@
 #include "base/random.hpp"
 #include "ike/face.hpp"
 #include "ipsec/data_plane.hpp"
+#include "ipsec/early_packets.hpp"
 #include "ipsec/engine.hpp"
 #include "ipsec/spi_allocator.hpp"
 #include "tests/sim/event_queue.hpp"
@@ -42,7 +43,7 @@ class SimDataPlane final : public ipsec::DataPlane,
   // ipsec::DataPlane
   [[nodiscard]] Result<model::Spi, ipsec::DataPlaneError> allocate_spi(std::optional<std::uint32_t> resource) override;
   [[nodiscard]] Result<void, ipsec::DataPlaneError> reserve_spi(model::Spi spi) override { return spis_.reserve(spi); }
-  void release_spi(model::Spi spi) override { spis_.release(spi); }
+  void release_spi(model::Spi spi) override { release(spi); }
   [[nodiscard]] Result<void, ipsec::DataPlaneError> install(model::ChildSaParams params) override;
   void use_outbound(model::ChildSaId child) override;
   void remove(model::ChildSaId child, Duration linger) override;
@@ -61,7 +62,10 @@ class SimDataPlane final : public ipsec::DataPlane,
 
   // ike::SpiAllocator
   [[nodiscard]] std::optional<model::Spi> allocate(std::optional<std::uint32_t> resource) override;
-  void release(model::Spi spi) override { spis_.release(spi); }
+  void release(model::Spi spi) override {
+    early_.forget(spi);
+    spis_.release(spi);
+  }
   /// One engine carries them all.
   [[nodiscard]] std::optional<std::uint32_t> resource_of(model::ChildSaId /*child*/) const override { return {}; }
 
@@ -99,6 +103,7 @@ class SimDataPlane final : public ipsec::DataPlane,
   const EventQueue& queue_;
   WireMonitor& monitor_;
   ipsec::SpiAllocator spis_;
+  ipsec::EarlyPackets early_;
   ipsec::Engine engine_;
   DataPlaneOutputs outputs_;
   Bytes region_;
