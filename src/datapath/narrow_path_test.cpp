@@ -71,7 +71,7 @@ class NarrowPath : public ::testing::Test {
     }
   }
   /// What ping says to a packet of 1400 octets that must not be cut.
-  [[nodiscard]] io::testing::CommandResult whole_ping(const char* more = "-c 1 -W 1") const {
+  [[nodiscard]] io::testing::CommandResult whole_ping(const char* more = "-c 1 -W 5") const {
     return lab_->alice.ns.command(
         fmt::format("ping {} -M do -s {} {}", more, 1400 - kIpAndIcmp, lab_->bob.inner_text(Family::v4)));
   }

@@ -14,9 +14,9 @@
 #include "crypto/packet_cipher.hpp"
 #include "datapath/placement.hpp"
 #include "datapath/shared.hpp"
+#include "datapath/shared_early_packets.hpp"
 #include "datapath/worker.hpp"
 #include "io/clock.hpp"
-#include "ipsec/early_packets.hpp"
 #include "ipsec/sa.hpp"
 #include "model/proposal.hpp"
 
@@ -138,7 +138,7 @@ struct UserspaceDataPlane::State {
   io::Tun tun;
   std::vector<OuterSockets> sockets;  // by worker
   ipsec::SpiAllocator spis;
-  ipsec::EarlyPackets early;
+  SharedEarlyPackets early;
   Shared shared;
   std::vector<std::unique_ptr<Worker>> workers;
   std::vector<std::thread> threads;

@@ -20,12 +20,8 @@ void EarlyPackets::forget(model::Spi spi) {
 }
 
 bool EarlyPackets::keep(model::Spi spi, const WireInput& input, ByteView packet, Instant now) {
-  const auto expected = [&] { return place_of(spi).load(std::memory_order_acquire) == spi.value(); };
-  if (!expected()) return false;
-  const std::lock_guard lock(mutex_);
   const std::size_t octets = packet.size() + input.ip_header.size();
-  // Once more: `take` may have come in between, and nobody would ask for the packet again.
-  if (!expected() || packets_.size() >= kMaxPackets || octets > kMaxOctets - octets_) return false;
+  if (!expects(spi) || packets_.size() >= kMaxPackets || octets > kMaxOctets - octets_) return false;
   packets_.push_back({spi, input, to_bytes(input.ip_header), to_bytes(packet), now});
   octets_ += octets;
   count_.store(packets_.size(), std::memory_order_release);
@@ -33,7 +29,6 @@ bool EarlyPackets::keep(model::Spi spi, const WireInput& input, ByteView packet,
 }
 
 std::vector<EarlyPackets::Packet> EarlyPackets::take(model::Spi spi) {
-  const std::lock_guard lock(mutex_);
   forget(spi);
   std::vector<Packet> taken;
   const auto others = std::stable_partition(packets_.begin(), packets_.end(),
@@ -48,8 +43,6 @@ std::vector<EarlyPackets::Packet> EarlyPackets::take(model::Spi spi) {
 }
 
 std::size_t EarlyPackets::expire(Instant now) {
-  if (count_.load(std::memory_order_acquire) == 0) return 0;
-  const std::lock_guard lock(mutex_);
   std::size_t expired = 0;
   for (; !packets_.empty() && now - packets_.front().since >= kMaxAge; ++expired) {
     octets_ -= packets_.front().bytes.size() + packets_.front().header.size();
@@ -60,8 +53,6 @@ std::size_t EarlyPackets::expire(Instant now) {
 }
 
 std::optional<Instant> EarlyPackets::next_expiry() const {
-  if (count_.load(std::memory_order_acquire) == 0) return {};
-  const std::lock_guard lock(mutex_);
   if (packets_.empty()) return {};
   return packets_.front().since + kMaxAge;
 }

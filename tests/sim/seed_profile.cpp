@@ -135,6 +135,13 @@ SeedProfile make_profile(std::uint64_t seed, SeededRandom& random, bool log) {
   } else {
     make_lifetimes(world.connections[1], random);
   }
+  // Each rekey of a pair takes several exchanges then, one after the other: there must be time for those of all pairs.
+  if (std::string_view(esp).find("-ke1") != std::string_view::npos) {
+    for (model::ConnectionConfig& connection : world.connections) {
+      Duration& lifetime = *connection.child_lifetime.time;
+      lifetime = std::max<Duration>(lifetime, seconds(60));
+    }
+  }
   const auto encapsulation = one_in(4, random) ? model::EncapsulationPolicy::esp : model::EncapsulationPolicy::udp;
   for (model::ConnectionConfig& connection : world.connections) connection.encapsulation = encapsulation;
   for (Duration& delay : world.answer_delays)

@@ -401,7 +401,7 @@ ChildSa& build_child(Core& core, IkeSa& sa, const model::ConnectionConfig& confi
                      ? old->origin
                      : ChildOrigin{.role = role,
                                    .initiators_spi = role == Role::initiator ? child.spi_inbound : child.spi_outbound,
-                                   .at = agreement.agreed_at.value_or(core.now)};
+                                   .at = agreement.asked_at.value_or(core.now)};
 
   model::ChildSaParams params;
   params.id = child.id;

@@ -45,8 +45,8 @@ struct ChildAgreement {
   std::optional<model::Aggfrag> aggfrag;
   Boxed<ChildScope> scope;
   ResourceGroup group;
-  /// When CREATE_CHILD_SA was done, where key exchanges follow it.
-  std::optional<Instant> agreed_at = {};
+  /// When we asked for the pair; as responder, when we agreed to it, where key exchanges follow. Nothing: now.
+  std::optional<Instant> asked_at = {};
 };
 
 /// Why there is no Child SA, for the peer (as responder) and for the user.

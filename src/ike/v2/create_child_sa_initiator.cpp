@@ -51,7 +51,7 @@ bool CreateChildSaInitiator::settled_meanwhile(const ChildSa* old) const {
 }
 
 std::optional<Task> CreateChildSaInitiator::not_begun() const {
-  return sent_ ? std::nullopt : std::optional(as_task(retry_));
+  return sent_at_ ? std::nullopt : std::optional(as_task(retry_));
 }
 
 Task CreateChildSaInitiator::as_task(const Retry& retry) const {
@@ -119,7 +119,7 @@ Progression CreateChildSaInitiator::send(const ChildSa* old, const ChildSa* fall
   }
   add_child_ts_payloads(message, *offer_);
   send_request(core_, sa_, type(), std::move(message));
-  sent_ = true;
+  sent_at_ = core_.now;
   core_.progress(sa_, old != nullptr ? fmt::format("rekeying Child SA {:08x}/{:08x}", old->spi_inbound.value(),
                                                    old->spi_outbound.value())
                                      : fmt::format("sent CREATE_CHILD_SA request for a new Child SA, {}",
@@ -168,6 +168,8 @@ Progression CreateChildSaInitiator::handle_response(const codec::Message& respon
     fail(agreed.error(), true);
     return Progression::done;
   }
+  // Whether both sides asked at once is told by their requests, however long the answers take.
+  agreed->asked_at = sent_at_;
   if (fallback != nullptr) {
     // The same as a set; the peer may have left the packet's own selectors in.
     agreed->local = fallback->local;
@@ -230,8 +232,6 @@ Progression CreateChildSaInitiator::follow_up(ChildAgreement agreement, const co
   win();
   auto methods = model::methods_of(agreement.suite.additional);
   agreement_ = std::move(agreement);
-  // Whether both sides asked at once is told by their requests, however long what follows takes.
-  agreement_->agreed_at = core_.now;
   series_.emplace(core_, sa_, std::move(methods));
   return follow(series_->begin(response));
 }

@@ -64,7 +64,7 @@ class CreateChildSaInitiator final : public InitiatorExchange {
   std::optional<ChildOffer> offer_;
   Bytes nonce_;
   std::optional<RekeyCollision> collision_;
-  bool sent_ = false;
+  std::optional<Instant> sent_at_;
   // Our part of the key exchange, before there is an offer for it.
   std::unique_ptr<crypto::KeyExchange> key_exchange_;
   model::KeyExchangeMethod method_ = model::KeyExchangeMethod::none;

@@ -143,7 +143,7 @@ codec::Message CreateChildSaResponder::await_further(codec::Message answer, cons
                    .nonce_r = to_bytes(secrets.nonce_r),
                    .link = {},
                    .until = {}};
-  std::get<AwaitedChild>(awaited.outcome).agreement.agreed_at = core_.now;
+  std::get<AwaitedChild>(awaited.outcome).agreement.asked_at = core_.now;
   if (!await_follow_up(core_, sa_, std::move(awaited), answer)) {
     withdraw_choice(core_, choice);
     return refusal(NotifyType::temporary_failure);
