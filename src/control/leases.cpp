@@ -55,7 +55,7 @@ void Leases::restore(std::span<const LeaseRecord> records) {
     Pool* pool = pool_of(record.address);
     if (pool == nullptr || leases_.contains(record.address)) continue;
     leases_.emplace(record.address, Lease{record.identity, record.order, {}});
-    by_identity_[record.identity].insert(record.address);
+    by_identity_[record.identity].push_back(record.address);
     pool->idle[index(record.address.family())].emplace(record.order, record.address);
   }
 }
@@ -192,7 +192,9 @@ void Leases::take(const Wanted& wanted, const IpAddress& address) {
   lease.identity = identity;
   lease.order = ++last_order_;
   lease.sessions.push_back(wanted.session);
-  by_identity_[identity].insert(address);
+  if (std::vector<IpAddress>& own = by_identity_[identity]; std::ranges::find(own, address) == own.end()) {
+    own.push_back(address);
+  }
   by_session_[wanted.session].push_back(address);
   note(address);
 }
@@ -201,7 +203,7 @@ void Leases::forget(const IpAddress& address) {
   const auto lease = leases_.find(address);
   if (Pool* pool = pool_of(address)) pool->idle[index(address.family())].erase({lease->second.order, address});
   const auto own = by_identity_.find(lease->second.identity);
-  own->second.erase(address);
+  std::erase(own->second, address);
   if (own->second.empty()) by_identity_.erase(own);
   leases_.erase(lease);
   changed_.erase(address);

@@ -103,7 +103,7 @@ class Leases {
 
   std::vector<Pool> pools_;
   std::map<net::IpAddress, Lease> leases_;
-  std::map<model::Identity, std::set<net::IpAddress>> by_identity_;
+  std::map<model::Identity, std::vector<net::IpAddress>> by_identity_;  // hardly ever more than two
   std::map<model::IkeSaId, std::vector<net::IpAddress>> by_session_;
   std::set<net::IpAddress> changed_;
   std::uint64_t last_order_ = 0;

@@ -57,9 +57,9 @@ void establish(Core& core, IkeSa& sa, const model::ConnectionConfig& config) {
   sa.last_inbound = core.now;
   // Kept for AUTH only.
   sa.init.reset();
-  sa.intermediate = {};
+  sa.intermediate.reset();
   sa.earlier_keys.reset();
-  sa.ppk = {};
+  sa.ppk.reset();
   sa.keys.sk_pi = {};
   sa.keys.sk_pr = {};
   start_ike_timers(core, sa, config);

@@ -177,7 +177,7 @@ void IkeAuthResponder::answer() {
   CHECK(self.get() == this);
   codec::Message answer = std::move(first_answer_);
   // RFC 8784 3: empty, to say that it is used.
-  if (sa_.ppk.in_use) answer.add_notify(NotifyType::ppk_identity);
+  if (sa_.ppk && sa_.ppk->in_use) answer.add_notify(NotifyType::ppk_identity);
   auto init = sa_.init;
   establish(core_, sa_, *config_);
   sa_.init = std::move(init);

@@ -2,6 +2,7 @@
 // happens to it stands in messages, children, tasks, timers, closing and in the exchanges.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -72,13 +73,15 @@ struct IntermediateState {
   SecretBytes int_auth_r;
 };
 
-/// What has become of a PPK (RFC 8784).
+/// Both sides have USE_PPK in IKE_SA_INIT (RFC 8784 3): what has become of it.
 struct PpkState {
-  bool agreed = false;  // both sides have USE_PPK in IKE_SA_INIT
   bool in_use = false;  // the keys are with it
   PpkKeys without;      // SK_d', SK_pi', SK_pr'
   Bytes auth_without;   // as initiator: for NO_PPK_AUTH
 };
+
+/// An IKE_SA_INIT request as its retransmissions are told by (RFC 7296 2.1): the front of its SHA-256. All zero: none.
+using InitDigest = std::array<std::uint8_t, 16>;
 
 struct IkeSa {
   IkeSa();
@@ -113,12 +116,12 @@ struct IkeSa {
   SkKeys keys;
   bool keyed = false;         // the keys are there and good for messages
   std::uint64_t next_iv = 0;  // counter of our messages under sk_e: never twice
-  IntermediateState intermediate;
-  PpkState ppk;
+  // Until AUTH is done.
+  Boxed<IntermediateState> intermediate;
+  Boxed<PpkState> ppk;
   Boxed<EarlierKeys> earlier_keys;
-  /// Until AUTH is done.
   Boxed<InitTranscript> init;
-  Bytes init_digest;  // responder: under which the IKE_SA_INIT request is remembered
+  InitDigest init_digest{};  // responder: under which the IKE_SA_INIT request is remembered
 
   Fragmentation fragmentation;
   ExchangeWindow window;
@@ -170,6 +173,8 @@ struct IkeSa {
   std::optional<net::IpAddress> noted_peer;
   bool noted_identity = false;
 
+  /// Additional key exchanges that are done, before AUTH (RFC 9370 2.2.2).
+  [[nodiscard]] unsigned additional_done() const { return intermediate ? intermediate->done : 0; }
   [[nodiscard]] model::IkeSpi local_spi() const { return role == model::Role::initiator ? spi_i : spi_r; }
   [[nodiscard]] model::Role peer_role() const {
     return role == model::Role::initiator ? model::Role::responder : model::Role::initiator;

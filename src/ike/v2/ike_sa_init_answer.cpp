@@ -79,7 +79,7 @@ void IkeSaInitAnswer::answer(ByteView public_value) {
       chosen_.proposal.transforms, [](const auto& one) { return model::is_additional_key_exchange(one.type); });
   if (additional) answer.add_notify(model::NotifyType::intermediate_exchange_supported);
   if (sa_.fragmentation.agreed) answer.add_notify(model::NotifyType::ikev2_fragmentation_supported);
-  if (sa_.ppk.agreed) answer.add_notify(model::NotifyType::use_ppk);
+  if (sa_.ppk) answer.add_notify(model::NotifyType::use_ppk);
   add_proof_wishes(answer, core_.connections, sa_.path);
   add_rounds_supported(answer, core_.connections, sa_.path);
   Bytes octets = serialize_within(std::move(answer), sure_room(core_, sa_.path));

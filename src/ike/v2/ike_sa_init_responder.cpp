@@ -1,5 +1,6 @@
 #include "ike/v2/ike_sa_init_responder.hpp"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -26,6 +27,13 @@ using model::NotifyType;
 
 constexpr Duration kCookieSecretLife = std::chrono::seconds(60);
 
+InitDigest digest_of(ByteView datagram) {
+  const Bytes whole = crypto::hash(crypto::HashId::sha2_256, {datagram});
+  InitDigest front{};
+  std::copy_n(whole.begin(), front.size(), front.begin());
+  return front;
+}
+
 }  // namespace
 
 void IkeSaInitResponder::handle(ByteView datagram, const codec::ParsedMessage& parsed) {
@@ -33,7 +41,7 @@ void IkeSaInitResponder::handle(ByteView datagram, const codec::ParsedMessage& p
   if (!fits) return core_.drop(DatagramDrop::unexpected);
   // RFC 7296 2.1: retransmissions are told by the whole message, since several peers behind one NAT may use the same
   // SPI.
-  const Bytes digest = crypto::hash(crypto::HashId::sha2_256, {datagram});
+  const InitDigest digest = digest_of(datagram);
   if (handle_retransmission(digest)) return;
   const codec::Message request{.header = parsed.header, .payloads = parsed.payloads};
   if (const auto type = codec::unsupported_critical(request.payloads)) {
@@ -45,7 +53,7 @@ void IkeSaInitResponder::handle(ByteView datagram, const codec::ParsedMessage& p
   answer(request, datagram, digest);
 }
 
-bool IkeSaInitResponder::handle_retransmission(const Bytes& digest) {
+bool IkeSaInitResponder::handle_retransmission(const InitDigest& digest) {
   IkeSa* sa = core_.sas.find_by_init(digest);
   if (sa == nullptr) return false;
   const Outgoing* response = sa->window.response(model::MessageId{0});
@@ -82,7 +90,7 @@ bool IkeSaInitResponder::pass_load_check(const codec::Message& request) {
   return false;
 }
 
-void IkeSaInitResponder::answer(const codec::Message& request, ByteView datagram, const Bytes& digest) {
+void IkeSaInitResponder::answer(const codec::Message& request, ByteView datagram, const InitDigest& digest) {
   const auto* ke = request.first<codec::KePayload>();
   const auto& offered = request.first<codec::SaPayload>()->proposals;
   const model::ConnectionConfig* nearest = nullptr;
@@ -141,7 +149,7 @@ void IkeSaInitResponder::refuse(const codec::Message& request, NotifyType type, 
   core_.transmit(path_, std::move(octets));
 }
 
-void IkeSaInitResponder::make_ike_sa(const codec::Message& request, ByteView datagram, const Bytes& digest,
+void IkeSaInitResponder::make_ike_sa(const codec::Message& request, ByteView datagram, const InitDigest& digest,
                                      const model::ConnectionConfig& config, const model::ChosenProposal& chosen) {
   const auto* ke = request.first<codec::KePayload>();
   // RFC 7296 3.4: a value of another length is none. The request is not authenticated, so nothing more is said.
@@ -165,7 +173,7 @@ void IkeSaInitResponder::make_ike_sa(const codec::Message& request, ByteView dat
                            .peer_hashes = peer_hashes(request)};
   judge_nat_detection(sa, request, path_);
   agree_on_fragmentation(sa, request, config);
-  sa.ppk.agreed = agrees_on_ppk(core_, path_, request);
+  if (agrees_on_ppk(core_, path_, request)) sa.ppk = PpkState{};
   core_.sas.index_spi(sa);
   core_.sas.index_init(sa);
   core_.touch(sa);

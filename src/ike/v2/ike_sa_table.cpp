@@ -24,9 +24,9 @@ void take_out(Index& index, const Key& key, model::IkeSaId id) {
 
 }  // namespace
 
-std::size_t IkeSaTable::DigestHash::operator()(const Bytes& digest) const {
+std::size_t IkeSaTable::DigestHash::operator()(const InitDigest& digest) const {
   std::size_t hash = 0;
-  std::memcpy(&hash, digest.data(), std::min(sizeof hash, digest.size()));
+  std::memcpy(&hash, digest.data(), sizeof hash);
   return hash;
 }
 
@@ -47,7 +47,7 @@ IkeSa* IkeSaTable::find(model::IkeSaId id) {
 }
 
 IkeSa* IkeSaTable::find_by_spi(model::IkeSpi local) { return look_up(*this, by_spi_, local); }
-IkeSa* IkeSaTable::find_by_init(const Bytes& digest) { return look_up(*this, by_init_, digest); }
+IkeSa* IkeSaTable::find_by_init(const InitDigest& digest) { return look_up(*this, by_init_, digest); }
 IkeSa* IkeSaTable::find_by_child(model::ChildSaId child) { return look_up(*this, by_child_, child); }
 
 std::vector<IkeSa*> IkeSaTable::all() {
@@ -155,7 +155,7 @@ void IkeSaTable::erase(model::IkeSaId id) {
   note_identity(*sa, false);
   if (const auto found = by_spi_.find(sa->local_spi()); found != by_spi_.end() && found->second == id)
     by_spi_.erase(found);
-  if (!sa->init_digest.empty()) by_init_.erase(sa->init_digest);
+  if (sa->init_digest != InitDigest{}) by_init_.erase(sa->init_digest);
   for (const auto& [child_id, child] : sa->children) by_child_.erase(child_id);
   sas_.erase(id);
 }

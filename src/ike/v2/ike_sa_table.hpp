@@ -26,7 +26,7 @@ class IkeSaTable {
 
   [[nodiscard]] IkeSa* find(model::IkeSaId id);
   [[nodiscard]] IkeSa* find_by_spi(model::IkeSpi local);
-  [[nodiscard]] IkeSa* find_by_init(const Bytes& digest);
+  [[nodiscard]] IkeSa* find_by_init(const InitDigest& digest);
   [[nodiscard]] IkeSa* find_by_child(model::ChildSaId child);
   void index_child(model::ChildSaId child, model::IkeSaId id) { by_child_.insert_or_assign(child, id); }
   void forget_child(model::ChildSaId child) { by_child_.erase(child); }
@@ -52,9 +52,9 @@ class IkeSaTable {
   void erase(model::IkeSaId id);
 
  private:
-  /// The digest is SHA-256's: any eight octets of it are a hash.
+  /// Any eight octets of a digest are a hash.
   struct DigestHash {
-    std::size_t operator()(const Bytes& digest) const;
+    std::size_t operator()(const InitDigest& digest) const;
   };
   using Ids =
       std::set<model::IkeSaId>;  // one tunnel may have all the peers: coming and going must not cost their number
@@ -65,7 +65,7 @@ class IkeSaTable {
 
   std::unordered_map<model::IkeSaId, std::unique_ptr<IkeSa>> sas_;
   std::unordered_map<model::IkeSpi, model::IkeSaId> by_spi_;
-  std::unordered_map<Bytes, model::IkeSaId, DigestHash> by_init_;
+  std::unordered_map<InitDigest, model::IkeSaId, DigestHash> by_init_;
   std::unordered_map<model::ChildSaId, model::IkeSaId> by_child_;
   // As they were noted last.
   std::unordered_map<model::ConnectionId, Ids> by_connection_;

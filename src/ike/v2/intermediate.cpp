@@ -21,7 +21,8 @@ void note(IkeSa& sa, Role side, ByteView header, model::PayloadType first, std::
   a[codec::kHeaderSize] = static_cast<std::uint8_t>(first);
   a[codec::kHeaderSize + 1] = flags;
   store_be16(a.data() + codec::kHeaderSize + 2, static_cast<std::uint16_t>(codec::kPayloadHeaderSize + chain.size()));
-  SecretBytes& int_auth = side == Role::initiator ? sa.intermediate.int_auth_i : sa.intermediate.int_auth_r;
+  if (!sa.intermediate) sa.intermediate = IntermediateState{};
+  SecretBytes& int_auth = side == Role::initiator ? sa.intermediate->int_auth_i : sa.intermediate->int_auth_r;
   int_auth = sa.prf(sa.keys.sk_p(side).view(), {int_auth.view(), a, chain});
 }
 
@@ -49,12 +50,12 @@ void note_intermediate(IkeSa& sa, ByteView header, const OpenedContent& theirs) 
 }
 
 void append_int_auth(const IkeSa& sa, Bytes& octets) {
-  if (sa.intermediate.done == 0) return;
+  if (sa.additional_done() == 0) return;
   ByteWriter writer;
-  writer.bytes(sa.intermediate.int_auth_i.view());
-  writer.bytes(sa.intermediate.int_auth_r.view());
+  writer.bytes(sa.intermediate->int_auth_i.view());
+  writer.bytes(sa.intermediate->int_auth_r.view());
   // RFC 9242 3.3.2: the message id of the first IKE_AUTH.
-  writer.u32(sa.intermediate.done + 1);
+  writer.u32(sa.intermediate->done + 1);
   octets.insert(octets.end(), writer.view().begin(), writer.view().end());
 }
 
@@ -63,7 +64,7 @@ Result<void, crypto::CryptoError> add_key_exchange(Core& core, IkeSa& sa, ByteVi
   const SecretBytes skeyseed =
       skeyseed_rekey(sa.prf, sa.keys.sk_d.view(), shared_secret, sa.init->nonce_i, sa.init->nonce_r);
   sa.earlier_keys = EarlierKeys{.id = id, .keys = std::move(sa.keys), .next_iv = sa.next_iv};
-  ++sa.intermediate.done;
+  ++sa.intermediate->done;
   return key_ike_sa(core, sa, model::IkeSuite(sa.suite), skeyseed.view(), sa.init->nonce_i, sa.init->nonce_r);
 }
 

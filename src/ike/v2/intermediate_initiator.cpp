@@ -17,7 +17,7 @@ namespace culvert::ike::v2 {
 using model::NotifyType;
 
 void continue_set_up(Core& core, IkeSa& sa, model::ConnectionConfig config) {
-  const auto method = additional_method(sa.suite, sa.intermediate.done);
+  const auto method = additional_method(sa.suite, sa.additional_done());
   if (!method) return start_proof(core, sa, std::move(config));
   sa.exchange = std::make_unique<IntermediateInitiator>(core, sa, std::move(config), *method);
   if (sa.exchange->start() == Progression::done) sa.exchange.reset();

@@ -16,7 +16,7 @@ namespace culvert::ike::v2 {
 using model::NotifyType;
 
 IntermediateResponder::IntermediateResponder(Core& core, IkeSa& sa, const net::Path& path)
-    : core_(core), sa_(sa), path_(path), method_(*additional_method(sa.suite, sa.intermediate.done)) {}
+    : core_(core), sa_(sa), path_(path), method_(*additional_method(sa.suite, sa.additional_done())) {}
 
 void IntermediateResponder::start(const codec::Message& request) {
   answering_ = request.header.message_id;

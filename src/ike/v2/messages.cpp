@@ -36,7 +36,7 @@ void fill_header(const IkeSa& sa, model::ExchangeType exchange, model::MessageId
 // Nothing but IKE_AUTH before the peer has authenticated itself (RFC 7296 1.2, 1.4); and before that exactly as many
 // IKE_INTERMEDIATE as there are additional key exchanges (RFC 9242 3.2, RFC 9370 2.2.2), one after the other.
 bool may_follow_init(const IkeSa& sa, model::ExchangeType exchange, Verdict verdict) {
-  const bool all_done = !additional_method(sa.suite, sa.intermediate.done);
+  const bool all_done = !additional_method(sa.suite, sa.additional_done());
   if (exchange == model::ExchangeType::ike_auth) return all_done;
   if (exchange != model::ExchangeType::ike_intermediate) return false;
   return verdict != Verdict::fresh || (!all_done && !sa.responder);

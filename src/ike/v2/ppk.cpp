@@ -38,6 +38,9 @@ void put_keys(IkeSa& sa, PpkKeys keys) {
   sa.keys.sk_pr = std::move(keys[2]);
 }
 
+/// The keys are with the PPK.
+bool in_use(const IkeSa& sa) { return sa.ppk && sa.ppk->in_use; }
+
 RequestToken ask_for_ppk(Core& core, const IkeSa& sa, const model::ConnectionConfig& config) {
   const RequestToken token = core.expect_completion(sa);
   core.requests.push_back(
@@ -58,7 +61,7 @@ void offer_ppk(codec::Message& message, const model::ConnectionConfig& config) {
 }
 
 void agree_on_ppk(IkeSa& sa, const codec::Message& peer, const model::ConnectionConfig& config) {
-  sa.ppk.agreed = config.ppk && knows_ppk(peer);
+  if (config.ppk && knows_ppk(peer)) sa.ppk = PpkState{};
 }
 
 bool lacks_ppk(const codec::Message& peer, const model::ConnectionConfig& config) {
@@ -66,7 +69,7 @@ bool lacks_ppk(const codec::Message& peer, const model::ConnectionConfig& config
 }
 
 void start_proof(Core& core, IkeSa& sa, model::ConnectionConfig config) {
-  if (!sa.ppk.agreed) return start_ike_auth(core, sa, std::move(config));
+  if (!sa.ppk) return start_ike_auth(core, sa, std::move(config));
   sa.exchange = std::make_unique<PpkInitiator>(core, sa, std::move(config));
   if (sa.exchange->start() == Progression::done) sa.exchange.reset();
   core.touch(sa);
@@ -94,7 +97,7 @@ Progression PpkInitiator::handle_completion(RequestToken token, Completion resul
   }
   auto proof = own_proof(std::move(result), config_);
   if (!proof) return fail(std::move(proof.error()));
-  sa_.ppk.auth_without = std::move(proof->auth);
+  sa_.ppk->auth_without = std::move(proof->auth);
   token_ = ask_for_ppk(core_, sa_, config_);
   return Progression::waiting;
 }
@@ -105,21 +108,21 @@ Progression PpkInitiator::fail(std::string detail) {
 }
 
 void add_ppk(codec::Message& request, const IkeSa& sa, const model::ConnectionConfig& config) {
-  if (!sa.ppk.in_use) return;
+  if (!in_use(sa)) return;
   request.add_notify(NotifyType::ppk_identity, octets_of_id(*config.ppk));
-  if (!sa.ppk.auth_without.empty()) request.add_notify(NotifyType::no_ppk_auth, sa.ppk.auth_without);
+  if (!sa.ppk->auth_without.empty()) request.add_notify(NotifyType::no_ppk_auth, sa.ppk->auth_without);
 }
 
 std::optional<std::string> settle_ppk(IkeSa& sa, const codec::Message& response,
                                       const model::ConnectionConfig& config) {
   // RFC 8784 3: its content means nothing.
-  if (!sa.ppk.in_use || response.notify(NotifyType::ppk_identity) != nullptr) return std::nullopt;
+  if (!in_use(sa) || response.notify(NotifyType::ppk_identity) != nullptr) return std::nullopt;
   if (config.ppk->required) {
     return fmt::format("the peer does not use the PPK '{}', which connection '{}' insists on", escaped(config.ppk->id),
                        config.name);
   }
-  put_keys(sa, std::move(sa.ppk.without));
-  sa.ppk.in_use = false;
+  put_keys(sa, std::move(sa.ppk->without));
+  sa.ppk->in_use = false;
   return std::nullopt;
 }
 
@@ -135,7 +138,7 @@ PpkVerdict judge_ppk(Core& core, IkeSa& sa, codec::Message& request, const model
   const auto refuse = [&](std::string_view why) {
     return PpkVerdict{.asked = std::nullopt, .refusal = fmt::format("connection '{}': {}", config.name, why)};
   };
-  if (!sa.ppk.agreed) {
+  if (!sa.ppk) {
     if (required) return refuse("the peer does not know PPK (RFC 8784), which it insists on");
     return {};
   }
@@ -155,9 +158,9 @@ PpkVerdict judge_ppk(Core& core, IkeSa& sa, codec::Message& request, const model
 
 bool take_ppk(Core& core, IkeSa& sa, PpkResult result, const model::ConnectionConfig& config) {
   if (!result.keys) return false;
-  sa.ppk.without = copy_of_keys(sa);
+  sa.ppk->without = copy_of_keys(sa);
   put_keys(sa, std::move(*result.keys));
-  sa.ppk.in_use = true;
+  sa.ppk->in_use = true;
   core.progress(sa, fmt::format("keys with the PPK '{}'", escaped(config.ppk->id)));
   return true;
 }
