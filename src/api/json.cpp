@@ -76,10 +76,13 @@ void members(const PolicyEntry*, auto& x, auto&& f) {
   f("place", x.place);
 }
 void members(const PolicyList*, auto& x, auto&& f) { f("policies", x.policies); }
+void members(const XdpInterface*, auto& x, auto&& f) {
+  f("interface", x.interface), f("in_use", x.in_use), f("text", x.text);
+}
 void members(const DataPath*, auto& x, auto&& f) {
   f("tun_offload", x.tun_offload), f("udp_segmentation", x.udp_segmentation),
       f("udp_receive_offload", x.udp_receive_offload), f("raw_esp", x.raw_esp), f("ipv6", x.ipv6);
-  f("io_engine", x.io_engine), f("workers", x.workers);
+  f("io_engine", x.io_engine), f("workers", x.workers), f("xdp", x.xdp);
 }
 void members(const DaemonStatus*, auto& x, auto&& f) {
   f("version", x.version), f("pid", x.pid), f("uptime", x.uptime), f("config", x.config), f("tun", x.tun),

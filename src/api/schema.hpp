@@ -239,6 +239,14 @@ struct PolicyList {
   friend bool operator==(const PolicyList&, const PolicyList&) = default;
 };
 
+/// An interface that `xdp` names.
+struct XdpInterface {
+  std::string interface;
+  bool in_use = false;
+  std::string text;  // whether the kernel copies the frames; or why it is not in use
+  friend bool operator==(const XdpInterface&, const XdpInterface&) = default;
+};
+
 /// What packets run on: what of the kernel's offloads is there, and in use.
 struct DataPath {
   std::string tun_offload;           // super-packets from and to TUN: none, checksum, tcp, tcp+udp
@@ -248,6 +256,7 @@ struct DataPath {
   bool ipv6 = false;
   std::string io_engine;  // how the workers wait and move packets
   std::uint64_t workers = 0;
+  std::vector<XdpInterface> xdp;
   friend bool operator==(const DataPath&, const DataPath&) = default;
 };
 

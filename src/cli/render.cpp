@@ -103,6 +103,9 @@ std::string render_daemon(const api::DaemonStatus& daemon, const Look& look) {
                     path.io_engine, path.workers, path.workers == 1 ? "" : "s", path.tun_offload,
                     with(path.udp_segmentation), with(path.udp_receive_offload), with(path.raw_esp), with(path.ipv6)),
         0);
+    for (const api::XdpInterface& one : path.xdp) {
+      out += wrapped(fmt::format("AF_XDP at {}: {}{}", one.interface, one.in_use ? "" : "not in use: ", one.text), 0);
+    }
   }
   if (!daemon.export_keys.empty()) {
     out += colored(fmt::format("ALL KEYS ARE WRITTEN to {}", daemon.export_keys), Color::red, look.color) + '\n';

@@ -65,6 +65,8 @@ struct DaemonConfig {
   std::string state{kDefaultState};
   /// Threads that carry packets; absent: the daemon counts the CPUs.
   std::optional<std::uint32_t> workers;
+  /// Interfaces whose ESP without UDP goes by AF_XDP.
+  std::vector<std::string> xdp;
   /// Threads beside the daemon's own that compute for IKE, 0 for none; absent: the daemon counts the CPUs.
   std::optional<std::uint32_t> ike_threads;
   /// When a suite is first configured: measure who computes it fastest, instead of following rules for the CPU.

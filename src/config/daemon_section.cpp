@@ -36,14 +36,18 @@ void read_socket(Section& section, DaemonConfig& daemon) {
   }
 }
 
-void read_tun_name(Section& section, DaemonConfig& daemon) {
-  const auto name = section.text("tun_name");
-  if (!name) return;
+bool is_interface_name(std::string_view name) {
   const auto allowed = [](char c) {
     return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.';
   };
-  if (name->value.size() > kInterfaceNameLimit || !std::ranges::all_of(name->value, allowed) || name->value == "." ||
-      name->value == "..") {
+  return !name.empty() && name.size() <= kInterfaceNameLimit && std::ranges::all_of(name, allowed) && name != "." &&
+         name != "..";
+}
+
+void read_tun_name(Section& section, DaemonConfig& daemon) {
+  const auto name = section.text("tun_name");
+  if (!name) return;
+  if (!is_interface_name(name->value)) {
     section.error(name->position, "tun_name", fmt::format("{} cannot name a network interface", in_quotes(name->value)),
                   fmt::format("write at most {} letters, digits, '-', '_' or '.'", kInterfaceNameLimit));
     return;
@@ -75,6 +79,23 @@ void read_state(Section& section, DaemonConfig& daemon) {
     return;
   }
   daemon.state = folder->value;
+}
+
+void read_xdp(Section& section, DaemonConfig& daemon) {
+  constexpr std::size_t kMostInterfaces = 16;
+  for (const Located<std::string>& name : section.texts("xdp", kMostInterfaces)) {
+    if (!is_interface_name(name.value)) {
+      section.error(name.position, "xdp", fmt::format("{} is no name of an interface", in_quotes(name.value)),
+                    "write interfaces as `ip link` shows them, xdp = [\"eth0\"]");
+    } else if (name.value == daemon.tun_name) {
+      section.error(name.position, "xdp", fmt::format("{} is the interface for inner packets", in_quotes(name.value)),
+                    "name interfaces that ESP comes and goes by");
+    } else if (std::ranges::find(daemon.xdp, name.value) != daemon.xdp.end()) {
+      section.error(name.position, "xdp", fmt::format("{} is there twice", in_quotes(name.value)), "take one out");
+    } else {
+      daemon.xdp.push_back(name.value);
+    }
+  }
 }
 
 void read_ports(Section& section, DaemonConfig& daemon) {
@@ -134,6 +155,7 @@ DaemonConfig read_daemon(Section section) {
   if (const auto level = section.choice("log_level", kLevels)) daemon.log_level = *level;
   read_socket(section, daemon);
   read_tun_name(section, daemon);
+  read_xdp(section, daemon);
   read_ports(section, daemon);
   read_export_keys(section, daemon);
   read_state(section, daemon);

@@ -323,6 +323,7 @@ void compare_daemon(const DaemonConfig& a, const DaemonConfig& b, Diff& diff) {
   hard("fwmark", a.fwmark, b.fwmark);
   hard("state", a.state, b.state);
   hard("workers", a.workers, b.workers);
+  hard("xdp", text_of(a.xdp), text_of(b.xdp));
   hard("ike_threads", a.ike_threads, b.ike_threads);
   hard("measure_ciphers", truth(a.measure_ciphers), truth(b.measure_ciphers));
   const PacketBounds& x = a.packets;

@@ -44,6 +44,7 @@ log_level = "debug"
 socket = "/tmp/c.sock"
 tun_name = "tun7"
 workers = 5
+xdp = ["eth0", "eth1.7"]
 ike_threads = 3
 measure_ciphers = false
 ike_port = 1500
@@ -94,6 +95,7 @@ local = "10.1.9.0/24"
   EXPECT_EQ(config->daemon.tun_name, "tun7");
   EXPECT_FALSE(config->daemon.measure_ciphers);
   EXPECT_EQ(config->daemon.workers, 5U);
+  EXPECT_EQ(config->daemon.xdp, (std::vector<std::string>{"eth0", "eth1.7"}));
   EXPECT_EQ(config->daemon.ike_threads, 3U);
   EXPECT_EQ(config->daemon.ike_port, 1500);
   EXPECT_EQ(config->daemon.nat_port, 14500);

@@ -79,6 +79,7 @@ Result<void, std::string> Daemon::open() {
   sockets.ike_port = wanted.ike_port;
   sockets.nat_port = wanted.nat_port;
   sockets.mark = wanted.fwmark;
+  sockets.xdp = wanted.xdp;
   const std::uint32_t workers = wanted.workers.value_or(std::clamp(std::thread::hardware_concurrency() / 2, 1U, 8U));
   auto outer = datapath::OuterSockets::open(sockets, workers);
   if (!outer) return err(std::move(outer.error().text));
@@ -154,6 +155,12 @@ void Daemon::begin() {
                            "state, ip xfrm policy)",
                            kernel.sas, kernel.policies));
   }
+  for (const datapath::XdpPorts::Fact& one : data_plane_->facts().xdp) {
+    log_.write(one.in_use ? Level::info : Level::warning, "",
+               one.in_use
+                   ? fmt::format("ESP without UDP goes by AF_XDP at {}: {}", one.interface, one.text)
+                   : fmt::format("no AF_XDP at {}, ESP goes by the kernel's sockets: {}", one.interface, one.text));
+  }
   data_plane_ready_.assign(data_plane_->wakeup_fd());
   monitor_ready_.assign(monitor_->fd());
   if (pool_) {
@@ -223,7 +230,10 @@ void Daemon::wait_for_network_changes() {
   monitor_ready_.async_wait(asio::posix::stream_descriptor::wait_read, [this](const boost::system::error_code& error) {
     if (error) return;
     const auto changes = monitor_->take(io::RoutingOptions{}.protocol);
-    if (changes.addresses) log_problems(network_->addresses_changed());
+    if (changes.addresses) {
+      log_problems(network_->addresses_changed());
+      data_plane_->read_addresses();
+    }
     if (changes.links) log_problems(network_->links_changed());
     if (!stopping_) wait_for_network_changes();
   });

@@ -42,7 +42,11 @@ Result<api::Status, api::Error> Daemon::status() {
                              .raw_esp = facts.raw_esp,
                              .ipv6 = facts.ipv6,
                              .io_engine = facts.io_engine,
-                             .workers = facts.workers};
+                             .workers = facts.workers,
+                             .xdp = {}};
+  for (const datapath::XdpPorts::Fact& one : facts.xdp) {
+    status.daemon.data_path.xdp.push_back({.interface = one.interface, .in_use = one.in_use, .text = one.text});
+  }
   status.daemon.ike_port = config_.daemon.ike_port;
   status.daemon.nat_port = config_.daemon.nat_port;
   status.daemon.export_keys = config_.daemon.export_keys.value_or("");

@@ -3,6 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "ipsec/engine.hpp"
 
@@ -15,6 +17,8 @@ struct SocketOptions {
   std::uint32_t mark = 0;
   bool raw = true;           // protocols 50 and 51 and whole packets besides UDP
   bool segmentation = true;  // UDP_SEGMENT and UDP_GRO where the kernel has them
+  /// Interfaces whose ESP without UDP goes by AF_XDP, where that can be had.
+  std::vector<std::string> xdp = {};
 };
 
 /// A worker is a thread with a TUN queue.

@@ -22,6 +22,11 @@ Result<std::vector<OuterSockets>, io::IoError> OuterSockets::open(const SocketOp
   if (workers > 1) {
     if (auto steered = sets.front().steer(workers); !steered) return err(std::move(steered.error()));
   }
+  if (!options.xdp.empty()) {
+    std::vector<std::unique_ptr<XdpLane>> lanes(workers);
+    sets.front().xdp_ports_ = XdpPorts::open(options.xdp, options.mark, lanes);
+    for (std::uint32_t worker = 0; worker < workers; ++worker) sets[worker].xdp_ = std::move(lanes[worker]);
+  }
   return sets;
 }
 

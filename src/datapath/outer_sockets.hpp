@@ -6,12 +6,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
 
 #include "base/bytes.hpp"
 #include "datapath/options.hpp"
+#include "datapath/xdp_lane.hpp"
 #include "io/datagram_socket.hpp"
 #include "model/child_sa.hpp"
 #include "net/address.hpp"
@@ -42,6 +44,13 @@ class OuterSockets {
   [[nodiscard]] bool marked() const { return mark_ != 0; }
   /// The longest packet that the interface towards the peer takes; 0 when that is not known.
   [[nodiscard]] std::uint16_t mtu_towards(const net::Path& path) const;
+
+  /// The lane beside the raw sockets; null when this worker has none.
+  [[nodiscard]] XdpLane* xdp() const { return xdp_.get(); }
+  /// The first set's: what became of SocketOptions::xdp.
+  [[nodiscard]] const std::vector<XdpPorts::Fact>& xdp_facts() const { return xdp_ports_.facts(); }
+  /// The first set's: the host's addresses changed. Control thread.
+  void read_addresses() { xdp_ports_.read_addresses(); }
 
   /// Sends an IKE message on a UDP path, behind the non-ESP marker when the local port is the NAT port (RFC 3948 2.2,
   /// RFC 7296 2.23). Any thread. 0 or an errno; EAFNOSUPPORT when no socket has that family and port.
@@ -77,6 +86,8 @@ class OuterSockets {
   std::vector<Entry> entries_;
   std::vector<Sender> senders_;
   std::vector<io::DatagramSocket> whole_;
+  std::unique_ptr<XdpLane> xdp_;
+  XdpPorts xdp_ports_;
   std::uint32_t mark_ = 0;
   std::uint16_t ike_port_ = 0;
   std::uint16_t nat_port_ = 0;

@@ -279,9 +279,12 @@ DataPlaneFacts UserspaceDataPlane::facts() const {
     facts.raw_esp |= entry.kind == OuterSockets::Kind::esp;
     facts.ipv6 |= entry.socket.family() == net::Family::v6;
   }
+  facts.xdp = state_->sockets.front().xdp_facts();
   facts.workers = state_->workers.size();
   return facts;
 }
+
+void UserspaceDataPlane::read_addresses() { state_->sockets.front().read_addresses(); }
 
 std::optional<std::uint32_t> UserspaceDataPlane::worker_of(model::ChildSaId child) const {
   return state_->placement.worker_of(child);

@@ -40,6 +40,8 @@ struct DataPlaneFacts {
   bool udp_receive_offload = false;  // UDP_GRO
   bool raw_esp = false;
   bool ipv6 = false;
+  /// Interfaces with AF_XDP that the user wanted: what became of each.
+  std::vector<XdpPorts::Fact> xdp;
   std::string io_engine = "epoll";
   std::size_t workers = 1;
 };
@@ -71,6 +73,8 @@ class UserspaceDataPlane final : public ipsec::DataPlane {
   /// For the interface's index, name and MTU; its queues are the workers'.
   [[nodiscard]] io::Tun& tun();
   [[nodiscard]] DataPlaneFacts facts() const;
+  /// The host's addresses changed.
+  void read_addresses();
   /// The worker that has the pair; nothing when it does not stand.
   [[nodiscard]] std::optional<std::uint32_t> worker_of(model::ChildSaId child) const;
   /// Waits until the workers have carried out all commands given so far. For tests and for an orderly end.

@@ -38,6 +38,22 @@ bool WireReceiver::receive(const OuterSockets::Entry& entry, Instant now) {
   return outcome.error == 0;
 }
 
+bool WireReceiver::receive(XdpLane& lane, std::size_t port, Instant now) {
+  const auto frames = lane.receive(port);
+  if (frames.empty()) return false;
+  inputs_.clear();
+  for (const MutableByteView frame : frames) {
+    if (const auto input = read_esp_frame(frame)) {
+      distribute(*input);
+    } else {
+      shared_.counters.count(IoDrop::receive_truncated);
+    }
+  }
+  if (!inputs_.empty()) engine_.inbound(inputs_, now, *this);
+  lane.give_back(port);
+  return true;
+}
+
 // A train may hold packets of several SAs: each run of one owner's goes its way in one piece.
 void WireReceiver::distribute(const ipsec::WireInput& input) {
   if (exchange_.alone()) return inputs_.push_back(input);

@@ -20,6 +20,8 @@ class WireReceiver final : public ipsec::InboundSink {
 
   /// One batch. False when the socket was empty.
   bool receive(const OuterSockets::Entry& entry, Instant now);
+  /// One batch of frames of a port; false when there was none.
+  bool receive(XdpLane& lane, std::size_t port, Instant now);
   /// ICMP errors that wait at the socket, to the engine; all of them, up to a bound.
   void receive_errors(const OuterSockets::Entry& entry, Instant now);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "io/clock.hpp"
 #include "ipsec/fragment.hpp"
 #include "ipsec/segmenter.hpp"
 #include "net/packet.hpp"
@@ -24,6 +25,8 @@ MutableByteView WireSender::region() {
 }
 
 void WireSender::send(std::span<const ipsec::WireTrain> trains) {
+  XdpLane* const lane = sockets_.xdp();
+  const Instant now = lane != nullptr ? io::MonotonicClock::now() : Instant{};
   for (const ipsec::WireTrain& train : trains) {
     // The memory counts as used in any case: the next region must not begin inside a train of this call.
     const std::size_t end = static_cast<std::size_t>(train.bytes.data() + train.bytes.size() - slab_.get());
@@ -31,6 +34,11 @@ void WireSender::send(std::span<const ipsec::WireTrain> trains) {
     // Trains need not come in the order of their places: an AGGFRAG payload stays open while others are framed behind
     // it.
     used_ = std::max(used_, std::min((end + kLine - 1) / kLine * kLine, kSlab));
+    if (lane != nullptr) {
+      const XdpLane::Sent sent = lane->send(train, now);
+      counters_.count(IoDrop::outer_buffer_full, sent.buffer_full);
+      if (sent.taken) continue;
+    }
     const Way way =
         train.with_ip_header
             ? Way{sockets_.for_whole(train.path.remote.address.family()), train.encapsulation, true}
@@ -133,6 +141,8 @@ void WireSender::flush() {
     first = end;
   }
   flush_bypassed();
+  // Behind those of the same peers that went before the lane was open to them.
+  if (XdpLane* const lane = sockets_.xdp(); lane != nullptr) (void)lane->flush();
   messages_.clear();
   by_.clear();
   used_ = 0;

@@ -33,6 +33,10 @@ Result<std::unique_ptr<Worker>, io::IoError> Worker::make(const ipsec::EngineOpt
   for (std::size_t i = 0; added && i < sockets.entries().size(); ++i) {
     added = poller->add(sockets.entries()[i].socket.fd(), kFirstSocketToken + static_cast<std::uint32_t>(i));
   }
+  for (std::size_t i = 0; added && sockets.xdp() != nullptr && i < sockets.xdp()->ports(); ++i) {
+    added =
+        poller->add(sockets.xdp()->fd(i), kFirstSocketToken + static_cast<std::uint32_t>(sockets.entries().size() + i));
+  }
   if (!added) return err(std::move(added.error()));
   return std::unique_ptr<Worker>(new Worker(std::move(*poller), options, tun, sockets, shared, random));
 }
@@ -88,13 +92,12 @@ void Worker::tell_too_long() {
 }
 
 std::optional<Duration> Worker::time_to_wait() const {
+  // A lane whose frames the kernel did not take at once.
+  constexpr Duration kSoon = std::chrono::milliseconds(1);
+  if (sockets_.xdp() != nullptr && sockets_.xdp()->pending()) return kSoon;
   const auto due = engine_.next_deadline();
   if (!due) return {};
   return *due <= now_ ? Duration::zero() : *due - now_;
-}
-
-const OuterSockets::Entry& Worker::entry_of(const io::Poller::Ready& source) const {
-  return sockets_.entries()[source.token - kFirstSocketToken];
 }
 
 // True when packets came; IKE's do not count.
@@ -102,8 +105,26 @@ bool Worker::dispatch(const io::Poller::Ready& source) {
   switch (source.token) {
     case kCommandToken: run_commands(); return false;
     case kTunToken: return pump_tun();
-    default: return pump_socket(entry_of(source), source.failed);
+    default: break;
   }
+  const std::size_t number = source.token - kFirstSocketToken;
+  const std::size_t sockets = sockets_.entries().size();
+  if (number >= sockets) return pump_lane(number - sockets, source.failed);
+  return pump_socket(sockets_.entries()[number], source.failed);
+}
+
+bool Worker::pump_lane(std::size_t port, bool failed) {
+  XdpLane& lane = *sockets_.xdp();
+  if (failed) {
+    // The interface is gone; without it the raw sockets do the work.
+    poller_.remove(lane.fd(port));
+    lane.close(port);
+    return false;
+  }
+  bool moved = false;
+  for (int i = 0; i < kBatchesPerTurn && receiver_.receive(lane, port, now_); ++i) moved = true;
+  if (moved && engine_.take_hold_ended()) settle();
+  return moved;
 }
 
 void Worker::run_commands() {

@@ -36,7 +36,6 @@ class Worker {
          Shared& shared, RandomSource& random);
 
   [[nodiscard]] std::optional<Duration> time_to_wait() const;
-  [[nodiscard]] const OuterSockets::Entry& entry_of(const io::Poller::Ready& source) const;
   bool dispatch(const io::Poller::Ready& source);
   void run_commands();
   void give_back_spis();
@@ -47,6 +46,7 @@ class Worker {
   void tell_too_long();
   bool pump_tun();
   bool pump_socket(const OuterSockets::Entry& entry, bool failed);
+  bool pump_lane(std::size_t port, bool failed);
   bool take_handed_over();
   [[nodiscard]] std::optional<ipsec::DataPlaneEvent> next_event();
   void tell_control();

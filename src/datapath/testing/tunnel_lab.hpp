@@ -115,6 +115,8 @@ class TunnelLab {
   unsigned workers = workers_wanted();
   /// The tunnel protects the traffic between the outer addresses themselves; to be set before `start`.
   bool host_to_host = false;
+  /// SocketOptions::xdp; to be set before `start`.
+  std::vector<std::string> xdp;
   /// Of the pair installed last: what alice sends with.
   model::Spi last_spi_towards_bob;
 

@@ -177,6 +177,7 @@ void TunnelLab::start(Host& host, io::TunOffload offload, bool segmentation) {
     SocketOptions options;
     options.mark = kMark;
     options.segmentation = segmentation;
+    options.xdp = xdp;
     auto sockets = OuterSockets::open(options, workers);
     ASSERT_TRUE(sockets) << sockets.error().text;
     auto plane = UserspaceDataPlane::start({}, std::move(*tun), std::move(*sockets), random_);

@@ -70,6 +70,13 @@ FIGURES = (
     Figure("udp64_cpu", "daemon CPU per 64-octet packet, both ends", "us", us("udp64_cpu"), at_most=3),
     Figure("flood64", "64-octet packets of a flood", "packets/s", us("flood64")),
     Figure("flood64_cpu", "daemon CPU per 64-octet packet of a flood, both ends", "us", us("flood64_cpu")),
+    Figure("xdp_tcp1", "TCP, 1 stream, ESP without UDP, AF_XDP", "of raw sockets", ratio(of("culvert-xdp", "tcp1"), of("culvert-esp", "tcp1"))),
+    Figure("xdp_cpu", "daemon CPU, both ends, ESP without UDP, AF_XDP", "of raw sockets",
+           ratio(of("culvert-xdp", "cpu_per_gb"), of("culvert-esp", "cpu_per_gb"))),
+    Figure("workers_tcp4", "TCP, 4 streams, two workers", "of one worker", ratio(of("culvert-2", "tcp4"), us("tcp4"))),
+    Figure("workers_flood64", "64-octet packets of a flood, two workers", "of one worker", ratio(of("culvert-2", "flood64"), us("flood64"))),
+    Figure("aggfrag_flood64", "64-octet packets of a flood, AGGFRAG", "of ESP without", ratio(of("culvert-aggfrag", "flood64"), us("flood64"))),
+    Figure("aggfrag_udp64", "64-octet packets, at most 0.1 % lost, AGGFRAG", "of ESP without", ratio(of("culvert-aggfrag", "udp64"), us("udp64"))),
     Figure("rtt", "idle round trip", "of plain veth", of_plain("rtt"), at_most=8),
     Figure("memory", "resident memory of an idle daemon", "MB", us("memory"), at_most=10),
 )

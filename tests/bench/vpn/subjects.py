@@ -137,6 +137,36 @@ class CulvertRaw(Culvert):
         peer.tunnels = [t.but(encapsulation="esp") for t in peer.tunnels]
 
 
+class CulvertTwoWorkers(Culvert):
+    """Two workers at each end, one SA pair: what the second one brings, or costs where the cores are busy with the load."""
+
+    name, title = "culvert-2", "Culvert, 2 workers"
+
+    def prepare(self, peer):
+        super().prepare(peer)
+        peer.daemon["workers"] = 2
+
+
+class CulvertAggfrag(Culvert):
+    """Small packets share outer ones (RFC 9347), as many as are there at once: none waits for another."""
+
+    name, title = "culvert-aggfrag", "Culvert, AGGFRAG"
+
+    def prepare(self, peer):
+        super().prepare(peer)
+        peer.tunnels = [t.but(aggfrag="{ }") for t in peer.tunnels]
+
+
+class CulvertXdp(CulvertRaw):
+    """The same by AF_XDP at the outer interfaces (`xdp`); frames are copied, a veth has no other way."""
+
+    name, title = "culvert-xdp", "Culvert, ESP without UDP, AF_XDP"
+
+    def prepare(self, peer):
+        super().prepare(peer)
+        peer.daemon["xdp"] = ["wire"]
+
+
 class StrongSwan(IkeVpn):
     name, title = "strongswan", "strongSwan, userspace"
 
@@ -240,4 +270,4 @@ class OpenVpn(Vpn):
         self.wait_for_traffic()
 
 
-ALL = (Plain, Culvert, CulvertRaw, StrongSwan, WireGuardGo, Nebula, OpenVpn)
+ALL = (Plain, Culvert, CulvertTwoWorkers, CulvertAggfrag, CulvertRaw, CulvertXdp, StrongSwan, WireGuardGo, Nebula, OpenVpn)

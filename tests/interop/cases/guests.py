@@ -31,6 +31,16 @@ def without_udp(this):
     check("espinudp" not in pair.lab.guest.sh("ip xfrm state"), "the peer's kernel has ESP in UDP")
 
 
+def around_the_kernel(this):
+    """Culvert's ESP by AF_XDP at the interface towards the guest."""
+    pair = this.pair(sut={"encapsulation": "esp"})
+    pair.sut.daemon["xdp"] = ["wire"]
+    pair.start()
+    this.initiate(pair)
+    found = pair.sut.status()["daemon"]["data_path"]["xdp"]
+    check([(x["interface"], x["in_use"]) for x in found] == [("wire", True)], f"status says of AF_XDP: {found}")
+
+
 def flat(pair, kind="p256"):
     """Certificates of both ends straight from the root."""
     pki = Pki(pair.lab, kind)
@@ -225,7 +235,9 @@ AUTHENTICATION = (
     Subject("raw-rsa", "RSA keys without certificates", by_raw_key("rsa")),
     Subject("raw-p256", "ECDSA keys without certificates", by_raw_key("p256")),
     Subject("chain", "an authority between, sent along by either end", by_chain))
-PLAIN = (Subject("plain", "ESP as protocol 50", without_udp),)
+PLAIN = (
+    Subject("plain", "ESP as protocol 50", without_udp),
+    Subject("xdp", "ESP as protocol 50, on our side by AF_XDP", around_the_kernel))
 PASSWORDS = (
     Subject("eap-mschapv2", "the initiator by EAP-MSCHAPv2", by_password("mschapv2")),
     Subject("eap-md5", "the initiator by EAP-MD5", by_password("md5")),

@@ -1,0 +1,216 @@
+#include "datapath/xdp_lane.hpp"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "datapath/testing/tunnel_lab.hpp"
+#include "net/header_writer.hpp"
+
+namespace culvert::datapath {
+namespace {
+
+using io::testing::kNeedsRoot;
+using model::Encapsulation;
+using net::Family;
+using net::IpAddress;
+using testing::Host;
+using testing::TunnelLab;
+using testing::WireCapture;
+
+constexpr model::EspSuite kGcm{.encryption = model::EncryptionId::aes_gcm_16, .key_bits = 128};
+constexpr std::size_t kEthernet = 14;
+
+Bytes frame_of(Family family, std::size_t payload) {
+  const std::size_t header = net::ip_header_size(family);
+  Bytes frame(kEthernet + header + payload);
+  store_be16(frame.data() + 12, family == Family::v4 ? 0x0800 : 0x86dd);
+  const bool v4 = family == Family::v4;
+  net::write_ip_header(frame.data() + kEthernet, {.source = *IpAddress::parse(v4 ? "192.0.2.2" : "2001:db8::2"),
+                                                  .destination = *IpAddress::parse(v4 ? "192.0.2.1" : "2001:db8::1"),
+                                                  .protocol = 50,
+                                                  .tos = 0xb9,
+                                                  .ttl = 61,
+                                                  .payload_length = static_cast<std::uint16_t>(payload)});
+  return frame;
+}
+
+TEST(XdpFrame, IsReadAsWhatARawSocketWouldHaveGiven) {
+  for (const Family family : {Family::v4, Family::v6}) {
+    Bytes frame = frame_of(family, 40);
+    frame.resize(frame.size() + 6);  // short frames are padded
+    const auto input = read_esp_frame(frame);
+    ASSERT_TRUE(input);
+    EXPECT_EQ(input->path.remote.address.to_string(), family == Family::v4 ? "192.0.2.2" : "2001:db8::2");
+    EXPECT_EQ(input->path.local.address.to_string(), family == Family::v4 ? "192.0.2.1" : "2001:db8::1");
+    EXPECT_EQ(input->encapsulation, Encapsulation::none);
+    EXPECT_EQ(input->tos, 0xb9);
+    EXPECT_EQ(input->hop_limit, 61);
+    EXPECT_EQ(input->protocol, 50);
+    EXPECT_EQ(input->ip_header.size(), net::ip_header_size(family));
+    EXPECT_EQ(input->bytes.size(), 40U);
+    EXPECT_EQ(input->bytes.data(), frame.data() + kEthernet + net::ip_header_size(family));
+  }
+}
+
+TEST(XdpFrame, ThatIsCutOrFalseIsNone) {
+  for (const Family family : {Family::v4, Family::v6}) {
+    const Bytes whole = frame_of(family, 40);
+    for (std::size_t length = 0; length < whole.size(); ++length) {
+      Bytes cut(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(length));
+      EXPECT_FALSE(read_esp_frame(cut)) << length;
+    }
+  }
+  Bytes wrong = frame_of(Family::v4, 40);
+  wrong[kEthernet + 8] ^= 1;  // TTL, under the checksum
+  EXPECT_FALSE(read_esp_frame(wrong));
+  // RFC 1122 3.2.1.3: no source of a packet.
+  for (const char* source : {"224.0.0.1", "127.0.0.1", "0.0.0.0"}) {
+    Bytes frame = frame_of(Family::v4, 40);
+    net::write_ip_header(frame.data() + kEthernet, {.source = *IpAddress::parse(source),
+                                                    .destination = *IpAddress::parse("192.0.2.1"),
+                                                    .protocol = 50,
+                                                    .payload_length = 40});
+    EXPECT_FALSE(read_esp_frame(frame)) << source;
+  }
+}
+
+class XdpLanes : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    lab_ = TunnelLab::make();
+    if (!lab_) GTEST_SKIP() << kNeedsRoot;
+  }
+  void TearDown() override {
+    if (!lab_) return;
+    lab_->stop(lab_->alice);
+    lab_->stop(lab_->bob);
+  }
+  void start(Host& host, bool with_xdp) {
+    lab_->xdp = with_xdp ? std::vector<std::string>{"v0"} : std::vector<std::string>{};
+    lab_->start(host);
+    ASSERT_TRUE(host.plane);
+    if (!with_xdp) return;
+    const auto facts = host.plane->facts().xdp;
+    ASSERT_EQ(facts.size(), 1U);
+    ASSERT_TRUE(facts[0].in_use) << facts[0].text;
+    host.ns.run([&] { host.plane->read_addresses(); });
+  }
+  WireCapture capture(const Host& host) const {
+    std::optional<WireCapture> made;
+    host.ns.run([&] { made.emplace("v0"); });
+    return std::move(*made);
+  }
+  void expect_ping(Family inner, const std::string& options = "-c 3 -i 0.05") {
+    const auto pinged = lab_->ping(inner, options);
+    EXPECT_EQ(pinged.status, 0) << pinged.output;
+  }
+  ipsec::SaCounters counters(const Host& host) const {
+    return host.plane->counters(model::ChildSaId(1)).value_or(ipsec::SaCounters{});
+  }
+  void transfer(const std::string& options) {
+    auto server = lab_->bob.ns.background("exec iperf3 -s -1");
+    (void)lab_->bob.ns.command(
+        "for i in $(seq 100); do ss -Hltn 'sport = 5201' | grep -q . && break; sleep 0.05; done");
+    const auto result = lab_->alice.ns.command("iperf3 -c " + lab_->bob.inner_text(Family::v4) + " " + options);
+    EXPECT_EQ(result.status, 0) << result.output;
+  }
+
+  std::unique_ptr<TunnelLab> lab_;
+};
+
+// What an XDP program takes, and what AF_XDP sends, no packet socket of the host sees: that is how one tells.
+TEST_F(XdpLanes, CarryEspOfBothFamiliesAroundTheKernel) {
+  lab_->workers = 1;  // the interface has one queue, and who has no queue sends by the kernel
+  start(lab_->alice, true);
+  start(lab_->bob, true);
+  for (const Family outer : {Family::v4, Family::v6}) {
+    ASSERT_EQ(lab_->install({.suite = kGcm, .encapsulation = Encapsulation::none, .outer = outer}), "");
+    expect_ping(Family::v4, "-c 1 -W 3");
+    std::this_thread::sleep_for(std::chrono::milliseconds(1100));  // the neighbours know each other by now
+    expect_ping(Family::v4, "-c 1 -W 3");
+    const WireCapture at_alice = capture(lab_->alice);
+    const WireCapture at_bob = capture(lab_->bob);
+    for (const Family inner : {Family::v4, Family::v6}) expect_ping(inner, "-c 5 -i 0.02 -s 1300");
+    for (const WireCapture* one : {&at_alice, &at_bob}) {
+      const auto seen = one->take();
+      EXPECT_TRUE(seen.others.empty()) << seen.others[0];
+      EXPECT_EQ(seen.raw_esp, 0U);
+    }
+    lab_->alice.plane->remove(model::ChildSaId(1), Duration::zero());
+    lab_->bob.plane->remove(model::ChildSaId(1), Duration::zero());
+    lab_->alice.plane->settle();
+    lab_->bob.plane->settle();
+  }
+}
+
+TEST_F(XdpLanes, WorkWithAPeerThatHasNone) {
+  start(lab_->alice, true);
+  start(lab_->bob, false);
+  ASSERT_EQ(lab_->install({.suite = kGcm, .encapsulation = Encapsulation::none}), "");
+  for (const Family inner : {Family::v4, Family::v6}) expect_ping(inner);
+  transfer("-n 20M");
+  transfer("-n 20M -R");
+  for (const Host* host : {&lab_->alice, &lab_->bob}) {
+    EXPECT_EQ(counters(*host).integrity_drops, 0U);
+    EXPECT_EQ(counters(*host).replay_drops, 0U);
+    EXPECT_GT(counters(*host).inbound_bytes, 10'000'000U);
+  }
+}
+
+TEST_F(XdpLanes, CarryTcpAndUdpBothWays) {
+  start(lab_->alice, true);
+  start(lab_->bob, true);
+  ASSERT_EQ(lab_->install({.suite = kGcm, .encapsulation = Encapsulation::none}), "");
+  transfer("-n 40M");
+  transfer("-n 40M -R");
+  transfer("-u -b 0 -n 20M -l 1300");
+  for (const Host* host : {&lab_->alice, &lab_->bob}) {
+    EXPECT_EQ(counters(*host).integrity_drops, 0U);
+    EXPECT_EQ(counters(*host).replay_drops, 0U);
+    EXPECT_EQ(host->drops("tun_write_refused"), 0U);
+    EXPECT_EQ(host->drops("outer_refused"), 0U);
+  }
+}
+
+TEST_F(XdpLanes, LeaveEspInUdpAndLongPacketsToTheKernel) {
+  start(lab_->alice, true);
+  start(lab_->bob, true);
+  ASSERT_EQ(lab_->install({.suite = kGcm, .encapsulation = Encapsulation::udp}), "");
+  expect_ping(Family::v4);
+  ASSERT_EQ(lab_->install({.suite = kGcm, .encapsulation = Encapsulation::none, .child = 2, .replaces = 1}), "");
+  expect_ping(Family::v4);
+  // ESP makes it longer than the interface takes: it goes in fragments, which the program leaves alone.
+  for (const Host* host : {&lab_->alice, &lab_->bob}) {
+    EXPECT_EQ(host->ns.command("ip link set v0 mtu 1400").status, 0);
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(1100));
+  expect_ping(Family::v4, "-c 3 -i 0.05 -W 3 -M dont -s 1370");
+}
+
+TEST_F(XdpLanes, AreNotHadWhereThereIsNoEthernet) {
+  lab_->xdp = {"lo", "nowhere"};
+  lab_->start(lab_->alice);
+  ASSERT_TRUE(lab_->alice.plane);
+  const auto facts = lab_->alice.plane->facts().xdp;
+  ASSERT_EQ(facts.size(), 2U);
+  EXPECT_FALSE(facts[0].in_use);
+  EXPECT_EQ(facts[0].text, "lo is no Ethernet interface");
+  EXPECT_FALSE(facts[1].in_use);
+  EXPECT_NE(facts[1].text.find("there is no interface nowhere"), std::string::npos) << facts[1].text;
+}
+
+TEST_F(XdpLanes, EndWithTheirDataPlane) {
+  start(lab_->alice, true);
+  EXPECT_NE(lab_->alice.ns.command("ip -d link show v0").output.find("xdp"), std::string::npos);
+  lab_->stop(lab_->alice);
+  EXPECT_EQ(lab_->alice.ns.command("ip -d link show v0").output.find("xdp"), std::string::npos);
+  // Another one's program stays, and is told of.
+  start(lab_->alice, true);
+  std::vector<std::unique_ptr<XdpLane>> lanes(1);
+  std::vector<XdpPorts::Fact> facts;
+  lab_->alice.ns.run([&] { facts = XdpPorts::open({"v0"}, 0, lanes).facts(); });
+  EXPECT_NE(facts.at(0).text.find("another program is attached to it"), std::string::npos) << facts.at(0).text;
+}
+
+}  // namespace
+}  // namespace culvert::datapath
