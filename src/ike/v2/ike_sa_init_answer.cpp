@@ -8,8 +8,10 @@
 #include "base/check.hpp"
 #include "ike/v2/auth_rounds.hpp"
 #include "ike/v2/authentication.hpp"
+#include "ike/v2/childless.hpp"
 #include "ike/v2/fragments.hpp"
 #include "ike/v2/ike_keys.hpp"
+#include "ike/v2/intermediate.hpp"
 #include "ike/v2/key_exchange_work.hpp"
 #include "ike/v2/nat.hpp"
 #include "ike/v2/proof_wishes.hpp"
@@ -80,9 +82,11 @@ void IkeSaInitAnswer::answer(ByteView public_value) {
   if (additional) answer.add_notify(model::NotifyType::intermediate_exchange_supported);
   if (sa_.fragmentation.agreed) answer.add_notify(model::NotifyType::ikev2_fragmentation_supported);
   if (sa_.ppk) answer.add_notify(model::NotifyType::use_ppk);
+  add_childless(answer, sa_.connection ? core_.connections.find(*sa_.connection) : nullptr);
   add_proof_wishes(answer, core_.connections, sa_.path);
   add_rounds_supported(answer, core_.connections, sa_.path);
-  Bytes octets = serialize_within(std::move(answer), sure_room(core_, sa_.path));
+  const bool intermediate = additional_method(sa_.suite, 0).has_value();
+  Bytes octets = serialize_within(std::move(answer), sure_room(core_, sa_.path), intermediate);
   sa_.init->response = octets;
   core_.transmit(sa_.path, octets);
   sa_.window.accept(model::MessageId{0});

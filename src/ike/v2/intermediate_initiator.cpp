@@ -11,6 +11,7 @@
 #include "ike/v2/key_exchange_work.hpp"
 #include "ike/v2/messages.hpp"
 #include "ike/v2/ppk.hpp"
+#include "ike/v2/proof_wishes.hpp"
 
 namespace culvert::ike::v2 {
 
@@ -78,6 +79,7 @@ Progression IntermediateInitiator::handle_response(const codec::Message& respons
         FailureKind::protocol_error, std::nullopt,
         fmt::format("the peer answered a key exchange by {} with one by {}", describe(method_), describe(ke->method)));
   }
+  take_owed_methods(response, sa_.init->wishes);
   answered_ = response.header.message_id;
   token_ = ask_for_shared_secret(core_, sa_, method_, std::move(own_), ke->public_value);
   return Progression::waiting;

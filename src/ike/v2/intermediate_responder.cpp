@@ -10,6 +10,7 @@
 #include "ike/v2/intermediate.hpp"
 #include "ike/v2/key_exchange_work.hpp"
 #include "ike/v2/messages.hpp"
+#include "ike/v2/proof_wishes.hpp"
 
 namespace culvert::ike::v2 {
 
@@ -42,6 +43,8 @@ void IntermediateResponder::handle_completion(RequestToken token, Completion res
   CHECK(self.get() == this);
   codec::Message answer;
   answer.add(codec::KePayload{.method = method_, .public_value = to_bytes(computed.own->public_value())});
+  if (!additional_method(sa_.suite, sa_.additional_done() + 1))
+    add_owed_methods(answer, sa_.init->response, core_.connections, sa_.path);
   send_response(core_, sa_, model::ExchangeType::ike_intermediate, answering_, std::move(answer), path_);
   core_.progress(sa_, fmt::format("a key exchange by {} in IKE_INTERMEDIATE", describe(method_)));
   if (const auto keyed = add_key_exchange(core_, sa_, computed.shared_secret.view(), answering_); !keyed) {

@@ -43,13 +43,18 @@ constexpr std::array kCreateChildSa = {Rule{PayloadType::sa, 1, 1}, Rule{Payload
 constexpr std::array kRekeyIkeSa = {Rule{PayloadType::sa, 1, 1}, Rule{PayloadType::nonce, 1, 1},
                                     Rule{PayloadType::ke, 0, 1}};
 constexpr std::array kAdditionalKeyExchange = {Rule{PayloadType::ke, 1, 1}};
+// RFC 9593 3.1: who it is may be said there, for a list of methods that are for this initiator. Ours is for all, and
+// IKE_AUTH says it again.
+constexpr std::array kIkeIntermediateRequest = {Rule{PayloadType::ke, 1, 1}, Rule{PayloadType::id_i, 0, 1},
+                                                Rule{PayloadType::id_r, 0, 1}};
 constexpr std::array kInformational = {Rule{PayloadType::delete_, 0, kMany}};
 
 // Without meaning where the RFC does not show them, and harmless: older and chattier peers are not refused for them.
 constexpr std::array kAnywhere = {PayloadType::notify, PayloadType::vendor_id, PayloadType::certreq,
                                   PayloadType::configuration};
 
-std::span<const Rule> rules_for(MessageForm form) {
+std::span<const Rule> rules_for(MessageForm form, const codec::Message& message) {
+  if (form == MessageForm::ike_intermediate && !message.header.response) return kIkeIntermediateRequest;
   switch (form) {
     case MessageForm::ike_sa_init_request: return kIkeSaInitRequest;
     case MessageForm::ike_sa_init_response: return kIkeSaInitResponse;
@@ -89,9 +94,11 @@ MessageForm form_of_ike_auth(const codec::Message& message) {
   return further ? MessageForm::ike_auth_further_request : MessageForm::ike_auth_request;
 }
 
+// RFC 7296 2.6: with a cookie; RFC 5685 3: elsewhere.
 bool retry_demand(MessageForm form, const codec::Message& message) {
-  return form == MessageForm::ike_sa_init_response && message.notify(model::NotifyType::cookie) != nullptr &&
-         message.count(PayloadType::sa) == 0;
+  const bool demand =
+      message.notify(model::NotifyType::cookie) != nullptr || message.notify(model::NotifyType::redirect) != nullptr;
+  return form == MessageForm::ike_sa_init_response && demand && message.count(PayloadType::sa) == 0;
 }
 
 }  // namespace
@@ -118,7 +125,7 @@ std::optional<MessageForm> form_of(const codec::Message& message) {
 
 std::optional<std::string> payload_fault(MessageForm form, const codec::Message& message) {
   if (error_alone(form, message) || retry_demand(form, message)) return std::nullopt;
-  const std::span<const Rule> rules = rules_for(form);
+  const std::span<const Rule> rules = rules_for(form, message);
   for (const Rule& rule : rules) {
     const std::size_t count = message.count(rule.type);
     if (count < rule.least) return fmt::format("the {} payload is missing", name_of(rule.type));

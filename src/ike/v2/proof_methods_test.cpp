@@ -13,6 +13,7 @@
 #include "ike/auth/digital_signature.hpp"
 #include "ike/codec/serialize.hpp"
 #include "ike/v2/authentication.hpp"
+#include "ike/v2/payload_rules.hpp"
 #include "ike/v2/proof_wishes.hpp"
 #include "ike/v2/testing/pair.hpp"
 
@@ -252,21 +253,21 @@ TEST(AnnouncedMethods, AreLeftOutByTheOctetThatIsTooMuch) {
                      auth::encode_methods(auth::accepted_methods(Authentication::certificate)));
   message.add_notify(model::NotifyType::ikev2_fragmentation_supported);
   const Bytes whole = codec::serialize(message);
-  EXPECT_EQ(serialize_within(message, whole.size()), whole);
+  EXPECT_EQ(serialize_within(message, whole.size(), false), whole);
   // First all but one algorithm for RSA goes, and every key is still good for something.
-  const Bytes brief = serialize_within(message, whole.size() - 1);
+  const Bytes brief = serialize_within(message, whole.size() - 1, false);
   const auto kept = methods_in(brief);
   EXPECT_EQ(kept.size(), 6U);
   for (const SignatureScheme scheme :
        {SignatureScheme::ed25519, SignatureScheme::ed448, SignatureScheme::ecdsa_sha2_256,
         SignatureScheme::ecdsa_sha2_384, SignatureScheme::ecdsa_sha2_512, SignatureScheme::rsa_pss_sha2_256})
     EXPECT_TRUE(auth::names(kept, scheme, 0)) << name_of(scheme);
-  EXPECT_EQ(serialize_within(message, brief.size()), brief);
-  const Bytes cut = serialize_within(message, brief.size() - 1);
+  EXPECT_EQ(serialize_within(message, brief.size(), false), brief);
+  const Bytes cut = serialize_within(message, brief.size() - 1, false);
   EXPECT_EQ(cut.size(), without + 8);
   EXPECT_TRUE(methods_in(cut).empty());
   // There is nothing else that could be spared.
-  EXPECT_EQ(serialize_within(message, 1), cut);
+  EXPECT_EQ(serialize_within(message, 1, false), cut);
 }
 
 // RFC 9593 3.1: IKE_SA_INIT cannot be cut (RFC 7383), so its response has to fit into what every path takes.
@@ -305,6 +306,102 @@ TEST(AnnouncedMethods, KeepTheResponseWithinWhatEveryPathTakes) {
       {"v6, 1 authorities, x25519", 9}, {"v6, 8 authorities, x25519", 9}, {"v6, 1 authorities, modp2048", 9},
   };
   EXPECT_EQ(announced, expected);
+}
+
+// ---------------------------------------------------------------- RFC 9593 3.1, in IKE_INTERMEDIATE
+
+/// Two ends with certificates and additional key exchanges, where b's list does not fit into IKE_SA_INIT.
+struct LaterPair : MethodsPair {
+  explicit LaterPair(const char* suite = "aes256gcm16-prfsha256-x25519-ke1_mlkem768")
+      : MethodsPair(Authentication::certificate, Authentication::certificate) {
+    Bytes& digests = configs[1].authorities;
+    while (digests.size() < 8 * model::kAuthorityDigest)
+      digests.insert(digests.end(), model::kAuthorityDigest, static_cast<std::uint8_t>(digests.size()));
+    for (model::ConnectionConfig& config : configs)
+      config.ike_proposals = {*model::parse_proposal(model::ProtocolId::ike, suite)};
+    a.postpones = [this](const Request& request) {
+      if (const auto* sign = std::get_if<SignRequest>(&request)) asked = sign->wishes;
+      return false;
+    };
+  }
+  [[nodiscard]] codec::Message answer_of_b() const {
+    const auto parsed = codec::parse_message(wire[1].message);
+    return {.header = parsed->header, .payloads = parsed->payloads};
+  }
+  model::ProofWishes asked;  // what a has heard of b till it signs
+};
+
+TEST(LaterMethods, FollowWhereTheyFit) {
+  LaterPair pair;
+  pair.start();
+  ASSERT_TRUE(in_step(pair)) << pair.faults();
+  EXPECT_LE(pair.wire[1].message.size() + 28, 576U);
+  const auto* list = pair.answer_of_b().notify(model::NotifyType::supported_auth_methods);
+  ASSERT_NE(list, nullptr);
+  EXPECT_TRUE(list->data.empty());
+  EXPECT_EQ(pair.asked.methods, auth::accepted_methods(Authentication::certificate));
+  EXPECT_EQ(pair.asked.authorities, pair.configs[1].authorities) << "those of IKE_SA_INIT stay";
+}
+
+TEST(LaterMethods, InTheLastOfSeveral) {
+  LaterPair pair("aes256gcm16-prfsha256-x25519-ke1_mlkem512-ke2_mlkem768");
+  std::vector<std::size_t> seen;
+  pair.b.on_event = [&](const Event& event) {
+    const auto* text = std::get_if<Progress>(&event);
+    if (text != nullptr && text->text.find("in IKE_INTERMEDIATE") != std::string::npos)
+      seen.push_back(pair.wire.size());
+  };
+  pair.start();
+  ASSERT_TRUE(in_step(pair)) << pair.faults();
+  EXPECT_EQ(seen.size(), 2U);
+  EXPECT_EQ(pair.asked.methods.size(), 9U) << "once, and not twice";
+}
+
+// There is no IKE_INTERMEDIATE without a key exchange for it: then it has to do in brief.
+TEST(LaterMethods, NotWithoutTheExchange) {
+  LaterPair pair("aes256gcm16-prfsha256-x25519");
+  pair.start();
+  ASSERT_TRUE(in_step(pair)) << pair.faults();
+  EXPECT_EQ(pair.asked.methods.size(), 6U);
+  LaterPair none("aes256gcm16-prfsha256-x25519-ke1_mlkem768-ke1_none");
+  none.configs[1].ike_proposals = {*model::parse_proposal(model::ProtocolId::ike, "aes256gcm16-prfsha256-x25519")};
+  none.start();
+  ASSERT_TRUE(in_step(none)) << none.faults();
+  EXPECT_FALSE(none.asked.methods.empty());
+}
+
+TEST(LaterMethods, TheFirstListThatSaysAnythingCounts) {
+  codec::Message later;
+  later.add_notify(model::NotifyType::supported_auth_methods,
+                   auth::encode_methods(auth::accepted_methods(Authentication::certificate)));
+  const Bytes digest(model::kAuthorityDigest, 7);
+  later.add(codec::CertReqPayload{.encoding = model::CertificateEncoding::x509_signature, .authorities = digest});
+  model::ProofWishes open{.authorities = Bytes(model::kAuthorityDigest, 1)};
+  take_owed_methods(later, open);
+  EXPECT_EQ(open.methods.size(), 9U);
+  EXPECT_EQ(open.authorities, digest) << "what the list is linked to";
+  model::ProofWishes said{.methods = auth::accepted_methods(Authentication::shared_key)};
+  take_owed_methods(later, said);
+  EXPECT_EQ(said.methods.size(), 1U);
+  model::ProofWishes nothing{.authorities = digest};
+  take_owed_methods(codec::Message{}, nothing);
+  EXPECT_EQ(nothing.authorities, digest);
+}
+
+// Who asks by name is answered as everybody is (RFC 9593 3.1).
+TEST(LaterMethods, AnInitiatorMaySayThereWhoItIs) {
+  codec::Message request;
+  request.header.exchange = model::ExchangeType::ike_intermediate;
+  request.add(codec::KePayload{.method = model::KeyExchangeMethod::curve25519, .public_value = Bytes(32, 9)});
+  for (const model::Role side : {model::Role::initiator, model::Role::responder})
+    request.add(codec::IdPayload{.side = side, .identity = model::Identity::parse("a.example"), .reserved = {}});
+  EXPECT_FALSE(payload_fault(MessageForm::ike_intermediate, request));
+  request.add(codec::IdPayload{
+      .side = model::Role::initiator, .identity = model::Identity::parse("b.example"), .reserved = {}});
+  EXPECT_TRUE(payload_fault(MessageForm::ike_intermediate, request));
+  request.payloads.pop_back();
+  request.header.response = true;
+  EXPECT_TRUE(payload_fault(MessageForm::ike_intermediate, request));
 }
 
 // ---------------------------------------------------------------- RFC 7296 3.7

@@ -4,6 +4,7 @@
 
 #include "ike/auth/announced_methods.hpp"
 #include "ike/auth/certificate_proof.hpp"
+#include "ike/codec/parse.hpp"
 #include "ike/codec/serialize.hpp"
 #include "ike/v2/auth_rounds.hpp"
 
@@ -23,16 +24,20 @@ struct Wanted {
   std::vector<Authentication> authentications;
 };
 
-void add(codec::Message& message, const Wanted& wanted) {
-  // RFC 7296 3.6: said where CERTREQ may stand.
-  if (wanted.by_url) message.add_notify(NotifyType::http_cert_lookup_supported);
-  // RFC 4806 3.1: without hashes, any responder of the authority's will do.
-  if (wanted.ocsp) message.add(codec::CertReqPayload{.encoding = CertificateEncoding::ocsp_content, .authorities = {}});
+void add_methods(codec::Message& message, const Wanted& wanted) {
   std::vector<model::AnnouncedMethod> methods;
   for (const Authentication one : wanted.authentications) {
     for (model::AnnouncedMethod& method : auth::accepted_methods(one)) methods.push_back(std::move(method));
   }
   if (!methods.empty()) message.add_notify(NotifyType::supported_auth_methods, auth::encode_methods(methods));
+}
+
+void add(codec::Message& message, const Wanted& wanted) {
+  // RFC 7296 3.6: said where CERTREQ may stand.
+  if (wanted.by_url) message.add_notify(NotifyType::http_cert_lookup_supported);
+  // RFC 4806 3.1: without hashes, any responder of the authority's will do.
+  if (wanted.ocsp) message.add(codec::CertReqPayload{.encoding = CertificateEncoding::ocsp_content, .authorities = {}});
+  add_methods(message, wanted);
 }
 
 /// Each way that the peer may prove itself by in some round, once. EAP is no method of this registry: it is asked for
@@ -83,7 +88,10 @@ void add_proof_wishes(codec::Message& message, const model::ConnectionConfig& co
   add(message, wanted);
 }
 
-void add_proof_wishes(codec::Message& message, const ConnectionTable& connections, const net::Path& path) {
+namespace {
+
+// Of all that the connections for the path may turn out to want.
+Wanted wanted_by_any(const ConnectionTable& connections, const net::Path& path) {
   constexpr int kMostVisits = 64;
   Wanted wanted;
   int visits = 0;
@@ -95,20 +103,33 @@ void add_proof_wishes(codec::Message& message, const ConnectionTable& connection
   });
   // Many connections: those that were not looked at may take what the others do not.
   if (visits == kMostVisits) wanted.authentications.clear();
-  add(message, wanted);
+  return wanted;
+}
+
+bool is_methods(const codec::Payload& payload) {
+  const auto* notify = std::get_if<codec::NotifyPayload>(&payload);
+  return notify != nullptr && notify->type == NotifyType::supported_auth_methods;
+}
+
+}  // namespace
+
+void add_proof_wishes(codec::Message& message, const ConnectionTable& connections, const net::Path& path) {
+  add(message, wanted_by_any(connections, path));
 }
 
 // RFC 9593 3.1: the list must not bring IKE_SA_INIT into IP fragments, which many a path drops. It only helps the peer
 // to choose, and what is not in it counts as not taken: so every kind of key stays in it, or it is left out.
-Bytes serialize_within(codec::Message message, std::size_t room) {
+Bytes serialize_within(codec::Message message, std::size_t room, bool intermediate) {
   Bytes octets = codec::serialize(message);
   if (octets.size() <= room) return octets;
-  const auto list = std::ranges::find_if(message.payloads, [](const codec::Payload& payload) {
-    const auto* notify = std::get_if<codec::NotifyPayload>(&payload);
-    return notify != nullptr && notify->type == NotifyType::supported_auth_methods;
-  });
+  const auto list = std::ranges::find_if(message.payloads, is_methods);
   if (list == message.payloads.end()) return octets;
   auto& notify = std::get<codec::NotifyPayload>(*list);
+  if (intermediate) {
+    // RFC 9593 3.1: without data it says that the list comes in IKE_INTERMEDIATE, which goes in fragments of its own.
+    notify.data.clear();
+    return codec::serialize(message);
+  }
   std::vector<model::AnnouncedMethod> methods;
   auth::decode_methods(notify.data, methods);
   notify.data = auth::encode_methods(auth::in_brief(std::move(methods)));
@@ -116,6 +137,25 @@ Bytes serialize_within(codec::Message message, std::size_t room) {
   if (octets.size() <= room) return octets;
   message.payloads.erase(list);
   return codec::serialize(message);
+}
+
+// RFC 9593 3.1: in the last of them. CERTREQ need not be repeated, for none of ours is linked to an authority.
+void add_owed_methods(codec::Message& message, ByteView init_response, const ConnectionTable& connections,
+                      const net::Path& path) {
+  const auto said = codec::parse_message(init_response);
+  if (!said) return;
+  const auto list = std::ranges::find_if(said->payloads, is_methods);
+  if (list == said->payloads.end() || !std::get<codec::NotifyPayload>(*list).data.empty()) return;
+  add_methods(message, wanted_by_any(connections, path));
+}
+
+// RFC 9593 3.1: links are to the authorities of the CERTREQ beside the list, else to those of IKE_SA_INIT.
+void take_owed_methods(const codec::Message& message, model::ProofWishes& wishes) {
+  if (!wishes.methods.empty()) return;
+  model::ProofWishes later = wishes_of(message);
+  if (later.methods.empty()) return;
+  wishes.methods = std::move(later.methods);
+  if (!later.authorities.empty()) wishes.authorities = std::move(later.authorities);
 }
 
 void read_certificates(const codec::Message& message, bool by_url, VerifyRequest& request) {

@@ -20,8 +20,15 @@ void add_proof_wishes(codec::Message& message, const model::ConnectionConfig& co
 /// As responder into the IKE_SA_INIT response, for all that may turn out to be meant.
 void add_proof_wishes(codec::Message& message, const ConnectionTable& connections, const net::Path& path);
 
-/// The IKE_SA_INIT response as octets, with a list of methods that there is room for: all, in brief, or none.
-[[nodiscard]] Bytes serialize_within(codec::Message message, std::size_t room);
+/// The IKE_SA_INIT response as octets, with a list of methods that there is room for. Where not all of them fit: with
+/// an empty one if `intermediate`, for then it can follow in IKE_INTERMEDIATE, else in brief, or without any.
+[[nodiscard]] Bytes serialize_within(codec::Message message, std::size_t room, bool intermediate);
+/// As responder into the last IKE_INTERMEDIATE response: the list that our IKE_SA_INIT response, whose octets are
+/// `init_response`, has left empty. Otherwise nothing.
+void add_owed_methods(codec::Message& message, ByteView init_response, const ConnectionTable& connections,
+                      const net::Path& path);
+/// As initiator: what an IKE_INTERMEDIATE response says about our proof where the one of IKE_SA_INIT has left it open.
+void take_owed_methods(const codec::Message& message, model::ProofWishes& wishes);
 
 /// Certificates of the message in their order, as VerifyRequest has them; those by URL only when somebody fetches them.
 void read_certificates(const codec::Message& message, bool by_url, VerifyRequest& request);
