@@ -30,6 +30,7 @@
 #include "control/manual_sas.hpp"
 #include "control/outputs.hpp"
 #include "control/spd_list.hpp"
+#include "control/stream_use.hpp"
 #include "control/tunnel.hpp"
 #include "control/view.hpp"
 #include "ike/face.hpp"
@@ -66,6 +67,10 @@ class ControlPlane {
   };
   /// Begins a rekey of all IKE SAs, or of all Child SAs, or of both; answers how many there are.
   [[nodiscard]] std::optional<RekeyCount> rekey(std::string_view name, bool ike_sas, bool child_sas, Instant now);
+  /// Sends the peers of the tunnel that can follow to another gateway (RFC 5685); answers how many IKE SAs there are.
+  [[nodiscard]] std::optional<std::size_t> redirect(std::string_view name, std::string_view gateway, Instant now);
+  /// What was kept from the last run.
+  void use_secrets(ike::UseSecrets secrets, Instant now);
   /// Manual SAs and rules that a command adds: they stand until a command removes them, an `apply` brings the same
   /// name, or the daemon ends. The error is a sentence; of the removals it is empty when there is no such name.
   [[nodiscard]] Result<void, std::string> add_manual(config::ManualConfig entry, Instant now);
@@ -88,11 +93,19 @@ class ControlPlane {
   void handle_timeout(Instant now);
   /// The data plane has events.
   void handle_data_plane(Instant now);
-  /// Answers FindPath: the peer's address and the local one that reaches it (ports do not matter), or a sentence why
-  /// there is none.
+  /// Answers FindPath: the peer's address and the local one that reaches it (ports do not matter, but over TCP, where
+  /// they name the stream), or a sentence why there is none.
   void handle_path(model::ConnectionId connection, std::uint64_t attempt, const Result<net::Path, std::string>& path,
                    Instant now);
+  /// Answers FindPaths; ports do not matter.
+  void handle_paths(model::IkeSaId ike_sa, const std::vector<net::Path>& paths, Instant now);
+  /// Addresses, links or routes of the host changed. `addresses` are those that peers may use: not those of loopback,
+  /// of links only, or of the TUN device. To be told at the start as well.
+  void handle_network_change(std::vector<net::IpAddress> addresses, Instant now);
+  void handle_stream(const StreamNews& news, Instant now);
   void handle_completion(ike::RequestToken token, ike::Completion completion, Instant now);
+  /// The request's answer has to wait for another host (ike::Endpoint::handle_wait).
+  void handle_wait(ike::RequestToken token) { ike_.handle_wait(token); }
   /// Answers ReserveSequence; the error is a sentence with the way out.
   void handle_reservation(model::ChildSaId child, const Result<SequenceReservation, std::string>& reservation,
                           Instant now);
@@ -122,6 +135,10 @@ class ControlPlane {
     Instant established;
     /// When traffic last came over one of several Child SAs with the same selectors.
     OptionalInstant traffic_at;
+    std::set<model::ChildSaId> children;
+    /// Streams for it, if it goes over TCP, are ours to open (RFC 9329 1.2).
+    bool opened_stream = false;
+    Instant transport_since{};  // of it and those that it replaces
   };
   struct Child {
     model::ConnectionId connection;
@@ -181,6 +198,21 @@ class ControlPlane {
   /// Some for single workers stand beside this one.
   [[nodiscard]] bool has_beside(const Child& fallback) const;
 
+  // control_streams.cpp
+  [[nodiscard]] static FindPath path_wish(const Tunnel& tunnel, std::uint64_t attempt, bool over_tcp);
+  [[nodiscard]] ike::Initiate initiation(const Tunnel& tunnel, net::Path path) const;
+  /// TCP carries it for want of UDP, and the streams are ours to open.
+  [[nodiscard]] bool waits_for_udp(const Tunnel& tunnel) const;
+  /// True when the failure is no end: TCP has its turn, or what stands goes on.
+  [[nodiscard]] bool fall_back(Tunnel& tunnel, const ike::NegotiationFailed& event);
+  /// RFC 9329 6.1: a stream is one IKE SA's; a new one takes its own.
+  void try_tcp_beside(const Tunnel& tunnel);
+  void begin_beside(const Tunnel& tunnel, const Result<net::Path, std::string>& path, Instant now);
+  void try_udp_again(Instant now);
+  void take_stream(IkeSa& sa, Instant now);
+  void leave_stream(const net::Path& path);
+  void retire_other_transport(const Child& made, Instant now);
+
   // control_manual.cpp
   void apply_manual(const config::Config& config, const config::Diff& diff, Instant now);
   void drop_command(const std::string& name, const std::string& place);
@@ -199,6 +231,16 @@ class ControlPlane {
   void give_back(Tunnel& tunnel);
   [[nodiscard]] static Guarded guard_of(const Tunnel& tunnel);
   [[nodiscard]] NameServerWish name_servers() const;
+
+  // control_paths.cpp
+  void on(ike::PathChanged&& event, Instant now);
+  void on(ike::PathInDoubt&& event, Instant now);
+  [[nodiscard]] bool is_ours(const net::IpAddress& address) const;
+  void look_for_paths(const IkeSa& sa);
+  void start_anew(const IkeSa& sa, const std::vector<net::Path>& paths, Instant now);
+  void plan_keepalive(const IkeSa& sa, Instant now);
+  /// A Child SA belongs to this IKE SA now.
+  void belongs(model::ChildSaId child, model::IkeSaId before, model::IkeSaId ike_sa);
 
   // control_sessions.cpp
   [[nodiscard]] AaaSessions::Meter session_meter() const;
@@ -220,8 +262,9 @@ class ControlPlane {
   void on(ike::ChildSaEstablished&& event, Instant now);
   void on(ike::ChildSaUseOutbound&& event, Instant now);
   void on(ike::ChildSaRemoved&& event, Instant now);
-  void on(ike::PathChanged&& event, Instant now);
+  void on(ike::AnswerOverdue&& event, Instant now);
   void on(ike::ChildSaMoved&& event, Instant now);
+  void on(ike::Redirected&& event, Instant now);
   void on(ike::Progress&& event, Instant now);
   void on(ike::KeysExported&& event, Instant now);
   void on(ipsec::Acquire&& event, Instant now);
@@ -239,12 +282,15 @@ class ControlPlane {
   TimerQueue<model::ConnectionId> attempts_;
   TimerQueue<model::IkeSaId> keepalives_;
   TimerQueue<model::ChildSaId> idles_;
+  TimerQueue<model::ConnectionId> returns_;  // to UDP, where TCP is for want of it
+  StreamUse streams_;
   std::unordered_map<std::string, model::ConnectionId> by_name_;
   std::map<model::ConnectionId, std::unique_ptr<Tunnel>> tunnels_;  // in the order of their first appearance
   std::uint32_t last_connection_ = 0;
   std::map<model::IkeSaId, IkeSa> ike_sas_;
   std::map<model::ChildSaId, Child> children_;
   std::unordered_map<model::ConnectionId, Standing> standing_;
+  std::vector<net::IpAddress> own_addresses_;  // sorted
   std::deque<Request> requests_;
   std::deque<Notice> notices_;
   std::optional<NetworkWish> network_;

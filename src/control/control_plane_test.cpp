@@ -19,6 +19,7 @@ class RecordingIke final : public ike::Endpoint {
   void handle_timeout(Instant) override {}
   void handle_command(ike::Command command, Instant) override { commands.push_back(std::move(command)); }
   void handle_completion(ike::RequestToken, ike::Completion, Instant) override {}
+  void handle_wait(ike::RequestToken) override {}
   std::optional<ike::Event> poll_event() override {
     if (events.empty()) return std::nullopt;
     std::optional<ike::Event> event(std::move(events.front()));
@@ -408,6 +409,166 @@ TEST_F(ControlPlaneTest, BehindANatTheMappingIsKeptOpen) {  // RFC 3948 4
   EXPECT_FALSE(request<SendKeepalive>()) << "one an interval";
 }
 
+// RFC 9329 5.1, 6.1: a tunnel with tcp = "fallback", through UDP, TCP and back.
+class TcpTest : public ControlPlaneTest {
+ protected:
+  static std::string office_by(const std::string& policy) {
+    return office("auto") + "tcp = \"" + policy + "\"\ntcp_port = 4443\n";
+  }
+  net::Path stream() const {
+    return {{path().local.address, 40001, net::Transport::tcp}, {path().remote.address, 4443, net::Transport::tcp}};
+  }
+  void stands(std::uint64_t id, const net::Path& on, std::optional<model::IkeSaId> replaces = {},
+              model::Role role = model::Role::initiator) {
+    ike::IkeSaEstablished event;
+    event.ike_sa = model::IkeSaId(id);
+    event.connection = model::ConnectionId(1);
+    event.role = role;
+    event.path = on;
+    event.local_behind_nat = true;
+    event.replaces = replaces;
+    ike.events.emplace_back(std::move(event));
+    if (!replaces) child(model::ChildSaId(id), model::IkeSaId(id));
+    run();
+  }
+  void fails(const net::Path& on, ike::FailureKind kind = ike::FailureKind::no_answer) {
+    ike.events.emplace_back(
+        ike::NegotiationFailed{.connection = model::ConnectionId(1), .path = on, .kind = kind, .detail = "silence"});
+    run();
+  }
+  void closes(std::uint64_t id) {
+    ike.events.emplace_back(ike::IkeSaClosed{model::IkeSaId(id), model::ConnectionId(1)});
+    run();
+  }
+  const ike::Initiate& last_initiate() const { return *ike.seen<ike::Initiate>().back(); }
+  // The tunnel is up over TCP, for want of UDP.
+  void fall_back() {
+    apply(office_by("fallback"));
+    auto find = request<FindPath>();
+    ASSERT_TRUE(find && !find->tcp_port);
+    control.handle_path(find->connection, find->attempt, path(), now);
+    ASSERT_TRUE(last_initiate().patience && !last_initiate().path.over_tcp());
+    EXPECT_LT(*last_initiate().patience, seconds(5));
+    fails(path());
+    EXPECT_EQ(state(), TunnelState::connecting) << "TCP has its turn";
+    find = request<FindPath>();
+    ASSERT_TRUE(find && find->tcp_port == 4443);
+    control.handle_path(find->connection, find->attempt, stream(), now);
+    EXPECT_EQ(last_initiate().path, stream());
+    stands(1, stream());
+    EXPECT_EQ(state(), TunnelState::up);
+    const auto hold = request<HoldStream>();
+    ASSERT_TRUE(hold && hold->held);
+    EXPECT_EQ(hold->path, stream());
+  }
+};
+
+TEST_F(TcpTest, WhereUdpBringsNoAnswerTcpDoes) {
+  fall_back();
+  EXPECT_FALSE(control.tunnel("office")->last_failure);
+  now += seconds(19);
+  run();
+  EXPECT_FALSE(request<SendKeepalive>()) << "RFC 9329 6.6";
+  EXPECT_FALSE(request<FindPath>());
+}
+
+TEST_F(TcpTest, ReturnsOnceUdpIsAnswered) {
+  fall_back();
+  const auto probe = [&] {
+    now += seconds(20);
+    run();
+    const auto find = request<FindPath>();
+    ASSERT_TRUE(find && !find->tcp_port);
+    control.handle_path(find->connection, find->attempt, path(), now);
+    EXPECT_TRUE(last_initiate().beside && last_initiate().patience && !last_initiate().path.over_tcp());
+  };
+  probe();
+  // Still nothing: the tunnel stays what it is, and nothing is said of a failure.
+  fails(path());
+  EXPECT_EQ(state(), TunnelState::up);
+  EXPECT_FALSE(control.tunnel("office")->last_failure);
+  EXPECT_TRUE(ike.seen<ike::TerminateIkeSa>().empty());
+  // A rekey keeps the right to return, whoever began it.
+  stands(2, stream(), model::IkeSaId(1), model::Role::responder);
+  closes(1);
+  EXPECT_FALSE(request<HoldStream>()) << "the stream is its successor's";
+  EXPECT_EQ(control.tunnel("office")->ike_sas.front().transport_since, Instant(now - seconds(20)));
+  probe();
+  stands(3, path());
+  ASSERT_EQ(ike.seen<ike::TerminateIkeSa>().size(), 1u);
+  EXPECT_EQ(ike.seen<ike::TerminateIkeSa>()[0]->ike_sa, model::IkeSaId(2));
+  closes(2);
+  const auto left = request<HoldStream>();
+  ASSERT_TRUE(left);
+  EXPECT_FALSE(left->held);
+  EXPECT_EQ(left->path, stream());
+  now += seconds(60);
+  run();
+  EXPECT_FALSE(request<FindPath>()) << "UDP is where it wants to be";
+}
+
+TEST_F(TcpTest, AStandingTunnelThatGetsNoAnswerTriesTcpBesideIt) {
+  apply(office_by("fallback"));
+  const auto first = request<FindPath>();
+  control.handle_path(first->connection, first->attempt, path(), now);
+  stands(1, path());
+  ike.events.emplace_back(ike::AnswerOverdue{model::IkeSaId(1)});
+  run();
+  const auto find = request<FindPath>();
+  ASSERT_TRUE(find && find->tcp_port == 4443);
+  control.handle_path(find->connection, find->attempt, stream(), now);
+  EXPECT_TRUE(last_initiate().despite_doubtful);
+  // TCP is of no use either: no failure of the tunnel, which IKE goes on to ask for; and no stream stays behind.
+  fails(stream());
+  EXPECT_EQ(state(), TunnelState::up);
+  const auto left = request<HoldStream>();
+  ASSERT_TRUE(left && !left->held);
+  // The next time it is.
+  ike.events.emplace_back(ike::AnswerOverdue{model::IkeSaId(1)});
+  run();
+  ASSERT_TRUE(request<FindPath>());
+  stands(2, stream());
+  ASSERT_EQ(ike.seen<ike::TerminateIkeSa>().size(), 1u);
+  EXPECT_EQ(ike.seen<ike::TerminateIkeSa>()[0]->ike_sa, model::IkeSaId(1));
+}
+
+TEST_F(TcpTest, WithoutTheSettingNothingGoesOverTcp) {
+  apply(office("auto"));
+  bring_up();
+  ike.events.emplace_back(ike::AnswerOverdue{model::IkeSaId(1)});
+  run();
+  EXPECT_FALSE(request<FindPath>());
+}
+
+TEST_F(TcpTest, AlwaysMeansFromTheBeginning) {
+  apply(office_by("always"));
+  const auto find = request<FindPath>();
+  ASSERT_TRUE(find && find->tcp_port == 4443);
+  control.handle_path(find->connection, find->attempt, stream(), now);
+  EXPECT_EQ(last_initiate().path, stream());
+  stands(1, stream());
+  now += seconds(60);
+  run();
+  EXPECT_FALSE(request<FindPath>()) << "no way back is looked for";
+}
+
+TEST_F(TcpTest, WhoWasCalledOverTcpLeavesTheReturnToTheCaller) {
+  apply(office_by("fallback"));
+  request<FindPath>();
+  stands(1, stream(), {}, model::Role::responder);
+  EXPECT_TRUE(request<HoldStream>());
+  now += seconds(60);
+  run();
+  EXPECT_FALSE(request<FindPath>());
+}
+
+TEST_F(TcpTest, AStreamThatStandsAgainIsToldToIke) {  // RFC 9329 6.1, 6.2
+  fall_back();
+  control.handle_stream({stream(), StreamNews::Kind::opened_again}, now);
+  ASSERT_EQ(ike.seen<ike::StreamReopened>().size(), 1u);
+  EXPECT_EQ(ike.seen<ike::StreamReopened>()[0]->path, stream());
+}
+
 TEST_F(ControlPlaneTest, ThePathOfAllChildrenFollowsTheIkeSa) {
   apply(office("auto"));
   bring_up();
@@ -429,6 +590,157 @@ TEST_F(ControlPlaneTest, ApplyTouchesOnlyWhatChanged) {
   EXPECT_EQ(ike.seen<ike::RemoveConnection>().size(), 1u);
   EXPECT_FALSE(control.tunnel("office"));
   EXPECT_TRUE(data_plane.policies.empty());
+}
+
+// ---------------------------------------------------------------- paths
+
+TEST_F(ControlPlaneTest, ANetworkThatChangesIsLookedAtByWhoChoosesThePath) {  // RFC 4555 3.5
+  const auto first = *net::IpAddress::parse("192.0.2.1");
+  const auto second = *net::IpAddress::parse("198.51.100.1");
+  control.handle_network_change({first}, now);
+  ASSERT_EQ(ike.seen<ike::OwnAddresses>().size(), 1u);
+  EXPECT_EQ(ike.seen<ike::OwnAddresses>()[0]->addresses, (std::vector{first}));
+  apply(office("auto"));
+  bring_up();
+  // Without MOBIKE nothing can move; while our address is there nothing need be done.
+  control.handle_network_change({second, first}, now);
+  EXPECT_TRUE(ike.seen<ike::ReviewPath>().empty());
+  EXPECT_FALSE(request<FindPaths>());
+  for (const bool chooses : {false, true}) {
+    const model::IkeSaId id(chooses ? 3 : 2);
+    ike::IkeSaEstablished event;
+    event.ike_sa = id;
+    event.connection = model::ConnectionId(1);
+    event.path = path();
+    event.mobike = true;
+    event.chooses_paths = chooses;
+    ike.events.emplace_back(std::move(event));
+  }
+  run();
+  control.handle_network_change({first}, now);
+  ASSERT_EQ(ike.seen<ike::ReviewPath>().size(), 1u);
+  EXPECT_EQ(ike.seen<ike::ReviewPath>()[0]->ike_sa, model::IkeSaId(3));
+  // Routes alone changed: no news for peers.
+  const std::size_t told = ike.seen<ike::OwnAddresses>().size();
+  control.handle_network_change({first}, now);
+  EXPECT_EQ(ike.seen<ike::OwnAddresses>().size(), told);
+  // Our address is gone: that concerns them all.
+  control.handle_network_change({second}, now);
+  EXPECT_EQ(ike.seen<ike::ReviewPath>().size(), 4u);
+  // The one without MOBIKE, too: a new one takes its place.
+  const auto find = request<FindPaths>();
+  ASSERT_TRUE(find);
+  EXPECT_EQ(find->ike_sa, model::IkeSaId(1));
+  const std::size_t before = ike.seen<ike::Initiate>().size();
+  control.handle_paths(find->ike_sa, {{{second, 0}, {path().remote.address, 0}}}, now);
+  ASSERT_EQ(ike.seen<ike::Initiate>().size(), before + 1);
+  EXPECT_EQ(ike.seen<ike::Initiate>().back()->path.local, (net::Endpoint{second, 500}));
+  EXPECT_TRUE(ike.seen<ike::Initiate>().back()->despite_doubtful);
+}
+
+TEST_F(ControlPlaneTest, APathInDoubtIsLookedFor) {
+  apply(office("auto"));
+  bring_up();
+  ike::IkeSaEstablished event;
+  event.ike_sa = model::IkeSaId(2);
+  event.connection = model::ConnectionId(1);
+  event.path = path();
+  event.mobike = event.chooses_paths = true;
+  ike.events.emplace_back(std::move(event));
+  const std::vector peers{*net::IpAddress::parse("192.0.2.2"), *net::IpAddress::parse("203.0.113.2")};
+  ike.events.emplace_back(ike::PathInDoubt{.ike_sa = model::IkeSaId(2), .peers = peers, .silent = true});
+  run();
+  const auto find = request<FindPaths>();
+  ASSERT_TRUE(find);
+  EXPECT_EQ(find->peers, peers);
+  EXPECT_TRUE(find->names.empty()) << "the peer was written as an address";
+  control.handle_paths(find->ike_sa, {path()}, now);
+  ASSERT_EQ(ike.seen<ike::UsePaths>().size(), 1u);
+  EXPECT_EQ(ike.seen<ike::UsePaths>()[0]->paths, (std::vector{path()}));
+}
+
+TEST_F(ControlPlaneTest, ASilentPeersNameIsLookedUpAgain) {
+  apply(
+      "[tunnel.office]\npeer = \"gw.example.net\"\nsecret = \"a long enough secret\"\nlocal = [\"10.1.0.0/16\"]\n"
+      "remote = [\"10.2.0.0/16\"]\nstart = \"auto\"\n");
+  bring_up();
+  for (const bool silent : {false, true}) {
+    ike.events.emplace_back(ike::PathInDoubt{.ike_sa = model::IkeSaId(1), .peers = {}, .silent = silent});
+    run();
+    const auto find = request<FindPaths>();
+    ASSERT_TRUE(find);
+    EXPECT_EQ(find->names, silent ? std::vector<std::string>{"gw.example.net"} : std::vector<std::string>());
+  }
+}
+
+TEST_F(ControlPlaneTest, APathMovesTheChildSasOfItsIkeSaAndNoOthers) {
+  apply(office("auto"));
+  bring_up();
+  established(model::IkeSaId(2), model::Role::responder);
+  child(model::ChildSaId(2), model::IkeSaId(2));
+  child(model::ChildSaId(3), model::IkeSaId(2));
+  // One goes over, as in a rekey of the IKE SA.
+  ike.events.emplace_back(ike::ChildSaMoved{.child = model::ChildSaId(3), .ike_sa = model::IkeSaId(1)});
+  run();
+  net::Path to = path();
+  to.remote = *net::Endpoint::parse("198.51.100.9:4500");
+  ike.events.emplace_back(ike::PathChanged{.ike_sa = model::IkeSaId(2),
+                                           .path = to,
+                                           .encapsulation = model::Encapsulation::none,
+                                           .local_behind_nat = true,
+                                           .remote_behind_nat = false,
+                                           .why = "of a test"});
+  run();
+  ASSERT_EQ(data_plane.paths.size(), 1u);
+  EXPECT_EQ(data_plane.paths[0].remote.port, 0) << "protocol 50 has no ports";
+  EXPECT_EQ(data_plane.paths[0].remote.address, to.remote.address);
+  const auto view = control.tunnel("office");
+  EXPECT_EQ(view->ike_sas[1].sa.path, to);
+  EXPECT_EQ(view->ike_sas[1].children[0].encapsulation, model::Encapsulation::none);
+  // We are behind a NAT now, and keep its mapping open.
+  bool alive = false;
+  for (int i = 0; i < 40 && !alive; ++i) {
+    now += seconds(1);
+    run();
+    alive = request<SendKeepalive>().has_value();
+  }
+  EXPECT_TRUE(alive);
+  bool logged = false;
+  while (const auto notice = control.poll_notice())
+    logged |= notice->text.find("198.51.100.9:4500: of a test") != std::string::npos;
+  EXPECT_TRUE(logged);
+  ike.events.emplace_back(
+      ike::PathChanged{.ike_sa = model::IkeSaId(1), .path = path(), .encapsulation = std::nullopt, .why = "of a test"});
+  run();
+  EXPECT_EQ(data_plane.paths.size(), 3u) << "the first and the one that came over";
+}
+
+TEST_F(ControlPlaneTest, SeveralPlacesOfThePeerAreTriedInTurn) {
+  apply(
+      "[tunnel.office]\npeer = [\"192.0.2.2\", \"gw2.example.net\", \"192.0.2.4\"]\nsecret = \"a long enough secret\"\n"
+      "local = [\"10.1.0.0/16\"]\nremote = [\"10.2.0.0/16\"]\nstart = \"auto\"\n");
+  std::vector<std::string> tried;
+  std::vector<Duration> waits;
+  Instant before = now;
+  for (int i = 0; i < 7; ++i) {
+    const auto find = request<FindPath>();
+    ASSERT_TRUE(find);
+    tried.push_back(find->peer);
+    waits.push_back(now - before);
+    before = now;
+    control.handle_path(find->connection, find->attempt, err(std::string("of a test")), now);
+    ASSERT_TRUE(control.poll_timeout());
+    now = *control.poll_timeout();
+    run();
+  }
+  const std::vector<std::string> turn{"192.0.2.2", "gw2.example.net", "192.0.2.4"};
+  for (std::size_t i = 0; i < tried.size(); ++i) EXPECT_EQ(tried[i], turn[i % 3]) << i;
+  // The next one at once, the first again only after a while, and ever later.
+  EXPECT_LT(waits[1], seconds(1));
+  EXPECT_LT(waits[2], seconds(1));
+  EXPECT_GT(waits[3], milliseconds(700));
+  EXPECT_LT(waits[4], seconds(1));
+  EXPECT_GT(waits[6], waits[3]);
 }
 
 }  // namespace

@@ -85,6 +85,7 @@ class QuietIke final : public ike::Endpoint {
   void handle_timeout(Instant) override {}
   void handle_command(ike::Command command, Instant) override { commands.push_back(std::move(command)); }
   void handle_completion(ike::RequestToken, ike::Completion, Instant) override {}
+  void handle_wait(ike::RequestToken) override {}
   std::optional<ike::Event> poll_event() override {
     if (events.empty()) return std::nullopt;
     std::optional<ike::Event> event(std::move(events.front()));

@@ -11,11 +11,14 @@
 
 #include "config/load.hpp"
 #include "daemon/cipher_choice.hpp"
+#include "daemon/endpoint_secret.hpp"
 #include "daemon/engine_settings.hpp"
 #include "daemon/notify.hpp"
 #include "daemon/start_memory.hpp"
 #include "ike/key_exchange.hpp"
+#include "ike/secrets.hpp"
 #include "ike/v2/ike_endpoint.hpp"
+#include "io/addresses.hpp"
 #include "io/kernel_ipsec.hpp"
 
 namespace culvert::daemon {
@@ -39,6 +42,7 @@ Daemon::Daemon(asio::io_context& io, Log& log, Options options, config::Config c
       monitor_ready_(io),
       timer_(io),
       quiet_timer_(io),
+      look_timer_(io),
       signals_(io, SIGTERM, SIGINT, SIGHUP) {}
 
 Daemon::~Daemon() {
@@ -91,16 +95,22 @@ Result<void, std::string> Daemon::open() {
   datapath::DataPlaneOptions data_plane_options;
   data_plane_options.engine = engine_options(wanted.packets);
   data_plane_options.engine.coalesce = true;
-  auto data_plane =
-      datapath::UserspaceDataPlane::start(data_plane_options, std::move(*tun), std::move(*outer), random_);
+  auto streams = datapath::TcpStreams::open({.listen = wanted.listen_tcp, .mark = wanted.fwmark});
+  if (!streams) return err(std::move(streams.error().text));
+  auto data_plane = datapath::UserspaceDataPlane::start(data_plane_options, std::move(*tun), std::move(*outer), random_,
+                                                        std::move(*streams));
   if (!data_plane) return err(std::move(data_plane.error().text));
   data_plane_ = std::move(*data_plane);
 
   io::RoutingOptions routing;
   routing.table = wanted.routing_table;
   routing.mark = wanted.fwmark;
-  auto network = HostNetwork::open(
-      routing, {data_plane_->tun().name(), wanted.ike_port, wanted.nat_port, wanted.fwmark}, data_plane_->tun());
+  const io::ClearPacketOptions clear_packets{.tun_name = data_plane_->tun().name(),
+                                             .ike_port = wanted.ike_port,
+                                             .nat_port = wanted.nat_port,
+                                             .listen_tcp = wanted.listen_tcp,
+                                             .mark = wanted.fwmark};
+  auto network = HostNetwork::open(routing, clear_packets, data_plane_->tun());
   if (!network) return err(std::move(network.error().text));
   network_.emplace(std::move(*network));
   name_servers_.emplace(HostNameServers::Options{.link = data_plane_->tun().name(), .folder = state_folder()},
@@ -145,9 +155,11 @@ void Daemon::begin() {
   const datapath::DataPlaneFacts facts = data_plane_->facts();
   log_.write(
       Level::info, "",
-      fmt::format("listening on UDP {} and {}{}, packets through {} (offload {}), control socket {}",
-                  config_.daemon.ike_port, config_.daemon.nat_port, facts.ipv6 ? ", IPv4 and IPv6" : ", IPv4 only",
-                  facts.tun_name, facts.tun_offload, options_.socket));
+      fmt::format(
+          "listening on UDP {} and {}{}{}, packets through {} (offload {}), control socket {}", config_.daemon.ike_port,
+          config_.daemon.nat_port,
+          config_.daemon.listen_tcp.empty() ? "" : fmt::format(", TCP {}", fmt::join(config_.daemon.listen_tcp, ", ")),
+          facts.ipv6 ? ", IPv4 and IPv6" : ", IPv4 only", facts.tun_name, facts.tun_offload, options_.socket));
   if (const auto kernel = io::kernel_ipsec(); kernel.in_use()) {
     log_.write(Level::warning, "",
                fmt::format("the kernel has {} IPsec SAs and {} policies of another program; they take ESP away from "
@@ -170,6 +182,8 @@ void Daemon::begin() {
   wait_for_data_plane();
   wait_for_network_changes();
   wait_for_signals();
+  look_at_network();
+  use_endpoint_secret();
   config::Config wanted = std::move(config_);
   config_ = {};
   config_.daemon = wanted.daemon;
@@ -204,6 +218,9 @@ void Daemon::run_config(config::Config wanted, const config::Diff& diff) {
   if (diff.radius_changed) radius_->configure(config_.radius);
   if (config_.tunnels.empty() && config_.manual.empty())
     log_.write(Level::warning, "", fmt::format("{} has no tunnel", options_.config));
+  network_->set_own_streams(std::ranges::any_of(config_.tunnels, [](const config::TunnelConfig& tunnel) {
+    return tunnel.connection.tcp != model::TcpPolicy::never;
+  }));
   control_->apply(config_, diff, now());
   if (diff.pools_changed) load_leases();
   for (const auto& [name, id] : control_->connection_ids()) secrets_.name_connection(id, name);
@@ -219,6 +236,7 @@ void Daemon::wait_for_data_plane() {
                                  data_plane_->handle_wakeup();
                                  while (auto datagram = data_plane_->poll_datagram())
                                    control_->handle_datagram(datagram->path, datagram->message, now());
+                                 tell_stream_news();
                                  control_->handle_data_plane(now());
                                  if (const auto fault = data_plane_->poll_fault()) fail(*fault);
                                  pump();
@@ -235,8 +253,35 @@ void Daemon::wait_for_network_changes() {
       data_plane_->read_addresses();
     }
     if (changes.links) log_problems(network_->links_changed());
+    if (changes.any() && !stopping_) look_at_network_soon(!changes.addresses && !changes.links);
     if (!stopping_) wait_for_network_changes();
   });
+}
+
+// Changes come in bursts; and those of a router's routes come all the time.
+void Daemon::look_at_network_soon(bool only_routes) {
+  constexpr auto kFirst = std::chrono::milliseconds(100);
+  constexpr auto kDistance = std::chrono::seconds(2);
+  Instant at = now() + kFirst;
+  if (only_routes) at = std::max(at, looked_at_ + kDistance);
+  if (look_at_ && *look_at_ <= at) return;
+  look_at_ = at;
+  look_timer_.expires_after(at - now());
+  look_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error || stopping_) return;
+    look_at_.reset();
+    look_at_network();
+    pump();
+  });
+}
+
+void Daemon::look_at_network() {
+  looked_at_ = now();
+  const auto found = io::local_addresses();
+  if (!found) return log_.write(Level::error, "", found.error().text);
+  auto addresses = io::addresses_for_peers(*found, io::working_interfaces(), data_plane_->tun().index());
+  paths_->set_addresses(addresses);
+  control_->handle_network_change(std::move(addresses), now());
 }
 
 void Daemon::wait_for_signals() {
@@ -291,9 +336,41 @@ void Daemon::pump() {
 void Daemon::carry_out(control::FindPath&& request) {
   const auto connection = request.connection;
   const auto attempt = request.attempt;
-  paths_->find(request, [this, connection, attempt](const Result<net::Path, std::string>& path) {
+  paths_->find(request,
+               [this, connection, attempt, tcp_port = request.tcp_port](const Result<net::Path, std::string>& path) {
+                 if (stopping_) return;
+                 control_->handle_path(connection, attempt, with_stream(path, tcp_port), now());
+                 tell_stream_news();
+                 pump();
+               });
+}
+
+Result<net::Path, std::string> Daemon::with_stream(const Result<net::Path, std::string>& path,
+                                                   std::optional<std::uint16_t> tcp_port) {
+  if (!path || !tcp_port) return path;
+  auto stream = data_plane_->streams().open_stream(path->local.address,
+                                                   {path->remote.address, *tcp_port, net::Transport::tcp}, now());
+  if (!stream) return err(std::move(stream.error().text));
+  return *stream;
+}
+
+void Daemon::tell_stream_news() {
+  using Kind = datapath::TcpStreamEvent::Kind;
+  for (datapath::TcpStreamEvent& event : data_plane_->streams().take_events()) {
+    const auto kind =
+        event.kind == Kind::opened_again ? control::StreamNews::Kind::opened_again : control::StreamNews::Kind::failed;
+    control_->handle_stream({event.path, kind, std::move(event.text)}, now());
+  }
+}
+
+void Daemon::carry_out(control::HoldStream&& request) {
+  data_plane_->streams().hold(request.path, request.held, now());
+}
+
+void Daemon::carry_out(control::FindPaths&& request) {
+  paths_->find_all(request, [this, id = request.ike_sa](const std::vector<net::Path>& paths) {
     if (stopping_) return;
-    control_->handle_path(connection, attempt, path, now());
+    control_->handle_paths(id, paths, now());
     pump();
   });
 }
@@ -315,6 +392,15 @@ void Daemon::release_memory_later() {
 
 std::filesystem::path Daemon::state_folder() const {
   return options_.state.empty() ? config_.daemon.state : options_.state;
+}
+
+// Tunnels go on without: a peer then notices our restart by our silence.
+void Daemon::use_endpoint_secret() {
+  auto secret = load_endpoint_secret(state_folder(), random_);
+  if (!secret) return log_.write(Level::warning, "", secret.error());
+  auto secrets = std::make_shared<ike::EndpointSecrets>();
+  secrets->crash_tokens = std::move(*secret);
+  control_->use_secrets({.secrets = std::move(secrets)}, now());
 }
 
 void Daemon::load_leases() {
@@ -425,7 +511,8 @@ void Daemon::compute(ike::RequestToken token, WorkPool::Work work) {
 }
 
 void Daemon::deliver(WorkPool::Answer answer) {
-  if (!desk_->keeps(answer)) control_->handle_completion(answer.token, std::move(answer.completion), now());
+  if (desk_->keeps(answer)) return control_->handle_wait(answer.token);
+  control_->handle_completion(answer.token, std::move(answer.completion), now());
 }
 
 void Daemon::wait_for_work() {
@@ -471,6 +558,7 @@ void Daemon::stop() {
   paths_->cancel();
   server_->close();
   signals_.cancel();
+  look_timer_.cancel();
   if (work_ready_.is_open()) work_ready_.release();
   data_plane_ready_.release();
   monitor_ready_.release();

@@ -36,6 +36,9 @@
 namespace culvert::model {
 struct Authorization;  // model/aaa.hpp
 }
+namespace culvert::ike {
+struct EndpointSecrets;  // ike/secrets.hpp
+}
 
 namespace culvert::ike {
 
@@ -72,7 +75,15 @@ struct Initiate {
   /// if it lives, the attempt ends without a word.
   bool despite_doubtful = false;
   /// What the first Child SA is wanted for; without it, for all that the connection has.
-  std::optional<ChildWish> wish;
+  std::optional<ChildWish> wish = {};
+  /// The gateway that sent us to this one (RFC 5685 3).
+  std::optional<net::IpAddress> redirected_from = {};
+  /// Beside this IKE SA, which ends when the new one stands.
+  std::optional<model::IkeSaId> replaces = {};
+  /// Also beside an IKE SA that stands and is well: the new one is to take its place, on another path.
+  bool beside = false;
+  /// How long IKE_SA_INIT may stay without an answer; absent: as long as any request.
+  std::optional<Duration> patience = {};
 };
 /// Makes a further Child SA in the connection's IKE SA (RFC 7296 1.3.1). Nothing happens when one that fulfils the wish
 /// stands or is under way, or when there is no IKE SA to make it in.
@@ -112,6 +123,22 @@ struct PeerMoved {
   model::ChildSaId child;
   net::Endpoint remote;
 };
+/// The addresses of this host that peers may use, loopback's, links' own and those inside tunnels excepted; all there
+/// are, whenever they change. Peers that know MOBIKE are told of them (RFC 4555 3.4, 3.6).
+struct OwnAddresses {
+  std::vector<net::IpAddress> addresses;
+};
+/// The host's network changed: PathInDoubt asks for the ways that there are now.
+struct ReviewPath {
+  model::IkeSaId ike_sa;
+};
+/// The ways that lead to the peer now, the best first; of what PathInDoubt asked, or because the host's network
+/// changed. Ports do not matter. An IKE SA whose own path is not among them moves at once, one for which there is a
+/// better way from here moves when that was tried (RFC 4555 3.5).
+struct UsePaths {
+  model::IkeSaId ike_sa;
+  std::vector<net::Path> paths;
+};
 /// The data plane received ESP with an SPI that it does not know, as after a restart of ours. `path` is where it came
 /// from and to, with the UDP ports to answer on. The sender is told with INVALID_SPI, at a bounded rate (RFC 7296 1.5),
 /// so that it notices soon.
@@ -119,12 +146,33 @@ struct UnknownEspSpi {
   net::Path path;
   model::Spi spi;
 };
+/// Proves both ends anew: sets up an IKE SA with its Child SAs that takes this one's place (RFC 4478). As its original
+/// initiator only.
+struct Reauthenticate {
+  model::IkeSaId ike_sa;
+};
+/// Sends the peers of the connection that can follow, and for which we are the gateway, elsewhere (RFC 5685 5).
+/// `gateway` is an address or a DNS name.
+struct RedirectPeers {
+  model::ConnectionId connection;
+  std::string gateway;
+};
+/// What outlives the process; in place of what was known. Without it there are no crash tokens.
+struct UseSecrets {
+  std::shared_ptr<const EndpointSecrets> secrets;
+};
+/// The stream of this path was opened anew (RFC 9329 6.2): requests of ours that wait for an answer go out once more;
+/// an IKE SA without one sends an empty INFORMATIONAL, so that the peer learns of the new connection (6.1).
+struct StreamReopened {
+  net::Path path;
+};
 /// Ends everything: DELETE to every peer, once, without waiting for the answer.
 struct Shutdown {};
 
 using Command =
     std::variant<ConfigureConnection, RemoveConnection, Initiate, CreateChildSa, Terminate, TerminateIkeSa, RekeyIkeSa,
-                 RekeyChildSa, DeleteChildSa, CheckLiveness, PeerAlive, PeerMoved, UnknownEspSpi, Shutdown>;
+                 RekeyChildSa, DeleteChildSa, CheckLiveness, PeerAlive, PeerMoved, OwnAddresses, ReviewPath, UsePaths,
+                 UnknownEspSpi, StreamReopened, Reauthenticate, RedirectPeers, UseSecrets, Shutdown>;
 
 // ---------------------------------------------------------------- events: what IKE tells control
 
@@ -145,7 +193,11 @@ struct IkeSaEstablished {
   model::IkeSuite suite;
   bool local_behind_nat = false;
   bool remote_behind_nat = false;
+  bool mobike = false;              // agreed on (RFC 4555)
+  bool chooses_paths = false;       // and by us: we began the first IKE SA of the line
   std::optional<Instant> rekey_at;  // the soft lifetime
+  /// When the authentication runs out, or is to be repeated by us (RFC 4478).
+  std::optional<Instant> reauthenticate_at = {};
   /// The IKE SA whose Child SAs this one inherits, for a rekey (RFC 7296 2.18).
   std::optional<model::IkeSaId> replaces;
 };
@@ -159,14 +211,17 @@ struct ConfigurationReceived {
 };
 
 enum class CloseReason : std::uint8_t {
-  local_request,      // Terminate, RemoveConnection, Shutdown
-  peer_deleted,       // the peer sent DELETE
-  rekeyed,            // its successor took over
-  peer_dead,          // retransmissions without an answer
-  superseded,         // INITIAL_CONTACT, or the duplicate of a simultaneous set-up
-  protocol_error,     // the peer broke the protocol after establishment
-  lifetime_expired,   // no rekey came about in time
-  negotiation_failed  // the successor state never came to be
+  local_request,       // Terminate, RemoveConnection, Shutdown
+  peer_deleted,        // the peer sent DELETE
+  rekeyed,             // its successor took over
+  peer_dead,           // retransmissions without an answer
+  superseded,          // INITIAL_CONTACT, or the duplicate of a simultaneous set-up
+  protocol_error,      // the peer broke the protocol after establishment
+  lifetime_expired,    // no rekey came about in time
+  negotiation_failed,  // the successor state never came to be
+  reauthenticated,     // another IKE SA took its place, with both ends proved anew
+  redirected,          // the gateway sent us, or we sent the peer, elsewhere
+  peer_restarted       // the peer has proved that it knows nothing of it any more (RFC 6290)
 };
 [[nodiscard]] std::string_view name_of(CloseReason reason);
 
@@ -227,15 +282,42 @@ struct ChildSaRemoved {
   /// How long inbound packets that are still under way shall be accepted (RFC 7296 2.8); zero for none.
   Duration linger{};
 };
-/// The path of an IKE SA and of all its Child SAs changed (move to port 4500, NAT rebinding).
+/// The path of an IKE SA and of all its Child SAs changed (move to port 4500, NAT rebinding, MOBIKE), or what is known
+/// of NATs on it.
 struct PathChanged {
   model::IkeSaId ike_sa;
   net::Path path;
+  /// How ESP travels on it; absent: as before.
+  std::optional<model::Encapsulation> encapsulation;
+  bool local_behind_nat = false;
+  bool remote_behind_nat = false;
+  std::string why;  // safe to print
+};
+/// The peer does not answer on the path, or has other addresses now: which ways are there to these, the best first?
+/// Answered by UsePaths, or not.
+struct PathInDoubt {
+  model::IkeSaId ike_sa;
+  std::vector<net::IpAddress> peers;
+  /// It is the peer's silence, not its word: names may lead elsewhere by now.
+  bool silent = false;
+};
+/// A request of ours on an established IKE SA was sent several times and has no answer yet; the IKE SA goes on waiting.
+/// Said once for each request.
+struct AnswerOverdue {
+  model::IkeSaId ike_sa;
 };
 /// The Child SA moved to the successor of its IKE SA (RFC 7296 2.18).
 struct ChildSaMoved {
   model::ChildSaId child;
   model::IkeSaId ike_sa;
+};
+/// The gateway sends us elsewhere (RFC 5685): find `gateway`, an address or a DNS name, and Initiate there, with `from`
+/// as redirected_from and `ike_sa` as replaces. Safe to print.
+struct Redirected {
+  model::ConnectionId connection;
+  std::string gateway;
+  net::IpAddress from;
+  std::optional<model::IkeSaId> ike_sa;  // that stands until then
 };
 /// A step worth a line in `culvert log`: "sent IKE_SA_INIT request", "peer answered with COOKIE", ... Safe to print.
 struct Progress {
@@ -252,7 +334,8 @@ struct KeysExported {
 };
 
 using Event = std::variant<IkeSaEstablished, ConfigurationReceived, IkeSaClosed, NegotiationFailed, ChildSaEstablished,
-                           ChildSaUseOutbound, ChildSaRemoved, PathChanged, ChildSaMoved, Progress, KeysExported>;
+                           ChildSaUseOutbound, ChildSaRemoved, PathChanged, PathInDoubt, AnswerOverdue, ChildSaMoved,
+                           Redirected, Progress, KeysExported>;
 
 // ---------------------------------------------------------------- requests: slow or secret work that leaves the core
 
@@ -276,6 +359,7 @@ struct SignRequest {
   Bytes octets;
   /// Which certificates it asks for, and in which form.
   model::ProofWishes wishes = {};
+  model::Identity identity = {};  // that we show with it
 };
 /// Judge what the peer proves itself with: its certificates by the authorities of the connection, its identity by its
 /// certificate, its signature by its key.
@@ -292,6 +376,7 @@ struct VerifyRequest {
   /// them (ConnectionConfig::certificates_by_url).
   std::vector<model::CertificateByUrl> by_url = {};
   std::vector<Bytes> ocsp = {};  // responses that the peer sent along (RFC 4806)
+  std::size_t round = 0;         // of the peer's authentications (RFC 4739), counted from 0
 };
 /// Do our part of a key exchange (RFC 7296 2.14): make a key pair, unless there is one in `own`; and with the peer's
 /// public value, if there is one, compute the shared secret.
@@ -394,7 +479,7 @@ using Completion =
 // ---------------------------------------------------------------- datagrams
 
 /// One IKE message to send, from the local to the remote endpoint of the path. The non-ESP marker (RFC 3948 2.2) is not
-/// included: who sends from the NAT-T port puts it in front.
+/// included: who sends from the NAT-T port, or over TCP (RFC 9329 3.1), puts it in front.
 struct Transmit {
   net::Path path;
   Bytes message;
@@ -416,6 +501,8 @@ enum class DatagramDrop : std::uint8_t {
   outdated_fragment,    // of fewer and larger ones, when smaller ones have come already
   oversized_message,    // more fragments, or more in them, than any message has
   incomplete_message,   // the rest of its fragments did not come in time
+  bad_crash_token,      // it does not prove that the peer has forgotten the IKE SA (RFC 6290)
+  bad_redirect,         // not of the gateway that was asked, or not to be followed (RFC 5685)
   busy,                 // too much slow work is under way; the peer sends it again
   count_
 };
@@ -479,6 +566,9 @@ class Endpoint {
   virtual void handle_timeout(Instant now) = 0;
   virtual void handle_command(Command command, Instant now) = 0;
   virtual void handle_completion(RequestToken token, Completion completion, Instant now) = 0;
+  /// The request waits for another host now, which may take its time: it counts no more against
+  /// EndpointSettings::work_limit. Its answer is still to come.
+  virtual void handle_wait(RequestToken token) = 0;
 
   [[nodiscard]] virtual std::optional<Event> poll_event() = 0;
   [[nodiscard]] virtual std::optional<Request> poll_request() = 0;

@@ -1,9 +1,17 @@
 #include "ike/v2/core.hpp"
 
+#include "ike/v2/life_core.hpp"
+
 namespace culvert::ike::v2 {
 
 Core::Core(const EndpointSettings& endpoint_settings, RandomSource& random_source, SpiAllocator& spi_allocator)
-    : settings(endpoint_settings), random(random_source), esp_spis(spi_allocator), cookies(random_source) {}
+    : settings(endpoint_settings),
+      random(random_source),
+      esp_spis(spi_allocator),
+      cookies(random_source),
+      life(std::make_unique<LifeCore>()) {}
+
+Core::~Core() = default;
 
 void Core::progress(const IkeSa& sa, std::string text) {
   emit(Progress{.connection = sa.connection, .ike_sa = sa.id, .text = std::move(text)});
@@ -35,6 +43,11 @@ RequestToken Core::expect_completion(const IkeSa& sa) {
 
 RequestToken Core::expect_from_others(const IkeSa& sa) {
   return expect(sa, sa.role == model::Role::initiator ? Asker::initiator : Asker::responder, false);
+}
+
+void Core::awaits_others(RequestToken token) {
+  const auto found = completions.find(token);
+  if (found != completions.end() && std::exchange(found->second.counts, false)) --work_of_peers_;
 }
 
 std::optional<Awaiting> Core::completed(RequestToken token) {

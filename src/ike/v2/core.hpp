@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -23,6 +24,8 @@
 
 namespace culvert::ike::v2 {
 
+struct LifeCore;  // life_core.hpp
+
 /// Whose exchange waits for a completion: ours, or one of the peer's that we answer.
 enum class Asker : std::uint8_t { initiator, responder };
 struct Awaiting {
@@ -33,6 +36,7 @@ struct Awaiting {
 
 struct Core {
   Core(const EndpointSettings& endpoint_settings, RandomSource& random_source, SpiAllocator& spi_allocator);
+  ~Core();
 
   const EndpointSettings settings;
   RandomSource& random;
@@ -48,6 +52,11 @@ struct Core {
 
   /// As initiator: the addresses that connections were given last, to be asked for again.
   std::map<model::ConnectionId, std::vector<net::IpAddress>> given_addresses;
+
+  /// Of this host, as control said last.
+  std::vector<net::IpAddress> own_addresses;
+  /// Secrets and redirections.
+  std::unique_ptr<LifeCore> life;
 
   std::deque<Event> events;
   std::deque<Request> requests;
@@ -82,6 +91,8 @@ struct Core {
   [[nodiscard]] RequestToken expect_completion(const IkeSa& sa);
   /// The same for what takes none of our threads, however long it takes: an answer of another host.
   [[nodiscard]] RequestToken expect_from_others(const IkeSa& sa);
+  /// What was asked for as work turns out to be such.
+  void awaits_others(RequestToken token);
   /// Whoever waited for the completion; it is waited for no more.
   [[nodiscard]] std::optional<Awaiting> completed(RequestToken token);
   /// More work of peers is not taken now.

@@ -18,6 +18,7 @@ class IkeEndpoint final : public Endpoint {
   void handle_timeout(Instant now) override;
   void handle_command(Command command, Instant now) override;
   void handle_completion(RequestToken token, Completion completion, Instant now) override;
+  void handle_wait(RequestToken token) override { core_.awaits_others(token); }
 
   [[nodiscard]] std::optional<Event> poll_event() override;
   [[nodiscard]] std::optional<Request> poll_request() override;
@@ -29,9 +30,9 @@ class IkeEndpoint final : public Endpoint {
   void route(const net::Path& path, ByteView datagram);
   void handle_stray(const net::Path& path, const codec::ParsedMessage& parsed);
   void handle_stray_notify(const net::Path& path, const codec::ParsedMessage& parsed);
-  /// `received`: octets of the message that it answers.
+  /// `received`: octets of the message that it answers; `token`: of the IKE SA that it is about, if there is one.
   void answer_unprotected(const net::Path& path, const codec::Header& header, std::size_t received,
-                          model::NotifyType type);
+                          model::NotifyType type, ByteView token = {});
   void complete(RequestToken token, Completion completion);
   void finish_turn();
 

@@ -333,6 +333,35 @@ TEST_F(Waiting, ABusyEndDropsRequestsOfItsPeersToo) {
   EXPECT_TRUE(small.run_until([&] { return in_step(small) && small.a.child().spi_inbound != old; }, seconds(5)));
 }
 
+// A verdict that waits for an OCSP responder takes none of our threads, and so no room of those who want one.
+TEST_F(Waiting, WhoseAnswerWaitsForAnotherHostKeepsNobodyOut) {
+  for (const bool tells : {true, false}) {
+    SCOPED_TRACE(tells);
+    EndpointSettings settings;
+    settings.work_limit = 1;
+    Pair small(1, settings);
+    configure(small);
+    small.b.postpones = [](const Request& request) { return std::holds_alternative<SharedKeyMacRequest>(request); };
+    initiate(small);
+    small.settle();
+    ASSERT_EQ(small.b.postponed.size(), 1u);
+    const RequestToken token = token_of(small.b.postponed.front());
+    if (tells) {
+      small.b.endpoint().handle_wait(token);
+      small.b.endpoint().handle_wait(token);  // counts but once
+      small.b.endpoint().handle_wait(RequestToken(4711));
+    }
+    const std::size_t sent = small.wire.size();
+    small.inject(small.b, at_b(1001), init_request(1));
+    EXPECT_EQ(dropped(small.b, DatagramDrop::busy), tells ? 0u : 1u);
+    EXPECT_EQ(small.wire.size() - sent, tells ? 1u : 0u);
+    small.b.postpones = nullptr;
+    while (!small.b.postponed.empty()) small.answer_postponed(small.b);
+    small.settle();
+    EXPECT_TRUE(in_step(small));
+  }
+}
+
 // ---------------------------------------------------------------- peers among each other
 
 // Whoever judges the peers takes his time, as a server far away would: ten wait for him, and nobody else does.
