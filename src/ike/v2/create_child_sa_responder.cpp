@@ -11,6 +11,7 @@
 #include "ike/v2/children.hpp"
 #include "ike/v2/closing.hpp"
 #include "ike/v2/configuration.hpp"
+#include "ike/v2/connection_choice.hpp"
 #include "ike/v2/describe.hpp"
 #include "ike/v2/follow_up.hpp"
 #include "ike/v2/resource_sas.hpp"
@@ -81,6 +82,8 @@ Result<ChildChoice, codec::Message> CreateChildSaResponder::choose(const codec::
   auto chosen = choose_child(core_, config, ChildExchange::create_child_sa, old, request, beside ? &*beside : nullptr);
   if (chosen) return std::move(*chosen);
   ChildRefusal& why = chosen.error();
+  if (why.notify == NotifyType::ts_unacceptable)
+    why.detail += meant_elsewhere(core_.connections, config, sa_.path, sa_.remote_id, request).value_or("");
   if (why.notify == NotifyType::no_additional_sas) why.notify = no_more;
   if (why.notify != NotifyType::invalid_ke_payload)
     report_child_failure(core_, sa_, Role::responder, why.kind, why.notify, why.detail);

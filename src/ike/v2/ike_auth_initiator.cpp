@@ -1,20 +1,26 @@
 #include "ike/v2/ike_auth_initiator.hpp"
 
-#include <algorithm>
 #include <memory>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "ike/v2/authentication.hpp"
+#include "ike/v2/childless.hpp"
 #include "ike/v2/closing.hpp"
 #include "ike/v2/configuration.hpp"
+#include "ike/v2/crash_token.hpp"
 #include "ike/v2/describe.hpp"
 #include "ike/v2/eap_auth.hpp"
 #include "ike/v2/establish.hpp"
+#include "ike/v2/initial_contact.hpp"
+#include "ike/v2/life_state.hpp"
 #include "ike/v2/messages.hpp"
+#include "ike/v2/mobike.hpp"
 #include "ike/v2/ppk.hpp"
 #include "ike/v2/proof_wishes.hpp"
+#include "ike/v2/reauthentication.hpp"
+#include "ike/v2/redirect.hpp"
 
 namespace culvert::ike::v2 {
 
@@ -70,25 +76,28 @@ void IkeAuthInitiator::send(const OwnProof* proof) {
   if (config_.remote_id)
     message.add(codec::IdPayload{.side = Role::responder, .identity = *config_.remote_id, .reserved = {}});
   // RFC 7296 2.4: only while there is no other IKE SA between these identities.
-  const auto others = core_.sas.of_connection(config_.id);
-  const bool first =
-      std::ranges::none_of(others, [&](const IkeSa* other) { return other->id != sa_.id && other->announced; });
-  if (first || sa_.replaces_doubtful) message.add_notify(NotifyType::initial_contact);
+  if (sa_.replaces_doubtful || is_first_contact(core_, sa_, config_)) message.add_notify(NotifyType::initial_contact);
   // RFC 7296 2.16: without AUTH it asks for EAP.
   if (proof == nullptr) add_eap_notifies(message, config_);
   if (proof != nullptr) message.add(codec::AuthPayload{.method = proof->method, .data = proof->auth});
   add_ppk(message, sa_, config_);
   add_rounds_supported(message, config_);
   if (proof != nullptr) add_another_round(message, config_, 0);
+  add_crash_token(message, core_, sa_, config_);
   add_configuration_request(message, core_, config_);
-  auto offer = make_child_offer(core_, config_, {.exchange = ChildExchange::ike_auth, .wish = sa_.wish});
-  if (offer) {
+  childless_ = begins_childless(sa_, config_);
+  auto offer = childless_ ? Result<ChildOffer, ChildRefusal>(err(ChildRefusal{}))
+                          : make_child_offer(core_, config_, {.exchange = ChildExchange::ike_auth, .wish = sa_.wish});
+  if (childless_) {
+    // RFC 6023 5: nothing of it, nor what goes with it.
+  } else if (offer) {
     offer_ = std::move(*offer);
     add_child_sa_payload(message, *offer_);
     add_child_ts_payloads(message, *offer_);
   } else {
     no_offer_ = std::move(offer.error());
   }
+  add_mobike(message, core_, sa_, config_);
   send_request(core_, sa_, type(), std::move(message));
   core_.progress(
       sa_, fmt::format("sent IKE_AUTH request as {} to {}, {}", sa_.local_id.to_string(), sa_.path.remote.to_string(),
@@ -169,6 +178,7 @@ void IkeAuthInitiator::conclude() {
     abandon();
     return delete_unannounced(core_, sa_);
   }
+  if (const auto note = redirect_in(core_, sa_, *response_, &config_)) return leave_for(*note);
   auto given = Result<model::Configuration, std::string>();
   if (!config_.request_addresses.empty()) {
     given = accept_configuration(core_, sa_, config_, *response_);
@@ -176,6 +186,9 @@ void IkeAuthInitiator::conclude() {
   }
   const Bytes nonce_i = sa_.init->nonce_i;
   const Bytes nonce_r = sa_.init->nonce_r;
+  agree_on_mobike(sa_, *response_, config_);
+  take_crash_token(core_, sa_, *response_);
+  begin_authentication_life(core_, sa_, config_, &*response_);
   establish(core_, sa_, config_);
   if (auto narrowed = narrowed_to_peer(config_, sa_)) {
     config_ = std::move(*narrowed);
@@ -185,7 +198,9 @@ void IkeAuthInitiator::conclude() {
   const codec::Message& response = *response_;
   const bool complete = response.first<codec::SaPayload>() != nullptr && response.ts(Role::initiator) != nullptr &&
                         response.ts(Role::responder) != nullptr;
-  if (!complete || !offer_) {
+  if (childless_) {
+    sa_.tasks.push_back({.task = CreateChildTask{.retry = {}, .wish = sa_.wish}});
+  } else if (!complete || !offer_) {
     finish_child(response);
   } else if (auto agreed = check_child_answer(config_, ChildExchange::ike_auth, *offer_, nullptr, response); !agreed) {
     report_child_failure(core_, sa_, Role::initiator, agreed.error().kind, agreed.error().notify, agreed.error().detail,
@@ -204,6 +219,19 @@ void IkeAuthInitiator::conclude() {
   // What our INITIAL_CONTACT ends at the peer has ended here too.
   const bool alone = sa_.replaces_doubtful || begins_anew(config_, response);
   settle_duplicates(core_, sa_, rivalry, alone);
+  finish_replacement(core_, sa_);
+}
+
+// RFC 5685 6: the responder is who it says it is, and has no Child SA for us; its IKE SA is deleted.
+void IkeAuthInitiator::leave_for(const GatewayNote& note) {
+  abandon();
+  const auto standing = sa_.life ? sa_.life->replaces : std::nullopt;
+  if (auto why_not = follow(core_, sa_, config_, note, standing)) {
+    fail_negotiation(core_, sa_, FailureKind::peer_refused, NotifyType::redirect, std::move(*why_not), Phase::closing);
+    sa_.tasks.push_back({.task = DeleteIkeTask{}});
+    return;
+  }
+  delete_unannounced(core_, sa_);
 }
 
 // RFC 7296 1.2, 2.21.2: the IKE SA stands even if the Child SA failed.

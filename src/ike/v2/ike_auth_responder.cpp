@@ -7,13 +7,19 @@
 #include "base/check.hpp"
 #include "ike/v2/authentication.hpp"
 #include "ike/v2/child_negotiation.hpp"
+#include "ike/v2/childless.hpp"
 #include "ike/v2/closing.hpp"
 #include "ike/v2/configuration.hpp"
+#include "ike/v2/connection_choice.hpp"
+#include "ike/v2/crash_token.hpp"
 #include "ike/v2/describe.hpp"
 #include "ike/v2/establish.hpp"
 #include "ike/v2/messages.hpp"
+#include "ike/v2/mobike.hpp"
 #include "ike/v2/ppk.hpp"
 #include "ike/v2/proof_wishes.hpp"
+#include "ike/v2/reauthentication.hpp"
+#include "ike/v2/redirect.hpp"
 
 namespace culvert::ike::v2 {
 
@@ -33,6 +39,11 @@ void IkeAuthResponder::start(const codec::Message& request) {
   if (request.id(Role::initiator) == nullptr)
     return refuse(NotifyType::invalid_syntax, FailureKind::protocol_error,
                   "the first IKE_AUTH request has no IDi payload");
+  if (was_translated(request, path_)) {
+    return refuse(NotifyType::unexpected_nat_detected, FailureKind::peer_refused,
+                  fmt::format("the peer's addresses were changed on the way, it came from {}, and it takes no NAT",
+                              path_.remote.to_string()));
+  }
   const auto* auth = request.first<codec::AuthPayload>();
   // RFC 7296 2.16: without AUTH the initiator asks for EAP.
   const auto by = auth == nullptr ? std::nullopt : authentication_by(auth->method);
@@ -55,6 +66,12 @@ void IkeAuthResponder::start(const codec::Message& request) {
                                               : remote_identity(*config, path_);
   sa_.one_of_many = config->remote_pattern || !config->pools.empty();
   id_i_ = *request_.id(Role::initiator);
+  // RFC 6023 3.
+  if (is_childless(request_) && config->life.childless == model::Childless::never)
+    return refuse(NotifyType::invalid_syntax, FailureKind::protocol_error,
+                  fmt::format("the peer {} wants an IKE SA without a Child SA, which connection '{}' refuses "
+                              "(\"childless\")",
+                              id_i_.identity.to_string(), config->name));
   if (has_rounds(*config_)) return start_rounds();
   if (!by) {
     id_r_ = {.side = Role::responder, .identity = sa_.local_id, .reserved = {}};
@@ -70,7 +87,8 @@ const model::ConnectionConfig* IkeAuthResponder::choose_connection(std::optional
                                                                    std::string& why_not) const {
   const model::Identity& theirs = request_.id(Role::initiator)->identity;
   const auto* wanted = request_.id(Role::responder);
-  const auto* config = core_.connections.find_candidate(path_, theirs, [&](const model::ConnectionConfig& one) {
+  ConnectionChoice choice(request_);
+  core_.connections.find_candidate(path_, theirs, [&](const model::ConnectionConfig& one) {
     if (wanted != nullptr && local_identity(one, path_).comparable() != wanted->identity.comparable()) return false;
     if (one.eap && one.eap->client) {
       why_not =
@@ -88,13 +106,13 @@ const model::ConnectionConfig* IkeAuthResponder::choose_connection(std::optional
       return false;
     }
     // IKE_SA_INIT was answered before the identity was known: its algorithms must be good for this connection as well.
-    if (model::accepts(one.ike_proposals, sa_.suite)) return true;
+    if (model::accepts(one.ike_proposals, sa_.suite)) return choice.take(one);
     why_not = fmt::format(
         "connection '{}' is for the peer {} but does not accept {}, which was chosen before its identity was known",
         one.name, theirs.to_string(), model::to_string(sa_.suite));
     return false;
   });
-  if (config != nullptr || !why_not.empty()) return config;
+  if (choice.best() != nullptr || !why_not.empty()) return choice.best();
   why_not =
       fmt::format("the peer at {} says it is {} and asks for {}; {}", path_.remote.to_string(), theirs.to_string(),
                   wanted != nullptr ? wanted->identity.to_string() : "nobody in particular", expectations());
@@ -178,7 +196,14 @@ void IkeAuthResponder::answer() {
   codec::Message answer = std::move(first_answer_);
   // RFC 8784 3: empty, to say that it is used.
   if (sa_.ppk && sa_.ppk->in_use) answer.add_notify(NotifyType::ppk_identity);
+  if (const auto gateway = redirect_for(core_, *config_, sa_)) return send_away(std::move(answer), *gateway);
+  add_crash_token(answer, core_, sa_, *config_);
+  take_crash_token(core_, sa_, request_);
+  add_auth_lifetime(answer, *config_);
+  begin_authentication_life(core_, sa_, *config_, nullptr);
   auto init = sa_.init;
+  agree_on_mobike(sa_, request_, *config_);
+  if (sa_.mobike) add_mobike(answer, core_, sa_, *config_);
   establish(core_, sa_, *config_);
   sa_.init = std::move(init);
   const Rivalry rivalry = find_rival(core_, sa_);
@@ -188,13 +213,31 @@ void IkeAuthResponder::answer() {
   settle_duplicates(core_, sa_, rivalry, begins_anew(*config_, request_));
 }
 
+// RFC 5685 6: both have proved who they are, and there is an IKE SA, which the peer deletes.
+void IkeAuthResponder::send_away(codec::Message answer, const std::string& gateway) {
+  core_.progress(sa_, fmt::format("sending the peer {} to {}", sa_.remote_id.to_string(), gateway));
+  answer.add_notify(NotifyType::redirect, encode_gateway(gateway));
+  send_response(core_, sa_, model::ExchangeType::ike_auth, answering_, std::move(answer), path_);
+  close_ike_sa(core_, sa_, CloseReason::redirected, Phase::closing);
+}
+
 void IkeAuthResponder::answer_child(codec::Message& answer, const Rivalry& rivalry) {
   const bool complete = request_.first<codec::SaPayload>() != nullptr && request_.ts(Role::initiator) != nullptr &&
                         request_.ts(Role::responder) != nullptr;
   AddressAnswer addresses = answer_addresses(sa_, *config_, request_, std::move(given_));
   if (addresses.reply) answer.add(std::move(*addresses.reply));
+  add_allowed_families(answer, *config_, request_);
   if (!sa_.inner.ours) place_unspecified(request_, sa_.inner.addresses);
   if (!complete) return core_.progress(sa_, "the peer set up the IKE SA without a Child SA");
+  if (config_->life.childless == model::Childless::force) {
+    // The algorithms without a key exchange of their own are what is refused; CREATE_CHILD_SA has others.
+    answer.add_notify(NotifyType::no_proposal_chosen);
+    return report_child_failure(core_, sa_, Role::responder, FailureKind::no_proposal_chosen,
+                                NotifyType::no_proposal_chosen,
+                                fmt::format("the peer {} wants a Child SA in IKE_AUTH, which connection '{}' refuses "
+                                            "(\"childless\")",
+                                            sa_.remote_id.to_string(), config_->name));
+  }
   if (auto narrowed = narrowed_to_peer(*config_, sa_)) config_ = std::move(narrowed);
   auto chosen = addresses.refusal ? Result<ChildChoice, ChildRefusal>(err(std::move(*addresses.refusal)))
                                   : choose_child(core_, *config_, ChildExchange::ike_auth, nullptr, request_);

@@ -12,7 +12,7 @@ import subprocess
 
 from . import shell
 from .shell import Failed, Skipped, check, run, wait_until
-from .tunnel import ChildSa, Peer, State
+from .tunnel import ChildSa, Peer, State, round_of
 
 CHARON = "/usr/lib/ipsec/charon"
 PLUGINS = "random nonce openssl xcbc cmac kdf pem pkcs1 pkcs8 x509 pubkey revocation constraints socket-default kernel-libipsec kernel-netlink vici updown " \
@@ -99,6 +99,10 @@ class StrongSwan(Peer):
                               ("private", [credentials.key])):
             for number, path in enumerate(paths):
                 shutil.copy(path, f"{self.dir}/swanctl/{folder}/{number}-{os.path.basename(path)}")
+        for chain, key in credentials.others:
+            for folder, paths in (("x509", chain), ("private", [key])):
+                for path in paths:
+                    shutil.copy(path, f"{self.dir}/swanctl/{folder}/other-{os.path.basename(path)}")
 
     def kill(self, sig):
         self.process.send_signal(sig)
@@ -167,7 +171,7 @@ def _connection(t):
     return f"""  {t.name} {{
     version = 2
     mobike = {'yes' if t.mobike else 'no'}
-    local_addrs = {t.local}
+    local_addrs = {'%any' if t.roams else t.local}
     remote_addrs = {'%any' if t.anybody else t.remote}
     {f'pools = pool-{t.name}' if t.pool else ''}{'vips = 0.0.0.0' if t.request_address else ''}
     proposals = {t.ike}
@@ -175,6 +179,7 @@ def _connection(t):
     {f'ppk_id = {t.ppk[0]}' if t.ppk else ''}
     {f"ppk_required = {'yes' if t.ppk[2] else 'no'}" if t.ppk else ''}
     {ike}{liveness}
+    {t.swanctl}
     {_sides(t)}
     children {{
       {t.name} {{
@@ -185,9 +190,20 @@ def _connection(t):
         {child}start_action = {start}
         dpd_action = {'restart' if t.start == 'auto' else 'clear'}
       }}
+      {"".join(_further_child(t, *one) for one in t.further)}
     }}
   }}
 """
+
+
+def _further_child(t, name, local_ts, remote_ts):
+    return f"""{name} {{
+        mode = tunnel
+        esp_proposals = {t.esp}
+        local_ts = {','.join(local_ts)}
+        remote_ts = {','.join(remote_ts)}
+      }}
+      """
 
 
 def _passwords(t):
@@ -251,11 +267,16 @@ def _two_proofs(t):
 def _round(t, side, number, way):
     """One of several authentications of a side; EAP is the client's."""
     own = side == "local"
+    way, other = round_of(way)
     lines = {"secret": ["auth = psk"], "certificate": ["auth = pubkey"]}.get(way) or [f"auth = eap-{t.eap.methods[0]}"]
-    if way == "certificate":
+    if other:
+        place = len(t.credentials.authorities) - 1
+        lines.append(f"certs = other-{os.path.basename(t.credentials.others[0][0][0])}" if own
+                     else f"cacerts = {place}-{os.path.basename(t.credentials.authorities[place])}")
+    elif way == "certificate":
         lines.append(f"certs = 0-{os.path.basename(t.credentials.chain[0])}" if own
                      else f"cacerts = 0-{os.path.basename(t.credentials.authorities[0])}")
-    name = t.local_id if own else t.remote_id
+    name = other or (t.local_id if own else t.remote_id)
     if way == "eap":
         user = t.eap.identity or "%any"
         lines.append(f'eap_id = "{user}"')

@@ -31,7 +31,9 @@ class TunnelSpec:
     secret: str = "a secret for the interop tests"
     credentials: object = None  # rig.authority.Credentials instead of the secret
     own_proof: object = ""  # where the ends differ: secret | certificate | none; the credentials have what each needs
-    peer_proof: object = ""  # either: both are tuples, of several rounds (RFC 4739), which may have "eap" in them
+    # Either: both are tuples, of several rounds (RFC 4739), which may have "eap" in them, or "certificate as NAME": of the
+    # first of `others`, judged by the last of the authorities.
+    peer_proof: object = ""
     eap: object = None  # Eap: the initiator proves itself so, the responder by the secret or its credentials
     ike: str = "aes256gcm16-prfsha256-x25519"
     esp: str = "aes256gcm16"
@@ -47,11 +49,22 @@ class TunnelSpec:
     fragmentation: str = ""  # of IKE messages: yes | no | force
     ppk: tuple = ()  # RFC 8784: name, 64 hexadecimal digits, whether it is required
     aggfrag: str = ""  # Culvert only: the table, as text
+    ours: str = ""  # Culvert only: further settings, as text
+    swanctl: str = ""  # strongSwan only: further settings of the connection
+    pluto: tuple = ()  # libreswan only: the same, as pairs
     revocation: str = ""  # strongSwan only: strict | ifuri, where a certificate says whom to ask; with lists: strict
-    mobike: bool = True  # strongSwan only: with it, a peer does not simply follow the other end's new address
+    further: tuple = ()  # strongSwan only: more Child SAs of the same IKE SA, each (name, local_ts, remote_ts)
+    roams: bool = False  # it has no fixed address of its own
+    mobike: bool = True  # with it, a peer does not simply follow the other end's new address
 
     def but(self, **changes):
         return replace(self, **changes)
+
+
+def round_of(way):
+    """How a round is done, and under which name of its own, if any."""
+    kind, _, name = way.partition(" as ")
+    return kind, name
 
 
 @dataclass(frozen=True)
