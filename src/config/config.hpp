@@ -55,6 +55,8 @@ struct DaemonConfig {
   std::string tun_name = "culvert0";
   std::uint16_t ike_port = 500;
   std::uint16_t nat_port = 4500;
+  /// TCP ports on which peers may bring IKE and ESP (RFC 9329); none: not at all.
+  std::vector<std::uint16_t> listen_tcp;
   /// The folder to which keys are written for a protocol analyser; absent: never.
   std::optional<std::string> export_keys;
   /// The routing table for the tunnels' routes: one of our own, never the kernel's.
@@ -86,6 +88,8 @@ struct OwnChain {
   Bytes authorities;                   // digests of who stands above it, by which a peer may ask for it
   std::vector<std::string> urls = {};  // where the first certificates can be fetched
   Bytes issuer = {};                   // the certificate of who issued our own, in DER; empty: not known
+  /// With several rounds by certificate (RFC 4739): of whom it is, and so for which of them; nothing: for any.
+  std::optional<model::Identity> identity = {};
 };
 
 /// How revocation of the peer's certificates is looked up.
@@ -110,6 +114,8 @@ struct Credentials {
   std::vector<OwnChain> others = {};          // those that peers may ask for instead
   std::optional<Revocation> revocation = {};  // nothing: only what `peer` has of lists
   std::vector<std::string> fetch_from = {};   // what URLs of peers' certificates must begin with
+  /// Whom `peer` is not for: in that round of the peer's (RFC 4739), counted from 0, these are believed instead.
+  std::map<std::size_t, crypto::TrustStore> round_peers = {};
 };
 
 struct TunnelConfig {
@@ -129,13 +135,21 @@ struct TunnelConfig {
   SecretBytes eap_secret;
 };
 
+/// A RADIUS server. With a name, which the daemon looks up, the address is unspecified.
+struct RadiusServer {
+  net::Endpoint endpoint;
+  std::string name = {};
+  [[nodiscard]] std::string to_string() const;  // "192.0.2.9:1812", "radius.example:1812"
+  friend bool operator==(const RadiusServer&, const RadiusServer&) = default;
+};
+
 /// One [radius.NAME]: servers that keep the EAP conversations of clients, and hear of their sessions.
 struct RadiusConfig {
   std::string name;
   model::SourcePlace place;
-  std::vector<net::Endpoint> servers;     // in the order of preference
-  std::vector<net::Endpoint> accounting;  // likewise; empty: none
-  SecretBytes secret;                     // of all of them
+  std::vector<RadiusServer> servers;     // in the order of preference
+  std::vector<RadiusServer> accounting;  // likewise; empty: none
+  SecretBytes secret;                    // of all of them
   std::string nas_identifier;
   Duration timeout = std::chrono::seconds(2);  // of one try
   unsigned tries = 3;                          // of one server

@@ -1,6 +1,7 @@
 // The two halves of a tunnel's credentials, each read by a file of its own, and what both need.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -39,7 +40,15 @@ struct PeerTrust {
   Bytes fingerprint;
   std::vector<std::string> authorities;  // files
   std::optional<Revocation> revocation = {};
+  std::map<std::size_t, crypto::TrustStore> rounds = {};  // of those with a `ca` of their own
 };
+/// The files of authorities that stand there, all of them good; empty after a complaint about `setting`.
+[[nodiscard]] std::vector<std::string> read_authorities(Section& section, std::string_view setting,
+                                                        const std::vector<Located<std::string>>& written,
+                                                        CredentialFiles& files);
+/// Adds `ca` of single rounds of the peer's; false after a complaint.
+[[nodiscard]] bool add_round_trust(Section& section, DraftTunnel& draft, CredentialFiles& files,
+                                   const std::vector<std::string>& lists, PeerTrust& trust);
 /// `ca`, `crl` and what looks revocation up, or `peer_key`; nothing after a complaint. `own`: ours, where it was good.
 [[nodiscard]] std::optional<PeerTrust> read_peer_trust(Section& section, DraftTunnel& draft, CredentialFiles& files,
                                                        const std::vector<OwnChain>* own);

@@ -130,6 +130,7 @@ void read_credentials(Section& section, DraftTunnel& draft, CredentialFiles& fil
       credentials.own_fingerprint = crypto::hash(crypto::HashId::sha2_256, {chain.key.public_key().spki()});
   }
   credentials.revocation = std::move(peer->revocation);
+  credentials.round_peers = std::move(peer->rounds);
   if (!connection.peer_by_key && section.has("fetch_certificates")) {
     credentials.fetch_from = read_fetch_prefixes(section);
     connection.certificates_by_url = !credentials.fetch_from.empty();

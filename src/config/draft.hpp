@@ -1,6 +1,7 @@
 // Draft: what was read so far, with the places that checks across sections and files must name.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -28,6 +29,9 @@ struct ProofMethods {
   bool rounds = false;
   bool own_certificate = false;  // in one of the rounds
   bool peer_certificate = false;
+  bool begins_by_certificate = false;  // our first round
+  /// `ca` of single rounds of the peer's, by their number from 0.
+  std::map<std::size_t, std::vector<Located<std::string>>> round_authorities;
 };
 
 struct DraftTunnel {
@@ -132,6 +136,8 @@ void read_treatment(Section& section, model::PacketTreatment& treatment, Problem
                                                                     const model::TrafficSelectors& local);
 [[nodiscard]] std::optional<std::uint16_t> read_mtu(Section& section, const model::TrafficSelectors& local,
                                                     const model::TrafficSelectors& remote);
+/// The name of a host, by its form: "gw.example.net".
+[[nodiscard]] bool is_dns_name(std::string_view text);
 /// An address that one host can have; complains otherwise.
 [[nodiscard]] bool is_host_address(Section& section, const Position& at, std::string_view key,
                                    const net::IpAddress& address);
@@ -172,6 +178,8 @@ struct CompatWord {
 [[nodiscard]] std::vector<CompatWord> read_compat(Section& section);
 /// `ppk`, `ppk_id` and `ppk_required`.
 void read_ppk(Section& section, DraftTunnel& draft);
+/// `childless`, `crash_detection`, `reauthentication`, `follow_redirect` and `redirect_*`.
+void read_life(Section& section, DraftTunnel& draft);
 /// True with `certificate`, `peer_key`, or what goes with them: no secret then.
 [[nodiscard]] bool wants_credentials(const Section& section);
 /// `auth` and `peer_auth`, and the secret where one is needed, into the tunnel, whose identities were read before.
@@ -180,8 +188,11 @@ void read_proof_methods(Section& section, DraftTunnel& draft);
 [[nodiscard]] bool wants_rounds(const Section& section);
 void read_rounds(Section& section, DraftTunnel& draft);
 /// Our certificate is for a later round with an identity of its own, which must stand in it; else this is false, and
-/// nothing is done.
-[[nodiscard]] bool settle_round_certificate(Section& section, DraftTunnel& draft, const crypto::Certificate& own);
+/// nothing is done. `whose`: the identity, where there are several rounds by certificate.
+[[nodiscard]] bool settle_round_certificate(Section& section, DraftTunnel& draft, const crypto::Certificate& own,
+                                            std::optional<model::Identity>& whose);
+/// Each round by certificate has one, where there are several such.
+void check_round_certificates(Section& section, const DraftTunnel& draft, const std::vector<OwnChain>& own);
 /// Who we are in rounds by EAP, once all else is read.
 void settle_rounds(DraftTunnel& draft);
 /// All that a tunnel proves itself and judges the peer by, into the tunnel, whose identities were read before.

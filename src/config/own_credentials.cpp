@@ -238,6 +238,12 @@ void check_eap_identity(Section& section, const model::ConnectionConfig& connect
                   "write one of these, or eap_outer_identity = \"anonymous\" to let the certificate tell");
 }
 
+bool has_named_rounds(const model::ConnectionConfig& connection) {
+  return std::ranges::any_of(connection.own_rounds, [](const model::AuthRound& round) {
+    return round.by == model::Authentication::certificate && round.id;
+  });
+}
+
 }  // namespace
 
 std::optional<std::vector<OwnChain>> read_own(Section& section, DraftTunnel& draft, CredentialFiles& files) {
@@ -271,12 +277,14 @@ std::optional<std::vector<OwnChain>> read_own(Section& section, DraftTunnel& dra
     if (!key) return std::nullopt;
     OwnChain made{.certificates = {}, .key = std::move(*key), .authorities = {}};
     if (chain != nullptr) {
-      if (settle_round_certificate(section, draft, chain->certificates.front())) {
+      if (settle_round_certificate(section, draft, chain->certificates.front(), made.identity)) {
         // It is for a round with a name of its own.
       } else if (section.has("eap_identity") && !draft.methods.own_certificate) {
         check_eap_identity(section, draft.config.connection, chain->certificates.front());
       } else {
         settle_local_identity(section, draft.config.connection, chain->certificates.front());
+        if (draft.methods.begins_by_certificate && has_named_rounds(draft.config.connection))
+          made.identity = draft.config.connection.local_id;
       }
       for (const Certificate& one : chain->certificates) made.certificates.push_back(one.der());
       made.authorities = chain->authorities;
@@ -284,6 +292,7 @@ std::optional<std::vector<OwnChain>> read_own(Section& section, DraftTunnel& dra
     }
     own.push_back(std::move(made));
   }
+  check_round_certificates(section, draft, own);
   return own;
 }
 

@@ -20,24 +20,7 @@ std::vector<std::string> read_authorities(Section& section, CredentialFiles& fil
                     "peer_key: the peer's own public key");
     return {};
   }
-  std::vector<std::string> paths;
-  bool good = true;
-  for (const auto& [written, position] : section.texts("ca", kCredentialFilesLimit)) {
-    paths.push_back(path_of(section, written));
-    const auto& read = files.certificates(paths.back());
-    if (!read) {
-      section.error(position, "ca", read.error().message, read.error().hint);
-      good = false;
-      continue;
-    }
-    for (const Certificate& one : *read) {
-      check_dates(section, position, "ca", one, files.now(), "whom it certifies is refused");
-      if (!one.is_authority())
-        section.warning(position, "ca", fmt::format("{} is no authority: only itself is believed", name_of(one)),
-                        "name the certificate of the authority that issued it, if that is meant");
-    }
-  }
-  return good ? paths : std::vector<std::string>();
+  return read_authorities(section, "ca", section.texts("ca", kCredentialFilesLimit), files);
 }
 
 /// The paths of `crl`, all of them good; nothing after a complaint.
@@ -100,12 +83,39 @@ bool goes_with_key(Section& section) {
 
 }  // namespace
 
+std::vector<std::string> read_authorities(Section& section, std::string_view setting,
+                                          const std::vector<Located<std::string>>& all, CredentialFiles& files) {
+  std::vector<std::string> paths;
+  bool good = true;
+  for (const auto& [written, position] : all) {
+    paths.push_back(path_of(section, written));
+    const auto& read = files.certificates(paths.back());
+    if (!read) {
+      section.error(position, setting, read.error().message, read.error().hint);
+      good = false;
+      continue;
+    }
+    for (const Certificate& one : *read) {
+      check_dates(section, position, setting, one, files.now(), "whom it certifies is refused");
+      if (!one.is_authority())
+        section.warning(position, setting, fmt::format("{} is no authority: only itself is believed", name_of(one)),
+                        "name the certificate of the authority that issued it, if that is meant");
+    }
+  }
+  return good ? paths : std::vector<std::string>();
+}
+
 std::optional<PeerTrust> read_peer_trust(Section& section, DraftTunnel& draft, CredentialFiles& files,
                                          const std::vector<OwnChain>* own) {
   model::ConnectionConfig& connection = draft.config.connection;
   if (connection.peer_by_key) {
     const auto peer_key = read_peer_key(section, files);
     if (!peer_key || !goes_with_key(section)) return std::nullopt;
+    if (!draft.methods.round_authorities.empty()) {
+      section.error(section.position_of("peer_auth"), "peer_auth",
+                    "both an authority of a round and the peer's own key are given", "keep one of them");
+      return std::nullopt;
+    }
     const bool ours = own != nullptr && std::ranges::any_of(*own, [&](const OwnChain& one) {
                         return one.key.present() && one.key.public_key().same_key(*peer_key);
                       });
@@ -132,6 +142,8 @@ std::optional<PeerTrust> read_peer_trust(Section& section, DraftTunnel& draft, C
     }
   }
   connection.authorities = trust.authorities;
+  if (!add_round_trust(section, draft, files, made.revocation ? std::vector<std::string>() : *lists, made))
+    return std::nullopt;
   connection.ask_ocsp = made.revocation.has_value();
   return made;
 }

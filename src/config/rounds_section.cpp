@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "config/credential_parts.hpp"
 #include "config/draft.hpp"
 #include "model/certificate_identity.hpp"
 
@@ -13,7 +14,7 @@ namespace {
 using model::Authentication;
 using Way = std::optional<Authentication>;  // nothing: EAP
 
-constexpr std::size_t kMostRounds = 3;  // one of a kind
+constexpr std::size_t kMostRounds = 4;
 constexpr std::size_t kMostIdentity = 255;
 constexpr std::string_view kWords =
     R"(write "secret", "certificate" or "eap", or { by = "secret", id = "NAME" } for a round under another identity)";
@@ -21,6 +22,7 @@ constexpr std::string_view kWords =
 struct WrittenRound {
   model::AuthRound round;
   Position position;
+  std::vector<Located<std::string>> authorities = {};  // `ca`
 };
 
 Way way_of(std::string_view word, bool& known) {
@@ -55,6 +57,16 @@ void read_identity(Section& section, std::string_view setting, const Position& a
                   "write an address, a name (gw.example.net) or a mail address (amy@example.net)");
 }
 
+/// Whom we believe in a round that the peer proves itself in by certificate.
+void read_round_authorities(Section& section, std::string_view setting, const toml::node& node, WrittenRound& written) {
+  if (setting != "peer_auth" || written.round.by != Authentication::certificate) {
+    section.error(section.position_of(node), setting, "ca is for rounds in which the peer shows a certificate",
+                  "take it out");
+    return;
+  }
+  written.authorities = section.texts_of(setting, node, kCredentialFilesLimit);
+}
+
 std::optional<WrittenRound> read_round(Section& section, std::string_view setting, const toml::node& node) {
   WrittenRound written{.round = {.by = std::nullopt}, .position = section.position_of(node)};
   const toml::table* table = node.as_table();
@@ -76,12 +88,39 @@ std::optional<WrittenRound> read_round(Section& section, std::string_view settin
   if (table == nullptr) return written;
   for (const auto& [key, value] : *table) {
     if (key.str() == "by" || key.str() == "id") continue;
+    if (key.str() == "ca") {
+      read_round_authorities(section, setting, value, written);
+      continue;
+    }
     section.error(section.position_of(value), setting, fmt::format("a round has no setting {}", in_quotes(key.str())),
                   std::string(kWords));
   }
   if (const auto id = text_in(section, setting, *table, "id"))
     read_identity(section, setting, written.position, *id, written.round);
   return written;
+}
+
+/// Once each: there is one secret, and one user, to prove it with. But as many certificates as there are names.
+bool goes_with(Section& section, std::string_view setting, const WrittenRound& round,
+               const std::vector<WrittenRound>& earlier) {
+  const auto same_way = [&](const WrittenRound& one) { return one.round.by == round.round.by; };
+  const auto same_name = [&](const WrittenRound& one) {
+    return same_way(one) && one.round.id == round.round.id && one.round.pattern == round.round.pattern;
+  };
+  if (std::ranges::none_of(earlier, same_way)) return true;
+  if (round.round.by != Authentication::certificate) {
+    section.error(round.position, setting, "the same way stands there twice",
+                  "keep one of the two: there is one secret and one user to prove it with");
+    return false;
+  }
+  if (round.round.id || round.round.pattern) {
+    if (std::ranges::none_of(earlier, same_name)) return true;
+    section.error(round.position, setting, "the same name stands there twice", "keep one of the two");
+    return false;
+  }
+  section.error(round.position, setting, "whose certificate it is in this round is not said",
+                R"(write { by = "certificate", id = "NAME" } for all but the first)");
+  return false;
 }
 
 /// The rounds of one side; empty after a complaint.
@@ -108,13 +147,7 @@ std::vector<WrittenRound> read_side(Section& section, std::string_view setting) 
   for (const toml::node* one : nodes) {
     auto read = read_round(section, setting, *one);
     if (!read) return {};
-    const bool again =
-        std::ranges::any_of(rounds, [&](const WrittenRound& earlier) { return earlier.round.by == read->round.by; });
-    if (again) {
-      section.error(read->position, setting, "the same way stands there twice",
-                    "keep one of the two: there is one secret, one certificate and one user to prove it with");
-      return {};
-    }
+    if (!goes_with(section, setting, *read, rounds)) return {};
     if (rounds.empty() && (read->round.id || read->round.pattern)) {
       section.error(read->position, setting, "the identity of the first round is written elsewhere",
                     setting == "auth" ? "write it as local_id" : "write it as remote_id");
@@ -207,6 +240,10 @@ void read_rounds(Section& section, DraftTunnel& draft) {
   check_eap(section, own, peer);
   methods.own_certificate = has(own, Authentication::certificate);
   methods.peer_certificate = has(peer, Authentication::certificate);
+  methods.begins_by_certificate = own.front().round.by == Authentication::certificate;
+  for (std::size_t round = 0; round < peer.size(); ++round) {
+    if (!peer[round].authorities.empty()) methods.round_authorities[round] = std::move(peer[round].authorities);
+  }
   // Where a side begins by EAP, its field is as the other side's, as without rounds.
   const Way other = own.front().round.by ? own.front().round.by : peer.front().round.by;
   methods.own = own.front().round.by.value_or(other.value_or(Authentication::shared_key));
@@ -223,22 +260,6 @@ void read_rounds(Section& section, DraftTunnel& draft) {
     section.missing("remote_id", "a peer without a known address is told by its identity: write remote_id = \"NAME\"");
   if (secret) draft.config.secret = read_shared_key(section);
   draft.methods = methods;
-}
-
-bool settle_round_certificate(Section& section, DraftTunnel& draft, const crypto::Certificate& own) {
-  for (model::AuthRound& round : draft.config.connection.own_rounds) {
-    if (round.by != Authentication::certificate || !round.id) continue;
-    if (!model::has_identity(own, *round.id)) {
-      section.error(section.position_of("auth"), "auth",
-                    fmt::format("the certificate {} is not for {}, but for {}", own.subject(), round.id->to_string(),
-                                model::identities_text(own)),
-                    "write one of these as id, or make a certificate with that subject alternative name");
-    } else if (round.id->type == model::IdentificationType::der_asn1_dn) {
-      round.id->data = own.subject_der();
-    }
-    return true;
-  }
-  return false;
 }
 
 void settle_rounds(DraftTunnel& draft) {

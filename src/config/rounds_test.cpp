@@ -12,6 +12,7 @@
 #include "config/config_test_support.hpp"
 #include "config/diff.hpp"
 #include "crypto/testing/issuer.hpp"
+#include "model/proof_wishes.hpp"
 
 namespace culvert::config {
 namespace {
@@ -32,8 +33,9 @@ class AuthRounds : public ::testing::Test {
     std::string name = (std::filesystem::temp_directory_path() / "culvert-config-XXXXXX").string();
     ASSERT_NE(::mkdtemp(name.data()), nullptr);
     folder_ = name;
-    for (const auto& [file, text] :
-         {std::pair("own.pem", own.pem()), std::pair("own.key", own.key().pem()), std::pair("ca.pem", root.pem())}) {
+    for (const auto& [file, text] : {std::pair("own.pem", own.pem()), std::pair("own.key", own.key().pem()),
+                                     std::pair("ca.pem", root.pem()), std::pair("amy.pem", amy.pem()),
+                                     std::pair("amy.key", amy.key().pem()), std::pair("users.pem", users.pem())}) {
       std::ofstream(folder_ / file, std::ios::binary) << text;
       ::chmod((folder_ / file).c_str(), 0600);
     }
@@ -57,6 +59,13 @@ class AuthRounds : public ::testing::Test {
   TestCertificate root = TestCertificate::make(TestKey::make("P-256"), today(crypto::testing::authority("root")));
   TestCertificate own = TestCertificate::make(
       TestKey::make("P-256"), today(crypto::testing::peer("gw", "DNS:gw.example,DNS:pc.example")), &root);
+  TestCertificate users = TestCertificate::make(TestKey::make("P-256"), today(crypto::testing::authority("users")));
+  TestCertificate amy = TestCertificate::make(TestKey::make("P-256"),
+                                              today(crypto::testing::peer("amy", "email:amy@example.net")), &users);
+  static constexpr const char* kTwo =
+      "certificate = [\"own.pem\", \"amy.pem\"]\nprivate_key = [\"own.key\", \"amy.key\"]\nca = \"ca.pem\"\n";
+  static constexpr const char* kTwoRounds =
+      "auth = [\"certificate\", { by = \"certificate\", id = \"amy@example.net\" }]\npeer_auth = \"certificate\"\n";
   static crypto::testing::Wish today(crypto::testing::Wish wish) {
     const auto now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
     wish.from = now - kDay;
@@ -132,6 +141,67 @@ TEST_F(AuthRounds, EapFirstHasTheNameOfTheUser) {
   const model::ConnectionConfig& one = config->tunnels[0].connection;
   EXPECT_EQ(one.local_id, model::Identity::parse("carol"));
   EXPECT_THAT(one.own_rounds, ElementsAre(AuthRound{.by = Authentication::shared_key}));
+}
+
+// RFC 4739: such as the machine's certificate, then its user's.
+TEST_F(AuthRounds, ACertificateForEachRound) {
+  const auto config = load(tunnel(std::string(kTwo) + kTwoRounds));
+  ASSERT_TRUE(config) << lines(config.error());
+  const TunnelConfig& one = config->tunnels[0];
+  EXPECT_EQ(one.connection.local_id, model::Identity::parse("gw.example"));
+  EXPECT_THAT(one.connection.own_rounds, ElementsAre(AuthRound{.by = Authentication::certificate,
+                                                               .id = model::Identity::parse("amy@example.net")}));
+  ASSERT_TRUE(one.credentials);
+  EXPECT_EQ(one.credentials->first.identity, model::Identity::parse("gw.example"));
+  ASSERT_EQ(one.credentials->others.size(), 1U);
+  EXPECT_EQ(one.credentials->others[0].identity, model::Identity::parse("amy@example.net"));
+  // In whatever order they stand there, and with the first name written.
+  const auto turned = load(
+      tunnel("certificate = [\"amy.pem\", \"own.pem\"]\nprivate_key = [\"amy.key\", \"own.key\"]\nca = \"ca.pem\"\n"
+             "local_id = \"pc.example\"\n" +
+             std::string(kTwoRounds)));
+  ASSERT_TRUE(turned) << lines(turned.error());
+  EXPECT_EQ(turned->tunnels[0].credentials->first.identity, model::Identity::parse("amy@example.net"));
+  EXPECT_EQ(turned->tunnels[0].credentials->others[0].identity, model::Identity::parse("pc.example"));
+}
+
+TEST_F(AuthRounds, AuthoritiesForEachRoundOfThePeers) {
+  const std::string text = std::string(kFiles) +
+                           "remote_id = \"pc.example\"\nauth = \"certificate\"\npeer_auth = [\"certificate\", "
+                           "{ by = \"certificate\", id = \"*@example.net\", ca = \"users.pem\" }]\n";
+  const auto config = load(tunnel(text));
+  ASSERT_TRUE(config) << lines(config.error());
+  const TunnelConfig& one = config->tunnels[0];
+  ASSERT_TRUE(one.credentials);
+  ASSERT_EQ(one.credentials->round_peers.size(), 1U);
+  EXPECT_TRUE(one.credentials->round_peers.contains(1));
+  EXPECT_EQ(one.connection.authorities.size(), 2 * model::kAuthorityDigest) << "one request is for all rounds";
+  const auto without = load(tunnel(text.substr(0, text.find(", ca =")) + " }]\n"));
+  ASSERT_TRUE(without) << lines(without.error());
+  EXPECT_TRUE(without->tunnels[0].credentials->round_peers.empty());
+  const Diff found = diff(*config, *without);
+  ASSERT_EQ(found.changed.size(), 1U);
+  EXPECT_THAT(found.changed[0].changes, ElementsAre("ca, crl: changed")) << "who comes next is judged by them";
+}
+
+TEST_F(AuthRounds, CertificatesThatAreForNoRound) {
+  const std::string two = kTwo;
+  const auto with = [&](const std::string& lines) { return problems_of(tunnel(lines)); };
+  EXPECT_THAT(with(two + "auth = [\"certificate\", \"certificate\"]\npeer_auth = \"certificate\"\n"),
+              HasSubstr("whose certificate it is in this round is not said"));
+  EXPECT_THAT(with(two + "auth = [\"certificate\", { by = \"certificate\", id = \"eve@example.net\" }]\n"
+                         "peer_auth = \"certificate\"\n"),
+              HasSubstr("is not for gw.example or eve@example.net, but for"));
+  EXPECT_THAT(with(std::string(kFiles) + kTwoRounds), HasSubstr("no certificate is left for the round of amy@"));
+  EXPECT_THAT(with(two + "auth = [\"certificate\", { by = \"certificate\", id = \"amy@example.net\" }, "
+                         "{ by = \"certificate\", id = \"amy@example.net\" }]\npeer_auth = \"certificate\"\n"),
+              HasSubstr("the same name stands there twice"));
+  EXPECT_THAT(with(std::string(kFiles) + kSecret +
+                   "auth = \"certificate\"\npeer_auth = [\"certificate\", { by = \"secret\", ca = \"ca.pem\" }]\n"),
+              HasSubstr("ca is for rounds in which the peer shows a certificate"));
+  EXPECT_THAT(with(std::string(kFiles) + "auth = \"certificate\"\npeer_auth = [\"certificate\", "
+                                         "{ by = \"certificate\", id = \"x.example\", ca = \"none.pem\" }]\n"),
+              HasSubstr("none.pem"));
 }
 
 TEST_F(AuthRounds, Complaints) {

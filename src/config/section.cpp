@@ -179,22 +179,25 @@ std::optional<std::uint64_t> Section::size(std::string_view key, std::uint64_t l
 }
 
 std::vector<Located<std::string>> Section::texts(std::string_view key, std::size_t limit) {
-  std::vector<Located<std::string>> out;
   const toml::node* found = node(key);
-  if (found == nullptr) return out;
-  if (const auto* single = found->as_string()) {
-    if (printable(*found, key, single->get())) out.push_back({single->get(), position_of(*found)});
+  return found == nullptr ? std::vector<Located<std::string>>() : texts_of(key, *found, limit);
+}
+
+std::vector<Located<std::string>> Section::texts_of(std::string_view key, const toml::node& found, std::size_t limit) {
+  std::vector<Located<std::string>> out;
+  if (const auto* single = found.as_string()) {
+    if (printable(found, key, single->get())) out.push_back({single->get(), position_of(found)});
     return out;
   }
-  const auto* list = found->as_array();
+  const auto* list = found.as_array();
   if (list == nullptr) {
-    wrong_type(*found, key, "a list of texts", R"(write ["...", "..."])");
+    wrong_type(found, key, "a list of texts", R"(write ["...", "..."])");
     return out;
   }
   if (list->empty())
-    error(position_of(*found), key, "the list is empty", "write at least one entry, or take the setting out");
+    error(position_of(found), key, "the list is empty", "write at least one entry, or take the setting out");
   if (list->size() > limit) {
-    error(position_of(*found), key, fmt::format("the list has {} entries; {} are allowed", list->size(), limit),
+    error(position_of(found), key, fmt::format("the list has {} entries; {} are allowed", list->size(), limit),
           "shorten it");
     return out;
   }

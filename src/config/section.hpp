@@ -64,6 +64,9 @@ class Section {
   [[nodiscard]] std::optional<std::uint64_t> size(std::string_view key, std::uint64_t least);
   /// A list of texts; a single text counts as a list of one.
   [[nodiscard]] std::vector<Located<std::string>> texts(std::string_view key, std::size_t limit);
+  /// The same of a node within the setting.
+  [[nodiscard]] std::vector<Located<std::string>> texts_of(std::string_view key, const toml::node& found,
+                                                           std::size_t limit);
   /// One of a few words.
   template <typename E, std::size_t N>
   [[nodiscard]] std::optional<E> choice(std::string_view key, const std::pair<std::string_view, E> (&words)[N]) {

@@ -34,7 +34,8 @@ ike::v2::OwnChain chain_of(const config::OwnChain& chain) {
           .key = chain.key,
           .authorities = chain.authorities,
           .urls = chain.urls,
-          .issuer = chain.issuer};
+          .issuer = chain.issuer,
+          .identity = chain.identity};
 }
 
 ike::v2::Credentials credentials_for(const config::TunnelConfig& tunnel) {
@@ -46,9 +47,11 @@ ike::v2::Credentials credentials_for(const config::TunnelConfig& tunnel) {
                             .chain_authorities = given.first.authorities,
                             .urls = given.first.urls,
                             .chain_issuer = given.first.issuer,
+                            .chain_identity = given.first.identity,
                             .others = {},
                             .revocation = {},
-                            .fetch_from = given.fetch_from};
+                            .fetch_from = given.fetch_from,
+                            .round_peers = given.round_peers};
   if (given.revocation) {
     made.revocation = ike::v2::RevocationPolicy{.strict = given.revocation->strict,
                                                 .ocsp = given.revocation->ocsp,

@@ -3,7 +3,7 @@
 // ike_auth_responder_rounds.cpp.
 //
 // The two sides' rounds do not wait for each other: each IKE_AUTH message that has an ID payload begins the next round
-// of who sends it. There are as many as the connection says, one of a kind, so that they are bounded.
+// of who sends it. There are as many as the connection says, so that they are bounded.
 #pragma once
 
 #include <optional>

@@ -217,6 +217,61 @@ TEST(AuthRounds, TheCertificateOfALaterRoundIsForItsIdentity) {
   pair.expect_nothing("identity");
 }
 
+// ---- two certificates, one behind the other: the machine's, then its user's
+
+struct CertificatesPair : RoundsPair {
+  explicit CertificatesPair(const TestCertificate& users = world().root)
+      : RoundsPair({kCertificate, kCertificate}, {kCertificate}) {
+    const TestCertificate amy =
+        TestCertificate::make(TestKey::make("P-256"), crypto::testing::peer("amy", "email:amy@example.net"), &users);
+    Credentials& own = a.credentials.at(kConnection);
+    own.chain_identity = model::Identity::parse("a.example");
+    own.others.push_back({.certificates = {amy.der()}, .key = amy.key().private_key(), .identity = kAmy});
+    configs[0].own_rounds[0].id = kAmy;
+    configs[1].peer_rounds[0].pattern = model::IdentityPattern::parse("*@example.net");
+  }
+  const model::Identity kAmy = model::Identity::parse("amy@example.net");
+};
+
+TEST(AuthRounds, TwoCertificates) {
+  CertificatesPair pair;
+  pair.start();
+  ASSERT_TRUE(in_step(pair)) << pair.faults();
+  EXPECT_EQ(pair.b.ike_sa().remote_id.to_string(), "a.example");
+  EXPECT_TRUE(pair.b.logged("round 2 of 2 of the authentication of amy@example.net has gone well"));
+  EXPECT_EQ(pair.auth_requests(), 2U);
+}
+
+// One of them is no proof of the other's name, and twice the same is not two.
+TEST(AuthRounds, OneCertificateIsNotTwo) {
+  CertificatesPair pair;
+  pair.a.credentials.at(kConnection) = credentials(true);
+  pair.start();
+  pair.expect_nothing("identity");
+  CertificatesPair same;
+  same.configs[0].own_rounds[0].id.reset();
+  same.start();
+  same.expect_nothing("b: in round 2 the peer says it is a.example, connection 'to-a' expects *@example.net");
+}
+
+// Each round may have authorities of its own, and those of the other do not count in it.
+TEST(AuthRounds, EachRoundHasItsAuthorities) {
+  const TestCertificate users = TestCertificate::make(TestKey::make("P-256"), crypto::testing::authority("users"));
+  CertificatesPair without(users);
+  without.start();
+  without.expect_nothing("issuer");
+  CertificatesPair with(users);
+  with.b.credentials.at(kConnection)
+      .round_peers.emplace(1, crypto::TrustStore::make(std::vector{users.certificate()}, {}));
+  with.start();
+  ASSERT_TRUE(in_step(with)) << with.faults();
+  CertificatesPair other;
+  other.b.credentials.at(kConnection)
+      .round_peers.emplace(1, crypto::TrustStore::make(std::vector{users.certificate()}, {}));
+  other.start();
+  other.expect_nothing("issuer");
+}
+
 TEST(AuthRounds, TheResponderIsJudgedInEachRound) {
   // In the last message, when b takes the IKE SA for established: b is told.
   RoundsPair named({kCertificate}, {kCertificate, kSecret});

@@ -64,7 +64,8 @@ RequestToken ask_for_proof(Core& core, const IkeSa& sa, const model::ConnectionC
                                           .connection = config.id,
                                           .peer_hashes = sa.init->peer_hashes,
                                           .octets = std::move(octets),
-                                          .wishes = sa.init->wishes});
+                                          .wishes = sa.init->wishes,
+                                          .identity = own_id.identity});
       break;
   }
   return token;
@@ -95,7 +96,7 @@ void add_certificates(codec::Message& message, const OwnProof& proof) {
 }
 
 RequestToken ask_about_peer(Core& core, const IkeSa& sa, const model::ConnectionConfig& config,
-                            const codec::Message& message, const codec::IdPayload& peer_id) {
+                            const codec::Message& message, const codec::IdPayload& peer_id, std::size_t round) {
   const RequestToken token = core.expect_completion(sa);
   Bytes octets = octets_of(sa, peer_id);
   if (config.expected() == Authentication::shared_key) {
@@ -114,7 +115,8 @@ RequestToken ask_about_peer(Core& core, const IkeSa& sa, const model::Connection
                         .auth = auth->data,
                         .octets = std::move(octets),
                         .certificates = {},
-                        .raw_key = std::nullopt};
+                        .raw_key = std::nullopt,
+                        .round = round};
   read_certificates(message, config.certificates_by_url, request);
   core.requests.push_back(std::move(request));
   return token;

@@ -30,8 +30,10 @@ namespace culvert::ike::v2 {
 void add_certificates(codec::Message& message, const OwnProof& proof);
 
 /// Asks whether the AUTH of the peer's message, which must have one, is right for the connection and the ID payload.
+/// `round`: of its authentications, counted from 0.
 [[nodiscard]] RequestToken ask_about_peer(Core& core, const IkeSa& sa, const model::ConnectionConfig& config,
-                                          const codec::Message& message, const codec::IdPayload& peer_id);
+                                          const codec::Message& message, const codec::IdPayload& peer_id,
+                                          std::size_t round = 0);
 
 struct ProofFault {
   FailureKind kind = FailureKind::authentication_failed;

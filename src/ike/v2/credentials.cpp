@@ -59,17 +59,26 @@ OwnChain chain_at(const Credentials& credentials, std::size_t place) {
           .key = credentials.key,
           .authorities = credentials.chain_authorities,
           .urls = credentials.urls,
-          .issuer = credentials.chain_issuer};
+          .issuer = credentials.chain_issuer,
+          .identity = credentials.chain_identity};
+}
+
+std::variant<crypto::TrustStore, crypto::PublicKey> believed_in(const Credentials& credentials, std::size_t round) {
+  const auto own = credentials.round_peers.find(round);
+  return own == credentials.round_peers.end() ? credentials.peer : own->second;
 }
 
 std::size_t choose_chain(const Credentials& credentials, const SignRequest& request) {
-  if (request.wishes.authorities.empty()) return 0;
+  std::optional<std::size_t> first;
   for (std::size_t place = 0; place <= credentials.others.size(); ++place) {
     const OwnChain chain = chain_at(credentials, place);
+    if (chain.identity && chain.identity->comparable() != request.identity.comparable()) continue;
+    if (!first) first = place;
+    if (request.wishes.authorities.empty()) break;
     const std::size_t authority = asked_for(chain, request.wishes);
     if (authority != 0 && auth::can_sign(chain.key, taker(request, credentials, authority))) return place;
   }
-  return 0;
+  return first.value_or(0);
 }
 
 SignResult carry_out(const SignRequest& request, const Credentials& credentials) {
@@ -91,8 +100,9 @@ VerifyResult carry_out(const VerifyRequest& request, const Credentials& credenti
                               .certificates = request.certificates,
                               .raw_key = request.raw_key,
                               .sha1_allowed = credentials.sha1_allowed};
-  if (const auto* key = std::get_if<crypto::PublicKey>(&credentials.peer)) return {auth::judge(claim, *key)};
-  return {auth::judge(claim, std::get<crypto::TrustStore>(credentials.peer), now)};
+  const auto peer = believed_in(credentials, request.round);
+  if (const auto* key = std::get_if<crypto::PublicKey>(&peer)) return {auth::judge(claim, *key)};
+  return {auth::judge(claim, std::get<crypto::TrustStore>(peer), now)};
 }
 
 }  // namespace culvert::ike::v2

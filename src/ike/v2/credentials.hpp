@@ -2,6 +2,7 @@
 // holds the credentials, on whatever thread. Nothing here is part of the state machine.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -24,6 +25,8 @@ struct OwnChain {
   std::vector<std::string> urls = {};
   /// The certificate of who issued our own, in DER; empty when it is not known.
   Bytes issuer = {};
+  /// With several rounds by certificate (RFC 4739): whose it is; it proves nobody else. Nothing: anybody.
+  std::optional<model::Identity> identity = {};
 };
 
 /// Copies share keys and authorities.
@@ -36,18 +39,24 @@ struct Credentials {
   Bytes chain_authorities = {};
   std::vector<std::string> urls = {};
   Bytes chain_issuer = {};
+  std::optional<model::Identity> chain_identity = {};
   std::vector<OwnChain> others = {};
   /// Nothing: no more than what `peer` has of revocation lists.
   std::optional<RevocationPolicy> revocation = {};
   /// What URLs of certificates must begin with to be fetched; empty: none is.
   std::vector<std::string> fetch_from = {};
+  /// In that round of the peer's (RFC 4739), counted from 0, these authorities are believed instead of `peer`.
+  std::map<std::size_t, crypto::TrustStore> round_peers = {};
 };
+/// Who is believed in that round.
+[[nodiscard]] std::variant<crypto::TrustStore, crypto::PublicKey> believed_in(const Credentials& credentials,
+                                                                              std::size_t round);
 
 [[nodiscard]] OwnChain chain_at(const Credentials& credentials, std::size_t place);
 
-/// The place of the chain that goes with what the peer asks for, 0 for the first: the first whose authority it believes
-/// and whose key makes signatures that it takes. RFC 7296 3.7: where there is none, its wish is no reason to send
-/// nothing, and the first chain is taken.
+/// The place of the chain that goes with what the peer asks for, 0 for the first: of those that are for our identity
+/// the first whose authority it believes and whose key makes signatures that it takes. RFC 7296 3.7: where there is
+/// none, its wish is no reason to send nothing, and the first that is for our identity is taken.
 [[nodiscard]] std::size_t choose_chain(const Credentials& credentials, const SignRequest& request);
 
 [[nodiscard]] SignResult carry_out(const SignRequest& request, const Credentials& credentials);

@@ -144,7 +144,7 @@ Progression IkeAuthInitiator::handle_round_response(const codec::Message& respon
   }
   id_r_ = *id_r;
   rounds_->wait = InitiatorRounds::Wait::verdict;
-  token_ = ask_about_peer(core_, sa_, in_peer_round(config_, rounds_->peer), response, *id_r);
+  token_ = ask_about_peer(core_, sa_, in_peer_round(config_, rounds_->peer), response, *id_r, rounds_->peer);
   return Progression::waiting;
 }
 

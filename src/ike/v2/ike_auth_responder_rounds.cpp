@@ -32,7 +32,7 @@ void IkeAuthResponder::begin_peer_round(const codec::Message& request) {
   }
   rounds_->request = request;
   rounds_->asked_for_proof = false;
-  token_ = ask_about_peer(core_, sa_, in_peer_round(*config_, rounds_->peer), request, id_i_);
+  token_ = ask_about_peer(core_, sa_, in_peer_round(*config_, rounds_->peer), request, id_i_, rounds_->peer);
 }
 
 void IkeAuthResponder::handle_round_completion(Completion result) {

@@ -25,6 +25,14 @@ AuthenticationRefusal refusal(const Certificate& certificate, std::string check,
   return {certificate.subject(), certificate.serial(), std::move(check), std::move(found)};
 }
 
+/// One of the prefixes has the whole host of the URL, which is then the user's choice and not the peer's.
+bool names_host_of(const std::vector<std::string>& prefixes, const std::string& url) {
+  constexpr std::string_view kScheme = "http://";
+  return std::ranges::any_of(prefixes, [&](const std::string& prefix) {
+    return url.starts_with(prefix) && prefix.find('/', kScheme.size()) != std::string::npos;
+  });
+}
+
 /// One examination on its way.
 class Examiner {
  public:
@@ -45,11 +53,12 @@ class Examiner {
                                 .certificates = certificates,
                                 .raw_key = request_.raw_key,
                                 .sha1_allowed = credentials_.sha1_allowed};
-    if (const auto* key = std::get_if<crypto::PublicKey>(&credentials_.peer)) return done(auth::judge(claim, *key));
+    const auto peer = believed_in(credentials_, request_.round);
+    if (const auto* key = std::get_if<crypto::PublicKey>(&peer)) return done(auth::judge(claim, *key));
     std::vector<Certificate> path;
     // CVE-2022-40617: nobody is asked about a certificate that is not believed, or of a peer that has not signed.
-    auto refused = auth::judge(claim, std::get<crypto::TrustStore>(credentials_.peer), now_,
-                               credentials_.revocation ? &path : nullptr);
+    auto refused =
+        auth::judge(claim, std::get<crypto::TrustStore>(peer), now_, credentials_.revocation ? &path : nullptr);
     if (refused || !credentials_.revocation) return done(std::move(refused));
     // RFC 5280 6.1: the authority is believed as it is; nobody is asked about it.
     for (std::size_t i = 0; i + 1 < path.size(); ++i) {
@@ -102,7 +111,8 @@ class Examiner {
                             .question = {},
                             .key = {},
                             .nonce = {},
-                            .within = credentials_.fetch_from});
+                            .within = credentials_.fetch_from,
+                            .may_be_near = names_host_of(credentials_.fetch_from, one.url)});
     return std::nullopt;
   }
 
@@ -118,23 +128,36 @@ class Examiner {
     return false;
   }
 
-  /// RFC 6960 4.2.2.2.1: what a responder says counts that is not revoked itself, by the lists of who certified it.
-  /// Nothing else would do: by OCSP it would speak for itself. While a list is awaited `good` is unknown.
+  /// RFC 6960 4.2.2.2.1: what a responder says counts that is not revoked itself: by the OCSP responder that its
+  /// certificate names, or by the lists of who certified it. While either is awaited `good` is unknown.
   RevocationStatus vouched(RevocationStatus status, const Certificate& issuer) {
     if (!status.responder) return status;
     const Certificate responder = *std::exchange(status.responder, std::nullopt);
     std::optional<AuthenticationRefusal> refused;
     std::string why;
-    const bool known = ask_known(responder, issuer, refused, why) || ask_lists(responder, issuer, refused, why);
+    const std::size_t wishes = made_.wishes.size();
+    bool known =
+        ask_known(responder, issuer, refused, why) || ask_ocsp(responder, issuer, refused, why, Subject::responder);
+    if (!known && made_.wishes.size() == wishes) known = ask_lists(responder, issuer, refused, why);
     if (known && !refused) return status;
     const std::string who = fmt::format("is signed by {} (serial {})", responder.subject(), responder.serial());
     if (refused)
       return {.state = State::unknown, .found = fmt::format("{}, which is {}", who, refused->found), .until = {}};
     // Nobody is let in by what a doubtful responder says, and nobody needs to be who is revoked by it.
     if (status.state != State::good) return status;
-    if (why.empty()) why = "its certificate has no id-pkix-ocsp-nocheck, and names no list";
+    if (why.empty()) why = "its certificate has no id-pkix-ocsp-nocheck, and names neither a responder nor a list";
     return {.state = State::unknown,
             .found = fmt::format("{}, and whether that is revoked is not known: {}", who, why),
+            .until = {}};
+  }
+
+  /// Whom a response about a responder counts from: who certified it, or another that need not be looked up. It would
+  /// speak for itself else, or a chain of them would have no end.
+  static RevocationStatus beyond_doubt(RevocationStatus status) {
+    if (!status.responder) return status;
+    return {.state = State::unknown,
+            .found = fmt::format("is signed by {} (serial {}), which may be revoked itself",
+                                 status.responder->subject(), status.responder->serial()),
             .until = {}};
   }
 
@@ -177,11 +200,13 @@ class Examiner {
     return fmt::format("it names {}, but only what has a URL of http is fetched", fmt::join(other, " and "));
   }
 
+  /// Whom the question is about: a certificate of the peer's path, or a responder that has spoken about one.
+  enum class Subject : std::uint8_t { path, responder };
   bool ask_ocsp(const Certificate& certificate, const Certificate& issuer,
-                std::optional<AuthenticationRefusal>& refused, std::string& why) {
-    const std::vector<std::string> urls = credentials_.revocation->ocsp.empty()
-                                              ? crypto::revocation_places(certificate).ocsp
-                                              : credentials_.revocation->ocsp;
+                std::optional<AuthenticationRefusal>& refused, std::string& why, Subject subject = Subject::path) {
+    const bool configured = !credentials_.revocation->ocsp.empty();
+    const std::vector<std::string> urls =
+        configured ? credentials_.revocation->ocsp : crypto::revocation_places(certificate).ocsp;
     if (urls.empty()) return false;
     Bytes nonce(kNonce);
     random_.fill(nonce);
@@ -189,7 +214,8 @@ class Examiner {
     if (!question) return false;
     const Fetched* held = find(evidence_.ocsp, question->id);
     if (held != nullptr && held->fault.empty() && held->at + kEvidenceAge >= now_) {
-      const auto status = vouched(crypto::judge_ocsp(held->octets, certificate, issuer, now_, held->nonce), issuer);
+      auto status = crypto::judge_ocsp(held->octets, certificate, issuer, now_, held->nonce);
+      status = subject == Subject::path ? vouched(std::move(status), issuer) : beyond_doubt(std::move(status));
       if (settles(status, fmt::format("the OCSP responder {}", held->url), refused, certificate, why)) return true;
     } else if (held != nullptr && !held->fault.empty() && is_recent(*held)) {
       why += fmt::format("{}the OCSP responder {}: {}", why.empty() ? "" : "; ", held->url, held->fault);
@@ -203,7 +229,8 @@ class Examiner {
                             .url = urls.front(),
                             .question = std::move(question->request),
                             .key = std::move(question->id),
-                            .nonce = std::move(nonce)});
+                            .nonce = std::move(nonce),
+                            .may_be_near = configured});
     return false;
   }
 
@@ -224,8 +251,14 @@ class Examiner {
       const bool anew = held != nullptr && held->kept;
       const bool tried = held != nullptr && is_recent(*held) && !anew;
       if (!last_ && !tried) {
-        made_.wishes.push_back(
-            {.kind = FetchWish::Kind::list, .url = url, .question = {}, .key = {}, .nonce = {}, .anew = anew});
+        made_.wishes.push_back({.kind = FetchWish::Kind::list,
+                                .url = url,
+                                .question = {},
+                                .key = {},
+                                .nonce = {},
+                                .anew = anew,
+                                .may_be_near = std::ranges::find(credentials_.revocation->lists, url) !=
+                                               credentials_.revocation->lists.end()});
       } else if (held == nullptr) {
         why += fmt::format("{}the list of {} did not come in time", why.empty() ? "" : "; ", url);
       }
@@ -276,7 +309,8 @@ Staple staple(const SignRequest& request, const Credentials& credentials, crypto
                             .url = urls.front(),
                             .question = std::move(question->request),
                             .key = std::move(question->id),
-                            .nonce = std::move(nonce)},
+                            .nonce = std::move(nonce),
+                            .may_be_near = true},
           .response = {}};
 }
 

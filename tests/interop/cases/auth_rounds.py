@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from rig.authority import Pki
+from rig.authority import Authority, Pki
 from rig.case import case
 from rig.shell import Failed, check, wait_until
 from rig.tunnel import Eap
@@ -49,6 +49,46 @@ for _role in ("initiator", "responder"):
             if pair.sut.kind == "culvert" and role == "responder":
                 for number in range(len(first)):
                     check(f"round {number + 1} of {len(first)} of the authentication" in pair.sut.log(), f"our log has no round {number + 1}")
+
+
+AMY = "amy@example.net"
+
+
+def two_certificates(setup, role, stranger=False):
+    """The initiator shows a certificate of its own, then its user's, of another authority; and who begins."""
+    pair = setup.pair(launch=False)
+    pki = Pki(pair.lab)
+    users = Authority(pki.folder, "users", pki.kind)
+    amy = pki.end("amy", f"email:{AMY}", issuer=pki.middle if stranger else users)
+    first = pair.sut if role == "initiator" else pair.peer
+    for daemon, credentials in zip(pair.both, pki.ends):
+        if daemon is first:
+            given = replace(credentials, others=((amy.chain, amy.key),))
+            proofs = {"own_proof": ("certificate", f"certificate as {AMY}"), "peer_proof": ("certificate",)}
+        else:
+            given = replace(credentials, authorities=(*credentials.authorities, users.certificate))
+            proofs = {"own_proof": ("certificate",), "peer_proof": ("certificate", "certificate as *@example.net")}
+        daemon.tunnels = [t.but(credentials=given, **proofs) for t in daemon.tunnels]
+    return pair, first
+
+
+for _role in ("initiator", "responder"):
+    @case(f"rounds-two-certificates-{_role}", f"the machine's certificate, then its user's, of another authority; we are the {_role}", only=("culvert",))
+    def _(setup, role=_role):
+        pair, begins = two_certificates(setup, role)
+        pair.start()
+        begins.up()
+        pair.wait_up()
+        pair.prove()
+        if role == "responder":
+            check(f"round 2 of 2 of the authentication of {AMY}" in pair.sut.log(), "our log has no second round")
+
+
+@case("rounds-two-certificates-stranger", "the user's certificate is of the machines' authority: no tunnel, though the first round went well", only=("culvert",), seconds=60)
+def _(setup):
+    pair, begins = two_certificates(setup, "responder", stranger=True)
+    pair.start()
+    refused(pair, begins, "issuer: ", "issuer")
 
 
 @case("rounds-rekey", "an IKE SA of two rounds is rekeyed by either side", only=("culvert",))

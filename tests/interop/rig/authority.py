@@ -25,7 +25,7 @@ class Credentials:
     peer_key: str = ""  # instead of authorities: the file of the key that the other end has
     password: str = ""  # of the key; Culvert only
     container: str = ""  # instead of chain and key: a file of PKCS#12; Culvert only
-    others: tuple = ()  # more chains, as pairs of a chain and its key; Culvert only
+    others: tuple = ()  # more chains, as pairs of a chain and its key; Culvert, and strongSwan in rounds that name them
 
 
 def _utc(seconds_from_now):

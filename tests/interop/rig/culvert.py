@@ -6,7 +6,7 @@ import signal
 
 from . import shell
 from .shell import Failed, check, wait_until
-from .tunnel import ChildSa, Peer, State
+from .tunnel import ChildSa, Peer, State, round_of
 
 
 def driver(folder):
@@ -115,6 +115,8 @@ class Culvert(Peer):
 
 
 def _toml(value):
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{k} = {_toml(v)}" for k, v in value.items()) + " }"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(_toml(v) for v in value) + "]"
     return json.dumps(value)  # strings, numbers and booleans are written alike
@@ -184,14 +186,24 @@ def _two_proofs(t, folder):
     return found
 
 
+def _round(way, authority=None):
+    kind, name = round_of(way)
+    if not name:
+        return kind
+    return {"by": kind, "id": name, **({"ca": authority} if authority else {})}
+
+
 def _rounds(t, folder):
-    found = {"auth": t.own_proof, "peer_auth": t.peer_proof}
+    found = {"auth": [_round(way) for way in t.own_proof],
+             "peer_auth": [_round(way, t.credentials.authorities[-1] if t.credentials else None) for way in t.peer_proof]}
     if "secret" in t.own_proof + t.peer_proof:
         found["secret"] = t.secret
     wanted = (("certificate", "private_key") if "certificate" in t.own_proof else ()) + (("ca",) if "certificate" in t.peer_proof else ())
     if wanted:
         all_of_it = _ike_proof(t.but(own_proof="", eap=None), folder)
         found.update({key: all_of_it[key] for key in wanted})
+        if "ca" in found:
+            found["ca"] = found["ca"][:1]
     if t.eap:
         found["eap"] = t.eap.methods
         if t.eap.identity:
@@ -212,12 +224,16 @@ def _joined(path, files):
 def _section(t, folder, more=""):
     fields = {"peer": "any" if t.anybody else t.remote, "local_address": t.local, **_proof(t, folder), "local": t.local_ts,
               "remote": t.remote_ts, "start": t.start}
+    if not t.local:  # any of ours
+        del fields["local_address"]
     if t.pool:
         fields["pool"] = f"pool-{t.name}"
         del fields["remote"]
     if t.request_address:
         fields["address"] = "request"
         del fields["local"]
+    if t.roams:
+        del fields["local_address"]
     if t.local_id:
         fields["local_id"] = t.local_id
     if t.remote_id:
@@ -239,8 +255,10 @@ def _section(t, folder, more=""):
         fields["child_lifetime"] = _hard(t.child_lifetime, 5)
     if t.liveness:
         fields["liveness"] = f"{t.liveness}s"
+    if not t.mobike:
+        fields["mobike"] = False
     text = f"\n[tunnel.{t.name}]\n" + "".join(f"{k} = {_toml(v)}\n" for k, v in fields.items())
-    text += (f"aggfrag = {t.aggfrag}\n" if t.aggfrag else "") + more
+    text += (f"aggfrag = {t.aggfrag}\n" if t.aggfrag else "") + (f"{t.ours}\n" if t.ours else "") + more
     if t.pool:
         text += f"\n[pool.pool-{t.name}]\naddresses = {_toml(t.pool[:-1])}\n" + (f"dns = {_toml(t.pool[-1])}\n" if t.pool[-1] else "")
     return text
