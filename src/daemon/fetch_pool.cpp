@@ -129,7 +129,8 @@ Fetched FetchPool::carry_out(const FetchWish& wish, const std::stop_token& stop)
                             .body = wish.question,
                             .content_type = ocsp ? "application/ocsp-request" : "",
                             .limit = ocsp ? crypto::kOcspLimit : crypto::kCertificateLimit,
-                            .within = wish.within},
+                            .within = wish.within,
+                            .may_be_near = wish.may_be_near},
                            kPatience, stop);
   Fetched made{
       .at = io::wall_clock().seconds, .url = wish.url, .fault = {}, .octets = {}, .nonce = wish.nonce, .list = {}};
@@ -147,7 +148,8 @@ Fetched FetchPool::fetch_list(const FetchWish& wish, const std::stop_token& stop
   if (!wish.anew) made.list = kept_list(path, made.at);
   made.kept = made.list.has_value();
   if (made.kept) return made;
-  auto content = io::fetch({.url = wish.url, .limit = kFetchedListLimit}, kPatienceForLists, stop);
+  auto content = io::fetch({.url = wish.url, .limit = kFetchedListLimit, .may_be_near = wish.may_be_near},
+                           kPatienceForLists, stop);
   made.at = io::wall_clock().seconds;
   if (!content) {
     made.fault = std::move(content.error());

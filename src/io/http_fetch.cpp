@@ -227,7 +227,7 @@ Result<Bytes, std::string> fetch(const HttpFetch& what, std::chrono::millisecond
                                  const std::stop_token& stop) {
   const auto end = Clock::now() + patience;
   std::string url = what.url;
-  bool may_be_near = true;
+  bool may_be_near = what.may_be_near;
   for (unsigned redirects = 0;; ++redirects) {
     const auto said = [&](const std::string& fault) {
       return err(redirects == 0 ? fault : fmt::format("it redirects to {}: {}", url, fault));

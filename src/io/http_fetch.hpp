@@ -37,6 +37,7 @@ struct HttpFetch {
   std::size_t limit = 65536;      // octets of the answer
   /// A redirect may lead only to a URL that begins with one of these; none: anywhere.
   std::vector<std::string> within = {};
+  bool may_be_near = true;  // at an address of this host, or of its link alone
 };
 
 inline constexpr unsigned kMostRedirects = 3;

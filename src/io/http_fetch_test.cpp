@@ -228,7 +228,13 @@ TEST(HttpRedirect, FromElsewhereLeadsToNothingNear) {
       Server other(moved_to("http://" + std::string(near) + "/"), true, "198.51.100.7");
       EXPECT_THAT(fault({.url = other.url}), HasSubstr("is an address of this host or its link")) << near;
     }
+    // Nor where the first URL is not ours, but stands in a certificate.
+    EXPECT_EQ(fault({.url = inside.url, .may_be_near = false}), "127.0.0.1 is an address of this host or its link");
+    EXPECT_THAT(fault({.url = "http://localhost/", .may_be_near = false}),
+                HasSubstr("is an address of this host or its link"));
+    EXPECT_EQ(inside.request, "");
     Server good("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", true, "198.51.100.7");
+    EXPECT_EQ(fault({.url = good.url, .may_be_near = false}), "");
     Server from_near(moved_to(good.url));
     EXPECT_EQ(fault({.url = from_near.url}), "");
   });

@@ -37,6 +37,8 @@ struct FetchWish {
   bool anew = false;  // for a list: not one that was kept from before
   /// For a certificate: the beginnings of URLs that a redirect may lead to; else anywhere.
   std::vector<std::string> within = {};
+  /// The URL is our own configuration's, or of our own certificate: it may lead to this host or its link.
+  bool may_be_near = false;
 };
 
 /// What was fetched, or tried. `at`: when, to be tried again later.

@@ -251,6 +251,66 @@ TEST_F(RevocationCheck, AResponderIsLookedUpInTheListsOfItsAuthority) {
   EXPECT_EQ(check(), "good") << "the list has both, and the certificate is not on it";
 }
 
+// RFC 6960 4.2.2.2.1: by OCSP, where its certificate names whom to ask; who answers then must be beyond doubt.
+TEST_F(RevocationCheck, AResponderIsLookedUpByOcsp) {
+  own = make(end("OCSP;URI:http://ocsp.example/a", ""), &middle);
+  sign();
+  root_list();
+  Wish wish = crypto::testing::ocsp_signer("ocsp", false);
+  wish.serial = 77;
+  wish.extensions.emplace_back("authorityInfoAccess", "OCSP;URI:http://responders.example/");
+  const TestCertificate signer = make(wish, &middle);
+  const auto about_signer = [&](const TestCertificate& by, int status = V_OCSP_CERTSTATUS_GOOD) {
+    evidence = {};
+    answer(run().wishes.at(0), ocsp_response(own, middle, signer));
+    const auto asked = run();
+    ASSERT_THAT(asked.wishes, SizeIs(1));
+    EXPECT_EQ(asked.wishes[0].kind, FetchWish::Kind::ocsp);
+    EXPECT_EQ(asked.wishes[0].url, "http://responders.example/");
+    answer(asked.wishes[0], ocsp_response(signer, middle, by, {.status = status, .request = asked.wishes[0].question}));
+  };
+  about_signer(middle);
+  EXPECT_EQ(check(), "good");
+  about_signer(make(crypto::testing::ocsp_signer("ocsp-2", true), &middle));
+  EXPECT_EQ(check(), "good") << "one that need not be looked up";
+  about_signer(middle, V_OCSP_CERTSTATUS_REVOKED);
+  EXPECT_THAT(check(), HasSubstr("revocation_unknown: the OCSP responder http://ocsp.example/a is signed by C=CH, "
+                                 "O=Culvert, CN=ocsp (serial 4d), which is revoked on"));
+  // For itself, or by another that would have to be looked up in turn: there it ends.
+  for (const TestCertificate& by : {signer, make(crypto::testing::ocsp_signer("ocsp-3", false), &middle)}) {
+    about_signer(by);
+    EXPECT_THAT(check(), HasSubstr("the OCSP responder http://responders.example/ is signed by"));
+    EXPECT_THAT(check(), HasSubstr("which may be revoked itself"));
+  }
+}
+
+// What a certificate names must lead away from this host; what is configured may lead anywhere.
+TEST_F(RevocationCheck, OnlyOurOwnPlacesMayBeNear) {
+  root_list();
+  auto made = run();
+  EXPECT_FALSE(made.wishes.at(0).may_be_near);
+  answer(made.wishes[0], {}, "no connection");
+  made = run();
+  EXPECT_EQ(made.wishes.at(0).kind, FetchWish::Kind::list);
+  EXPECT_FALSE(made.wishes[0].may_be_near);
+  held.revocation->lists = {"http://127.0.0.1/list"};
+  made = run();
+  ASSERT_THAT(made.wishes, SizeIs(2));
+  EXPECT_FALSE(made.wishes[0].may_be_near);
+  EXPECT_TRUE(made.wishes[1].may_be_near);
+  evidence = {};
+  held.revocation->ocsp = {"http://127.0.0.1/ocsp"};
+  EXPECT_TRUE(run().wishes.at(0).may_be_near);
+  held.revocation.reset();
+  request.certificates[0].clear();
+  request.by_url = {{.place = 0, .hash = Bytes(20), .url = "http://pki.example/gw.der"}};
+  for (const auto& [prefix, near] : {std::pair("http://pki.example/", true), std::pair("http://", false),
+                                     std::pair("http://pki.", false), std::pair("http://pki.example", false)}) {
+    held.fetch_from = {prefix};
+    EXPECT_EQ(run().wishes.at(0).may_be_near, near) << prefix;
+  }
+}
+
 TEST_F(RevocationCheck, AResponderThatCannotBeLookedUpSettlesNothingButARevocation) {
   own = make(end("OCSP;URI:http://ocsp.example/a", ""), &middle);
   sign();
@@ -259,7 +319,7 @@ TEST_F(RevocationCheck, AResponderThatCannotBeLookedUpSettlesNothingButARevocati
   answer(run().wishes.at(0), ocsp_response(own, middle, signer));
   EXPECT_THAT(check(), HasSubstr("revocation_unknown: the OCSP responder http://ocsp.example/a is signed by C=CH, "
                                  "O=Culvert, CN=ocsp (serial 1234), and whether that is revoked is not known: its "
-                                 "certificate has no id-pkix-ocsp-nocheck, and names no list"));
+                                 "certificate has no id-pkix-ocsp-nocheck, and names neither a responder nor a list"));
   // Along with the proof: the same.
   evidence = {};
   request.ocsp = {ocsp_response(own, middle, signer)};

@@ -27,14 +27,14 @@ class Servers:
     def ocsp_url(self):
         return f"http://{self.host}:{PORT}/"
 
-    def start_ocsp(self, signer=None):
+    def start_ocsp(self, signer=None, port=PORT):
         """`signer` is a certificate and its key; else the authority itself signs."""
         middle = self.pki.middle
         certificate, key = signer or (middle.certificate, middle.key)
         self.process = self.pair.lab.spawn(
             self.pair.peer.side, "openssl", "ocsp", "-index", middle.dir + "/index", "-CA", middle.certificate, "-rsigner",
-            certificate, "-rkey", key, "-port", PORT, "-nmin", 5, "-ignore_err", output=self.pair.lab.path("ocsp"))
-        self._wait()
+            certificate, "-rkey", key, "-port", port, "-nmin", 5, "-ignore_err", output=self.pair.lab.path("ocsp"))
+        self._wait(port)
 
     def start_lists(self):
         self.pki.middle.revocation_list()
@@ -166,6 +166,44 @@ for _role in ("initiator", "responder"):
             daemon.down_quietly()
         servers.stop()
         servers.start_ocsp(pki.middle.issue("ocsp-2", "", extensions="extendedKeyUsage = OCSPSigning\nnoCheck = ignored\n"))
+        pair.sut.stop()
+        pair.sut.start()
+        initiate(pair, role)
+
+    @case(f"revocation-delegate-ocsp-{_role}", f"a responder that may be revoked itself is asked about at another one, that its certificate names; we are the {_role}",
+          only=("culvert",), seconds=60)
+    def _(setup, role=_role):
+        pair, pki, servers = prepare(setup, "strict", ("ocsp",))
+        names = f"authorityInfoAccess = OCSP;URI:http://{servers.host}:{PORT + 2}/\n"
+        signer = pki.middle.issue("ocsp", "", extensions="extendedKeyUsage = OCSPSigning\n" + names)
+        servers.start_ocsp(signer)
+        first = servers.process
+        servers.start_ocsp(port=PORT + 2)
+        pair.start()
+        initiate(pair, role)
+        for daemon in pair.both:
+            daemon.down_quietly()
+        for process in (first, servers.process):
+            process.kill()
+            process.wait()
+        pki.middle.revoke(signer[0], "keyCompromise")
+        servers.start_ocsp(signer)
+        servers.start_ocsp(port=PORT + 2)
+        pair.sut.stop()
+        pair.sut.start()
+        refused(pair, role, r"revocation_unknown: the OCSP responder http://\S+ is signed by .*CN=ocsp \(serial [0-9a-f]+\), which is revoked on", ("revocation_unknown",))
+
+    @case(f"revocation-near-{_role}", f"the responder that the certificate names is on our own loopback: not asked, but where it is configured; we are the {_role}",
+          only=("culvert",), seconds=60)
+    def _(setup, role=_role):
+        pair, pki, servers = prepare(setup, "strict", ("ocsp",), host="127.0.0.1")
+        pair.start()
+        refused(pair, role, r"revocation_unknown: the OCSP responder http://127\.0\.0\.1:\d+/: 127\.0\.0\.1 is an address of this host or its link",
+                ("revocation_unknown",))
+        for daemon in pair.both:
+            daemon.down_quietly()
+        servers.start_ocsp()
+        pair.sut.more += f'ocsp_url = "http://{pair.lab.outer(pair.peer.side)}:{PORT}/"\n'
         pair.sut.stop()
         pair.sut.start()
         initiate(pair, role)
