@@ -301,6 +301,7 @@ TEST(RawKeys, AuthenticateBothWays) {
   }
 }
 
+// CVE-2020-16088: a key that nobody has configured proves nobody.
 TEST(RawKeys, AnotherKeyIsRefused) {
   for (const bool by_first : {false, true}) {
     CertificatePair pair;
