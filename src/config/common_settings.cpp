@@ -12,6 +12,7 @@ namespace {
 constexpr std::int64_t kLeastMtuV4 = 576;   // RFC 791: what every host must take in
 constexpr std::int64_t kLeastMtuV6 = 1280;  // RFC 8200 5
 constexpr std::size_t kNameLimit = 63;
+constexpr std::size_t kDnsNameLimit = 253;
 
 }  // namespace
 
@@ -23,6 +24,25 @@ bool can_be_name(std::string_view name) {
   };
   return !name.empty() && name.size() <= kNameLimit && std::ranges::all_of(name, allowed) && name.front() != '-' &&
          name.front() != '.';
+}
+
+bool is_dns_name(std::string_view text) {
+  if (text.empty() || text.size() > kDnsNameLimit) return false;
+  if (text.ends_with('.')) text.remove_suffix(1);
+  bool letter = false;  // "300.1.2.3" is a mistyped address, not a name
+  std::size_t label = 0;
+  for (const char c : text) {
+    if (c == '.') {
+      if (label == 0 || label > 63) return false;
+      label = 0;
+      continue;
+    }
+    const bool alpha = std::isalpha(static_cast<unsigned char>(c)) != 0;
+    if (!alpha && std::isdigit(static_cast<unsigned char>(c)) == 0 && c != '-' && c != '_') return false;
+    letter = letter || alpha;
+    ++label;
+  }
+  return letter && label > 0 && label <= 63;
 }
 
 bool is_host_address(Section& section, const Position& at, std::string_view key, const net::IpAddress& address) {

@@ -31,6 +31,10 @@ std::optional<LogLevel> parse_log_level(std::string_view text) {
   return std::nullopt;
 }
 
+std::string RadiusServer::to_string() const {
+  return name.empty() ? endpoint.to_string() : fmt::format("{}:{}", name, endpoint.port);
+}
+
 std::string_view name_of(RuleAction action) {
   switch (action) {
     case RuleAction::bypass: return "bypass";

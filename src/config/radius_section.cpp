@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "base/text.hpp"
 #include "config/draft.hpp"
 
 namespace culvert::config {
@@ -22,19 +23,35 @@ constexpr std::uint16_t kAuthenticationPort = 1812;  // RFC 2865 3
 constexpr std::uint16_t kAccountingPort = 1813;      // RFC 2866 3
 constexpr std::string_view kRadius = "radius";
 
-std::vector<net::Endpoint> read_servers(Section& section, std::string_view key, std::uint16_t port) {
-  std::vector<net::Endpoint> servers;
+/// "ADDRESS", "ADDRESS:PORT", "NAME" or "NAME:PORT"; nothing for other texts.
+std::optional<RadiusServer> parse_server(const std::string& text, std::uint16_t usual_port) {
+  if (const auto address = net::IpAddress::parse(text)) return RadiusServer{.endpoint = {*address, usual_port}};
+  if (const auto endpoint = net::Endpoint::parse(text)) return RadiusServer{.endpoint = *endpoint};
+  const std::size_t colon = std::min(text.find(':'), text.size());
+  RadiusServer server{.endpoint = {{}, usual_port}, .name = text.substr(0, colon)};
+  if (!is_dns_name(server.name)) return std::nullopt;
+  if (colon == text.size()) return server;
+  const auto port = parse_decimal(std::string_view(text).substr(colon + 1));
+  if (!port || *port == 0 || *port > 0xffff) return std::nullopt;
+  server.endpoint.port = static_cast<std::uint16_t>(*port);
+  return server;
+}
+
+std::vector<RadiusServer> read_servers(Section& section, std::string_view key, std::uint16_t port) {
+  std::vector<RadiusServer> servers;
   for (const Located<std::string>& written : section.texts(key, kServerLimit)) {
-    std::optional<net::Endpoint> endpoint = net::Endpoint::parse(written.value);
-    if (const auto address = net::IpAddress::parse(written.value)) endpoint = net::Endpoint{*address, port};
-    if (!endpoint || endpoint->port == 0 || endpoint->address.is_unspecified() || endpoint->address.is_multicast()) {
-      section.error(written.position, key, fmt::format("{} is no address of a server", in_quotes(written.value)),
-                    fmt::format(R"(write "192.0.2.9", "192.0.2.9:{}" or "[2001:db8::9]:{}")", port, port));
-    } else if (std::ranges::find(servers, *endpoint) != servers.end()) {
+    auto server = parse_server(written.value, port);
+    const net::IpAddress address = server ? server->endpoint.address : net::IpAddress();
+    const bool nowhere = server && server->name.empty() && (address.is_unspecified() || address.is_multicast());
+    if (!server || server->endpoint.port == 0 || nowhere) {
+      section.error(
+          written.position, key, fmt::format("{} is no address of a server", in_quotes(written.value)),
+          fmt::format(R"(write "192.0.2.9", "192.0.2.9:{}", "[2001:db8::9]:{}" or "radius.example.net")", port, port));
+    } else if (std::ranges::find(servers, *server) != servers.end()) {
       section.error(written.position, key, fmt::format("{} stands there twice", in_quotes(written.value)),
                     "keep one of them");
     } else {
-      servers.push_back(*endpoint);
+      servers.push_back(std::move(*server));
     }
   }
   return servers;

@@ -64,12 +64,37 @@ TEST(Radius, Defaults) {
   EXPECT_FALSE(radius.interim);
 }
 
+// The daemon looks them up.
+TEST(Radius, ServersByName) {
+  const auto config = load_text(
+      "[radius.office]\nservers = [\"radius.example.net\", \"192.0.2.9\", \"backup:1645\"]\n"
+      "accounting = \"radius.example.net\"\nsecret = \"sixteen octets or more\"\n");
+  ASSERT_TRUE(config) << testing::lines(config.error());
+  const RadiusConfig& radius = config->radius[0];
+  ASSERT_EQ(radius.servers.size(), 3U);
+  EXPECT_EQ(radius.servers[0].name, "radius.example.net");
+  EXPECT_TRUE(radius.servers[0].endpoint.address.is_unspecified());
+  EXPECT_EQ(radius.servers[0].to_string(), "radius.example.net:1812");
+  EXPECT_EQ(radius.servers[1].name, "");
+  EXPECT_EQ(radius.servers[2].to_string(), "backup:1645");
+  EXPECT_EQ(radius.accounting[0].to_string(), "radius.example.net:1813");
+}
+
 TEST(Radius, ComplaintsNameFileLineAndField) {
   EXPECT_THAT(problems_of("[radius.office]\nsecret = \"sixteen octets or more\"\n"),
               HasSubstr("a.toml:1:1: error: radius.office.servers: "));
   EXPECT_THAT(problems_of("[radius.office]\nservers = \"192.0.2.9\"\n"), HasSubstr("secret_file = "));
-  EXPECT_THAT(problems_of("[radius.office]\nservers = \"radius.example\"\nsecret = \"sixteen octets or more\"\n"),
-              HasSubstr("a.toml:2:11: error: radius.office.servers: \"radius.example\" is no address of a server"));
+  EXPECT_THAT(problems_of("[radius.office]\nservers = \"a server\"\nsecret = \"sixteen octets or more\"\n"),
+              HasSubstr("a.toml:2:11: error: radius.office.servers: \"a server\" is no address of a server"));
+  for (const char* wrong : {"radius.example:0", "radius.example:65536", "radius.example:", "radius.example:x",
+                            "192.0.2.300", "0.0.0.0", "[::]:1812", "224.0.0.1", ":1812"}) {
+    EXPECT_THAT(
+        problems_of(fmt::format("[radius.office]\nservers = \"{}\"\nsecret = \"sixteen octets or more\"\n", wrong)),
+        HasSubstr("is no address of a server"))
+        << wrong;
+  }
+  EXPECT_THAT(problems_of("[radius.office]\nservers = [\"r.example\", \"r.example:1812\"]\nsecret = \"x\"\n"),
+              HasSubstr("stands there twice"));
   EXPECT_THAT(problems_of("[radius.office]\nservers = [\"192.0.2.9\", \"192.0.2.9:1812\"]\nsecret = \"x\"\n"),
               HasSubstr("stands there twice"));
   EXPECT_THAT(problems_of("[radius.office]\nservers = \"192.0.2.9\"\nsecret = \"short\"\n"),

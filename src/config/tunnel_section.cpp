@@ -13,7 +13,6 @@ using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr std::size_t kDnsNameLimit = 253;
 constexpr std::size_t kIdentityLimit = 255;
 constexpr std::uint64_t kLeastBytes = 65536;
 constexpr std::int64_t kLeastPackets = 100;
@@ -27,6 +26,8 @@ constexpr std::pair<std::string_view, model::EncapsulationPolicy> kEncapsulation
     {"auto", model::EncapsulationPolicy::udp},
     {"udp", model::EncapsulationPolicy::udp},
     {"esp", model::EncapsulationPolicy::esp}};
+constexpr std::pair<std::string_view, model::TcpPolicy> kTcpPolicies[] = {
+    {"never", model::TcpPolicy::never}, {"fallback", model::TcpPolicy::fallback}, {"always", model::TcpPolicy::always}};
 constexpr std::pair<std::string_view, model::IkeFragmentation> kIkeFragmentations[] = {
     {"yes", model::IkeFragmentation::offered},
     {"no", model::IkeFragmentation::off},
@@ -34,45 +35,57 @@ constexpr std::pair<std::string_view, model::IkeFragmentation> kIkeFragmentation
 constexpr std::pair<std::string_view, model::Mode> kModes[] = {
     {"tunnel", model::Mode::tunnel}, {"transport", model::Mode::transport}, {"beet", model::Mode::beet}};
 
-bool is_dns_name(std::string_view text) {
-  if (text.empty() || text.size() > kDnsNameLimit) return false;
-  if (text.ends_with('.')) text.remove_suffix(1);
-  bool letter = false;  // "300.1.2.3" is a mistyped address, not a name
-  std::size_t label = 0;
-  for (const char c : text) {
-    if (c == '.') {
-      if (label == 0 || label > 63) return false;
-      label = 0;
+// Further places of the same peer: addresses and names, nothing else.
+void read_further_peers(Section& section, const std::vector<Located<std::string>>& written, TunnelConfig& tunnel) {
+  for (std::size_t i = 1; i < written.size(); ++i) {
+    const auto& [text, position] = written[i];
+    const auto address = net::IpAddress::parse(text);
+    if (address && !is_host_address(section, position, "peer", *address)) continue;
+    if (!address && (text == "any" || !is_dns_name(text))) {
+      section.error(position, "peer", fmt::format("{} is neither an address nor a DNS name", in_quotes(text)),
+                    "of several places of the peer each is an address or a name");
       continue;
     }
-    const bool alpha = std::isalpha(static_cast<unsigned char>(c)) != 0;
-    if (!alpha && std::isdigit(static_cast<unsigned char>(c)) == 0 && c != '-' && c != '_') return false;
-    letter = letter || alpha;
-    ++label;
+    tunnel.connection.further_peers.push_back(text);
   }
-  return letter && label > 0 && label <= 63;
+  constexpr std::pair<std::string_view, bool> kOrders[] = {{"order", false}, {"random", true}};
+  if (const auto random = section.choice("peer_choice", kOrders)) {
+    tunnel.connection.random_peer = *random;
+    if (written.size() < 2)
+      section.error(section.position_of("peer_choice"), "peer_choice", "there is one place of the peer only",
+                    "write several: peer = [\"gw1.example.net\", \"gw2.example.net\"]");
+  }
 }
 
 void read_peer(Section& section, DraftTunnel& draft) {
+  constexpr std::size_t kMostPeers = 16;
   TunnelConfig& tunnel = draft.config;
   const std::string allowed = "write an address (192.0.2.1, 2001:db8::1), a DNS name (gw.example.net), or \"any\"";
   if (!section.has("peer")) return section.missing("peer", allowed);
-  const auto written = section.text("peer");
-  if (!written) return;
-  draft.peer = written->position;
-  tunnel.connection.peer_name = written->value;
-  if (written->value == "any") {
+  std::vector<Located<std::string>> all;
+  if (section.node("peer")->is_array()) {
+    all = section.texts("peer", kMostPeers);
+  } else if (auto one = section.text("peer")) {
+    all.push_back(std::move(*one));
+  }
+  if (all.empty()) return;
+  const Located<std::string>& written = all.front();
+  draft.peer = written.position;
+  tunnel.connection.peer_name = written.value;
+  if (written.value == "any") {
     tunnel.peer_kind = PeerKind::any;
-  } else if (const auto address = net::IpAddress::parse(written->value)) {
-    if (is_host_address(section, written->position, "peer", *address)) tunnel.connection.peer = *address;
-  } else if (is_dns_name(written->value)) {
+    if (all.size() > 1) section.error(all[1].position, "peer", "\"any\" stands alone", "take it out, or the others");
+  } else if (const auto address = net::IpAddress::parse(written.value)) {
+    if (is_host_address(section, written.position, "peer", *address)) tunnel.connection.peer = *address;
+  } else if (is_dns_name(written.value)) {
     tunnel.peer_kind = PeerKind::dns_name;
   } else {
-    const bool port = net::Endpoint::parse(written->value).has_value();
-    section.error(written->position, "peer",
-                  fmt::format("{} is neither an address nor a DNS name", in_quotes(written->value)),
+    const bool port = net::Endpoint::parse(written.value).has_value();
+    section.error(written.position, "peer",
+                  fmt::format("{} is neither an address nor a DNS name", in_quotes(written.value)),
                   port ? "write the port as peer_port = N" : allowed);
   }
+  if (tunnel.peer_kind != PeerKind::any) read_further_peers(section, all, tunnel);
 }
 
 void read_local_address(Section& section, model::ConnectionConfig& connection) {
@@ -189,6 +202,21 @@ void read_start(Section& section, DraftTunnel& draft) {
   }
 }
 
+void read_tcp(Section& section, DraftTunnel& draft) {
+  model::ConnectionConfig& connection = draft.config.connection;
+  if (const auto policy = section.choice("tcp", kTcpPolicies)) connection.tcp = *policy;
+  if (const auto port = section.integer("tcp_port", 1, 0xffff)) connection.tcp_port = static_cast<std::uint16_t>(*port);
+  if (connection.tcp == model::TcpPolicy::never) {
+    if (connection.tcp_port != model::ConnectionConfig().tcp_port)
+      section.error(section.position_of("tcp_port"), "tcp_port", "without tcp nothing goes over TCP",
+                    "write tcp = \"fallback\" or \"always\", or take tcp_port out");
+  } else if (draft.config.peer_kind == PeerKind::any) {
+    // RFC 9329 6.1: only who begins opens the stream.
+    section.error(section.position_of("tcp"), "tcp", "a peer that is not known cannot be called, over TCP or otherwise",
+                  "take it out; to be called over TCP write listen_tcp = [4500] in [daemon]");
+  }
+}
+
 void read_ike_fragmentation(Section& section, model::ConnectionConfig& connection) {
   if (const auto choice = section.choice("ike_fragmentation", kIkeFragmentations))
     connection.ike_fragmentation = *choice;
@@ -199,6 +227,15 @@ void read_ike_fragmentation(Section& section, model::ConnectionConfig& connectio
                     "with ike_fragmentation = \"no\" there are no fragments", "take one of the two out");
     }
   }
+}
+
+void read_mobike(Section& section, model::ConnectionConfig& connection) {
+  const auto wanted = section.boolean("mobike");
+  if (!wanted) return;
+  connection.mobike = *wanted;
+  if (*wanted && connection.mode != model::Mode::tunnel)
+    section.error(section.position_of("mobike"), "mobike", "MOBIKE (RFC 4555) moves SAs in tunnel mode only",
+                  "take the setting out, or mode");
 }
 
 void read_child_lifetime(Section& section, model::Lifetime& lifetime, Problems& problems) {
@@ -360,12 +397,15 @@ DraftTunnel read_tunnel(Section section, std::string name, Problems& problems, C
   check_compat_used(section, compat);
   read_mode(section, connection);
   if (const auto policy = section.choice("encapsulation", kEncapsulations)) connection.encapsulation = *policy;
+  read_tcp(section, draft);
   read_ike_fragmentation(section, connection);
+  read_mobike(section, connection);
   if (const auto time = section.duration("ike_lifetime", seconds(10), kYear)) connection.ike_lifetime = *time;
   read_child_lifetime(section, connection.child_lifetime, problems);
   read_rekey_margin(section, connection.rekey_margin);
   if (const auto time = section.duration("liveness", seconds(1), hours(24), "switches the check off"))
     connection.liveness_interval = *time;
+  read_life(section, draft);
   if (const auto time = section.duration("child_idle", seconds(5), kYear, "keeps them")) connection.child_idle = *time;
   if (const auto time = section.duration("keepalive", seconds(1), hours(1), "sends none"))
     connection.nat_keepalive_interval = *time;

@@ -55,7 +55,9 @@ class Daemon final : public api::Handlers {
   /// kExitOk after a requested end, kExitFailed after a fault.
   [[nodiscard]] int exit_code() const { return exit_code_; }
   /// A name is being looked up: a thread of the resolver's that nothing can interrupt.
-  [[nodiscard]] bool looks_up_names() const { return paths_ && paths_->looks_up_names(); }
+  [[nodiscard]] bool looks_up_names() const {
+    return (paths_ && paths_->looks_up_names()) || (radius_ && radius_->looks_up_names());
+  }
 
   // api::Handlers (daemon_api.cpp)
   [[nodiscard]] Result<api::Status, api::Error> status() override;
@@ -65,6 +67,8 @@ class Daemon final : public api::Handlers {
   [[nodiscard]] Result<api::TunnelStatus, api::Error> down(const std::string& name) override;
   [[nodiscard]] Result<api::RekeyResult, api::Error> rekey(const std::string& name,
                                                            const api::RekeyRequest& request) override;
+  [[nodiscard]] Result<api::RedirectResult, api::Error> redirect(const std::string& name,
+                                                                 const api::RedirectRequest& request) override;
   [[nodiscard]] Result<api::ApplyResult, api::Error> apply(const api::ApplyRequest& request) override;
   [[nodiscard]] Result<api::LeaseList, api::Error> leases() override;
   // daemon_manual.cpp
@@ -98,10 +102,18 @@ class Daemon final : public api::Handlers {
 
   void wait_for_data_plane();
   void wait_for_network_changes();
+  void look_at_network_soon(bool only_routes);
+  void look_at_network();
   void wait_for_signals();
   /// Carries out what the control plane asks for, logs what it says, sends what it made, and sets the timer.
   void pump();
   void carry_out(control::FindPath&& request);
+  void carry_out(control::FindPaths&& request);
+  /// To the end: over TCP the path is a stream's.
+  [[nodiscard]] Result<net::Path, std::string> with_stream(const Result<net::Path, std::string>& path,
+                                                           std::optional<std::uint16_t> tcp_port);
+  void tell_stream_news();
+  void carry_out(control::HoldStream&& request);
   void carry_out(control::SetNetwork&& request);
   void carry_out(control::StoreLeases&& request);
   void carry_out(control::AccountSession&& request);
@@ -123,6 +135,8 @@ class Daemon final : public api::Handlers {
   void deliver(WorkPool::Answer answer);
   /// Finds out who computes the suites of `wanted` fastest, before an SA needs them.
   void choose_ciphers(const config::Config& wanted);
+  /// What crash tokens are made from, into the control plane.
+  void use_endpoint_secret();
   /// What is written down of leases, into the control plane.
   void load_leases();
   /// Makes `wanted` what runs.
@@ -174,6 +188,9 @@ class Daemon final : public api::Handlers {
   boost::asio::posix::stream_descriptor monitor_ready_;
   boost::asio::steady_timer timer_;
   boost::asio::steady_timer quiet_timer_;
+  boost::asio::steady_timer look_timer_;
+  std::optional<Instant> look_at_;
+  Instant looked_at_{};
   boost::asio::signal_set signals_;
 };
 

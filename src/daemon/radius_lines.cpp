@@ -81,6 +81,20 @@ void RadiusLines::send(const radius::Client::Transmit& transmit) {
   if (error == asio::error::connection_refused) line->socket.send(asio::buffer(transmit.octets), 0, error);
 }
 
+void RadiusLines::move(std::size_t server, const net::Endpoint& endpoint) {
+  if (client_.endpoint(server) == endpoint) return;
+  client_.set_endpoint(server, endpoint);
+  for (auto line = lines_.begin(); line != lines_.end();) {
+    if (line->first.server != server) {
+      ++line;
+      continue;
+    }
+    boost::system::error_code ignored;
+    line->second->socket.close(ignored);
+    line = lines_.erase(line);
+  }
+}
+
 void RadiusLines::pump() {
   // What is told may ask again.
   if (std::exchange(pumping_, true)) return;
@@ -91,6 +105,7 @@ void RadiusLines::pump() {
       more = true;
       send(*transmit);
     }
+    while (const auto server = client_.poll_missing()) hooks_.missing(*server);
     while (auto complaint = client_.poll_complaint()) hooks_.complaint(std::move(*complaint));
     while (auto outcome = client_.poll_outcome()) {
       more = true;

@@ -20,6 +20,7 @@ class RadiusLines : public std::enable_shared_from_this<RadiusLines> {
   struct Hooks {
     std::function<void(radius::Client::Outcome)> outcome;  // from the loop
     std::function<void(std::string)> complaint;
+    std::function<void(std::size_t)> missing;  // radius::Client::poll_missing
   };
   /// `io` and `random` must outlive it.
   RadiusLines(boost::asio::io_context& io, radius::ClientSettings settings, RandomSource& random, Hooks hooks);
@@ -28,6 +29,8 @@ class RadiusLines : public std::enable_shared_from_this<RadiusLines> {
   RadiusLines& operator=(const RadiusLines&) = delete;
 
   [[nodiscard]] radius::Client& client() { return client_; }
+  /// The server is there from now on (radius::Client::set_endpoint).
+  void move(std::size_t server, const net::Endpoint& endpoint);
   /// After each use of the client: what it made is sent, said and told.
   void pump();
 

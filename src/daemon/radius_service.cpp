@@ -8,6 +8,7 @@
 
 #include "daemon/radius_lines.hpp"
 #include "daemon/radius_listener.hpp"
+#include "daemon/radius_names.hpp"
 #include "ike/v2/eap_result.hpp"
 #include "radius/accounting.hpp"
 #include "radius/conversation.hpp"
@@ -32,8 +33,15 @@ ike::EapResult to_result(ike::eap::Outcome&& outcome, std::shared_ptr<const mode
   return result;
 }
 
-radius::ClientSettings client_settings(const config::RadiusConfig& config, const std::vector<net::Endpoint>& servers) {
-  return {.servers = servers, .secret = config.secret.clone(), .timeout = config.timeout, .tries = config.tries};
+radius::ClientSettings client_settings(const config::RadiusConfig& config,
+                                       const std::vector<config::RadiusServer>& servers) {
+  radius::ClientSettings settings{
+      .servers = {}, .secret = config.secret.clone(), .timeout = config.timeout, .tries = config.tries, .names = {}};
+  for (const config::RadiusServer& server : servers) {
+    settings.servers.push_back(server.endpoint);
+    settings.names.push_back(server.name.empty() ? std::string() : server.to_string());
+  }
+  return settings;
 }
 
 }  // namespace
@@ -52,12 +60,16 @@ class RadiusService::Servers {
     authentication = std::make_shared<RadiusLines>(
         service.io_, client_settings(config, config.servers), service.random_,
         RadiusLines::Hooks{.outcome = [&service, this](auto outcome) { service.take_outcome(*this, outcome); },
-                           .complaint = complain});
+                           .complaint = complain,
+                           .missing = [this](std::size_t server) { names->look_again(server); }});
+    names = find_names(service.io_, config.servers, *authentication, complain);
     if (!config.accounting.empty()) {
       accounting_lines = std::make_shared<RadiusLines>(
           service.io_, client_settings(config, config.accounting), service.random_,
           RadiusLines::Hooks{.outcome = [this, complain](auto outcome) { take_acknowledgement(outcome, complain); },
-                             .complaint = complain});
+                             .complaint = complain,
+                             .missing = [this](std::size_t server) { accounting_names->look_again(server); }});
+      accounting_names = find_names(service.io_, config.accounting, *accounting_lines, complain);
       accounting.emplace(nas, accounting_lines->client());
     }
     if (!config.dynamic_clients.empty()) dynamic.emplace(nas, config.secret.clone());
@@ -71,6 +83,13 @@ class RadiusService::Servers {
 
   void announce_start() {
     if (!accounting) return;
+    // Where none of them has an address yet, when the first has one.
+    announces_ =
+        std::ranges::all_of(config.accounting, [](const auto& one) { return one.endpoint.address.is_unspecified(); });
+    if (!announces_) announce();
+  }
+
+  void announce() {
     // Nobody waits for the answer: it only tidies up after a crash.
     (void)accounting_lines->client().begin(radius::accounting_on(nas, io::wall_clock().seconds), {}, clock.now());
     accounting_lines->pump();
@@ -90,9 +109,26 @@ class RadiusService::Servers {
   std::optional<radius::Accounting> accounting;
   std::optional<radius::DynamicAuthorization> dynamic;
   asio::steady_timer retry;  // of accounting
+  std::shared_ptr<RadiusNames> names;
+  std::shared_ptr<RadiusNames> accounting_names;
   std::map<radius::ExchangeId, model::IkeSaId> asked;
 
  private:
+  /// `lines` are ours, and nothing is called behind our end.
+  std::shared_ptr<RadiusNames> find_names(asio::io_context& io, const std::vector<config::RadiusServer>& servers,
+                                          RadiusLines& lines, std::function<void(std::string)> complain) {
+    auto made = std::make_shared<RadiusNames>(
+        io, servers,
+        RadiusNames::Hooks{.found =
+                               [this, &lines](std::size_t server, const net::Endpoint& endpoint) {
+                                 lines.move(server, endpoint);
+                                 if (&lines == accounting_lines.get() && std::exchange(announces_, false)) announce();
+                               },
+                           .complaint = std::move(complain)});
+    made->begin();
+    return made;
+  }
+
   template <typename Complain>
   void take_acknowledgement(const radius::Client::Outcome& outcome, const Complain& complain) {
     if (auto said = accounting->handle(outcome, clock.now())) complain(std::move(*said));
@@ -114,6 +150,8 @@ class RadiusService::Servers {
       pump_accounting();
     });
   }
+
+  bool announces_ = false;  // that we begin, still to come
 };
 
 struct RadiusService::Conversation {
@@ -330,6 +368,12 @@ std::optional<Bytes> RadiusService::take_dynamic(std::uint16_t port, const net::
   hooks_.log(Level::info, fmt::format("the RADIUS server {} sends a {}: {} sessions are meant",
                                       from.address.to_string(), radius::name_of(wanted.code), sessions));
   return servers->dynamic->answer(wanted, sessions, clock_.now());
+}
+
+bool RadiusService::looks_up_names() const {
+  return std::ranges::any_of(servers_, [](const auto& one) {
+    return one->names->looks_up_names() || (one->accounting_names && one->accounting_names->looks_up_names());
+  });
 }
 
 void RadiusService::shut_down() {

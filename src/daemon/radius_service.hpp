@@ -48,6 +48,8 @@ class RadiusService {
   void carry_out(model::SessionRecord record);
   /// The IKE SA is gone.
   void forget(model::IkeSaId sa);
+  /// The system's resolver has not come back yet with where servers are.
+  [[nodiscard]] bool looks_up_names() const;
   /// What accounting has still to hear leaves now, once.
   void shut_down();
 

@@ -82,7 +82,7 @@ class RadiusServiceTest : public ::testing::Test {
   static config::RadiusConfig section(std::string name, const FakeServer& server) {
     config::RadiusConfig config;
     config.name = std::move(name);
-    config.servers = {server.endpoint()};
+    config.servers = {{.endpoint = server.endpoint()}};
     config.secret = SecretBytes::copy_of(kSecret);
     config.nas_identifier = "gw";
     // Longer than any test: what is silent stays so.
@@ -169,6 +169,50 @@ TEST_F(RadiusServiceTest, ConversationGoesThroughTheServer) {
   ASSERT_EQ(server.received.size(), 1U);
   const auto request = radius::parse(server.received[0]);
   EXPECT_EQ(radius::message_proof(*request, request->authenticator, kSecret), radius::MessageProof::right);
+}
+
+// A server with a name: looked up, and asked where it is; also where the first of its addresses is silent.
+TEST_F(RadiusServiceTest, AServerWithAName) {
+  FakeServer server(io_, [](const Packet& request) { return std::vector<Bytes>{accept(request)}; });
+  FakeServer books(io_, [](const Packet& request) { return std::vector<Bytes>{acknowledge(request)}; });
+  config::RadiusConfig named = section("office", server);
+  const auto by_name = [](const FakeServer& one) {
+    return config::RadiusServer{.endpoint = {{}, one.endpoint().port}, .name = "localhost"};
+  };
+  named.servers = {by_name(server)};
+  named.accounting = {by_name(books)};
+  named.timeout = std::chrono::milliseconds(100);
+  named.tries = 1;
+  configure_each(std::move(named));
+  std::uint64_t sa = 0;
+  ::testing::AssertionResult went_well = ::testing::AssertionFailure();
+  for (; !went_well && sa < 100; ++sa) {
+    const auto token = ask(sa + 1, "office");
+    ASSERT_TRUE(run_until([&] { return has(token); }));
+    if (answers_.at(token).state == EapResult::State::success) went_well = ::testing::AssertionSuccess();
+    io_.restart();
+    io_.run_for(std::chrono::milliseconds(20));  // the resolver is on a thread of its own
+  }
+  EXPECT_TRUE(went_well) << answers_.rbegin()->second.refusal->found;
+  // That we begin is told once there is somebody to be told (RFC 2866 5.1).
+  EXPECT_TRUE(run_until([&] { return !books.received.empty(); }));
+  ASSERT_FALSE(books.received.empty());
+  EXPECT_EQ(radius::parse(books.received[0])->code, Code::accounting_request);
+}
+
+TEST_F(RadiusServiceTest, ANameWithoutAnAddressIsSaidOnceAndRefusesAtOnce) {
+  FakeServer unused(io_, nullptr);
+  config::RadiusConfig named = section("office", unused);
+  named.servers = {{.endpoint = {{}, 1812}, .name = "no-such-server.invalid"}};
+  configure_each(std::move(named));
+  ASSERT_TRUE(run_until([&] { return !log_.empty(); }));
+  EXPECT_THAT(log_, HasSubstr("the name of the RADIUS server no-such-server.invalid cannot be resolved: "));
+  const std::string said = log_;
+  const auto token = ask(1, "office");
+  ASSERT_TRUE(run_until([&] { return has(token); }));
+  ASSERT_TRUE(answers_.at(token).refusal);
+  EXPECT_THAT(answers_.at(token).refusal->found, HasSubstr("no-such-server.invalid:1812, which has no address"));
+  EXPECT_EQ(log_, said);
 }
 
 // Many clients wait for a silent server; another, and one of another server, do not.
@@ -267,7 +311,7 @@ TEST_F(RadiusServiceTest, AccountingIsToldAndLeavesAtTheEnd) {
     return answers ? std::vector<Bytes>{acknowledge(request)} : std::vector<Bytes>{};
   });
   auto office = section("office", authentication);
-  office.accounting = {accounting.endpoint()};
+  office.accounting = {{.endpoint = accounting.endpoint()}};
   configure_each(std::move(office));
   // RFC 2866 5.1: Accounting-On.
   ASSERT_TRUE(run_until([&] { return accounting.received.size() == 1; }));

@@ -55,8 +55,30 @@ std::optional<ExchangeId> Client::begin(PacketBuilder request, std::optional<std
       }
     }
   }
-  ask_next(id, exchange, now);
+  if (find_server(id, exchange)) ask_next(id, exchange, now);
   return id;
+}
+
+std::string Client::name_of(std::size_t server) const {
+  const bool named = server < settings_.names.size() && !settings_.names[server].empty();
+  return named ? settings_.names[server] : settings_.servers[server].to_string();
+}
+
+bool Client::find_server(ExchangeId id, Exchange& exchange) {
+  while (!exchange.servers.empty() && settings_.servers[exchange.servers.back()].address.is_unspecified()) {
+    const std::size_t server = exchange.servers.back();
+    exchange.servers.pop_back();
+    exchange.asked += fmt::format("{}{}, which has no address", exchange.asked.empty() ? "" : ", ", name_of(server));
+    missing_.insert(server);
+  }
+  if (!exchange.servers.empty()) return true;
+  give_up(id, exchange);
+  return false;
+}
+
+void Client::set_endpoint(std::size_t server, const net::Endpoint& endpoint) {
+  settings_.servers[server] = endpoint;
+  resting_until_[server].reset();
 }
 
 void Client::ask_next(ExchangeId id, Exchange& exchange, Instant now) {
@@ -104,7 +126,8 @@ void Client::cancel(ExchangeId id) {
 }
 
 void Client::finish(ExchangeId id) {
-  free_identifier(exchanges_.at(id));
+  // Of who was never sent anything there is none.
+  if (const Exchange& exchange = exchanges_.at(id); exchange.tries > 0) free_identifier(exchange);
   timers_.set(id, std::nullopt);
   exchanges_.erase(id);
 }
@@ -150,8 +173,8 @@ void Client::complain(Exchange& exchange, std::string_view fault) {
   OptionalInstant& before = complained_at_[exchange.line.server];
   if (before && now_ - *before < kComplaintInterval) return;
   before = now_;
-  complaints_.push_back(fmt::format("an answer of the RADIUS server {} is not believed: {}",
-                                    settings_.servers[exchange.line.server].to_string(), fault));
+  complaints_.push_back(
+      fmt::format("an answer of the RADIUS server {} is not believed: {}", name_of(exchange.line.server), fault));
 }
 
 // ---------------------------------------------------------------- silence
@@ -168,13 +191,12 @@ void Client::handle_timeout(Instant now) {
     }
     const std::size_t server = exchange.line.server;
     resting_until_[server] = now + settings_.rest;
-    exchange.asked += (exchange.asked.empty() ? "" : ", ") + settings_.servers[server].to_string();
-    if (exchange.servers.empty()) {
-      give_up(*id, exchange);
-      continue;
+    missing_.insert(server);
+    exchange.asked += (exchange.asked.empty() ? "" : ", ") + name_of(server);
+    if (find_server(*id, exchange)) {
+      free_identifier(exchange);
+      ask_next(*id, exchange, now);
     }
-    free_identifier(exchange);
-    ask_next(*id, exchange, now);
   }
 }
 
@@ -190,6 +212,10 @@ void Client::give_up(ExchangeId id, Exchange& exchange) {
 
 std::optional<Client::Transmit> Client::poll_transmit() { return take_front(transmits_); }
 std::optional<Client::Outcome> Client::poll_outcome() { return take_front(outcomes_); }
+std::optional<std::size_t> Client::poll_missing() {
+  if (missing_.empty()) return std::nullopt;
+  return missing_.extract(missing_.begin()).value();
+}
 std::optional<std::string> Client::poll_complaint() { return take_front(complaints_); }
 
 }  // namespace culvert::radius

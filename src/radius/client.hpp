@@ -11,6 +11,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -28,10 +29,13 @@ namespace culvert::radius {
 using ExchangeId = StrongId<struct ExchangeIdTag, std::uint64_t>;
 
 struct ClientSettings {
-  std::vector<net::Endpoint> servers;          // at least one, in the order of preference
+  /// At least one, in the order of preference. One with an unspecified address has none yet, and is passed over till
+  /// set_endpoint.
+  std::vector<net::Endpoint> servers;
   SecretBytes secret;                          // of all of them
   Duration timeout = std::chrono::seconds(2);  // of one try
   unsigned tries = 3;                          // of one server
+  std::vector<std::string> names = {};         // of those that have one, at the same places; for what is said
   /// So long a server that was silent is asked last.
   Duration rest = std::chrono::seconds(60);
   std::size_t most_exchanges = 1024;
@@ -75,6 +79,10 @@ class Client {
   };
   [[nodiscard]] std::optional<Transmit> poll_transmit();
   [[nodiscard]] std::optional<Outcome> poll_outcome();
+  /// A server that has just been silent for all its tries, or has no address: it may be elsewhere now.
+  [[nodiscard]] std::optional<std::size_t> poll_missing();
+  /// Where the server is from now on. What waits for it goes on there, and its lines are new ones.
+  void set_endpoint(std::size_t server, const net::Endpoint& endpoint);
   /// A sentence about an answer that was not believed; of each server one in so many seconds at the most.
   [[nodiscard]] std::optional<std::string> poll_complaint();
   [[nodiscard]] std::optional<Instant> poll_timeout() const { return timers_.next(); }
@@ -104,6 +112,9 @@ class Client {
   };
 
   void ask_next(ExchangeId id, Exchange& exchange, Instant now);
+  /// To a server that has an address, of those that are left; false when there is none, and the exchange is over.
+  [[nodiscard]] bool find_server(ExchangeId id, Exchange& exchange);
+  [[nodiscard]] std::string name_of(std::size_t server) const;
   void give_up(ExchangeId id, Exchange& exchange);
   void take_identifier(ExchangeId id, Exchange& exchange, std::size_t server);
   void free_identifier(const Exchange& exchange);
@@ -123,6 +134,7 @@ class Client {
   std::deque<Transmit> transmits_;
   std::deque<Outcome> outcomes_;
   std::deque<std::string> complaints_;
+  std::set<std::size_t> missing_;
   std::uint64_t disbelieved_ = 0;
 };
 

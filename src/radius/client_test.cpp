@@ -117,6 +117,55 @@ TEST_F(RadiusClient, AllAreSilent) {
   EXPECT_FALSE(client.poll_timeout());
 }
 
+// A server with a name is passed over as long as it has no address, and asked once it has one.
+TEST_F(RadiusClient, AServerWithoutAnAddressIsPassedOver) {
+  ClientSettings named = settings(2, 8);
+  named.servers[0] = {net::IpAddress(), 1812};
+  named.names = {"radius.example:1812", ""};
+  Client some(std::move(named), random);
+  ASSERT_TRUE(some.begin(request(), {}, now));
+  EXPECT_EQ(some.poll_transmit()->line.server, 1U);
+  EXPECT_EQ(some.poll_missing(), 0U);
+  EXPECT_FALSE(some.poll_missing());
+  some.set_endpoint(0, {net::IpAddress::v4({192, 0, 2, 77}), 1812});
+  ASSERT_TRUE(some.begin(request(), {}, now));
+  EXPECT_EQ(some.poll_transmit()->line.server, 0U);
+  EXPECT_EQ(some.endpoint(0).to_string(), "192.0.2.77:1812");
+}
+
+TEST_F(RadiusClient, NoServerHasAnAddress) {
+  ClientSettings named = settings(1, 8);
+  named.servers[0] = {net::IpAddress(), 1812};
+  named.names = {"radius.example:1812"};
+  Client none(std::move(named), random);
+  for (const std::optional<std::size_t> bound : {std::optional<std::size_t>(), std::optional<std::size_t>(0)}) {
+    ASSERT_TRUE(none.begin(request(), bound, now));
+    EXPECT_FALSE(none.poll_transmit());
+    const auto outcome = none.poll_outcome();
+    ASSERT_TRUE(outcome && !outcome->answer);
+    EXPECT_THAT(outcome->answer.error(), HasSubstr("radius.example:1812, which has no address"));
+  }
+  EXPECT_EQ(none.under_way(), 0U);
+  EXPECT_FALSE(none.poll_timeout());
+}
+
+// It may be elsewhere now; one that moved is asked there at once, and what waits goes on there.
+TEST_F(RadiusClient, ASilentServerIsMissing) {
+  (void)ask();
+  const auto first = sent();
+  pass(seconds(2));
+  (void)sent();
+  EXPECT_FALSE(client.poll_missing());
+  pass(seconds(2));
+  (void)sent();
+  pass(seconds(2));
+  EXPECT_EQ(sent().line.server, 1U);
+  EXPECT_EQ(client.poll_missing(), 0U);
+  client.set_endpoint(0, {net::IpAddress::v4({192, 0, 2, 77}), 1812});
+  (void)ask();
+  EXPECT_EQ(sent().line.server, 0U) << "it does not rest";
+}
+
 // The conversation is with one server; the other knows nothing of it.
 TEST_F(RadiusClient, BoundRequestStaysWithItsServer) {
   (void)ask(1);

@@ -36,8 +36,8 @@ def section(servers=(), accounting=True, **more):
     return "\n[radius.lab]\n" + "\n".join(lines) + "\n"
 
 
-def make(setup, methods=("mschapv2",), users=None, pool=False, tls=None, radius=None, **options):
-    """A gateway of ours at `a`; the client and FreeRADIUS at `b`. Nothing is started but FreeRADIUS."""
+def make(setup, methods=("mschapv2",), users=None, pool=False, tls=None, radius=None, beside=False, **options):
+    """A gateway of ours at `a`; the client and FreeRADIUS at `b`, or FreeRADIUS beside the gateway. Nothing is started but FreeRADIUS."""
     if pool:
         options.update(sut=gives("a"), peer=asks())
     pair = setup.pair(launch=False, **options)
@@ -47,7 +47,7 @@ def make(setup, methods=("mschapv2",), users=None, pool=False, tls=None, radius=
     pair.sut.extra = radius or section()
     if pool:
         pair.sut.tunnels = [t.but(remote_id="*") for t in pair.sut.tunnels]
-    server = FreeRadius(setup, pair.lab, "b", OUTER["a"][4], users or {CAROL: (PASSWORD, {})}, default=methods[0], tls=tls)
+    server = FreeRadius(setup, pair.lab, "a" if beside else "b", "127.0.0.1" if beside else OUTER["a"][4], users or {CAROL: (PASSWORD, {})}, default=methods[0], tls=tls)
     server.start()
     return pair, server
 
@@ -74,6 +74,17 @@ for _method in ("mschapv2", "md5"):
         check(stop["Acct-Terminate-Cause"] == "User-Request", f"the cause is {stop['Acct-Terminate-Cause']}")
         for side in ("Input", "Output"):
             check(int(stop[f"Acct-{side}-Packets"]) >= 10 and int(stop[f"Acct-{side}-Octets"]) >= 840, f"the traffic was not counted: {stop}")
+
+
+@case("radius-by-name", "FreeRADIUS is named, not numbered: the gateway looks its name up", only=("culvert",), seconds=60)
+def _(setup):
+    pair, server = make(setup, beside=True, radius=section(["no-such-server.invalid", "localhost"], accounting=False) + 'accounting = ["localhost:1813"]\n')
+    up(pair)
+    pair.prove()
+    wait_until(lambda: server.of_status("Start"), 5, "accounting heard of the start")
+    # No name server is to be reached: the resolver takes its time, and nobody else waits for it.
+    wait_until(lambda: "the name of the RADIUS server no-such-server.invalid cannot be resolved" in pair.sut.log(), 40,
+               "our log says which name has no address")
 
 
 @case("radius-culvert", "Culvert as client and as gateway, FreeRADIUS behind it", only=("culvert",), seconds=60)
