@@ -35,11 +35,11 @@ void members(const ChildSa*, auto& x, auto&& f) {
 }
 void members(const IkeSa*, auto& x, auto&& f) {
   f("id", x.id), f("role", x.role), f("spi_i", x.spi_i), f("spi_r", x.spi_r), f("local", x.local),
-      f("remote", x.remote);
+      f("remote", x.remote), f("transport", x.transport), f("transport_age", x.transport_age);
   f("local_id", x.local_id), f("remote_id", x.remote_id), f("suite", x.suite),
       f("local_behind_nat", x.local_behind_nat);
-  f("remote_behind_nat", x.remote_behind_nat), f("age", x.age), f("rekey_in", x.rekey_in), f("leased", x.leased),
-      f("eap_identity", x.eap_identity), f("group", x.group), f("children", x.children);
+  f("remote_behind_nat", x.remote_behind_nat), f("mobike", x.mobike), f("age", x.age), f("rekey_in", x.rekey_in),
+      f("leased", x.leased), f("eap_identity", x.eap_identity), f("group", x.group), f("children", x.children);
 }
 void members(const Refusal*, auto& x, auto&& f) {
   f("subject", x.subject), f("serial", x.serial), f("check", x.check), f("found", x.found);
@@ -101,6 +101,8 @@ void members(const TunnelSummary*, auto& x, auto&& f) {
 }
 void members(const TunnelList*, auto& x, auto&& f) { f("tunnels", x.tunnels); }
 void members(const RekeyRequest*, auto& x, auto&& f) { f("what", x.what); }
+void members(const RedirectRequest*, auto& x, auto&& f) { f("gateway", x.gateway); }
+void members(const RedirectResult*, auto& x, auto&& f) { f("ike_sas", x.ike_sas); }
 void members(const RekeyResult*, auto& x, auto&& f) { f("ike_sas", x.ike_sas), f("child_sas", x.child_sas); }
 void members(const ApplyRequest*, auto& x, auto&& f) { f("dry_run", x.dry_run); }
 void members(const TunnelChange*, auto& x, auto&& f) {
@@ -282,6 +284,8 @@ CULVERT_API_JSON(TunnelStatus)
 CULVERT_API_JSON(TunnelList)
 CULVERT_API_JSON(RekeyRequest)
 CULVERT_API_JSON(RekeyResult)
+CULVERT_API_JSON(RedirectRequest)
+CULVERT_API_JSON(RedirectResult)
 CULVERT_API_JSON(ApplyRequest)
 CULVERT_API_JSON(ApplyResult)
 CULVERT_API_JSON(CheckResult)

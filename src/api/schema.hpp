@@ -75,7 +75,7 @@ struct ChildSa {
   std::optional<std::uint32_t> resource = {};  // the worker that it is for; absent: for all
   std::string suite;                           // "aes128gcm16-esn"
   std::string mode;                            // "tunnel"
-  std::string encapsulation;                   // "udp" or "esp"
+  std::string encapsulation;                   // "udp", "esp" or "tcp"
   std::string backend;                         // who computes the cipher: "Culvert AVX-512", "ipsec-mb 1.3.0"
   std::vector<std::string> local;              // traffic selectors after narrowing
   std::vector<std::string> remote;
@@ -93,11 +93,14 @@ struct IkeSa {
   std::string spi_r;
   std::string local;  // "192.0.2.1:4500"
   std::string remote;
+  std::string transport;            // "udp" or "tcp"
+  std::uint64_t transport_age = 0;  // for how long, rekeys included
   std::string local_id;
   std::string remote_id;
   std::string suite;
   bool local_behind_nat = false;
   bool remote_behind_nat = false;
+  bool mobike = false;  // the path can be moved (RFC 4555)
   std::uint64_t age = 0;
   std::optional<std::uint64_t> rekey_in;
   std::string eap_identity;         // whom EAP has proved the initiator to be, printable; empty without EAP
@@ -312,6 +315,17 @@ struct RekeyResult {
   std::uint64_t ike_sas = 0;
   std::uint64_t child_sas = 0;
   friend bool operator==(const RekeyResult&, const RekeyResult&) = default;
+};
+
+/// POST /v1/tunnels/NAME/redirect {"gateway": ADDRESS | NAME}
+struct RedirectRequest {
+  std::string gateway;
+  friend bool operator==(const RedirectRequest&, const RedirectRequest&) = default;
+};
+/// How many IKE SAs there are; those peers go that have begun one and can follow.
+struct RedirectResult {
+  std::uint64_t ike_sas = 0;
+  friend bool operator==(const RedirectResult&, const RedirectResult&) = default;
 };
 
 /// POST /v1/apply {"dry_run": true}

@@ -43,12 +43,15 @@ std::string counts_text(const std::map<std::string, std::uint64_t>& counts) {
 
 std::string render_child(const api::ChildSa& child) {
   const api::Counters& c = child.counters;
-  std::string out = wrapped(
-      fmt::format("Child SA {}{}: {}{}, {}, ESP in {}, {} old{}", child.id,
-                  child.resource ? fmt::format(" for worker {}", *child.resource) : "", child.suite,
-                  child.backend.empty() ? "" : fmt::format(" by {}", child.backend), child.mode,
-                  child.encapsulation == "udp" ? "UDP" : "IP", duration_text(child.age), rekey_text(child.rekey_in)),
-      4);
+  std::string out =
+      wrapped(fmt::format("Child SA {}{}: {}{}, {}, ESP in {}, {} old{}", child.id,
+                          child.resource ? fmt::format(" for worker {}", *child.resource) : "", child.suite,
+                          child.backend.empty() ? "" : fmt::format(" by {}", child.backend), child.mode,
+                          child.encapsulation == "udp"   ? "UDP"
+                          : child.encapsulation == "tcp" ? "TCP"
+                                                         : "IP",
+                          duration_text(child.age), rekey_text(child.rekey_in)),
+              4);
   out += wrapped(plain_tunnels(child.local, child.remote), 6);
   const auto direction = [](const char* name, const std::string& spi, std::uint64_t packets, std::uint64_t bytes) {
     return fmt::format("      {:<4} SPI {:<10} {:>15} packets {:>9}\n", name, spi, count_text(packets),
@@ -70,9 +73,11 @@ std::string render_ike(const api::IkeSa& sa) {
                             2);
   out += wrapped(fmt::format("{} ({}) <-> {} ({})", sa.local, sa.local_id, sa.remote, sa.remote_id), 4);
   out += fmt::format("    SPIs {} {}\n", sa.spi_i, sa.spi_r);
+  if (sa.transport == "tcp") out += fmt::format("    over TCP for {}\n", duration_text(sa.transport_age));
   // A peer that wants ESP in UDP claims a NAT of its own, as we do (`encapsulation = "udp"`): its word proves nothing.
   if (sa.local_behind_nat) out += "    this side is behind a NAT\n";
   if (sa.remote_behind_nat) out += "    the peer is behind a NAT, or says so to have ESP in UDP\n";
+  if (sa.mobike) out += "    MOBIKE: the tunnel stays up when addresses change\n";
   if (!sa.eap_identity.empty()) out += wrapped("proved by EAP: " + sa.eap_identity, 4);
   if (!sa.group.empty()) out += fmt::format("    the peer is of group {}\n", sa.group);
   if (!sa.leased.empty())

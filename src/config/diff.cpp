@@ -48,6 +48,17 @@ std::string text_of(const std::string& text) { return text; }
 std::string text_of(model::EncapsulationPolicy policy) {
   return policy == model::EncapsulationPolicy::udp ? "udp" : "esp";
 }
+std::string text_of(model::TcpPolicy policy) {
+  switch (policy) {
+    case model::TcpPolicy::never: return "never";
+    case model::TcpPolicy::fallback: return "fallback";
+    case model::TcpPolicy::always: return "always";
+  }
+  return "unknown";
+}
+std::string text_of(const std::vector<std::uint16_t>& ports) {
+  return ports.empty() ? "none" : fmt::format("{}", fmt::join(ports, ", "));
+}
 std::string text_of(model::IkeFragmentation fragmentation) {
   switch (fragmentation) {
     case model::IkeFragmentation::offered: return "yes";
@@ -148,6 +159,18 @@ std::string text_of(model::IcmpErrors errors) {
 }
 std::string truth(bool value) { return value ? "true" : "false"; }
 
+/// What counts from the next IKE SA on.
+template <typename Compare>
+void compare_life(const Compare& compare, const model::SaLife& a, const model::SaLife& b) {
+  compare("childless", std::string(name_of(a.childless)), std::string(name_of(b.childless)));
+  compare("crash_detection", truth(a.crash_detection), truth(b.crash_detection));
+  compare("reauthentication", a.reauthentication, b.reauthentication);
+  compare("follow_redirect", truth(a.follow_redirect), truth(b.follow_redirect));
+  compare("redirect_to", a.redirect_to, b.redirect_to);
+  compare("redirect_above", a.redirect_above, b.redirect_above);
+  compare("redirect_grace", a.redirect_grace, b.redirect_grace);
+}
+
 void compare_treatment(Comparison& comparison, const model::PacketTreatment& a, const model::PacketTreatment& b,
                        bool& restarts) {
   const auto hard = [&](std::string_view name, const auto& x, const auto& y) {
@@ -206,6 +229,8 @@ TunnelChange compare(const TunnelConfig& before, const TunnelConfig& after, bool
   };
   const auto soft = [&](std::string_view name, const auto& x, const auto& y) { comparison.field(name, x, y); };
   hard("peer", a.peer_name, b.peer_name);
+  hard("further peers", text_of(a.further_peers), text_of(b.further_peers));
+  soft("peer_choice", std::string(a.random_peer ? "random" : "order"), std::string(b.random_peer ? "random" : "order"));
   hard("peer_port", a.peer_port, b.peer_port);
   hard("local_address", a.local_address, b.local_address);
   hard("local_id", a.local_id, b.local_id);
@@ -256,6 +281,9 @@ TunnelChange compare(const TunnelConfig& before, const TunnelConfig& after, bool
   hard("esp", a.esp_proposals, b.esp_proposals);
   hard("mode", a.mode, b.mode);
   hard("encapsulation", a.encapsulation, b.encapsulation);
+  soft("mobike", truth(a.mobike), truth(b.mobike));
+  hard("tcp", text_of(a.tcp), text_of(b.tcp));
+  hard("tcp_port", a.tcp_port, b.tcp_port);
   soft("ike_fragmentation", text_of(a.ike_fragmentation), text_of(b.ike_fragmentation));
   soft("ike_fragment_size", a.ike_fragment_size, b.ike_fragment_size);
   soft("ike_lifetime", a.ike_lifetime, b.ike_lifetime);
@@ -263,6 +291,7 @@ TunnelChange compare(const TunnelConfig& before, const TunnelConfig& after, bool
   soft("rekey_margin", a.rekey_margin, b.rekey_margin);
   soft("child_idle", a.child_idle, b.child_idle);
   soft("liveness", a.liveness_interval, b.liveness_interval);
+  compare_life(soft, a.life, b.life);
   soft("keepalive", a.nat_keepalive_interval, b.nat_keepalive_interval);
   hard("replay_window", a.replay_window, b.replay_window);
   soft("per_resource_sas", a.resource_sas, b.resource_sas);
@@ -318,6 +347,7 @@ void compare_daemon(const DaemonConfig& a, const DaemonConfig& b, Diff& diff) {
   hard("tun_name", a.tun_name, b.tun_name);
   hard("ike_port", a.ike_port, b.ike_port);
   hard("nat_port", a.nat_port, b.nat_port);
+  hard("listen_tcp", text_of(a.listen_tcp), text_of(b.listen_tcp));
   hard("export_keys", a.export_keys, b.export_keys);
   hard("routing_table", a.routing_table, b.routing_table);
   hard("fwmark", a.fwmark, b.fwmark);

@@ -49,6 +49,7 @@ ike_threads = 3
 measure_ciphers = false
 ike_port = 1500
 nat_port = 14500
+listen_tcp = [4500, 443]
 routing_table = 220
 fwmark = 0x2a
 
@@ -70,8 +71,11 @@ ike = ["aes256gcm16-prfsha384-x25519", "aes128-sha256-modp2048"]
 esp = "aes128gcm16-esn"
 mode = "tunnel"
 encapsulation = "esp"
+tcp = "fallback"
+tcp_port = 443
 ike_fragmentation = "force"
 ike_fragment_size = 1400
+mobike = false
 ike_lifetime = "8h"
 child_lifetime = { time = "30m", bytes = "10GB", packets = 1000000 }
 rekey_margin = "20%"
@@ -99,6 +103,7 @@ local = "10.1.9.0/24"
   EXPECT_EQ(config->daemon.ike_threads, 3U);
   EXPECT_EQ(config->daemon.ike_port, 1500);
   EXPECT_EQ(config->daemon.nat_port, 14500);
+  EXPECT_EQ(config->daemon.listen_tcp, (std::vector<std::uint16_t>{4500, 443}));
   EXPECT_EQ(config->daemon.routing_table, 220u);
   EXPECT_EQ(config->daemon.fwmark, 42u);
   const TunnelConfig* tunnel = config->find("a-b_c");
@@ -124,8 +129,11 @@ local = "10.1.9.0/24"
   EXPECT_EQ(connection.ike_proposals[1].number, 2);
   EXPECT_EQ(connection.esp_proposals.size(), 1u);
   EXPECT_EQ(connection.encapsulation, model::EncapsulationPolicy::esp);
+  EXPECT_EQ(connection.tcp, model::TcpPolicy::fallback);
+  EXPECT_EQ(connection.tcp_port, 443);
   EXPECT_EQ(connection.ike_fragmentation, model::IkeFragmentation::required);
   EXPECT_EQ(connection.ike_fragment_size, 1400);
+  EXPECT_FALSE(connection.mobike);
   EXPECT_EQ(connection.ike_lifetime, Duration(std::chrono::hours(8)));
   EXPECT_EQ(connection.child_lifetime,
             (model::Lifetime{.time = std::chrono::minutes(30), .bytes = 10'000'000'000, .packets = 1'000'000}));
@@ -140,7 +148,23 @@ local = "10.1.9.0/24"
   EXPECT_EQ(config->policies[0].action, RuleAction::bypass);
   EXPECT_EQ(config->policies[0].local.size(), 2u) << "a side that is left out means everything";
   EXPECT_EQ(config->policies[1].local.size(), 1u);
-  EXPECT_EQ(config->policies[1].place.line, 47u);
+  EXPECT_EQ(config->policies[1].place.line, 52u);
+}
+
+TEST(Load, SeveralPlacesOfThePeerStandInTheirOrder) {
+  const std::string rest = "secret = \"0123456789abcdef0123\"\nlocal = \"10.1.0.0/16\"\nremote = \"10.2.0.0/16\"\n";
+  const auto loaded = load_texts(
+      {{"a.toml",
+        "[tunnel.t]\npeer = [\"192.0.2.2\", \"gw.example.net\", \"2001:db8::2\"]\npeer_choice = \"random\"\n" + rest}});
+  ASSERT_TRUE(loaded);
+  const model::ConnectionConfig& connection = loaded->tunnels[0].connection;
+  EXPECT_EQ(connection.peer_name, "192.0.2.2");
+  EXPECT_EQ(connection.peer, net::IpAddress::parse("192.0.2.2"));
+  EXPECT_EQ(connection.further_peers, (std::vector<std::string>{"gw.example.net", "2001:db8::2"}));
+  EXPECT_TRUE(connection.random_peer);
+  for (const char* bad : {"[\"192.0.2.2\", \"any\"]", "[\"any\", \"192.0.2.2\"]", "[\"192.0.2.2\", \"300.1.2.3\"]",
+                          "[\"192.0.2.2\", \"224.0.0.1\"]", "\"192.0.2.2\"\npeer_choice = \"random\"", "[]"})
+    EXPECT_FALSE(load_texts({{"a.toml", "[tunnel.t]\npeer = " + std::string(bad) + "\n" + rest}})) << bad;
 }
 
 TEST(Load, PeerAnyWaitsForThePeer) {
@@ -192,7 +216,7 @@ TEST(UnknownSetting, IsAnsweredWithAllThatThereAre) {
   const std::string problems = problems_of(tunnel("left = \"x\"\n"));
   EXPECT_TRUE(
       problems.starts_with("a.toml:6:1: error: tunnel.office.left: there is no such setting\n"
-                           "  allowed here: peer, peer_port, "))
+                           "  allowed here: peer, peer_choice, "))
       << problems;
   for (const FieldInfo& field : kTunnelFields)
     EXPECT_NE((problems + ",").find(" " + std::string(field.name)), std::string::npos) << field.name;
@@ -243,6 +267,13 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"port_zero", "[daemon]\nnat_port = 0\n",
              "a.toml:2:12: error: daemon.nat_port: 0 is out of range\n"
              "  write a whole number from 1 to 65535\n"},
+        Case{"tcp_ports", "[daemon]\nlisten_tcp = [4500, 0, 4500, \"443\"]\n",
+             "a.toml:2:21: error: daemon.listen_tcp: the number 0 is no port\n"
+             "  write a list of TCP ports, listen_tcp = [4500]\n"
+             "a.toml:2:24: error: daemon.listen_tcp: port 4500 is there twice\n"
+             "  write a list of TCP ports, listen_tcp = [4500]\n"
+             "a.toml:2:30: error: daemon.listen_tcp: text is no port\n"
+             "  write a list of TCP ports, listen_tcp = [4500]\n"},
         Case{"log_level", "[daemon]\nlog_level = \"Info\"\n",
              "a.toml:2:13: error: daemon.log_level: \"Info\" is not known here\n"
              "  did you mean \"info\"? write trace, debug, info, warning or error\n"},
@@ -364,6 +395,9 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"unknown", tunnel("remoteid = \"x\"\n"),
              "a.toml:6:1: error: tunnel.office.remoteid: there is no such setting\n"
              "  did you mean \"remote_id\"?\n"},
+        Case{"tcp_port_alone", tunnel("tcp_port = 443\n"),
+             "a.toml:6:12: error: tunnel.office.tcp_port: without tcp nothing goes over TCP\n"
+             "  write tcp = \"fallback\" or \"always\", or take tcp_port out\n"},
         Case{"fragment_size", tunnel("ike_fragment_size = 200\n"),
              "a.toml:6:21: error: tunnel.office.ike_fragment_size: 200 is out of range\n"
              "  write a whole number from 296 to 65535\n"},
@@ -410,6 +444,12 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"duration_range", tunnel("ike_lifetime = 5\n"),
              "a.toml:6:16: error: tunnel.office.ike_lifetime: 5 is out of range\n"
              "  write a time from 10s to 365d, such as \"30s\", \"4h\", \"1h30m\", or plain seconds\n"},
+        Case{
+            "mobike_in_transport_mode",
+            "[tunnel.office]\npeer = \"192.0.2.2\"\nsecret = \"0123456789abcdef0123\"\nlocal = \"192.0.2.1\"\nremote = "
+            "\"192.0.2.2\"\nmode = \"transport\"\nmobike = true\n",
+            "a.toml:7:10: error: tunnel.office.mobike: MOBIKE (RFC 4555) moves SAs in tunnel mode only\n"
+            "  take the setting out, or mode\n"},
         Case{"duration_type", tunnel("liveness = true\n"),
              "a.toml:6:12: error: tunnel.office.liveness: a time is needed, true was found\n"
              "  write a time from 1s to 1d, such as \"30s\", \"4h\", \"1h30m\", or plain seconds; 0 "

@@ -33,12 +33,10 @@ void ControlPlane::on(ike::IkeSaEstablished&& event, Instant now) {
   IkeSa sa{std::move(event), now};
   const model::IkeSaId id = sa.sa.ike_sa;
   if (!rekeyed && tunnel != nullptr) tunnel->resources.clear();
-  // RFC 3948 4: the side behind a NAT keeps its mapping open.
-  if (sa.sa.local_behind_nat && tunnel != nullptr && tunnel->config().nat_keepalive_interval > Duration::zero()) {
-    keepalives_.set(id, now + tunnel->config().nat_keepalive_interval);
-  }
+  plan_keepalive(sa, now);
   if (sa.sa.replaces) leases_.move(*sa.sa.replaces, id);
   begin_session(sa.sa, now);
+  take_stream(sa, now);
   standing_[sa.sa.connection].ike_sas.insert(id);
   ike_sas_.insert_or_assign(id, std::move(sa));
 }
@@ -89,6 +87,7 @@ void ControlPlane::on(ike::ChildSaEstablished&& event, Instant now) {
   }
   standing_[connection].children.insert(id);
   idles_.set(id, child.idle_at);
+  belongs(id, child.ike_sa, child.ike_sa);
   children_.insert_or_assign(id, std::move(child));
   notice(Level::info, connection, text);
   Tunnel* tunnel = find(connection);
@@ -100,6 +99,7 @@ void ControlPlane::on(ike::ChildSaEstablished&& event, Instant now) {
   } else {
     tunnel->wishes.fulfil(made.view.local, made.view.remote);
   }
+  if (!rekeyed) retire_other_transport(made, now);
   // What else waits may have been asked for in an attempt that ended with this.
   ask_for_children(*tunnel, now);
 }
@@ -124,6 +124,7 @@ void ControlPlane::on(ike::NegotiationFailed&& event, Instant now) {
     notices_.push_back({level, "", text});
     return;
   }
+  if (fall_back(*tunnel, event)) return;
   if (event.wish && event.wish->resource) return resource_refused(*tunnel, std::move(event), text, now);
   if (event.wish && event.child_only && !standing(tunnel->config().id).children.empty())
     return refused(*tunnel, std::move(event), text, now);
@@ -186,9 +187,9 @@ void ControlPlane::heard_from(Child& child, Instant now) {
   const auto sa = ike_sas_.find(child.ike_sa);
   if (!child.per_resource || sa == ike_sas_.end()) return;
   sa->second.traffic_at = now;
-  for (const model::ChildSaId id : standing(child.connection).children) {
+  for (const model::ChildSaId id : sa->second.children) {
     Child& other = children_.at(id);
-    if (other.ike_sa == child.ike_sa && other.per_resource) other.doubtful = false;
+    if (other.per_resource) other.doubtful = false;
   }
 }
 
@@ -215,14 +216,18 @@ void ControlPlane::on(ipsec::NothingComesBack&& event, Instant now) {
     child->second.doubtful = true;
     return ike_.handle_command(ike::CheckLiveness{child->second.ike_sa}, now);
   }
+  // From an address that is gone nothing comes of it.
+  if (!sa->second.sa.mobike && !is_ours(sa->second.sa.path.local.address)) return look_for_paths(sa->second);
   // Still nothing. A peer that was started anew may be silent about what it no longer knows, but it answers a new
   // IKE_SA_INIT. If it is the network that is silent, the old SAs are there when it comes back.
   notice(Level::debug, child->second.connection, "still nothing: trying a new IKE SA beside the old one");
+  ike_.handle_command(ike::CheckLiveness{child->second.ike_sa}, now);
+  if (tunnel->config().tcp != model::TcpPolicy::never) return try_tcp_beside(*tunnel);
   net::Path path = sa->second.sa.path;
   path.local.port = settings_.ike_port;
   path.remote.port = tunnel->config().peer_port;
-  ike_.handle_command(ike::CheckLiveness{child->second.ike_sa}, now);
-  ike_.handle_command(ike::Initiate{child->second.connection, path, true}, now);
+  ike_.handle_command(ike::Initiate{.connection = child->second.connection, .path = path, .despite_doubtful = true},
+                      now);
 }
 
 void ControlPlane::on(ipsec::PeerMovedSeen&& event, Instant now) {
@@ -275,24 +280,9 @@ void ControlPlane::on(ike::ChildSaUseOutbound&& event, Instant) { data_plane_.us
 
 void ControlPlane::on(ike::ChildSaMoved&& event, Instant) {
   const auto child = children_.find(event.child);
-  if (child != children_.end()) child->second.ike_sa = event.ike_sa;
-}
-
-void ControlPlane::on(ike::PathChanged&& event, Instant) {
-  const auto sa = ike_sas_.find(event.ike_sa);
-  if (sa == ike_sas_.end()) return;
-  notice(Level::info, sa->second.sa.connection,
-         fmt::format("path is now {} -> {}", event.path.local.to_string(), event.path.remote.to_string()));
-  sa->second.sa.path = event.path;
-  sessions_.set_path(event.ike_sa, event.path);
-  for (const model::ChildSaId id : standing(sa->second.sa.connection).children) {
-    Child& child = children_.at(id);
-    if (child.ike_sa != event.ike_sa) continue;
-    net::Path path = event.path;
-    if (child.view.encapsulation == model::Encapsulation::none) path.local.port = path.remote.port = 0;
-    child.path = path;
-    data_plane_.update_path(id, path, child.view.encapsulation);
-  }
+  if (child == children_.end()) return;
+  belongs(event.child, child->second.ike_sa, event.ike_sa);
+  child->second.ike_sa = event.ike_sa;
 }
 
 // ---------------------------------------------------------------- end
@@ -303,6 +293,7 @@ void ControlPlane::on(ike::ChildSaRemoved&& event, Instant now) {
   data_plane_.remove(event.child, event.linger);
   if (child == children_.end()) return;
   const model::ConnectionId connection = child->second.connection;
+  if (const auto sa = ike_sas_.find(child->second.ike_sa); sa != ike_sas_.end()) sa->second.children.erase(event.child);
   resource_ended(child->second, event.reason, now);
   children_.erase(child);
   idles_.set(event.child, std::nullopt);
@@ -315,6 +306,7 @@ void ControlPlane::on(ike::ChildSaRemoved&& event, Instant now) {
 }
 
 void ControlPlane::on(ike::IkeSaClosed&& event, Instant now) {
+  if (const auto closed = ike_sas_.find(event.ike_sa); closed != ike_sas_.end()) leave_stream(closed->second.sa.path);
   ike_sas_.erase(event.ike_sa);
   keepalives_.set(event.ike_sa, std::nullopt);
   leases_.release(event.ike_sa);

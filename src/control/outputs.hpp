@@ -27,6 +27,25 @@ struct FindPath {
   std::uint64_t attempt = 0;
   std::string peer;
   std::optional<net::IpAddress> local;  // configured: to be taken as it is
+  /// RFC 9329: the path shall be a TCP stream to this port of the peer, opened from now on.
+  std::optional<std::uint16_t> tcp_port = {};
+};
+
+/// RFC 9329 6.1: an IKE SA is on this TCP stream now; or none is any more, and it is closed, after a moment in which
+/// the last messages leave.
+struct HoldStream {
+  net::Path path;
+  bool held = false;
+};
+
+/// Find the ways to the peer of an IKE SA that stands, since the one that it has may lead there no more; answer with
+/// ControlPlane::handle_paths: for each address of the peer the way that the host's routes choose, in this order, then
+/// those from other addresses of the host. None that the host has no route for.
+struct FindPaths {
+  model::IkeSaId ike_sa;
+  std::vector<net::IpAddress> peers;
+  std::vector<std::string> names;       // of the peer, to be looked up; behind the addresses
+  std::optional<net::IpAddress> local;  // configured: from no other
 };
 
 /// One route of the tunnels' routing table.
@@ -132,9 +151,20 @@ struct AccountSession {
   model::SessionRecord record;
 };
 
-using Request = std::variant<FindPath, SetNetwork, StoreLeases, AccountSession, SendKeepalive, ExportIkeKeys,
-                             ExportEspKeys, ReserveSequence, ike::SharedKeyMacRequest, ike::SignRequest,
+using Request = std::variant<FindPath, FindPaths, SetNetwork, StoreLeases, AccountSession, SendKeepalive, HoldStream,
+                             ExportIkeKeys, ExportEspKeys, ReserveSequence, ike::SharedKeyMacRequest, ike::SignRequest,
                              ike::VerifyRequest, ike::KeyExchangeRequest, ike::EapRequest, ike::PpkRequest>;
+
+/// What the daemon tells of a TCP stream that we opened.
+struct StreamNews {
+  enum class Kind : std::uint8_t {
+    opened_again,  // after it was lost: the peer has a new connection to answer on
+    failed         // it could not be opened, and is tried again: `text` says why
+  };
+  net::Path path;
+  Kind kind = Kind::failed;
+  std::string text = {};
+};
 
 /// A line for the log. Text from peers is escaped already.
 struct Notice {

@@ -71,6 +71,24 @@ void Tunnel::acquire(Instant now) {
   plan(not_before_ ? std::max(now, *not_before_) : now);
 }
 
+void Tunnel::hurry(Instant now) {
+  const Change change(*this);
+  if (retry_at_ && *retry_at_ > now && failures_in_row_ > 0) plan(now);
+}
+
+bool Tunnel::take_turn(RandomSource& random) {
+  const std::size_t places = 1 + config_.further_peers.size();
+  if (places == 1 || !can_initiate_) return false;
+  ++peers_in_vain_;
+  if (config_.random_peer) {
+    // Any but the one that has just failed.
+    peer_turn_ = (peer_turn_ + 1 + random.below(places - 1)) % places;
+  } else {
+    peer_turn_ = (peer_turn_ + 1) % places;
+  }
+  return peers_in_vain_ % places != 0;
+}
+
 std::uint64_t Tunnel::begin_attempt() {
   const Change change(*this);
   retry_at_.reset();
@@ -89,11 +107,13 @@ void Tunnel::failed(Instant now, std::string kind, std::string message, std::str
   peer_failed(now, std::move(kind), std::move(message), std::move(hint));
   attempt_running_ = false;
   progress.clear();
-  ++failures_in_row_;
-  const Instant next = now + retry_delay(failures_in_row_, random);
+  // Only when no place of the peer's will do is there something to wait for.
+  const bool others = take_turn(random);
+  if (!others) ++failures_in_row_;
+  const Instant next = now + (others ? kFirstRetry : retry_delay(failures_in_row_, random));
   not_before_ = next;
   if (up_) return;
-  const bool again = wanted_ && (config_.start == model::StartMode::automatic || was_up_);
+  const bool again = wanted_ && (config_.start == model::StartMode::automatic || was_up_ || others);
   if (again && can_initiate_) {
     plan(next);
   } else if (config_.start == model::StartMode::manual) {
@@ -109,6 +129,7 @@ void Tunnel::child_up(Instant now) {
   closing_ = false;
   attempt_running_ = false;
   failures_in_row_ = 0;
+  peers_in_vain_ = 0;
   retry_at_.reset();
   not_before_.reset();
   progress.clear();

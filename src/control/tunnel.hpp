@@ -28,8 +28,11 @@ class Tunnel {
 
   [[nodiscard]] const model::ConnectionConfig& config() const { return config_; }
   model::ConnectionConfig& config() { return config_; }
-  /// The peer as written: an address or a name; empty when any peer may come and we cannot initiate.
-  [[nodiscard]] const std::string& peer() const { return peer_; }
+  /// Where the peer is to be found: an address or a name; of several the one whose turn it is. Empty when any peer may
+  /// come and we cannot initiate.
+  [[nodiscard]] const std::string& peer() const {
+    return peer_turn_ == 0 ? peer_ : config_.further_peers[peer_turn_ - 1];
+  }
   [[nodiscard]] bool can_initiate() const { return can_initiate_; }
   [[nodiscard]] TunnelState state() const;
   /// We may begin anew without being asked: it is wanted up, or traffic is reason enough.
@@ -40,12 +43,20 @@ class Tunnel {
   [[nodiscard]] std::optional<Instant> retry_at() const { return retry_at_; }
   [[nodiscard]] const std::optional<Failure>& last_failure() const { return last_failure_; }
   [[nodiscard]] bool attempt_running() const { return attempt_running_; }
+  [[nodiscard]] std::uint64_t own_attempt() const { return own_attempt_; }
   [[nodiscard]] bool is_current_attempt(std::uint64_t attempt) const {
     return attempt_running_ && attempt == own_attempt_;
   }
 
   /// Of `remote` only what the peer names in `given` is the tunnel's.
   bool only_peer_subnets = false;
+
+  /// Where the gateway has sent us, while the attempt there is running (RFC 5685).
+  struct Lead {
+    net::IpAddress from;
+    std::optional<model::IkeSaId> ike_sa;  // that stands until then
+  };
+  std::optional<Lead> lead;
 
   std::string progress;
   ChildWishes wishes;
@@ -57,6 +68,8 @@ class Tunnel {
   void want(bool up, Instant now);
   /// Traffic asks for the tunnel. Tells nothing; look at the queue of attempts afterwards.
   void acquire(Instant now);
+  /// The network is another now: the next attempt, if one is planned, need not wait.
+  void hurry(Instant now);
   /// To be called when the instant in the queue of attempts has come.
   std::uint64_t begin_attempt();
   /// An attempt of the peer's: counted, so that its failure has a number.
@@ -78,6 +91,8 @@ class Tunnel {
 
  private:
   void plan(Instant at) { retry_at_ = at; }
+  /// The next place of the peer's; true while there are some that were not tried since the last success.
+  [[nodiscard]] bool take_turn(RandomSource& random);
   /// Brings the queue of attempts up to date when it goes out of scope.
   class Change {
    public:
@@ -94,6 +109,8 @@ class Tunnel {
   model::ConnectionConfig config_;
   std::string peer_;
   bool can_initiate_;
+  std::size_t peer_turn_ = 0;      // 0: peer_
+  std::size_t peers_in_vain_ = 0;  // in a row
   bool wanted_ = false;
   bool up_ = false;
   bool was_up_ = false;  // since it is wanted

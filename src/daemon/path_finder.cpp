@@ -1,5 +1,7 @@
 #include "daemon/path_finder.hpp"
 
+#include <algorithm>
+
 #include <boost/asio/post.hpp>
 #include <fmt/format.h>
 
@@ -55,6 +57,48 @@ void PathFinder::find(const control::FindPath& request, Answer answer) {
           last = path.error();
         }
         answer(err(std::move(last)));
+      });
+}
+
+std::vector<net::Path> PathFinder::paths_to(const std::vector<net::IpAddress>& peers,
+                                            const std::optional<net::IpAddress>& local) const {
+  constexpr std::size_t kMost = 32;
+  std::vector<net::Path> paths;
+  const auto add = [&](const net::IpAddress& peer, const std::optional<net::IpAddress>& from) {
+    if (from && from->family() != peer.family()) return;
+    const auto chosen = io::local_address_towards(peer, mark_, from);
+    if (!chosen || paths.size() == kMost) return;
+    const net::Path path{{*chosen, 0}, {peer, 0}};
+    if (std::ranges::find(paths, path) == paths.end()) paths.push_back(path);
+  };
+  for (const net::IpAddress& peer : peers) add(peer, local);
+  if (local) return paths;
+  for (const net::IpAddress& peer : peers) {
+    for (const net::IpAddress& own : addresses_) add(peer, own);
+  }
+  return paths;
+}
+
+void PathFinder::find_all(const control::FindPaths& request, Answers answer) {
+  if (request.names.empty()) {
+    asio::post(io_, [this, request, answer = std::move(answer)] { answer(paths_to(request.peers, request.local)); });
+    return;
+  }
+  ++lookups_;
+  control::FindPaths rest = request;
+  const std::string name = std::move(rest.names.back());
+  rest.names.pop_back();
+  resolver_.async_resolve(
+      name, "",
+      [this, rest = std::move(rest), answer = std::move(answer)](const boost::system::error_code& error,
+                                                                 const udp::resolver::results_type& results) mutable {
+        --lookups_;
+        if (error == asio::error::operation_aborted) return;
+        for (const auto& result : results) {
+          const auto address = from_asio(result.endpoint().address());
+          if (std::ranges::find(rest.peers, address) == rest.peers.end()) rest.peers.push_back(address);
+        }
+        find_all(rest, std::move(answer));
       });
 }
 

@@ -3,7 +3,10 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/udp.hpp>
@@ -23,6 +26,11 @@ class PathFinder {
   /// Calls `answer` later from the loop, with addresses of one family; the ports are 0. The error is a sentence that
   /// names the peer.
   void find(const control::FindPath& request, Answer answer);
+  using Answers = std::function<void(const std::vector<net::Path>&)>;
+  /// The same for all ways that there are; none when no route leads there. A name that cannot be looked up adds none.
+  void find_all(const control::FindPaths& request, Answers answer);
+  /// The host's addresses, from which ways may begin.
+  void set_addresses(std::vector<net::IpAddress> addresses) { addresses_ = std::move(addresses); }
   /// Gives up what is under way; answers that are still to come are not called.
   void cancel();
   /// The system's resolver has not come back yet, cancelled or not.
@@ -31,10 +39,13 @@ class PathFinder {
  private:
   [[nodiscard]] Result<net::Path, std::string> path_to(const net::IpAddress& remote,
                                                        const control::FindPath& request) const;
+  [[nodiscard]] std::vector<net::Path> paths_to(const std::vector<net::IpAddress>& peers,
+                                                const std::optional<net::IpAddress>& local) const;
 
   boost::asio::io_context& io_;
   boost::asio::ip::udp::resolver resolver_;
   std::uint32_t mark_;
+  std::vector<net::IpAddress> addresses_;
   unsigned lookups_ = 0;
 };
 

@@ -84,11 +84,14 @@ api::IkeSa to_ike_sa(const control::IkeSaView& view, Instant now, ipsec::SuiteSu
   sa.spi_r = fmt::format("0x{:016x}", view.sa.spi_r.value());
   sa.local = view.sa.path.local.to_string();
   sa.remote = view.sa.path.remote.to_string();
+  sa.transport = view.sa.path.over_tcp() ? "tcp" : "udp";
+  sa.transport_age = seconds_since(view.transport_since, now);
   sa.local_id = view.sa.local_id.to_string();
   sa.remote_id = view.sa.remote_id.to_string();
   sa.suite = model::to_string(view.sa.suite);
   sa.local_behind_nat = view.sa.local_behind_nat;
   sa.remote_behind_nat = view.sa.remote_behind_nat;
+  sa.mobike = view.sa.mobike;
   sa.age = seconds_since(view.established, now);
   sa.eap_identity = escaped(view.sa.eap_identity, 253);
   sa.group = view.sa.group;
@@ -96,6 +99,9 @@ api::IkeSa to_ike_sa(const control::IkeSaView& view, Instant now, ipsec::SuiteSu
   if (view.sa.rekey_at) sa.rekey_in = seconds_until(*view.sa.rekey_at, now);
   for (const control::ChildSaView& child : view.children)
     sa.children.push_back(to_child(child, model::ProtocolId::esp, now, ciphers));
+  // RFC 9329 5: all that the IKE SA has goes over its stream.
+  if (view.sa.path.over_tcp())
+    for (api::ChildSa& child : sa.children) child.encapsulation = "tcp";
   return sa;
 }
 

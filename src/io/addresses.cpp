@@ -3,8 +3,10 @@
 #include <algorithm>
 
 #include <errno.h>
+#include <ifaddrs.h>
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
 #include <sys/socket.h>
 
 #include <fmt/format.h>
@@ -47,6 +49,30 @@ Result<std::vector<InterfaceAddress>, IoError> local_addresses() {
     if (const auto address = parse_address(message)) found.push_back(*address);
   });
   if (!listed) return err(std::move(listed.error()));
+  return found;
+}
+
+std::set<unsigned> working_interfaces() {
+  std::set<unsigned> working;
+  ifaddrs* list = nullptr;
+  if (::getifaddrs(&list) != 0) return working;
+  // Each interface has an entry of its own, whatever addresses there are.
+  for (const ifaddrs* one = list; one != nullptr; one = one->ifa_next) {
+    constexpr unsigned kWorking = IFF_UP | IFF_RUNNING;
+    if ((one->ifa_flags & kWorking) == kWorking) working.insert(::if_nametoindex(one->ifa_name));
+  }
+  ::freeifaddrs(list);
+  return working;
+}
+
+std::vector<net::IpAddress> addresses_for_peers(const std::vector<InterfaceAddress>& addresses,
+                                                const std::set<unsigned>& working, unsigned except) {
+  std::vector<net::IpAddress> found;
+  for (const InterfaceAddress& one : addresses) {
+    const bool usable = one.global && !one.tentative && !one.address.is_loopback() && one.interface_index != except &&
+                        working.contains(one.interface_index);
+    if (usable && std::ranges::find(found, one.address) == found.end()) found.push_back(one.address);
+  }
   return found;
 }
 

@@ -25,6 +25,14 @@ struct InterfaceAddress {
 /// All addresses of all interfaces.
 [[nodiscard]] Result<std::vector<InterfaceAddress>, IoError> local_addresses();
 
+/// The indexes of interfaces that are up and have a carrier. IPv4 addresses stay on an interface that has lost both.
+[[nodiscard]] std::set<unsigned> working_interfaces();
+
+/// Those at which other hosts may reach this one: of working interfaces but `except`, and not of loopback, of one link
+/// only, or not usable yet.
+[[nodiscard]] std::vector<net::IpAddress> addresses_for_peers(const std::vector<InterfaceAddress>& addresses,
+                                                              const std::set<unsigned>& working, unsigned except);
+
 /// The first of the host's own usable addresses (loopback interfaces included, 127/8 and ::1 not) that lies within
 /// `ranges`.
 [[nodiscard]] std::optional<net::IpAddress> local_address_within(const std::vector<InterfaceAddress>& addresses,

@@ -15,6 +15,7 @@
 #include "model/identity.hpp"
 #include "model/ppk.hpp"
 #include "model/proposal.hpp"
+#include "model/sa_life.hpp"
 #include "model/traffic_selector.hpp"
 #include "net/address.hpp"
 
@@ -46,6 +47,10 @@ struct InnerAddress {
   friend auto operator<=>(const InnerAddress&, const InnerAddress&) = default;
 };
 
+/// Whether IKE and ESP go over TCP, as initiator (RFC 9329): not at all, where nothing comes back over UDP, or from the
+/// beginning.
+enum class TcpPolicy : std::uint8_t { never, fallback, always };
+
 struct ConnectionConfig {
   ConnectionId id;
   std::string name;
@@ -55,6 +60,10 @@ struct ConnectionConfig {
   /// the user wrote.
   std::string peer_name;
   std::optional<net::IpAddress> peer;
+  /// Further places where the peer may be, addresses or names, for when it does not answer there: in this order, or
+  /// any of all by chance.
+  std::vector<std::string> further_peers;
+  bool random_peer = false;
   std::optional<net::IpAddress> local_address;
   std::uint16_t peer_port = 500;
   std::optional<Identity> local_id;   // default: the local address of the path
@@ -109,12 +118,18 @@ struct ConnectionConfig {
   std::vector<InnerAddress> addresses;
   Mode mode = Mode::tunnel;
   EncapsulationPolicy encapsulation = EncapsulationPolicy::udp;
+  TcpPolicy tcp = TcpPolicy::never;
+  std::uint16_t tcp_port = 4500;  // of the peer
   IkeFragmentation ike_fragmentation = IkeFragmentation::offered;
   /// Octets of the largest IP datagram to begin with; smaller ones follow when nothing is heard.
   std::uint16_t ike_fragment_size = 1280;
+  /// SAs move to other addresses with the hosts (RFC 4555), where the peer knows it and the mode is tunnel.
+  bool mobike = true;
   PacketTreatment treatment;
   StartMode start = StartMode::automatic;
 
+  /// How its IKE SAs begin, are proved anew, move and come back.
+  SaLife life;
   Duration ike_lifetime = std::chrono::hours(4);
   Lifetime child_lifetime{.time = std::chrono::hours(1)};  // hard; the soft bound is `rekey_margin` before
   double rekey_margin =

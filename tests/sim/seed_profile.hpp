@@ -16,6 +16,7 @@ struct SeedProfile {
   std::array<Traffic, 2> traffic;
   Duration duration{};  // of the time in which things happen
   unsigned actions = 0;
+  unsigned moves = 0;   // of a host to other addresses
   Duration patience{};  // until a request that was sent in bad times has been answered or given up
   bool nat_may_change_address = false;
   std::string text;  // in words, for the log

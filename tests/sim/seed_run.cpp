@@ -21,7 +21,7 @@ constexpr Duration kLinger = seconds(8);  // longer than any packet is under way
 class SeedRun {
  public:
   SeedRun(std::uint64_t seed, bool log)
-      : random_(seed), profile_(make_profile(seed, random_, log)), world_(profile_.world) {
+      : random_(seed), moves_(seed ^ 0x4555), profile_(make_profile(seed, random_, log)), world_(profile_.world) {
     world_.log().line("seed {}: {}", seed, profile_.text);
   }
 
@@ -63,6 +63,8 @@ class SeedRun {
     for (unsigned i = 0; i < profile_.actions; ++i) {
       world_.queue().after(seconds(2) + up_to(profile_.duration), [this] { act(); });
     }
+    for (unsigned i = 0; i < profile_.moves; ++i)
+      world_.queue().after(seconds(2) + up_to(profile_.duration), [this] { move(); });
     return world_.run_for(profile_.duration + seconds(2));
   }
 
@@ -147,6 +149,19 @@ class SeedRun {
     });
   }
 
+  // A host gets another address, or a second one, or comes home; perhaps again at once (RFC 4555).
+  void move() {
+    if (home_) return;
+    const Side side = moves_.below(4) == 0 ? Side::bob : Side::alice;
+    std::vector<net::IpAddress> addresses{world_.outer_address(side, static_cast<unsigned>(moves_.below(3)))};
+    if (moves_.below(3) == 0) {
+      const auto second = world_.outer_address(side, static_cast<unsigned>(moves_.below(3)));
+      if (second != addresses[0]) addresses.push_back(second);
+    }
+    world_.host(side).set_addresses(std::move(addresses));
+    if (moves_.below(4) == 0) world_.queue().after(Duration(moves_.below(200'000'000)), [this] { move(); });
+  }
+
   // No traffic for a while: only liveness checks and keepalives.
   void silence() {
     for (const Side side : {Side::alice, Side::bob}) world_.set_traffic(side, std::nullopt);
@@ -157,8 +172,21 @@ class SeedRun {
 
   // ---------------------------------------------------------------- what must be true
 
+  // Of two that move at once neither can know where the other is: what stood between them has to be given up first.
+  bool come_home() {
+    world_.log().line("everybody comes home");
+    home_ = true;
+    for (const Side side : {Side::alice, Side::bob}) {
+      world_.network().set_cut(side, false);
+      world_.host(side).set_addresses({world_.outer_address(side)});
+      if (!world_.host(side).running()) world_.start(side);
+    }
+    return world_.run_for(2 * profile_.patience);
+  }
+
   // The network is good and everybody wants the tunnel: it must come up, once.
   bool calm() {
+    if (profile_.moves > 0 && !come_home()) return false;
     world_.log().line("calm begins");
     for (const Side side : {Side::alice, Side::bob}) {
       LinkConditions& link = world_.network().conditions(side);
@@ -224,9 +252,11 @@ class SeedRun {
   }
 
   SeededRandom random_;
+  SeededRandom moves_;
   SeedProfile profile_;
   World world_;
   std::string failure_;
+  bool home_ = false;
 };
 
 }  // namespace

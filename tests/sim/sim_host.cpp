@@ -6,6 +6,7 @@
 #include "config/diff.hpp"
 #include "ike/auth/shared_key.hpp"
 #include "ike/key_exchange.hpp"
+#include "ike/secrets.hpp"
 #include "ike/v2/ike_endpoint.hpp"
 #include "model/proposal.hpp"
 
@@ -69,7 +70,12 @@ void SimHost::start(std::uint64_t seed) {
   machine_ = std::make_unique<Machine>(*this, seed, std::move(outputs));
   network_.set_up(side_, true);
   log_.line("{} starts", name_of(side_));
+  // What the state folder has of the last boot.
+  auto secrets = std::make_shared<ike::EndpointSecrets>();
+  secrets->crash_tokens = SecretBytes::copy_of(as_bytes(name_of(side_)));
+  machine_->control.use_secrets({.secrets = std::move(secrets)}, queue_.now());
   const config::Config config = options_.config();
+  machine_->control.handle_network_change(network_.addresses(side_), queue_.now());
   machine_->control.apply(config, config::diff(config::Config{}, config), queue_.now());
   turn();
 }
@@ -130,6 +136,14 @@ void SimHost::send_inner(ByteView packet, InnerId id) {
   turn();
 }
 
+void SimHost::set_addresses(std::vector<net::IpAddress> addresses) {
+  network_.set_addresses(side_, addresses);
+  if (!machine_) return;
+  log_.line("{} has the address {} now", name_of(side_), addresses.front().to_string());
+  machine_->control.handle_network_change(std::move(addresses), queue_.now());
+  turn();
+}
+
 // ---------------------------------------------------------------- the daemon's turn
 
 void SimHost::receive(Packet&& packet) {
@@ -161,6 +175,7 @@ void SimHost::drain() {
 
 void SimHost::handle(control::Request&& request) {
   if (const auto* find = std::get_if<control::FindPath>(&request)) return answer_path(*find);
+  if (const auto* find = std::get_if<control::FindPaths>(&request)) return answer_paths(*find);
   if (auto* mac = std::get_if<ike::SharedKeyMacRequest>(&request)) return answer_mac(std::move(*mac));
   if (auto* exchange = std::get_if<ike::KeyExchangeRequest>(&request)) return answer_key_exchange(std::move(*exchange));
   if (const auto* keepalive = std::get_if<control::SendKeepalive>(&request)) {
@@ -172,10 +187,20 @@ void SimHost::handle(control::Request&& request) {
 void SimHost::answer_path(const control::FindPath& request) {
   const auto remote = net::IpAddress::parse(request.peer);
   CHECK(remote);
-  const net::Path path{{options_.address, 0}, {*remote, 0}};
+  const net::Path path{{network_.addresses(side_).front(), 0}, {*remote, 0}};
   later([this, path, connection = request.connection, attempt = request.attempt] {
     machine_->control.handle_path(connection, attempt, path, queue_.now());
   });
+}
+
+void SimHost::answer_paths(const control::FindPaths& request) {
+  std::vector<net::Path> paths;
+  const auto& own = network_.addresses(side_);
+  for (const net::IpAddress& peer : request.peers) paths.push_back({{own.front(), 0}, {peer, 0}});
+  for (const net::IpAddress& peer : request.peers) {
+    for (std::size_t i = 1; i < own.size(); ++i) paths.push_back({{own[i], 0}, {peer, 0}});
+  }
+  later([this, paths, id = request.ike_sa] { machine_->control.handle_paths(id, paths, queue_.now()); });
 }
 
 void SimHost::answer_mac(ike::SharedKeyMacRequest&& request) {

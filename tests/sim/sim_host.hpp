@@ -56,6 +56,8 @@ class SimHost {
   /// A command that no user has but control may give to IKE.
   void ike_command(ike::Command command);
   void send_inner(ByteView packet, InnerId id);
+  /// The host has these addresses from now on, the best first, and notices.
+  void set_addresses(std::vector<net::IpAddress> addresses);
 
   [[nodiscard]] control::TunnelView view() const;
   [[nodiscard]] const SimDataPlane& data_plane() const;
@@ -71,6 +73,7 @@ class SimHost {
   void drain();
   void handle(control::Request&& request);
   void answer_path(const control::FindPath& request);
+  void answer_paths(const control::FindPaths& request);
   void answer_mac(ike::SharedKeyMacRequest&& request);
   void answer_key_exchange(ike::KeyExchangeRequest&& request);
   void send_ike(ike::Transmit&& transmit);

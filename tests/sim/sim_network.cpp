@@ -1,6 +1,9 @@
 #include "tests/sim/sim_network.hpp"
 
+#include <algorithm>
 #include <utility>
+
+#include "base/check.hpp"
 
 namespace culvert::sim {
 
@@ -16,16 +19,21 @@ std::string_view name_of(DropCause cause) {
 }
 
 void SimNetwork::attach(Side side, const net::IpAddress& address, Receiver receiver) {
-  port(side).address = address;
+  port(side).addresses = {address};
   port(side).receiver = std::move(receiver);
 }
 
+void SimNetwork::set_addresses(Side side, std::vector<net::IpAddress> addresses) {
+  CHECK(!port(side).nat && !addresses.empty());
+  port(side).addresses = std::move(addresses);
+}
+
 void SimNetwork::put_nat(Side side, const net::IpAddress& outside, Duration idle_timeout) {
-  port(side).nat.emplace(port(side).address, outside, idle_timeout, random_);
+  port(side).nat.emplace(port(side).addresses.front(), outside, idle_timeout, random_);
 }
 
 const net::IpAddress& SimNetwork::public_address(Side side) const {
-  return port(side).nat ? port(side).nat->outside() : port(side).address;
+  return port(side).nat ? port(side).nat->outside() : port(side).addresses.front();
 }
 
 Duration SimNetwork::up_to(Duration bound) {
@@ -37,6 +45,10 @@ void SimNetwork::send(Side from, Packet packet) {
   observer_.sent(from, packet);
   const LinkConditions& conditions = port(from).conditions;
   if (filter_ && filter_(from, packet)) return observer_.dropped(from, packet, DropCause::loss);
+  if (std::ranges::find(port(from).addresses, packet.source.address) == port(from).addresses.end())
+    return observer_.dropped(from, packet, DropCause::no_route);
+  if (dead_.contains(packet.source.address) || dead_.contains(packet.destination.address))
+    return observer_.dropped(from, packet, DropCause::cut);
   Nat* translator = nat(from);
   if (translator != nullptr && !translator->outbound(packet, queue_.now()))
     return observer_.dropped(from, packet, DropCause::nat);
@@ -65,7 +77,8 @@ void SimNetwork::deliver(Side from, Packet packet) {
   Nat* translator = nat(to);
   if (translator != nullptr && !translator->inbound(packet, queue_.now()))
     return observer_.dropped(from, packet, DropCause::nat);
-  if (packet.destination.address != port(to).address) return observer_.dropped(from, packet, DropCause::no_route);
+  if (std::ranges::find(port(to).addresses, packet.destination.address) == port(to).addresses.end())
+    return observer_.dropped(from, packet, DropCause::no_route);
   if (!port(to).up) return observer_.dropped(from, packet, DropCause::host_down);
   observer_.arrived(to, packet);
   port(to).receiver(std::move(packet));

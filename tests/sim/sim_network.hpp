@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string_view>
+#include <vector>
 
 #include "base/random.hpp"
 #include "base/time.hpp"
@@ -57,6 +59,14 @@ class SimNetwork {
       : queue_(queue), observer_(observer), random_(seed) {}
 
   void attach(Side side, const net::IpAddress& address, Receiver receiver);
+  /// The addresses that the host has from now on; the first is the one that it sends from by default. What is under way
+  /// to others is lost, and what it sends from others goes nowhere. Without a NAT only.
+  void set_addresses(Side side, std::vector<net::IpAddress> addresses);
+  [[nodiscard]] const std::vector<net::IpAddress>& addresses(Side side) const { return port(side).addresses; }
+  /// A link of the host that is dead: packets between this address and any other are lost.
+  void set_dead(const net::IpAddress& address, bool dead) {
+    dead ? (void)dead_.insert(address) : (void)dead_.erase(address);
+  }
   /// What is sent to a host that is down is dropped.
   void set_up(Side side, bool up) { port(side).up = up; }
   void put_nat(Side side, const net::IpAddress& outside, Duration idle_timeout);
@@ -74,7 +84,7 @@ class SimNetwork {
 
  private:
   struct Port {
-    net::IpAddress address;
+    std::vector<net::IpAddress> addresses;
     Receiver receiver;
     std::optional<Nat> nat;
     LinkConditions conditions;
@@ -91,6 +101,7 @@ class SimNetwork {
   NetworkObserver& observer_;
   SeededRandom random_;
   std::array<Port, 2> ports_;
+  std::set<net::IpAddress> dead_;
   std::function<bool(Side, const Packet&)> filter_;
 };
 

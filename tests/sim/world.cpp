@@ -66,9 +66,16 @@ World::World(const WorldOptions& options)
   for (const Side side : {Side::alice, Side::bob}) network_.conditions(side) = options_.links[index_of(side)];
 }
 
-net::IpAddress World::outer_address(Side side) const {
-  if (options_.outer == net::Family::v6) return address(side == Side::alice ? "2001:db8:f::1" : "2001:db8:f::2");
-  return address(side == Side::alice ? "192.0.2.1" : "192.0.2.2");
+net::IpAddress World::outer_address(Side side, unsigned place) const {
+  const bool alice = side == Side::alice;
+  if (options_.outer == net::Family::v6) {
+    constexpr std::array kAlice{"2001:db8:f::1", "2001:db8:e::1", "2001:db8:d::1"};
+    constexpr std::array kBob{"2001:db8:f::2", "2001:db8:e::2", "2001:db8:d::2"};
+    return address((alice ? kAlice : kBob).at(place));
+  }
+  constexpr std::array kAlice{"192.0.2.1", "198.51.100.1", "198.18.0.1"};
+  constexpr std::array kBob{"192.0.2.2", "198.51.100.2", "198.18.0.2"};
+  return address((alice ? kAlice : kBob).at(place));
 }
 
 net::IpAddress World::inner_address(Side side) const {
@@ -94,7 +101,9 @@ config::Config World::make_config(Side side) const {
   tunnel.peer_kind = options_.peer_kinds[index_of(side)];
   config.pools = options_.pools[index_of(side)];
   if (tunnel.peer_kind == config::PeerKind::address) {
-    tunnel.connection.peer = network_.public_address(other(side));
+    // At home, wherever it is just now.
+    tunnel.connection.peer =
+        options_.nat == other(side) ? network_.public_address(other(side)) : outer_address(other(side));
     tunnel.connection.peer_name = tunnel.connection.peer->to_string();
   }
   tunnel.secret = SecretBytes::copy_of(as_bytes(options_.secrets[index_of(side)]));

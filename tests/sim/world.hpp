@@ -77,6 +77,9 @@ class World {
   [[nodiscard]] control::ChildSaView child(Side side) const;
   [[nodiscard]] control::IkeSaView ike_sa(Side side) const;
 
+  /// Where the host is at home, and where else it may be: two further places.
+  [[nodiscard]] net::IpAddress outer_address(Side side, unsigned place = 0) const;
+
   [[nodiscard]] SimHost& host(Side side) { return side == Side::alice ? alice_ : bob_; }
   [[nodiscard]] const SimHost& host(Side side) const { return side == Side::alice ? alice_ : bob_; }
   [[nodiscard]] SimNetwork& network() { return network_; }
@@ -91,7 +94,6 @@ class World {
  private:
   [[nodiscard]] HostOptions host_options(Side side);
   [[nodiscard]] config::Config make_config(Side side) const;
-  [[nodiscard]] net::IpAddress outer_address(Side side) const;
   [[nodiscard]] net::IpAddress inner_address(Side side) const;
   void plan_packet(Side from, std::uint64_t generation);
 

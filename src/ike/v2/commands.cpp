@@ -7,9 +7,16 @@
 #include "ike/v2/child_wish.hpp"
 #include "ike/v2/children.hpp"
 #include "ike/v2/closing.hpp"
+#include "ike/v2/fragments.hpp"
 #include "ike/v2/ike_sa_init_initiator.hpp"
+#include "ike/v2/life_core.hpp"
+#include "ike/v2/life_state.hpp"
 #include "ike/v2/messages.hpp"
+#include "ike/v2/mobike.hpp"
 #include "ike/v2/nat.hpp"
+#include "ike/v2/paths.hpp"
+#include "ike/v2/reauthentication.hpp"
+#include "ike/v2/redirect.hpp"
 #include "ike/v2/resource_sas.hpp"
 #include "ike/v2/tasks.hpp"
 
@@ -79,8 +86,9 @@ void handle(Core& core, const Initiate& command) {
   for (IkeSa* sa : core.sas.of_connection(command.connection)) {
     const bool coming = (sa->phase == Phase::initiating || sa->phase == Phase::authenticating) && !sa->terminating;
     if (coming) return;
-    if (sa->phase != Phase::established) continue;
+    if (sa->phase != Phase::established || command.beside) continue;
     if (command.despite_doubtful && !sa->window.idle()) continue;
+    if (command.replaces == sa->id) continue;
     // Up, but without the pair that carries the traffic: that is what is asked for.
     const bool child_coming = sa->intent() == Activity::create_child || has_task<CreateChildTask>(*sa);
     const bool leaving = sa->intent() == Activity::delete_ike || has_task<DeleteIkeTask>(*sa);
@@ -97,7 +105,12 @@ void handle(Core& core, const Initiate& command) {
     return;
   }
   begin_ike_sa(core, *config,
-               {.path = command.path, .beside_doubtful = command.despite_doubtful, .wish = command.wish});
+               {.path = command.path,
+                .beside_doubtful = command.despite_doubtful,
+                .wish = command.wish,
+                .redirected_from = command.redirected_from,
+                .replaces = command.replaces,
+                .patience = command.patience});
 }
 
 void handle(Core& core, const CreateChildSa& command) {
@@ -173,7 +186,35 @@ void handle(Core& core, const PeerMoved& command) {
   IkeSa* sa = core.sas.find_by_child(command.child);
   if (sa == nullptr) return;
   core.touch(*sa);
-  follow_peer(core, *sa, {.local = sa->path.local, .remote = command.remote});
+  follow_peer(core, *sa, {.local = sa->path.local, .remote = command.remote}, true);
+}
+
+void handle(Core& core, OwnAddresses command) {
+  core.own_addresses = std::move(command.addresses);
+  for (IkeSa* sa : core.sas.all()) tell_addresses(core, *sa);
+}
+
+void handle(Core& core, const ReviewPath& command) {
+  IkeSa* sa = core.sas.find(command.ike_sa);
+  if (sa != nullptr) review_path(core, *sa);
+}
+
+void handle(Core& core, const UsePaths& command) {
+  IkeSa* sa = core.sas.find(command.ike_sa);
+  if (sa != nullptr && sa->successor) sa = core.sas.find(*sa->successor);
+  if (sa != nullptr) use_paths(core, *sa, command.paths);
+}
+
+void handle(Core& core, const StreamReopened& command) {
+  for (IkeSa* sa : core.sas.of_peer(command.path.remote.address)) {
+    if (sa->path != command.path) continue;
+    // RFC 9329 6.2: what waits for an answer goes over the new connection again; it may have been lost with the old.
+    for (const model::MessageId id : sa->window.awaited()) resend_request(core, *sa, id);
+    // RFC 9329 6.1: with nothing else to say, an empty message shows the peer where we are now.
+    if (sa->phase == Phase::established && !sa->exchange && sa->window.idle())
+      sa->tasks.push_back({.task = LivenessTask{}});
+    core.touch(*sa);
+  }
 }
 
 void handle(Core& core, const UnknownEspSpi& command) {
@@ -193,6 +234,30 @@ void handle(Core& core, const UnknownEspSpi& command) {
   message.add_notify(model::NotifyType::invalid_spi, spi_octets(command.spi));
   core.transmit(command.path, codec::serialize(message));
 }
+
+void handle(Core& core, const Reauthenticate& command) {
+  IkeSa* sa = core.sas.find(command.ike_sa);
+  if (sa != nullptr) reauthenticate(core, *sa);
+}
+
+void handle(Core& core, const RedirectPeers& command) {
+  const model::ConnectionConfig* config = core.connections.find(command.connection);
+  if (config == nullptr) return;
+  for (IkeSa* sa : core.sas.of_connection(command.connection)) {
+    // RFC 5685 3, 10: only who said that it follows, and began the IKE SA.
+    const bool follows = sa->origin_role == model::Role::responder && sa->life && sa->life->peer_follows;
+    if (sa->phase != Phase::established || !follows || has_task<DeleteIkeTask>(*sa)) continue;
+    core.progress(*sa, "sending the peer to another gateway");
+    sa->tasks.push_back(
+        {.task = NotifyTask{.type = model::NotifyType::redirect, .data = encode_gateway(command.gateway)}});
+    // RFC 5685 5: it has some time to leave.
+    sa->tasks.push_back({.task = DeleteIkeTask{.reason = CloseReason::redirected},
+                         .not_before = core.now + config->life.redirect_grace});
+    core.touch(*sa);
+  }
+}
+
+void handle(Core& core, const UseSecrets& command) { core.life->secrets = command.secrets; }
 
 void handle(Core& core, const Shutdown&) {
   for (IkeSa* sa : core.sas.all()) {

@@ -18,7 +18,14 @@ void handle(Core& core, const DeleteChildSa& command);
 void handle(Core& core, const CheckLiveness& command);
 void handle(Core& core, const PeerAlive& command);
 void handle(Core& core, const PeerMoved& command);
+void handle(Core& core, OwnAddresses command);
+void handle(Core& core, const ReviewPath& command);
+void handle(Core& core, const UsePaths& command);
 void handle(Core& core, const UnknownEspSpi& command);
+void handle(Core& core, const Reauthenticate& command);
+void handle(Core& core, const RedirectPeers& command);
+void handle(Core& core, const UseSecrets& command);
+void handle(Core& core, const StreamReopened& command);
 void handle(Core& core, const Shutdown& command);
 
 }  // namespace culvert::ike::v2

@@ -12,6 +12,8 @@ model::Identity local_identity(const model::ConnectionConfig& config, const net:
 
 model::Identity remote_identity(const model::ConnectionConfig& config, const net::Path& path) {
   if (config.remote_id) return *config.remote_id;
+  // Of several places of the peer the one that this is.
+  if (!config.further_peers.empty()) return model::Identity::of(path.remote.address);
   return model::Identity::of(config.peer ? *config.peer : path.remote.address);
 }
 
@@ -24,11 +26,27 @@ bool expects(const model::ConnectionConfig& config, const net::Path& path, const
   return remote_identity(config, path).comparable() == presented;
 }
 
+namespace {
+
+/// Where the peer may call from, if that is known.
+std::set<net::IpAddress> peer_addresses(const model::ConnectionConfig& config) {
+  std::set<net::IpAddress> addresses;
+  if (!config.peer) return addresses;
+  addresses.insert(*config.peer);
+  for (const std::string& place : config.further_peers) {
+    if (const auto address = net::IpAddress::parse(place)) addresses.insert(*address);
+  }
+  if (const auto address = net::IpAddress::parse(config.peer_name)) addresses.insert(*address);
+  return addresses;
+}
+
+}  // namespace
+
 void ConnectionTable::put(model::ConnectionConfig config) {
   remove(config.id);
   const model::ConnectionId id = config.id;
   if (config.peer) {
-    by_peer_[*config.peer].insert(id);
+    for (const net::IpAddress& address : peer_addresses(config)) by_peer_[address].insert(id);
   } else {
     open_.insert(id);
     (config.remote_pattern ? open_by_pattern_
@@ -50,7 +68,7 @@ void ConnectionTable::remove(model::ConnectionId id) {
   };
   const model::ConnectionConfig& config = found->second;
   if (config.peer) {
-    take_out(by_peer_, *config.peer);
+    for (const net::IpAddress& address : peer_addresses(config)) take_out(by_peer_, address);
   } else {
     open_.erase(id);
     open_without_identity_.erase(id);

@@ -7,6 +7,9 @@
 
 #include "ike/v2/children.hpp"
 #include "ike/v2/closing.hpp"
+#include "ike/v2/life_state.hpp"
+#include "ike/v2/paths.hpp"
+#include "ike/v2/reauthentication.hpp"
 #include "ike/v2/sessions.hpp"
 
 namespace culvert::ike::v2 {
@@ -65,22 +68,26 @@ void establish(Core& core, IkeSa& sa, const model::ConnectionConfig& config) {
   start_ike_timers(core, sa, config);
   core.progress(sa, fmt::format("IKE SA established between {} and {}, {}", sa.local_id.to_string(),
                                 sa.remote_id.to_string(), model::to_string(sa.suite)));
-  core.emit(IkeSaEstablished{.ike_sa = sa.id,
-                             .connection = config.id,
-                             .role = sa.role,
-                             .spi_i = sa.spi_i,
-                             .spi_r = sa.spi_r,
-                             .path = sa.path,
-                             .local_id = sa.local_id,
-                             .remote_id = sa.remote_id,
-                             .eap_identity = sa.eap_identity,
-                             .group = sa.group,
-                             .authorization = sa.authorization,
-                             .suite = sa.suite,
-                             .local_behind_nat = sa.local_behind_nat,
-                             .remote_behind_nat = sa.remote_behind_nat,
-                             .rekey_at = sa.rekey_at,
-                             .replaces = std::nullopt});
+  core.emit(IkeSaEstablished{
+      .ike_sa = sa.id,
+      .connection = config.id,
+      .role = sa.role,
+      .spi_i = sa.spi_i,
+      .spi_r = sa.spi_r,
+      .path = sa.path,
+      .local_id = sa.local_id,
+      .remote_id = sa.remote_id,
+      .eap_identity = sa.eap_identity,
+      .group = sa.group,
+      .authorization = sa.authorization,
+      .suite = sa.suite,
+      .local_behind_nat = sa.local_behind_nat,
+      .remote_behind_nat = sa.remote_behind_nat,
+      .mobike = sa.mobike,
+      .chooses_paths = chooses_paths(sa),
+      .rekey_at = sa.rekey_at,
+      .reauthenticate_at = sa.life ? earliest(sa.life->repeat_at, sa.life->good_until) : std::optional<Instant>(),
+      .replaces = std::nullopt});
   core.touch(sa);
 }
 

@@ -10,6 +10,7 @@
 
 #include "ike/v2/describe.hpp"
 #include "ike/v2/ike_keys.hpp"
+#include "ike/v2/paths.hpp"
 
 namespace culvert::ike::v2 {
 namespace {
@@ -69,7 +70,8 @@ bool lacks_fragmentation(const codec::Message& peer, const model::ConnectionConf
 
 Outgoing seal_message(Core& core, IkeSa& sa, const codec::Message& message, const net::Path& path) {
   Outgoing out;
-  if (!sa.fragmentation.agreed) {
+  // RFC 9329 7.5: a stream needs no fragments.
+  if (!sa.fragmentation.agreed || path.over_tcp()) {
     out.datagrams = seal_within(core, sa, codec::content_of(message), std::numeric_limits<std::size_t>::max());
     return out;
   }
@@ -115,7 +117,7 @@ void resend_request(Core& core, IkeSa& sa, model::MessageId id) {
     // RFC 7383 2.5.2: with a new size the waits start over.
     sa.window.restart(id, core.now, core.random);
   }
-  core.transmit(sa.path, request);
+  retransmit(core, sa, id);
 }
 
 void resend_response(Core& core, IkeSa& sa, const net::Path& path, model::MessageId id) {

@@ -20,6 +20,7 @@
 #include "ike/v2/exchange.hpp"
 #include "ike/v2/exchange_window.hpp"
 #include "ike/v2/keys.hpp"
+#include "ike/v2/mobility.hpp"
 #include "ike/v2/rate_limiter.hpp"
 #include "ike/v2/reassembly.hpp"
 #include "ike/v2/task.hpp"
@@ -29,7 +30,8 @@
 
 namespace culvert::ike::v2 {
 
-struct FollowUp;  // follow_up.hpp
+struct FollowUp;   // follow_up.hpp
+struct LifeState;  // life_state.hpp
 
 enum class Phase : std::uint8_t {
   initiating,      // initiator: IKE_SA_INIT request sent
@@ -110,6 +112,8 @@ struct IkeSa {
   bool nat_traversal = false;  // the peer sent NAT_DETECTION notifications
   bool local_behind_nat = false;
   bool remote_behind_nat = false;  // or forces UDP encapsulation by pretending so
+  bool mobike = false;             // agreed on (RFC 4555)
+  Boxed<Mobility> mobility;
 
   model::IkeSuite suite;
   crypto::Prf prf = crypto::HashId::sha2_256;
@@ -146,6 +150,8 @@ struct IkeSa {
   bool replaces_doubtful = false;
   /// As initiator: what its first Child SA is wanted for.
   Boxed<ChildWish> wish;
+  /// Tokens, redirection, authentication that runs out: null where there is nothing of that.
+  std::unique_ptr<LifeState> life;
 
   Instant begun_at;                     // our first IKE_SA_INIT, or the arrival of the peer's
   std::uint64_t begun_order = 0;        // the same as a number that never repeats; see duplicates

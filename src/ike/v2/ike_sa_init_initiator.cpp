@@ -12,6 +12,7 @@
 #include "ike/v2/auth_rounds.hpp"
 #include "ike/v2/authentication.hpp"
 #include "ike/v2/child_negotiation.hpp"
+#include "ike/v2/childless.hpp"
 #include "ike/v2/closing.hpp"
 #include "ike/v2/commands.hpp"
 #include "ike/v2/describe.hpp"
@@ -20,10 +21,13 @@
 #include "ike/v2/intermediate.hpp"
 #include "ike/v2/intermediate_initiator.hpp"
 #include "ike/v2/key_exchange_work.hpp"
+#include "ike/v2/life_state.hpp"
 #include "ike/v2/nat.hpp"
 #include "ike/v2/payload_rules.hpp"
 #include "ike/v2/ppk.hpp"
 #include "ike/v2/proof_wishes.hpp"
+#include "ike/v2/reauthentication.hpp"
+#include "ike/v2/redirect.hpp"
 
 namespace culvert::ike::v2 {
 namespace {
@@ -34,6 +38,8 @@ using model::NotifyType;
 // Bounds against a peer, or a forger, that never has enough (RFC 7296 2.6, 2.21.1).
 constexpr unsigned kMostCookies = 5;
 constexpr std::size_t kMostAttempts = 4;
+// Sends to a peer that may be elsewhere as well: some five seconds with the usual waits.
+constexpr unsigned kTriesOfOneOfMany = 4;
 // How long the genuine answer is awaited after an error that anybody could have sent.
 constexpr Duration kDoubtPeriod = std::chrono::seconds(4);
 
@@ -53,6 +59,9 @@ void begin_ike_sa(Core& core, const model::ConnectionConfig& config, Beginning b
   sa.path = beginning.path;
   sa.replaces_doubtful = beginning.beside_doubtful;
   sa.wish = std::move(beginning.wish);
+  if (beginning.redirected_from) life_of(sa).redirected_from = beginning.redirected_from;
+  if (beginning.replaces) life_of(sa).replaces = beginning.replaces;
+  if (beginning.patience) sa.phase_deadline = core.now + *beginning.patience;
   sa.begun_at = sa.last_inbound = core.now;
   sa.begun_order = core.next_order();
   core.sas.index_spi(sa);
@@ -130,6 +139,7 @@ void IkeSaInitInitiator::send_current() {
   if (uses_certificates(config_)) add_signature_hashes(message);
   offer_fragmentation(message, config_);
   offer_ppk(message, config_);
+  offer_redirect(message, sa_, config_);
   // RFC 9370 2.2.1: additional key exchanges take IKE_INTERMEDIATE.
   if (model::has_additional_key_exchanges(offered_)) message.add_notify(NotifyType::intermediate_exchange_supported);
   attempt.request = codec::serialize(message);
@@ -138,7 +148,9 @@ void IkeSaInitInitiator::send_current() {
   if (sa_.window.awaits(first)) {
     sa_.window.replaced(first, Outgoing(attempt.request), core_.now, core_.random);
   } else {
-    sa_.window.sent(Outgoing(attempt.request), core_.retransmission(), core_.now, core_.random);
+    RetransmitPolicy policy = core_.retransmission();
+    if (!config_.further_peers.empty()) policy.tries = std::min(policy.tries, kTriesOfOneOfMany);
+    sa_.window.sent(Outgoing(attempt.request), policy, core_.now, core_.random);
   }
   core_.touch(sa_);
 }
@@ -159,6 +171,7 @@ void IkeSaInitInitiator::handle_init_response(const net::Path& path, ByteView da
   }
   if (message.count(model::PayloadType::sa) > 0) return handle_agreement(message, datagram, path);
   if (const auto* cookie = message.notify(NotifyType::cookie)) return handle_cookie(*cookie);
+  if (const auto* redirect = message.notify(NotifyType::redirect)) return handle_redirect(*redirect);
   const auto* error = message.error_notify();
   if (error == nullptr) return core_.drop(DatagramDrop::unexpected);
   if (error->type == NotifyType::invalid_ke_payload) return handle_invalid_ke(*error);
@@ -196,6 +209,17 @@ void IkeSaInitInitiator::handle_invalid_ke(const codec::NotifyPayload& notify) {
   begin_attempt(wanted);
 }
 
+// RFC 5685 3: who sends us away has seen our nonce; others are not listened to.
+void IkeSaInitInitiator::handle_redirect(const codec::NotifyPayload& notify) {
+  const auto note = decode_gateway(notify.data);
+  if (!config_.life.follow_redirect || !note || note->nonce != nonce_) return core_.drop(DatagramDrop::bad_redirect);
+  const auto standing = sa_.life ? sa_.life->replaces : std::nullopt;
+  if (auto why_not = follow(core_, sa_, config_, *note, standing))
+    return doubt(FailureKind::peer_refused, NotifyType::redirect, std::move(*why_not));
+  // Nothing is left there. Control goes on from here.
+  close_ike_sa(core_, sa_, CloseReason::redirected, Phase::gone);
+}
+
 void IkeSaInitInitiator::handle_error(const codec::NotifyPayload& notify) {
   std::string detail =
       fmt::format("{} answered IKE_SA_INIT with {}", sa_.path.remote.to_string(), describe(notify.type));
@@ -210,8 +234,11 @@ void IkeSaInitInitiator::handle_error(const codec::NotifyPayload& notify) {
 // time.
 void IkeSaInitInitiator::doubt(FailureKind kind, std::optional<model::NotifyType> notify, std::string detail) {
   if (!doubt_) {
-    core_.progress(sa_, fmt::format("{}; waiting a little for a better answer", detail));
-    sa_.phase_deadline = core_.now + kDoubtPeriod;
+    // RFC 9329 6.4: who could forge it in a TCP stream would not let the genuine answer through; none is awaited.
+    const bool final = sa_.path.over_tcp();
+    if (!final) core_.progress(sa_, fmt::format("{}; waiting a little for a better answer", detail));
+    sa_.phase_deadline = core_.now + (final ? Duration::zero() : kDoubtPeriod);
+    core_.touch(sa_);
   }
   doubt_ = Doubt{.kind = kind, .notify = notify, .detail = std::move(detail)};
 }
@@ -234,6 +261,11 @@ void IkeSaInitInitiator::handle_agreement(const codec::Message& message, ByteVie
   if (lacks_ppk(message, config_)) {
     return doubt(FailureKind::peer_refused, std::nullopt,
                  fmt::format("the peer has no PPK (RFC 8784), which connection '{}' insists on", config_.name));
+  }
+  if (!note_childless(sa_, message, config_)) {
+    return doubt(FailureKind::peer_refused, std::nullopt,
+                 fmt::format("the peer takes no IKE SA without a Child SA (RFC 6023), as connection '{}' insists on",
+                             config_.name));
   }
   Attempt* attempt = find_attempt(ke->method);
   if (attempt == nullptr) {
@@ -286,7 +318,7 @@ Progression IkeSaInitInitiator::establish_keys(const Agreement& agreement, ByteV
   judge_nat_detection(sa_, agreement.message, path);
   agree_on_fragmentation(sa_, agreement.message, config_);
   agree_on_ppk(sa_, agreement.message, config_);
-  sa_.path = path_after_init(core_, sa_, config_.encapsulation);
+  sa_.path = path_after_init(core_, sa_, config_);
   core_.progress(
       sa_, fmt::format(
                "received IKE_SA_INIT response: {}{}{}", model::to_string(agreement.suite),
@@ -316,6 +348,13 @@ void IkeSaInitInitiator::give_way(const net::Path& path) {
 void IkeSaInitInitiator::give_up() {
   if (doubt_) return fail_negotiation(core_, sa_, doubt_->kind, doubt_->notify, doubt_->detail, Phase::gone);
   const auto waited = std::chrono::duration_cast<std::chrono::seconds>(core_.now - sa_.begun_at).count();
+  if (sa_.path.over_tcp()) {
+    return fail_negotiation(
+        core_, sa_, FailureKind::no_answer, std::nullopt,
+        fmt::format("no answer from {} over TCP to IKE_SA_INIT in {} s; does the peer take IKEv2 in TCP on that port?",
+                    sa_.path.remote.to_string(), waited),
+        Phase::gone);
+  }
   fail_negotiation(core_, sa_, FailureKind::no_answer, std::nullopt,
                    fmt::format("no answer from {} to IKE_SA_INIT in {} s; is IKEv2 running there and are UDP ports {} "
                                "and {} open on the way?",

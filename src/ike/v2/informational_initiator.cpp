@@ -5,6 +5,7 @@
 #include "ike/v2/children.hpp"
 #include "ike/v2/closing.hpp"
 #include "ike/v2/messages.hpp"
+#include "ike/v2/mobike.hpp"
 
 namespace culvert::ike::v2 {
 namespace {
@@ -102,10 +103,16 @@ class LivenessInitiator final : public Informational {
   LivenessInitiator(Core& core, IkeSa& sa, const LivenessTask& task) : Informational(core, sa), hasty_(task.hasty) {}
 
   Progression start() override {
-    send_request(core_, sa_, type(), {}, hasty_ ? std::optional(Core::hasty_retransmission()) : std::nullopt);
+    codec::Message message;
+    add_path_questions(message, core_, sa_);
+    send_request(core_, sa_, type(), std::move(message),
+                 hasty_ ? std::optional(Core::hasty_retransmission()) : std::nullopt);
     return Progression::waiting;
   }
-  Progression handle_response(const codec::Message&) override { return Progression::done; }
+  Progression handle_response(const codec::Message& response) override {
+    judge_path_answers(core_, sa_, response);
+    return Progression::done;
+  }
 
  private:
   bool hasty_;
@@ -117,7 +124,12 @@ class NotifyInitiator final : public Informational {
 
   Progression start() override {
     codec::Message message;
-    message.add_notify(task_.type, task_.data);
+    // RFC 6290 4.1: a crash token is about the IKE SA.
+    const bool about_ike_sa = task_.type == model::NotifyType::quick_crash_detection;
+    message.add(codec::NotifyPayload{.protocol = about_ike_sa ? model::ProtocolId::ike : model::ProtocolId::none,
+                                     .spi = {},
+                                     .type = task_.type,
+                                     .data = task_.data});
     const bool farewell = sa_.phase == Phase::closing;
     // RFC 7296 2.21.2 has the notification end the IKE SA by itself; libreswan answers it and goes on with the IKE SA
     // and its Child SA until liveness tells it otherwise. What a DELETE says, every peer understands.

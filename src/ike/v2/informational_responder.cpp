@@ -7,7 +7,10 @@
 #include "ike/v2/children.hpp"
 #include "ike/v2/closing.hpp"
 #include "ike/v2/configuration.hpp"
+#include "ike/v2/crash_token.hpp"
 #include "ike/v2/describe.hpp"
+#include "ike/v2/mobike.hpp"
+#include "ike/v2/reauthentication.hpp"
 #include "ike/v2/rekey_ike_sa_initiator.hpp"
 
 namespace culvert::ike::v2 {
@@ -20,6 +23,7 @@ codec::Message InformationalResponder::handle(const codec::Message& request) {
   for (const auto* payload : request.all<codec::DeletePayload>())
     ike_deleted_ = ike_deleted_ || payload->protocol == model::ProtocolId::ike;
   handle_notifies(request);
+  handle_mobike(core_, sa_, path_, request, answer);
   if (auto reply = answer_question(sa_, request)) answer.add(std::move(*reply));
   return answer;
 }
@@ -45,6 +49,9 @@ void InformationalResponder::handle_child_deletes(const codec::Message& request,
 }
 
 void InformationalResponder::handle_notifies(const codec::Message& request) {
+  take_crash_token(core_, sa_, request);
+  take_auth_lifetime(core_, sa_, request);
+  redirect_ = redirect_in(core_, sa_, request, core_.connections.find(*sa_.connection));
   for (const auto* notify : request.all<codec::NotifyPayload>()) {
     if (notify->type == NotifyType::authentication_failed) {
       authentication_failed_ = true;
@@ -53,6 +60,13 @@ void InformationalResponder::handle_notifies(const codec::Message& request) {
       core_.progress(sa_, fmt::format("the peer reports {}", describe(notify->type)));
     }
   }
+}
+
+// RFC 5685 5: once the gateway has its answer; its IKE SA stands until there is another.
+void InformationalResponder::leave() {
+  if (sa_.phase != Phase::established) return;
+  const auto* config = core_.connections.find(*sa_.connection);
+  if (auto why_not = follow(core_, sa_, *config, *redirect_, sa_.id)) core_.progress(sa_, std::move(*why_not));
 }
 
 void InformationalResponder::finish() {
@@ -71,7 +85,10 @@ void InformationalResponder::finish() {
         .wish = std::nullopt});
     return close_ike_sa(core_, sa_, CloseReason::negotiation_failed, Phase::defunct);
   }
-  if (!ike_deleted_) return;
+  if (!ike_deleted_) {
+    if (redirect_) leave();
+    return;
+  }
   IkeSa* candidate = sa_.candidate ? core_.sas.find(*sa_.candidate) : nullptr;
   if (candidate != nullptr && candidate->phase == Phase::candidate) {
     // RFC 7296 2.8.2: the peer finished its rekey without seeing ours; its IKE SA goes on and ours is forgotten.

@@ -4,12 +4,13 @@
 #include "ike/codec/message.hpp"
 #include "ike/v2/core.hpp"
 #include "ike/v2/ike_sa.hpp"
+#include "ike/v2/redirect.hpp"
 
 namespace culvert::ike::v2 {
 
 class InformationalResponder {
  public:
-  InformationalResponder(Core& core, IkeSa& sa) : core_(core), sa_(sa) {}
+  InformationalResponder(Core& core, IkeSa& sa, const net::Path& path) : core_(core), sa_(sa), path_(path) {}
   /// The response; the IKE SA is still there to seal it.
   [[nodiscard]] codec::Message handle(const codec::Message& request);
   /// What must wait until the response is sent: the end of the IKE SA.
@@ -18,11 +19,14 @@ class InformationalResponder {
  private:
   void handle_child_deletes(const codec::Message& request, codec::Message& answer);
   void handle_notifies(const codec::Message& request);
+  void leave();
 
   Core& core_;
   IkeSa& sa_;
+  const net::Path path_;  // that the request came on
   bool ike_deleted_ = false;
   bool authentication_failed_ = false;
+  std::optional<GatewayNote> redirect_;
 };
 
 }  // namespace culvert::ike::v2

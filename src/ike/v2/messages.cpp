@@ -8,12 +8,13 @@
 #include "ike/codec/serialize.hpp"
 #include "ike/v2/children.hpp"
 #include "ike/v2/closing.hpp"
+#include "ike/v2/crash_token.hpp"
 #include "ike/v2/describe.hpp"
 #include "ike/v2/fragments.hpp"
 #include "ike/v2/ike_keys.hpp"
 #include "ike/v2/ike_sa_init_initiator.hpp"
 #include "ike/v2/intermediate.hpp"
-#include "ike/v2/nat.hpp"
+#include "ike/v2/paths.hpp"
 #include "ike/v2/payload_rules.hpp"
 #include "ike/v2/requests.hpp"
 
@@ -48,6 +49,7 @@ void receive_unprotected(Core& core, IkeSa& sa, const codec::ParsedMessage& pars
   const bool hint = parsed.header.response && notify != nullptr && notify->type == NotifyType::invalid_ike_spi;
   // An answer with our SPIs to a number that we never used cannot be one.
   if (hint && sa.phase == Phase::established && parsed.header.message_id < sa.window.next_id()) {
+    if (end_forgotten(core, sa, parsed)) return;
     suspect(core, sa, "the peer says that it does not know this IKE SA");
     return;
   }
@@ -84,18 +86,24 @@ void receive_malformed(Core& core, IkeSa& sa, const net::Path& path, const codec
     return;
   }
   sa.window.accept(header.message_id);
-  // RFC 7296 2.21.3: INVALID_SYNTAX is fatal at both ends, without a DELETE.
+  core.progress(sa, fmt::format("the peer's {} request is invalid: {}", name_of(header.exchange), fault));
   codec::Message answer;
   answer.add_notify(NotifyType::invalid_syntax);
   send_response(core, sa, header.exchange, header.message_id, std::move(answer), path);
-  core.progress(sa, fmt::format("the peer's {} request is invalid: {}", name_of(header.exchange), fault));
   if (sa.phase == Phase::half_open) {
     fail_negotiation(core, sa, FailureKind::protocol_error, NotifyType::invalid_syntax,
                      fmt::format("the peer's {} request is invalid: {}", name_of(header.exchange), fault),
                      Phase::defunct);
-  } else {
-    close_ike_sa(core, sa, CloseReason::protocol_error, Phase::defunct);
   }
+}
+
+// RFC 7296 2.21.3: INVALID_SYNTAX in a response is fatal at both ends of an IKE SA that stands, without a DELETE. In
+// IKE_AUTH and before, who asked or answered ends what was begun.
+void end_by_syntax_error(Core& core, IkeSa& sa, const codec::Message& response) {
+  const bool stands = sa.phase == Phase::established || sa.phase == Phase::candidate || sa.phase == Phase::rekeyed ||
+                      sa.phase == Phase::closing;
+  if (stands && response.notify(NotifyType::invalid_syntax) != nullptr)
+    close_ike_sa(core, sa, CloseReason::protocol_error, Phase::defunct);
 }
 
 void receive_response(Core& core, IkeSa& sa, const net::Path& path, const codec::Message& message) {
@@ -117,12 +125,15 @@ void receive_response(Core& core, IkeSa& sa, const net::Path& path, const codec:
   sa.last_inbound = core.now;
   sa.heard = true;
   sa.window.answered(message.header.message_id);
-  follow_peer(core, sa, path);
+  note_answer(core, sa, path, message.header.message_id);
   auto exchange = std::exchange(sa.exchange, nullptr);
   if (exchange->handle_response(message) == Progression::waiting) {
     CHECK(!sa.exchange);
     sa.exchange = std::move(exchange);
   }
+  if (message.header.exchange != model::ExchangeType::ike_auth) end_by_syntax_error(core, sa, message);
+  // Behind the exchange, which may have been about this very path.
+  follow_peer(core, sa, path, false);
 }
 
 void receive_request(Core& core, IkeSa& sa, const net::Path& path, const codec::Message& message) {
@@ -150,7 +161,7 @@ void receive_request(Core& core, IkeSa& sa, const net::Path& path, const codec::
   sa.last_inbound = core.now;
   sa.heard = true;
   confirm_children(core, sa);
-  follow_peer(core, sa, path);
+  follow_peer(core, sa, path, false);
   dispatch_request(core, sa, path, *form, message);
 }
 
@@ -186,12 +197,13 @@ void receive_authentic(Core& core, IkeSa& sa, const net::Path& path, ByteView da
 }  // namespace
 
 void send_request(Core& core, IkeSa& sa, model::ExchangeType exchange, codec::Message message,
-                  std::optional<RetransmitPolicy> policy) {
+                  std::optional<RetransmitPolicy> policy, const net::Path* path) {
   fill_header(sa, exchange, sa.window.next_id(), false, message.header);
   if (exchange == model::ExchangeType::ike_intermediate) note_intermediate(sa, message);
-  Outgoing request = seal_message(core, sa, message, sa.path);
-  core.transmit(sa.path, request);
-  sa.window.sent(std::move(request), policy.value_or(core.retransmission()), core.now, core.random);
+  const net::Path& way = path != nullptr ? *path : sa.path;
+  Outgoing request = seal_message(core, sa, message, way);
+  core.transmit(way, request);
+  sa.window.sent(std::move(request), policy.value_or(patience_with(core, sa)), core.now, core.random);
   core.touch(sa);
 }
 
@@ -202,6 +214,7 @@ void send_response(Core& core, IkeSa& sa, model::ExchangeType exchange, model::M
   Outgoing response = seal_message(core, sa, message, path);
   core.transmit(path, response);
   sa.window.respond(id, std::move(response));
+  end_by_syntax_error(core, sa, message);
 }
 
 void receive(Core& core, IkeSa& sa, const net::Path& path, ByteView datagram, const codec::ParsedMessage& parsed) {

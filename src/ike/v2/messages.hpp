@@ -11,9 +11,10 @@
 
 namespace culvert::ike::v2 {
 
-/// Seals and sends a request of ours with the next message id; header fields are filled in here.
+/// Seals and sends a request of ours with the next message id, on the path of the IKE SA or on another; header fields
+/// are filled in here.
 void send_request(Core& core, IkeSa& sa, model::ExchangeType exchange, codec::Message message,
-                  std::optional<RetransmitPolicy> policy = std::nullopt);
+                  std::optional<RetransmitPolicy> policy = std::nullopt, const net::Path* path = nullptr);
 /// Seals, keeps and sends the response to the peer's request `id` on the path the request came by (RFC 7296 2.11).
 void send_response(Core& core, IkeSa& sa, model::ExchangeType exchange, model::MessageId id, codec::Message message,
                    const net::Path& path);

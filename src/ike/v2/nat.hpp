@@ -1,5 +1,5 @@
-// NAT traversal as far as IKE_SA_INIT and the path are concerned (RFC 7296 2.23): detection, forced UDP encapsulation,
-// the move to the NAT-T port, and following a peer whose mapping changed.
+// NAT traversal as far as IKE_SA_INIT and the path are concerned (RFC 7296 2.23): detection, forced UDP encapsulation
+// and the move to the NAT-T port. A peer whose mapping changes is followed in paths.hpp.
 #pragma once
 
 #include "ike/codec/message.hpp"
@@ -17,13 +17,10 @@ void add_nat_detection(codec::Message& message, const net::Path& path, model::En
 void judge_nat_detection(IkeSa& sa, const codec::Message& message, const net::Path& path);
 
 /// As initiator: where the messages after IKE_SA_INIT go.
-[[nodiscard]] net::Path path_after_init(const Core& core, const IkeSa& sa, model::EncapsulationPolicy policy);
+[[nodiscard]] net::Path path_after_init(const Core& core, const IkeSa& sa, const model::ConnectionConfig& config);
 
 /// How ESP of the IKE SA's children travels.
 [[nodiscard]] model::Encapsulation encapsulation_of(const Core& core, const IkeSa& sa,
                                                     model::EncapsulationPolicy policy);
-
-/// An authentic message that is no replay came on `path`, or ESP did: takes the path over where the RFC wants that.
-void follow_peer(Core& core, IkeSa& sa, const net::Path& path);
 
 }  // namespace culvert::ike::v2

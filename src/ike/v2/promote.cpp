@@ -2,8 +2,11 @@
 #include <fmt/format.h>
 
 #include "ike/v2/children.hpp"
+#include "ike/v2/crash_token.hpp"
 #include "ike/v2/establish.hpp"
 #include "ike/v2/follow_up.hpp"
+#include "ike/v2/life_state.hpp"
+#include "ike/v2/paths.hpp"
 #include "ike/v2/rekey_ike_sa_initiator.hpp"
 #include "ike/v2/sessions.hpp"
 
@@ -19,6 +22,7 @@ void promote(Core& core, IkeSa& old, IkeSa& next) {
   next.yields_to = old.yields_to;
   for (IkeSa* other : siblings(core, next)) {
     if (other->yields_to == old.id) other->yields_to = next.id;
+    if (other->life && other->life->replaces == old.id) other->life->replaces = next.id;
   }
   next.announced = true;
   next.path = old.path;
@@ -26,22 +30,28 @@ void promote(Core& core, IkeSa& old, IkeSa& next) {
   if (const model::ConnectionConfig* config = core.connections.find(*next.connection))
     start_ike_timers(core, next, *config);
   core.progress(next, fmt::format("IKE SA rekeyed, {}", model::to_string(next.suite)));
-  core.emit(IkeSaEstablished{.ike_sa = next.id,
-                             .connection = *next.connection,
-                             .role = next.role,
-                             .spi_i = next.spi_i,
-                             .spi_r = next.spi_r,
-                             .path = next.path,
-                             .local_id = next.local_id,
-                             .remote_id = next.remote_id,
-                             .eap_identity = next.eap_identity,
-                             .group = next.group,
-                             .authorization = next.authorization,
-                             .suite = next.suite,
-                             .local_behind_nat = next.local_behind_nat,
-                             .remote_behind_nat = next.remote_behind_nat,
-                             .rekey_at = next.rekey_at,
-                             .replaces = old.id});
+  core.emit(IkeSaEstablished{
+      .ike_sa = next.id,
+      .connection = *next.connection,
+      .role = next.role,
+      .spi_i = next.spi_i,
+      .spi_r = next.spi_r,
+      .path = next.path,
+      .local_id = next.local_id,
+      .remote_id = next.remote_id,
+      .eap_identity = next.eap_identity,
+      .group = next.group,
+      .authorization = next.authorization,
+      .suite = next.suite,
+      .local_behind_nat = next.local_behind_nat,
+      .remote_behind_nat = next.remote_behind_nat,
+      .mobike = next.mobike,
+      .chooses_paths = chooses_paths(next),
+      .rekey_at = next.rekey_at,
+      .reauthenticate_at = next.life ? earliest(next.life->repeat_at, next.life->good_until) : std::optional<Instant>(),
+      .replaces = old.id});
+  send_crash_token(core, next);
+  hand_over_mobility(old, next);
   cancel_follow_ups(core, old);
   move_children(core, old, next);
   old.successor = next.id;

@@ -7,10 +7,12 @@
 
 #include "ike/v2/child_negotiation.hpp"
 #include "ike/v2/closing.hpp"
+#include "ike/v2/crash_token.hpp"
 #include "ike/v2/describe.hpp"
 #include "ike/v2/follow_up.hpp"
 #include "ike/v2/ike_keys.hpp"
 #include "ike/v2/key_exchange_work.hpp"
+#include "ike/v2/life_state.hpp"
 #include "ike/v2/messages.hpp"
 #include "ike/v2/retry.hpp"
 
@@ -112,7 +114,10 @@ void RekeyIkeSaInitiator::finish(const codec::Message& response, const model::Ch
   IkeSa* next = make_rekeyed_ike_sa(
       core_, sa_, accepted.ike, Role::initiator, spi_, model::IkeSpi(load_be64(accepted.proposal.spi.data())),
       computed_->shared_secret.view(), nonce_, response.first<codec::NoncePayload>()->data, further);
-  if (next != nullptr) return settle(response, *next);
+  if (next != nullptr) {
+    take_crash_token(core_, *next, response);
+    return settle(response, *next);
+  }
   fail(FailureKind::local_error, std::nullopt, fmt::format("no keys for {}", model::to_string(accepted.ike)));
 }
 
@@ -175,6 +180,9 @@ void RekeyIkeSaInitiator::fail_for(const codec::Message& response) {
   fail(FailureKind::protocol_error, std::nullopt,
        fmt::format("the peer answered the rekey of the IKE SA with {}, which is no valid choice from our offer {}",
                    describe(response.first<codec::SaPayload>()->proposals), describe(offered_)));
+  // RFC 7296 2.18, 2.21: the peer has a successor that took its Child SAs, and that we have no keys for: all that can
+  // still be cleaned up is this one.
+  if (sa_.phase == Phase::established) close_with_delete(core_, sa_, CloseReason::protocol_error);
 }
 
 void RekeyIkeSaInitiator::settle(const codec::Message& response, IkeSa& next) {
@@ -277,6 +285,7 @@ IkeSa* make_rekeyed_ike_sa(Core& core, IkeSa& old, const model::IkeSuite& suite,
   next.nat_traversal = old.nat_traversal;
   next.local_behind_nat = old.local_behind_nat;
   next.remote_behind_nat = old.remote_behind_nat;
+  next.mobike = old.mobike;
   // RFC 7383 2.3: IKE_SA_INIT alone agrees on it; what its peers know goes on with the IKE SAs that come of it.
   next.fragmentation.agreed = old.fragmentation.agreed;
   next.fragmentation.size = old.fragmentation.size;
@@ -285,6 +294,7 @@ IkeSa* make_rekeyed_ike_sa(Core& core, IkeSa& old, const model::IkeSuite& suite,
   next.begun_at = old.begun_at;
   next.begun_order = old.begun_order;
   next.creations = old.creations;
+  inherit_life(old, next);
   next.last_inbound = core.now;
   core.sas.index_spi(next);
   core.touch(next);

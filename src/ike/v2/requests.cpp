@@ -74,7 +74,7 @@ void dispatch_request(Core& core, IkeSa& sa, const net::Path& path, MessageForm 
       return begun.start(request);
     }
     case MessageForm::informational: {
-      InformationalResponder responder(core, sa);
+      InformationalResponder responder(core, sa, path);
       send_response(core, sa, exchange, id, responder.handle(request), path);
       return responder.finish();
     }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <variant>
 
 #include "base/bytes.hpp"
@@ -10,6 +11,7 @@
 #include "model/iana/key_exchange_method.hpp"
 #include "model/iana/notify_type.hpp"
 #include "model/ids.hpp"
+#include "net/address.hpp"
 
 namespace culvert::ike::v2 {
 
@@ -58,8 +60,22 @@ struct NotifyTask {
   Bytes data;
 };
 
-using Task = std::variant<CreateChildTask, RekeyChildTask, RekeyIkeTask, DeleteChildTask, DeleteUnknownChildTask,
-                          DeleteIkeTask, LivenessTask, NotifyTask>;
+/// UPDATE_SA_ADDRESSES for the path of the IKE SA (RFC 4555 3.5).
+struct UpdateAddressesTask {
+  unsigned refused = 0;  // how often the peer saw other addresses than we sent (RFC 4555 3.9)
+};
+/// The addresses that we have beside that of the path (RFC 4555 3.6).
+struct TellAddressesTask {};
+/// An INFORMATIONAL on this path and no other: the peer is there if it answers (RFC 4555 3.7, 3.10).
+struct ProbePathTask {
+  net::Path path;
+  std::string why;  // it is to be the path of the IKE SA
+  unsigned repeated = 0;
+};
+
+using Task =
+    std::variant<CreateChildTask, RekeyChildTask, RekeyIkeTask, DeleteChildTask, DeleteUnknownChildTask, DeleteIkeTask,
+                 LivenessTask, NotifyTask, UpdateAddressesTask, TellAddressesTask, ProbePathTask>;
 
 struct QueuedTask {
   Task task;

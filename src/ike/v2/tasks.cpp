@@ -8,6 +8,7 @@
 #include "ike/v2/create_child_sa_initiator.hpp"
 #include "ike/v2/follow_up.hpp"
 #include "ike/v2/informational_initiator.hpp"
+#include "ike/v2/mobike.hpp"
 #include "ike/v2/rekey_ike_sa_initiator.hpp"
 
 namespace culvert::ike::v2 {

@@ -92,7 +92,10 @@ class Host {
   std::vector<IkeSaClosed> closed;
   std::vector<ChildSaRemoved> removed;
   std::vector<PathChanged> moves;
+  std::vector<PathInDoubt> doubts;
+  std::size_t overdue = 0;
   std::vector<KeysExported> exported;
+  std::vector<Redirected> redirects;
   std::vector<std::string> log;
   std::size_t children_made = 0;
 
@@ -243,10 +246,23 @@ class Host {
     tell(event);
     moves.push_back(event);
   }
+  void note(PathInDoubt event) {
+    tell(event);
+    doubts.push_back(std::move(event));
+  }
+  void note(const AnswerOverdue& event) {
+    tell(event);
+    CHECK(ike_sas.contains(event.ike_sa));
+    ++overdue;
+  }
   void note(ChildSaMoved event) {
     tell(event);
     CHECK(ike_sas.contains(event.ike_sa));
     children.at(event.child).params.ike_sa = event.ike_sa;
+  }
+  void note(Redirected event) {
+    tell(event);
+    redirects.push_back(std::move(event));
   }
   void note(Progress event) {
     tell(event);

@@ -1,0 +1,520 @@
+// MOBIKE (RFC 4555) between two endpoints, and following a peer behind a NAT (RFC 7296 2.23).
+#include "ike/v2/mobike.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "ike/v2/paths.hpp"
+#include "ike/v2/testing/pair.hpp"
+
+namespace culvert::ike::v2 {
+namespace {
+
+using model::NotifyType;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+using testing::address_of;
+using testing::config_of;
+using testing::Datagram;
+using testing::Host;
+using testing::in_step;
+using testing::kConnection;
+using testing::Pair;
+
+net::IpAddress ip(const char* text) { return *net::IpAddress::parse(text); }
+
+const net::IpAddress kElsewhere = ip("198.51.100.7");  // where the initiator goes
+const net::IpAddress kFarther = ip("198.51.100.8");
+const net::IpAddress kSecond = ip("203.0.113.2");  // the responder's other address
+
+class Mobike : public ::testing::TestWithParam<bool> {
+ protected:
+  Mobike() {
+    pair.fate = [this](const Datagram& d) {
+      const bool gone = dead.contains(d.path.local.address) || dead.contains(d.path.remote.address);
+      return gone ? std::vector<Duration>{} : std::vector<Duration>{Pair::kLatency};
+    };
+  }
+  /// The original initiator, and the other.
+  Host& initiator() { return pair.host(GetParam()); }
+  Host& responder() { return pair.host(!GetParam()); }
+  net::IpAddress home() const { return address_of(GetParam()); }
+  net::IpAddress peer() const { return address_of(!GetParam()); }
+
+  void bring_up(model::ConnectionConfig a = config_of(true), model::ConnectionConfig b = config_of(false)) {
+    configure(pair, std::move(a), std::move(b));
+    initiate(pair, GetParam());
+    pair.settle();
+    ASSERT_TRUE(in_step(pair));
+  }
+  static net::Path way(const net::IpAddress& local, const net::IpAddress& remote) { return {{local, 0}, {remote, 0}}; }
+  void use(Host& who, std::vector<net::Path> paths) {
+    pair.command(who, UsePaths{.ike_sa = who.ike_sa().ike_sa, .paths = std::move(paths)});
+  }
+  static const net::Path* path_of(const Host& host) { return host.moves.empty() ? nullptr : &host.moves.back().path; }
+  /// Both data planes are on this path, as the initiator has it.
+  void expect_path(const net::IpAddress& local, const net::IpAddress& remote) {
+    ASSERT_NE(path_of(initiator()), nullptr);
+    ASSERT_NE(path_of(responder()), nullptr);
+    EXPECT_EQ(path_of(initiator())->local.address, local);
+    EXPECT_EQ(path_of(initiator())->remote.address, remote);
+    EXPECT_EQ(path_of(responder())->local.address, remote);
+    EXPECT_EQ(path_of(responder())->remote.address, local);
+  }
+  void expect_no_new_sas() {
+    EXPECT_TRUE(in_step(pair));
+    EXPECT_EQ(pair.a.children_made, 1u);
+    EXPECT_EQ(pair.b.children_made, 1u);
+    EXPECT_TRUE(pair.a.closed.empty() && pair.b.closed.empty());
+    EXPECT_TRUE(no_leaks(pair));
+  }
+
+  Pair pair;
+  std::set<net::IpAddress> dead;
+};
+
+INSTANTIATE_TEST_SUITE_P(Both, Mobike, ::testing::Bool(),
+                         [](const auto& one) { return one.param ? "AInitiates" : "BInitiates"; });
+
+TEST_P(Mobike, IsAgreedOnAndTheInitiatorChooses) {  // RFC 4555 3.2
+  bring_up();
+  EXPECT_TRUE(pair.a.ike_sa().mobike && pair.b.ike_sa().mobike);
+  EXPECT_TRUE(initiator().ike_sa().chooses_paths);
+  EXPECT_FALSE(responder().ike_sa().chooses_paths);
+}
+
+TEST_P(Mobike, OneSideThatDoesNotWantItIsEnough) {
+  for (const bool first : {true, false}) {
+    pair.a.restart(), pair.b.restart();
+    auto a = config_of(true);
+    auto b = config_of(false);
+    (first ? a : b).mobike = false;
+    configure(pair, a, b);
+    initiate(pair, GetParam());
+    pair.settle();
+    ASSERT_EQ(pair.a.ike_sas.size(), 1u);
+    EXPECT_FALSE(pair.a.ike_sa().mobike || pair.b.ike_sa().mobike);
+    // Whatever control says then.
+    const std::size_t sent = pair.wire.size();
+    use(initiator(), {way(kElsewhere, peer())});
+    EXPECT_EQ(pair.wire.size(), sent);
+    EXPECT_TRUE(initiator().moves.empty());
+    pair.command(pair.a, Shutdown{});
+    pair.settle();
+  }
+}
+
+TEST_P(Mobike, IsForTunnelModeOnly) {  // RFC 4555 1.2
+  auto a = config_of(true);
+  auto b = config_of(false);
+  for (auto* one : {&a, &b}) {
+    one->mode = model::Mode::transport;
+    one->local = {model::TrafficSelector::of(net::AddressRange::of(address_of(one == &a)))};
+    one->remote = {model::TrafficSelector::of(net::AddressRange::of(address_of(one != &a)))};
+  }
+  bring_up(a, b);
+  EXPECT_FALSE(pair.a.ike_sa().mobike || pair.b.ike_sa().mobike);
+}
+
+TEST_P(Mobike, GoesToPort4500WithoutANat) {  // RFC 4555 3.3
+  for (const bool mobike : {true, false}) {
+    pair.a.restart(), pair.b.restart();
+    auto a = config_of(true);
+    auto b = config_of(false);
+    for (auto* one : {&a, &b}) {
+      one->encapsulation = model::EncapsulationPolicy::esp;
+      one->mobike = mobike;
+    }
+    configure(pair, a, b);
+    initiate(pair, GetParam());
+    pair.settle();
+    ASSERT_TRUE(in_step(pair));
+    EXPECT_EQ(pair.a.ike_sa().path.local.port, mobike ? 4500 : 500);
+    EXPECT_EQ(pair.a.ike_sa().path.remote.port, mobike ? 4500 : 500);
+    EXPECT_EQ(pair.a.child().encapsulation, model::Encapsulation::none);
+    pair.command(pair.a, Shutdown{});
+    pair.settle();
+  }
+}
+
+// RFC 4555 2.2, 3.5, 3.7: its four steps, with what each side does at which.
+TEST_P(Mobike, TheInitiatorMovesAndTheResponderFollowsWhenItHasAnsweredThere) {
+  bring_up();
+  pair.wire.clear();
+  dead.insert(home());
+  use(initiator(), {way(kElsewhere, peer())});
+  // At once: what is to be sent goes out from the new address.
+  ASSERT_EQ(initiator().moves.size(), 1u);
+  EXPECT_EQ(initiator().moves[0].path.local, (net::Endpoint{kElsewhere, 4500}));
+  EXPECT_EQ(initiator().moves[0].path.remote, (net::Endpoint{peer(), 4500}));
+  EXPECT_NE(initiator().moves[0].why.find(home().to_string()), std::string::npos);
+  pair.advance(Pair::kLatency + milliseconds(1));
+  // The responder has answered, and asks; its SAs wait.
+  EXPECT_TRUE(responder().moves.empty());
+  ASSERT_EQ(pair.wire.size(), 3u);
+  EXPECT_TRUE(pair.wire[1].header().response);
+  EXPECT_FALSE(pair.wire[2].header().response);
+  EXPECT_EQ(pair.wire[2].path.remote.address, kElsewhere);
+  pair.settle();
+  ASSERT_EQ(responder().moves.size(), 1u);
+  expect_path(kElsewhere, peer());
+  EXPECT_EQ(pair.wire.size(), 4u);
+  expect_no_new_sas();
+}
+
+TEST_P(Mobike, WhereNobodyAnswersTheResponderSendsNoTraffic) {  // RFC 4555 3.7
+  bring_up();
+  // The initiator claims an address that is another's: what it sends from there arrives, what is sent there does not.
+  pair.fate = [this](const Datagram& d) {
+    return d.path.remote.address == kElsewhere ? std::vector<Duration>{} : std::vector<Duration>{Pair::kLatency};
+  };
+  use(initiator(), {way(kElsewhere, peer())});
+  pair.advance(seconds(20));
+  EXPECT_TRUE(responder().moves.empty());
+}
+
+TEST_P(Mobike, TheLastOfSeveralMovesCounts) {  // RFC 4555 3.5
+  bring_up();
+  // The first update takes long, and comes when a newer one has gone.
+  pair.fate = [this](const Datagram& d) {
+    const bool slow = d.path.local.address == kElsewhere;
+    return std::vector<Duration>{slow ? milliseconds(120) : milliseconds(10)};
+  };
+  use(initiator(), {way(kElsewhere, peer())});
+  pair.advance(milliseconds(30));
+  use(initiator(), {way(kFarther, peer())});
+  pair.advance(seconds(5));
+  expect_path(kFarther, peer());
+  expect_no_new_sas();
+}
+
+TEST_P(Mobike, ARequestUnderWayGoesOnFromTheNewAddress) {  // RFC 4555 3.5
+  bring_up();
+  dead.insert(home());
+  pair.command(initiator(), RekeyChildSa{initiator().child().id});
+  pair.advance(milliseconds(100));
+  pair.wire.clear();
+  use(initiator(), {way(kElsewhere, peer())});
+  ASSERT_FALSE(pair.wire.empty());
+  EXPECT_EQ(pair.wire[0].header().exchange, model::ExchangeType::create_child_sa);
+  EXPECT_EQ(pair.wire[0].path.local.address, kElsewhere);
+  pair.advance(seconds(5));
+  expect_path(kElsewhere, peer());
+  EXPECT_TRUE(in_step(pair));
+  EXPECT_EQ(pair.a.children_made, 2u);
+}
+
+TEST_P(Mobike, ABetterWayIsTriedBeforeItIsTaken) {  // RFC 4555 3.10
+  bring_up();
+  dead.insert(kElsewhere);
+  use(initiator(), {way(kElsewhere, peer()), way(home(), peer())});
+  pair.advance(seconds(10));
+  EXPECT_TRUE(initiator().moves.empty());
+  EXPECT_TRUE(responder().moves.empty());
+  dead.clear();
+  use(initiator(), {way(kElsewhere, peer()), way(home(), peer())});
+  pair.settle();
+  expect_path(kElsewhere, peer());
+  expect_no_new_sas();
+}
+
+TEST_P(Mobike, APathThatIsSilentIsLeftForOneThatIsNot) {  // RFC 4555 3.5, 3.10
+  pair.command(pair.host(!GetParam()), OwnAddresses{{peer(), kSecond}});
+  bring_up();
+  dead.insert(peer());
+  pair.command(initiator(), CheckLiveness{initiator().ike_sa().ike_sa});
+  ASSERT_TRUE(pair.run_until([&] { return !initiator().doubts.empty(); }, seconds(5)));
+  // RFC 4555 3.4: the responder has said where it is besides.
+  EXPECT_TRUE(initiator().doubts[0].silent);
+  EXPECT_EQ(initiator().doubts[0].peers, (std::vector{peer(), kSecond}));
+  use(initiator(), {way(home(), peer()), way(home(), kSecond)});
+  pair.settle();
+  expect_path(home(), kSecond);
+  expect_no_new_sas();
+  EXPECT_EQ(initiator().doubts.size(), 1u);
+}
+
+TEST_P(Mobike, AnUnknownAddressOfThePeerGetsNoTrafficBeforeItHasAnswered) {  // RFC 4555 3.7
+  pair.command(responder(), OwnAddresses{{peer(), kSecond}});
+  bring_up();
+  dead = {peer(), kSecond};
+  use(initiator(), {way(home(), kSecond)});
+  pair.advance(seconds(5));
+  EXPECT_TRUE(initiator().moves.empty());
+  dead.erase(kSecond);
+  pair.advance(seconds(10));
+  expect_path(home(), kSecond);
+  expect_no_new_sas();
+}
+
+TEST_P(Mobike, TheResponderSaysThatItsAddressIsGone) {  // RFC 4555 3.5, 3.6
+  bring_up();
+  dead.insert(peer());
+  pair.command(responder(), OwnAddresses{{kSecond}});
+  use(responder(), {way(kSecond, home())});
+  ASSERT_EQ(responder().moves.size(), 1u);
+  ASSERT_TRUE(pair.run_until([&] { return !initiator().doubts.empty(); }, seconds(5)));
+  EXPECT_FALSE(initiator().doubts[0].silent);
+  EXPECT_EQ(initiator().doubts[0].peers, (std::vector{kSecond}));
+  use(initiator(), {way(home(), kSecond)});
+  pair.settle();
+  expect_path(home(), kSecond);
+  expect_no_new_sas();
+}
+
+TEST_P(Mobike, FurtherAddressesAreToldWhenTheyChange) {  // RFC 4555 3.6
+  bring_up();
+  pair.wire.clear();
+  pair.command(responder(), OwnAddresses{{peer(), kSecond}});
+  pair.settle();
+  EXPECT_EQ(pair.wire.size(), 2u);
+  // The same again is no news; and what the tunnel protects is no way to it.
+  pair.command(responder(), OwnAddresses{{peer(), kSecond}});
+  pair.command(responder(), OwnAddresses{{peer(), kSecond, ip(GetParam() ? "10.2.0.1" : "10.1.0.1")}});
+  pair.settle();
+  EXPECT_EQ(pair.wire.size(), 2u);
+  pair.command(initiator(), ReviewPath{initiator().ike_sa().ike_sa});
+  ASSERT_EQ(initiator().doubts.size(), 1u);
+  EXPECT_EQ(initiator().doubts[0].peers, (std::vector{peer(), kSecond}));
+  pair.command(responder(), OwnAddresses{{peer()}});
+  pair.settle();
+  pair.command(initiator(), ReviewPath{initiator().ike_sa().ike_sa});
+  EXPECT_EQ(initiator().doubts.back().peers, (std::vector{peer()}));
+  EXPECT_TRUE(initiator().moves.empty() && responder().moves.empty());
+}
+
+TEST_P(Mobike, OutlivesARekeyOfTheIkeSaByEitherSide) {
+  for (const bool by_initiator : {true, false}) {
+    Host& who = by_initiator ? initiator() : responder();
+    if (by_initiator) bring_up();
+    pair.command(who, RekeyIkeSa{who.ike_sa().ike_sa});
+    pair.settle();
+    ASSERT_TRUE(in_step(pair));
+    EXPECT_TRUE(initiator().ike_sa().mobike && initiator().ike_sa().chooses_paths);
+    EXPECT_TRUE(responder().ike_sa().mobike && !responder().ike_sa().chooses_paths);
+    const net::IpAddress to = by_initiator ? kElsewhere : kFarther;
+    use(initiator(), {way(to, peer())});
+    pair.settle();
+    expect_path(to, peer());
+  }
+}
+
+TEST_P(Mobike, AMoveDuringARekeyOfTheIkeSaIsNotForgotten) {
+  for (unsigned at = 0; at < 40; at += 4) {
+    Pair fresh(at + 1);
+    configure(fresh);
+    initiate(fresh, GetParam());
+    fresh.settle();
+    Host& one = fresh.host(GetParam());
+    Host& other = fresh.host(!GetParam());
+    const model::IkeSaId first = one.ike_sa().ike_sa;
+    fresh.command(other, RekeyIkeSa{other.ike_sa().ike_sa});
+    fresh.advance(milliseconds(at));
+    fresh.command(one, UsePaths{.ike_sa = first, .paths = {way(kElsewhere, peer())}});
+    fresh.advance(seconds(10));
+    ASSERT_TRUE(in_step(fresh)) << at;
+    ASSERT_FALSE(one.moves.empty()) << at;
+    ASSERT_FALSE(other.moves.empty()) << at;
+    EXPECT_EQ(one.moves.back().path.local.address, kElsewhere) << at;
+    EXPECT_EQ(other.moves.back().path.remote.address, kElsewhere) << at;
+    EXPECT_EQ(other.moves.back().ike_sa, other.ike_sa().ike_sa) << at;
+  }
+}
+
+TEST_P(Mobike, ConvergesUnderLossWhereverItGoes) {
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    Pair lossy(seed);
+    SeededRandom chance(seed * 7 + GetParam());
+    std::set<net::IpAddress> gone;
+    lossy.fate = [&](const Datagram& d) {
+      if (gone.contains(d.path.local.address) || gone.contains(d.path.remote.address)) return std::vector<Duration>{};
+      std::vector<Duration> copies;
+      for (std::uint64_t n = chance.below(10) == 0 ? 2 : 1; n > 0; --n) {
+        if (chance.below(10) > 1) copies.push_back(milliseconds(5 + chance.below(60)));
+      }
+      return copies;
+    };
+    configure(lossy);
+    initiate(lossy, GetParam());
+    Host& one = lossy.host(GetParam());
+    Host& other = lossy.host(!GetParam());
+    if (!lossy.run_until([&] { return in_step(lossy); }, minutes(2))) continue;
+    const std::array places{home(), kElsewhere, kFarther};
+    net::IpAddress now_at = home();
+    for (unsigned move = 0; move < 6; ++move) {
+      const net::IpAddress to = places[chance.below(places.size())];
+      gone = std::set<net::IpAddress>(places.begin(), places.end());
+      gone.erase(to);
+      now_at = to;
+      ASSERT_EQ(one.ike_sas.size(), 1u) << seed;
+      lossy.command(one, UsePaths{.ike_sa = one.ike_sa().ike_sa, .paths = {way(to, peer())}});
+      lossy.advance(milliseconds(chance.below(900)));
+    }
+    const auto arrived = [&] {
+      return other.moves.empty() ? now_at == home() : other.moves.back().path.remote.address == now_at;
+    };
+    EXPECT_TRUE(lossy.run_until(arrived, seconds(60))) << seed;
+    lossy.advance(seconds(30));
+    EXPECT_TRUE(arrived()) << seed;
+    EXPECT_TRUE(in_step(lossy)) << seed;
+    EXPECT_EQ(one.children_made, 1u) << seed;
+  }
+}
+
+// ---------------------------------------------------------------- what bad requests get
+
+// An IKE SA with MOBIKE as responder, without the rest of the world.
+class MobikeRequests : public ::testing::Test {
+ protected:
+  MobikeRequests() {
+    core.connections.put(config_of(false));
+    sa.phase = Phase::established;
+    sa.role = sa.origin_role = model::Role::responder;
+    sa.connection = kConnection;
+    sa.mobike = true;
+    sa.nat_traversal = true;
+    sa.spi_i = model::IkeSpi(11);
+    sa.spi_r = model::IkeSpi(22);
+    sa.path = path(address_of(true));
+    request.header.message_id = model::MessageId(5);
+  }
+  static net::Path path(const net::IpAddress& peer) { return {{address_of(false), 4500}, {peer, 4500}}; }
+  codec::Message handle(const net::Path& on) {
+    codec::Message answer;
+    handle_mobike(core, sa, on, request, answer);
+    return answer;
+  }
+
+  SeededRandom random{1};
+  testing::TestSpiAllocator spis{0x1000};
+  Core core{EndpointSettings{}, random, spis};
+  IkeSa& sa = core.sas.add(core.next_ike_sa_id());
+  codec::Message request;
+};
+
+TEST_F(MobikeRequests, AnUpdateMovesTheIkeSaAndAsksThere) {
+  request.add_notify(NotifyType::update_sa_addresses);
+  const codec::Message answer = handle(path(kElsewhere));
+  EXPECT_TRUE(answer.payloads.empty());
+  EXPECT_EQ(sa.path, path(kElsewhere));
+  ASSERT_EQ(sa.tasks.size(), 1u);
+  EXPECT_EQ(std::get<ProbePathTask>(sa.tasks[0].task).path, path(kElsewhere));
+}
+
+TEST_F(MobikeRequests, AnOlderUpdateChangesNothing) {  // RFC 4555 3.5
+  request.add_notify(NotifyType::update_sa_addresses);
+  (void)handle(path(kElsewhere));
+  request.header.message_id = model::MessageId(4);
+  (void)handle(path(kFarther));
+  EXPECT_EQ(sa.path, path(kElsewhere));
+}
+
+TEST_F(MobikeRequests, TheResponderOfTheFirstIkeSaCannotMoveIt) {
+  sa.origin_role = model::Role::initiator;
+  request.add_notify(NotifyType::update_sa_addresses);
+  (void)handle(path(kElsewhere));
+  EXPECT_EQ(sa.path, path(address_of(true)));
+  EXPECT_TRUE(sa.tasks.empty());
+}
+
+TEST_F(MobikeRequests, WithoutMobikeNothingOfItMeansAnything) {
+  sa.mobike = false;
+  request.add_notify(NotifyType::update_sa_addresses);
+  request.add_notify(NotifyType::cookie2, Bytes(16, 1));
+  EXPECT_TRUE(handle(path(kElsewhere)).payloads.empty());
+  EXPECT_EQ(sa.path, path(address_of(true)));
+}
+
+TEST_F(MobikeRequests, ACookieComesBackAsItWas) {  // RFC 4555 3.7, 4.2.5
+  for (const std::size_t size : {7U, 8U, 64U, 65U}) {
+    request.payloads.clear();
+    request.add_notify(NotifyType::cookie2, Bytes(size, 0x5a));
+    const codec::Message answer = handle(sa.path);
+    const auto* cookie = answer.notify(NotifyType::cookie2);
+    const bool allowed = size >= 8 && size <= 64;
+    ASSERT_EQ(cookie != nullptr, allowed) << size;
+    if (allowed) {
+      EXPECT_EQ(cookie->data, Bytes(size, 0x5a));
+    }
+  }
+}
+
+TEST_F(MobikeRequests, NatDetectionIsAnsweredWithNatDetection) {  // RFC 4555 3.8
+  request.add_notify(NotifyType::nat_detection_source_ip, Bytes(20, 1));
+  EXPECT_TRUE(handle(sa.path).payloads.empty());
+  request.add_notify(NotifyType::nat_detection_destination_ip, Bytes(20, 2));
+  const codec::Message answer = handle(sa.path);
+  EXPECT_NE(answer.notify(NotifyType::nat_detection_source_ip), nullptr);
+  EXPECT_NE(answer.notify(NotifyType::nat_detection_destination_ip), nullptr);
+  EXPECT_TRUE(sa.tasks.empty());
+}
+
+TEST_F(MobikeRequests, UnacceptableAddressesAreRefused) {  // RFC 4555 3.5
+  request.add_notify(NotifyType::update_sa_addresses);
+  for (const char* bad : {"224.0.0.1", "0.0.0.0", "192.0.2.2"}) {
+    const codec::Message answer = handle(path(ip(bad)));
+    EXPECT_NE(answer.notify(NotifyType::unacceptable_addresses), nullptr) << bad;
+    EXPECT_EQ(sa.path, path(address_of(true))) << bad;
+  }
+  // The user does not want it any more.
+  auto config = config_of(false);
+  config.mobike = false;
+  core.connections.put(config);
+  EXPECT_NE(handle(path(kElsewhere)).notify(NotifyType::unacceptable_addresses), nullptr);
+  EXPECT_EQ(sa.path, path(address_of(true)));
+}
+
+TEST_F(MobikeRequests, AddressesThatWereChangedOnTheWayAreNotTakenOver) {  // RFC 4555 3.9
+  const auto sent = [](const net::IpAddress& from, const net::IpAddress& to) {
+    ByteWriter octets;
+    octets.bytes(from.bytes());
+    octets.bytes(to.bytes());
+    octets.u16(4500);
+    octets.u16(4500);
+    return octets.take();
+  };
+  request.add_notify(NotifyType::update_sa_addresses);
+  request.add_notify(NotifyType::no_nats_allowed, sent(kFarther, address_of(false)));
+  const codec::Message answer = handle(path(kElsewhere));
+  EXPECT_NE(answer.notify(NotifyType::unexpected_nat_detected), nullptr);
+  EXPECT_EQ(sa.path, path(address_of(true)));
+  request.payloads.pop_back();
+  request.add_notify(NotifyType::no_nats_allowed, sent(kElsewhere, address_of(false)));
+  EXPECT_TRUE(handle(path(kElsewhere)).payloads.empty());
+  EXPECT_EQ(sa.path, path(kElsewhere));
+  // Of a wrong length it fits nothing.
+  request.payloads.pop_back();
+  request.add_notify(NotifyType::no_nats_allowed, Bytes(3));
+  EXPECT_TRUE(was_translated(request, path(kElsewhere)));
+}
+
+TEST_F(MobikeRequests, AddressesOfThePeerAreKeptInBounds) {
+  for (unsigned i = 0; i < 200; ++i) {
+    const std::array<std::uint8_t, 4> octets{198, 18, static_cast<std::uint8_t>(i), 1};
+    request.add_notify(NotifyType::additional_ip4_address, octets);
+  }
+  (void)handle(sa.path);
+  ASSERT_TRUE(sa.mobility);
+  EXPECT_EQ(sa.mobility->peers.size(), 16u);
+  request.payloads.clear();
+  request.header.message_id = model::MessageId(6);
+  request.add_notify(NotifyType::additional_ip4_address, Bytes(16, 1));
+  request.add_notify(NotifyType::additional_ip6_address, Bytes(4, 1));
+  request.add_notify(NotifyType::additional_ip4_address, ip("127.0.0.1").bytes());
+  request.add_notify(NotifyType::additional_ip6_address, ip("ff02::1").bytes());
+  request.add_notify(NotifyType::additional_ip6_address, ip("2001:db8::5").bytes());
+  request.add_notify(NotifyType::additional_ip6_address, ip("2001:db8::5").bytes());
+  (void)handle(sa.path);
+  EXPECT_EQ(sa.mobility->peers, (std::vector{ip("2001:db8::5")}));
+  request.payloads.clear();
+  request.header.message_id = model::MessageId(7);
+  request.add_notify(NotifyType::no_additional_addresses);
+  (void)handle(sa.path);
+  EXPECT_TRUE(sa.mobility->peers.empty());
+}
+
+}  // namespace
+}  // namespace culvert::ike::v2
