@@ -209,6 +209,8 @@ TEST_P(PeerLife, ANewMappingOfTheNatIsFollowedButNotByReplays) {  // RFC 7296 2.
   pair.fate = [&](const Datagram& d) { return d.from_a || d.path.remote.port == port ? delivered() : lost(); };
   auto b = config_of(false);
   b.peer.reset();
+  // With MOBIKE the one behind the NAT says so (RFC 4555 3.8), without it the other notices.
+  b.mobike = GetParam();
   configure(pair, config_of(true), b);
   // The NAT lets answers through to the port the request came from.
   pair.translation = [&](const Datagram& d) {
@@ -239,9 +241,17 @@ TEST_P(PeerLife, ANewMappingOfTheNatIsFollowedButNotByReplays) {  // RFC 7296 2.
   // A replay from elsewhere moves nothing, and gets no answer that it could not have had before.
   pair.inject(pair.b, {{address_of(false), 4500}, {*net::IpAddress::parse("198.51.100.66"), 666}}, old_request);
   EXPECT_EQ(pair.b.moves.size(), 1u);
-  // ESP from a new address is as good.
+  // ESP from a new address is as good, once the peer has answered there.
+  port = 30003;
   pair.command(pair.b, PeerMoved{.child = pair.b.child().id, .remote = {outside, 30003}});
+  EXPECT_EQ(pair.b.moves.size(), 1u);
+  pair.settle();
   ASSERT_EQ(pair.b.moves.size(), 2u);
+  EXPECT_EQ(pair.b.moves[1].path.remote.port, 30003);
+  // A packet of the peer's that somebody sends on from elsewhere moves nothing: nobody answers there.
+  pair.command(pair.b, PeerMoved{.child = pair.b.child().id, .remote = {*net::IpAddress::parse("198.51.100.66"), 666}});
+  pair.advance(seconds(5));
+  EXPECT_EQ(pair.b.moves.size(), 2u);
   // Whoever is behind the NAT itself does not follow.
   pair.command(pair.a, PeerMoved{.child = pair.a.child().id, .remote = {*net::IpAddress::parse("198.51.100.66"), 666}});
   EXPECT_TRUE(pair.a.moves.empty());
