@@ -154,6 +154,10 @@ Answer<TunnelStatus> Client::down(const std::string& name) const {
   return parsed<TunnelStatus>(call("POST", tunnel_path(name, "down"), {}));
 }
 
+Answer<RedirectResult> Client::redirect(const std::string& name, const RedirectRequest& request) const {
+  return parsed<RedirectResult>(call("POST", tunnel_path(name, "redirect"), to_json_text(request)));
+}
+
 Answer<RekeyResult> Client::rekey(const std::string& name, const RekeyRequest& request) const {
   return parsed<RekeyResult>(call("POST", tunnel_path(name, "rekey"), to_json_text(request)));
 }

@@ -32,6 +32,7 @@ class Client {
   [[nodiscard]] Answer<TunnelStatus> up(const std::string& name) const;
   [[nodiscard]] Answer<TunnelStatus> down(const std::string& name) const;
   [[nodiscard]] Answer<RekeyResult> rekey(const std::string& name, const RekeyRequest& request) const;
+  [[nodiscard]] Answer<RedirectResult> redirect(const std::string& name, const RedirectRequest& request) const;
   [[nodiscard]] Answer<ApplyResult> apply(const ApplyRequest& request) const;
   [[nodiscard]] Answer<LeaseList> leases() const;
   [[nodiscard]] Answer<ManualSaList> manual_sas() const;

@@ -75,6 +75,12 @@ class FakeHandlers : public Handlers {
     rekeyed = request.what;
     return RekeyResult{request.what != RekeyWhat::child, request.what != RekeyWhat::ike};
   }
+  std::string redirected;
+  Result<RedirectResult, Error> redirect(const std::string& name, const RedirectRequest& request) override {
+    if (auto error = refused(name)) return err(*error);
+    redirected = request.gateway;
+    return RedirectResult{.ike_sas = 2};
+  }
   Result<ApplyResult, Error> apply(const ApplyRequest& request) override {
     if (auto error = refused()) return err(*error);
     dry_run = request.dry_run;

@@ -27,6 +27,9 @@ class Handlers {
   [[nodiscard]] virtual Result<TunnelStatus, Error> down(const std::string& name) = 0;
   /// conflict when the tunnel is not up.
   [[nodiscard]] virtual Result<RekeyResult, Error> rekey(const std::string& name, const RekeyRequest& request) = 0;
+  /// bad_request when that can be no gateway.
+  [[nodiscard]] virtual Result<RedirectResult, Error> redirect(const std::string& name,
+                                                               const RedirectRequest& request) = 0;
   /// Reads the configuration again; config_invalid with the problems when it is not whole, and then nothing changed.
   [[nodiscard]] virtual Result<ApplyResult, Error> apply(const ApplyRequest& request) = 0;
 

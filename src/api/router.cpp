@@ -125,6 +125,11 @@ Reply tunnel_reply(const Request& request, const Target& target, Handlers& handl
   const std::string& action = target.parts[2];
   if (action == "up") return reply_to(handlers.up(name));
   if (action == "down") return reply_to(handlers.down(name));
+  if (action == "redirect") {
+    const auto gateway = body_of<RedirectRequest>(request);
+    if (!gateway) return error_reply(gateway.error());
+    return reply_to(handlers.redirect(name, *gateway));
+  }
   const auto wanted = body_of<RekeyRequest>(request);
   if (!wanted) return error_reply(wanted.error());
   return reply_to(handlers.rekey(name, *wanted));
@@ -156,7 +161,8 @@ std::optional<Method> method_of(const std::vector<std::string>& parts, Method as
   }
   if (parts.size() >= 2 && parts[0] == "tunnels" && !parts[1].empty()) {
     if (parts.size() == 2) return Method::get;
-    if (parts.size() == 3 && (parts[2] == "up" || parts[2] == "down" || parts[2] == "rekey")) return Method::post;
+    const auto is = [&](std::string_view action) { return parts.size() == 3 && parts[2] == action; };
+    if (is("up") || is("down") || is("rekey") || is("redirect")) return Method::post;
   }
   return std::nullopt;
 }

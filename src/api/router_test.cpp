@@ -36,6 +36,7 @@ TEST_F(Router, EveryPath) {
   EXPECT_EQ(status(Method::post, "/v1/tunnels/office/up"), 200u);
   EXPECT_EQ(status(Method::post, "/v1/tunnels/office/down"), 200u);
   EXPECT_EQ(status(Method::post, "/v1/tunnels/office/rekey", R"({"what":"all"})"), 200u);
+  EXPECT_EQ(status(Method::post, "/v1/tunnels/office/redirect", R"({"gateway":"192.0.2.9"})"), 200u);
   EXPECT_EQ(handlers_.rekeyed, RekeyWhat::all);
   EXPECT_EQ(status(Method::post, "/v1/apply", R"({"dry_run":true})"), 200u);
   EXPECT_TRUE(handlers_.dry_run);

@@ -24,6 +24,7 @@ constexpr auto kCommands = std::to_array<std::pair<std::string_view, Command>>({
     {"up", Command::up},
     {"down", Command::down},
     {"rekey", Command::rekey},
+    {"redirect", Command::redirect},
     {"status", Command::status},
     {"list", Command::list},
     {"leases", Command::leases},
@@ -103,6 +104,9 @@ class Parser {
     rekey->add_option("NAME", options_.tunnel, "the tunnel")->required();
     rekey->add_flag("--ike", rekey_ike_, "those of the IKE SA");
     rekey->add_flag("--child", rekey_child_, "those of the Child SAs (the default)");
+    CLI::App* redirect = add("redirect", "Send a tunnel's peers that can follow to another gateway");
+    redirect->add_option("NAME", options_.tunnel, "the tunnel")->required();
+    redirect->add_option("GATEWAY", options_.gateway, "its address or DNS name")->required();
   }
 
   void add_status_commands() {

@@ -15,6 +15,7 @@ enum class Command : std::uint8_t {
   up,
   down,
   rekey,
+  redirect,
   status,
   list,
   leases,
@@ -60,6 +61,7 @@ struct Options {
   std::string tunnel;  // up, down, rekey; empty for status and log: all
   std::chrono::seconds wait{20};
   api::RekeyWhat rekey = api::RekeyWhat::child;
+  std::string gateway;  // redirect
   bool dry_run = false;
   std::string path;         // check
   std::string doctor_path;  // empty: the running daemon's, else the default

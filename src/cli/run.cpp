@@ -41,6 +41,7 @@ class Conversation {
   ExitCode up();
   ExitCode down();
   ExitCode rekey();
+  ExitCode redirect();
   ExitCode status();
   ExitCode list() { return show(client_.list()); }
   ExitCode leases() { return show(client_.leases()); }
@@ -185,6 +186,18 @@ ExitCode Conversation::rekey() {
   return ExitCode::ok;
 }
 
+ExitCode Conversation::redirect() {
+  const auto result = client_.redirect(options_.tunnel, {options_.gateway});
+  if (!result) return fail(result.error());
+  if (options_.json) {
+    world_.out << api::to_json_text(*result, kIndent) << '\n';
+  } else {
+    world_.out << fmt::format("{}: sending the peers of {} IKE SAs to {}, as far as they can follow\n", options_.tunnel,
+                              result->ike_sas, options_.gateway);
+  }
+  return ExitCode::ok;
+}
+
 ExitCode Conversation::status() {
   if (options_.tunnel.empty()) return show(client_.status());
   return show(client_.tunnel(options_.tunnel));
@@ -263,6 +276,7 @@ ExitCode dispatch(const Options& options, const World& world) {
     case Command::up: return conversation.up();
     case Command::down: return conversation.down();
     case Command::rekey: return conversation.rekey();
+    case Command::redirect: return conversation.redirect();
     case Command::status: return conversation.status();
     case Command::list: return conversation.list();
     case Command::leases: return conversation.leases();

@@ -232,6 +232,9 @@ TEST_F(Command, DownRekeyApply) {
   daemon_.start();
   EXPECT_EQ(run({"down", "office"}), 0);
   EXPECT_EQ(out(), "office is down\n");
+  EXPECT_EQ(run({"redirect", "office", "gw2.example.net"}), 0);
+  EXPECT_EQ(out(), "office: sending the peers of 2 IKE SAs to gw2.example.net, as far as they can follow\n");
+  EXPECT_EQ(run({"redirect", "office"}), 2);
   EXPECT_EQ(run({"rekey", "office"}), 0);
   EXPECT_EQ(out(), "office: rekeying 0 IKE and 1 Child SAs\n");
   EXPECT_EQ(run({"rekey", "office", "--ike"}), 0);

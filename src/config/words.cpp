@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/text.hpp"
+#include "net/address.hpp"
 
 namespace culvert::config {
 namespace {
@@ -178,6 +179,18 @@ std::string one_of(std::span<const std::string_view> words) {
     out += words[i];
   }
   return out;
+}
+
+bool is_gateway(std::string_view text) {
+  constexpr std::size_t kLongestName = 253;
+  if (const auto address = net::IpAddress::parse(text)) return !address->is_unspecified() && !address->is_multicast();
+  const auto is_letter = [](char c) { return std::isalpha(static_cast<unsigned char>(c)) != 0; };
+  const auto allowed = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '.' || c == '_';
+  };
+  // A letter: "300.1.2.3" is a mistyped address, not a name.
+  return text.size() <= kLongestName && std::ranges::any_of(text, is_letter) && text.front() != '.' &&
+         text.front() != '-' && std::ranges::all_of(text, allowed);
 }
 
 }  // namespace culvert::config

@@ -43,4 +43,7 @@ namespace culvert::config {
 /// "a, b or c".
 [[nodiscard]] std::string one_of(std::span<const std::string_view> words);
 
+/// An address that a host can have, or a DNS name: where peers can be sent.
+[[nodiscard]] bool is_gateway(std::string_view text);
+
 }  // namespace culvert::config

@@ -32,7 +32,10 @@ TerminateCause cause_of(ike::CloseReason reason) {
   switch (reason) {
     case local_request: return TerminateCause::admin_reset;
     case peer_deleted: return TerminateCause::user_request;
+    case peer_restarted:
     case peer_dead: return TerminateCause::lost_service;
+    case reauthenticated:
+    case redirected:
     case superseded: return TerminateCause::port_preempted;
     case protocol_error: return TerminateCause::nas_error;
     case rekeyed:

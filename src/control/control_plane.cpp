@@ -57,6 +57,7 @@ void ControlPlane::remove_tunnel(std::string_view name, Instant now) {
   // Its SAs go while the tunnel is still known by name.
   settle(now);
   by_name_.erase(std::string(name));
+  returns_.set(id, std::nullopt);
   tunnels_.erase(id);
 }
 
@@ -147,6 +148,7 @@ void ControlPlane::handle_timeout(Instant now) {
   const auto ike_timeout = ike_.poll_timeout();
   if (ike_timeout && *ike_timeout <= now) ike_.handle_timeout(now);
   send_keepalives(now);
+  try_udp_again(now);
   end_idle_children(now);
   end_due_sessions(now);
   manual_.handle_time(now);
@@ -158,7 +160,14 @@ void ControlPlane::handle_data_plane(Instant now) { settle(now); }
 void ControlPlane::handle_path(model::ConnectionId connection, std::uint64_t attempt,
                                const Result<net::Path, std::string>& path, Instant now) {
   Tunnel* tunnel = find(connection);
-  if (tunnel == nullptr || !tunnel->is_current_attempt(attempt)) return;  // the tunnel changed its mind meanwhile
+  if (tunnel != nullptr && attempt == 0) {
+    begin_beside(*tunnel, path, now);
+    return settle(now);
+  }
+  if (tunnel == nullptr || !tunnel->is_current_attempt(attempt)) {  // the tunnel changed its mind meanwhile
+    if (path && path->over_tcp()) requests_.emplace_back(HoldStream{*path, false});
+    return;
+  }
   if (!path) {
     notice(Notice::Level::error, connection, path.error());
     tunnel->failed(now, "no_path", path.error(), "Check \"peer\" and \"local_address\", the host's routes and its DNS.",
@@ -166,15 +175,29 @@ void ControlPlane::handle_path(model::ConnectionId connection, std::uint64_t att
     settle(now);
     return;
   }
+  if (tunnel->lead) {
+    // RFC 5685 3: the gateway is another one; who it must be stays as it is, and so does the configuration.
+    net::Path ports = *path;
+    ports.local.port = settings_.ike_port;
+    ports.remote.port = tunnel->config().peer_port;
+    const Tunnel::Lead lead = *std::exchange(tunnel->lead, std::nullopt);
+    ike_.handle_command(ike::Initiate{.connection = connection,
+                                      .path = ports,
+                                      .despite_doubtful = false,
+                                      .wish = first_wish(*tunnel, now),
+                                      .redirected_from = lead.from,
+                                      .replaces = lead.ike_sa},
+                        now);
+    return settle(now);
+  }
   // A name's address goes into the configuration too, so that IKE knows the peer when it calls us.
   if (tunnel->config().peer != path->remote.address) {
     tunnel->config().peer = path->remote.address;
     configure_ike(*tunnel, now);
   }
-  net::Path ports = *path;
-  ports.local.port = settings_.ike_port;
-  ports.remote.port = tunnel->config().peer_port;
-  ike_.handle_command(ike::Initiate{connection, ports, false, first_wish(*tunnel, now)}, now);
+  ike::Initiate command = initiation(*tunnel, *path);
+  command.wish = first_wish(*tunnel, now);
+  ike_.handle_command(std::move(command), now);
   settle(now);
 }
 
@@ -187,7 +210,8 @@ void ControlPlane::begin_due_attempts(Instant now) {
   while (const auto id = attempts_.due(now)) {
     Tunnel& tunnel = *tunnels_.at(*id);
     const std::uint64_t attempt = tunnel.begin_attempt();
-    requests_.emplace_back(FindPath{*id, attempt, tunnel.peer(), tunnel.config().local_address});
+    tunnel.lead.reset();
+    requests_.emplace_back(path_wish(tunnel, attempt, tunnel.config().tcp == model::TcpPolicy::always));
   }
 }
 
@@ -249,7 +273,7 @@ std::optional<Notice> ControlPlane::poll_notice() { return take_front(notices_);
 std::optional<ike::Transmit> ControlPlane::poll_transmit() { return ike_.poll_transmit(); }
 
 std::optional<Instant> ControlPlane::poll_timeout() const {
-  const auto own = earliest(earliest(attempts_.next(), keepalives_.next()), idles_.next());
+  const auto own = earliest(earliest(attempts_.next(), keepalives_.next()), earliest(idles_.next(), returns_.next()));
   return earliest(earliest(ike_.poll_timeout(), own), earliest(manual_.next_timeout(), sessions_.next_timeout()));
 }
 
@@ -288,7 +312,7 @@ TunnelView ControlPlane::view_of(const Tunnel& tunnel) const {
   for (const model::IkeSaId id : ours.ike_sas) {
     const IkeSa& sa = ike_sas_.at(id);
     places.emplace(id, view.ike_sas.size());
-    view.ike_sas.push_back(IkeSaView{sa.sa, sa.established, leases_.of_session(id), {}});
+    view.ike_sas.push_back(IkeSaView{sa.sa, sa.established, sa.transport_since, leases_.of_session(id), {}});
   }
   for (const model::ChildSaId child_id : ours.children) {
     const Child& child = children_.at(child_id);

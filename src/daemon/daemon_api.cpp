@@ -5,6 +5,7 @@
 
 #include "base/version.hpp"
 #include "config/load.hpp"
+#include "config/words.hpp"
 #include "daemon/daemon.hpp"
 #include "daemon/status_view.hpp"
 
@@ -130,6 +131,20 @@ Result<api::RekeyResult, api::Error> Daemon::rekey(const std::string& name, cons
   }
   pump();
   return api::RekeyResult{count->ike_sas, count->child_sas};
+}
+
+Result<api::RedirectResult, api::Error> Daemon::redirect(const std::string& name, const api::RedirectRequest& request) {
+  if (!config::is_gateway(request.gateway)) {
+    return err(api::Error{api::ErrorCode::bad_request,
+                          "that is neither an address nor a DNS name",
+                          "Write where the other gateway is: 192.0.2.9, 2001:db8::9 or gw2.example.net.",
+                          "gateway",
+                          {}});
+  }
+  const auto count = control_->redirect(name, request.gateway, now());
+  if (!count) return err(api::no_such_tunnel(name));
+  pump();
+  return api::RedirectResult{.ike_sas = *count};
 }
 
 Result<api::ApplyResult, api::Error> Daemon::apply(const api::ApplyRequest& request) {

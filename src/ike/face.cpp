@@ -12,6 +12,9 @@ std::string_view name_of(CloseReason reason) {
     case CloseReason::protocol_error: return "the peer broke the protocol";
     case CloseReason::lifetime_expired: return "lifetime expired";
     case CloseReason::negotiation_failed: return "negotiation failed";
+    case CloseReason::reauthenticated: return "authenticated anew";
+    case CloseReason::redirected: return "redirected to another gateway";
+    case CloseReason::peer_restarted: return "the peer has restarted";
   }
   return "unknown";
 }
@@ -47,6 +50,8 @@ std::string_view name_of(DatagramDrop reason) {
     case DatagramDrop::outdated_fragment: return "outdated_fragment";
     case DatagramDrop::oversized_message: return "oversized_message";
     case DatagramDrop::incomplete_message: return "incomplete_message";
+    case DatagramDrop::bad_crash_token: return "bad_crash_token";
+    case DatagramDrop::bad_redirect: return "bad_redirect";
     case DatagramDrop::busy: return "busy";
     case DatagramDrop::count_: break;
   }

@@ -2,6 +2,7 @@
 // SK_e and SK_a of one direction.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -38,7 +39,11 @@ class SealedSizes {
   /// Fragments for so many octets of payloads.
   [[nodiscard]] std::size_t fragments(std::size_t chain, std::size_t most) const;
   /// Payloads, padding and pad length octet.
-  [[nodiscard]] std::size_t padded(std::size_t chain) const { return (chain + block_) / block_ * block_; }
+  // RFC 7296 3.14: any amount is allowed. A message without payloads has some more, so that the answer of a peer that
+  // has forgotten the IKE SA, with its token (RFC 6290 4.5), need not be longer than what it answers.
+  [[nodiscard]] std::size_t padded(std::size_t chain) const {
+    return (std::max<std::size_t>(chain, 3) + block_) / block_ * block_;
+  }
 
  private:
   std::size_t iv_;

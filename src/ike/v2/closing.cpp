@@ -1,5 +1,6 @@
 #include "ike/v2/closing.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -8,13 +9,26 @@
 #include "ike/v2/eap_auth.hpp"
 #include "ike/v2/establish.hpp"
 #include "ike/v2/follow_up.hpp"
+#include "ike/v2/reauthentication.hpp"
+#include "ike/v2/sessions.hpp"
 
 namespace culvert::ike::v2 {
 namespace {
 
+// Another IKE SA with the peer took its traffic over (RFC 4478 2), as after a DELETE of the peer's for this one.
+bool goes_on_elsewhere(Core& core, const IkeSa& sa) {
+  if (!sa.connection || sa.children.empty()) return false;
+  return std::ranges::any_of(siblings(core, sa), [&](const IkeSa* other) {
+    return other->phase == Phase::established && same_peers(*other, sa) && !other->children.empty();
+  });
+}
+
 void withdraw(Core& core, IkeSa& sa, CloseReason reason) {
   // Inbound packets still under way matter only where the traffic goes on elsewhere.
-  const Duration linger = reason == CloseReason::superseded ? kInboundLinger : Duration::zero();
+  const bool goes_on = reason == CloseReason::superseded || reason == CloseReason::reauthenticated ||
+                       reason == CloseReason::redirected ||
+                       (reason == CloseReason::peer_deleted && goes_on_elsewhere(core, sa));
+  const Duration linger = goes_on ? kInboundLinger : Duration::zero();
   while (!sa.children.empty()) remove_child(core, sa, sa.children.begin()->first, reason, linger);
   if (sa.announced) {
     sa.announced = false;
@@ -88,6 +102,7 @@ void fail_negotiation(Core& core, IkeSa& sa, FailureKind kind, std::optional<mod
                               .child_only = false,
                               .wish = std::nullopt,
                               .refusal = std::move(refusal)});
+  note_failed_replacement(core, sa);
   close_ike_sa(core, sa, CloseReason::negotiation_failed, after);
 }
 

@@ -42,6 +42,24 @@ void apply_group(model::ConnectionConfig& config, std::string_view name) {
   if (group.sessions != 0) config.sessions = group.sessions;
 }
 
+/// RFC 4478 2: other IKE SAs of the peer that this one takes the place of, though both stand for a while: they are with
+/// the same host, which asks for the address that it has, or has none to ask for.
+std::vector<const IkeSa*> continued_by(Core& core, const IkeSa& sa, const model::ConnectionConfig& config,
+                                       const codec::Message& request) {
+  std::vector<const IkeSa*> found;
+  const auto* payload = find(request, ConfigurationType::request);
+  const auto wishes = payload == nullptr ? std::vector<model::AddressWish>() : codec::read_request(*payload).addresses;
+  for (const IkeSa* other : sessions_of(core, sa)) {
+    if (other->path.remote.address != sa.path.remote.address || other->origin_role != sa.role) continue;
+    const bool asked = std::ranges::any_of(wishes, [&](const model::AddressWish& wish) {
+      return wish.address && std::ranges::find(other->inner.addresses, *wish.address) != other->inner.addresses.end();
+    });
+    const bool without = config.pools.empty() && config.life.reauthentication > Duration::zero();
+    if (asked || without) found.push_back(other);
+  }
+  return found;
+}
+
 }  // namespace
 
 std::optional<model::ConnectionConfig> narrowed_to_peer(const model::ConnectionConfig& config, const IkeSa& sa) {
@@ -78,6 +96,15 @@ Result<model::Configuration, std::string> accept_configuration(Core& core, IkeSa
   if (payload == nullptr) {
     // RFC 7296 3.15.4: without a CFG_REPLY the address that we need is not there.
     const auto* error = response.error_notify();
+    // RFC 8983 5: asking it for the other family again would be in vain.
+    const bool v4 = response.notify(NotifyType::ip4_allowed) != nullptr;
+    const bool v6 = response.notify(NotifyType::ip6_allowed) != nullptr;
+    if (v4 != v6) {
+      return err(
+          fmt::format("the peer gave us no address: it has addresses of {} only, and connection '{}' asks for "
+                      "others",
+                      v4 ? "IPv4" : "IPv6", config.name));
+    }
     return err(error != nullptr ? fmt::format("the peer gave us no address: {}", describe(error->type))
                                 : "the peer gave us no address: it does not answer the configuration payload");
   }
@@ -113,7 +140,7 @@ std::optional<std::string> admission_refusal(Core& core, IkeSa& sa, model::Conne
   if (config.sessions == 0 || !config.refuse_more_sessions) return std::nullopt;
   // RFC 7296 2.4: the peer has no other any more.
   if (request.notify(NotifyType::initial_contact) != nullptr) return std::nullopt;
-  const std::size_t standing = sessions_of(core, sa).size();
+  const std::size_t standing = sessions_of(core, sa).size() - continued_by(core, sa, config, request).size();
   if (standing < config.sessions) return std::nullopt;
   return fmt::format("{} at {} has {} sessions already, and connection '{}' allows {} (\"sessions\")",
                      identity.to_string(), sa.path.remote.to_string(), standing, config.name, config.sessions);
@@ -134,9 +161,23 @@ std::optional<RequestToken> ask_for_addresses(Core& core, const IkeSa& sa, const
                        .authorization = sa.authorization};
   const bool alone = request.notify(NotifyType::initial_contact) != nullptr;
   for (const IkeSa* other : sessions_that_end(core, sa, config, alone)) asked.ending.push_back(other->id);
+  for (const IkeSa* other : continued_by(core, sa, config, request)) {
+    if (std::ranges::find(asked.ending, other->id) == asked.ending.end()) asked.ending.push_back(other->id);
+  }
   const RequestToken token = asked.token;
   core.requests.emplace_back(std::move(asked));
   return token;
+}
+
+// RFC 8983 5, table 1: which families there are addresses of, whatever was asked for and given.
+void add_allowed_families(codec::Message& answer, const model::ConnectionConfig& config,
+                          const codec::Message& request) {
+  if (config.pools.empty() || find(request, ConfigurationType::request) == nullptr) return;
+  const auto has = [&](net::Family family) {
+    return std::ranges::any_of(config.remote, [&](const auto& one) { return one.addresses.family() == family; });
+  };
+  if (has(net::Family::v4)) answer.add_notify(NotifyType::ip4_allowed);
+  if (has(net::Family::v6)) answer.add_notify(NotifyType::ip6_allowed);
 }
 
 AddressAnswer answer_addresses(IkeSa& sa, const model::ConnectionConfig& config, const codec::Message& request,

@@ -36,6 +36,8 @@ void add_configuration_request(codec::Message& message, const Core& core, const 
 [[nodiscard]] std::optional<std::string> admission_refusal(Core& core, IkeSa& sa, model::ConnectionConfig& config,
                                                            const codec::Message& request,
                                                            std::string_view named_group = {});
+/// Into the answer to a request for addresses: IP4_ALLOWED, IP6_ALLOWED (RFC 8983).
+void add_allowed_families(codec::Message& answer, const model::ConnectionConfig& config, const codec::Message& request);
 /// Asks control for addresses, if the connection has pools and the request asks for any.
 [[nodiscard]] std::optional<RequestToken> ask_for_addresses(Core& core, const IkeSa& sa,
                                                             const model::ConnectionConfig& config,

@@ -10,6 +10,7 @@
 #include "ike/v2/core.hpp"
 #include "ike/v2/exchange.hpp"
 #include "ike/v2/ike_sa.hpp"
+#include "ike/v2/redirect.hpp"
 #include "model/connection.hpp"
 
 namespace culvert::ike::v2 {
@@ -38,6 +39,7 @@ class IkeAuthInitiator final : public InitiatorExchange {
   /// The responder is who it says it is.
   void conclude();
   void finish_child(const codec::Message& response);
+  void leave_for(const GatewayNote& note);
   void refuse_configuration(std::string detail);
   void refuse_peer(FailureKind kind, std::string detail,
                    std::optional<model::AuthenticationRefusal> refusal = std::nullopt);
@@ -76,6 +78,7 @@ class IkeAuthInitiator final : public InitiatorExchange {
   codec::IdPayload id_i_;
   std::optional<ChildOffer> offer_;
   std::optional<ChildRefusal> no_offer_;
+  bool childless_ = false;  // RFC 6023
   std::optional<codec::Message> response_;
   RequestToken token_;
   /// What EAP waits for.

@@ -38,6 +38,7 @@ class IkeAuthResponder final : public ResponderExchange {
   void finish();
   void answer();
   void answer_child(codec::Message& answer, const Rivalry& rivalry);
+  void send_away(codec::Message answer, const std::string& gateway);
   void start_eap();
   void handle_eap_completion(Completion result);
   void take_eap_step(EapResult result);

@@ -5,6 +5,7 @@
 #include "base/check.hpp"
 #include "ike/codec/serialize.hpp"
 #include "ike/v2/commands.hpp"
+#include "ike/v2/crash_token.hpp"
 #include "ike/v2/ike_sa_init_responder.hpp"
 #include "ike/v2/messages.hpp"
 #include "ike/v2/tasks.hpp"
@@ -68,8 +69,10 @@ void IkeEndpoint::handle_stray(const net::Path& path, const codec::ParsedMessage
   core_.drop(DatagramDrop::unknown_ike_sa);
   // RFC 7296 2.21.4: a response must not be answered.
   if (parsed.header.response) return;
-  if (parsed.sealed)
-    return answer_unprotected(path, parsed.header, parsed.header.length, model::NotifyType::invalid_ike_spi);
+  if (parsed.sealed) {
+    return answer_unprotected(path, parsed.header, parsed.header.length, model::NotifyType::invalid_ike_spi,
+                              token_for_stray(core_, parsed.header.spi_i, parsed.header.spi_r));
+  }
   handle_stray_notify(path, parsed);
 }
 
@@ -80,12 +83,14 @@ void IkeEndpoint::handle_stray_notify(const net::Path& path, const codec::Parsed
   const model::Spi spi(load_be32(notify->data.data()));
   for (IkeSa* sa : core_.sas.of_peer(path.remote.address)) {
     if (sa->find_child_by_peer_spi(spi) == nullptr) continue;
+    // RFC 6290 8.2: who can tell which IKE SA the pair belonged to shows its token at once.
+    if (end_forgotten(core_, *sa, parsed)) return;
     return suspect(core_, *sa, "the peer says that it does not know our Child SA");
   }
 }
 
 void IkeEndpoint::answer_unprotected(const net::Path& path, const codec::Header& header, std::size_t received,
-                                     model::NotifyType type) {
+                                     model::NotifyType type, ByteView token) {
   codec::Message answer;
   answer.header.spi_i = header.spi_i;
   answer.header.spi_r = header.spi_r;
@@ -95,6 +100,16 @@ void IkeEndpoint::answer_unprotected(const net::Path& path, const codec::Header&
   answer.header.response = true;
   answer.add_notify(type);
   Bytes octets = codec::serialize(answer);
+  if (!token.empty()) {
+    // RFC 6290 4.5: both together.
+    answer.add(codec::NotifyPayload{.protocol = model::ProtocolId::ike,
+                                    .spi = {},
+                                    .type = model::NotifyType::quick_crash_detection,
+                                    .data = to_bytes(token)});
+    Bytes longer = codec::serialize(answer);
+    // The requests of those who know of it have room for it.
+    if (longer.size() <= received) octets = std::move(longer);
+  }
   // RFC 7296 2.21.4: at a bounded rate; and never more than came, for the source may be forged.
   if (octets.size() > received || !core_.unprotected_answers.allow(core_.now)) return;
   core_.transmit(path, std::move(octets));

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ike/v2/follow_up.hpp"
+#include "ike/v2/life_state.hpp"
 
 namespace culvert::ike::v2 {
 

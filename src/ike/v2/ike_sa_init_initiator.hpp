@@ -60,6 +60,7 @@ class IkeSaInitInitiator final : public InitiatorExchange {
   void handle_cookie(const codec::NotifyPayload& notify);
   void handle_invalid_ke(const codec::NotifyPayload& notify);
   void handle_error(const codec::NotifyPayload& notify);
+  void handle_redirect(const codec::NotifyPayload& notify);
   void handle_agreement(const codec::Message& message, ByteView datagram, const net::Path& path);
   [[nodiscard]] Progression finish(KeyExchangeResult computed);
   [[nodiscard]] Progression establish_keys(const Agreement& agreement, ByteView shared_secret, const Attempt& attempt);
@@ -86,8 +87,11 @@ class IkeSaInitInitiator final : public InitiatorExchange {
 
 struct Beginning {
   net::Path path;
-  bool beside_doubtful = false;   // as Initiate::despite_doubtful
-  std::optional<ChildWish> wish;  // of the first Child SA
+  bool beside_doubtful = false;                        // as Initiate::despite_doubtful
+  std::optional<ChildWish> wish;                       // of the first Child SA
+  std::optional<net::IpAddress> redirected_from = {};  // as Initiate
+  std::optional<model::IkeSaId> replaces = {};         // likewise
+  std::optional<Duration> patience = {};               // likewise
 };
 /// Begins a new IKE SA for the connection.
 void begin_ike_sa(Core& core, const model::ConnectionConfig& config, Beginning beginning);

@@ -18,6 +18,7 @@
 #include "ike/v2/nat.hpp"
 #include "ike/v2/payload_rules.hpp"
 #include "ike/v2/ppk.hpp"
+#include "ike/v2/redirect.hpp"
 
 namespace culvert::ike::v2 {
 namespace {
@@ -72,7 +73,10 @@ bool IkeSaInitResponder::pass_load_check(const codec::Message& request) {
     core_.drop(DatagramDrop::half_open_limit);
     return false;
   }
-  if (half_open < core_.settings.cookie_threshold && core_.now >= core_.cookies_until) return true;
+  const bool loaded = half_open >= core_.settings.cookie_threshold || core_.now < core_.cookies_until;
+  if (!loaded) return true;
+  // RFC 9329 6.3: whoever has a TCP connection has shown its address; no cookie without a puzzle.
+  if (path_.over_tcp()) return has_room_for_sender();
   if (core_.now - core_.cookie_secret_since > kCookieSecretLife) {
     core_.cookies.change_secret();
     core_.cookie_secret_since = core_.now;
@@ -81,11 +85,15 @@ bool IkeSaInitResponder::pass_load_check(const codec::Message& request) {
   const auto* cookie = request.notify(NotifyType::cookie);
   // RFC 7296 2.6: a wrong cookie is treated as none.
   if (cookie != nullptr && core_.cookies.check(cookie->data, nonce, path_.remote, request.header.spi_i)) {
-    if (core_.sas.half_open_from(path_.remote.address) < core_.settings.half_open_per_address) return true;
-    core_.drop(DatagramDrop::half_open_limit);
-    return false;
+    return has_room_for_sender();
   }
   refuse(request, NotifyType::cookie, core_.cookies.make(nonce, path_.remote, request.header.spi_i));
+  core_.drop(DatagramDrop::half_open_limit);
+  return false;
+}
+
+bool IkeSaInitResponder::has_room_for_sender() {
+  if (core_.sas.half_open_from(path_.remote.address) < core_.settings.half_open_per_address) return true;
   core_.drop(DatagramDrop::half_open_limit);
   return false;
 }
@@ -124,6 +132,10 @@ void IkeSaInitResponder::answer(const codec::Message& request, ByteView datagram
                        nearest->name, describe(nearest->ike_proposals)));
     return;
   }
+  if (const auto gateway = redirect_for(core_, *config, path_, request)) {
+    // RFC 5685 3: before anything is computed, with the nonce, by which the peer knows that we have seen its request.
+    return refuse(request, NotifyType::redirect, encode_gateway(*gateway, request.first<codec::NoncePayload>()->data));
+  }
   if (chosen->ike.key_exchange != ke->method) {
     // RFC 7296 1.2: the peer must repeat with the method that would be accepted.
     ByteWriter data;
@@ -134,9 +146,9 @@ void IkeSaInitResponder::answer(const codec::Message& request, ByteView datagram
 }
 
 void IkeSaInitResponder::refuse(const codec::Message& request, NotifyType type, ByteView data) {
-  if (type != NotifyType::cookie && type != NotifyType::invalid_ke_payload &&
-      !core_.unprotected_answers.allow(core_.now))
-    return;
+  const bool leads_on =
+      type == NotifyType::cookie || type == NotifyType::invalid_ke_payload || type == NotifyType::redirect;
+  if (!leads_on && !core_.unprotected_answers.allow(core_.now)) return;
   codec::Message answer;
   answer.header = request.header;
   answer.header.spi_r = model::IkeSpi{};  // RFC 7296 2.6: zero when no IKE SA comes of it
@@ -174,6 +186,7 @@ void IkeSaInitResponder::make_ike_sa(const codec::Message& request, ByteView dat
   judge_nat_detection(sa, request, path_);
   agree_on_fragmentation(sa, request, config);
   if (agrees_on_ppk(core_, path_, request)) sa.ppk = PpkState{};
+  note_redirects(sa, request);
   core_.sas.index_spi(sa);
   core_.sas.index_init(sa);
   core_.touch(sa);

@@ -73,6 +73,13 @@ std::vector<IkeSa*> IkeSaTable::of_connection(model::ConnectionId connection) {
   return found == by_connection_.end() ? std::vector<IkeSa*>() : living(found->second);
 }
 
+std::size_t IkeSaTable::established_of(model::ConnectionId connection) const {
+  const auto found = by_connection_.find(connection);
+  if (found == by_connection_.end()) return 0;
+  // Whose half-open ones are is not known for sure: at the worst there are fewer than one would think.
+  return found->second.size() - std::min(found->second.size(), half_open_.size());
+}
+
 std::vector<IkeSa*> IkeSaTable::of_peer(const net::IpAddress& address) {
   const auto found = by_peer_.find(address);
   return found == by_peer_.end() ? std::vector<IkeSa*>() : living(found->second);

@@ -34,6 +34,8 @@ class IkeSaTable {
   /// In order of their ids, which is the order of their making.
   [[nodiscard]] std::vector<IkeSa*> all();
   [[nodiscard]] std::vector<IkeSa*> of_connection(model::ConnectionId connection);
+  /// How many of it there are, without half-open ones.
+  [[nodiscard]] std::size_t established_of(model::ConnectionId connection) const;
   [[nodiscard]] std::vector<IkeSa*> of_peer(const net::IpAddress& address);
   /// Of a connection that serves many peers, those of one identity that are established.
   [[nodiscard]] std::vector<IkeSa*> of_peer(model::ConnectionId connection, const model::Identity& identity);

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "ike/v2/closing.hpp"
+#include "ike/v2/crash_token.hpp"
 #include "ike/v2/describe.hpp"
 #include "ike/v2/ike_keys.hpp"
 #include "ike/v2/rekey_ike_sa_initiator.hpp"
@@ -98,6 +99,7 @@ std::optional<codec::Message> RekeyIkeSaResponder::handle(const codec::Message& 
   IkeSa* next = make_rekeyed_ike_sa(core_, sa_, chosen->ike, model::Role::responder, spi_i, spi_r,
                                     computed.shared_secret.view(), nonce_i, nonce_r);
   if (next == nullptr) return refusal(NotifyType::no_proposal_chosen);
+  add_crash_token(answer, core_, *next, *config);
   take_over(core_, sa_, *next, nonce_i, nonce_r);
   return answer;
 }

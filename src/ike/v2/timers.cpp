@@ -13,10 +13,14 @@
 #include "ike/v2/ike_auth_initiator.hpp"
 #include "ike/v2/ike_sa_init_initiator.hpp"
 #include "ike/v2/intermediate_initiator.hpp"
+#include "ike/v2/reauthentication.hpp"
 #include "ike/v2/tasks.hpp"
 
 namespace culvert::ike::v2 {
 namespace {
+
+// As many of a request, without an answer, are told to whoever could try another way.
+constexpr unsigned kSendsUntilOverdue = 3;
 
 std::optional<Instant> liveness_time(const Core& core, const IkeSa& sa) {
   // A request under way asks for life as well as an empty one would.
@@ -43,7 +47,11 @@ void handle_silence(Core& core, IkeSa& sa) {
 
 void handle_retransmission(Core& core, IkeSa& sa) {
   const auto due = sa.window.handle_timeout(core.now, core.random);
-  for (const model::MessageId id : due.resend) resend_request(core, sa, id);
+  for (const model::MessageId id : due.resend) {
+    if (sa.phase == Phase::established && sa.window.sends(id) == kSendsUntilOverdue)
+      core.emit(AnswerOverdue{.ike_sa = sa.id});
+    resend_request(core, sa, id);
+  }
   if (due.give_up) handle_silence(core, sa);
 }
 
@@ -116,6 +124,7 @@ void handle_established_timers(Core& core, IkeSa& sa) {
     sa.tasks.push_back({.task = RekeyIkeTask{}});
   }
   handle_child_timers(core, sa);
+  if (sa.phase == Phase::established) handle_life_timers(core, sa);
   if (is_due(core, liveness_time(core, sa)) && sa.phase == Phase::established) {
     sa.tasks.push_back({.task = LivenessTask{}});
     run_tasks(core, sa);
@@ -132,7 +141,7 @@ std::optional<Instant> next_deadline(const Core& core, const IkeSa& sa) {
   if (sa.phase != Phase::established) return earliest(first, next_task_time(sa));
   first = earliest(first, earliest(sa.rekey_at, sa.expire_at));
   first = earliest(first, earliest(sa.release_at, liveness_time(core, sa)));
-  first = earliest(first, sa.twins_at);
+  first = earliest(first, earliest(sa.twins_at, next_life_time(sa)));
   for (const auto& [id, child] : sa.children) {
     first = earliest(first, earliest(child.rekey_at, child.expire_at));
     first = earliest(first, release_time(child));

@@ -51,6 +51,13 @@ enum class NotifyType : std::uint16_t {
   multiple_auth_supported = 16404,          // RFC 4739
   another_auth_follows = 16405,             // RFC 4739
   redirect_supported = 16406,               // RFC 5685
+  redirect = 16407,                         // RFC 5685
+  redirected_from = 16408,                  // RFC 5685
+  ticket_lt_opaque = 16409,                 // RFC 5723
+  ticket_request = 16410,                   // RFC 5723
+  ticket_ack = 16411,                       // RFC 5723
+  ticket_nack = 16412,                      // RFC 5723
+  ticket_opaque = 16413,                    // RFC 5723
   eap_only_authentication = 16417,          // RFC 5998
   childless_ikev2_supported = 16418,        // RFC 6023
   quick_crash_detection = 16419,            // RFC 6290
@@ -61,6 +68,8 @@ enum class NotifyType : std::uint16_t {
   ppk_identity = 16436,                     // RFC 8784
   no_ppk_auth = 16437,                      // RFC 8784
   intermediate_exchange_supported = 16438,  // RFC 9242
+  ip4_allowed = 16439,                      // RFC 8983
+  ip6_allowed = 16440,                      // RFC 8983
   additional_key_exchange = 16441,          // RFC 9370
   use_aggfrag = 16442,                      // RFC 9347
   supported_auth_methods = 16443,           // RFC 9593
@@ -112,6 +121,13 @@ inline constexpr RegistryName<NotifyType> kNotifyTypeNames[] = {
     {NotifyType::multiple_auth_supported, "MULTIPLE_AUTH_SUPPORTED"},
     {NotifyType::another_auth_follows, "ANOTHER_AUTH_FOLLOWS"},
     {NotifyType::redirect_supported, "REDIRECT_SUPPORTED"},
+    {NotifyType::redirect, "REDIRECT"},
+    {NotifyType::redirected_from, "REDIRECTED_FROM"},
+    {NotifyType::ticket_lt_opaque, "TICKET_LT_OPAQUE"},
+    {NotifyType::ticket_request, "TICKET_REQUEST"},
+    {NotifyType::ticket_ack, "TICKET_ACK"},
+    {NotifyType::ticket_nack, "TICKET_NACK"},
+    {NotifyType::ticket_opaque, "TICKET_OPAQUE"},
     {NotifyType::eap_only_authentication, "EAP_ONLY_AUTHENTICATION"},
     {NotifyType::childless_ikev2_supported, "CHILDLESS_IKEV2_SUPPORTED"},
     {NotifyType::quick_crash_detection, "QUICK_CRASH_DETECTION"},
@@ -122,6 +138,8 @@ inline constexpr RegistryName<NotifyType> kNotifyTypeNames[] = {
     {NotifyType::ppk_identity, "PPK_IDENTITY"},
     {NotifyType::no_ppk_auth, "NO_PPK_AUTH"},
     {NotifyType::intermediate_exchange_supported, "INTERMEDIATE_EXCHANGE_SUPPORTED"},
+    {NotifyType::ip4_allowed, "IP4_ALLOWED"},
+    {NotifyType::ip6_allowed, "IP6_ALLOWED"},
     {NotifyType::additional_key_exchange, "ADDITIONAL_KEY_EXCHANGE"},
     {NotifyType::use_aggfrag, "USE_AGGFRAG"},
     {NotifyType::supported_auth_methods, "SUPPORTED_AUTH_METHODS"},

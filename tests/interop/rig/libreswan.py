@@ -137,6 +137,7 @@ class Libreswan(GuestPeer):
         if t.request_address:
             found.update(leftmodecfgclient="yes", rightmodecfgserver="yes", modecfgpull="yes", narrowing="yes")
             found["leftsubnet"] = "0.0.0.0/0"
+        found.update(t.pluto)
         if t.ike_lifetime:
             found["ikelifetime"] = f"{t.ike_lifetime}s"
         if t.child_lifetime:

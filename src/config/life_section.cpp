@@ -1,0 +1,66 @@
+// How a tunnel's IKE SAs begin, are proved anew and move: `childless` (RFC 6023), `crash_detection` (RFC 6290),
+// `reauthentication` (RFC 4478), `follow_redirect` and `redirect_to` (RFC 5685).
+#include <fmt/format.h>
+
+#include "base/text.hpp"
+#include "config/draft.hpp"
+#include "config/words.hpp"
+
+namespace culvert::config {
+namespace {
+
+using model::Childless;
+using std::chrono::hours;
+using std::chrono::seconds;
+
+constexpr std::pair<std::string_view, Childless> kChildless[] = {{"allow", Childless::allow},
+                                                                 {"prefer", Childless::prefer},
+                                                                 {"force", Childless::force},
+                                                                 {"never", Childless::never}};
+constexpr std::int64_t kMostIkeSas = 10'000'000;
+void read_redirect_to(Section& section, model::SaLife& life) {
+  const auto gateway = section.text("redirect_to");
+  if (!gateway) {
+    for (const std::string_view key : {"redirect_above", "redirect_grace"}) {
+      // A time to leave is for `culvert redirect`, too.
+      if (key == "redirect_above" && section.has(key))
+        section.error(section.position_of(key), key, "nobody is sent anywhere",
+                      "write redirect_to = \"ADDRESS\" beside it, or take it out");
+    }
+    return;
+  }
+  if (!is_gateway(gateway->value)) {
+    return section.error(gateway->position, "redirect_to",
+                         fmt::format("{} is neither an address nor a DNS name", in_quotes(gateway->value)),
+                         "write where the other gateway is: \"192.0.2.9\", \"2001:db8::9\" or \"gw2.example.net\"");
+  }
+  life.redirect_to = gateway->value;
+}
+
+}  // namespace
+
+void read_life(Section& section, DraftTunnel& draft) {
+  model::ConnectionConfig& connection = draft.config.connection;
+  model::SaLife& life = connection.life;
+  if (const auto childless = section.choice("childless", kChildless)) life.childless = *childless;
+  if (const auto detect = section.boolean("crash_detection")) life.crash_detection = *detect;
+  if (const auto time = section.duration("reauthentication", seconds(10), hours(24 * 365), "never asks for it"))
+    life.reauthentication = *time;
+  if (const auto follow = section.boolean("follow_redirect")) life.follow_redirect = *follow;
+  read_redirect_to(section, life);
+  if (const auto above = section.integer("redirect_above", 0, kMostIkeSas))
+    life.redirect_above = static_cast<std::size_t>(*above);
+  if (const auto grace = section.duration("redirect_grace", seconds(1), hours(24))) life.redirect_grace = *grace;
+  // RFC 5685 3: whoever the new gateway is, it must be whom we expect; its address will not be the one written here.
+  if (life.follow_redirect && !connection.remote_id) {
+    section.error(section.position_of("follow_redirect"), "follow_redirect",
+                  "a gateway elsewhere could not prove that it is the right one",
+                  "write remote_id, the identity that all of the gateways have");
+  }
+  if (life.follow_redirect && draft.config.peer_kind == PeerKind::any) {
+    section.error(section.position_of("follow_redirect"), "follow_redirect",
+                  "with peer = \"any\" the peers begin, and nobody sends us anywhere", "take it out");
+  }
+}
+
+}  // namespace culvert::config

@@ -1,0 +1,25 @@
+#include "ike/v2/life_state.hpp"
+
+namespace culvert::ike::v2 {
+
+LifeState& life_of(IkeSa& sa) {
+  if (!sa.life) sa.life = std::make_unique<LifeState>();
+  return *sa.life;
+}
+
+// Not the token: it goes with the SPIs (RFC 6290 4.3).
+void inherit_life(const IkeSa& old, IkeSa& next) {
+  if (!old.life) return;
+  const LifeState& was = *old.life;
+  if (!was.peer_follows && !was.repeat_at && !was.good_until && !was.retire_at) return;
+  LifeState& now = life_of(next);
+  now.peer_follows = was.peer_follows;
+  // RFC 4478 2: the limit goes on to the IKE SA that a rekey makes.
+  now.repeat_at = was.repeat_at;
+  now.good_until = was.good_until;
+  now.replaces = was.replaces;
+  now.retire_at = was.retire_at;
+  now.retire_by = was.retire_by;
+}
+
+}  // namespace culvert::ike::v2

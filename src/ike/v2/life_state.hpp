@@ -1,0 +1,43 @@
+// LifeState: what an IKE SA remembers of how it began, of the peer's crash token, of where the peer may be sent, and of
+// how long its authentication is good. Apart from the IKE SA, for most have little of it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+
+#include "base/time.hpp"
+#include "ike/v2/ike_sa.hpp"
+#include "model/ids.hpp"
+#include "net/address.hpp"
+
+namespace culvert::ike::v2 {
+
+struct LifeState {
+  /// As initiator, until IKE_AUTH: the peer takes IKE SAs without a Child SA (RFC 6023).
+  bool peer_childless = false;
+  /// As responder: the peer goes where it is sent (RFC 5685).
+  bool peer_follows = false;
+  /// The peer has our crash token already.
+  bool token_sent = false;
+  /// The peer's crash token, as a digest (RFC 6290 3).
+  bool has_token = false;
+  std::array<std::uint8_t, 16> token{};
+  /// As initiator, until it stands: which gateway has sent us to this one, and which IKE SA ends for
+  /// this one.
+  std::optional<net::IpAddress> redirected_from;
+  std::optional<model::IkeSaId> replaces;
+  /// RFC 4478: as initiator, when we prove ourselves anew; as responder, until when the peer's proof is good.
+  OptionalInstant repeat_at;
+  OptionalInstant good_until;
+  /// When the IKE SA that ends for this one does, if all is ready; and at the latest.
+  OptionalInstant retire_at;
+  OptionalInstant retire_by;
+};
+
+/// The IKE SA's, made where there is none.
+[[nodiscard]] LifeState& life_of(IkeSa& sa);
+/// What goes on in the IKE SA that a rekey makes.
+void inherit_life(const IkeSa& old, IkeSa& next);
+
+}  // namespace culvert::ike::v2
