@@ -98,9 +98,34 @@ void read_xdp(Section& section, DaemonConfig& daemon) {
   }
 }
 
+void read_listen_tcp(Section& section, DaemonConfig& daemon) {
+  constexpr std::string_view kKey = "listen_tcp";
+  constexpr std::size_t kMostPorts = 8;
+  const toml::node* node = section.node(kKey);
+  if (node == nullptr) return;
+  const toml::array* list = node->as_array();
+  const auto wrong = [&](const Position& at, std::string what) {
+    section.error(at, kKey, std::move(what), "write a list of TCP ports, listen_tcp = [4500]");
+  };
+  if (list == nullptr)
+    return wrong(section.position_of(kKey), fmt::format("a list of ports is needed, {} was found", describe(*node)));
+  if (list->size() > kMostPorts) return wrong(section.position_of(kKey), fmt::format("more than {} ports", kMostPorts));
+  for (const toml::node& one : *list) {
+    const auto port = one.value_exact<std::int64_t>();
+    if (!port || *port < 1 || *port > 0xffff) {
+      wrong(section.position_of(one), describe(one) + " is no port");
+    } else if (std::ranges::find(daemon.listen_tcp, *port) != daemon.listen_tcp.end()) {
+      wrong(section.position_of(one), fmt::format("port {} is there twice", *port));
+    } else {
+      daemon.listen_tcp.push_back(static_cast<std::uint16_t>(*port));
+    }
+  }
+}
+
 void read_ports(Section& section, DaemonConfig& daemon) {
   if (const auto port = section.integer("ike_port", 1, 0xffff)) daemon.ike_port = static_cast<std::uint16_t>(*port);
   if (const auto port = section.integer("nat_port", 1, 0xffff)) daemon.nat_port = static_cast<std::uint16_t>(*port);
+  read_listen_tcp(section, daemon);
   if (daemon.ike_port == daemon.nat_port) {
     const std::string_view key = section.has("nat_port") ? "nat_port" : "ike_port";
     section.error(section.position_of(key), key, fmt::format("ike_port and nat_port are both {}", daemon.ike_port),

@@ -53,6 +53,7 @@ struct ChildSaView : ChildSaFacts {
 struct IkeSaView {
   ike::IkeSaEstablished sa;
   Instant established;
+  Instant transport_since;             // that it, or what it replaces, goes over UDP, or over TCP
   std::vector<net::IpAddress> leased;  // the inner addresses that the peer has of us
   std::vector<ChildSaView> children;
 };

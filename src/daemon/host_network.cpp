@@ -1,6 +1,7 @@
 #include "daemon/host_network.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -13,6 +14,12 @@ Result<HostNetwork, io::IoError> HostNetwork::open(const io::RoutingOptions& opt
   auto addresses = io::AddedAddresses::open(tun.index());
   if (!addresses) return err(addresses.error());
   return HostNetwork(std::move(*routes), std::move(*addresses), io::ClearPacketFilter(clear_packets), tun);
+}
+
+void HostNetwork::set_own_streams(bool there) {
+  if (std::exchange(own_streams_, there) == there) return;
+  filter_.set_own_streams(there);
+  filtered_.reset();
 }
 
 std::vector<std::string> HostNetwork::apply(const control::NetworkWish& wish) {

@@ -21,6 +21,8 @@ class HostNetwork {
   [[nodiscard]] static Result<HostNetwork, io::IoError> open(const io::RoutingOptions& options,
                                                              const io::ClearPacketOptions& clear_packets, io::Tun& tun);
 
+  /// Whether tunnels open TCP streams, to be said before `apply` (io::ClearPacketOptions::own_streams).
+  void set_own_streams(bool there);
   /// Changes what differs from the last wish. Each problem is one sentence; the rest of the wish is in force all the
   /// same.
   [[nodiscard]] std::vector<std::string> apply(const control::NetworkWish& wish);
@@ -42,6 +44,7 @@ class HostNetwork {
   io::ClearPacketFilter filter_;
   std::optional<std::vector<control::ClearPacketWish>> filtered_;
   io::Tun* tun_;
+  bool own_streams_ = false;
   control::NetworkWish wish_;
 };
 

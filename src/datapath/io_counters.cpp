@@ -15,6 +15,10 @@ std::string_view name_of(IoDrop drop) {
     case IoDrop::install_refused: return "install_refused";
     case IoDrop::handover_full: return "handover_full";
     case IoDrop::handover_lost: return "handover_lost";
+    case IoDrop::stream_full: return "stream_full";
+    case IoDrop::stream_closed: return "stream_closed";
+    case IoDrop::stream_refused: return "stream_refused";
+    case IoDrop::stream_corrupt: return "stream_corrupt";
     case IoDrop::count_: break;
   }
   return "?";

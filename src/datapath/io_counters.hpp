@@ -25,6 +25,10 @@ enum class IoDrop : std::uint8_t {
   install_refused,    // the engine refused an SA that was found right before
   handover_full,      // the worker that has the packet's SA does not keep up
   handover_lost,      // a packet was sent on a second time: the rules were just changing
+  stream_full,        // ESP over a TCP connection that does not keep up
+  stream_closed,      // ESP over TCP, and no connection stands
+  stream_refused,     // a TCP connection of a peer's beyond the bounds
+  stream_corrupt,     // a TCP connection that is not for us, or has an impossible length; it was closed
   count_
 };
 [[nodiscard]] std::string_view name_of(IoDrop drop);

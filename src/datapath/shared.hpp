@@ -18,6 +18,7 @@
 #include "datapath/handover.hpp"
 #include "datapath/io_counters.hpp"
 #include "datapath/options.hpp"
+#include "datapath/tcp_streams.hpp"
 #include "datapath/userspace_data_plane.hpp"
 #include "io/event_fd.hpp"
 #include "ipsec/data_plane.hpp"
@@ -157,6 +158,7 @@ struct Shared {
   io::EventFd to_control;
 
   IoCounters counters;
+  TcpStreams* streams = nullptr;  // set before the workers begin; the first one owns the connections
 };
 
 }  // namespace culvert::datapath

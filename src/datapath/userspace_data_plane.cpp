@@ -67,14 +67,17 @@ void append(std::deque<T>& queue, std::vector<T> items) {
 
 struct UserspaceDataPlane::State {
   State(const DataPlaneOptions& wanted, io::Tun tun_device, std::vector<OuterSockets> outer, RandomSource& random,
-        std::vector<io::EventFd> worker_wakeups, io::EventFd control_wakeup)
+        std::vector<io::EventFd> worker_wakeups, io::EventFd control_wakeup, std::unique_ptr<TcpStreams> tcp)
       : options(wanted),
         tun(std::move(tun_device)),
         sockets(std::move(outer)),
+        streams(std::move(tcp)),
         spis(wanted.engine.spi_layout, random),
         early(wanted.engine.spi_layout),
         shared(wanted, std::move(worker_wakeups), std::move(control_wakeup)),
-        placement(static_cast<std::uint32_t>(sockets.size()), wanted.engine.spi_layout) {}
+        placement(static_cast<std::uint32_t>(sockets.size()), wanted.engine.spi_layout) {
+    shared.streams = streams.get();
+  }
   State(const State&) = delete;
   State& operator=(const State&) = delete;
   ~State() {
@@ -137,6 +140,7 @@ struct UserspaceDataPlane::State {
   DataPlaneOptions options;
   io::Tun tun;
   std::vector<OuterSockets> sockets;  // by worker
+  std::unique_ptr<TcpStreams> streams;
   ipsec::SpiAllocator spis;
   SharedEarlyPackets early;
   Shared shared;
@@ -201,10 +205,9 @@ void UserspaceDataPlane::State::tell_home(model::ConnectionId connection) {
 UserspaceDataPlane::UserspaceDataPlane(std::unique_ptr<State> state) : state_(std::move(state)) {}
 UserspaceDataPlane::~UserspaceDataPlane() = default;
 
-Result<std::unique_ptr<UserspaceDataPlane>, io::IoError> UserspaceDataPlane::start(const DataPlaneOptions& options,
-                                                                                   io::Tun tun,
-                                                                                   std::vector<OuterSockets> sockets,
-                                                                                   RandomSource& random) {
+Result<std::unique_ptr<UserspaceDataPlane>, io::IoError> UserspaceDataPlane::start(
+    const DataPlaneOptions& options, io::Tun tun, std::vector<OuterSockets> sockets, RandomSource& random,
+    std::unique_ptr<TcpStreams> streams) {
   CHECK(!sockets.empty() && sockets.size() == tun.queues().size() && sockets.size() <= kMostWorkers);
   std::vector<io::EventFd> wakeups;
   for (std::size_t i = 0; i < sockets.size(); ++i) {
@@ -214,11 +217,16 @@ Result<std::unique_ptr<UserspaceDataPlane>, io::IoError> UserspaceDataPlane::sta
   }
   auto control_wakeup = io::EventFd::open();
   if (!control_wakeup) return err(std::move(control_wakeup.error()));
+  if (!streams) {
+    auto opened = TcpStreams::open({});
+    if (!opened) return err(std::move(opened.error()));
+    streams = std::move(*opened);
+  }
   DataPlaneOptions settled = options;
   settled.engine.coalesce = tun.offload() >= io::TunOffload::tcp;
   settled.engine.coalesce_udp = tun.offload() >= io::TunOffload::tcp_and_udp;
   auto state = std::make_unique<State>(settled, std::move(tun), std::move(sockets), random, std::move(wakeups),
-                                       std::move(*control_wakeup));
+                                       std::move(*control_wakeup), std::move(streams));
   for (std::uint32_t i = 0; i < state->sockets.size(); ++i) {
     settled.engine.worker = i;
     settled.engine.early_packets = &state->early;
@@ -256,7 +264,8 @@ std::optional<ipsec::DataPlaneEvent> UserspaceDataPlane::poll_event() { return t
 std::optional<std::string> UserspaceDataPlane::poll_fault() { return take_front(state_->faults); }
 
 int UserspaceDataPlane::send_ike(const net::Path& path, ByteView message) {
-  const int error = state_->sockets.front().send_ike(path, message);
+  const int error =
+      path.over_tcp() ? state_->streams->send_ike(path, message) : state_->sockets.front().send_ike(path, message);
   if (error != 0) state_->shared.counters.count(IoDrop::outer_refused);
   return error;
 }
@@ -266,6 +275,8 @@ int UserspaceDataPlane::send_keepalive(const net::Path& path) {
   if (error != 0) state_->shared.counters.count(IoDrop::outer_refused);
   return error;
 }
+
+TcpStreams& UserspaceDataPlane::streams() { return *state_->streams; }
 
 io::Tun& UserspaceDataPlane::tun() { return state_->tun; }
 

@@ -20,6 +20,7 @@
 #include "base/result.hpp"
 #include "datapath/options.hpp"
 #include "datapath/outer_sockets.hpp"
+#include "datapath/tcp_streams.hpp"
 #include "io/error.hpp"
 #include "io/tun.hpp"
 #include "ipsec/data_plane.hpp"
@@ -50,11 +51,10 @@ struct DataPlaneFacts {
 class UserspaceDataPlane final : public ipsec::DataPlane {
  public:
   /// Starts as many workers as there are sets of sockets, which are as many as TUN has queues. `random` is used by all
-  /// threads at once (crypto::SystemRandom may be) and must outlive the data plane.
-  [[nodiscard]] static Result<std::unique_ptr<UserspaceDataPlane>, io::IoError> start(const DataPlaneOptions& options,
-                                                                                      io::Tun tun,
-                                                                                      std::vector<OuterSockets> sockets,
-                                                                                      RandomSource& random);
+  /// threads at once (crypto::SystemRandom may be) and must outlive the data plane. Without `streams` peers open none.
+  [[nodiscard]] static Result<std::unique_ptr<UserspaceDataPlane>, io::IoError> start(
+      const DataPlaneOptions& options, io::Tun tun, std::vector<OuterSockets> sockets, RandomSource& random,
+      std::unique_ptr<TcpStreams> streams = nullptr);
   /// Ends the workers at once; packets that wait are lost. TUN and the sockets close.
   ~UserspaceDataPlane() override;
 
@@ -69,6 +69,9 @@ class UserspaceDataPlane final : public ipsec::DataPlane {
   /// As OuterSockets; a message that the kernel refuses is counted too.
   int send_ike(const net::Path& path, ByteView message);
   int send_keepalive(const net::Path& path);
+
+  /// The TCP streams, which are opened and held by whoever drives IKE; their news comes with `wakeup_fd`.
+  [[nodiscard]] TcpStreams& streams();
 
   /// For the interface's index, name and MTU; its queues are the workers'.
   [[nodiscard]] io::Tun& tun();

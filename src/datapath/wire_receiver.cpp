@@ -54,6 +54,17 @@ bool WireReceiver::receive(XdpLane& lane, std::size_t port, Instant now) {
   return true;
 }
 
+// RFC 9329 3: what tells IKE, ESP and keepalives apart is the same as in UDP.
+void WireReceiver::stream_messages(const net::Path& path, std::span<const MutableByteView> messages) {
+  while (!messages.empty()) {
+    const auto some = messages.first(std::min(messages.size(), kBuffers));
+    messages = messages.subspan(some.size());
+    inputs_.clear();
+    for (const MutableByteView message : some) distribute({.path = path, .bytes = message});
+    if (!inputs_.empty()) engine_.inbound(inputs_, now_, *this);
+  }
+}
+
 // A train may hold packets of several SAs: each run of one owner's goes its way in one piece.
 void WireReceiver::distribute(const ipsec::WireInput& input) {
   if (exchange_.alone()) return inputs_.push_back(input);

@@ -14,7 +14,7 @@
 
 namespace culvert::datapath {
 
-class WireReceiver final : public ipsec::InboundSink {
+class WireReceiver final : public ipsec::InboundSink, public TcpStreamSink {
  public:
   WireReceiver(ipsec::Engine& engine, io::TunQueue& tun, Exchange& exchange, Shared& shared);
 
@@ -22,6 +22,9 @@ class WireReceiver final : public ipsec::InboundSink {
   bool receive(const OuterSockets::Entry& entry, Instant now);
   /// One batch of frames of a port; false when there was none.
   bool receive(XdpLane& lane, std::size_t port, Instant now);
+  /// Messages of a TCP stream, at the time set before.
+  void stream_messages(const net::Path& path, std::span<const MutableByteView> messages) override;
+  void set_now(Instant now) { now_ = now; }
   /// ICMP errors that wait at the socket, to the engine; all of them, up to a bound.
   void receive_errors(const OuterSockets::Entry& entry, Instant now);
 
@@ -49,6 +52,7 @@ class WireReceiver final : public ipsec::InboundSink {
   io::ReceiveBuffers buffers_;
   io::ErrorBuffers error_buffers_;
   std::vector<ipsec::WireInput> inputs_;
+  Instant now_{};
   bool control_wanted_ = false;
 };
 

@@ -9,8 +9,10 @@
 
 namespace culvert::datapath {
 
-WireSender::WireSender(const OuterSockets& sockets, io::TunQueue& tun, Exchange& exchange, IoCounters& counters)
+WireSender::WireSender(const OuterSockets& sockets, TcpStreams& streams, io::TunQueue& tun, Exchange& exchange,
+                       IoCounters& counters)
     : sockets_(sockets),
+      streams_(streams),
       tun_(tun),
       exchange_(exchange),
       counters_(counters),
@@ -34,6 +36,10 @@ void WireSender::send(std::span<const ipsec::WireTrain> trains) {
     // Trains need not come in the order of their places: an AGGFRAG payload stays open while others are framed behind
     // it.
     used_ = std::max(used_, std::min((end + kLine - 1) / kLine * kLine, kSlab));
+    if (train.path.over_tcp()) {
+      streams_.send_esp(train.path, train.bytes, train.segment_size, counters_);
+      continue;
+    }
     if (lane != nullptr) {
       const XdpLane::Sent sent = lane->send(train, now);
       counters_.count(IoDrop::outer_buffer_full, sent.buffer_full);

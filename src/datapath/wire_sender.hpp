@@ -10,6 +10,7 @@
 #include "datapath/exchange.hpp"
 #include "datapath/io_counters.hpp"
 #include "datapath/outer_sockets.hpp"
+#include "datapath/tcp_streams.hpp"
 #include "io/datagram_socket.hpp"
 #include "io/tun.hpp"
 #include "ipsec/icmp_error.hpp"
@@ -19,7 +20,8 @@ namespace culvert::datapath {
 
 class WireSender final : public ipsec::OutboundSink {
  public:
-  WireSender(const OuterSockets& sockets, io::TunQueue& tun, Exchange& exchange, IoCounters& counters);
+  WireSender(const OuterSockets& sockets, TcpStreams& streams, io::TunQueue& tun, Exchange& exchange,
+             IoCounters& counters);
 
   MutableByteView region() override;
   void send(std::span<const ipsec::WireTrain> trains) override;
@@ -50,6 +52,7 @@ class WireSender final : public ipsec::OutboundSink {
   static_assert(kSlab >= 2 * ipsec::kMinWireRegion);
 
   const OuterSockets& sockets_;
+  TcpStreams& streams_;
   io::TunQueue& tun_;
   Exchange& exchange_;
   IoCounters& counters_;

@@ -21,7 +21,9 @@ TEST(WireSender, RegionsBeginBehindEveryTrainThatWaits) {
   wakeups.push_back(std::move(*wakeup));
   Shared shared({}, std::move(wakeups), std::move(*control));
   Exchange exchange(shared, 0);
-  WireSender sender(sockets->front(), tun, exchange, shared.counters);
+  const auto streams = TcpStreams::open({});
+  ASSERT_TRUE(streams);
+  WireSender sender(sockets->front(), **streams, tun, exchange, shared.counters);
 
   const MutableByteView region = sender.region();
   const net::IpAddress here = *net::IpAddress::parse("127.0.0.1");

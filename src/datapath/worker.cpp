@@ -10,7 +10,8 @@ namespace {
 
 constexpr std::uint32_t kCommandToken = 0;
 constexpr std::uint32_t kTunToken = 1;
-constexpr std::uint32_t kFirstSocketToken = 2;
+constexpr std::uint32_t kStreamsToken = 2;
+constexpr std::uint32_t kFirstSocketToken = 3;
 /// Batches of one source before the next one has its turn.
 constexpr int kBatchesPerTurn = 2;
 /// How long commands wait for packets in other workers' hands.
@@ -30,6 +31,8 @@ Result<std::unique_ptr<Worker>, io::IoError> Worker::make(const ipsec::EngineOpt
   if (!poller) return err(std::move(poller.error()));
   auto added = poller->add(shared.inboxes[options.worker]->wakeup.fd(), kCommandToken);
   if (added) added = poller->add(tun.fd(), kTunToken);
+  // One worker has them all: packets for the others' SAs are handed over as any are.
+  if (added && options.worker == 0) added = poller->add(shared.streams->fd(), kStreamsToken);
   for (std::size_t i = 0; added && i < sockets.entries().size(); ++i) {
     added = poller->add(sockets.entries()[i].socket.fd(), kFirstSocketToken + static_cast<std::uint32_t>(i));
   }
@@ -51,7 +54,7 @@ Worker::Worker(io::Poller poller, const ipsec::EngineOptions& options, io::TunQu
       exchange_(shared, options.worker),
       engine_(options, random),
       reader_(tun, shared.counters),
-      sender_(sockets, tun, exchange_, shared.counters),
+      sender_(sockets, *shared.streams, tun, exchange_, shared.counters),
       receiver_(engine_, tun, exchange_, shared) {}
 
 void Worker::run() {
@@ -105,6 +108,7 @@ bool Worker::dispatch(const io::Poller::Ready& source) {
   switch (source.token) {
     case kCommandToken: run_commands(); return false;
     case kTunToken: return pump_tun();
+    case kStreamsToken: return pump_streams();
     default: break;
   }
   const std::size_t number = source.token - kFirstSocketToken;
@@ -214,6 +218,13 @@ bool Worker::pump_socket(const OuterSockets::Entry& entry, bool failed) {
   }
   if (moved && engine_.take_hold_ended()) settle();
   return moved;
+}
+
+bool Worker::pump_streams() {
+  receiver_.set_now(now_);
+  control_wanted_ |= shared_.streams->turn(now_, receiver_, shared_.counters);
+  if (engine_.take_hold_ended()) settle();
+  return true;
 }
 
 bool Worker::take_handed_over() {

@@ -47,6 +47,7 @@ class Worker {
   bool pump_tun();
   bool pump_socket(const OuterSockets::Entry& entry, bool failed);
   bool pump_lane(std::size_t port, bool failed);
+  bool pump_streams();
   bool take_handed_over();
   [[nodiscard]] std::optional<ipsec::DataPlaneEvent> next_event();
   void tell_control();

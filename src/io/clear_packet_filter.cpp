@@ -111,6 +111,13 @@ std::string ClearPacketFilter::text(const ClearPacketOptions& options, const std
   if (rules.empty()) return text;
   const std::string mark =
       needs.strict && options.mark != 0 ? fmt::format("meta mark set {} ", options.mark) : std::string();
+  // RFC 9329: as UDP's ports below; and what comes back on connections of our own.
+  std::string streams;
+  if (!options.listen_tcp.empty())
+    streams += fmt::format("    fib daddr type local tcp dport {{ {} }} {}accept\n",
+                           fmt::join(options.listen_tcp, ", "), mark);
+  if (options.own_streams && options.mark != 0)
+    streams += fmt::format("    fib daddr type local meta l4proto tcp socket mark {} {}accept\n", options.mark, mark);
   text += fmt::format(
       "table inet culvert {{\n"
       "  counter dropped {{ }}\n"
@@ -121,6 +128,7 @@ std::string ClearPacketFilter::text(const ClearPacketOptions& options, const std
       "    iifname {{ \"lo\", \"{0}\" }} accept\n"
       "    fib daddr type local meta l4proto {{ 50, 51 }} {3}accept\n"
       "    fib daddr type local udp dport {{ {1}, {2} }} {3}accept\n"
+      "{5}"
       // RFC 4303 3.3.4: ESP and AH come in fragments too, of which the later ones do not show what they are (AH's not
       // even its number in IPv6). To this host nothing gets through by them: it puts them together behind their first
       // one, which shows it and is judged by it.
@@ -128,7 +136,7 @@ std::string ClearPacketFilter::text(const ClearPacketOptions& options, const std
       "    fib daddr type local frag frag-off != 0 {3}accept\n"
       // RFC 4861: the link itself must work; these never cross a router.
       "    icmpv6 type {{ 130-137, 143 }} ip6 hoplimit {{ 1, 255 }} accept\n",
-      options.tun_name, options.ike_port, options.nat_port, mark, switched_on_text(needs.switched_on));
+      options.tun_name, options.ike_port, options.nat_port, mark, switched_on_text(needs.switched_on), streams);
   for (const ClearPacketRule& rule : rules) text += rule_texts(rule, mark);
   text += "  }\n}\n";
   return text;

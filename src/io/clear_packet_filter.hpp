@@ -48,6 +48,10 @@ struct ClearPacketOptions {
   std::string tun_name;
   std::uint16_t ike_port = 500;
   std::uint16_t nat_port = 4500;
+  /// TCP ports on which peers may bring IKE and ESP (RFC 9329).
+  std::vector<std::uint16_t> listen_tcp = {};
+  /// What belongs to TCP sockets with our mark is ours, too: streams that we opened. Takes the kernel's nft_socket.
+  bool own_streams = false;
   /// UdpOptions::mark; 0: reverse path filters are left alone.
   std::uint32_t mark = 0;
 };
@@ -72,6 +76,8 @@ class ClearPacketFilter {
   /// Removes the table if this object has set one.
   ~ClearPacketFilter();
 
+  /// As ClearPacketOptions::own_streams; counts from the next `apply` on.
+  void set_own_streams(bool there) { options_.own_streams = there; }
   /// Makes the table hold exactly `rules`, or leaves it as it was and says why (a kernel without nf_tables, say).
   [[nodiscard]] Result<void, IoError> apply(const std::vector<ClearPacketRule>& rules);
   /// Interfaces came or went, or their reverse path filters may be others.

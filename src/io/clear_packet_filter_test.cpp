@@ -3,6 +3,8 @@
 #include <cstring>
 #include <vector>
 
+#include <errno.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -10,6 +12,7 @@
 
 #include "io/file_descriptor.hpp"
 #include "io/socket_address.hpp"
+#include "io/tcp_socket.hpp"
 #include "io/testing/network_namespace.hpp"
 
 namespace culvert::io {
@@ -76,6 +79,38 @@ TEST_F(ClearPackets, WhatShouldBeProtectedIsDroppedAndCounted) {
       EXPECT_TRUE(reaches("192.0.2.2", "10.1.0.1")) << "another source";
     }
     EXPECT_TRUE(reaches("10.2.0.1", "10.1.0.1")) << "the filter went with its object";
+  });
+}
+
+// RFC 9329: where the peer's own address is protected, the TCP streams to it are not what should have come protected.
+TEST_F(ClearPackets, TcpStreamsOfOurOwnComeBack) {
+  constexpr std::uint16_t kPort = 4500;
+  const net::IpAddress here = *net::IpAddress::parse("192.0.2.1");
+  const net::IpAddress there = *net::IpAddress::parse("192.0.2.2");
+  FileDescriptor listener;
+  there_->run([&] {
+    auto opened = listen_tcp({there, kPort, net::Transport::tcp}, 0);
+    ASSERT_TRUE(opened) << opened.error().text;
+    listener = std::move(*opened);
+  });
+  const auto connects = [&](std::uint32_t mark) {
+    auto bound = bind_tcp(here, mark);
+    EXPECT_TRUE(bound);
+    if (!bound || connect_tcp(bound->fd, {there, kPort, net::Transport::tcp}) != EINPROGRESS) return false;
+    pollfd wait{.fd = bound->fd.get(), .events = POLLOUT, .revents = 0};
+    return ::poll(&wait, 1, 700) == 1 && tcp_error(bound->fd) == 0;
+  };
+  here_->run([&] {
+    ASSERT_TRUE(reaches("192.0.2.2", "192.0.2.1"));
+    options_.mark = 4500;
+    ClearPacketFilter filter(options_);
+    ASSERT_TRUE(filter.apply({drop("192.0.2.2/32", "192.0.2.1/32")}));
+    EXPECT_FALSE(connects(options_.mark));
+    filter.set_own_streams(true);
+    const auto done = filter.apply({drop("192.0.2.2/32", "192.0.2.1/32"), drop("10.2.0.0/16", "10.1.0.0/16")});
+    ASSERT_TRUE(done) << done.error().text;
+    EXPECT_TRUE(connects(options_.mark));
+    EXPECT_FALSE(connects(0)) << "somebody else's";
   });
 }
 

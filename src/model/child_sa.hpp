@@ -17,7 +17,8 @@ namespace culvert::model {
 
 enum class Mode : std::uint8_t { tunnel, transport, beet };
 
-/// How ESP and AH travel: in UDP (RFC 3948, ESP only), or right behind the IP header as protocol 50 or 51.
+/// How ESP and AH travel: in UDP (RFC 3948, ESP only), or right behind the IP header as protocol 50 or 51. ESP in TCP
+/// (RFC 9329) is framed as in UDP, its messages in a stream instead of datagrams; the path says so.
 enum class Encapsulation : std::uint8_t { udp, none };
 
 /// A bound on an SA's use; 0 or absent means none. Soft bounds ask for a rekey, hard bounds end the SA (RFC

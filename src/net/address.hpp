@@ -111,22 +111,38 @@ struct AddressRange {
   friend auto operator<=>(const AddressRange&, const AddressRange&) = default;
 };
 
-/// An address and a UDP port.
+/// What carries messages between two endpoints: a datagram each, or frames in a stream (RFC 9329).
+enum class Transport : std::uint8_t { udp, tcp };
+
+/// An address and a port of UDP, or of TCP.
 struct Endpoint {
+  constexpr Endpoint() = default;
+  constexpr Endpoint(const IpAddress& host, std::uint16_t number = 0, Transport by = Transport::udp)
+      : address(host), transport(by), port(number) {}
+
   IpAddress address;
+  Transport transport = Transport::udp;  // where there would be padding
   std::uint16_t port = 0;
 
-  /// "192.0.2.1:500" or "[2001:db8::1]:500".
+  /// "192.0.2.1:500" or "[2001:db8::1]:500", over UDP; the text does not say the transport.
   [[nodiscard]] static std::optional<Endpoint> parse(std::string_view text);
   [[nodiscard]] std::string to_string() const;
   friend auto operator<=>(const Endpoint&, const Endpoint&) = default;
 };
 
-/// The two ends of a UDP path as this host sees them.
+/// The two ends of a path as this host sees them; both have the same transport.
+///
+/// Over TCP a path names one stream. For who opened it `local` has the port that it was opened from first, and names
+/// the stream for as long as it is wanted, whatever port it is opened from again; for who accepted it the path is the
+/// connection's own.
 struct Path {
   Endpoint local;
   Endpoint remote;
+
+  [[nodiscard]] constexpr bool over_tcp() const { return remote.transport == Transport::tcp; }
   friend auto operator<=>(const Path&, const Path&) = default;
 };
+
+static_assert(sizeof(Endpoint) == 20 && sizeof(Path) == 40);  // SAs are laid out around them
 
 }  // namespace culvert::net

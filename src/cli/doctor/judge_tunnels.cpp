@@ -272,7 +272,8 @@ class TunnelJudge {
       for (const api::ChildSa& child : sa.children) {
         text += fmt::format(", {}", child.suite);
         if (!child.backend.empty()) text += fmt::format(" by {}", child.backend);
-        text += child.encapsulation == "udp" ? " in UDP" : "";
+        if (child.encapsulation == "udp") text += " in UDP";
+        if (child.encapsulation == "tcp") text += " in TCP";
         return text;
       }
     }

@@ -46,6 +46,12 @@ void ExchangeWindow::restart(model::MessageId id, Instant now, RandomSource& ran
   schedule(request, now, random);
 }
 
+std::vector<model::MessageId> ExchangeWindow::awaited() const {
+  std::vector<model::MessageId> ids;
+  for (const auto& [id, request] : outstanding_) ids.push_back(id);
+  return ids;
+}
+
 Outgoing* ExchangeWindow::request(model::MessageId id) {
   const auto found = outstanding_.find(id);
   return found == outstanding_.end() ? nullptr : &found->second.request;

@@ -44,6 +44,8 @@ class ExchangeWindow {
   void restart(model::MessageId id, Instant now, RandomSource& random);
   [[nodiscard]] bool awaits(model::MessageId id) const { return outstanding_.contains(id); }
   [[nodiscard]] bool idle() const { return outstanding_.empty(); }
+  /// The requests without an answer, in order.
+  [[nodiscard]] std::vector<model::MessageId> awaited() const;
   /// The outstanding request, or null.
   [[nodiscard]] Outgoing* request(model::MessageId id);
   /// How often the outstanding request was sent, in the form that it has now.

@@ -10,8 +10,8 @@ import os
 import struct
 import sys
 
-IKE, ESP, ESP_UDP, KEEPALIVE, NEIGHBOUR, ICMP_ERROR, OTHER = (
-    "IKE", "ESP", "ESP in UDP", "NAT keepalive", "ARP and neighbour discovery", "ICMP error", "anything else")
+IKE, ESP, ESP_UDP, STREAM, KEEPALIVE, NEIGHBOUR, ICMP_ERROR, OTHER = (
+    "IKE", "ESP", "ESP in UDP", "IKE and ESP in TCP", "NAT keepalive", "ARP and neighbour discovery", "ICMP error", "anything else")
 
 
 def frames(path):
@@ -73,6 +73,8 @@ def _transport(protocol, body, who):
                 return KEEPALIVE, who
             return ESP_UDP, who
         return OTHER, f"UDP port {ports[1]} {who}"
+    if protocol == 6 and len(body) >= 4 and 4500 in struct.unpack(">HH", body[:4]):
+        return STREAM, who  # RFC 9329
     return OTHER, f"protocol {protocol} {who}"
 
 
