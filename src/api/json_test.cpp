@@ -29,6 +29,8 @@ TunnelStatus full_tunnel() {
             .suite = "s"};
   ike.remote_behind_nat = true;
   ike.rekey_in = 100;
+  ike.transport = "tcp";
+  ike.transport_age = 60;
   ChildSa child{.id = 9,
                 .spi_inbound = "0x3",
                 .spi_outbound = "0x4",
