@@ -99,7 +99,8 @@ Result<model::Configuration, std::string> accept_configuration(Core& core, IkeSa
     // RFC 8983 5: asking it for the other family again would be in vain.
     const bool v4 = response.notify(NotifyType::ip4_allowed) != nullptr;
     const bool v6 = response.notify(NotifyType::ip6_allowed) != nullptr;
-    if (v4 != v6) {
+    const net::Family only = v4 ? net::Family::v4 : net::Family::v6;
+    if (v4 != v6 && std::ranges::find(config.request_addresses, only) == config.request_addresses.end()) {
       return err(
           fmt::format("the peer gave us no address: it has addresses of {} only, and connection '{}' asks for "
                       "others",
