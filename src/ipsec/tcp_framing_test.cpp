@@ -81,7 +81,7 @@ TEST(TcpFraming, RefusesAStreamThatIsNotForUs) {
 
 // RFC 9329 3.1: a length of 0 or 1 is fatal. 3: an empty message, of length 2, is ignored.
 TEST(TcpFraming, KnowsImpossibleLengths) {
-  for (const std::uint8_t length : {0, 1}) {
+  for (const std::uint8_t length : {std::uint8_t{0}, std::uint8_t{1}}) {
     for (const std::size_t step : {1UL, 100UL}) {
       StreamReader reader(false);
       const auto messages = read(reader, frame({5}) + Bytes{0, length, 1, 2, 3}, step);

@@ -63,6 +63,28 @@ class CrashTokenTest : public ::testing::Test {
     }
     return tokens;
   }
+  /// The tokens in what b answers to a sealed request of some length, which nobody can open.
+  [[nodiscard]] std::vector<Bytes> tokens_for(model::IkeSpi spi_i, model::IkeSpi spi_r, bool initiator) {
+    pair->wire.clear();
+    Bytes request(120, 0);
+    store_be64(request.data(), spi_i.value());
+    store_be64(request.data() + 8, spi_r.value());
+    request[16] = 46;  // Encrypted
+    request[17] = 0x20;
+    request[18] = 37;
+    request[19] = initiator ? 0x08 : 0;
+    store_be32(request.data() + 20, 2);
+    store_be32(request.data() + 24, 120);
+    store_be16(request.data() + 30, 92);
+    pair->inject(pair->b, path_from(false), request);
+    std::vector<Bytes> tokens;
+    for (const Datagram& one : pair->wire) {
+      const auto parsed = codec::parse_message(one.message);
+      CHECK(parsed.has_value());
+      for (Bytes& token : tokens_in(*parsed)) tokens.push_back(std::move(token));
+    }
+    return tokens;
+  }
   /// A message in clear to a, as if from b: INVALID_IKE_SPI and these tokens.
   void show(const std::vector<Bytes>& tokens, const net::Path& path = path_from(true)) {
     codec::Message message;
@@ -230,26 +252,44 @@ TEST_F(CrashTokenTest, NobodyIsShownTheTokenOfALivingIkeSa) {
   for (const auto& [spi_i, spi_r, initiator] :
        {Case{ours.spi_i, ours.spi_r, false}, Case{ours.spi_r, ours.spi_i, true}, Case{ours.spi_r, ours.spi_i, false},
         Case{strange, ours.spi_r, true}, Case{strange, ours.spi_r, false}, Case{ours.spi_i, ours.spi_r, true}}) {
-    pair->wire.clear();
-    // A sealed request of some length, which nobody can open.
-    Bytes request(120, 0);
-    store_be64(request.data(), spi_i.value());
-    store_be64(request.data() + 8, spi_r.value());
-    request[16] = 46;  // Encrypted
-    request[17] = 0x20;
-    request[18] = 37;
-    request[19] = initiator ? 0x08 : 0;
-    store_be32(request.data() + 20, 2);
-    store_be32(request.data() + 24, 120);
-    store_be16(request.data() + 30, 92);
-    pair->inject(pair->b, path_from(false), request);
-    for (const Datagram& one : pair->wire) {
-      const auto parsed = codec::parse_message(one.message);
-      ASSERT_TRUE(parsed);
-      EXPECT_TRUE(tokens_in(*parsed).empty());
-    }
+    EXPECT_TRUE(tokens_for(spi_i, spi_r, initiator).empty());
   }
   ASSERT_TRUE(in_step(*pair));
+}
+
+// Nor of one that the peer has already, and we are about to have: its first message may be here before our key
+// exchange is computed.
+TEST_F(CrashTokenTest, NobodyIsShownTheTokenOfAComingIkeSa) {
+  for (const char* suite : {"aes256gcm16-prfsha256-x25519", "aes256gcm16-prfsha256-x25519-ke1_mlkem512"}) {
+    pair = std::make_unique<Pair>(9);
+    auto configs = std::pair(config_of(true), config_of(false));
+    for (auto* config : {&configs.first, &configs.second})
+      config->ike_proposals = {*model::parse_proposal(model::ProtocolId::ike, suite)};
+    for (Host* one : {&pair->a, &pair->b}) give_secrets(*one);
+    configure(*pair, std::move(configs.first), std::move(configs.second));
+    initiate(*pair);
+    pair->settle();
+    ASSERT_TRUE(in_step(*pair));
+    const model::IkeSaId old = pair->a.ike_sa().ike_sa;
+    const bool last = suite == std::string_view("aes256gcm16-prfsha256-x25519");
+    pair->b.postpones = [&](const Request& request) {
+      const auto* exchange = std::get_if<KeyExchangeRequest>(&request);
+      return exchange != nullptr && exchange->peer_value &&
+             (last || exchange->method == crypto::KeyExchangeId::ml_kem_512);
+    };
+    pair->command(pair->b, RekeyIkeSa{pair->b.ike_sa().ike_sa});
+    pair->settle();
+    ASSERT_EQ(pair->b.postponed.size(), 1U) << suite;
+    for (const auto& [id, sa] : pair->a.ike_sas) {
+      if (id == old) continue;
+      EXPECT_TRUE(tokens_for(sa.spi_i, sa.spi_r, false).empty()) << suite;
+    }
+    pair->b.postpones = {};
+    pair->answer_postponed(pair->b);
+    pair->settle();
+    ASSERT_TRUE(in_step(*pair)) << suite;
+    EXPECT_TRUE(pair->a.closed.empty() || pair->a.closed.front().reason == CloseReason::rekeyed) << suite;
+  }
 }
 
 // The answer in clear is never longer than the request, whose source may be forged.

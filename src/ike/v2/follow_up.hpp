@@ -23,6 +23,7 @@ struct AwaitedIkeSa {
   model::IkeSuite suite;
   model::IkeSpi spi_i;
   model::IkeSpi spi_r;
+  PromisedSpi promise = {};  // of ours
 };
 /// or a pair, with an SPI of the data plane's that it has not got yet; in place of `old`, if there is one.
 struct AwaitedChild {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -14,13 +15,37 @@
 
 namespace culvert::ike::v2 {
 
+/// An SPI of ours that a peer was told of and that no IKE SA has yet; it is taken as long as this lives.
+class PromisedSpi {
+ public:
+  PromisedSpi() = default;
+  PromisedSpi(std::unordered_set<model::IkeSpi>& all, model::IkeSpi spi) : all_(&all), spi_(spi) { all.insert(spi); }
+  PromisedSpi(PromisedSpi&& other) noexcept : all_(std::exchange(other.all_, nullptr)), spi_(other.spi_) {}
+  PromisedSpi& operator=(PromisedSpi&& other) noexcept {
+    std::swap(all_, other.all_);
+    std::swap(spi_, other.spi_);
+    return *this;
+  }
+  ~PromisedSpi() {
+    if (all_ != nullptr) all_->erase(spi_);
+  }
+
+ private:
+  std::unordered_set<model::IkeSpi>* all_ = nullptr;
+  model::IkeSpi spi_;
+};
+
 class IkeSaTable {
  public:
   /// A new IKE SA in its initial state; the reference is good until it is swept.
   IkeSa& add(model::IkeSaId id);
   /// Makes it reachable by the SPI that we chose for it; call after role and SPI are set.
   void index_spi(const IkeSa& sa);
-  [[nodiscard]] bool knows_spi(model::IkeSpi local) const { return by_spi_.contains(local); }
+  /// For an IKE SA that the peer may have before us: to messages for it nobody may say that there is none.
+  [[nodiscard]] PromisedSpi promise(model::IkeSpi local) { return {promised_, local}; }
+  [[nodiscard]] bool knows_spi(model::IkeSpi local) const {
+    return by_spi_.contains(local) || promised_.contains(local);
+  }
   /// Remembers which request the half-open IKE SA answered (RFC 7296 2.1), by `init_digest`.
   void index_init(const IkeSa& sa);
 
@@ -67,6 +92,7 @@ class IkeSaTable {
 
   std::unordered_map<model::IkeSaId, std::unique_ptr<IkeSa>> sas_;
   std::unordered_map<model::IkeSpi, model::IkeSaId> by_spi_;
+  std::unordered_set<model::IkeSpi> promised_;
   std::unordered_map<InitDigest, model::IkeSaId, DigestHash> by_init_;
   std::unordered_map<model::ChildSaId, model::IkeSaId> by_child_;
   // As they were noted last.

@@ -54,6 +54,7 @@ Progression RekeyIkeSaInitiator::start() {
 
 Progression RekeyIkeSaInitiator::send() {
   spi_ = core_.new_ike_spi();
+  promise_ = core_.sas.promise(spi_);
   nonce_ = core_.new_nonce();
   std::uint8_t number = 0;
   for (model::Proposal& proposal : offered_) {

@@ -65,6 +65,7 @@ class RekeyIkeSaInitiator final : public InitiatorExchange {
   std::unique_ptr<crypto::KeyExchange> key_exchange_;
   model::KeyExchangeMethod method_ = model::KeyExchangeMethod::none;  // of key_exchange_, there or asked for
   model::IkeSpi spi_;
+  PromisedSpi promise_;  // of it
   Bytes nonce_;
   std::optional<RekeyCollision> collision_;
   bool sent_ = false;

@@ -86,15 +86,17 @@ std::optional<codec::Message> RekeyIkeSaResponder::handle(const codec::Message& 
   answer.add(codec::NoncePayload{nonce_r});
   answer.add(codec::KePayload{.method = method, .public_value = to_bytes(computed.own->public_value())});
   if (auto methods = model::methods_of(chosen->ike.additional); !methods.empty()) {
-    return await_further(std::move(answer),
-                         {.outcome = AwaitedIkeSa{.suite = chosen->ike, .spi_i = spi_i, .spi_r = spi_r},
-                          .methods = std::move(methods),
-                          .shared_secret = computed.shared_secret.clone(),
-                          .further = {},
-                          .nonce_i = nonce_i,
-                          .nonce_r = nonce_r,
-                          .link = {},
-                          .until = {}});
+    return await_further(
+        std::move(answer),
+        {.outcome =
+             AwaitedIkeSa{.suite = chosen->ike, .spi_i = spi_i, .spi_r = spi_r, .promise = core_.sas.promise(spi_r)},
+         .methods = std::move(methods),
+         .shared_secret = computed.shared_secret.clone(),
+         .further = {},
+         .nonce_i = nonce_i,
+         .nonce_r = nonce_r,
+         .link = {},
+         .until = {}});
   }
   IkeSa* next = make_rekeyed_ike_sa(core_, sa_, chosen->ike, model::Role::responder, spi_i, spi_r,
                                     computed.shared_secret.view(), nonce_i, nonce_r);
