@@ -265,8 +265,8 @@ class ProbePathInitiator final : public PathExchange {
 
   Progression start() override {
     Mobility& known = mobility_of(sa_);
-    // The peer moved on meanwhile.
-    if (known.children_wait && task_.path != sa_.path) return Progression::done;
+    // The peer, or we, moved on meanwhile: then that is the path which is to be proved.
+    if (known.children_wait) task_.path = sa_.path;
     codec::Message message;
     if (sa_.mobike) add_cookie(message);
     known.trying = sa_.window.next_id();
@@ -289,8 +289,8 @@ class ProbePathInitiator final : public PathExchange {
       return Progression::done;
     }
     Mobility& known = mobility_of(sa_);
-    const bool moved_on = known.children_wait && task_.path != sa_.path;
-    if (known.answered_on != task_.path || moved_on) return Progression::done;
+    if (known.children_wait && task_.path != sa_.path) return again();
+    if (known.answered_on != task_.path) return Progression::done;
     // RFC 4555 3.7: one that went to several addresses proves none of them.
     if (went_several_ways(response)) return again();
     take_path();

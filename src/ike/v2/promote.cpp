@@ -50,8 +50,9 @@ void promote(Core& core, IkeSa& old, IkeSa& next) {
       .rekey_at = next.rekey_at,
       .reauthenticate_at = next.life ? earliest(next.life->repeat_at, next.life->good_until) : std::optional<Instant>(),
       .replaces = old.id});
-  send_crash_token(core, next);
+  // Where the peer is comes first: over the old path nothing else may arrive.
   hand_over_mobility(old, next);
+  send_crash_token(core, next);
   cancel_follow_ups(core, old);
   move_children(core, old, next);
   old.successor = next.id;
