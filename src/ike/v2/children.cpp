@@ -148,7 +148,9 @@ void move_children(Core& core, IkeSa& from, IkeSa& to) {
     }
   }
   for (QueuedTask& queued : from.tasks) {
-    const bool about_the_old = std::holds_alternative<DeleteIkeTask>(queued.task) ||
+    // The one of two IKE SAs that is to go goes, rekeyed or not.
+    const auto* end = std::get_if<DeleteIkeTask>(&queued.task);
+    const bool about_the_old = (end != nullptr && end->reason != CloseReason::superseded) ||
                                std::holds_alternative<RekeyIkeTask>(queued.task) ||
                                std::holds_alternative<LivenessTask>(queued.task);
     if (!about_the_old) to.tasks.push_back(std::move(queued));
