@@ -25,7 +25,7 @@ inline constexpr std::array kDaemonFields = std::to_array<FieldInfo>({
     {"fwmark", "4500"},
     {"state", "\"/var/lib/culvert\""},
     {"workers", ""},
-    {"xdp", "[]"},
+    {"xdp", ""},
     {"ike_threads", ""},
     {"measure_ciphers", "true"},
     {"icmp_path_mtu", "true"},

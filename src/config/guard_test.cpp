@@ -77,7 +77,7 @@ TEST(Hostile, LongTextsAndLists) {
   EXPECT_THAT(problems_of(tunnel("ike = [" + repeated("\"aes256gcm16-prfsha256-x25519\",", 1000) + "]\n")),
               HasSubstr("the list has 1000 entries; 16 are allowed"));
   const std::string wide = problems_of(tunnel("\"" + repeated("x", 100'000) + "\" = 1\n"));
-  EXPECT_LT(wide.size(), 1000u) << "what a file says is cut before it is shown";
+  EXPECT_LT(wide.size(), 2000u) << "what a file says is cut before it is shown";
 }
 
 TEST(Hostile, NoSecretIsEverShown) {

@@ -21,12 +21,10 @@ constexpr std::int64_t kMostIkeSas = 10'000'000;
 void read_redirect_to(Section& section, model::SaLife& life) {
   const auto gateway = section.text("redirect_to");
   if (!gateway) {
-    for (const std::string_view key : {"redirect_above", "redirect_grace"}) {
-      // A time to leave is for `culvert redirect`, too.
-      if (key == "redirect_above" && section.has(key))
-        section.error(section.position_of(key), key, "nobody is sent anywhere",
-                      "write redirect_to = \"ADDRESS\" beside it, or take it out");
-    }
+    // A time to leave is for `culvert redirect`, too; a number of IKE SAs is not.
+    if (life.redirect_above > 0)
+      section.error(section.position_of("redirect_above"), "redirect_above", "nobody is sent anywhere",
+                    "write redirect_to = \"ADDRESS\" beside it, or take it out");
     return;
   }
   if (!is_gateway(gateway->value)) {
@@ -47,9 +45,9 @@ void read_life(Section& section, DraftTunnel& draft) {
   if (const auto time = section.duration("reauthentication", seconds(10), hours(24 * 365), "never asks for it"))
     life.reauthentication = *time;
   if (const auto follow = section.boolean("follow_redirect")) life.follow_redirect = *follow;
-  read_redirect_to(section, life);
   if (const auto above = section.integer("redirect_above", 0, kMostIkeSas))
     life.redirect_above = static_cast<std::size_t>(*above);
+  read_redirect_to(section, life);
   if (const auto grace = section.duration("redirect_grace", seconds(1), hours(24))) life.redirect_grace = *grace;
   // RFC 5685 3: whoever the new gateway is, it must be whom we expect; its address will not be the one written here.
   if (life.follow_redirect && !connection.remote_id) {

@@ -48,19 +48,14 @@ void read_further_peers(Section& section, const std::vector<Located<std::string>
     }
     tunnel.connection.further_peers.push_back(text);
   }
-  constexpr std::pair<std::string_view, bool> kOrders[] = {{"order", false}, {"random", true}};
-  if (const auto random = section.choice("peer_choice", kOrders)) {
-    tunnel.connection.random_peer = *random;
-    if (written.size() < 2)
-      section.error(section.position_of("peer_choice"), "peer_choice", "there is one place of the peer only",
-                    "write several: peer = [\"gw1.example.net\", \"gw2.example.net\"]");
-  }
 }
 
 void read_peer(Section& section, DraftTunnel& draft) {
   constexpr std::size_t kMostPeers = 16;
   TunnelConfig& tunnel = draft.config;
   const std::string allowed = "write an address (192.0.2.1, 2001:db8::1), a DNS name (gw.example.net), or \"any\"";
+  constexpr std::pair<std::string_view, bool> kOrders[] = {{"order", false}, {"random", true}};
+  if (const auto random = section.choice("peer_choice", kOrders)) tunnel.connection.random_peer = *random;
   if (!section.has("peer")) return section.missing("peer", allowed);
   std::vector<Located<std::string>> all;
   if (section.node("peer")->is_array()) {
@@ -69,6 +64,9 @@ void read_peer(Section& section, DraftTunnel& draft) {
     all.push_back(std::move(*one));
   }
   if (all.empty()) return;
+  if (tunnel.connection.random_peer && all.size() < 2)
+    section.error(section.position_of("peer_choice"), "peer_choice", "there is one place of the peer only",
+                  "write several: peer = [\"gw1.example.net\", \"gw2.example.net\"]");
   const Located<std::string>& written = all.front();
   draft.peer = written.position;
   tunnel.connection.peer_name = written.value;
