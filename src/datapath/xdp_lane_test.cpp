@@ -199,6 +199,33 @@ TEST_F(XdpLanes, AreNotHadWhereThereIsNoEthernet) {
   EXPECT_NE(facts[1].text.find("there is no interface nowhere"), std::string::npos) << facts[1].text;
 }
 
+// A worker must not wake up again and again for frames that will never leave.
+TEST_F(XdpLanes, DoNotWaitForAnInterfaceThatIsGone) {
+  lab_->alice.ns.run([&] {
+    std::vector<std::unique_ptr<XdpLane>> lanes(1);
+    const XdpPorts ports = XdpPorts::open({"v0"}, 0, lanes);
+    ASSERT_TRUE(ports.facts().at(0).in_use) << ports.facts()[0].text;
+    XdpLane& lane = *lanes[0];
+    const auto known = io::testing::shell("ip neigh replace 192.0.2.2 lladdr 02:00:00:00:00:02 dev v0");
+    ASSERT_EQ(known.status, 0) << known.output;
+    const Bytes esp(200, 7);
+    const ipsec::WireTrain train{.path = {{lab_->alice.outer(Family::v4), 0}, {lab_->bob.outer(Family::v4), 0}},
+                                 .encapsulation = Encapsulation::none,
+                                 .segment_size = 100,
+                                 .bytes = esp};
+    const Instant now{};
+    ASSERT_TRUE(lane.send(train, now).taken);
+    EXPECT_TRUE(lane.flush());
+    for (const char* end : {"ip link set v0 down", "ip link del v0"}) {
+      ASSERT_EQ(io::testing::shell(end).status, 0);
+      ASSERT_TRUE(lane.send(train, now).taken) << "what is known of the way holds for a second";
+      EXPECT_TRUE(lane.flush()) << end;
+      EXPECT_FALSE(lane.pending()) << end;
+    }
+    EXPECT_FALSE(lane.send(train, now + std::chrono::seconds(2)).taken) << "then it is the kernel's to refuse it";
+  });
+}
+
 TEST_F(XdpLanes, EndWithTheirDataPlane) {
   start(lab_->alice, true);
   EXPECT_NE(lab_->alice.ns.command("ip -d link show v0").output.find("xdp"), std::string::npos);

@@ -226,7 +226,8 @@ bool XdpSocket::flush() {
     const std::uint32_t before = load(ring.consumer);
     const ssize_t sent = ::sendto(fd_.get(), nullptr, 0, MSG_DONTWAIT, nullptr, 0);
     const bool goes_on = sent >= 0 || errno == EAGAIN || errno == EBUSY || errno == ENOBUFS;
-    if (!goes_on || load(ring.consumer) == before) return false;
+    if (!goes_on) return true;  // the interface is down or gone: waiting for it would be spinning
+    if (load(ring.consumer) == before) return false;
   }
   return true;
 }
