@@ -17,6 +17,8 @@ struct SocketOptions {
   std::uint32_t mark = 0;
   bool raw = true;           // protocols 50 and 51 and whole packets besides UDP
   bool segmentation = true;  // UDP_SEGMENT and UDP_GRO where the kernel has them
+  /// A peer gets a socket of its own once so many messages to it were sent by UDP and the common socket. 0: never.
+  std::uint32_t connect_after = 256;
   /// Interfaces whose ESP without UDP goes by AF_XDP, where that can be had.
   std::vector<std::string> xdp = {};
 };

@@ -35,6 +35,7 @@ Result<OuterSockets, io::IoError> OuterSockets::open_set(const SocketOptions& op
   sockets.ike_port_ = options.ike_port;
   sockets.nat_port_ = options.nat_port;
   sockets.mark_ = options.mark;
+  sockets.connect_after_ = options.connect_after;
   for (const net::Family family : {net::Family::v4, net::Family::v6}) {
     if (share.first != nullptr && share.first->receiver(Kind::nat, family) == nullptr) continue;
     auto opened = sockets.open_family(family, options, share);
@@ -150,6 +151,12 @@ const io::DatagramSocket* OuterSockets::for_esp(const net::Path& path, model::En
   // RFC 3948 2.1: ESP shares the NAT port with IKE, and only that one: on the IKE port there is no marker to tell them
   // apart.
   return path.local.port == nat_port_ ? sender(Kind::nat, family, dont_fragment) : nullptr;
+}
+
+Result<io::DatagramSocket, io::IoError> OuterSockets::connect_to(const net::Path& path, bool dont_fragment) const {
+  const io::DatagramSocket* const common = receiver(Kind::nat, path.remote.address.family());
+  if (common == nullptr) return err(io::IoError{io::IoErrorCode::invalid, EAFNOSUPPORT, "no socket of that family"});
+  return common->connected(path, dont_fragment);
 }
 
 std::optional<OuterSockets::Kind> OuterSockets::kind_of_port(std::uint16_t port) const {

@@ -38,6 +38,9 @@ class OuterSockets {
   /// The socket that ESP on this path leaves by; nothing when there is none.
   [[nodiscard]] const io::DatagramSocket* for_esp(const net::Path& path, model::Encapsulation encapsulation,
                                                   bool dont_fragment) const;
+  [[nodiscard]] std::uint32_t connect_after() const { return connect_after_; }
+  /// A further socket for ESP in UDP on this path: DatagramSocket::connected.
+  [[nodiscard]] Result<io::DatagramSocket, io::IoError> connect_to(const net::Path& path, bool dont_fragment) const;
   /// The socket for packets that bring their IP header.
   [[nodiscard]] const io::DatagramSocket* for_whole(net::Family family) const;
   /// Our packets are known by their mark. Without one, a packet sent in clear would be routed into TUN again.
@@ -89,6 +92,7 @@ class OuterSockets {
   std::unique_ptr<XdpLane> xdp_;
   XdpPorts xdp_ports_;
   std::uint32_t mark_ = 0;
+  std::uint32_t connect_after_ = 0;
   std::uint16_t ike_port_ = 0;
   std::uint16_t nat_port_ = 0;
 };

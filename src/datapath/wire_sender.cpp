@@ -9,9 +9,10 @@
 
 namespace culvert::datapath {
 
-WireSender::WireSender(const OuterSockets& sockets, TcpStreams& streams, io::TunQueue& tun, Exchange& exchange,
-                       IoCounters& counters)
+WireSender::WireSender(const OuterSockets& sockets, ConnectedPeers& connected, TcpStreams& streams, io::TunQueue& tun,
+                       Exchange& exchange, IoCounters& counters)
     : sockets_(sockets),
+      connected_(connected),
       streams_(streams),
       tun_(tun),
       exchange_(exchange),
@@ -45,10 +46,7 @@ void WireSender::send(std::span<const ipsec::WireTrain> trains) {
       counters_.count(IoDrop::outer_buffer_full, sent.buffer_full);
       if (sent.taken) continue;
     }
-    const Way way =
-        train.with_ip_header
-            ? Way{sockets_.for_whole(train.path.remote.address.family()), train.encapsulation, true}
-            : Way{sockets_.for_esp(train.path, train.encapsulation, train.dont_fragment), train.encapsulation, false};
+    const Way way = way_of(train);
     if (way.socket == nullptr) {
       counters_.count(IoDrop::outer_no_socket, train.segments());
       continue;
@@ -59,6 +57,17 @@ void WireSender::send(std::span<const ipsec::WireTrain> trains) {
     if (way.whole) messages_.back().tos = 0, messages_.back().hop_limit = io::kDefaultHopLimit;
   }
   if (messages_.size() >= kMostMessages / 2) flush();
+}
+
+WireSender::Way WireSender::way_of(const ipsec::WireTrain& train) {
+  if (train.with_ip_header) {
+    return {sockets_.for_whole(train.path.remote.address.family()), train.encapsulation, true};
+  }
+  const auto* socket = sockets_.for_esp(train.path, train.encapsulation, train.dont_fragment);
+  if (socket != nullptr && train.encapsulation == model::Encapsulation::udp) {
+    if (const auto* own = connected_.for_esp(train.path, train.dont_fragment); own != nullptr) socket = own;
+  }
+  return {socket, train.encapsulation, false};
 }
 
 bool WireSender::bypass(const ipsec::InnerPacket& packet) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/bytes.hpp"
+#include "datapath/connected_peers.hpp"
 #include "datapath/exchange.hpp"
 #include "datapath/io_counters.hpp"
 #include "datapath/outer_sockets.hpp"
@@ -20,8 +21,8 @@ namespace culvert::datapath {
 
 class WireSender final : public ipsec::OutboundSink {
  public:
-  WireSender(const OuterSockets& sockets, TcpStreams& streams, io::TunQueue& tun, Exchange& exchange,
-             IoCounters& counters);
+  WireSender(const OuterSockets& sockets, ConnectedPeers& connected, TcpStreams& streams, io::TunQueue& tun,
+             Exchange& exchange, IoCounters& counters);
 
   MutableByteView region() override;
   void send(std::span<const ipsec::WireTrain> trains) override;
@@ -52,6 +53,7 @@ class WireSender final : public ipsec::OutboundSink {
   static_assert(kSlab >= 2 * ipsec::kMinWireRegion);
 
   const OuterSockets& sockets_;
+  ConnectedPeers& connected_;
   TcpStreams& streams_;
   io::TunQueue& tun_;
   Exchange& exchange_;
@@ -71,6 +73,7 @@ class WireSender final : public ipsec::OutboundSink {
   std::vector<Way> by_;
   std::vector<TooLong> too_long_;
 
+  [[nodiscard]] Way way_of(const ipsec::WireTrain& train);
   void note_too_long(const io::OutgoingMessage& message, const Way& way);
   void flush_bypassed();
   /// Those of `bypassed_` that the interface refused for their length: cut where they may be, or told to the first

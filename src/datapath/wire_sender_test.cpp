@@ -23,7 +23,8 @@ TEST(WireSender, RegionsBeginBehindEveryTrainThatWaits) {
   Exchange exchange(shared, 0);
   const auto streams = TcpStreams::open({});
   ASSERT_TRUE(streams);
-  WireSender sender(sockets->front(), **streams, tun, exchange, shared.counters);
+  ConnectedPeers connected(sockets->front(), true);
+  WireSender sender(sockets->front(), connected, **streams, tun, exchange, shared.counters);
 
   const MutableByteView region = sender.region();
   const net::IpAddress here = *net::IpAddress::parse("127.0.0.1");

@@ -11,7 +11,8 @@ namespace {
 constexpr std::uint32_t kCommandToken = 0;
 constexpr std::uint32_t kTunToken = 1;
 constexpr std::uint32_t kStreamsToken = 2;
-constexpr std::uint32_t kFirstSocketToken = 3;
+constexpr std::uint32_t kFirstConnectedToken = 3;
+constexpr std::uint32_t kFirstSocketToken = kFirstConnectedToken + ConnectedPeers::kMost;
 /// Batches of one source before the next one has its turn.
 constexpr int kBatchesPerTurn = 2;
 /// How long commands wait for packets in other workers' hands.
@@ -54,7 +55,8 @@ Worker::Worker(io::Poller poller, const ipsec::EngineOptions& options, io::TunQu
       exchange_(shared, options.worker),
       engine_(options, random),
       reader_(tun, shared.counters),
-      sender_(sockets, *shared.streams, tun, exchange_, shared.counters),
+      connected_(sockets, exchange_.alone()),
+      sender_(sockets, connected_, *shared.streams, tun, exchange_, shared.counters),
       receiver_(engine_, tun, exchange_, shared) {}
 
 void Worker::run() {
@@ -80,6 +82,7 @@ void Worker::run() {
       if (engine_.take_hold_ended()) settle();
     }
     sender_.flush();
+    connect_busy_peer();
     exchange_.wake();
     tell_too_long();
     give_back_spis();
@@ -111,6 +114,9 @@ bool Worker::dispatch(const io::Poller::Ready& source) {
     case kStreamsToken: return pump_streams();
     default: break;
   }
+  if (source.token < kFirstSocketToken) {
+    return pump_socket(connected_.entry(source.token - kFirstConnectedToken), source.failed);
+  }
   const std::size_t number = source.token - kFirstSocketToken;
   const std::size_t sockets = sockets_.entries().size();
   if (number >= sockets) return pump_lane(number - sockets, source.failed);
@@ -129,6 +135,25 @@ bool Worker::pump_lane(std::size_t port, bool failed) {
   for (int i = 0; i < kBatchesPerTurn && receiver_.receive(lane, port, now_); ++i) moved = true;
   if (moved && engine_.take_hold_ended()) settle();
   return moved;
+}
+
+void Worker::connect_busy_peer() {
+  const auto number = connected_.connect([this](std::size_t leaving) { empty(connected_.entry(leaving)); });
+  if (!number) return;
+  const OuterSockets::Entry& opened = connected_.entry(*number);
+  // What came before the new socket was there goes first.
+  for (const OuterSockets::Entry& common : sockets_.entries()) {
+    if (common.kind == opened.kind && common.socket.family() == opened.socket.family()) empty(common);
+  }
+  const auto token = kFirstConnectedToken + static_cast<std::uint32_t>(*number);
+  if (!poller_.add(opened.socket.fd(), token)) connected_.forget(*number);
+}
+
+void Worker::empty(const OuterSockets::Entry& entry) {
+  // Whoever sends faster than we read shall not hold up everything else.
+  constexpr int kMostBatches = 64;
+  for (int i = 0; i < kMostBatches && receiver_.receive(entry, now_); ++i) {
+  }
 }
 
 void Worker::run_commands() {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/random.hpp"
+#include "datapath/connected_peers.hpp"
 #include "datapath/exchange.hpp"
 #include "datapath/shared.hpp"
 #include "datapath/tun_reader.hpp"
@@ -47,6 +48,8 @@ class Worker {
   bool pump_tun();
   bool pump_socket(const OuterSockets::Entry& entry, bool failed);
   bool pump_lane(std::size_t port, bool failed);
+  void connect_busy_peer();
+  void empty(const OuterSockets::Entry& entry);
   bool pump_streams();
   bool take_handed_over();
   [[nodiscard]] std::optional<ipsec::DataPlaneEvent> next_event();
@@ -60,6 +63,7 @@ class Worker {
   Exchange exchange_;
   ipsec::Engine engine_;
   TunReader reader_;
+  ConnectedPeers connected_;
   WireSender sender_;
   WireReceiver receiver_;
   Instant now_;

@@ -77,15 +77,19 @@ class DatagramSocket::Sender {
                               message.bytes.size()};  // NOLINT: only read
     msghdr& header = scratch_.headers[slot].msg_hdr;
     header = {};
-    header.msg_name = &scratch_.addresses[slot];
-    header.msg_namelen =
-        to_sockaddr({message.path.remote.address, socket_.raw_ ? std::uint16_t{0} : message.path.remote.port},
-                    scratch_.addresses[slot]);
+    // Naming either address would make the kernel look up the route.
+    const bool addressed = !socket_.connected_;
+    if (addressed) {
+      header.msg_name = &scratch_.addresses[slot];
+      header.msg_namelen =
+          to_sockaddr({message.path.remote.address, socket_.raw_ ? std::uint16_t{0} : message.path.remote.port},
+                      scratch_.addresses[slot]);
+    }
     header.msg_iov = &scratch_.vectors[slot];
     header.msg_iovlen = 1;
     const bool train = message.segment_size != 0 && message.segment_size < message.bytes.size();
     write_ancillary(header, scratch_.controls[slot],
-                    {.source = message.path.local.address,
+                    {.source = addressed ? message.path.local.address : net::IpAddress::any(socket_.family_),
                      .tos = message.tos,
                      .hop_limit = message.hop_limit,
                      .segment_size = train ? message.segment_size : std::uint16_t{0}});
@@ -127,8 +131,9 @@ class DatagramSocket::Sender {
       counts_.buffer_full += pieces_of(message);
       return true;
     }
-    // An ICMP error that an earlier datagram caused is reported once, to whoever sends next.
-    if (error == ECONNREFUSED && tries++ == 0) return false;
+    // An ICMP error that an earlier datagram caused is reported once, to whoever sends next; of any kind where such
+    // errors are asked for.
+    if ((error == ECONNREFUSED || socket_.connected_) && tries++ == 0) return false;
     const bool train = message.segment_size != 0 && message.segment_size < message.bytes.size();
     if (train && (error == EINVAL || error == EMSGSIZE || error == EIO)) {
       ++counts_.unsegmented;

@@ -179,18 +179,13 @@ Result<DatagramSocket, IoError> DatagramSocket::open_whole(const WholePacketOpti
 }
 
 Result<DatagramSocket, IoError> DatagramSocket::sender(bool dont_fragment) const {
-  const bool v4 = family_ == net::Family::v4;
   FileDescriptor fd(::socket(socket_family(family_), (raw_ ? SOCK_RAW : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC,
                              raw_ ? protocol_ : 0));
   if (!fd.valid()) return err(system_error("cannot make a socket to send from", errno));
   DatagramSocket socket(std::move(fd), family_);
   socket.settings_ = {settings_.mark, 0, settings_.send_buffer, false};
   if (auto set = socket.configure(socket.settings_); !set) return err(set.error());
-  const int discover = v4 ? (dont_fragment ? IP_PMTUDISC_PROBE : IP_PMTUDISC_DONT)
-                          : (dont_fragment ? IPV6_PMTUDISC_PROBE : IPV6_PMTUDISC_WANT);
-  if (!set_int(socket.fd(), v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER, discover)) {
-    return err(system_error("cannot choose whether packets may be cut", errno));
-  }
+  if (auto set = socket.allow_fragments(dont_fragment, IP_PMTUDISC_DONT); !set) return err(set.error());
   socket.raw_ = raw_;
   socket.protocol_ = protocol_;
   if (auto bound = socket.bind_beside(*this); !bound) return err(std::move(bound.error()));
@@ -199,23 +194,62 @@ Result<DatagramSocket, IoError> DatagramSocket::sender(bool dont_fragment) const
   return socket;
 }
 
+Result<DatagramSocket, IoError> DatagramSocket::connected(const net::Path& path, bool dont_fragment) const {
+  FileDescriptor descriptor(::socket(socket_family(family_), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!descriptor.valid()) return err(system_error("cannot make a socket for one peer", errno));
+  DatagramSocket socket(std::move(descriptor), family_);
+  socket.settings_ = settings_;
+  if (auto set = socket.configure(socket.settings_); !set) return err(set.error());
+  if (auto set = socket.allow_fragments(dont_fragment, IP_PMTUDISC_OMIT); !set) return err(set.error());
+  // Before it has a port: nothing may come that is not cut into trains.
+  if (gro_) socket.use_segmentation();
+  socket.gso_ = gso_;
+  if (auto bound = socket.share_port(*this, path.local); !bound) return err(std::move(bound.error()));
+  sockaddr_storage address{};
+  const socklen_t length = to_sockaddr(path.remote, address);
+  if (::connect(socket.fd(), reinterpret_cast<const sockaddr*>(&address), length) < 0) {
+    return err(system_error("cannot connect a socket to a peer", errno));
+  }
+  socket.local_ = path.local;
+  socket.connected_ = true;
+  return socket;
+}
+
+/// Where ICMP's "too long" shall be told, `otherwise_v4` is not IP_PMTUDISC_DONT.
+Result<void, IoError> DatagramSocket::allow_fragments(bool dont_fragment, int otherwise_v4) const {
+  const bool v4 = family_ == net::Family::v4;
+  const int discover = v4 ? (dont_fragment ? IP_PMTUDISC_PROBE : otherwise_v4)
+                          : (dont_fragment ? IPV6_PMTUDISC_PROBE : IPV6_PMTUDISC_WANT);
+  if (!set_int(fd(), v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER, discover)) {
+    return err(system_error("cannot choose whether packets may be cut", errno));
+  }
+  return {};
+}
+
+/// Binds to the port of `receiver` too.
+Result<void, IoError> DatagramSocket::share_port(const DatagramSocket& receiver, const net::Endpoint& local) {
+  if (family_ == net::Family::v6 && !set_int(fd(), IPPROTO_IPV6, IPV6_V6ONLY, 1)) {
+    return err(system_error("cannot keep an IPv6 socket to IPv6", errno));
+  }
+  // On the receiver for this moment only: afterwards the port is refused to anyone else again.
+  (void)set_int(receiver.fd(), SOL_SOCKET, SO_REUSEADDR, 1);
+  (void)set_int(fd(), SOL_SOCKET, SO_REUSEADDR, 1);
+  sockaddr_storage address{};
+  const socklen_t length = to_sockaddr(local, address);
+  const int bound = ::bind(fd(), reinterpret_cast<const sockaddr*>(&address), length);
+  const int number = errno;
+  (void)set_int(receiver.fd(), SOL_SOCKET, SO_REUSEADDR, 0);
+  if (bound < 0) return err(bind_error(local, number));
+  return {};
+}
+
 /// Takes the port of `receiver` too, and nothing that comes to it: connected to a loopback port where nobody answers,
 /// this socket is out of the question for every other sender's datagrams and for ICMP errors about them. Messages name
 /// their own destination and source all the same.
 Result<void, IoError> DatagramSocket::bind_beside(const DatagramSocket& receiver) {
   sockaddr_storage address{};
   if (!raw_) {
-    if (family_ == net::Family::v6 && !set_int(fd(), IPPROTO_IPV6, IPV6_V6ONLY, 1)) {
-      return err(system_error("cannot keep an IPv6 socket to IPv6", errno));
-    }
-    // On the receiver for this moment only: afterwards the port is refused to anyone else again.
-    (void)set_int(receiver.fd(), SOL_SOCKET, SO_REUSEADDR, 1);
-    (void)set_int(fd(), SOL_SOCKET, SO_REUSEADDR, 1);
-    const socklen_t length = to_sockaddr(receiver.local_, address);
-    const int bound = ::bind(fd(), reinterpret_cast<const sockaddr*>(&address), length);
-    const int number = errno;
-    (void)set_int(receiver.fd(), SOL_SOCKET, SO_REUSEADDR, 0);
-    if (bound < 0) return err(bind_error(receiver.local_, number));
+    if (auto bound = share_port(receiver, receiver.local_); !bound) return bound;
   }
   constexpr std::uint16_t kDiscardPort = 9;
   const auto nobody = receiver.local_.address.is_unspecified()

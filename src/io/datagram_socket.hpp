@@ -160,6 +160,10 @@ class DatagramSocket {
   /// With `dont_fragment` its packets carry DF and are never cut here: longer ones than the interface takes are refused
   /// with EMSGSIZE, whatever ICMP said of the path (IP_PMTUDISC_PROBE). Without, the kernel cuts them.
   [[nodiscard]] Result<DatagramSocket, IoError> sender(bool dont_fragment) const;
+  /// Another socket on this UDP socket's port, connected to one peer: it gets all that comes from there, ICMP errors
+  /// too, and sends to there only, by a route that the kernel looks up once and not for each message.
+  /// `dont_fragment` as for `sender`.
+  [[nodiscard]] Result<DatagramSocket, IoError> connected(const net::Path& path, bool dont_fragment) const;
 
   [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] net::Family family() const { return family_; }
@@ -195,6 +199,8 @@ class DatagramSocket {
   [[nodiscard]] Result<void, IoError> configure(const Settings& settings) const;
   [[nodiscard]] Result<void, IoError> bind_beside(const DatagramSocket& receiver);
   [[nodiscard]] Result<void, IoError> bind_udp(const net::Endpoint& local);
+  [[nodiscard]] Result<void, IoError> share_port(const DatagramSocket& receiver, const net::Endpoint& local);
+  [[nodiscard]] Result<void, IoError> allow_fragments(bool dont_fragment, int otherwise_v4) const;
   void use_segmentation();
   [[nodiscard]] bool read_message(std::size_t slot, ReceiveBuffers& buffers, ReceivedMessage& out) const;
   class Sender;
@@ -203,6 +209,7 @@ class DatagramSocket {
   net::Family family_;
   net::Endpoint local_;
   Settings settings_;
+  bool connected_ = false;
   bool raw_ = false;
   std::uint8_t protocol_ = 0;  // of a raw socket
   bool gso_ = false;

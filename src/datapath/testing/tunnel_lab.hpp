@@ -115,6 +115,8 @@ class TunnelLab {
   unsigned workers = workers_wanted();
   /// The tunnel protects the traffic between the outer addresses themselves; to be set before `start`.
   bool host_to_host = false;
+  /// SocketOptions::connect_after, small, so that tests see both ways; to be set before `start`.
+  std::uint32_t connect_after = 8;
   /// SocketOptions::xdp; to be set before `start`.
   std::vector<std::string> xdp;
   /// Of the pair installed last: what alice sends with.

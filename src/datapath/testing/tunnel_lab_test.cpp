@@ -175,6 +175,7 @@ void TunnelLab::start(Host& host, io::TunOffload offload, bool segmentation) {
     auto tun = io::Tun::open({.name = "cvt0", .mtu = 1400, .offload = offload, .queues = workers});
     ASSERT_TRUE(tun) << tun.error().text;
     SocketOptions options;
+    options.connect_after = connect_after;
     options.mark = kMark;
     options.segmentation = segmentation;
     options.xdp = xdp;
