@@ -100,7 +100,8 @@ struct IkeSa {
   std::string suite;
   bool local_behind_nat = false;
   bool remote_behind_nat = false;
-  bool mobike = false;  // the path can be moved (RFC 4555)
+  bool mobike = false;   // the path can be moved (RFC 4555)
+  bool resumed = false;  // set up by a ticket (RFC 5723)
   std::uint64_t age = 0;
   std::optional<std::uint64_t> rekey_in;
   std::string eap_identity;         // whom EAP has proved the initiator to be, printable; empty without EAP
@@ -281,7 +282,8 @@ struct Status {
   DaemonStatus daemon;
   std::vector<TunnelStatus> tunnels;
   std::vector<ManualSa> manual;
-  std::map<std::string, std::uint64_t> ike_counters;  // datagrams_in, datagrams_out, retransmissions, half_open
+  std::map<std::string, std::uint64_t> ike_counters;  // datagrams_in, datagrams_out, retransmissions, half_open,
+                                                      // cookies, puzzles, puzzles_solved, tickets_given, resumed
   std::map<std::string, std::uint64_t> ike_drops;     // by reason, without zeros
   std::map<std::string, std::uint64_t> packet_drops;  // by reason, without zeros
   friend bool operator==(const Status&, const Status&) = default;

@@ -77,6 +77,7 @@ std::string render_ike(const api::IkeSa& sa) {
   // A peer that wants ESP in UDP claims a NAT of its own, as we do (`encapsulation = "udp"`): its word proves nothing.
   if (sa.local_behind_nat) out += "    this side is behind a NAT\n";
   if (sa.remote_behind_nat) out += "    the peer is behind a NAT, or says so to have ESP in UDP\n";
+  if (sa.resumed) out += "    resumed by a ticket: no new proof of the identities since\n";
   if (sa.mobike) out += "    MOBIKE: the tunnel stays up when addresses change\n";
   if (!sa.eap_identity.empty()) out += wrapped("proved by EAP: " + sa.eap_identity, 4);
   if (!sa.group.empty()) out += fmt::format("    the peer is of group {}\n", sa.group);
@@ -167,6 +168,17 @@ std::string render(const api::Status& status, const Look& look) {
                              count_text(value(status.ike_counters, "retransmissions")),
                              count_text(value(status.ike_counters, "half_open"))),
                  0);
+  if (const auto cookies = value(status.ike_counters, "cookies"); cookies != 0)
+    out += wrapped(fmt::format("cookies were asked for {} times, with {} puzzles, {} of them solved: many set-ups are "
+                               "begun and not gone on with",
+                               count_text(cookies), count_text(value(status.ike_counters, "puzzles")),
+                               count_text(value(status.ike_counters, "puzzles_solved"))),
+                   0);
+  const auto tickets = value(status.ike_counters, "tickets_given");
+  const auto resumed = value(status.ike_counters, "resumed");
+  if (tickets + resumed != 0)
+    out += wrapped(
+        fmt::format("tickets: {} given, {} IKE SAs resumed by one", count_text(tickets), count_text(resumed)), 0);
   if (!status.ike_drops.empty()) out += wrapped("IKE datagrams dropped: " + counts_text(status.ike_drops), 0);
   if (!status.packet_drops.empty()) out += wrapped("packets dropped: " + counts_text(status.packet_drops), 0);
   return out;

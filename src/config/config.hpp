@@ -49,6 +49,19 @@ struct PacketBounds {
   friend bool operator==(const PacketBounds&, const PacketBounds&) = default;
 };
 
+/// What strangers can make the daemon keep: IKE SAs that somebody began and has proved nothing for (RFC 7296 2.6, RFC
+/// 8019 4.2).
+struct SetUpBounds {
+  std::size_t cookie_threshold = 64;
+  std::size_t half_open_limit = 1024;
+  std::size_t half_open_per_address = 128;
+  std::size_t half_open_per_network = 256;
+  /// RFC 8019.
+  std::size_t puzzle_threshold = 512;
+  std::uint8_t puzzle_bits = 16;
+  friend bool operator==(const SetUpBounds&, const SetUpBounds&) = default;
+};
+
 struct DaemonConfig {
   LogLevel log_level = LogLevel::info;
   std::string socket{kDefaultSocket};
@@ -74,6 +87,7 @@ struct DaemonConfig {
   /// When a suite is first configured: measure who computes it fastest, instead of following rules for the CPU.
   bool measure_ciphers = true;
   PacketBounds packets;
+  SetUpBounds set_ups;
   friend bool operator==(const DaemonConfig&, const DaemonConfig&) = default;
 };
 

@@ -172,6 +172,25 @@ void read_bounds(Section& section, PacketBounds& bounds) {
   time("reassembly_time", seconds(1), kLongest, bounds.reassembly_time);
 }
 
+void read_set_ups(Section& section, SetUpBounds& bounds) {
+  constexpr std::int64_t kMost = 1'000'000;
+  const auto number = [&](std::string_view key, std::int64_t least, std::size_t& to) {
+    if (const auto value = section.integer(key, least, kMost)) to = static_cast<std::size_t>(*value);
+  };
+  number("cookie_threshold", 0, bounds.cookie_threshold);
+  number("half_open_limit", 1, bounds.half_open_limit);
+  number("half_open_per_address", 1, bounds.half_open_per_address);
+  number("half_open_per_network", 1, bounds.half_open_per_network);
+  number("puzzle_threshold", 0, bounds.puzzle_threshold);
+  // RFC 8019 4.4: fewer are none, and of more our own initiators solve none.
+  if (const auto bits = section.integer("puzzle_bits", 8, 18)) bounds.puzzle_bits = static_cast<std::uint8_t>(*bits);
+  if (bounds.cookie_threshold >= bounds.half_open_limit) {
+    section.error(section.position_of(section.has("cookie_threshold") ? "cookie_threshold" : "half_open_limit"),
+                  "cookie_threshold", "cookies would be asked for when it is too late for them",
+                  fmt::format("write less than half_open_limit, which is {}", bounds.half_open_limit));
+  }
+}
+
 }  // namespace
 
 DaemonConfig read_daemon(Section section) {
@@ -186,6 +205,7 @@ DaemonConfig read_daemon(Section section) {
   read_state(section, daemon);
   if (const auto measure = section.boolean("measure_ciphers")) daemon.measure_ciphers = *measure;
   read_bounds(section, daemon.packets);
+  read_set_ups(section, daemon.set_ups);
   if (const auto table = section.integer("routing_table", 1, kMostU32)) {
     if (*table >= kFirstKernelTable && *table <= kLastKernelTable) {
       section.error(section.position_of("routing_table"), "routing_table",

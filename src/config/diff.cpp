@@ -165,6 +165,7 @@ void compare_life(const Compare& compare, const model::SaLife& a, const model::S
   compare("childless", std::string(name_of(a.childless)), std::string(name_of(b.childless)));
   compare("crash_detection", truth(a.crash_detection), truth(b.crash_detection));
   compare("reauthentication", a.reauthentication, b.reauthentication);
+  compare("resumption", a.resumption, b.resumption);
   compare("follow_redirect", truth(a.follow_redirect), truth(b.follow_redirect));
   compare("redirect_to", a.redirect_to, b.redirect_to);
   compare("redirect_above", a.redirect_above, b.redirect_above);
@@ -371,6 +372,12 @@ void compare_daemon(const DaemonConfig& a, const DaemonConfig& b, Diff& diff) {
   hard("reassembly_fragments", x.reassembly_fragments, y.reassembly_fragments);
   hard("reassembly_bytes", x.reassembly_bytes, y.reassembly_bytes);
   hard("reassembly_time", x.reassembly_time, y.reassembly_time);
+  hard("cookie_threshold", a.set_ups.cookie_threshold, b.set_ups.cookie_threshold);
+  hard("half_open_limit", a.set_ups.half_open_limit, b.set_ups.half_open_limit);
+  hard("half_open_per_address", a.set_ups.half_open_per_address, b.set_ups.half_open_per_address);
+  hard("half_open_per_network", a.set_ups.half_open_per_network, b.set_ups.half_open_per_network);
+  hard("puzzle_threshold", a.set_ups.puzzle_threshold, b.set_ups.puzzle_threshold);
+  hard("puzzle_bits", a.set_ups.puzzle_bits, b.set_ups.puzzle_bits);
   diff.daemon = comparison.take();
 }
 

@@ -1,5 +1,5 @@
 // How a tunnel's IKE SAs begin, are proved anew and move: `childless` (RFC 6023), `crash_detection` (RFC 6290),
-// `reauthentication` (RFC 4478), `follow_redirect` and `redirect_to` (RFC 5685).
+// `reauthentication` (RFC 4478), `resumption` (RFC 5723), `follow_redirect` and `redirect_to` (RFC 5685).
 #include <fmt/format.h>
 
 #include "base/text.hpp"
@@ -44,6 +44,9 @@ void read_life(Section& section, DraftTunnel& draft) {
   if (const auto detect = section.boolean("crash_detection")) life.crash_detection = *detect;
   if (const auto time = section.duration("reauthentication", seconds(10), hours(24 * 365), "never asks for it"))
     life.reauthentication = *time;
+  if (const auto time =
+          section.duration("resumption", std::chrono::minutes(1), hours(24), "gives and takes no tickets"))
+    life.resumption = *time;
   if (const auto follow = section.boolean("follow_redirect")) life.follow_redirect = *follow;
   if (const auto above = section.integer("redirect_above", 0, kMostIkeSas))
     life.redirect_above = static_cast<std::size_t>(*above);

@@ -24,12 +24,14 @@ TEST(LifeSection, Defaults) {
 TEST(LifeSection, AllOfIt) {
   const auto config = load_text(
       tunnel("remote_id = \"gw.example\"\nchildless = \"force\"\ncrash_detection = false\nreauthentication = \"8h\"\n"
+             "resumption = \"1h\"\n"
              "follow_redirect = true\nredirect_to = \"gw2.example.net\"\nredirect_above = 100\nredirect_grace = 30\n"));
   ASSERT_TRUE(config) << lines(config.error());
   const model::SaLife& life = config->tunnels[0].connection.life;
   EXPECT_EQ(life, (model::SaLife{.childless = model::Childless::force,
                                  .crash_detection = false,
                                  .reauthentication = hours(8),
+                                 .resumption = hours(1),
                                  .follow_redirect = true,
                                  .redirect_to = "gw2.example.net",
                                  .redirect_above = 100,
@@ -42,6 +44,7 @@ TEST(LifeSection, WhatCannotBe) {
   };
   for (const auto& [text, says] :
        {Case{"childless = \"always\"", "childless"}, Case{"reauthentication = \"5s\"", "reauthentication"},
+        Case{"resumption = \"30s\"", "resumption"}, Case{"resumption = \"25h\"", "resumption"},
         Case{"redirect_above = 5", "nobody is sent anywhere"}, Case{"redirect_to = \"0.0.0.0\"", "neither an address"},
         Case{"redirect_to = \"300.1.2.3\"", "neither an address"}, Case{"redirect_to = \"a b\"", "neither an address"},
         Case{"follow_redirect = true", "could not prove that it is the right one"}}) {

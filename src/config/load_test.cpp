@@ -47,6 +47,12 @@ workers = 5
 xdp = ["eth0", "eth1.7"]
 ike_threads = 3
 measure_ciphers = false
+cookie_threshold = 10
+half_open_limit = 5000
+half_open_per_address = 300
+half_open_per_network = 700
+puzzle_threshold = 2000
+puzzle_bits = 12
 ike_port = 1500
 nat_port = 14500
 listen_tcp = [4500, 443]
@@ -101,6 +107,15 @@ local = "10.1.9.0/24"
   EXPECT_EQ(config->daemon.workers, 5U);
   EXPECT_EQ(config->daemon.xdp, (std::vector<std::string>{"eth0", "eth1.7"}));
   EXPECT_EQ(config->daemon.ike_threads, 3U);
+  EXPECT_EQ(config->daemon.set_ups, (SetUpBounds{.cookie_threshold = 10,
+                                                 .half_open_limit = 5000,
+                                                 .half_open_per_address = 300,
+                                                 .half_open_per_network = 700,
+                                                 .puzzle_threshold = 2000,
+                                                 .puzzle_bits = 12}));
+  EXPECT_FALSE(load_text("[daemon]\npuzzle_bits = 7\n"));
+  EXPECT_FALSE(load_text("[daemon]\ncookie_threshold = 1024\n"));
+  EXPECT_FALSE(load_text("[daemon]\nhalf_open_per_address = 0\n"));
   EXPECT_EQ(config->daemon.ike_port, 1500);
   EXPECT_EQ(config->daemon.nat_port, 14500);
   EXPECT_EQ(config->daemon.listen_tcp, (std::vector<std::uint16_t>{4500, 443}));

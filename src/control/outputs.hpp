@@ -151,9 +151,10 @@ struct AccountSession {
   model::SessionRecord record;
 };
 
-using Request = std::variant<FindPath, FindPaths, SetNetwork, StoreLeases, AccountSession, SendKeepalive, HoldStream,
-                             ExportIkeKeys, ExportEspKeys, ReserveSequence, ike::SharedKeyMacRequest, ike::SignRequest,
-                             ike::VerifyRequest, ike::KeyExchangeRequest, ike::EapRequest, ike::PpkRequest>;
+using Request =
+    std::variant<FindPath, FindPaths, SetNetwork, StoreLeases, AccountSession, SendKeepalive, HoldStream, ExportIkeKeys,
+                 ExportEspKeys, ReserveSequence, ike::SharedKeyMacRequest, ike::SignRequest, ike::VerifyRequest,
+                 ike::KeyExchangeRequest, ike::EapRequest, ike::PpkRequest, ike::PuzzleRequest>;
 
 /// What the daemon tells of a TCP stream that we opened.
 struct StreamNews {

@@ -8,9 +8,14 @@ namespace {
 
 openssl::MadeKeyExchange make(KeyExchangeId id, const openssl::PrivateValueSource& source) {
   switch (id) {
-    case KeyExchangeId::x25519: return openssl::make_x25519(source);
+    case KeyExchangeId::x25519:
+    case KeyExchangeId::x448: return openssl::make_montgomery(id, source);
     case KeyExchangeId::ecp_256:
-    case KeyExchangeId::ecp_384: return openssl::make_ecp(id, source);
+    case KeyExchangeId::ecp_384:
+    case KeyExchangeId::ecp_521:
+    case KeyExchangeId::brainpool_p256r1:
+    case KeyExchangeId::brainpool_p384r1:
+    case KeyExchangeId::brainpool_p512r1: return openssl::make_ecp(id, source);
     case KeyExchangeId::modp_2048:
     case KeyExchangeId::modp_3072: return openssl::make_modp(id, source);
     case KeyExchangeId::ml_kem_512:
@@ -51,8 +56,13 @@ bool is_own(KeyExchangeId id) {
 std::size_t public_value_size(KeyExchangeId id) {
   switch (id) {
     case KeyExchangeId::x25519: return 32;
-    case KeyExchangeId::ecp_256: return 64;
-    case KeyExchangeId::ecp_384: return 96;
+    case KeyExchangeId::x448: return 56;
+    case KeyExchangeId::ecp_256:
+    case KeyExchangeId::brainpool_p256r1: return 64;
+    case KeyExchangeId::ecp_384:
+    case KeyExchangeId::brainpool_p384r1: return 96;
+    case KeyExchangeId::ecp_521: return 132;
+    case KeyExchangeId::brainpool_p512r1: return 128;
     case KeyExchangeId::modp_2048: return 256;
     case KeyExchangeId::modp_3072: return 384;
     case KeyExchangeId::ml_kem_512:

@@ -1,5 +1,5 @@
-// Key exchange methods of IKEv2: X25519 (RFC 8031), NIST curves (RFC 5903), MODP groups (RFC 3526), and key
-// encapsulation by ML-KEM (FIPS 203).
+// Key exchange methods of IKEv2: X25519 and X448 (RFC 8031), NIST's curves (RFC 5903), Brainpool's (RFC 6954), MODP
+// groups (RFC 3526), and key encapsulation by ML-KEM (FIPS 203).
 #pragma once
 
 #include <cstdint>
@@ -17,6 +17,11 @@ enum class KeyExchangeId : std::uint8_t {
   x25519,
   ecp_256,
   ecp_384,
+  ecp_521,
+  brainpool_p256r1,
+  brainpool_p384r1,
+  brainpool_p512r1,
+  x448,
   modp_2048,
   modp_3072,
   ml_kem_512,
@@ -28,12 +33,14 @@ enum class KeyExchangeId : std::uint8_t {
 class KeyExchange {
  public:
   virtual ~KeyExchange() = default;
-  /// The octets for the KE payload: X25519 32; ECP x|y, 64 or 96 (RFC 5903 7); MODP padded to the prime's size (RFC
-  /// 7296 2.14); ML-KEM the encapsulation key, as responder the ciphertext, which is there after derive() only.
+  /// The octets for the KE payload: X25519 32; X448 56; ECP x|y, 64 to 132 (RFC 5903 7, RFC 6954 2.2); MODP padded to
+  /// the prime's size (RFC 7296 2.14); ML-KEM the encapsulation key, as responder the ciphertext, which is there after
+  /// derive() only.
   [[nodiscard]] virtual ByteView public_value() const = 0;
-  /// The shared secret in the form SKEYSEED wants: X25519 32 octets; ECP the x coordinate (RFC 5903 9); MODP padded to
-  /// the prime; ML-KEM 32 octets. `bad_public_value` for a wrong length, a point off the curve, a MODP value outside
-  /// [2, p-2], an all-zero X25519 result (RFC 8031 5), an ML-KEM key with coefficients that are not reduced.
+  /// The shared secret in the form SKEYSEED wants: X25519 32 octets, X448 56; ECP the x coordinate (RFC 5903 9); MODP
+  /// padded to the prime; ML-KEM 32 octets. `bad_public_value` for a wrong length, a point off the curve, a MODP value
+  /// outside [2, p-2], an all-zero X25519 or X448 result (RFC 8031 5), an ML-KEM key with coefficients that are not
+  /// reduced.
   [[nodiscard]] virtual Result<SecretBytes, CryptoError> derive(ByteView peer_public_value) = 0;
 };
 

@@ -7,8 +7,11 @@
 namespace culvert::crypto {
 namespace {
 
-constexpr KeyExchangeId kAll[] = {KeyExchangeId::x25519, KeyExchangeId::ecp_256, KeyExchangeId::ecp_384,
-                                  KeyExchangeId::modp_2048, KeyExchangeId::modp_3072};
+constexpr KeyExchangeId kAll[] = {KeyExchangeId::x25519,           KeyExchangeId::ecp_256,
+                                  KeyExchangeId::ecp_384,          KeyExchangeId::ecp_521,
+                                  KeyExchangeId::brainpool_p256r1, KeyExchangeId::brainpool_p384r1,
+                                  KeyExchangeId::brainpool_p512r1, KeyExchangeId::x448,
+                                  KeyExchangeId::modp_2048,        KeyExchangeId::modp_3072};
 
 Bytes hex(std::string_view text) { return from_hex(text).value(); }
 std::unique_ptr<KeyExchange> from_private(KeyExchangeId id, ByteView private_value) {
@@ -50,6 +53,83 @@ TEST(KeyExchange, BothSidesAgree) {
       ASSERT_TRUE(ab && ba);
       EXPECT_EQ(to_hex(ab->view()), to_hex(ba->view()));
     }
+  }
+}
+
+struct Known {
+  KeyExchangeId id;
+  std::string_view private_a, public_a, private_b, public_b, shared;
+};
+
+// RFC 7027 A.1 to A.3, and RFC 7748 6.2.
+TEST(KeyExchange, BrainpoolAndX448AsPublished) {
+  for (const Known& one :
+       {Known{KeyExchangeId::brainpool_p256r1, "81db1ee100150ff2ea338d708271be38300cb54241d79950f77b063039804f1d",
+              "44106e913f92bc02a1705d9953a8414db95e1aaa49e81d9e85f929a8e3100be5"
+              "8ab4846f11caccb73ce49cbdd120f5a900a69fd32c272223f789ef10eb089bdc",
+              "55e40bc41e37e3e2ad25c3c6654511ffa8474a91a0032087593852d3e7d76bd3",
+              "8d2d688c6cf93e1160ad04cc4429117dc2c41825e1e9fca0addd34e6f1b39f7b"
+              "990c57520812be512641e47034832106bc7d3e8dd0e4c7f1136d7006547cec6a",
+              "89afc39d41d3b327814b80940b042590f96556ec91e6ae7939bce31f3a18bf2b"},
+        Known{KeyExchangeId::brainpool_p384r1,
+              "1e20f5e048a5886f1f157c74e91bde2b98c8b52d58e5003d57053fc4b0bd65d6f15eb5d1ee1610df870795143627d042",
+              "68b665dd91c195800650cdd363c625f4e742e8134667b767b1b476793588f885ab698c852d4a6e77a252d6380fcaf068"
+              "55bc91a39c9ec01dee36017b7d673a931236d2f1f5c83942d049e3fa20607493e0d038ff2fd30c2ab67d15c85f7faa59",
+              "032640bc6003c59260f7250c3db58ce647f98e1260acce4acda3dd869f74e01f8ba5e0324309db6a9831497abac96670",
+              "4d44326f269a597a5b58bba565da5556ed7fd9a8a9eb76c25f46db69d19dc8ce6ad18e404b15738b2086df37e71d1eb4"
+              "62d692136de56cbe93bf5fa3188ef58bc8a3a0ec6c1e151a21038a42e9185329b5b275903d192f8d4e1f32fe9cc78c48",
+              "0bd9d3a7ea0b3d519d09d8e48d0785fb744a6b355e6304bc51c229fbbce239bbadf6403715c35d4fb2a5444f575d4f42"},
+        Known{KeyExchangeId::brainpool_p512r1,
+              "16302ff0dbbb5a8d733dab7141c1b45acbc8715939677f6a56850a38bd87bd59"
+              "b09e80279609ff333eb9d4c061231fb26f92eeb04982a5f1d1764cad57665422",
+              "0a420517e406aac0acdce90fcd71487718d3b953efd7fbec5f7f27e28c614999"
+              "9397e91e029e06457db2d3e640668b392c2a7e737a7f0bf04436d11640fd09fd"
+              "72e6882e8db28aad36237cd25d580db23783961c8dc52dfa2ec138ad472a0fce"
+              "f3887cf62b623b2a87de5c588301ea3e5fc269b373b60724f5e82a6ad147fde7",
+              "230e18e1bcc88a362fa54e4ea3902009292f7f8033624fd471b5d8ace49d12cf"
+              "abbc19963dab8e2f1eba00bffb29e4d72d13f2224562f405cb80503666b25429",
+              "9d45f66de5d67e2e6db6e93a59ce0bb48106097ff78a081de781cdb31fce8ccb"
+              "aaea8dd4320c4119f1e9cd437a2eab3731fa9668ab268d871deda55a5473199f"
+              "2fdc313095bcdd5fb3a91636f07a959c8e86b5636a1e930e8396049cb481961d"
+              "365cc11453a06c719835475b12cb52fc3c383bce35e27ef194512b71876285fa",
+              "a7927098655f1f9976fa50a9d566865dc530331846381c87256baf3226244b76"
+              "d36403c024d7bbf0aa0803eaff405d3d24f11a9b5c0bef679fe1454b21c4cd1f"},
+        Known{KeyExchangeId::x448,
+              "9a8f4925d1519f5775cf46b04b5800d4ee9ee8bae8bc5565d498c28d"
+              "d9c9baf574a9419744897391006382a6f127ab1d9ac2d8c0a598726b",
+              "9b08f7cc31b7e3e67d22d5aea121074a273bd2b83de09c63faa73d2c"
+              "22c5d9bbc836647241d953d40c5b12da88120d53177f80e532c41fa0",
+              "1c306a7ac2a0e2e0990b294470cba339e6453772b075811d8fad0d1d"
+              "6927c120bb5ee8972b0d3e21374c9c921b09d1b0366f10b65173992d",
+              "3eb7a829b0cd20f5bcfc0b599b6feccf6da4627107bdb0d4f345b430"
+              "27d8b972fc3e34fb4232a13ca706dcb57aec3dae07bdc1c67bf33609",
+              "07fff4181ac6cc95ec1c16a94a0f74d12da232ce40a77552281d282b"
+              "b60c0b56fd2464c335543936521c24403085d59a449a5037514a879d"}}) {
+    const auto a = from_private(one.id, hex(one.private_a));
+    const auto b = from_private(one.id, hex(one.private_b));
+    EXPECT_EQ(to_hex(a->public_value()), one.public_a);
+    EXPECT_EQ(to_hex(b->public_value()), one.public_b);
+    EXPECT_EQ(shared_hex(*a, b->public_value()), one.shared);
+    EXPECT_EQ(shared_hex(*b, a->public_value()), one.shared);
+  }
+}
+
+// RFC 6989 2.3, RFC 8031 5.
+TEST(KeyExchange, PointsThatAreNoneAreRefusedOnEveryCurve) {
+  SeededRandom random(3);
+  for (const KeyExchangeId id :
+       {KeyExchangeId::ecp_521, KeyExchangeId::brainpool_p256r1, KeyExchangeId::brainpool_p384r1,
+        KeyExchangeId::brainpool_p512r1, KeyExchangeId::x448}) {
+    const auto mine = make_key_exchange(id, random).value();
+    const std::size_t size = public_value_size(id);
+    EXPECT_FALSE(mine->derive(Bytes(size)));
+    EXPECT_FALSE(mine->derive(Bytes(size - 1, 1)));
+    EXPECT_FALSE(mine->derive(Bytes(size + 1, 1)));
+    if (id == KeyExchangeId::x448) continue;
+    EXPECT_FALSE(mine->derive(Bytes(size, 0xff)));
+    Bytes beside = to_bytes(make_key_exchange(id, random).value()->public_value());
+    beside.back() ^= 1;
+    EXPECT_FALSE(mine->derive(beside));
   }
 }
 

@@ -15,7 +15,9 @@
 #include "daemon/engine_settings.hpp"
 #include "daemon/notify.hpp"
 #include "daemon/start_memory.hpp"
+#include "daemon/ticket_keys.hpp"
 #include "ike/key_exchange.hpp"
+#include "ike/puzzle.hpp"
 #include "ike/secrets.hpp"
 #include "ike/v2/ike_endpoint.hpp"
 #include "io/addresses.hpp"
@@ -43,6 +45,7 @@ Daemon::Daemon(asio::io_context& io, Log& log, Options options, config::Config c
       timer_(io),
       quiet_timer_(io),
       look_timer_(io),
+      secret_timer_(io),
       signals_(io, SIGTERM, SIGINT, SIGHUP) {}
 
 Daemon::~Daemon() {
@@ -126,6 +129,12 @@ Result<void, std::string> Daemon::open() {
   settings.ike_port = wanted.ike_port;
   settings.nat_port = wanted.nat_port;
   settings.export_keys = key_export_.has_value();
+  settings.cookie_threshold = wanted.set_ups.cookie_threshold;
+  settings.half_open_limit = wanted.set_ups.half_open_limit;
+  settings.half_open_per_address = wanted.set_ups.half_open_per_address;
+  settings.half_open_per_network = wanted.set_ups.half_open_per_network;
+  settings.puzzle_threshold = wanted.set_ups.puzzle_threshold;
+  settings.puzzle_bits = wanted.set_ups.puzzle_bits;
   settings.resources = static_cast<std::uint32_t>(data_plane_->facts().workers);
   ike_ = std::make_unique<ike::v2::IkeEndpoint>(settings, random_, *spis_);
   control_ = std::make_unique<control::ControlPlane>(control::ControlSettings{.ike_port = wanted.ike_port,
@@ -183,10 +192,10 @@ void Daemon::begin() {
   wait_for_network_changes();
   wait_for_signals();
   look_at_network();
-  use_endpoint_secret();
   config::Config wanted = std::move(config_);
   config_ = {};
   config_.daemon = wanted.daemon;
+  use_endpoint_secret();
   const config::Diff diff = config::diff(config_, wanted);
   run_config(std::move(wanted), diff);
   notify_ready(fmt::format("{} tunnels", config_.tunnels.size()));
@@ -207,6 +216,14 @@ void Daemon::choose_ciphers(const config::Config& wanted) {
              fmt::format("measured who computes {} suites fastest, in {:.1f} ms", settled, taken.count()));
 }
 
+namespace {
+bool gives_tickets(const config::Config& config) {
+  return std::ranges::any_of(config.tunnels, [](const config::TunnelConfig& tunnel) {
+    return tunnel.connection.life.resumption > Duration::zero();
+  });
+}
+}  // namespace
+
 void Daemon::run_config(config::Config wanted, const config::Diff& diff) {
   secrets_.load(wanted);
   log_.set_level(options_.log_level.value_or(wanted.daemon.log_level));
@@ -221,6 +238,7 @@ void Daemon::run_config(config::Config wanted, const config::Diff& diff) {
   network_->set_own_streams(std::ranges::any_of(config_.tunnels, [](const config::TunnelConfig& tunnel) {
     return tunnel.connection.tcp != model::TcpPolicy::never;
   }));
+  if (secrets_of_tickets_ != gives_tickets(config_)) use_endpoint_secret();
   control_->apply(config_, diff, now());
   if (diff.pools_changed) load_leases();
   for (const auto& [name, id] : control_->connection_ids()) secrets_.name_connection(id, name);
@@ -396,11 +414,31 @@ std::filesystem::path Daemon::state_folder() const {
 
 // Tunnels go on without: a peer then notices our restart by our silence.
 void Daemon::use_endpoint_secret() {
-  auto secret = load_endpoint_secret(state_folder(), random_);
-  if (!secret) return log_.write(Level::warning, "", secret.error());
   auto secrets = std::make_shared<ike::EndpointSecrets>();
-  secrets->crash_tokens = std::move(*secret);
-  control_->use_secrets({.secrets = std::move(secrets)}, now());
+  if (auto secret = load_endpoint_secret(state_folder(), random_)) {
+    secrets->crash_tokens = std::move(*secret);
+  } else {
+    log_.write(Level::warning, "", secret.error());
+  }
+  const std::int64_t calendar = io::wall_clock().seconds;
+  secrets_of_tickets_ = gives_tickets(config_);
+  // Without a tunnel that has them, nothing that could open one is on the disk.
+  if (secrets_of_tickets_) {
+    if (auto keys = load_ticket_keys(state_folder(), random_, calendar)) {
+      secrets->ticket_keys = std::move(*keys);
+    } else {
+      log_.write(Level::warning, "", keys.error());
+    }
+  }
+  control_->use_secrets({.secrets = std::move(secrets), .calendar = calendar}, now());
+  // A day has come to its end by then, or the clock was set.
+  constexpr auto kAgain = std::chrono::hours(1);
+  secret_timer_.expires_after(kAgain);
+  secret_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error || stopping_) return;
+    use_endpoint_secret();
+    pump();
+  });
 }
 
 void Daemon::load_leases() {
@@ -477,6 +515,11 @@ void Daemon::carry_out(ike::SharedKeyMacRequest&& request) {
 void Daemon::carry_out(ike::PpkRequest&& request) {
   const ike::RequestToken token = request.token;
   control_->handle_completion(token, secrets_.compute(request), now());
+}
+
+void Daemon::carry_out(ike::PuzzleRequest&& request) {
+  const ike::RequestToken token = request.token;
+  compute(token, [request = std::move(request)]() -> ike::Completion { return ike::carry_out(request); });
 }
 
 void Daemon::carry_out(ike::SignRequest&& request) {
@@ -559,6 +602,7 @@ void Daemon::stop() {
   server_->close();
   signals_.cancel();
   look_timer_.cancel();
+  secret_timer_.cancel();
   if (work_ready_.is_open()) work_ready_.release();
   data_plane_ready_.release();
   monitor_ready_.release();

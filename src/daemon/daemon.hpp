@@ -128,6 +128,7 @@ class Daemon final : public api::Handlers {
   void carry_out(ike::KeyExchangeRequest&& request);
   void carry_out(ike::EapRequest&& request);
   void carry_out(ike::PpkRequest&& request);
+  void carry_out(ike::PuzzleRequest&& request);
   [[nodiscard]] RadiusService::Hooks radius_hooks();
   /// On a thread of the pool, or here when there is none.
   void compute(ike::RequestToken token, WorkPool::Work work);
@@ -135,7 +136,7 @@ class Daemon final : public api::Handlers {
   void deliver(WorkPool::Answer answer);
   /// Finds out who computes the suites of `wanted` fastest, before an SA needs them.
   void choose_ciphers(const config::Config& wanted);
-  /// What crash tokens are made from, into the control plane.
+  /// What crash tokens and tickets are made from, into the control plane; now and every hour.
   void use_endpoint_secret();
   /// What is written down of leases, into the control plane.
   void load_leases();
@@ -189,6 +190,8 @@ class Daemon final : public api::Handlers {
   boost::asio::steady_timer timer_;
   boost::asio::steady_timer quiet_timer_;
   boost::asio::steady_timer look_timer_;
+  boost::asio::steady_timer secret_timer_;
+  bool secrets_of_tickets_ = false;  // are in use
   std::optional<Instant> look_at_;
   Instant looked_at_{};
   boost::asio::signal_set signals_;

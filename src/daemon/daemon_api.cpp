@@ -59,7 +59,12 @@ Result<api::Status, api::Error> Daemon::status() {
   status.ike_counters = {{"datagrams_in", counters.datagrams_in},
                          {"datagrams_out", counters.datagrams_out},
                          {"retransmissions", counters.retransmissions},
-                         {"half_open", counters.half_open}};
+                         {"half_open", counters.half_open},
+                         {"cookies", counters.cookies},
+                         {"puzzles", counters.puzzles},
+                         {"puzzles_solved", counters.solved},
+                         {"tickets_given", counters.tickets},
+                         {"resumed", counters.resumed}};
   for (std::size_t i = 0; i < counters.dropped.size(); ++i) {
     if (counters.dropped[i] != 0)
       status.ike_drops.emplace(ike::name_of(static_cast<ike::DatagramDrop>(i)), counters.dropped[i]);

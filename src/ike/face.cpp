@@ -43,6 +43,7 @@ std::string_view name_of(DatagramDrop reason) {
     case DatagramDrop::old_message_id: return "old_message_id";
     case DatagramDrop::unexpected: return "unexpected";
     case DatagramDrop::half_open_limit: return "half_open_limit";
+    case DatagramDrop::half_open_share: return "half_open_share";
     case DatagramDrop::no_connection: return "no_connection";
     case DatagramDrop::bad_fragment: return "bad_fragment";
     case DatagramDrop::unexpected_fragment: return "unexpected_fragment";
@@ -52,6 +53,7 @@ std::string_view name_of(DatagramDrop reason) {
     case DatagramDrop::incomplete_message: return "incomplete_message";
     case DatagramDrop::bad_crash_token: return "bad_crash_token";
     case DatagramDrop::bad_redirect: return "bad_redirect";
+    case DatagramDrop::bad_ticket: return "bad_ticket";
     case DatagramDrop::busy: return "busy";
     case DatagramDrop::count_: break;
   }

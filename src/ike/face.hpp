@@ -157,9 +157,11 @@ struct RedirectPeers {
   model::ConnectionId connection;
   std::string gateway;
 };
-/// What outlives the process; in place of what was known. Without it there are no crash tokens.
+/// What outlives the process; in place of what was known. Without it there are no crash tokens and no tickets.
 struct UseSecrets {
   std::shared_ptr<const EndpointSecrets> secrets;
+  /// The time of day at the command, in seconds since 1970: tickets, which outlive the process too, end by it.
+  std::int64_t calendar = 0;
 };
 /// The stream of this path was opened anew (RFC 9329 6.2): requests of ours that wait for an answer go out once more;
 /// an IKE SA without one sends an empty INFORMATIONAL, so that the peer learns of the new connection (6.1).
@@ -195,6 +197,7 @@ struct IkeSaEstablished {
   bool remote_behind_nat = false;
   bool mobike = false;              // agreed on (RFC 4555)
   bool chooses_paths = false;       // and by us: we began the first IKE SA of the line
+  bool resumed = false;             // by a ticket (RFC 5723), without a key exchange and a new proof
   std::optional<Instant> rekey_at;  // the soft lifetime
   /// When the authentication runs out, or is to be repeated by us (RFC 4478).
   std::optional<Instant> reauthenticate_at = {};
@@ -386,6 +389,14 @@ struct KeyExchangeRequest {
   std::unique_ptr<crypto::KeyExchange> own;
   std::optional<Bytes> peer_value;
 };
+/// Find four keys with which the prf of `text` ends with at least so many zero bits, 0: as many as can be had for a
+/// fair effort (RFC 8019 7.1.3). Within a bounded effort.
+struct PuzzleRequest {
+  RequestToken token;
+  model::PrfId prf = model::PrfId::hmac_sha2_256;
+  Bytes text;
+  std::uint8_t zero_bits = 0;
+};
 /// SK_d, SK_pi and SK_pr.
 using PpkKeys = std::array<SecretBytes, 3>;
 /// Mix the PPK of the connection into the keys: prf+(PPK, key) for each (RFC 8784 3).
@@ -425,7 +436,7 @@ struct AddressRequest {
   std::shared_ptr<const model::Authorization> authorization = nullptr;  // as in IkeSaEstablished
 };
 using Request = std::variant<SharedKeyMacRequest, SignRequest, VerifyRequest, KeyExchangeRequest, EapRequest,
-                             AddressRequest, PpkRequest>;
+                             AddressRequest, PpkRequest, PuzzleRequest>;
 [[nodiscard]] RequestToken token_of(const Request& request);
 
 /// The answer to a request. Absent MAC: there is no secret for that connection.
@@ -446,6 +457,8 @@ struct SignResult {
 /// Nothing when the peer is who it says it is.
 struct VerifyResult {
   std::optional<model::AuthenticationRefusal> refusal;
+  /// Until when what the peer has shown is good, in seconds since 1970; nothing: for ever.
+  std::optional<std::int64_t> good_until = {};
 };
 struct KeyExchangeResult {
   std::unique_ptr<crypto::KeyExchange> own;  // null: there is none, `fault` says why
@@ -469,12 +482,16 @@ struct EapResult {
 struct PpkResult {
   std::optional<PpkKeys> keys;
 };
+/// The keys one after the other; empty: there was no solution within the effort.
+struct PuzzleResult {
+  Bytes solution;
+};
 /// With an address at least; or why there is none, in a sentence.
 struct AddressResult {
   Result<model::Configuration, std::string> configuration;
 };
-using Completion =
-    std::variant<SharedKeyMacResult, SignResult, VerifyResult, KeyExchangeResult, EapResult, AddressResult, PpkResult>;
+using Completion = std::variant<SharedKeyMacResult, SignResult, VerifyResult, KeyExchangeResult, EapResult,
+                                AddressResult, PpkResult, PuzzleResult>;
 
 // ---------------------------------------------------------------- datagrams
 
@@ -494,6 +511,7 @@ enum class DatagramDrop : std::uint8_t {
   old_message_id,       // outside the window
   unexpected,           // well-formed but not allowed now
   half_open_limit,      // too many half-open IKE SAs (cookie demanded or dropped)
+  half_open_share,      // too many of them from this address or network
   no_connection,        // no configured connection for these addresses
   bad_fragment,         // its number or total cannot be (RFC 7383 2.6)
   unexpected_fragment,  // not agreed on
@@ -503,6 +521,7 @@ enum class DatagramDrop : std::uint8_t {
   incomplete_message,   // the rest of its fragments did not come in time
   bad_crash_token,      // it does not prove that the peer has forgotten the IKE SA (RFC 6290)
   bad_redirect,         // not of the gateway that was asked, or not to be followed (RFC 5685)
+  bad_ticket,           // answered with TICKET_NACK: not ours, not good any more, or used before (RFC 5723)
   busy,                 // too much slow work is under way; the peer sends it again
   count_
 };
@@ -528,8 +547,14 @@ struct EndpointSettings {
   /// Half-open IKE SAs as responder from which on cookies are demanded (RFC 7296 2.6), and the bound on all of them.
   std::size_t cookie_threshold = 64;
   std::size_t half_open_limit = 1024;
-  /// Of these, once cookies are demanded, from one address: a host that can be reached shall not keep all others out.
+  /// Of these, once cookies are demanded, from one address, or one /64 of IPv6, and from one network, a /24 or a /56:
+  /// who can be reached shall not keep all others out.
   std::size_t half_open_per_address = 128;
+  std::size_t half_open_per_network = 256;
+  /// Half-open IKE SAs from which on who begins IKE_SA_INIT is given a puzzle beside the cookie (RFC 8019), and how
+  /// many zero bits that wants at first.
+  std::size_t puzzle_threshold = 512;
+  std::uint8_t puzzle_bits = 16;
   Duration half_open_timeout = std::chrono::seconds(30);
   /// IKE SAs of one connection and peer; beyond them the oldest is deleted.
   std::size_t ike_sas_per_peer = 16;
@@ -554,6 +579,11 @@ struct EndpointCounters {
   std::uint64_t datagrams_out = 0;
   std::uint64_t retransmissions = 0;
   std::uint64_t half_open = 0;
+  std::uint64_t cookies = 0;  // demanded
+  std::uint64_t puzzles = 0;  // of these with a puzzle
+  std::uint64_t solved = 0;   // puzzles, by who was then let in
+  std::uint64_t tickets = 0;  // given to peers (RFC 5723)
+  std::uint64_t resumed = 0;  // IKE SAs set up by a ticket, in either role
   std::array<std::uint64_t, static_cast<std::size_t>(DatagramDrop::count_)> dropped{};
 };
 

@@ -11,6 +11,7 @@
 #include "crypto/random.hpp"
 #include "ike/auth/shared_key.hpp"
 #include "ike/key_exchange.hpp"
+#include "ike/puzzle.hpp"
 #include "ike/v2/ike_endpoint.hpp"
 #include "io/clock.hpp"
 #include "io/datagram_socket.hpp"
@@ -223,6 +224,7 @@ class Run {
   ike::Completion answer(const ike::VerifyRequest& request) const {
     return carry_out(request, held(request.connection), io::wall_clock().seconds);
   }
+  static ike::Completion answer(const ike::PuzzleRequest& request) { return carry_out(request); }
   static ike::Completion answer(const ike::PpkRequest&) { return ike::PpkResult{}; }  // nor with one of these
   static ike::Completion answer(const ike::EapRequest&) { return ike::EapResult{}; }  // no initiator is made with it
   static ike::Completion answer(const ike::AddressRequest& /*request*/) {

@@ -329,6 +329,11 @@ std::optional<crypto::KeyExchangeId> key_exchange_id(KeyExchangeMethod method) {
     case KeyExchangeMethod::curve25519: return crypto::KeyExchangeId::x25519;
     case KeyExchangeMethod::ecp_256: return crypto::KeyExchangeId::ecp_256;
     case KeyExchangeMethod::ecp_384: return crypto::KeyExchangeId::ecp_384;
+    case KeyExchangeMethod::ecp_521: return crypto::KeyExchangeId::ecp_521;
+    case KeyExchangeMethod::brainpool_p256r1: return crypto::KeyExchangeId::brainpool_p256r1;
+    case KeyExchangeMethod::brainpool_p384r1: return crypto::KeyExchangeId::brainpool_p384r1;
+    case KeyExchangeMethod::brainpool_p512r1: return crypto::KeyExchangeId::brainpool_p512r1;
+    case KeyExchangeMethod::curve448: return crypto::KeyExchangeId::x448;
     case KeyExchangeMethod::modp_2048: return crypto::KeyExchangeId::modp_2048;
     case KeyExchangeMethod::modp_3072: return crypto::KeyExchangeId::modp_3072;
     case KeyExchangeMethod::ml_kem_512: return crypto::KeyExchangeId::ml_kem_512;

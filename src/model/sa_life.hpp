@@ -32,6 +32,9 @@ struct SaLife {
   /// How long one authentication is good for (RFC 4478); zero: for ever. As responder told to the peer, as initiator
   /// kept by ourselves.
   Duration reauthentication{};
+  /// How long a ticket is good for, with which the peer resumes its IKE SA after an accident (RFC 5723): as responder
+  /// given to the peer, as initiator asked for. Zero: none.
+  Duration resumption{};
   /// As initiator: go where the gateway sends us (RFC 5685).
   bool follow_redirect = false;
   /// As responder: where peers that can follow are sent, an address or a DNS name; empty: nowhere.

@@ -135,8 +135,9 @@ class End {
     return SharedKeyMacResult{auth::shared_key_mac(*model::prf_function(request.prf), kSecret, request.octets)};
   }
   Completion answer(const SignRequest& request) const { return carry_out(request, *credentials); }
-  static Completion answer(const PpkRequest&) { return PpkResult{}; }  // nor this
-  static Completion answer(const EapRequest&) { return EapResult{}; }  // no connection here has it
+  static Completion answer(const PuzzleRequest&) { return PuzzleResult{}; }  // nobody is under attack
+  static Completion answer(const PpkRequest&) { return PpkResult{}; }        // nor this
+  static Completion answer(const EapRequest&) { return EapResult{}; }        // no connection here has it
   Completion answer(const VerifyRequest& request) const {
     return carry_out(request, *credentials, crypto::testing::kToday);
   }

@@ -68,6 +68,7 @@ struct Fault {
 [[nodiscard]] std::vector<Fault> informational_faults();
 [[nodiscard]] std::vector<Fault> key_exchange_faults();
 [[nodiscard]] std::vector<Fault> reserved_faults();
+[[nodiscard]] std::vector<Fault> resume_faults();
 
 // ---------------------------------------------------------------- outcomes
 

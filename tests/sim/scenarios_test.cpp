@@ -178,6 +178,24 @@ TEST_P(Scenario, CookiesAreDemandedAndGiven) {  // RFC 7296 2.6
   expect_traffic_flows();
 }
 
+// RFC 8019 7.1: with loss and duplicates, and while the solution takes its time.
+TEST_P(Scenario, PuzzlesAreGivenAndSolved) {
+  for (ike::EndpointSettings& settings : options.ike) {
+    settings.cookie_threshold = 0;
+    settings.puzzle_threshold = 0;
+    settings.puzzle_bits = 9;
+  }
+  for (Duration& delay : options.answer_delays) delay = milliseconds(700);
+  for (LinkConditions& link : options.links) {
+    link.loss_ppm = 100'000;
+    link.duplicate_ppm = 50'000;
+  }
+  set_up();
+  EXPECT_GE(world->monitor().requests()[0], 2u) << "IKE_SA_INIT was sent again with the solution";
+  for (const Side side : {Side::alice, Side::bob}) world->network().conditions(side).loss_ppm = 0;
+  expect_traffic_flows();
+}
+
 TEST_P(Scenario, TheOtherKeyExchangeMethodIsTaken) {  // RFC 7296 1.2: INVALID_KE_PAYLOAD
   const auto both = model::parse_proposal(model::ProtocolId::ike, "aes128gcm16-prfsha256-x25519-ecp256");
   const auto one = model::parse_proposal(model::ProtocolId::ike, "aes128gcm16-prfsha256-ecp256");

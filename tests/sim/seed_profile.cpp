@@ -6,6 +6,7 @@ namespace culvert::sim {
 namespace {
 
 using std::chrono::milliseconds;
+using std::chrono::minutes;
 using std::chrono::seconds;
 
 constexpr std::array kIkeSuites{"aes128gcm16-prfsha256-x25519",
@@ -105,6 +106,25 @@ void make_fragments(WorldOptions& world, std::uint64_t seed) {
   world.connections[0].local_id = world.connections[1].remote_id = std::move(large);
 }
 
+// Tickets in every third run (RFC 5723), on one side or both. Drawn apart.
+void make_tickets(WorldOptions& world, std::uint64_t seed) {
+  SeededRandom random(seed ^ 0x5723);
+  if (!one_in(3, random)) return;
+  for (model::ConnectionConfig& connection : world.connections)
+    if (!one_in(5, random)) connection.life.resumption = between(minutes(1), minutes(10), random);
+}
+
+// Puzzles for everybody in some runs, light ones (RFC 8019). Drawn apart.
+void make_puzzles(WorldOptions& world, std::uint64_t seed) {
+  SeededRandom random(seed ^ 0x8019);
+  for (ike::EndpointSettings& settings : world.ike) {
+    if (!one_in(20, random)) continue;
+    settings.cookie_threshold = 0;
+    settings.puzzle_threshold = 0;
+    settings.puzzle_bits = 8;
+  }
+}
+
 }  // namespace
 
 SeedProfile make_profile(std::uint64_t seed, SeededRandom& random, bool log) {
@@ -166,6 +186,8 @@ SeedProfile make_profile(std::uint64_t seed, SeededRandom& random, bool log) {
   profile.actions = static_cast<unsigned>(random.below(10));
   make_workers(world, seed);
   make_fragments(world, seed);
+  make_tickets(world, seed);
+  make_puzzles(world, seed);
   profile.text = fmt::format(
       "ike {}, esp {}, outer {}, inner {}, NAT {}, loss {} and {} ppm, duplicates {} and {}, child lifetime {} and {} "
       "s, ike lifetime {} and "

@@ -6,6 +6,7 @@
 #include "config/diff.hpp"
 #include "ike/auth/shared_key.hpp"
 #include "ike/key_exchange.hpp"
+#include "ike/puzzle.hpp"
 #include "ike/secrets.hpp"
 #include "ike/v2/ike_endpoint.hpp"
 #include "model/proposal.hpp"
@@ -73,7 +74,10 @@ void SimHost::start(std::uint64_t seed) {
   // What the state folder has of the last boot.
   auto secrets = std::make_shared<ike::EndpointSecrets>();
   secrets->crash_tokens = SecretBytes::copy_of(as_bytes(name_of(side_)));
-  machine_->control.use_secrets({.secrets = std::move(secrets)}, queue_.now());
+  ike::TicketKey key{.id = {static_cast<std::uint8_t>(side_)}, .made = 0, .key = SecretBytes(32)};
+  secrets->ticket_keys.push_back(std::move(key));
+  const auto calendar = std::chrono::duration_cast<std::chrono::seconds>(queue_.now().time_since_epoch()).count();
+  machine_->control.use_secrets({.secrets = std::move(secrets), .calendar = calendar}, queue_.now());
   const config::Config config = options_.config();
   machine_->control.handle_network_change(network_.addresses(side_), queue_.now());
   machine_->control.apply(config, config::diff(config::Config{}, config), queue_.now());
@@ -178,6 +182,7 @@ void SimHost::handle(control::Request&& request) {
   if (const auto* find = std::get_if<control::FindPaths>(&request)) return answer_paths(*find);
   if (auto* mac = std::get_if<ike::SharedKeyMacRequest>(&request)) return answer_mac(std::move(*mac));
   if (auto* exchange = std::get_if<ike::KeyExchangeRequest>(&request)) return answer_key_exchange(std::move(*exchange));
+  if (auto* puzzle = std::get_if<ike::PuzzleRequest>(&request)) return answer_puzzle(std::move(*puzzle));
   if (const auto* keepalive = std::get_if<control::SendKeepalive>(&request)) {
     network_.send(side_,
                   Packet{keepalive->path.local, keepalive->path.remote, model::Encapsulation::udp, Bytes{0xff}, {}});
@@ -217,6 +222,12 @@ void SimHost::answer_key_exchange(ike::KeyExchangeRequest&& request) {
   const ike::RequestToken token = request.token;
   auto result = std::make_shared<ike::KeyExchangeResult>(ike::carry_out(std::move(request), machine_->work_random));
   later([this, token, result] { machine_->control.handle_completion(token, std::move(*result), queue_.now()); });
+}
+
+void SimHost::answer_puzzle(ike::PuzzleRequest&& request) {
+  later([this, token = request.token, result = ike::carry_out(request)] {
+    machine_->control.handle_completion(token, result, queue_.now());
+  });
 }
 
 void SimHost::later(std::function<void()> action) {

@@ -76,6 +76,7 @@ class SimHost {
   void answer_paths(const control::FindPaths& request);
   void answer_mac(ike::SharedKeyMacRequest&& request);
   void answer_key_exchange(ike::KeyExchangeRequest&& request);
+  void answer_puzzle(ike::PuzzleRequest&& request);
   void send_ike(ike::Transmit&& transmit);
   void later(std::function<void()> action);
   void plan_wake();

@@ -67,6 +67,74 @@ TEST(KeyExchangeVectors, WycheproofEcp256) {
   expect_count("ecdh_secp256r1_ecpoint_test.json", count);
 }
 
+TEST(KeyExchangeVectors, WycheproofEcp521) {
+  REQUIRE_VECTORS(path, "wycheproof/ecdh_secp521r1_ecpoint_test.json");
+  const auto document = read_json(path);
+  unsigned count = 0;
+  for (const auto& group : document["testGroups"]) {
+    for (const auto& test : group["tests"]) {
+      Bytes point = hex(test["public"].get<std::string>());
+      const bool uncompressed = point.size() == 133 && point[0] == 4;
+      if (uncompressed) point.erase(point.begin());
+      const bool valid = test["result"] == "valid";
+      EXPECT_FALSE(valid && !uncompressed);
+      EXPECT_EQ(shared(KeyExchangeId::ecp_521, hex(test["private"].get<std::string>()), point),
+                valid ? test["shared"].get<std::string>() : "refused")
+          << test["tcId"];
+      ++count;
+    }
+  }
+  expect_count("ecdh_secp521r1_ecpoint_test.json", count);
+}
+
+// Public keys stand there as SubjectPublicKeyInfo: those with the named curve end with the point.
+void wycheproof_brainpool(KeyExchangeId id, const std::string& name) {
+  REQUIRE_VECTORS(path, "wycheproof/" + name);
+  const auto document = read_json(path);
+  const std::size_t size = crypto::public_value_size(id);
+  Bytes usual;
+  unsigned count = 0;
+  for (const auto& group : document["testGroups"]) {
+    for (const auto& test : group["tests"]) {
+      const Bytes key = hex(test["public"].get<std::string>());
+      if (usual.empty()) usual.assign(key.begin(), key.end() - static_cast<std::ptrdiff_t>(size));
+      if (key.size() != usual.size() + size || !equal(ByteView(key).first(usual.size()), usual)) continue;
+      EXPECT_EQ(shared(id, hex(test["private"].get<std::string>()), ByteView(key).last(size)),
+                test["result"] == "invalid" ? "refused" : test["shared"].get<std::string>())
+          << test["tcId"] << ' ' << test["comment"];
+      ++count;
+    }
+  }
+  EXPECT_GT(count, 100u);
+  expect_count(name.c_str(), count);
+}
+
+TEST(KeyExchangeVectors, WycheproofBrainpool) {
+  wycheproof_brainpool(KeyExchangeId::brainpool_p256r1, "ecdh_brainpoolP256r1_test.json");
+  wycheproof_brainpool(KeyExchangeId::brainpool_p512r1, "ecdh_brainpoolP512r1_test.json");
+}
+
+TEST(KeyExchangeVectors, WycheproofX448) {
+  REQUIRE_VECTORS(path, "wycheproof/x448_test.json");
+  const auto document = read_json(path);
+  unsigned count = 0;
+  unsigned refused = 0;
+  for (const auto& group : document["testGroups"]) {
+    for (const auto& test : group["tests"]) {
+      const std::string expected = test["shared"];
+      const Bytes peer = hex(test["public"].get<std::string>());
+      // RFC 8031 5: a result of zeros, or another length.
+      const bool none = expected == std::string(112, '0') || peer.size() != 56;
+      EXPECT_EQ(shared(KeyExchangeId::x448, hex(test["private"].get<std::string>()), peer), none ? "refused" : expected)
+          << test["tcId"];
+      ++count;
+      refused += none ? 1 : 0;
+    }
+  }
+  EXPECT_GT(refused, 2u);
+  expect_count("x448_test.json", count);
+}
+
 TEST(KeyExchangeVectors, NistAcvpX25519) {
   REQUIRE_VECTORS(path, "acvp/XECDH-SSC-RFC7748/internalProjection.json.gz");
   const auto document = read_gzip_json(path);

@@ -6,7 +6,18 @@
 namespace culvert::crypto::openssl {
 namespace {
 
-/// A NIST curve of prime order: cofactor 1, so each point on it other than infinity is in the right group.
+int curve_name(KeyExchangeId id) {
+  switch (id) {
+    case KeyExchangeId::ecp_384: return NID_secp384r1;
+    case KeyExchangeId::ecp_521: return NID_secp521r1;
+    case KeyExchangeId::brainpool_p256r1: return NID_brainpoolP256r1;
+    case KeyExchangeId::brainpool_p384r1: return NID_brainpoolP384r1;
+    case KeyExchangeId::brainpool_p512r1: return NID_brainpoolP512r1;
+    default: return NID_X9_62_prime256v1;
+  }
+}
+
+/// A NIST or Brainpool curve of prime order: cofactor 1, so each point on it other than infinity is in the right group.
 struct Curve {
   CurveGroup group;
   BigNumberCtx context;
@@ -14,7 +25,7 @@ struct Curve {
   std::size_t coordinate_size;
 
   explicit Curve(KeyExchangeId id)
-      : group(EC_GROUP_new_by_curve_name(id == KeyExchangeId::ecp_256 ? NID_X9_62_prime256v1 : NID_secp384r1)),
+      : group(EC_GROUP_new_by_curve_name(curve_name(id))),
         context(BN_CTX_secure_new()),
         prime(BN_new()),
         coordinate_size(public_value_size(id) / 2) {}
@@ -85,10 +96,13 @@ BigNumber choose_scalar(const Curve& curve, const PrivateValueSource& source) {
     BN_bin2bn(source.private_value.data(), static_cast<int>(source.private_value.size()), scalar.get());
     if (!in_range()) return nullptr;
   } else {
-    // Rejection keeps the choice uniform; both orders are so close to a power of two that a second draw is rare.
+    // Rejection keeps the choice uniform; of as many bits as the order has, every second candidate will do at the
+    // least.
     SecretBytes candidate(curve.coordinate_size);
+    const int spare = static_cast<int>(8 * curve.coordinate_size) - EC_GROUP_order_bits(curve.group.get());
     do {
       source.random->fill(candidate.mutable_view());
+      candidate.mutable_view()[0] &= static_cast<std::uint8_t>(0xff >> spare);
       BN_bin2bn(candidate.view().data(), static_cast<int>(candidate.size()), scalar.get());
     } while (!in_range());
   }

@@ -68,6 +68,12 @@ std::optional<AuthenticationRefusal> judge(const PeerClaim& claim, const crypto:
   return std::nullopt;
 }
 
+std::optional<crypto::CalendarTime> end_of(std::span<const crypto::Certificate> path) {
+  std::optional<crypto::CalendarTime> end;
+  for (const crypto::Certificate& one : path) end = std::min(end.value_or(one.not_after()), one.not_after());
+  return end;
+}
+
 std::optional<AuthenticationRefusal> judge(const PeerClaim& claim, const crypto::PublicKey& key) {
   const Bytes expected = key.spki();
   if (claim.raw_key && !equal(*claim.raw_key, expected)) {

@@ -34,6 +34,9 @@ struct PeerClaim {
 /// The same for a peer whose key is known beforehand. Whatever it sends beside the signature vouches for nothing.
 [[nodiscard]] std::optional<model::AuthenticationRefusal> judge(const PeerClaim& claim, const crypto::PublicKey& key);
 
+/// When the first certificate of the path ends; nothing for an empty one.
+[[nodiscard]] std::optional<crypto::CalendarTime> end_of(std::span<const crypto::Certificate> path);
+
 /// How a key is told from others in a log: "SHA256:" and the start of the SubjectPublicKeyInfo's hash.
 [[nodiscard]] std::string name_of_key(ByteView spki);
 

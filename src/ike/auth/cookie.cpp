@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::size_t kSecretSize = 32;
 constexpr std::size_t kVersionSize = 4;
+constexpr std::size_t kNoteSize = 3;
 constexpr std::size_t kMacSize = 32;
 
 SecretBytes fresh_secret(RandomSource& random) {
@@ -28,29 +29,34 @@ void CookieMint::change_secret() {
   ++version_;
 }
 
-Bytes CookieMint::compute(std::uint32_t version, const SecretBytes& secret, ByteView nonce_i,
+Bytes CookieMint::compute(std::uint32_t version, const SecretBytes& secret, CookieNote note, ByteView nonce_i,
                           const net::Endpoint& initiator, model::IkeSpi spi_i) const {
   // RFC 7296 2.6: bound to Ni, the address and SPIi. Each part but the nonce has a length that the ones before it fix.
   ByteWriter head;
   head.u32(version);
+  head.u8(note.zero_bits);
+  head.u16(note.prf);
   head.u64(spi_i.value());
   head.u16(initiator.port);
   head.u8(static_cast<std::uint8_t>(initiator.address.size()));
   const SecretBytes mac =
       crypto::hmac(crypto::HashId::sha2_256, secret.view(), {head.view(), initiator.address.bytes(), nonce_i});
-  return concat({head.view().first(kVersionSize), mac.view()});
+  return concat({head.view().first(kVersionSize + kNoteSize), mac.view()});
 }
 
-Bytes CookieMint::make(ByteView nonce_i, const net::Endpoint& initiator, model::IkeSpi spi_i) const {
-  return compute(version_, current_, nonce_i, initiator, spi_i);
+Bytes CookieMint::make(ByteView nonce_i, const net::Endpoint& initiator, model::IkeSpi spi_i, CookieNote note) const {
+  return compute(version_, current_, note, nonce_i, initiator, spi_i);
 }
 
-bool CookieMint::check(ByteView cookie, ByteView nonce_i, const net::Endpoint& initiator, model::IkeSpi spi_i) const {
-  if (cookie.size() != kVersionSize + kMacSize) return false;
+std::optional<CookieNote> CookieMint::check(ByteView cookie, ByteView nonce_i, const net::Endpoint& initiator,
+                                            model::IkeSpi spi_i) const {
+  if (cookie.size() != kVersionSize + kNoteSize + kMacSize) return std::nullopt;
   const std::uint32_t version = load_be32(cookie.data());
-  if (version == version_) return constant_time_equal(cookie, compute(version, current_, nonce_i, initiator, spi_i));
-  if (previous_.empty() || version != version_ - 1) return false;
-  return constant_time_equal(cookie, compute(version, previous_, nonce_i, initiator, spi_i));
+  const bool current = version == version_;
+  if (!current && (previous_.empty() || version != version_ - 1)) return std::nullopt;
+  const CookieNote note{.zero_bits = cookie[kVersionSize], .prf = load_be16(cookie.data() + kVersionSize + 1)};
+  const Bytes expected = compute(version, current ? current_ : previous_, note, nonce_i, initiator, spi_i);
+  return constant_time_equal(cookie, expected) ? std::optional(note) : std::nullopt;
 }
 
 }  // namespace culvert::ike::auth

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "base/bytes.hpp"
 #include "base/random.hpp"
@@ -11,19 +12,28 @@
 
 namespace culvert::ike::auth {
 
-/// Makes and checks cookies with a secret that is changed now and then: version | HMAC(secret, version | Ni | IPi |
-/// port | SPIi). A cookie stays good for one change of the secret.
+/// What a cookie remembers for us (RFC 8019 7.1.1.3): the puzzle that was given with it; no bits: none.
+struct CookieNote {
+  std::uint8_t zero_bits = 0;
+  std::uint16_t prf = 0;
+  friend bool operator==(const CookieNote&, const CookieNote&) = default;
+};
+
+/// Makes and checks cookies with a secret that is changed now and then: version | note | HMAC(secret, version | note |
+/// Ni | IPi | port | SPIi). A cookie stays good for one change of the secret.
 class CookieMint {
  public:
   explicit CookieMint(RandomSource& random);
-  [[nodiscard]] Bytes make(ByteView nonce_i, const net::Endpoint& initiator, model::IkeSpi spi_i) const;
-  [[nodiscard]] bool check(ByteView cookie, ByteView nonce_i, const net::Endpoint& initiator,
-                           model::IkeSpi spi_i) const;
+  [[nodiscard]] Bytes make(ByteView nonce_i, const net::Endpoint& initiator, model::IkeSpi spi_i,
+                           CookieNote note = {}) const;
+  /// Nothing when it is none of ours for this initiator.
+  [[nodiscard]] std::optional<CookieNote> check(ByteView cookie, ByteView nonce_i, const net::Endpoint& initiator,
+                                                model::IkeSpi spi_i) const;
   /// Takes a new secret. The one before the last stops being accepted.
   void change_secret();
 
  private:
-  [[nodiscard]] Bytes compute(std::uint32_t version, const SecretBytes& secret, ByteView nonce_i,
+  [[nodiscard]] Bytes compute(std::uint32_t version, const SecretBytes& secret, CookieNote note, ByteView nonce_i,
                               const net::Endpoint& initiator, model::IkeSpi spi_i) const;
 
   RandomSource* random_;

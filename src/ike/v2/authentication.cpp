@@ -29,6 +29,11 @@ void answer_by_own_key(Core& core, RequestToken token, const IkeSa& sa, Role sid
                              SharedKeyMacResult{auth::shared_key_mac(sa.prf, sa.keys.sk_p(side).view(), octets)});
 }
 
+// RFC 5723 4.3.3: prf(SK_px, octets), without the pad of a shared secret.
+void answer_by_resumed_key(Core& core, RequestToken token, const IkeSa& sa, Role side, ByteView octets) {
+  core.answered.emplace_back(token, SharedKeyMacResult{sa.prf(sa.keys.sk_p(side).view(), {octets})});
+}
+
 std::string no_secret(const model::ConnectionConfig& config) {
   return fmt::format("there is no secret for connection '{}'", config.name);
 }
@@ -56,6 +61,10 @@ RequestToken ask_for_proof(Core& core, const IkeSa& sa, const model::ConnectionC
                            const codec::IdPayload& own_id) {
   const RequestToken token = core.expect_completion(sa);
   Bytes octets = octets_of(sa, own_id);
+  if (sa.resumption) {
+    answer_by_resumed_key(core, token, sa, own_id.side, octets);
+    return token;
+  }
   switch (config.authentication) {
     case Authentication::shared_key: ask_for_mac(core, token, sa, config, std::move(octets)); break;
     case Authentication::none: answer_by_own_key(core, token, sa, own_id.side, octets); break;
@@ -99,6 +108,10 @@ RequestToken ask_about_peer(Core& core, const IkeSa& sa, const model::Connection
                             const codec::Message& message, const codec::IdPayload& peer_id, std::size_t round) {
   const RequestToken token = core.expect_completion(sa);
   Bytes octets = octets_of(sa, peer_id);
+  if (sa.resumption) {
+    answer_by_resumed_key(core, token, sa, peer_id.side, octets);
+    return token;
+  }
   if (config.expected() == Authentication::shared_key) {
     ask_for_mac(core, token, sa, config, std::move(octets));
     return token;
@@ -135,6 +148,10 @@ std::optional<ProofFault> peer_fault(const Completion& completion, const IkeSa& 
   CHECK(expected != nullptr);
   if (!expected->mac) return ProofFault{.kind = FailureKind::local_error, .detail = no_secret(config), .refusal = {}};
   if (auth::auth_matches(*expected->mac, message.first<codec::AuthPayload>()->data)) return std::nullopt;
+  if (sa.resumption)
+    return ProofFault{.detail = fmt::format("the AUTH of {} does not go with its ticket for connection '{}'",
+                                            sa.path.remote.to_string(), config.name),
+                      .refusal = {}};
   if (config.expected() == Authentication::none)
     return ProofFault{.detail = fmt::format("the AUTH of {} does not go with the key exchange of connection '{}'; is "
                                             "somebody between us?",

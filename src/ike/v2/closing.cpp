@@ -10,6 +10,7 @@
 #include "ike/v2/establish.hpp"
 #include "ike/v2/follow_up.hpp"
 #include "ike/v2/reauthentication.hpp"
+#include "ike/v2/resumption.hpp"
 #include "ike/v2/sessions.hpp"
 
 namespace culvert::ike::v2 {
@@ -31,6 +32,7 @@ void withdraw(Core& core, IkeSa& sa, CloseReason reason) {
   const Duration linger = goes_on ? kInboundLinger : Duration::zero();
   while (!sa.children.empty()) remove_child(core, sa, sa.children.begin()->first, reason, linger);
   if (sa.announced) {
+    note_end(core, sa, reason);
     sa.announced = false;
     core.progress(sa, fmt::format("IKE SA with {} closed: {}", sa.path.remote.to_string(), name_of(reason)));
     core.emit(

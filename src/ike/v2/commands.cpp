@@ -18,6 +18,7 @@
 #include "ike/v2/reauthentication.hpp"
 #include "ike/v2/redirect.hpp"
 #include "ike/v2/resource_sas.hpp"
+#include "ike/v2/resumption.hpp"
 #include "ike/v2/tasks.hpp"
 
 namespace culvert::ike::v2 {
@@ -71,12 +72,15 @@ Bytes spi_octets(model::Spi spi) {
 
 void handle(Core& core, ConfigureConnection command) {
   const model::ConnectionId id = command.config.id;
+  // Credentials may have changed with it (RFC 5723 6.2).
+  forget_ticket(core, id);
   core.connections.put(std::move(command.config));
   for (const IkeSa* sa : core.sas.of_connection(id)) core.touch(*sa);
 }
 
 void handle(Core& core, const RemoveConnection& command) {
   handle(core, Terminate{command.connection});
+  forget_ticket(core, command.connection);
   core.connections.remove(command.connection);
 }
 
@@ -257,7 +261,11 @@ void handle(Core& core, const RedirectPeers& command) {
   }
 }
 
-void handle(Core& core, const UseSecrets& command) { core.life->secrets = command.secrets; }
+void handle(Core& core, const UseSecrets& command) {
+  core.life->secrets = command.secrets;
+  core.life->calendar = command.calendar;
+  core.life->calendar_at = core.now;
+}
 
 void handle(Core& core, const Shutdown&) {
   for (IkeSa* sa : core.sas.all()) {

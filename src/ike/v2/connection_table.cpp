@@ -55,6 +55,7 @@ void ConnectionTable::put(model::ConnectionConfig config) {
         .insert(id);
   }
   if (v2::uses_certificates(config)) ++certificates_;
+  by_name_.insert_or_assign(config.name, id);
   connections_.emplace(id, std::move(config));
 }
 
@@ -76,6 +77,8 @@ void ConnectionTable::remove(model::ConnectionId id) {
     if (config.remote_id && !config.remote_pattern) take_out(open_by_identity_, config.remote_id->comparable());
   }
   if (v2::uses_certificates(config)) --certificates_;
+  if (const auto named = by_name_.find(config.name); named != by_name_.end() && named->second == id)
+    by_name_.erase(named);
   connections_.erase(found);
 }
 
@@ -94,6 +97,11 @@ Bytes ConnectionTable::authorities_for(const net::Path& path) const {
     return ++visits == kMostVisits || seen.size() == kMostDigests;
   });
   return all;
+}
+
+const model::ConnectionConfig* ConnectionTable::find(const std::string& name) const {
+  const auto found = by_name_.find(name);
+  return found == by_name_.end() ? nullptr : find(found->second);
 }
 
 const model::ConnectionConfig* ConnectionTable::find(model::ConnectionId id) const {

@@ -5,6 +5,7 @@
 #include <initializer_list>
 #include <map>
 #include <set>
+#include <string>
 #include <unordered_map>
 
 #include "model/connection.hpp"
@@ -31,6 +32,8 @@ class ConnectionTable {
   void remove(model::ConnectionId id);
   /// Null when there is none. The pointer is good until the next put or remove.
   [[nodiscard]] const model::ConnectionConfig* find(model::ConnectionId id) const;
+  /// The same by the name that the user gave it.
+  [[nodiscard]] const model::ConnectionConfig* find(const std::string& name) const;
   [[nodiscard]] bool empty() const { return connections_.empty(); }
 
   /// As responder: calls `visit` with the connections whose addresses allow the path, those that name the peer's
@@ -87,6 +90,7 @@ class ConnectionTable {
 
   std::unordered_map<model::ConnectionId, model::ConnectionConfig> connections_;
   std::map<net::IpAddress, Ids> by_peer_;
+  std::unordered_map<std::string, model::ConnectionId> by_name_;
   std::size_t certificates_ = 0;                     // connections that use them
   Ids open_;                                         // for any address; each is in one of the next three as well
   std::map<model::Identity, Ids> open_by_identity_;  // as Identity::comparable() has them

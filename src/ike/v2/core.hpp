@@ -50,6 +50,9 @@ struct Core {
   /// Cookies are demanded until then, however few IKE SAs are half-open.
   Instant cookies_until{};
 
+  /// Cookies whose puzzles were solved and have let somebody in (RFC 8019 7.1.1.3), of this secret and the last.
+  std::set<Bytes> solved_puzzles, solved_before;
+
   /// As initiator: the addresses that connections were given last, to be asked for again.
   std::map<model::ConnectionId, std::vector<net::IpAddress>> given_addresses;
 

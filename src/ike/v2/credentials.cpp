@@ -102,7 +102,9 @@ VerifyResult carry_out(const VerifyRequest& request, const Credentials& credenti
                               .sha1_allowed = credentials.sha1_allowed};
   const auto peer = believed_in(credentials, request.round);
   if (const auto* key = std::get_if<crypto::PublicKey>(&peer)) return {auth::judge(claim, *key)};
-  return {auth::judge(claim, std::get<crypto::TrustStore>(peer), now)};
+  std::vector<crypto::Certificate> path;
+  auto refusal = auth::judge(claim, std::get<crypto::TrustStore>(peer), now, &path);
+  return {.refusal = std::move(refusal), .good_until = auth::end_of(path)};
 }
 
 }  // namespace culvert::ike::v2

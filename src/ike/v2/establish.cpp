@@ -10,6 +10,7 @@
 #include "ike/v2/life_state.hpp"
 #include "ike/v2/paths.hpp"
 #include "ike/v2/reauthentication.hpp"
+#include "ike/v2/resumption.hpp"
 #include "ike/v2/sessions.hpp"
 
 namespace culvert::ike::v2 {
@@ -61,13 +62,15 @@ void establish(Core& core, IkeSa& sa, const model::ConnectionConfig& config) {
   // Kept for AUTH only.
   sa.init.reset();
   sa.intermediate.reset();
+  sa.resumption.reset();
   sa.earlier_keys.reset();
   sa.ppk.reset();
   sa.keys.sk_pi = {};
   sa.keys.sk_pr = {};
   start_ike_timers(core, sa, config);
-  core.progress(sa, fmt::format("IKE SA established between {} and {}, {}", sa.local_id.to_string(),
-                                sa.remote_id.to_string(), model::to_string(sa.suite)));
+  if (sa.resumed) ++core.counters.resumed;
+  core.progress(sa, fmt::format("IKE SA {} between {} and {}, {}", sa.resumed ? "resumed" : "established",
+                                sa.local_id.to_string(), sa.remote_id.to_string(), model::to_string(sa.suite)));
   core.emit(IkeSaEstablished{
       .ike_sa = sa.id,
       .connection = config.id,
@@ -85,6 +88,7 @@ void establish(Core& core, IkeSa& sa, const model::ConnectionConfig& config) {
       .remote_behind_nat = sa.remote_behind_nat,
       .mobike = sa.mobike,
       .chooses_paths = chooses_paths(sa),
+      .resumed = sa.resumed,
       .rekey_at = sa.rekey_at,
       .reauthenticate_at = sa.life ? earliest(sa.life->repeat_at, sa.life->good_until) : std::optional<Instant>(),
       .replaces = std::nullopt});

@@ -1,5 +1,6 @@
 // A peer that knows the keys of an IKE SA and keeps to no rule: before it has authenticated itself (anybody can come
 // that far, RFC 7296 5), and afterwards.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "crypto/key_exchange.hpp"
@@ -227,6 +228,44 @@ TEST(HostilePeer, OneAddressDoesNotTakeAllHalfOpenPlaces) {  // RFC 7296 2.6
   initiate(pair);
   pair.settle();
   EXPECT_EQ(pair.b.endpoint().counters().half_open, 9u);
+}
+
+TEST(HostilePeer, OneNetworkDoesNotTakeAllHalfOpenPlaces) {  // RFC 8019 4.2
+  for (const bool v6 : {false, true}) {
+    EndpointSettings settings;
+    settings.cookie_threshold = 2;
+    settings.half_open_per_address = 3;
+    settings.half_open_per_network = 8;
+    Pair pair(1, settings);
+    auto b = config_of(false);
+    b.peer.reset();
+    configure(pair, config_of(true), b);
+    pair.fate = [](const Datagram& d) {
+      return d.header().exchange == ExchangeType::ike_auth ? std::vector<Duration>{}
+                                                           : std::vector<Duration>{Pair::kLatency};
+    };
+    // Each set-up from an address of its own: ten of one network, then one of another.
+    std::string from;
+    pair.translation = [&](const Datagram& d) {
+      const auto outside = *net::IpAddress::parse(from);
+      const auto ours = *net::IpAddress::parse(v6 ? "2001:db8:ff::2" : "192.0.2.2");
+      if (d.from_a) return net::Path{{ours, d.path.remote.port}, {outside, d.path.local.port}};
+      return net::Path{{address_of(true), d.path.remote.port}, {address_of(false), d.path.local.port}};
+    };
+    for (unsigned n = 0; n < 11; ++n) {
+      const unsigned network = n < 10 ? 0 : 1;
+      from =
+          v6 ? fmt::format("2001:db8:0:{:x}{:02x}::1", 0x10 + network, n) : fmt::format("203.0.{}.{}", network, n + 1);
+      auto again = config_of(true);
+      again.id = model::ConnectionId(100 + n);
+      pair.command(pair.a, ConfigureConnection{again});
+      pair.command(pair.a, Initiate{.connection = again.id, .path = path_from(true)});
+      pair.settle();
+    }
+    EXPECT_EQ(pair.b.endpoint().counters().half_open, 9u) << v6;
+    EXPECT_GE(pair.b.endpoint().counters().dropped[static_cast<std::size_t>(DatagramDrop::half_open_share)], 2u);
+    EXPECT_GE(pair.b.endpoint().counters().cookies, 8u);
+  }
 }
 
 TEST(HostilePeer, KeyExchangesThatFailAreNotFreeEither) {  // RFC 7296 2.6

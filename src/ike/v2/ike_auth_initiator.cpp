@@ -21,6 +21,8 @@
 #include "ike/v2/proof_wishes.hpp"
 #include "ike/v2/reauthentication.hpp"
 #include "ike/v2/redirect.hpp"
+#include "ike/v2/resumption.hpp"
+#include "ike/v2/session_resume_initiator.hpp"
 
 namespace culvert::ike::v2 {
 
@@ -39,6 +41,14 @@ IkeAuthInitiator::IkeAuthInitiator(Core& core, IkeSa& sa, model::ConnectionConfi
 Progression IkeAuthInitiator::start() {
   sa_.local_id = local_identity(config_, sa_.path);
   sa_.remote_id = remote_identity(config_, sa_.path);
+  if (sa_.resumption) {
+    // RFC 5723 4.3.3.
+    config_ = as_resumed(std::move(config_));
+    const TicketState& state = sa_.resumption->state;
+    sa_.local_id = state.id_i;
+    sa_.remote_id = state.id_r;
+    sa_.eap_identity = state.eap_identity;
+  }
   if (has_rounds(config_)) return start_rounds();
   id_i_ = {.side = Role::initiator, .identity = sa_.local_id, .reserved = {}};
   if (config_.eap && config_.eap->client) {
@@ -84,6 +94,7 @@ void IkeAuthInitiator::send(const OwnProof* proof) {
   add_rounds_supported(message, config_);
   if (proof != nullptr) add_another_round(message, config_, 0);
   add_crash_token(message, core_, sa_, config_);
+  request_ticket(message, config_);
   add_configuration_request(message, core_, config_);
   childless_ = begins_childless(sa_, config_);
   auto offer = childless_ ? Result<ChildOffer, ChildRefusal>(err(ChildRefusal{}))
@@ -115,6 +126,12 @@ Progression IkeAuthInitiator::handle_response(const codec::Message& response) {
   const auto* auth = response.first<codec::AuthPayload>();
   if (auth == nullptr && response.error_notify() == nullptr) {
     handle_bad_response(fmt::format("the {} payload is missing", name_of(model::PayloadType::auth)));
+    return Progression::done;
+  }
+  if (auth == nullptr && sa_.resumption) {
+    abandon();
+    begin_in_full(core_, sa_, std::move(*sa_.resumption->beginning),
+                  fmt::format("the peer refused the resumed IKE SA with {}", describe(response.error_notify()->type)));
     return Progression::done;
   }
   if (auth == nullptr) {
@@ -190,6 +207,8 @@ void IkeAuthInitiator::conclude() {
   take_crash_token(core_, sa_, *response_);
   begin_authentication_life(core_, sa_, config_, &*response_);
   establish(core_, sa_, config_);
+  note_resumed(core_, sa_);
+  take_ticket(core_, sa_, *response_);
   if (auto narrowed = narrowed_to_peer(config_, sa_)) {
     config_ = std::move(*narrowed);
     core_.emit(ConfigurationReceived{.ike_sa = sa_.id, .connection = config_.id, .configuration = std::move(*given)});
@@ -254,6 +273,7 @@ void IkeAuthInitiator::finish_child(const codec::Message& response) {
 
 void IkeAuthInitiator::refuse_peer(FailureKind kind, std::string detail,
                                    std::optional<model::AuthenticationRefusal> refusal) {
+  if (sa_.resumption) forget_ticket(core_, config_.id);
   const bool half_open_there = rounds_ ? !stands_there() : eap_ != EapStage::none && eap_ != EapStage::server_auth;
   if (half_open_there) return (void)refuse_in_eap(kind, std::move(detail), std::move(refusal));
   abandon();

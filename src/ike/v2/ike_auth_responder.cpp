@@ -14,12 +14,15 @@
 #include "ike/v2/crash_token.hpp"
 #include "ike/v2/describe.hpp"
 #include "ike/v2/establish.hpp"
+#include "ike/v2/life_state.hpp"
 #include "ike/v2/messages.hpp"
 #include "ike/v2/mobike.hpp"
 #include "ike/v2/ppk.hpp"
 #include "ike/v2/proof_wishes.hpp"
 #include "ike/v2/reauthentication.hpp"
 #include "ike/v2/redirect.hpp"
+#include "ike/v2/resumption.hpp"
+#include "ike/v2/session_resume_responder.hpp"
 
 namespace culvert::ike::v2 {
 
@@ -44,6 +47,7 @@ void IkeAuthResponder::start(const codec::Message& request) {
                   fmt::format("the peer's addresses were changed on the way, it came from {}, and it takes no NAT",
                               path_.remote.to_string()));
   }
+  if (sa_.resumption) return start_resumed();
   const auto* auth = request.first<codec::AuthPayload>();
   // RFC 7296 2.16: without AUTH the initiator asks for EAP.
   const auto by = auth == nullptr ? std::nullopt : authentication_by(auth->method);
@@ -66,12 +70,7 @@ void IkeAuthResponder::start(const codec::Message& request) {
                                               : remote_identity(*config, path_);
   sa_.one_of_many = config->remote_pattern || !config->pools.empty();
   id_i_ = *request_.id(Role::initiator);
-  // RFC 6023 3.
-  if (is_childless(request_) && config->life.childless == model::Childless::never)
-    return refuse(NotifyType::invalid_syntax, FailureKind::protocol_error,
-                  fmt::format("the peer {} wants an IKE SA without a Child SA, which connection '{}' refuses "
-                              "(\"childless\")",
-                              id_i_.identity.to_string(), config->name));
+  if (lacks_child()) return refuse_childless();
   if (has_rounds(*config_)) return start_rounds();
   if (!by) {
     id_r_ = {.side = Role::responder, .identity = sa_.local_id, .reserved = {}};
@@ -81,6 +80,36 @@ void IkeAuthResponder::start(const codec::Message& request) {
   if (ppk.refusal)
     return refuse(NotifyType::authentication_failed, FailureKind::authentication_failed, std::move(*ppk.refusal));
   token_ = ppk.asked ? *ppk.asked : ask_about_peer(core_, sa_, *config_, request_, *request_.id(Role::initiator));
+}
+
+// RFC 6023 3.
+bool IkeAuthResponder::lacks_child() const {
+  return is_childless(request_) && config_->life.childless == model::Childless::never;
+}
+
+void IkeAuthResponder::refuse_childless() {
+  refuse(NotifyType::invalid_syntax, FailureKind::protocol_error,
+         fmt::format("the peer {} wants an IKE SA without a Child SA, which connection '{}' refuses (\"childless\")",
+                     id_i_.identity.to_string(), config_->name));
+}
+
+// RFC 5723 4.3.3: who it is, and by which connection, is known from the ticket.
+void IkeAuthResponder::start_resumed() {
+  const TicketState& state = sa_.resumption->state;
+  const model::ConnectionConfig* config = core_.connections.find(*sa_.connection);
+  if (config == nullptr)
+    return refuse(NotifyType::authentication_failed, FailureKind::unknown_peer, "its connection is gone meanwhile");
+  if (auto fault = resumption_fault(core_, sa_, request_))
+    return refuse(NotifyType::authentication_failed, FailureKind::authentication_failed, std::move(*fault));
+  config_ = as_resumed(*config);
+  id_i_ = *request_.id(Role::initiator);
+  sa_.local_id = state.id_r;
+  sa_.remote_id = state.id_i;
+  sa_.eap_identity = state.eap_identity;
+  sa_.group = state.group;
+  sa_.one_of_many = config->remote_pattern || !config->pools.empty();
+  if (lacks_child()) return refuse_childless();
+  token_ = ask_about_peer(core_, sa_, *config_, request_, id_i_);
 }
 
 const model::ConnectionConfig* IkeAuthResponder::choose_connection(std::optional<model::Authentication> by,
@@ -160,6 +189,7 @@ void IkeAuthResponder::handle_completion(RequestToken token, Completion result) 
       return refuse(NotifyType::authentication_failed, fault->kind, std::move(fault->detail),
                     std::move(fault->refusal));
     }
+    note_proof(result);
     if (auto refusal = admission_refusal(core_, sa_, *config_, request_))
       return refuse(NotifyType::authentication_failed, FailureKind::peer_refused, std::move(*refusal));
     verified_ = true;
@@ -171,6 +201,15 @@ void IkeAuthResponder::handle_completion(RequestToken token, Completion result) 
   if (!proof) return refuse(NotifyType::authentication_failed, FailureKind::local_error, std::move(proof.error()));
   add_proof(std::move(*proof), true);
   finish();
+}
+
+void IkeAuthResponder::note_proof(const Completion& result) {
+  if (const auto* verified = std::get_if<VerifyResult>(&result); verified != nullptr && verified->good_until)
+    life_of(sa_).proof_until = *verified->good_until;
+  if (!sa_.resumption) return;
+  // RFC 5723 4.3.1, 4.3.4: nobody resumes from it again, and what it was for ends.
+  spend_ticket(core_, sa_.resumption->state);
+  end_resumed_from(core_, sa_.resumption->state);
 }
 
 void IkeAuthResponder::add_proof(OwnProof proof, bool with_identity) {
@@ -207,6 +246,7 @@ void IkeAuthResponder::answer() {
   establish(core_, sa_, *config_);
   sa_.init = std::move(init);
   const Rivalry rivalry = find_rival(core_, sa_);
+  answer_ticket_request(answer, core_, sa_, request_);
   answer_child(answer, rivalry);
   sa_.init.reset();
   send_response(core_, sa_, model::ExchangeType::ike_auth, answering_, std::move(answer), path_);

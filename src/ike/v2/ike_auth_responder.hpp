@@ -32,6 +32,11 @@ class IkeAuthResponder final : public ResponderExchange {
                                                                  std::string& why_not) const;
   /// Whom the connections for the peer's address expect.
   [[nodiscard]] std::string expectations() const;
+  void start_resumed();
+  [[nodiscard]] bool lacks_child() const;
+  void refuse_childless();
+  /// The peer is who it says it is.
+  void note_proof(const Completion& result);
   /// Into the answer; `with_identity`: it does not follow a proof of ours.
   void add_proof(OwnProof proof, bool with_identity);
   /// Both sides have proved who they are: what is left is an address, if the peer asks for one.

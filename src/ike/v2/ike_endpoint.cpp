@@ -8,6 +8,7 @@
 #include "ike/v2/crash_token.hpp"
 #include "ike/v2/ike_sa_init_responder.hpp"
 #include "ike/v2/messages.hpp"
+#include "ike/v2/session_resume_responder.hpp"
 #include "ike/v2/tasks.hpp"
 #include "ike/v2/timers.hpp"
 
@@ -50,9 +51,11 @@ void IkeEndpoint::route(const net::Path& path, ByteView datagram) {
   // RFC 7296 3.1 forbids an initiator's SPI of zero; only an INVALID_SPI report may have it (1.5).
   const auto parsed = codec::parse_message(datagram);
   if (!parsed) return core_.drop(drop_reason(parsed.error().fault));
-  const bool opening =
-      header->exchange == model::ExchangeType::ike_sa_init && !header->response && header->spi_r.value() == 0;
-  if (opening) return IkeSaInitResponder(core_, path).handle(datagram, *parsed);
+  const bool opening = !header->response && header->spi_r.value() == 0;
+  if (opening && header->exchange == model::ExchangeType::ike_session_resume)
+    return SessionResumeResponder(core_, path).handle(datagram, *parsed);
+  if (opening && header->exchange == model::ExchangeType::ike_sa_init)
+    return IkeSaInitResponder(core_, path).handle(datagram, *parsed);
   // RFC 7296 2.6: the Initiator flag tells which of the two SPIs is ours; addresses do not matter.
   const model::IkeSpi ours = header->initiator ? header->spi_r : header->spi_i;
   IkeSa* sa = core_.sas.find_by_spi(ours);
@@ -174,7 +177,7 @@ std::optional<Transmit> IkeEndpoint::poll_transmit() { return take_front(core_.t
 
 EndpointCounters IkeEndpoint::counters() const {
   EndpointCounters counters = core_.counters;
-  counters.half_open = core_.sas.half_open();
+  counters.half_open = core_.sas.half_open().size();
   return counters;
 }
 

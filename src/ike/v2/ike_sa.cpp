@@ -4,6 +4,7 @@
 
 #include "ike/v2/follow_up.hpp"
 #include "ike/v2/life_state.hpp"
+#include "ike/v2/resumption.hpp"
 
 namespace culvert::ike::v2 {
 

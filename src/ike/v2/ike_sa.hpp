@@ -30,8 +30,9 @@
 
 namespace culvert::ike::v2 {
 
-struct FollowUp;   // follow_up.hpp
-struct LifeState;  // life_state.hpp
+struct FollowUp;    // follow_up.hpp
+struct LifeState;   // life_state.hpp
+struct Resumption;  // resumption.hpp
 
 enum class Phase : std::uint8_t {
   initiating,      // initiator: IKE_SA_INIT request sent
@@ -113,6 +114,7 @@ struct IkeSa {
   bool local_behind_nat = false;
   bool remote_behind_nat = false;  // or forces UDP encapsulation by pretending so
   bool mobike = false;             // agreed on (RFC 4555)
+  bool resumed = false;            // set up by a ticket (RFC 5723)
   Boxed<Mobility> mobility;
 
   model::IkeSuite suite;
@@ -125,7 +127,8 @@ struct IkeSa {
   Boxed<PpkState> ppk;
   Boxed<EarlierKeys> earlier_keys;
   Boxed<InitTranscript> init;
-  InitDigest init_digest{};  // responder: under which the IKE_SA_INIT request is remembered
+  std::unique_ptr<Resumption> resumption;  // what the ticket says
+  InitDigest init_digest{};                // responder: under which the IKE_SA_INIT request is remembered
 
   Fragmentation fragmentation;
   ExchangeWindow window;

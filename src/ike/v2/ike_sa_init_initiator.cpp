@@ -9,6 +9,7 @@
 
 #include "base/check.hpp"
 #include "ike/codec/serialize.hpp"
+#include "ike/puzzle.hpp"
 #include "ike/v2/auth_rounds.hpp"
 #include "ike/v2/authentication.hpp"
 #include "ike/v2/child_negotiation.hpp"
@@ -21,6 +22,7 @@
 #include "ike/v2/intermediate.hpp"
 #include "ike/v2/intermediate_initiator.hpp"
 #include "ike/v2/key_exchange_work.hpp"
+#include "ike/v2/life_core.hpp"
 #include "ike/v2/life_state.hpp"
 #include "ike/v2/nat.hpp"
 #include "ike/v2/payload_rules.hpp"
@@ -28,6 +30,8 @@
 #include "ike/v2/proof_wishes.hpp"
 #include "ike/v2/reauthentication.hpp"
 #include "ike/v2/redirect.hpp"
+#include "ike/v2/resumption.hpp"
+#include "ike/v2/session_resume_initiator.hpp"
 
 namespace culvert::ike::v2 {
 namespace {
@@ -51,6 +55,17 @@ bool doubt_is_over(Core& core, const IkeSa& sa) {
 
 }  // namespace
 
+// Whoever asked for the tunnel meanwhile was told that this attempt is on its way; so if the Child SA is gone by now,
+// the IKE SA that stands makes a new one.
+bool give_way_to_living(Core& core, IkeSa& sa, const net::Path& path) {
+  if (!sa.replaces_doubtful || !doubt_is_over(core, sa)) return false;
+  const model::ConnectionId connection = *sa.connection;
+  core.progress(sa, "the peer lives after all; the attempt at a new IKE SA is given up");
+  close_ike_sa(core, sa, CloseReason::superseded, Phase::gone);
+  handle(core, Initiate{.connection = connection, .path = path, .despite_doubtful = false, .wish = std::nullopt});
+  return true;
+}
+
 void begin_ike_sa(Core& core, const model::ConnectionConfig& config, Beginning beginning) {
   IkeSa& sa = core.sas.add(core.next_ike_sa_id());
   sa.role = model::Role::initiator;
@@ -58,7 +73,7 @@ void begin_ike_sa(Core& core, const model::ConnectionConfig& config, Beginning b
   sa.spi_i = core.new_ike_spi();
   sa.path = beginning.path;
   sa.replaces_doubtful = beginning.beside_doubtful;
-  sa.wish = std::move(beginning.wish);
+  sa.wish = beginning.wish;
   if (beginning.redirected_from) life_of(sa).redirected_from = beginning.redirected_from;
   if (beginning.replaces) life_of(sa).replaces = beginning.replaces;
   if (beginning.patience) sa.phase_deadline = core.now + *beginning.patience;
@@ -66,7 +81,14 @@ void begin_ike_sa(Core& core, const model::ConnectionConfig& config, Beginning b
   sa.begun_order = core.next_order();
   core.sas.index_spi(sa);
   core.touch(sa);
-  sa.exchange = std::make_unique<IkeSaInitInitiator>(core, sa, config);
+  // What is to be proved anew, or elsewhere, is proved in full.
+  const bool afresh = beginning.replaces || beginning.redirected_from;
+  if (HeldTicket* held = afresh ? nullptr : ticket_for(core, config, sa.path)) {
+    sa.resumption = std::make_unique<Resumption>(Resumption{.state = held->state.clone()});
+    sa.exchange = std::make_unique<SessionResumeInitiator>(core, sa, config, held->ticket, std::move(beginning));
+  } else {
+    sa.exchange = std::make_unique<IkeSaInitInitiator>(core, sa, config);
+  }
   if (sa.exchange->start() == Progression::done) sa.exchange.reset();
 }
 
@@ -99,6 +121,7 @@ Progression IkeSaInitInitiator::start() {
 }
 
 Progression IkeSaInitInitiator::handle_completion(RequestToken token, Completion result) {
+  if (puzzle_ == token) return take_solution(std::get<PuzzleResult>(result));
   if (key_pair_ && key_pair_->token == token) return take_key_pair(key_exchange_result(std::move(result)));
   if (agreement_ && agreement_->secret.token == token) return finish(key_exchange_result(std::move(result)));
   return Progression::waiting;
@@ -131,6 +154,9 @@ void IkeSaInitInitiator::send_current() {
   message.header.initiator = true;
   // RFC 7296 2.6: the cookie comes first, everything else stays as it was.
   if (!cookie_.empty()) message.add_notify(NotifyType::cookie, cookie_);
+  // RFC 8019 7.1.2: and what was asked for with it.
+  if (!solution_.empty())
+    message.add(codec::UnknownPayload{.type = kPuzzleSolutionPayload, .critical = false, .body = solution_});
   message.add(codec::SaPayload{offered_});
   message.add(
       codec::KePayload{.method = attempt.method, .public_value = to_bytes(attempt.key_exchange->public_value())});
@@ -163,6 +189,10 @@ void IkeSaInitInitiator::handle_init_response(const net::Path& path, ByteView da
                     path.remote == sa_.path.remote && !attempts_.empty() && !agreement_;
   if (!fits) return core_.drop(DatagramDrop::unexpected);
   const codec::Message message{.header = parsed.header, .payloads = parsed.payloads};
+  // RFC 8019 7.1.2: a puzzle without a cookie cannot be solved; the message is as if it had not come.
+  const bool puzzle_alone = message.notify(NotifyType::puzzle) != nullptr &&
+                            message.notify(NotifyType::cookie) == nullptr && message.count(model::PayloadType::sa) == 0;
+  if (puzzle_alone) return core_.drop(DatagramDrop::unexpected);
   const auto fault = payload_fault(MessageForm::ike_sa_init_response, message);
   if (fault || codec::unsupported_critical(message.payloads)) {
     return doubt(FailureKind::protocol_error, std::nullopt,
@@ -170,7 +200,7 @@ void IkeSaInitInitiator::handle_init_response(const net::Path& path, ByteView da
                              fault.value_or("it has an unknown payload marked critical")));
   }
   if (message.count(model::PayloadType::sa) > 0) return handle_agreement(message, datagram, path);
-  if (const auto* cookie = message.notify(NotifyType::cookie)) return handle_cookie(*cookie);
+  if (const auto* cookie = message.notify(NotifyType::cookie)) return handle_cookie(message, *cookie);
   if (const auto* redirect = message.notify(NotifyType::redirect)) return handle_redirect(*redirect);
   const auto* error = message.error_notify();
   if (error == nullptr) return core_.drop(DatagramDrop::unexpected);
@@ -178,17 +208,42 @@ void IkeSaInitInitiator::handle_init_response(const net::Path& path, ByteView da
   handle_error(*error);
 }
 
-void IkeSaInitInitiator::handle_cookie(const codec::NotifyPayload& notify) {
-  // RFC 7296 2.6: 1 to 64 octets, and not for ever.
-  if (notify.data.empty() || notify.data.size() > 64 || notify.data == cookie_)
+void IkeSaInitInitiator::handle_cookie(const codec::Message& message, const codec::NotifyPayload& notify) {
+  // RFC 7296 2.6: 1 to 64 octets, and not for ever. Nothing is looked at while a puzzle is being solved.
+  if (notify.data.empty() || notify.data.size() > 64 || notify.data == cookie_ || puzzle_)
     return core_.drop(DatagramDrop::unexpected);
   if (++cookies_taken_ > kMostCookies) {
     return doubt(FailureKind::peer_refused, NotifyType::cookie,
                  fmt::format("the peer answered with a new cookie {} times", cookies_taken_));
   }
+  const auto* asked = message.notify(NotifyType::puzzle);
+  const auto puzzle = asked == nullptr ? std::nullopt : decode_puzzle(asked->data);
+  // RFC 8019 7.1.2: one that is too hard, or that we cannot compute, is passed over.
+  if (puzzle && puzzle->zero_bits <= kMostZeroBits && model::prf_function(puzzle->prf)) {
+    core_.progress(sa_, fmt::format("the peer is under attack and gives us a puzzle of {} bits", puzzle->zero_bits));
+    puzzle_cookie_ = notify.data;
+    puzzle_ = core_.expect_completion(sa_);
+    core_.requests.push_back(
+        PuzzleRequest{.token = *puzzle_, .prf = puzzle->prf, .text = notify.data, .zero_bits = puzzle->zero_bits});
+    return;
+  }
   core_.progress(sa_, "the peer demands a cookie; repeating IKE_SA_INIT with it");
   cookie_ = notify.data;
+  solution_.clear();
   send_current();
+}
+
+// Also without a solution: the peer may let some in who have none.
+Progression IkeSaInitInitiator::take_solution(const PuzzleResult& result) {
+  puzzle_.reset();
+  // The genuine answer was there meanwhile.
+  if (agreement_) return Progression::waiting;
+  core_.progress(sa_, result.solution.empty() ? "the puzzle is too hard for us; repeating IKE_SA_INIT with the cookie"
+                                              : "the puzzle is solved; repeating IKE_SA_INIT with it");
+  cookie_ = std::move(puzzle_cookie_);
+  solution_ = result.solution;
+  send_current();
+  return Progression::waiting;
 }
 
 void IkeSaInitInitiator::handle_invalid_ke(const codec::NotifyPayload& notify) {
@@ -328,21 +383,9 @@ Progression IkeSaInitInitiator::establish_keys(const Agreement& agreement, ByteV
   sa_.window.answered(model::MessageId{0});
   sa_.phase = Phase::authenticating;
   sa_.phase_deadline.reset();
-  if (sa_.replaces_doubtful && doubt_is_over(core_, sa_)) {
-    give_way(path);
-  } else {
-    continue_set_up(core_, sa_, model::ConnectionConfig(config_));
-  }
+  if (!give_way_to_living(core_, sa_, path)) continue_set_up(core_, sa_, model::ConnectionConfig(config_));
   // What follows, if anything does, is the IKE SA's exchange now.
   return Progression::done;
-}
-
-// Whoever asked for the tunnel meanwhile was told that this attempt is on its way; so if the Child SA is gone by now,
-// the IKE SA that stands makes a new one.
-void IkeSaInitInitiator::give_way(const net::Path& path) {
-  core_.progress(sa_, "the peer lives after all; the attempt at a new IKE SA is given up");
-  close_ike_sa(core_, sa_, CloseReason::superseded, Phase::gone);
-  handle(core_, Initiate{.connection = config_.id, .path = path, .despite_doubtful = false, .wish = std::nullopt});
 }
 
 void IkeSaInitInitiator::give_up() {
@@ -361,8 +404,5 @@ void IkeSaInitInitiator::give_up() {
                                sa_.path.remote.to_string(), waited, core_.settings.ike_port, core_.settings.nat_port),
                    Phase::gone);
 }
-
-Progression IkeSaInitInitiator::handle_response(const codec::Message&) { return Progression::waiting; }
-void IkeSaInitInitiator::handle_bad_response(const std::string&) {}
 
 }  // namespace culvert::ike::v2

@@ -11,26 +11,21 @@
 #include "ike/v2/core.hpp"
 #include "ike/v2/exchange.hpp"
 #include "ike/v2/ike_sa.hpp"
+#include "ike/v2/set_up_exchange.hpp"
 #include "model/connection.hpp"
 #include "model/proposal.hpp"
 
 namespace culvert::ike::v2 {
 
-class IkeSaInitInitiator final : public InitiatorExchange {
+class IkeSaInitInitiator final : public SetUpExchange {
  public:
   IkeSaInitInitiator(Core& core, IkeSa& sa, const model::ConnectionConfig& config);
 
   [[nodiscard]] model::ExchangeType type() const override { return model::ExchangeType::ike_sa_init; }
-  [[nodiscard]] Activity activity() const override { return Activity::set_up; }
   Progression start() override;
-  /// IKE_SA_INIT has no protected response; see handle_init_response.
-  Progression handle_response(const codec::Message& response) override;
-  void handle_bad_response(const std::string& fault) override;
   Progression handle_completion(RequestToken token, Completion result) override;
-
-  void handle_init_response(const net::Path& path, ByteView datagram, const codec::ParsedMessage& parsed);
-  /// No valid answer came in time: what to tell the user.
-  void give_up();
+  void handle_init_response(const net::Path& path, ByteView datagram, const codec::ParsedMessage& parsed) override;
+  void give_up() override;
 
  private:
   // What was computed last is not waited for any more when it has come.
@@ -57,14 +52,14 @@ class IkeSaInitInitiator final : public InitiatorExchange {
   [[nodiscard]] Progression take_key_pair(KeyExchangeResult made);
   [[nodiscard]] Attempt* find_attempt(model::KeyExchangeMethod method);
   void send_current();
-  void handle_cookie(const codec::NotifyPayload& notify);
+  void handle_cookie(const codec::Message& message, const codec::NotifyPayload& notify);
+  [[nodiscard]] Progression take_solution(const PuzzleResult& result);
   void handle_invalid_ke(const codec::NotifyPayload& notify);
   void handle_error(const codec::NotifyPayload& notify);
   void handle_redirect(const codec::NotifyPayload& notify);
   void handle_agreement(const codec::Message& message, ByteView datagram, const net::Path& path);
   [[nodiscard]] Progression finish(KeyExchangeResult computed);
   [[nodiscard]] Progression establish_keys(const Agreement& agreement, ByteView shared_secret, const Attempt& attempt);
-  void give_way(const net::Path& path);
   void doubt(FailureKind kind, std::optional<model::NotifyType> notify, std::string detail);
 
   Core& core_;
@@ -74,6 +69,9 @@ class IkeSaInitInitiator final : public InitiatorExchange {
   Bytes nonce_;
   Bytes cookie_;
   unsigned cookies_taken_ = 0;
+  Bytes solution_;                      // of the puzzle that came with the cookie (RFC 8019)
+  std::optional<RequestToken> puzzle_;  // is being solved; the cookie that it came with waits
+  Bytes puzzle_cookie_;
   std::vector<Attempt> attempts_;  // the current one last
   std::optional<Wait> key_pair_;   // of the next attempt
   std::optional<Agreement> agreement_;
@@ -93,7 +91,10 @@ struct Beginning {
   std::optional<model::IkeSaId> replaces = {};         // likewise
   std::optional<Duration> patience = {};               // likewise
 };
-/// Begins a new IKE SA for the connection.
+/// Of one that was begun beside one on which the peer owes an answer, at the answer to its first exchange, which came
+/// on `path`: whether the peer lives, and the attempt ends here.
+[[nodiscard]] bool give_way_to_living(Core& core, IkeSa& sa, const net::Path& path);
+/// Begins a new IKE SA for the connection; by a ticket, if there is one (RFC 5723).
 void begin_ike_sa(Core& core, const model::ConnectionConfig& config, Beginning beginning);
 
 }  // namespace culvert::ike::v2

@@ -1,14 +1,11 @@
 #include "ike/v2/ike_sa_init_responder.hpp"
 
-#include <algorithm>
 #include <memory>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "crypto/key_exchange.hpp"
-#include "crypto/prf.hpp"
-#include "ike/codec/serialize.hpp"
 #include "ike/v2/authentication.hpp"
 #include "ike/v2/describe.hpp"
 #include "ike/v2/fragments.hpp"
@@ -19,83 +16,28 @@
 #include "ike/v2/payload_rules.hpp"
 #include "ike/v2/ppk.hpp"
 #include "ike/v2/redirect.hpp"
+#include "ike/v2/set_up_gate.hpp"
 
 namespace culvert::ike::v2 {
-namespace {
 
 using model::KeyExchangeMethod;
 using model::NotifyType;
-
-constexpr Duration kCookieSecretLife = std::chrono::seconds(60);
-
-InitDigest digest_of(ByteView datagram) {
-  const Bytes whole = crypto::hash(crypto::HashId::sha2_256, {datagram});
-  InitDigest front{};
-  std::copy_n(whole.begin(), front.size(), front.begin());
-  return front;
-}
-
-}  // namespace
 
 void IkeSaInitResponder::handle(ByteView datagram, const codec::ParsedMessage& parsed) {
   const bool fits = parsed.header.message_id.value() == 0 && parsed.header.initiator && !parsed.sealed;
   if (!fits) return core_.drop(DatagramDrop::unexpected);
   // RFC 7296 2.1: retransmissions are told by the whole message, since several peers behind one NAT may use the same
   // SPI.
-  const InitDigest digest = digest_of(datagram);
-  if (handle_retransmission(digest)) return;
+  const InitDigest digest = init_digest_of(datagram);
+  if (repeat_answer(core_, path_, digest)) return;
   const codec::Message request{.header = parsed.header, .payloads = parsed.payloads};
   if (const auto type = codec::unsupported_critical(request.payloads)) {
-    return refuse(request, NotifyType::unsupported_critical_payload, ByteView(&*type, 1));
+    return refuse_set_up(core_, path_, request, NotifyType::unsupported_critical_payload, ByteView(&*type, 1));
   }
   if (payload_fault(MessageForm::ike_sa_init_request, request)) return core_.drop(DatagramDrop::malformed);
-  if (!pass_load_check(request)) return;
+  if (!pass_load_check(core_, path_, request)) return;
   if (core_.is_busy()) return core_.drop(DatagramDrop::busy);
   answer(request, datagram, digest);
-}
-
-bool IkeSaInitResponder::handle_retransmission(const InitDigest& digest) {
-  IkeSa* sa = core_.sas.find_by_init(digest);
-  if (sa == nullptr) return false;
-  const Outgoing* response = sa->window.response(model::MessageId{0});
-  // RFC 7296 2.1: once IKE_AUTH has come, the old request is ignored.
-  if (sa->phase == Phase::half_open && response != nullptr) {
-    core_.transmit(path_, *response);
-  } else {
-    core_.drop(DatagramDrop::old_message_id);
-  }
-  return true;
-}
-
-bool IkeSaInitResponder::pass_load_check(const codec::Message& request) {
-  const std::size_t half_open = core_.sas.half_open();
-  if (half_open >= core_.settings.half_open_limit) {
-    core_.drop(DatagramDrop::half_open_limit);
-    return false;
-  }
-  const bool loaded = half_open >= core_.settings.cookie_threshold || core_.now < core_.cookies_until;
-  if (!loaded) return true;
-  // RFC 9329 6.3: whoever has a TCP connection has shown its address; no cookie without a puzzle.
-  if (path_.over_tcp()) return has_room_for_sender();
-  if (core_.now - core_.cookie_secret_since > kCookieSecretLife) {
-    core_.cookies.change_secret();
-    core_.cookie_secret_since = core_.now;
-  }
-  const Bytes& nonce = request.first<codec::NoncePayload>()->data;
-  const auto* cookie = request.notify(NotifyType::cookie);
-  // RFC 7296 2.6: a wrong cookie is treated as none.
-  if (cookie != nullptr && core_.cookies.check(cookie->data, nonce, path_.remote, request.header.spi_i)) {
-    return has_room_for_sender();
-  }
-  refuse(request, NotifyType::cookie, core_.cookies.make(nonce, path_.remote, request.header.spi_i));
-  core_.drop(DatagramDrop::half_open_limit);
-  return false;
-}
-
-bool IkeSaInitResponder::has_room_for_sender() {
-  if (core_.sas.half_open_from(path_.remote.address) < core_.settings.half_open_per_address) return true;
-  core_.drop(DatagramDrop::half_open_limit);
-  return false;
 }
 
 void IkeSaInitResponder::answer(const codec::Message& request, ByteView datagram, const InitDigest& digest) {
@@ -120,13 +62,13 @@ void IkeSaInitResponder::answer(const codec::Message& request, ByteView datagram
     return;
   }
   if (config == nullptr && lacks_fragmentation(request, *nearest)) {
-    refuse(request, NotifyType::no_proposal_chosen, {});
+    refuse_set_up(core_, path_, request, NotifyType::no_proposal_chosen, {});
     return report(FailureKind::no_proposal_chosen, nearest->id, NotifyType::no_proposal_chosen,
                   fmt::format("{} does not know IKE fragmentation, which connection '{}' insists on",
                               path_.remote.to_string(), nearest->name));
   }
   if (config == nullptr) {
-    refuse(request, NotifyType::no_proposal_chosen, {});
+    refuse_set_up(core_, path_, request, NotifyType::no_proposal_chosen, {});
     report(FailureKind::no_proposal_chosen, nearest->id, NotifyType::no_proposal_chosen,
            fmt::format("{} offers IKE {}, connection '{}' accepts {}", path_.remote.to_string(), describe(offered),
                        nearest->name, describe(nearest->ike_proposals)));
@@ -134,31 +76,16 @@ void IkeSaInitResponder::answer(const codec::Message& request, ByteView datagram
   }
   if (const auto gateway = redirect_for(core_, *config, path_, request)) {
     // RFC 5685 3: before anything is computed, with the nonce, by which the peer knows that we have seen its request.
-    return refuse(request, NotifyType::redirect, encode_gateway(*gateway, request.first<codec::NoncePayload>()->data));
+    return refuse_set_up(core_, path_, request, NotifyType::redirect,
+                         encode_gateway(*gateway, request.first<codec::NoncePayload>()->data));
   }
   if (chosen->ike.key_exchange != ke->method) {
     // RFC 7296 1.2: the peer must repeat with the method that would be accepted.
     ByteWriter data;
     data.u16(static_cast<std::uint16_t>(chosen->ike.key_exchange));
-    return refuse(request, NotifyType::invalid_ke_payload, data.view());
+    return refuse_set_up(core_, path_, request, NotifyType::invalid_ke_payload, data.view());
   }
   make_ike_sa(request, datagram, digest, *config, *chosen);
-}
-
-void IkeSaInitResponder::refuse(const codec::Message& request, NotifyType type, ByteView data) {
-  const bool leads_on =
-      type == NotifyType::cookie || type == NotifyType::invalid_ke_payload || type == NotifyType::redirect;
-  if (!leads_on && !core_.unprotected_answers.allow(core_.now)) return;
-  codec::Message answer;
-  answer.header = request.header;
-  answer.header.spi_r = model::IkeSpi{};  // RFC 7296 2.6: zero when no IKE SA comes of it
-  answer.header.initiator = false;
-  answer.header.response = true;
-  answer.add_notify(type, data);
-  Bytes octets = codec::serialize(answer);
-  // Whoever forges a source address gains nothing by us.
-  if (octets.size() > request.header.length) return;
-  core_.transmit(path_, std::move(octets));
 }
 
 void IkeSaInitResponder::make_ike_sa(const codec::Message& request, ByteView datagram, const InitDigest& digest,
@@ -191,6 +118,7 @@ void IkeSaInitResponder::make_ike_sa(const codec::Message& request, ByteView dat
   core_.sas.index_init(sa);
   core_.touch(sa);
   core_.sas.note(sa);
+  note_admitted(core_, request);
   auto answer = std::make_unique<IkeSaInitAnswer>(core_, sa, config.encapsulation, chosen);
   answer->start(ke->public_value);
   sa.responder = std::move(answer);

@@ -17,14 +17,7 @@ class IkeSaInitResponder {
   void handle(ByteView datagram, const codec::ParsedMessage& parsed);
 
  private:
-  /// Answered already, or being answered.
-  [[nodiscard]] bool handle_retransmission(const InitDigest& digest);
-  /// True when the request may go on: no cookie is needed, or it has a good one.
-  [[nodiscard]] bool pass_load_check(const codec::Message& request);
-  /// Of the half-open IKE SAs its address may have one more; counted when not.
-  [[nodiscard]] bool has_room_for_sender();
   void answer(const codec::Message& request, ByteView datagram, const InitDigest& digest);
-  void refuse(const codec::Message& request, model::NotifyType type, ByteView data);
   void make_ike_sa(const codec::Message& request, ByteView datagram, const InitDigest& digest,
                    const model::ConnectionConfig& config, const model::ChosenProposal& chosen);
   void report(FailureKind kind, std::optional<model::ConnectionId> connection, std::optional<model::NotifyType> notify,

@@ -101,11 +101,6 @@ void IkeSaTable::note_identity(IkeSa& sa, bool present) {
   }
 }
 
-std::size_t IkeSaTable::half_open_from(const net::IpAddress& address) {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(half_open_, [&](model::IkeSaId id) { return find(id)->path.remote.address == address; }));
-}
-
 void IkeSaTable::note(IkeSa& sa) {
   if (sa.noted_connection != sa.connection) {
     forget_connection(sa);
@@ -121,9 +116,9 @@ void IkeSaTable::note(IkeSa& sa) {
   // A failed attempt counts until its answer is forgotten: it cost a key exchange and may be one of many.
   const bool failed = sa.phase == Phase::defunct && !sa.authenticated && sa.role == model::Role::responder;
   if (sa.phase == Phase::half_open || failed) {
-    half_open_.insert(sa.id);
+    half_open_.put(sa.id, sa.path.remote.address);
   } else {
-    half_open_.erase(sa.id);
+    half_open_.remove(sa.id);
   }
 }
 
@@ -156,7 +151,7 @@ void IkeSaTable::erase(model::IkeSaId id) {
   IkeSa* sa = find(id);
   if (sa == nullptr) return;
   schedule(*sa, std::nullopt);
-  half_open_.erase(id);
+  half_open_.remove(id);
   forget_connection(*sa);
   forget_peer(*sa);
   note_identity(*sa, false);

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "ike/v2/half_open.hpp"
 #include "ike/v2/ike_sa.hpp"
 
 namespace culvert::ike::v2 {
@@ -65,8 +66,7 @@ class IkeSaTable {
   /// Of a connection that serves many peers, those of one identity that are established.
   [[nodiscard]] std::vector<IkeSa*> of_peer(model::ConnectionId connection, const model::Identity& identity);
   /// IKE SAs as responder whose peer has proved nothing yet.
-  [[nodiscard]] std::size_t half_open() const { return half_open_.size(); }
-  [[nodiscard]] std::size_t half_open_from(const net::IpAddress& address);
+  [[nodiscard]] const HalfOpenCounts& half_open() const { return half_open_; }
   /// Its phase, connection and peer's address: to be told at the end of each turn in which the IKE SA took part.
   void note(IkeSa& sa);
 
@@ -99,7 +99,7 @@ class IkeSaTable {
   std::unordered_map<model::ConnectionId, Ids> by_connection_;
   std::map<net::IpAddress, Ids> by_peer_;
   std::map<std::pair<model::ConnectionId, model::Identity>, Ids> by_identity_;
-  Ids half_open_;
+  HalfOpenCounts half_open_;
   std::set<std::pair<Instant, model::IkeSaId>> timers_;
 };
 

@@ -6,6 +6,7 @@
 #include "ike/v2/closing.hpp"
 #include "ike/v2/messages.hpp"
 #include "ike/v2/mobike.hpp"
+#include "ike/v2/resumption.hpp"
 
 namespace culvert::ike::v2 {
 namespace {
@@ -138,7 +139,8 @@ class NotifyInitiator final : public Informational {
                  farewell ? std::optional(Core::hasty_retransmission()) : std::nullopt);
     return Progression::waiting;
   }
-  Progression handle_response(const codec::Message&) override {
+  Progression handle_response(const codec::Message& response) override {
+    if (task_.type == model::NotifyType::ticket_request) take_ticket(core_, sa_, response);
     if (sa_.phase == Phase::closing) sa_.phase = Phase::gone;
     return Progression::done;
   }

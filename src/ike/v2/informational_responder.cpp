@@ -12,6 +12,7 @@
 #include "ike/v2/mobike.hpp"
 #include "ike/v2/reauthentication.hpp"
 #include "ike/v2/rekey_ike_sa_initiator.hpp"
+#include "ike/v2/resumption.hpp"
 
 namespace culvert::ike::v2 {
 
@@ -24,6 +25,7 @@ codec::Message InformationalResponder::handle(const codec::Message& request) {
     ike_deleted_ = ike_deleted_ || payload->protocol == model::ProtocolId::ike;
   handle_notifies(request);
   handle_mobike(core_, sa_, path_, request, answer);
+  if (sa_.phase == Phase::established && !ike_deleted_) answer_ticket_request(answer, core_, sa_, request);
   if (auto reply = answer_question(sa_, request)) answer.add(std::move(*reply));
   return answer;
 }

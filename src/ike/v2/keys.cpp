@@ -75,6 +75,10 @@ SecretBytes skeyseed_rekey(crypto::Prf old_prf, ByteView old_sk_d, ByteView shar
   return old_prf(old_sk_d, {shared_secret, nonce_i, nonce_r, further});
 }
 
+SecretBytes skeyseed_resumed(crypto::Prf prf, ByteView old_sk_d, ByteView nonce_i, ByteView nonce_r) {
+  return prf(old_sk_d, {as_bytes("Resumption"), nonce_i, nonce_r});
+}
+
 SkKeys derive_sk_keys(crypto::Prf prf, const crypto::PacketSuite& suite, ByteView skeyseed, ByteView nonce_i,
                       ByteView nonce_r, model::IkeSpi spi_i, model::IkeSpi spi_r) {
   const crypto::SuiteSizes sizes = crypto::sizes_of(suite);

@@ -42,6 +42,9 @@ struct SkKeys {
 /// `further` are the secrets of additional key exchanges, SK(1) | ... | SK(n), which go behind (RFC 9370 2.2.4).
 [[nodiscard]] SecretBytes skeyseed_rekey(crypto::Prf old_prf, ByteView old_sk_d, ByteView shared_secret,
                                          ByteView nonce_i, ByteView nonce_r, ByteView further = {});
+/// SKEYSEED of a resumed IKE SA: prf(SK_d of the old, "Resumption" | Ni | Nr), with the old IKE SA's prf (RFC
+/// 5723 5.1).
+[[nodiscard]] SecretBytes skeyseed_resumed(crypto::Prf prf, ByteView old_sk_d, ByteView nonce_i, ByteView nonce_r);
 /// The SK_ keys cut to the sizes of the suite and prf of the IKE SA they are for; nonces and SPIs of the exchange that
 /// makes it.
 [[nodiscard]] SkKeys derive_sk_keys(crypto::Prf prf, const crypto::PacketSuite& suite, ByteView skeyseed,

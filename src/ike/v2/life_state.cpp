@@ -11,8 +11,10 @@ LifeState& life_of(IkeSa& sa) {
 void inherit_life(const IkeSa& old, IkeSa& next) {
   if (!old.life) return;
   const LifeState& was = *old.life;
-  if (!was.peer_follows && !was.repeat_at && !was.good_until && !was.retire_at) return;
+  const bool something = was.peer_follows || was.repeat_at || was.good_until || was.retire_at || was.proof_until != 0;
+  if (!something) return;
   LifeState& now = life_of(next);
+  now.proof_until = was.proof_until;
   now.peer_follows = was.peer_follows;
   // RFC 4478 2: the limit goes on to the IKE SA that a rekey makes.
   now.repeat_at = was.repeat_at;

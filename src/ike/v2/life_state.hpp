@@ -33,6 +33,12 @@ struct LifeState {
   /// When the IKE SA that ends for this one does, if all is ready; and at the latest.
   OptionalInstant retire_at;
   OptionalInstant retire_by;
+  /// As responder: until when what the peer has proved itself with is good, in seconds since 1970; 0: for ever.
+  std::int64_t proof_until = 0;
+  /// As responder: until when the peer has a ticket for this IKE SA, in seconds since 1970; 0: it has none.
+  std::int64_t ticket_until = 0;
+  /// As initiator: when another ticket is asked for (RFC 5723 4.1).
+  OptionalInstant renew_ticket_at;
 };
 
 /// The IKE SA's, made where there is none.

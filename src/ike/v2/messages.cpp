@@ -12,11 +12,11 @@
 #include "ike/v2/describe.hpp"
 #include "ike/v2/fragments.hpp"
 #include "ike/v2/ike_keys.hpp"
-#include "ike/v2/ike_sa_init_initiator.hpp"
 #include "ike/v2/intermediate.hpp"
 #include "ike/v2/paths.hpp"
 #include "ike/v2/payload_rules.hpp"
 #include "ike/v2/requests.hpp"
+#include "ike/v2/set_up_exchange.hpp"
 
 namespace culvert::ike::v2 {
 namespace {
@@ -37,7 +37,8 @@ void fill_header(const IkeSa& sa, model::ExchangeType exchange, model::MessageId
 // Nothing but IKE_AUTH before the peer has authenticated itself (RFC 7296 1.2, 1.4); and before that exactly as many
 // IKE_INTERMEDIATE as there are additional key exchanges (RFC 9242 3.2, RFC 9370 2.2.2), one after the other.
 bool may_follow_init(const IkeSa& sa, model::ExchangeType exchange, Verdict verdict) {
-  const bool all_done = !additional_method(sa.suite, sa.additional_done());
+  // RFC 5723 4.3.3: behind IKE_SESSION_RESUME comes IKE_AUTH; the key exchanges are those of the old IKE SA.
+  const bool all_done = sa.resumed || !additional_method(sa.suite, sa.additional_done());
   if (exchange == model::ExchangeType::ike_auth) return all_done;
   if (exchange != model::ExchangeType::ike_intermediate) return false;
   return verdict != Verdict::fresh || (!all_done && !sa.responder);
@@ -221,9 +222,9 @@ void receive(Core& core, IkeSa& sa, const net::Path& path, ByteView datagram, co
   core.touch(sa);
   const codec::Header& header = parsed.header;
   if (sa.phase == Phase::initiating) {
-    if (!header.response || header.exchange != model::ExchangeType::ike_sa_init || !sa.exchange)
+    if (!header.response || !sa.exchange || header.exchange != sa.exchange->type())
       return core.drop(DatagramDrop::unexpected);
-    static_cast<IkeSaInitInitiator&>(*sa.exchange).handle_init_response(path, datagram, parsed);
+    static_cast<SetUpExchange&>(*sa.exchange).handle_init_response(path, datagram, parsed);
     return;
   }
   if (!parsed.sealed) return receive_unprotected(core, sa, parsed);

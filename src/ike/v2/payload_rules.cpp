@@ -22,6 +22,8 @@ constexpr std::array kIkeSaInitRequest = {Rule{PayloadType::sa, 1, 1}, Rule{Payl
                                           Rule{PayloadType::nonce, 1, 1}};
 constexpr std::array kIkeSaInitResponse = {Rule{PayloadType::sa, 1, 1}, Rule{PayloadType::ke, 1, 1},
                                            Rule{PayloadType::nonce, 1, 1}};
+// RFC 5723 4.3.2; what it is about is in notifications.
+constexpr std::array kSessionResume = {Rule{PayloadType::nonce, 1, 1}};
 // The Child SA's payloads may be missing altogether (RFC 6023) or in part; the exchange answers that.
 constexpr std::array kIkeAuthRequest = {Rule{PayloadType::id_i, 1, 1}, Rule{PayloadType::cert, 0, kMany},
                                         Rule{PayloadType::id_r, 0, 1}, Rule{PayloadType::auth, 0, 1},
@@ -58,6 +60,8 @@ std::span<const Rule> rules_for(MessageForm form, const codec::Message& message)
   switch (form) {
     case MessageForm::ike_sa_init_request: return kIkeSaInitRequest;
     case MessageForm::ike_sa_init_response: return kIkeSaInitResponse;
+    case MessageForm::session_resume_request:
+    case MessageForm::session_resume_response: return kSessionResume;
     case MessageForm::ike_intermediate:
     case MessageForm::ike_followup_ke: return kAdditionalKeyExchange;
     case MessageForm::ike_auth_request: return kIkeAuthRequest;
@@ -81,6 +85,7 @@ bool error_alone(MessageForm form, const codec::Message& message) {
     return message.count(PayloadType::auth) == 0;
   if (form == MessageForm::ike_intermediate || form == MessageForm::ike_followup_ke)
     return message.count(PayloadType::ke) == 0;
+  if (form == MessageForm::session_resume_response) return message.count(PayloadType::nonce) == 0;
   return message.count(PayloadType::sa) == 0;
 }
 
@@ -98,6 +103,10 @@ MessageForm form_of_ike_auth(const codec::Message& message) {
 bool retry_demand(MessageForm form, const codec::Message& message) {
   const bool demand =
       message.notify(model::NotifyType::cookie) != nullptr || message.notify(model::NotifyType::redirect) != nullptr;
+  // RFC 5723 4.3.2: or in full.
+  if (form == MessageForm::session_resume_response)
+    return message.count(PayloadType::nonce) == 0 &&
+           (demand || message.notify(model::NotifyType::ticket_nack) != nullptr);
   return form == MessageForm::ike_sa_init_response && demand && message.count(PayloadType::sa) == 0;
 }
 
@@ -108,6 +117,8 @@ std::optional<MessageForm> form_of(const codec::Message& message) {
   switch (message.header.exchange) {
     case model::ExchangeType::ike_sa_init:
       return response ? MessageForm::ike_sa_init_response : MessageForm::ike_sa_init_request;
+    case model::ExchangeType::ike_session_resume:
+      return response ? MessageForm::session_resume_response : MessageForm::session_resume_request;
     case model::ExchangeType::ike_intermediate: return MessageForm::ike_intermediate;
     case model::ExchangeType::ike_auth: return form_of_ike_auth(message);
     case model::ExchangeType::create_child_sa: {

@@ -13,6 +13,8 @@ namespace culvert::ike::v2 {
 enum class MessageForm : std::uint8_t {
   ike_sa_init_request,
   ike_sa_init_response,
+  session_resume_request,  // RFC 5723
+  session_resume_response,
   ike_intermediate,  // RFC 9370: one additional key exchange, both ways
   ike_auth_request,
   ike_auth_response,

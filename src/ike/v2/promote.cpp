@@ -8,6 +8,7 @@
 #include "ike/v2/life_state.hpp"
 #include "ike/v2/paths.hpp"
 #include "ike/v2/rekey_ike_sa_initiator.hpp"
+#include "ike/v2/resumption.hpp"
 #include "ike/v2/sessions.hpp"
 
 namespace culvert::ike::v2 {
@@ -47,12 +48,14 @@ void promote(Core& core, IkeSa& old, IkeSa& next) {
       .remote_behind_nat = next.remote_behind_nat,
       .mobike = next.mobike,
       .chooses_paths = chooses_paths(next),
+      .resumed = false,
       .rekey_at = next.rekey_at,
       .reauthenticate_at = next.life ? earliest(next.life->repeat_at, next.life->good_until) : std::optional<Instant>(),
       .replaces = old.id});
   // Where the peer is comes first: over the old path nothing else may arrive.
   hand_over_mobility(old, next);
   send_crash_token(core, next);
+  renew_ticket(core, old, next);
   cancel_follow_ups(core, old);
   move_children(core, old, next);
   old.successor = next.id;

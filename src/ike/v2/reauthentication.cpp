@@ -10,6 +10,7 @@
 #include "ike/v2/closing.hpp"
 #include "ike/v2/ike_sa_init_initiator.hpp"
 #include "ike/v2/life_state.hpp"
+#include "ike/v2/resumption.hpp"
 
 namespace culvert::ike::v2 {
 namespace {
@@ -182,7 +183,8 @@ void note_failed_replacement(Core& core, const IkeSa& sa) {
 
 std::optional<Instant> next_life_time(const IkeSa& sa) {
   if (!sa.life) return std::nullopt;
-  return earliest(earliest(sa.life->repeat_at, sa.life->good_until), sa.life->retire_at);
+  return earliest(earliest(sa.life->repeat_at, sa.life->good_until),
+                  earliest(sa.life->retire_at, sa.life->renew_ticket_at));
 }
 
 void handle_life_timers(Core& core, IkeSa& sa) {
@@ -197,6 +199,7 @@ void handle_life_timers(Core& core, IkeSa& sa) {
     return close_with_delete(core, sa, CloseReason::lifetime_expired);
   }
   if (sa.life->retire_at && *sa.life->retire_at <= core.now) retire(core, sa);
+  if (due(sa.life->renew_ticket_at)) ask_for_ticket(sa);
   if (due(sa.life->repeat_at)) reauthenticate(core, sa);
 }
 

@@ -10,6 +10,7 @@
 #include "ike/v2/describe.hpp"
 #include "ike/v2/ike_keys.hpp"
 #include "ike/v2/rekey_ike_sa_initiator.hpp"
+#include "ike/v2/resumption.hpp"
 
 namespace culvert::ike::v2 {
 namespace {
@@ -103,6 +104,8 @@ std::optional<codec::Message> RekeyIkeSaResponder::handle(const codec::Message& 
   if (next == nullptr) return refusal(NotifyType::no_proposal_chosen);
   add_crash_token(answer, core_, *next, *config);
   take_over(core_, sa_, *next, nonce_i, nonce_r);
+  // RFC 5723 4.1.
+  answer_ticket_request(answer, core_, *next, request);
   return answer;
 }
 

@@ -57,8 +57,8 @@ class Examiner {
     if (const auto* key = std::get_if<crypto::PublicKey>(&peer)) return done(auth::judge(claim, *key));
     std::vector<Certificate> path;
     // CVE-2022-40617: nobody is asked about a certificate that is not believed, or of a peer that has not signed.
-    auto refused =
-        auth::judge(claim, std::get<crypto::TrustStore>(peer), now_, credentials_.revocation ? &path : nullptr);
+    auto refused = auth::judge(claim, std::get<crypto::TrustStore>(peer), now_, &path);
+    made_.result.good_until = auth::end_of(path);
     if (refused || !credentials_.revocation) return done(std::move(refused));
     // RFC 5280 6.1: the authority is believed as it is; nobody is asked about it.
     for (std::size_t i = 0; i + 1 < path.size(); ++i) {

@@ -11,9 +11,9 @@
 #include "ike/v2/follow_up.hpp"
 #include "ike/v2/fragments.hpp"
 #include "ike/v2/ike_auth_initiator.hpp"
-#include "ike/v2/ike_sa_init_initiator.hpp"
 #include "ike/v2/intermediate_initiator.hpp"
 #include "ike/v2/reauthentication.hpp"
+#include "ike/v2/set_up_exchange.hpp"
 #include "ike/v2/tasks.hpp"
 
 namespace culvert::ike::v2 {
@@ -33,7 +33,7 @@ std::optional<Instant> liveness_time(const Core& core, const IkeSa& sa) {
 // RFC 7296 2.4: only repeated attempts without an answer prove that the peer is gone.
 void handle_silence(Core& core, IkeSa& sa) {
   switch (sa.phase) {
-    case Phase::initiating: return static_cast<IkeSaInitInitiator&>(*sa.exchange).give_up();
+    case Phase::initiating: return static_cast<SetUpExchange&>(*sa.exchange).give_up();
     case Phase::authenticating:
       if (sa.exchange && sa.exchange->type() == model::ExchangeType::ike_intermediate)
         return static_cast<IntermediateInitiator&>(*sa.exchange).give_up();
@@ -57,7 +57,7 @@ void handle_retransmission(Core& core, IkeSa& sa) {
 
 void handle_phase_deadline(Core& core, IkeSa& sa) {
   switch (sa.phase) {
-    case Phase::initiating: return static_cast<IkeSaInitInitiator&>(*sa.exchange).give_up();
+    case Phase::initiating: return static_cast<SetUpExchange&>(*sa.exchange).give_up();
     case Phase::half_open:
       core.progress(
           sa, fmt::format("{} began IKE_SA_INIT but {}", sa.path.remote.to_string(),

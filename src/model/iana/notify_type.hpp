@@ -64,6 +64,7 @@ enum class NotifyType : std::uint16_t {
   ikev2_message_id_sync_supported = 16420,  // RFC 6311
   ikev2_fragmentation_supported = 16430,    // RFC 7383
   signature_hash_algorithms = 16431,        // RFC 7427
+  puzzle = 16434,                           // RFC 8019
   use_ppk = 16435,                          // RFC 8784
   ppk_identity = 16436,                     // RFC 8784
   no_ppk_auth = 16437,                      // RFC 8784
@@ -134,6 +135,7 @@ inline constexpr RegistryName<NotifyType> kNotifyTypeNames[] = {
     {NotifyType::ikev2_message_id_sync_supported, "IKEV2_MESSAGE_ID_SYNC_SUPPORTED"},
     {NotifyType::ikev2_fragmentation_supported, "IKEV2_FRAGMENTATION_SUPPORTED"},
     {NotifyType::signature_hash_algorithms, "SIGNATURE_HASH_ALGORITHMS"},
+    {NotifyType::puzzle, "PUZZLE"},
     {NotifyType::use_ppk, "USE_PPK"},
     {NotifyType::ppk_identity, "PPK_IDENTITY"},
     {NotifyType::no_ppk_auth, "NO_PPK_AUTH"},

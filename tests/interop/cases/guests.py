@@ -7,7 +7,7 @@ import os
 import time
 from dataclasses import replace
 
-from cases import certificates, eap, post_quantum, remote_access
+from cases import certificates, eap, post_quantum, remote_access, resumption
 from rig.authority import Authority, Pki, raw_ends
 from rig.case import case
 from rig.rounds import Subject, play
@@ -257,9 +257,9 @@ REKEYS = (Subject("rekey-child", "the Child SA is rekeyed under traffic, begun b
 GROUPS = (("plain", "ESP as protocol 50", PLAIN),
           ("auth", "every authentication it has", AUTHENTICATION),
           ("refusals", "EAP, and whom we refuse and why", PASSWORDS + BY_TLS + REFUSALS),
-          ("life", "inner addresses from a pool, rekeys under traffic", ADDRESSES + REKEYS),
+          ("life", "inner addresses from a pool, rekeys under traffic, resumption", ADDRESSES + REKEYS + resumption.SUBJECTS),
           ("quantum", "additional key exchanges and ML-KEM, where it has them", post_quantum.SUBJECTS))
-SUBJECTS = PLAIN + AUTHENTICATION + PASSWORDS + BY_TLS + REFUSALS + ADDRESSES + REKEYS + post_quantum.SUBJECTS
+SUBJECTS = PLAIN + AUTHENTICATION + PASSWORDS + BY_TLS + REFUSALS + ADDRESSES + REKEYS + resumption.SUBJECTS + post_quantum.SUBJECTS
 PEERS = {"strongswan-kernel": "strongSwan of Debian 12", "strongswan-next": "strongSwan of Debian 13",
          "libreswan-12": "libreswan of Debian 12", "libreswan-13": "libreswan of Debian 13",
          "iked-12": "OpenIKED of Debian 12", "iked-13": "OpenIKED of Debian 13",

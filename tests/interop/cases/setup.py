@@ -6,7 +6,9 @@ from rig.shell import check
 
 ESP = ("aes128gcm16", "aes256gcm16", "chacha20poly1305", "aes128-sha256", "aes256-sha256", "aes256-sha512", "null-sha256")
 IKE = ("aes256gcm16-prfsha256-x25519", "aes128-sha256-modp2048", "aes256-sha512-modp3072", "chacha20poly1305-prfsha384-ecp384",
-       "aes128gcm16-prfsha512-ecp256", "aes128-aesxcbc-prfaesxcbc-x25519", "aes256-aescmac-prfaescmac-x25519")
+       "aes128gcm16-prfsha512-ecp256", "aes128-aesxcbc-prfaesxcbc-x25519", "aes256-aescmac-prfaescmac-x25519",
+       "aes256gcm16-prfsha512-ecp521", "aes256gcm16-prfsha512-curve448", "aes256gcm16-prfsha256-ecp256bp", "aes256gcm16-prfsha384-ecp384bp",
+       "aes256gcm16-prfsha512-ecp512bp")
 
 
 def initiate(pair, role):

@@ -71,6 +71,10 @@ class Culvert(Peer):
         self.process.send_signal(sig)
         self.process.wait(10)
 
+    def forget(self, name):
+        """A file of the state folder is gone."""
+        os.remove(f"{self.daemon['state']}/{name}")
+
     def stop(self):
         check(shell.end(self.process, signal.SIGTERM, 5), "culvertd did not end on SIGTERM")
         check(self.process.returncode == 0, f"culvertd ended with status {self.process.returncode}: {self.log()[-600:]}")

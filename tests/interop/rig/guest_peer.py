@@ -23,6 +23,7 @@ class GuestPeer(Peer):
     suites = {}  # that it has, where those of every other tunnel will not do
     rekeys_lose = 0  # packets, at the change from one Child SA to the next
     rekeys_by_lifetime = 0  # seconds, where it has no command for it
+    resumes = False  # RFC 5723
     key_exchanges = "one"  # of an SA: "one" | "several" (RFC 9370) | "ML-KEM", as one of several
 
     def __init__(self, lab, side, tunnels):

@@ -184,6 +184,10 @@ class Libreswan(GuestPeer):
         said = self._whack("--name", name, "--initiate", seconds=30)
         check(re.search(r"established.*(child SA|IPsec SA|tunnel mode)", said, re.I), f"libreswan: {said.strip()[-600:]}")
 
+    def suspend(self, name="net"):
+        """Forgets the SAs without a word, and keeps the ticket."""
+        self._whack("--suspend", "--name", name)
+
     def down(self, name="net"):
         self._whack("--name", name, "--terminate")
 
@@ -228,4 +232,5 @@ class NewLibreswan(Libreswan):
     lacks = {**Libreswan.lacks, **dict.fromkeys(
         ("eap-tls-1.2", "eap-tls-1.3", "eap-tls-only"), "its EAP-TLS server ends at a check of its own, which wants AUTH where EAP has none")}
     kind, root = "libreswan-13", roots.TRIXIE
+    resumes = True
     rekey_word = "--rekey-child"

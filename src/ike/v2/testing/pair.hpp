@@ -23,6 +23,7 @@
 #include "ike/codec/parse.hpp"
 #include "ike/face.hpp"
 #include "ike/key_exchange.hpp"
+#include "ike/puzzle.hpp"
 #include "ike/v2/credentials.hpp"
 #include "ike/v2/eap_sessions.hpp"
 #include "ike/v2/ike_endpoint.hpp"
@@ -169,6 +170,7 @@ class Host {
 
  private:
   Completion answer(KeyExchangeRequest request) { return carry_out(std::move(request), random_); }
+  Completion answer(const PuzzleRequest& request) const { return carry_out(request); }
   Completion answer(const SharedKeyMacRequest& request) const {
     const auto secret = secrets.find(request.connection);
     if (secret == secrets.end()) return SharedKeyMacResult{};

@@ -1,0 +1,501 @@
+// Session resumption (RFC 5723): a ticket is asked for and given, shown after an accident, good once, and void when it
+// should be; without it everything goes on in full.
+#include "ike/v2/resumption.hpp"
+
+#include <algorithm>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "ike/codec/serialize.hpp"
+#include "ike/secrets.hpp"
+#include "ike/v2/testing/pair.hpp"
+
+namespace culvert::ike::v2 {
+namespace {
+
+using namespace testing;
+using model::ExchangeType;
+using model::NotifyType;
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+TicketKey key_of(std::uint8_t id) {
+  TicketKey key{.id = {id}, .made = 0, .key = SecretBytes(32)};
+  key.key.mutable_view()[0] = id;
+  return key;
+}
+
+TicketState some_state() {
+  TicketState state;
+  state.expires = 1'700'000'000;
+  state.spi_i = model::IkeSpi(0x1122334455667788);
+  state.spi_r = model::IkeSpi(0x99aabbccddeeff00);
+  state.sk_d = SecretBytes::copy_of(Bytes(32, 7));
+  state.connection = "office";
+  state.policy.fill(3);
+  state.id_i = model::Identity::parse("a.example");
+  state.id_r = model::Identity::parse("b@example.net");
+  state.eap_identity = "carol";
+  state.group = "staff";
+  return state;
+}
+
+bool same(const TicketState& a, const TicketState& b) { return equal(encode_state(a).view(), encode_state(b).view()); }
+
+TEST(Ticket, HoldsWhatWasPutIn) {
+  SeededRandom random{5};
+  std::vector<TicketKey> keys;
+  keys.push_back(key_of(1));
+  keys.push_back(key_of(2));
+  for (const TicketKey& key : keys) {
+    const auto opened = open_ticket(keys, seal_ticket(key, some_state(), random));
+    ASSERT_TRUE(opened);
+    EXPECT_TRUE(same(*opened, some_state()));
+  }
+  // Never the same twice, whoever counts what.
+  EXPECT_NE(seal_ticket(keys[0], some_state(), random), seal_ticket(keys[0], some_state(), random));
+}
+
+TEST(Ticket, AChangedOneIsNone) {  // RFC 5723 6.1, 9.2
+  SeededRandom random{5};
+  std::vector<TicketKey> keys;
+  keys.push_back(key_of(1));
+  const Bytes ticket = seal_ticket(keys[0], some_state(), random);
+  for (std::size_t at = 0; at < ticket.size(); ++at) {
+    Bytes changed = ticket;
+    changed[at] ^= 0x10;
+    EXPECT_FALSE(open_ticket(keys, changed)) << at;
+    EXPECT_FALSE(open_ticket(keys, ByteView(ticket).first(at))) << at;
+  }
+  EXPECT_FALSE(open_ticket({}, ticket));
+  Bytes longer = ticket;
+  longer.push_back(0);
+  EXPECT_FALSE(open_ticket(keys, longer));
+}
+
+TEST(Ticket, OneThatNoDatagramHasRoomForIsNone) {
+  SeededRandom random{5};
+  TicketState state = some_state();
+  state.id_i = {model::IdentificationType::key_id, Bytes(3000, 'x')};
+  EXPECT_TRUE(seal_ticket(key_of(1), state, random).empty());
+}
+
+TEST(Ticket, AStateThatEndsAnywhereElseIsNone) {
+  const SecretBytes whole = encode_state(some_state());
+  ASSERT_TRUE(decode_state(whole.view()));
+  for (std::size_t size = 0; size < whole.size(); ++size) EXPECT_FALSE(decode_state(whole.view().first(size))) << size;
+}
+
+TEST(SpentTickets, ForgetThoseThatEndSoonest) {
+  SpentTickets spent;
+  for (std::uint64_t i = 1; i <= 100'001; ++i)
+    spent.add({model::IkeSpi(i), model::IkeSpi(i)}, 1000 + static_cast<std::int64_t>(i), 500);
+  EXPECT_FALSE(spent.has({model::IkeSpi(1), model::IkeSpi(1)}));
+  EXPECT_TRUE(spent.has({model::IkeSpi(2), model::IkeSpi(2)}));
+  EXPECT_TRUE(spent.has({model::IkeSpi(100'001), model::IkeSpi(100'001)}));
+  spent.add({model::IkeSpi(5), model::IkeSpi(6)}, 300'000, 200'000);
+  EXPECT_FALSE(spent.has({model::IkeSpi(100'001), model::IkeSpi(100'001)}));
+  EXPECT_TRUE(spent.has({model::IkeSpi(5), model::IkeSpi(6)}));
+}
+
+class ResumptionTest : public ::testing::Test {
+ protected:
+  static model::ConnectionConfig resuming(bool first) {
+    auto config = config_of(first);
+    config.life.resumption = hours(1);
+    return config;
+  }
+  /// The time of day is that of the pair's clock, as long as nobody sets it.
+  void give_secrets(Host& who, std::uint8_t key = 1) {
+    auto secrets = std::make_shared<EndpointSecrets>();
+    secrets->ticket_keys.push_back(key_of(key));
+    pair->command(who, UseSecrets{.secrets = std::move(secrets), .calendar = calendar()});
+  }
+  [[nodiscard]] std::int64_t calendar() const {
+    return std::chrono::duration_cast<seconds>(pair->now.time_since_epoch()).count();
+  }
+  void start(model::ConnectionConfig a = resuming(true), model::ConnectionConfig b = resuming(false)) {
+    config_a = a;
+    config_b = b;
+    give_secrets(pair->b);
+    configure(*pair, std::move(a), std::move(b));
+    initiate(*pair);
+    pair->settle();
+    ASSERT_TRUE(in_step(*pair));
+  }
+  /// Ends without a word and is there again, with what the state folder has.
+  void crash(Host& who, std::uint8_t key = 1) {
+    const bool first = &who == &pair->a;
+    who.restart();
+    for (const model::Spi spi : std::set(who.allocator().in_use)) who.allocator().release(spi);
+    give_secrets(who, key);
+    pair->command(who, ConfigureConnection{first ? config_a : config_b});
+  }
+  /// a notices that b is silent, and closes its IKE SA.
+  void wait_until_lost(Host& who) {
+    cut = true;
+    pair->command(who, CheckLiveness{who.ike_sa().ike_sa});
+    ASSERT_TRUE(pair->run_until([&] { return who.ike_sas.empty(); }));
+    cut = false;
+  }
+  ResumptionTest() { renew(); }
+  void renew(const EndpointSettings& settings = {}) {
+    pair = std::make_unique<Pair>(3, settings);
+    pair->fate = [this](const Datagram& one) {
+      const bool held = hold && one.from_a && one.header().exchange == ExchangeType::ike_auth;
+      return cut || held ? std::vector<Duration>() : std::vector<Duration>{Pair::kLatency};
+    };
+  }
+  [[nodiscard]] std::vector<Datagram> sent(ExchangeType exchange, bool from_a) const {
+    std::vector<Datagram> found;
+    for (const Datagram& one : pair->wire)
+      if (one.from_a == from_a && one.header().exchange == exchange) found.push_back(one);
+    return found;
+  }
+  [[nodiscard]] std::uint64_t refused() {
+    return pair->b.endpoint().counters().dropped[static_cast<std::size_t>(DatagramDrop::bad_ticket)];
+  }
+  void resume() {
+    pair->wire.clear();
+    initiate(*pair);
+    pair->settle();
+  }
+
+  std::unique_ptr<Pair> pair;
+  model::ConnectionConfig config_a, config_b;
+  bool cut = false;
+  bool hold = false;  // IKE_AUTH of a
+};
+
+// RFC 5723 4.1 to 4.3: the ticket comes with IKE_AUTH; two round trips bring the IKE SA and its Child SA back.
+TEST_F(ResumptionTest, AfterACrashOfTheGateway) {
+  start();
+  EXPECT_EQ(pair->b.endpoint().counters().tickets, 1u);
+  EXPECT_FALSE(pair->a.ike_sa().resumed);
+  const model::IkeSuite suite = pair->a.ike_sa().suite;
+  crash(pair->b);
+  wait_until_lost(pair->a);
+  resume();
+  ASSERT_TRUE(in_step(*pair));
+  EXPECT_TRUE(pair->a.ike_sa().resumed && pair->b.ike_sa().resumed);
+  EXPECT_EQ(pair->a.ike_sa().suite, suite);
+  EXPECT_EQ(pair->b.ike_sa().remote_id, model::Identity::parse("a.example"));
+  EXPECT_TRUE(sent(ExchangeType::ike_sa_init, true).empty());
+  EXPECT_EQ(sent(ExchangeType::ike_session_resume, true).size(), 1u);
+  EXPECT_EQ(sent(ExchangeType::ike_auth, true).size(), 1u);
+  EXPECT_TRUE(no_leaks(*pair));
+  // And once more: the resumed IKE SA has a ticket of its own.
+  crash(pair->b);
+  wait_until_lost(pair->a);
+  resume();
+  ASSERT_TRUE(in_step(*pair));
+  EXPECT_TRUE(pair->a.ike_sa().resumed);
+}
+
+// RFC 5723 4.3.4: the gateway still has the old IKE SA; it goes without a word.
+TEST_F(ResumptionTest, TheOldIkeSaOfTheGatewayGoesSilently) {
+  start();
+  const auto old = pair->b.ike_sa().ike_sa;
+  wait_until_lost(pair->a);
+  ASSERT_EQ(pair->b.ike_sas.size(), 1u);
+  resume();
+  ASSERT_TRUE(in_step(*pair));
+  EXPECT_NE(pair->b.ike_sa().ike_sa, old);
+  EXPECT_TRUE(sent(ExchangeType::informational, false).empty());
+  EXPECT_TRUE(no_leaks(*pair));
+}
+
+// RFC 5723 5.1: keys of their own for each IKE SA, from both nonces.
+TEST_F(ResumptionTest, TheKeysAreNewEachTime) {
+  start();
+  const Bytes first = to_bytes(pair->a.child().outbound.encryption.view());
+  wait_until_lost(pair->a);
+  resume();
+  ASSERT_TRUE(in_step(*pair));
+  EXPECT_FALSE(equal(first, pair->a.child().outbound.encryption.view()));
+  const SecretBytes sk_d = SecretBytes::copy_of(Bytes(32, 1));
+  const Bytes ni(32, 2);
+  const Bytes nr(32, 3);
+  const crypto::Prf prf = crypto::HashId::sha2_256;
+  EXPECT_TRUE(equal(skeyseed_resumed(prf, sk_d.view(), ni, nr).view(),
+                    crypto::hmac(crypto::HashId::sha2_256, sk_d.view(), {as_bytes("Resumption"), ni, nr}).view()));
+}
+
+TEST_F(ResumptionTest, ATicketIsGoodOnce) {  // RFC 5723 4.3.1
+  start();
+  wait_until_lost(pair->a);
+  resume();
+  ASSERT_TRUE(in_step(*pair));
+  const Datagram shown = sent(ExchangeType::ike_session_resume, true).at(0);
+  // The very request again is answered as long as IKE_AUTH has not come; now it is an old one. With another SPI it is
+  // a new one with the same ticket.
+  Bytes again = shown.message;
+  again[7] ^= 0x55;
+  pair->wire.clear();
+  pair->inject(pair->b, path_from(false), again);
+  ASSERT_EQ(pair->wire.size(), 1u);
+  const auto answer = codec::parse_message(pair->wire[0].message);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(codec::first_of<codec::NotifyPayload>(answer->payloads)->type, NotifyType::ticket_nack);
+  EXPECT_EQ(answer->header.spi_r.value(), 0u);
+  EXPECT_EQ(refused(), 1u);
+  EXPECT_EQ(pair->b.endpoint().counters().half_open, 0u);
+  EXPECT_TRUE(in_step(*pair));
+}
+
+// Two requests with one ticket, both answered before either has proved itself: one is resumed, the other comes to
+// nothing.
+TEST_F(ResumptionTest, OfTwoThatShowOneTicketOneIsResumed) {
+  start();
+  wait_until_lost(pair->a);
+  hold = true;
+  resume();  // its IKE_AUTH does not arrive
+  EXPECT_EQ(pair->b.endpoint().counters().half_open, 1u);
+  // Given up here, while the gateway still has it half-open; the ticket counts as unused (4.3.1).
+  pair->command(pair->a, Terminate{kConnection});
+  ASSERT_TRUE(pair->run_until([&] { return !pair->a.endpoint().poll_timeout(); }, seconds(20)));
+  hold = false;
+  resume();
+  ASSERT_TRUE(in_step(*pair));
+  EXPECT_TRUE(pair->a.ike_sa().resumed);
+  pair->advance(seconds(40));
+  EXPECT_EQ(pair->b.endpoint().counters().half_open, 0u);
+  EXPECT_TRUE(in_step(*pair));
+}
+
+// RFC 5723 4.3.2: TICKET_NACK, and the IKE SA is set up in full at once.
+TEST_F(ResumptionTest, WithoutTheKeyItGoesOnInFull) {
+  start();
+  crash(pair->b, 9);
+  wait_until_lost(pair->a);
+  resume();
+  ASSERT_TRUE(in_step(*pair));
+  EXPECT_FALSE(pair->a.ike_sa().resumed || pair->b.ike_sa().resumed);
+  EXPECT_EQ(refused(), 1u);
+  EXPECT_EQ(sent(ExchangeType::ike_session_resume, true).size(), 1u);
+  EXPECT_TRUE(pair->a.failures.empty());
+  EXPECT_TRUE(no_leaks(*pair));
+  // The new IKE SA has a new ticket.
+  wait_until_lost(pair->a);
+  resume();
+  ASSERT_TRUE(in_step(*pair));
+  EXPECT_TRUE(pair->a.ike_sa().resumed);
+}
+
+TEST_F(ResumptionTest, ATicketEndsByItsTime) {
+  start();
+  crash(pair->b);
+  cut = true;
+  pair->advance(hours(2));
+  cut = false;
+  // The initiator does not show it any more.
+  resume();
+  ASSERT_TRUE(in_step(*pair));
+  EXPECT_TRUE(sent(ExchangeType::ike_session_resume, true).empty());
+  EXPECT_FALSE(pair->a.ike_sa().resumed);
+}
+
+// The clock of the gateway went on: what is shown in good faith is refused.
+TEST_F(ResumptionTest, TheGatewaysClockDecides) {
+  start();
+  wait_until_lost(pair->a);
+  auto secrets = std::make_shared<EndpointSecrets>();
+  secrets->ticket_keys.push_back(key_of(1));
+  pair->command(pair->b, UseSecrets{.secrets = std::move(secrets), .calendar = calendar() + 3600});
+  resume();
+  ASSERT_TRUE(in_step(*pair));
+  EXPECT_FALSE(pair->b.ike_sa().resumed);
+  EXPECT_EQ(refused(), 1u);
+}
+
+TEST_F(ResumptionTest, AnIkeSaThatWasDeletedIsNotResumed) {  // RFC 5723 6.2
+  for (const bool by_gateway : {true, false}) {
+    renew();
+    start();
+    pair->command(pair->host(!by_gateway), Terminate{kConnection});
+    pair->settle();
+    resume();
+    ASSERT_TRUE(in_step(*pair));
+    EXPECT_TRUE(sent(ExchangeType::ike_session_resume, true).empty());
+    EXPECT_FALSE(pair->a.ike_sa().resumed);
+  }
+}
+
+// The gateway deletes it, and the initiator never hears of that.
+TEST_F(ResumptionTest, TheGatewayKnowsWhatItHasDeleted) {
+  start();
+  cut = true;
+  pair->command(pair->b, Terminate{kConnection});
+  pair->advance(seconds(10));
+  cut = false;
+  wait_until_lost(pair->a);
+  resume();
+  ASSERT_TRUE(in_step(*pair));
+  EXPECT_EQ(refused(), 1u);
+  EXPECT_FALSE(pair->a.ike_sa().resumed);
+}
+
+TEST_F(ResumptionTest, ATunnelThatHasChangedIsNotResumed) {
+  for (const int change : {0, 1, 2, 3}) {
+    renew();
+    start();
+    wait_until_lost(pair->a);
+    auto b = resuming(false);
+    if (change == 0) b.life.resumption = Duration::zero();
+    if (change == 1) b.name = "another";
+    if (change == 2) b.authorities = Bytes(20, 1);
+    if (change == 3) std::erase_if(b.ike_proposals, [&](const model::Proposal& one) { return one.number < 255; });
+    pair->command(pair->b, ConfigureConnection{b});
+    resume();
+    EXPECT_EQ(refused(), 1u) << change;
+    EXPECT_EQ(in_step(*pair), change != 3) << change;
+  }
+}
+
+// RFC 5723 6.2: a rekey voids the ticket, and the initiator asks for another, whoever rekeyed.
+TEST_F(ResumptionTest, ARekeyBringsAnotherTicket) {
+  for (const bool by_a : {true, false}) {
+    renew();
+    start();
+    Host& who = pair->host(by_a);
+    pair->command(who, RekeyIkeSa{who.ike_sa().ike_sa});
+    pair->settle();
+    ASSERT_TRUE(in_step(*pair) || pair->a.ike_sa().spi_i == pair->b.ike_sa().spi_i);
+    EXPECT_EQ(pair->b.endpoint().counters().tickets, 2u);
+    wait_until_lost(pair->a);
+    resume();
+    EXPECT_TRUE(pair->a.ike_sa().resumed) << by_a;
+    EXPECT_EQ(refused(), 0u);
+  }
+}
+
+TEST_F(ResumptionTest, BeforeItEndsThereIsAnother) {  // RFC 5723 4.1
+  auto a = resuming(true);
+  auto b = resuming(false);
+  for (auto* one : {&a, &b}) one->life.resumption = minutes(2);
+  start(a, b);
+  pair->advance(minutes(10));
+  EXPECT_GE(pair->b.endpoint().counters().tickets, 5u);
+  EXPECT_LE(pair->b.endpoint().counters().tickets, 9u);
+  crash(pair->b);
+  wait_until_lost(pair->a);
+  resume();
+  EXPECT_TRUE(pair->a.ike_sa().resumed);
+}
+
+TEST_F(ResumptionTest, WhoDoesNotWantItAsksForNothingAndGivesNothing) {
+  for (const bool a_wants : {true, false}) {
+    renew();
+    start(a_wants ? resuming(true) : config_of(true), a_wants ? config_of(false) : resuming(false));
+    EXPECT_EQ(pair->b.endpoint().counters().tickets, 0u);
+    crash(pair->b);
+    wait_until_lost(pair->a);
+    resume();
+    ASSERT_TRUE(in_step(*pair));
+    EXPECT_TRUE(sent(ExchangeType::ike_session_resume, true).empty());
+  }
+}
+
+// RFC 4478, 5723 6.2: no longer than the authentication.
+TEST_F(ResumptionTest, ATicketDoesNotOutliveTheAuthentication) {
+  auto b = resuming(false);
+  b.life.reauthentication = minutes(5);
+  start(resuming(true), b);
+  EXPECT_TRUE(pair->a.logged("a ticket to resume from, good for 3"));
+}
+
+TEST_F(ResumptionTest, AfterwardsThereAreFreshKeys) {
+  start();
+  wait_until_lost(pair->a);
+  resume();
+  ASSERT_TRUE(pair->a.ike_sa().resumed);
+  const auto spi = pair->a.ike_sa().spi_i;
+  pair->advance(minutes(11));
+  ASSERT_TRUE(in_step(*pair));
+  EXPECT_NE(pair->a.ike_sa().spi_i, spi);
+  EXPECT_FALSE(pair->a.ike_sa().resumed);
+  EXPECT_FALSE(sent(ExchangeType::create_child_sa, true).empty());
+}
+
+// A forged answer in clear: nothing is gained by it.
+TEST_F(ResumptionTest, AForgedRefusalLeadsToAFullSetUp) {
+  start();
+  wait_until_lost(pair->a);
+  pair->wire.clear();
+  cut = true;
+  initiate(*pair);
+  const auto request = codec::parse_header(pair->wire.back().message);
+  cut = false;
+  codec::Message nack;
+  nack.header = *request;
+  nack.header.initiator = false;
+  nack.header.response = true;
+  nack.add_notify(NotifyType::ticket_nack);
+  pair->inject(pair->a, path_from(true), codec::serialize(nack));
+  pair->settle();
+  ASSERT_TRUE(in_step(*pair));
+  EXPECT_FALSE(pair->a.ike_sa().resumed);
+}
+
+// Who shows a ticket that it has overheard cannot prove that it has the keys (RFC 5723 9.1).
+TEST_F(ResumptionTest, AStolenTicketEndsNothing) {
+  start();
+  wait_until_lost(pair->a);
+  cut = true;
+  pair->wire.clear();
+  initiate(*pair);
+  const Bytes shown = pair->wire.back().message;
+  cut = false;
+  const auto before = pair->b.ike_sa().ike_sa;
+  pair->inject(pair->b, path_from(false), shown);
+  EXPECT_EQ(pair->b.endpoint().counters().half_open, 1u);
+  pair->advance(seconds(40));
+  EXPECT_EQ(pair->b.endpoint().counters().half_open, 0u);
+  EXPECT_TRUE(pair->b.ike_sas.contains(before) || pair->b.ike_sa().resumed);
+  // The honest initiator, whose request went out again meanwhile, is resumed.
+  ASSERT_TRUE(pair->run_until([&] { return in_step(*pair); }, minutes(5)));
+  EXPECT_TRUE(pair->a.ike_sa().resumed);
+}
+
+TEST_F(ResumptionTest, WhoSaysNothingToTheTicketIsAskedWithoutItNextTime) {
+  start();
+  pair->fate = [this](const Datagram& one) {
+    const bool resume = one.header().exchange == ExchangeType::ike_session_resume;
+    return cut || resume ? std::vector<Duration>() : std::vector<Duration>{Pair::kLatency};
+  };
+  wait_until_lost(pair->a);
+  initiate(*pair);
+  ASSERT_TRUE(pair->run_until([&] { return !pair->a.failures.empty(); }));
+  EXPECT_EQ(pair->a.failures.back().kind, FailureKind::no_answer);
+  resume();
+  ASSERT_TRUE(in_step(*pair));
+  EXPECT_FALSE(pair->a.ike_sa().resumed);
+}
+
+// RFC 7296 2.6, RFC 5723 4.3.2: under load a cookie comes first.
+TEST_F(ResumptionTest, UnderLoadACookieComesFirst) {
+  EndpointSettings settings;
+  settings.cookie_threshold = 0;
+  renew(settings);
+  start();
+  wait_until_lost(pair->a);
+  resume();
+  ASSERT_TRUE(in_step(*pair));
+  EXPECT_TRUE(pair->a.ike_sa().resumed);
+  EXPECT_EQ(sent(ExchangeType::ike_session_resume, true).size(), 2u);
+}
+
+// Nothing that answers a stranger is longer than what the stranger sent.
+TEST_F(ResumptionTest, TheAnswerIsNoLongerThanTheRequest) {
+  start();
+  wait_until_lost(pair->a);
+  resume();
+  EXPECT_LE(sent(ExchangeType::ike_session_resume, false).at(0).message.size(),
+            sent(ExchangeType::ike_session_resume, true).at(0).message.size());
+}
+
+}  // namespace
+}  // namespace culvert::ike::v2

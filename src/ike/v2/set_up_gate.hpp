@@ -1,0 +1,25 @@
+// The gate before every set-up as responder (RFC 7296 2.6, RFC 5723 4.3.2): retransmissions, cookies and refusals cost
+// no state.
+#pragma once
+
+#include "base/bytes.hpp"
+#include "ike/codec/message.hpp"
+#include "ike/v2/core.hpp"
+#include "ike/v2/ike_sa.hpp"
+#include "model/iana/notify_type.hpp"
+#include "net/address.hpp"
+
+namespace culvert::ike::v2 {
+
+[[nodiscard]] InitDigest init_digest_of(ByteView datagram);
+/// Answered already, or being answered: that again.
+[[nodiscard]] bool repeat_answer(Core& core, const net::Path& path, const InitDigest& digest);
+/// The request may go on: no cookie is needed, or it has a good one. If not, it was answered, or dropped and counted.
+[[nodiscard]] bool pass_load_check(Core& core, const net::Path& path, const codec::Message& request);
+/// An IKE SA has been made for it: the solution of its puzzle, if it had one, lets nobody in again (RFC 8019 7.1.1.3).
+void note_admitted(Core& core, const codec::Message& request);
+/// An answer of which no IKE SA comes.
+void refuse_set_up(Core& core, const net::Path& path, const codec::Message& request, model::NotifyType type,
+                   ByteView data);
+
+}  // namespace culvert::ike::v2
