@@ -105,6 +105,14 @@ void make_fragments(WorldOptions& world, std::uint64_t seed) {
   world.connections[0].local_id = world.connections[1].remote_id = std::move(large);
 }
 
+// Windows of several IKE requests in every third run, each side its own (RFC 7296 2.3). Drawn apart.
+void make_windows(WorldOptions& world, std::uint64_t seed) {
+  SeededRandom random(seed ^ 0x23);
+  if (!one_in(3, random)) return;
+  for (model::ConnectionConfig& connection : world.connections)
+    connection.ike_window = 1 + static_cast<std::uint32_t>(random.below(8));
+}
+
 }  // namespace
 
 SeedProfile make_profile(std::uint64_t seed, SeededRandom& random, bool log) {
@@ -166,6 +174,7 @@ SeedProfile make_profile(std::uint64_t seed, SeededRandom& random, bool log) {
   profile.actions = static_cast<unsigned>(random.below(10));
   make_workers(world, seed);
   make_fragments(world, seed);
+  make_windows(world, seed);
   profile.text = fmt::format(
       "ike {}, esp {}, outer {}, inner {}, NAT {}, loss {} and {} ppm, duplicates {} and {}, child lifetime {} and {} "
       "s, ike lifetime {} and "
