@@ -40,6 +40,7 @@ TunnelStatus full_tunnel() {
                 .backend = "b"};
   child.counters = {1, 2, 3, ~0ull, 5, 6, 7};
   child.resource = 3;
+  ike.of_tunnel = "other";
   ike.eap_identity = "amy@example.org";
   ike.group = "sales";
   ike.leased = {"10.9.0.7"};

@@ -107,6 +107,7 @@ struct IkeSa {
   std::string eap_identity;         // whom EAP has proved the initiator to be, printable; empty without EAP
   std::string group;                // of the tunnel's groups, the peer's; empty: none
   std::vector<std::string> leased;  // the inner addresses that the peer has of our pools
+  std::string of_tunnel;            // the tunnel that it is of, where this one is its guest; else empty
   std::vector<ChildSa> children;
   friend bool operator==(const IkeSa&, const IkeSa&) = default;
 };

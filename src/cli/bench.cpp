@@ -110,6 +110,7 @@ load::IkeLoadOptions to_load(const BenchOptions& options) {
   made.initiators = options.initiators;
   made.at_once = options.at_once;
   made.rekey = options.rekey;
+  made.hold = std::chrono::seconds(options.hold);
   if (options.certificate.empty() && options.secret_file.empty())
     throw Complaint{"--secret-file or --certificate is needed"};
   if (options.certificate.empty()) {
@@ -139,6 +140,7 @@ nlohmann::json to_json(const load::IkeLoadPhase& phase, const PhaseReport& repor
   if (responder && phase.done > 0) {
     made["responder_cpu_ms"] = report.used.cpu_seconds * 1e3 / static_cast<double>(phase.done);
     made["responder_kilobytes"] = report.used.kilobytes / static_cast<double>(phase.done);
+    if (phase.seconds > 0) made["responder_core_share"] = report.used.cpu_seconds / phase.seconds;
   }
   return made;
 }
@@ -149,8 +151,9 @@ void print(const World& world, const nlohmann::json& phase, const std::string& n
                            phase["done"].get<std::size_t>(), phase["per_second"].get<double>(), ms["p50"].get<double>(),
                            ms["p90"].get<double>(), ms["p99"].get<double>());
   if (phase.contains("responder_cpu_ms")) {
-    world.out << fmt::format("  the responder: {:.3f} ms of CPU and {:.1f} kB of memory for each\n",
-                             phase["responder_cpu_ms"].get<double>(), phase["responder_kilobytes"].get<double>());
+    world.out << fmt::format("  the responder: {:.3f} ms of CPU and {:.1f} kB of memory for each; {:.1f} % of a core\n",
+                             phase["responder_cpu_ms"].get<double>(), phase["responder_kilobytes"].get<double>(),
+                             phase.value("responder_core_share", 0.0) * 100);
   }
   for (const auto& [reason, count] : phase["failures"].items())
     world.out << fmt::format("  {} failed: {}\n", count.get<std::size_t>(), reason);
@@ -176,7 +179,9 @@ ExitCode bench_ike(const Options& options, const World& world) {
                        {"at_once", wish.at_once},
                        {"retransmissions", result->retransmissions},
                        {"phases", nlohmann::json::object()}};
-    const load::IkeLoadPhase* const phases[] = {&result->set_up, &result->rekey_ike, &result->rekey_child};
+    std::vector<const load::IkeLoadPhase*> phases{&result->set_up};
+    if (wish.rekey) phases.insert(phases.end(), {&result->rekey_ike, &result->rekey_child});
+    phases.push_back(&result->hold);
     bool failed = false;
     for (std::size_t i = 0; i < reports.size(); ++i) {
       all["phases"][reports[i].name] = to_json(*phases[i], reports[i], !pids.empty());

@@ -187,6 +187,8 @@ class Parser {
         ->check(CLI::Range(std::size_t{1}, std::size_t{10'000}))
         ->capture_default_str();
     ike->add_flag("--pool", bench.pool, "ask for an address, in place of those of --inner");
+    ike->add_option("--hold", bench.hold, "at last, for so many seconds, only answer what the responder asks")
+        ->check(CLI::Range(0, 86400));
     ike->add_flag("--rekey", bench.rekey, "then rekey every IKE SA and every Child SA once");
     ike->add_option("--local-id", bench.local_id, "their identities; {} is the number")->capture_default_str();
     ike->add_option("--remote-id", bench.remote_id, "the responder's identity; default: its address");

@@ -51,6 +51,7 @@ struct BenchOptions {
   std::size_t initiators = 1000;
   std::size_t at_once = 16;
   bool rekey = false;
+  unsigned hold = 0;            // seconds
   std::vector<int> responders;  // process ids
 };
 

@@ -73,6 +73,7 @@ std::string render_ike(const api::IkeSa& sa) {
                             2);
   out += wrapped(fmt::format("{} ({}) <-> {} ({})", sa.local, sa.local_id, sa.remote, sa.remote_id), 4);
   out += fmt::format("    SPIs {} {}\n", sa.spi_i, sa.spi_r);
+  if (!sa.of_tunnel.empty()) out += fmt::format("    shared, of tunnel {}\n", sa.of_tunnel);
   if (sa.transport == "tcp") out += fmt::format("    over TCP for {}\n", duration_text(sa.transport_age));
   // A peer that wants ESP in UDP claims a NAT of its own, as we do (`encapsulation = "udp"`): its word proves nothing.
   if (sa.local_behind_nat) out += "    this side is behind a NAT\n";

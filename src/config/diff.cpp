@@ -234,6 +234,7 @@ TunnelChange compare(const TunnelConfig& before, const TunnelConfig& after, bool
   soft("peer_choice", std::string(a.random_peer ? "random" : "order"), std::string(b.random_peer ? "random" : "order"));
   hard("peer_port", a.peer_port, b.peer_port);
   hard("local_address", a.local_address, b.local_address);
+  soft("share_ike_sa", truth(a.share_ike_sa), truth(b.share_ike_sa));
   hard("local_id", a.local_id, b.local_id);
   hard("remote_id", a.remote_id, b.remote_id);
   hard("remote_id", text_of(a.remote_pattern), text_of(b.remote_pattern));
@@ -287,6 +288,7 @@ TunnelChange compare(const TunnelConfig& before, const TunnelConfig& after, bool
   hard("tcp_port", a.tcp_port, b.tcp_port);
   soft("ike_fragmentation", text_of(a.ike_fragmentation), text_of(b.ike_fragmentation));
   soft("ike_fragment_size", a.ike_fragment_size, b.ike_fragment_size);
+  soft("ike_window", a.ike_window, b.ike_window);
   soft("ike_lifetime", a.ike_lifetime, b.ike_lifetime);
   soft("child_lifetime", a.child_lifetime, b.child_lifetime);
   soft("rekey_margin", a.rekey_margin, b.rekey_margin);

@@ -1,5 +1,6 @@
-// How a tunnel's IKE SAs begin, are proved anew and move: `childless` (RFC 6023), `crash_detection` (RFC 6290),
-// `reauthentication` (RFC 4478), `resumption` (RFC 5723), `follow_redirect` and `redirect_to` (RFC 5685).
+// How a tunnel's IKE SAs begin, are shared, are proved anew and move: `share_ike_sa`, `ike_window`, `childless` (RFC
+// 6023), `crash_detection` (RFC 6290), `reauthentication` (RFC 4478), `resumption` (RFC 5723), `follow_redirect` and
+// `redirect_to` (RFC 5685).
 #include <fmt/format.h>
 
 #include "base/text.hpp"
@@ -40,6 +41,9 @@ void read_redirect_to(Section& section, model::SaLife& life) {
 void read_life(Section& section, DraftTunnel& draft) {
   model::ConnectionConfig& connection = draft.config.connection;
   model::SaLife& life = connection.life;
+  if (const auto share = section.boolean("share_ike_sa")) connection.share_ike_sa = *share;
+  constexpr std::int64_t kUsualWindow = 4;
+  connection.ike_window = static_cast<std::uint32_t>(section.integer("ike_window", 1, 64).value_or(kUsualWindow));
   if (const auto childless = section.choice("childless", kChildless)) life.childless = *childless;
   if (const auto detect = section.boolean("crash_detection")) life.crash_detection = *detect;
   if (const auto time = section.duration("reauthentication", seconds(10), hours(24 * 365), "never asks for it"))

@@ -203,10 +203,11 @@ void ControlPlane::on(ipsec::InboundActivity&& event, Instant now) {
 void ControlPlane::on(ipsec::NothingComesBack&& event, Instant now) {
   const auto child = children_.find(event.child);
   if (child == children_.end()) return;
-  const Tunnel* tunnel = find(child->second.connection);
+  const auto sa = ike_sas_.find(child->second.ike_sa);
+  // Of several in one IKE SA the one that this is of looks after it.
+  const Tunnel* tunnel = find(sa == ike_sas_.end() ? child->second.connection : sa->second.sa.connection);
   // Zero: the user wants no such questions.
   if (tunnel == nullptr || tunnel->config().liveness_interval <= Duration::zero()) return;
-  const auto sa = ike_sas_.find(child->second.ike_sa);
   // The answers may come over another one of those with the same selectors.
   const bool answered_elsewhere = child->second.per_resource && sa != ike_sas_.end() && sa->second.traffic_at &&
                                   now - *sa->second.traffic_at < kActivityInterval;
@@ -226,8 +227,7 @@ void ControlPlane::on(ipsec::NothingComesBack&& event, Instant now) {
   net::Path path = sa->second.sa.path;
   path.local.port = settings_.ike_port;
   path.remote.port = tunnel->config().peer_port;
-  ike_.handle_command(ike::Initiate{.connection = child->second.connection, .path = path, .despite_doubtful = true},
-                      now);
+  ike_.handle_command(ike::Initiate{.connection = tunnel->config().id, .path = path, .despite_doubtful = true}, now);
 }
 
 void ControlPlane::on(ipsec::PeerMovedSeen&& event, Instant now) {
@@ -301,8 +301,30 @@ void ControlPlane::on(ike::ChildSaRemoved&& event, Instant now) {
   if (event.reason != ike::CloseReason::rekeyed) {
     notice(Level::info, connection, fmt::format("Child SA removed: {}", ike::name_of(event.reason)));
   }
-  if (Tunnel* tunnel = find(connection)) tunnel->child_down(now, standing(connection).children.empty());
+  const Standing& left = standing(connection);
+  if (Tunnel* tunnel = find(connection)) {
+    tunnel->child_down(now, left.children.empty());
+    // The IKE SA that they were in is another tunnel's, and stays.
+    const bool all = left.children.empty() && left.ike_sas.empty();
+    if (all && tunnel->state() == TunnelState::closing) tunnel->all_gone(now);
+  }
   forget_when_empty(connection);
+}
+
+void ControlPlane::on(ike::IkeSaPassedOn&& event, Instant now) {
+  const auto found = ike_sas_.find(event.ike_sa);
+  if (found == ike_sas_.end()) return;
+  found->second.sa.connection = event.to;
+  standing_[event.from].ike_sas.erase(event.ike_sa);
+  standing_[event.to].ike_sas.insert(event.ike_sa);
+  const Tunnel* to = find(event.to);
+  notice(Level::debug, event.from,
+         fmt::format("its IKE SA goes on for tunnel {}", to == nullptr ? "" : to->config().name));
+  const Standing& left = standing(event.from);
+  Tunnel* from = find(event.from);
+  if (from != nullptr && left.ike_sas.empty() && left.children.empty() && from->state() == TunnelState::closing)
+    from->all_gone(now);
+  forget_when_empty(event.from);
 }
 
 void ControlPlane::on(ike::IkeSaClosed&& event, Instant now) {

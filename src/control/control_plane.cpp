@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "control/credential_groups.hpp"
+
 namespace culvert::control {
 
 ControlPlane::ControlPlane(const ControlSettings& settings, ike::Endpoint& ike, ipsec::DataPlane& data_plane,
@@ -28,6 +30,7 @@ void ControlPlane::apply(const config::Config& config, const config::Diff& diff,
     const auto tunnel = tunnels.find(name);
     if (tunnel != tunnels.end()) add_tunnel(*tunnel->second, now);
   }
+  group_credentials(config, now);
   apply_manual(config, diff, now);
   // The rules stand before the first attempt, so that no packet leaves in clear between them.
   send_rules();
@@ -80,6 +83,23 @@ void ControlPlane::change_tunnel(const config::TunnelConfig& changed, bool resta
   if (tunnel->config().start == model::StartMode::automatic) tunnel->want(true, now);
 }
 
+void ControlPlane::group_credentials(const config::Config& config, Instant now) {
+  for (const auto& group : credential_groups(config)) {
+    // A number that no other group has, or ever had: connection ids do not come again.
+    model::ConnectionId first;
+    for (const config::TunnelConfig* one : group) {
+      const auto found = by_name_.find(one->connection.name);
+      if (found != by_name_.end() && (first == model::ConnectionId() || found->second < first)) first = found->second;
+    }
+    for (const config::TunnelConfig* one : group) {
+      Tunnel* tunnel = find(one->connection.name);
+      if (tunnel == nullptr || std::exchange(tunnel->config().credential_group, first.value()) == first.value())
+        continue;
+      configure_ike(*tunnel, now);
+    }
+  }
+}
+
 void ControlPlane::configure_ike(const Tunnel& tunnel, Instant now) {
   model::ConnectionConfig config = tunnel.config();
   config.resource_sas = resource_sas_of(tunnel);
@@ -99,7 +119,8 @@ bool ControlPlane::up(std::string_view name, Instant now) {
 bool ControlPlane::down(std::string_view name, Instant now) {
   Tunnel* tunnel = find(name);
   if (tunnel == nullptr) return false;
-  const bool something = !standing(tunnel->config().id).ike_sas.empty();
+  const Standing& ours = standing(tunnel->config().id);
+  const bool something = !ours.ike_sas.empty() || !ours.children.empty();
   tunnel->want(false, now);
   if (something) tunnel->closing();
   give_back(*tunnel);
@@ -122,7 +143,7 @@ std::optional<ControlPlane::RekeyCount> ControlPlane::rekey(std::string_view nam
   }
   count.child_sas = commands.size();
   if (ike_sas) {
-    for (const model::IkeSaId sa : ours.ike_sas) commands.emplace_back(ike::RekeyIkeSa{sa});
+    for (const model::IkeSaId sa : ike_sas_used(id)) commands.emplace_back(ike::RekeyIkeSa{sa});
   }
   count.ike_sas = commands.size() - count.child_sas;
   for (ike::Command& command : commands) ike_.handle_command(std::move(command), now);
@@ -309,10 +330,17 @@ TunnelView ControlPlane::view_of(const Tunnel& tunnel) const {
   if (tunnel.given) view.given = *tunnel.given;
   const Standing& ours = standing(tunnel.config().id);
   std::unordered_map<model::IkeSaId, std::size_t> places;  // a gateway may have thousands
-  for (const model::IkeSaId id : ours.ike_sas) {
+  for (const model::IkeSaId id : ike_sas_used(tunnel.config().id)) {
     const IkeSa& sa = ike_sas_.at(id);
+    const auto owner = tunnels_.find(sa.sa.connection);
+    const bool guest = sa.sa.connection != tunnel.config().id && owner != tunnels_.end();
     places.emplace(id, view.ike_sas.size());
-    view.ike_sas.push_back(IkeSaView{sa.sa, sa.established, sa.transport_since, leases_.of_session(id), {}});
+    view.ike_sas.push_back(IkeSaView{sa.sa,
+                                     sa.established,
+                                     sa.transport_since,
+                                     leases_.of_session(id),
+                                     guest ? owner->second->config().name : std::string(),
+                                     {}});
   }
   for (const model::ChildSaId child_id : ours.children) {
     const Child& child = children_.at(child_id);
@@ -338,6 +366,15 @@ const ControlPlane::Standing& ControlPlane::standing(model::ConnectionId connect
   static const Standing kNothing;
   const auto found = standing_.find(connection);
   return found == standing_.end() ? kNothing : found->second;
+}
+
+std::set<model::IkeSaId> ControlPlane::ike_sas_used(model::ConnectionId connection) const {
+  const Standing& ours = standing(connection);
+  std::set<model::IkeSaId> used = ours.ike_sas;
+  for (const model::ChildSaId child : ours.children) {
+    if (const model::IkeSaId id = children_.at(child).ike_sa; ike_sas_.contains(id)) used.insert(id);
+  }
+  return used;
 }
 
 void ControlPlane::forget_when_empty(model::ConnectionId connection) {

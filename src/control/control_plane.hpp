@@ -181,6 +181,10 @@ class ControlPlane {
   [[nodiscard]] Tunnel* find(model::ConnectionId id);
   [[nodiscard]] TunnelView view_of(const Tunnel& tunnel) const;
   [[nodiscard]] const Standing& standing(model::ConnectionId connection) const;
+  /// Its own, and those of others that its Child SAs are in.
+  [[nodiscard]] std::set<model::IkeSaId> ike_sas_used(model::ConnectionId connection) const;
+  /// Tells IKE which connections prove both ends alike (ConnectionConfig::credential_group).
+  void group_credentials(const config::Config& config, Instant now);
   void forget_when_empty(model::ConnectionId connection);
   /// Asks IKE for the Child SAs that packets wait for.
   void ask_for_children(Tunnel& tunnel, Instant now);
@@ -257,6 +261,7 @@ class ControlPlane {
   void on(ipsec::PathMtuChanged&& event, Instant now);
   void on(ipsec::EcnAnomaly&& event, Instant now);
   void on(ike::IkeSaEstablished&& event, Instant now);
+  void on(ike::IkeSaPassedOn&& event, Instant now);
   void on(ike::IkeSaClosed&& event, Instant now);
   void on(ike::NegotiationFailed&& event, Instant now);
   void on(ike::ChildSaEstablished&& event, Instant now);

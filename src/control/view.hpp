@@ -55,6 +55,7 @@ struct IkeSaView {
   Instant established;
   Instant transport_since;             // that it, or what it replaces, goes over UDP, or over TCP
   std::vector<net::IpAddress> leased;  // the inner addresses that the peer has of us
+  std::string of_tunnel;               // that it is of, when it is another's, and the Child SAs here are guests
   std::vector<ChildSaView> children;
 };
 

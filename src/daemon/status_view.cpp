@@ -96,6 +96,7 @@ api::IkeSa to_ike_sa(const control::IkeSaView& view, Instant now, ipsec::SuiteSu
   sa.age = seconds_since(view.established, now);
   sa.eap_identity = escaped(view.sa.eap_identity, 253);
   sa.group = view.sa.group;
+  sa.of_tunnel = view.of_tunnel;
   sa.leased = texts(view.leased);
   if (view.sa.rekey_at) sa.rekey_in = seconds_until(*view.sa.rekey_at, now);
   for (const control::ChildSaView& child : view.children)

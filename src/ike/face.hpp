@@ -91,7 +91,8 @@ struct CreateChildSa {
   model::ConnectionId connection;
   ChildWish wish;
 };
-/// Deletes all IKE SAs of the connection, and an attempt that is under way.
+/// Deletes all IKE SAs of the connection, and an attempt that is under way; of one that others use as well, its Child
+/// SAs alone.
 struct Terminate {
   model::ConnectionId connection;
 };
@@ -203,6 +204,14 @@ struct IkeSaEstablished {
   std::optional<Instant> reauthenticate_at = {};
   /// The IKE SA whose Child SAs this one inherits, for a rekey (RFC 7296 2.18).
   std::optional<model::IkeSaId> replaces;
+};
+
+/// The IKE SA of several connections (ConnectionConfig::share_ike_sa) is another one's of them from now on, for the one
+/// that it was of has been taken down or removed.
+struct IkeSaPassedOn {
+  model::IkeSaId ike_sa;
+  model::ConnectionId from;
+  model::ConnectionId to;
 };
 
 /// As initiator: what the gateway gave us, before the first Child SA (RFC 7296 2.19). It holds for the IKE SA and those
@@ -336,9 +345,9 @@ struct KeysExported {
   SecretBytes sk_ei, sk_er, sk_ai, sk_ar;
 };
 
-using Event = std::variant<IkeSaEstablished, ConfigurationReceived, IkeSaClosed, NegotiationFailed, ChildSaEstablished,
-                           ChildSaUseOutbound, ChildSaRemoved, PathChanged, PathInDoubt, AnswerOverdue, ChildSaMoved,
-                           Redirected, Progress, KeysExported>;
+using Event = std::variant<IkeSaEstablished, IkeSaPassedOn, ConfigurationReceived, IkeSaClosed, NegotiationFailed,
+                           ChildSaEstablished, ChildSaUseOutbound, ChildSaRemoved, PathChanged, PathInDoubt,
+                           AnswerOverdue, ChildSaMoved, Redirected, Progress, KeysExported>;
 
 // ---------------------------------------------------------------- requests: slow or secret work that leaves the core
 

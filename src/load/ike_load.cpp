@@ -83,6 +83,10 @@ class Run {
         return true;
       });
     }
+    if (options_.hold > Duration::zero()) {
+      between("hold");
+      hold(result.hold);
+    }
     between("");
     result.retransmissions = endpoint_.counters().retransmissions;
     endpoint_.handle_command(ike::Shutdown{}, now_);
@@ -156,6 +160,20 @@ class Run {
     }
     phase.seconds = std::chrono::duration<double>(last_ - start).count();
     std::ranges::sort(phase.milliseconds);
+  }
+
+  /// Nothing is begun any more; all that stand go on.
+  void hold(IkeLoadPhase& phase) {
+    const Instant start = now_ = io::MonotonicClock::now();
+    while (now_ - start < options_.hold) wait_and_receive();
+    phase.seconds = std::chrono::duration<double>(now_ - start).count();
+    for (const Initiator& one : initiators_) {
+      if (one.ike_sa) {
+        ++phase.done;
+      } else {
+        ++phase.failures["ended"];
+      }
+    }
   }
 
   void finished(model::ConnectionId connection, const std::string& failure) {

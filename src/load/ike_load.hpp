@@ -38,6 +38,7 @@ struct IkeLoadOptions {
   std::vector<model::Proposal> ike_proposals = model::default_ike_proposals();
   std::vector<model::Proposal> esp_proposals = model::default_esp_proposals();
   bool rekey = false;                            // afterwards, each IKE SA once and each Child SA once
+  Duration hold{};                               // at last, how long they stand and answer what the responder asks
   Duration patience = std::chrono::seconds(60);  // without any set-up or failure, before it gives up
 };
 
@@ -56,12 +57,13 @@ struct IkeLoadResult {
   IkeLoadPhase set_up;  // IKE_SA_INIT and IKE_AUTH with a Child SA
   IkeLoadPhase rekey_ike;
   IkeLoadPhase rekey_child;
+  IkeLoadPhase hold;  // done: those that stand at its end
   std::uint64_t retransmissions = 0;
 };
 
 /// Runs it all; `between` is called with the name of each phase ("set-up", "rekey of the IKE SA", "rekey of the Child
-/// SA") right before it begins, and with an empty name when the last has ended and all SAs still stand. At the end the
-/// SAs are deleted at the peer. The error is a sentence: which socket could not be opened, and why.
+/// SA", "hold") right before it begins, and with an empty name when the last has ended and all SAs still stand. At the
+/// end the SAs are deleted at the peer. The error is a sentence: which socket could not be opened, and why.
 [[nodiscard]] Result<IkeLoadResult, std::string> run_ike_load(const IkeLoadOptions& options,
                                                               const std::function<void(std::string_view)>& between);
 

@@ -66,6 +66,11 @@ struct ConnectionConfig {
   bool random_peer = false;
   std::optional<net::IpAddress> local_address;
   std::uint16_t peer_port = 500;
+  /// With another connection of the same peer, that asks for the same proofs, in one IKE SA: as initiator where all
+  /// that makes the IKE SA is the same, as responder where the peer wants it.
+  bool share_ike_sa = true;
+  /// Connections with the same number, other than 0, prove both ends with the same secrets or certificates.
+  std::uint32_t credential_group = 0;
   std::optional<Identity> local_id;   // default: the local address of the path
   std::optional<Identity> remote_id;  // default: the peer's address
   /// Instead of `remote_id`, as responder: all peers whose identity is like this, each with SAs of its own.
@@ -117,6 +122,9 @@ struct ConnectionConfig {
   /// Inner addresses of this host to be put on the TUN device while the daemon runs.
   std::vector<InnerAddress> addresses;
   Mode mode = Mode::tunnel;
+  /// Requests of the peer that may be under way on one IKE SA at a time, as it is told (RFC 7296 2.3); and the most of
+  /// ours, where it grants as many. 1: nothing is said.
+  std::uint32_t ike_window = 1;
   EncapsulationPolicy encapsulation = EncapsulationPolicy::udp;
   TcpPolicy tcp = TcpPolicy::never;
   std::uint16_t tcp_port = 4500;  // of the peer

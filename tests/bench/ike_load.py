@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """`culvert bench ike` against culvertd and against strongSwan, in one run: what a set-up costs the responder.
 
-    ike_load.py [--certificates] [--pool] [--initiators N] [--at-once N] [--bin FOLDER] [--json FILE]
+    ike_load.py [--certificates] [--pool] [--hold SECONDS --liveness SECONDS] [--initiators N] [--at-once N] [--bin FOLDER] [--json FILE]
 
 Two namespaces, the generator in one, the responder in the other. Pre-shared key, or certificates with RSA-2048 both ways;
 X25519, AES-256-GCM; each initiator is a peer of its own with one Child SA. strongSwan has its userspace ESP (kernel-libipsec), as the kernel's is not always
@@ -37,7 +37,7 @@ addresses = ["10.128.0.0/9"]
 """
 
 
-def section(n, certificates, pool=False):
+def section(n, certificates, pool=False, liveness=0):
     proof = f'secret = "{SECRET}"'
     if certificates:
         proof = f'certificate = "{certificates}/hub.pem"\nprivate_key = "{certificates}/hub.key"\nca = "{certificates}/ca.pem"'
@@ -53,7 +53,7 @@ esp = ["{ESP}"]
 encapsulation = "esp"
 local = ["172.16.0.0/16"]
 {'pool = "all"' if pool else f'remote = ["{inner(n)}/32"]'}
-liveness = 0
+liveness = {liveness}
 """
 
 
@@ -67,12 +67,12 @@ def culvert_responder(lab, options, count, certificates, threads=None):
             os.makedirs(self.config, exist_ok=True)
             if options.pool:
                 with open(f"{self.config}/all.toml", "w", opener=lambda p, f: os.open(p, f, 0o600), encoding="utf-8") as f:
-                    f.write(f'[daemon]\nlog_level = "warning"\nstate = "{self.dir}/state"\n' + section(0, certificates, True) + POOL)
+                    f.write(f'[daemon]\nlog_level = "warning"\nstate = "{self.dir}/state"\n' + section(0, certificates, True, options.liveness) + POOL)
                 return
             for first in range(0, count, 1000):
                 path = f"{self.config}/{first:06}.toml"
                 with open(path, "w", opener=lambda p, f: os.open(p, f, 0o600), encoding="utf-8") as f:
-                    f.write('[daemon]\nlog_level = "warning"\n' * (first == 0) + threads * (first == 0) + "".join(section(n, certificates) for n in range(first, min(first + 1000, count))))
+                    f.write('[daemon]\nlog_level = "warning"\n' * (first == 0) + threads * (first == 0) + "".join(section(n, certificates, liveness=options.liveness) for n in range(first, min(first + 1000, count))))
 
     daemon = Hub(lab, "b", [])
     daemon.start(60)
@@ -176,7 +176,8 @@ def measure(name, options):
         text = run("ip", "netns", "exec", lab.prefix + "a", f"{options.bin}/culvert", "--json", "bench", "ike", OUTER["b"][4],
                    "--local", OUTER["a"][4], *proof, "--remote-id", "hub.example", "--remote", "172.16.0.0/16",
                    "--inner", "10.128.0.0/9", "-n", options.initiators, "-c", options.at_once, "--ike", IKE, "--esp", ESP, "-p", pid,
-                   *(["--rekey"] if options.rekey else []), *(["--pool"] if options.pool else []), ok=None, timeout=60 + options.initiators / 20)
+                   *(["--rekey"] if options.rekey else []), *(["--pool"] if options.pool else []),
+                   *(["--hold", options.hold] if options.hold else []), ok=None, timeout=60 + options.initiators / 20 + options.hold)
         told = json.loads(text)
         if "error" in told:
             raise Failed(told["error"])
@@ -191,6 +192,8 @@ def main():
     p.add_argument("--rounds", type=int, default=1)
     p.add_argument("--rekey", action="store_true")
     p.add_argument("--pool", action="store_true", help="each asks for an address, all of one tunnel")
+    p.add_argument("--hold", type=int, default=0, help="seconds for which all stand at last; the responder asks for their life every --liveness seconds")
+    p.add_argument("--liveness", type=int, default=0, help="seconds; Culvert only")
     p.add_argument("--certificates", action="store_true", help="RSA-2048 both ways instead of a pre-shared key")
     p.add_argument("--responders", default=",".join(RESPONDERS), help="culvert/2 is culvertd with ike_threads = 2")
     p.add_argument("--bin", default=os.environ.get("CULVERT_BIN") or os.path.join(HERE, "../../build/release/bin"))
@@ -208,6 +211,7 @@ def main():
             for phase, found in told["phases"].items():
                 print(f"{name:12} {phase:24} {found['done']:6} done {found['per_second']:7.0f}/s  CPU {found.get('responder_cpu_ms', 0):.3f} ms "
                       f" memory {found.get('responder_kilobytes', 0):.1f} kB  p50 {found['milliseconds']['p50']:.1f} ms"
+                      f"  {found.get('responder_core_share', 0):.1%} of a core"
                       + "".join(f"  {count} failed: {reason}" for reason, count in found["failures"].items()), flush=True)
     def middle(name, key):
         return median([r["phases"]["set-up"].get(key) for r in results.get(name, [])])

@@ -15,6 +15,8 @@ namespace {
 
 using M = codec::Message;
 
+const Setting kWide{.window = 4};
+
 Lie deletes(ProtocolId protocol, std::vector<model::Spi> spis) {
   return in_message([=](M& m) { m.add(codec::DeletePayload{.protocol = protocol, .spis = spis}); });
 }
@@ -97,6 +99,20 @@ std::vector<Fault> informational_faults() {
       {"message_id_one_ahead", "RFC 7296 2.3", Step::informational,
        in_message([](M& m) { m.header.message_id = model::MessageId(m.header.message_id.value() + 1); }),
        ignored(DatagramDrop::old_message_id)},
+      {"message_id_one_ahead_within_the_window", "RFC 7296 2.3", Step::informational,
+       in_message([](M& m) { m.header.message_id = model::MessageId(m.header.message_id.value() + 1); }), answered(),
+       kWide},
+      {"message_id_at_the_end_of_the_window", "RFC 7296 2.3", Step::informational,
+       in_message([](M& m) { m.header.message_id = model::MessageId(m.header.message_id.value() + 3); }), answered(),
+       kWide},
+      {"message_id_beyond_the_window", "RFC 7296 2.3", Step::informational,
+       in_message([](M& m) { m.header.message_id = model::MessageId(m.header.message_id.value() + 4); }),
+       ignored(DatagramDrop::old_message_id), kWide},
+      {"old_message_id_within_the_window", "RFC 7296 2.1", Step::informational, in_message([](M& m) {
+         m.header.message_id = model::MessageId(1);
+         m.add(codec::DeletePayload{.protocol = ProtocolId::ike, .spis = {}});
+       }),
+       repeated(), kWide},
       {"response_to_nothing", "RFC 7296 2.2", Step::informational, in_message([](M& m) { m.header.response = true; }),
        ignored(DatagramDrop::old_message_id)},
       {"request_with_a_wrong_icv", "RFC 7296 2.21.2", Step::informational, in_octets([](Bytes& o) { o.back() ^= 1; }),
@@ -153,6 +169,10 @@ std::vector<Fault> informational_faults() {
        answered()},
       {"window_of_four_billion", "RFC 7296 2.3", Step::informational,
        says(NotifyType::set_window_size, {0xff, 0xff, 0xff, 0xff}), answered()},
+      {"window_of_three_octets", "RFC 7296 2.3", Step::informational, says(NotifyType::set_window_size, {0, 0, 9}),
+       answered()},
+      {"window_of_four_billion_for_who_wants_four", "RFC 7296 2.3", Step::informational,
+       says(NotifyType::set_window_size, {0xff, 0xff, 0xff, 0xff}), answered(), kWide},
       {"window_of_zero", "RFC 7296 2.3", Step::informational, says(NotifyType::set_window_size, {0, 0, 0, 0}),
        answered()},
       {"redirect_inside_an_ike_sa", "RFC 5685 5", Step::informational_back,

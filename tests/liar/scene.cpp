@@ -67,6 +67,7 @@ Scene::Scene(bool liar_is_initiator, const Setting& setting)
   model::ConnectionConfig config = config_of(false);
   config.ike_proposals = {*model::parse_proposal(model::ProtocolId::ike, setting.ike)};
   config.esp_proposals = {*model::parse_proposal(model::ProtocolId::esp, setting.esp)};
+  config.ike_window = setting.window;
   config.ike_fragmentation = setting.fragmentation ? model::IkeFragmentation::offered : model::IkeFragmentation::off;
   // Room for a wish beside the first pair.
   config.remote.push_back(model::TrafficSelector::of(*net::Prefix::parse("10.3.0.0/16")));

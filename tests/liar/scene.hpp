@@ -54,7 +54,8 @@ struct Setting {
   std::string ike = "aes256gcm16-prfsha256-x25519";
   std::string esp = "aes256gcm16";
   bool fragmentation = false;
-  bool under_load = false;  // cookies are demanded of all
+  bool under_load = false;   // cookies are demanded of all
+  std::uint32_t window = 1;  // of our requests and the liar's, as ours has it
 };
 
 class Scene {

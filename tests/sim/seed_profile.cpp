@@ -125,6 +125,14 @@ void make_puzzles(WorldOptions& world, std::uint64_t seed) {
   }
 }
 
+// Windows of several IKE requests in every third run, each side its own (RFC 7296 2.3). Drawn apart.
+void make_windows(WorldOptions& world, std::uint64_t seed) {
+  SeededRandom random(seed ^ 0x23);
+  if (!one_in(3, random)) return;
+  for (model::ConnectionConfig& connection : world.connections)
+    connection.ike_window = 1 + static_cast<std::uint32_t>(random.below(8));
+}
+
 }  // namespace
 
 SeedProfile make_profile(std::uint64_t seed, SeededRandom& random, bool log) {
@@ -188,6 +196,7 @@ SeedProfile make_profile(std::uint64_t seed, SeededRandom& random, bool log) {
   make_fragments(world, seed);
   make_tickets(world, seed);
   make_puzzles(world, seed);
+  make_windows(world, seed);
   profile.text = fmt::format(
       "ike {}, esp {}, outer {}, inner {}, NAT {}, loss {} and {} ppm, duplicates {} and {}, child lifetime {} and {} "
       "s, ike lifetime {} and "

@@ -105,24 +105,24 @@ void SimHost::shut_down() {
 
 // ---------------------------------------------------------------- what users and applications do
 
-void SimHost::up() {
+void SimHost::up(const char* tunnel) {
   if (!machine_) return;
-  log_.line("{}: up", name_of(side_));
-  CHECK(machine_->control.up(kTunnel, queue_.now()));
+  log_.line("{}: up{}", name_of(side_), tunnel == kTunnel ? "" : " second");
+  CHECK(machine_->control.up(tunnel, queue_.now()));
   turn();
 }
 
-void SimHost::down() {
+void SimHost::down(const char* tunnel) {
   if (!machine_) return;
-  log_.line("{}: down", name_of(side_));
-  CHECK(machine_->control.down(kTunnel, queue_.now()));
+  log_.line("{}: down{}", name_of(side_), tunnel == kTunnel ? "" : " second");
+  CHECK(machine_->control.down(tunnel, queue_.now()));
   turn();
 }
 
-void SimHost::rekey(bool ike_sas, bool child_sas) {
+void SimHost::rekey(bool ike_sas, bool child_sas, const char* tunnel) {
   if (!machine_) return;
   log_.line("{}: rekey{}{}", name_of(side_), ike_sas ? " IKE" : "", child_sas ? " child" : "");
-  CHECK(machine_->control.rekey(kTunnel, ike_sas, child_sas, queue_.now()));
+  CHECK(machine_->control.rekey(tunnel, ike_sas, child_sas, queue_.now()));
   turn();
 }
 
@@ -288,9 +288,9 @@ void SimHost::check_bounds() {
 
 // ---------------------------------------------------------------- views
 
-control::TunnelView SimHost::view() const {
+control::TunnelView SimHost::view(const char* tunnel) const {
   CHECK(machine_);
-  auto view = machine_->control.tunnel(kTunnel);
+  auto view = machine_->control.tunnel(tunnel);
   CHECK(view);
   return std::move(*view);
 }

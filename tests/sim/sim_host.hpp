@@ -25,10 +25,12 @@ namespace culvert::sim {
 
 /// The name of the one tunnel that every host has.
 inline constexpr const char* kTunnel = "t";
+/// And of a second one, where there is one.
+inline constexpr const char* kSecondTunnel = "u";
 
 struct HostOptions {
   net::IpAddress address;
-  std::function<config::Config()> config;  // with one tunnel, kTunnel
+  std::function<config::Config()> config;  // with kTunnel, and perhaps kSecondTunnel
   ike::EndpointSettings ike;
   std::string secret;
   Duration answer_delay{};   // that FindPath and the keys' side take
@@ -50,16 +52,16 @@ class SimHost {
   [[nodiscard]] bool running() const { return machine_ != nullptr; }
 
   // What users and applications do. All are without effect while the host is down.
-  void up();
-  void down();
-  void rekey(bool ike_sas, bool child_sas);
+  void up(const char* tunnel = kTunnel);
+  void down(const char* tunnel = kTunnel);
+  void rekey(bool ike_sas, bool child_sas, const char* tunnel = kTunnel);
   /// A command that no user has but control may give to IKE.
   void ike_command(ike::Command command);
   void send_inner(ByteView packet, InnerId id);
   /// The host has these addresses from now on, the best first, and notices.
   void set_addresses(std::vector<net::IpAddress> addresses);
 
-  [[nodiscard]] control::TunnelView view() const;
+  [[nodiscard]] control::TunnelView view(const char* tunnel = kTunnel) const;
   [[nodiscard]] const SimDataPlane& data_plane() const;
   [[nodiscard]] ike::EndpointCounters ike_counters() const;
   [[nodiscard]] const HostOptions& options() const { return options_; }

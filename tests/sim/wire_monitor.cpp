@@ -98,7 +98,7 @@ void WireMonitor::arrived(Side at, const Packet& packet) {
   const auto header = ike_header(view.body);
   if (!header || !header->response) return;
   const auto stream = requests_by_sa_.find({SpiPair(header->spi_i, header->spi_r), at});
-  if (stream != requests_by_sa_.end() && stream->second.last_id == header->message_id) stream->second.answered = true;
+  if (stream != requests_by_sa_.end()) stream->second.open.erase(header->message_id);
 }
 
 // ---------------------------------------------------------------- the checks
@@ -166,24 +166,29 @@ bool WireMonitor::repeats(Sent& sent, Part part, std::uint64_t message_digest) {
   return sent.digests.try_emplace(part.number, message_digest).first->second == message_digest;
 }
 
-// RFC 7296 2.1 to 2.3: requests are numbered one by one, repeated octet by octet, and without SET_WINDOW_SIZE one is
-// outstanding.
+// RFC 7296 2.1 to 2.3: requests are numbered one by one, repeated octet by octet, and as many are outstanding as
+// SET_WINDOW_SIZE allows.
 void WireMonitor::check_request(Side from, const IkeHeader& header, Part part, std::uint64_t message_digest) {
   const auto [found, fresh] = requests_by_sa_.try_emplace({SpiPair(header.spi_i, header.spi_r), from});
   RequestStream& stream = found->second;
-  if (!fresh && header.message_id == stream.last_id) {
-    if (!repeats(stream.sent, part, message_digest))
+  if (const auto known = stream.sent.find(header.message_id); known != stream.sent.end()) {
+    if (!repeats(known->second, part, message_digest))
       log_.fail("{} repeated request {} with other octets", name_of(from), header.message_id);
     return;
   }
+  const bool beyond = !stream.open.empty() && header.message_id - *stream.open.begin() >= window_;
   if (fresh ? header.message_id > 1 : header.message_id != stream.last_id + 1) {
     log_.fail("{} sent request {} after request {}", name_of(from), header.message_id, stream.last_id);
-  } else if (!fresh && !stream.answered && !shutting_down_[index_of(from)]) {
-    log_.fail("{} sent request {} while {} was outstanding", name_of(from), header.message_id, stream.last_id);
+  } else if (!fresh && beyond && !shutting_down_[index_of(from)]) {
+    log_.fail("{} sent request {} while {} was outstanding", name_of(from), header.message_id, *stream.open.begin());
   }
   if (header.exchange >= kIkeSaInit && header.exchange < kIkeSaInit + requests_.size())
     ++requests_[header.exchange - kIkeSaInit];
-  stream = {header.message_id, {part.total, {{part.number, message_digest}}}, false};
+  stream.last_id = header.message_id;
+  stream.open.insert(header.message_id);
+  stream.sent[header.message_id] = {part.total, {{part.number, message_digest}}};
+  constexpr std::uint32_t kKept = 128;
+  std::erase_if(stream.sent, [&](const auto& one) { return one.first + kKept < header.message_id; });
 }
 
 void WireMonitor::check_response(Side from, const IkeHeader& header, Part part, std::uint64_t message_digest) {

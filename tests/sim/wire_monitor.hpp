@@ -2,13 +2,14 @@
 // hold.
 //
 // Watched: no inner packet in plaintext; no AEAD nonce used twice under one key, for ESP and for IKE; no ESP key used
-// for two SAs; sequence numbers that only grow; one outstanding request per direction of an IKE SA; requests and
-// responses that are repeated octet by octet, or in more and smaller fragments (RFC 7383).
+// for two SAs; sequence numbers that only grow; no more outstanding requests in an IKE SA than its window has; requests
+// and responses that are repeated octet by octet, or in more and smaller fragments (RFC 7383).
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <tuple>
 #include <unordered_map>
 #include <unordered_set>
@@ -31,6 +32,9 @@ class WireMonitor final : public NetworkObserver {
   void crashed(Side at);
   /// Shutting down, a host sends its DELETEs without waiting for what is outstanding (ike::Shutdown).
   void shutting_down(Side at, bool now) { shutting_down_[index_of(at)] = now; }
+
+  /// So many requests of a host may be outstanding in an IKE SA.
+  void allow_window(std::uint32_t window) { window_ = window; }
 
   /// For runs of days: what concerns SAs that no longer stand is dropped, with its memory. Of IKE SAs those with the
   /// SPIs (initiator's, responder's) are kept.
@@ -71,8 +75,8 @@ class WireMonitor final : public NetworkObserver {
   };
   struct RequestStream {
     std::uint32_t last_id = 0;
-    Sent sent;
-    bool answered = false;
+    std::map<std::uint32_t, Sent> sent;  // the last ones
+    std::set<std::uint32_t> open;        // without an answer
   };
 
   void check_esp(Side from, ByteView packet);
@@ -96,6 +100,7 @@ class WireMonitor final : public NetworkObserver {
   std::uint64_t fragments_ = 0;
   std::uint64_t run_digest_ = 0;
   std::uint64_t packets_ = 0;
+  std::uint32_t window_ = 1;
   std::array<bool, 2> shutting_down_{};
   bool may_be_plain_ = false;  // a NULL-encrypted SA stood
 };

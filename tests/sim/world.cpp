@@ -1,6 +1,7 @@
 #include "tests/sim/world.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "base/check.hpp"
 #include "model/identity.hpp"
@@ -62,6 +63,8 @@ World::World(const WorldOptions& options)
       network_(queue_, monitor_, own_seed(options.seed, 2)),
       alice_(Side::alice, queue_, network_, monitor_, ledger_, log_, host_options(Side::alice)),
       bob_(Side::bob, queue_, network_, monitor_, ledger_, log_, host_options(Side::bob)) {
+  // RFC 7296 2.3: as far as both sides go.
+  monitor_.allow_window(std::min(options_.connections[0].ike_window, options_.connections[1].ike_window));
   if (options_.nat) network_.put_nat(*options_.nat, address("203.0.113.1"), options_.nat_idle_timeout);
   for (const Side side : {Side::alice, Side::bob}) network_.conditions(side) = options_.links[index_of(side)];
 }
@@ -78,7 +81,8 @@ net::IpAddress World::outer_address(Side side, unsigned place) const {
   return address((alice ? kAlice : kBob).at(place));
 }
 
-net::IpAddress World::inner_address(Side side) const {
+net::IpAddress World::inner_address(Side side, bool second) const {
+  if (second) return address(side == Side::alice ? "10.3.0.1" : "10.4.0.1");
   if (options_.inner == net::Family::v6) return address(side == Side::alice ? "2001:db8:1::1" : "2001:db8:2::1");
   return address(side == Side::alice ? "10.1.0.1" : "10.2.0.1");
 }
@@ -107,6 +111,17 @@ config::Config World::make_config(Side side) const {
     tunnel.connection.peer_name = tunnel.connection.peer->to_string();
   }
   tunnel.secret = SecretBytes::copy_of(as_bytes(options_.secrets[index_of(side)]));
+  if (options_.second_tunnel) {
+    config::TunnelConfig second;
+    second.connection = tunnel.connection;
+    second.peer_kind = tunnel.peer_kind;
+    second.secret = tunnel.secret.clone();
+    second.connection.name = kSecondTunnel;
+    second.connection.local = selectors({side == Side::alice ? "10.3.0.0/16" : "10.4.0.0/16"});
+    second.connection.remote = selectors({side == Side::alice ? "10.4.0.0/16" : "10.3.0.0/16"});
+    // Which of the two is first differs from end to end.
+    config.tunnels.insert(side == Side::alice ? config.tunnels.end() : config.tunnels.begin(), std::move(second));
+  }
   return config;
 }
 
@@ -153,7 +168,8 @@ void World::plan_packet(Side from, std::uint64_t generation) {
 
 InnerId World::send_one(Side from, std::size_t payload) {
   const InnerId id = ledger_.next(from);
-  const Bytes packet = make_inner(id, inner_address(from), inner_address(other(from)), payload);
+  const bool second = options_.second_tunnel && random_.below(2) == 0;
+  const Bytes packet = make_inner(id, inner_address(from, second), inner_address(other(from), second), payload);
   host(from).send_inner(packet, id);
   return id;
 }
@@ -200,6 +216,40 @@ std::optional<std::string> World::amiss() const {
   };
   if (a.children.size() != b.children.size() || !std::ranges::all_of(a.children, has_like))
     return "the Child SAs of the two sides differ";
+  return std::nullopt;
+}
+
+std::optional<std::string> World::amiss_of_two() const {
+  if (!alice_.running() || !bob_.running()) return "a host is down";
+  for (const char* tunnel : {kTunnel, kSecondTunnel}) {
+    std::array<control::TunnelView, 2> views;
+    for (const Side side : {Side::alice, Side::bob}) {
+      control::TunnelView view = host(side).view(tunnel);
+      const auto who = [&] { return fmt::format("{}'s tunnel {}", name_of(side), tunnel); };
+      if (view.state != control::TunnelState::up)
+        return fmt::format("{} is in state {}", who(), static_cast<int>(view.state));
+      std::erase_if(view.ike_sas, [](const control::IkeSaView& sa) { return sa.children.empty(); });
+      if (view.ike_sas.size() != 1) return fmt::format("{} has Child SAs in {} IKE SAs", who(), view.ike_sas.size());
+      if (view.ike_sas[0].children.size() != 1)
+        return fmt::format("{} has {} Child SAs", who(), view.ike_sas[0].children.size());
+      views[index_of(side)] = std::move(view);
+    }
+    const control::ChildSaView& a = views[0].ike_sas[0].children[0];
+    const control::ChildSaView& b = views[1].ike_sas[0].children[0];
+    if (a.spi_inbound != b.spi_outbound || a.spi_outbound != b.spi_inbound)
+      return fmt::format("the Child SAs of {} differ", tunnel);
+  }
+  for (const Side side : {Side::alice, Side::bob}) {
+    const SimHost& at = host(side);
+    if (at.data_plane().sa_count() != 2 || at.data_plane().spis_in_use() != 2)
+      return fmt::format("{}'s engine has {} SA pairs and {} SPIs", name_of(side), at.data_plane().sa_count(),
+                         at.data_plane().spis_in_use());
+    std::set<model::IkeSaId> all;
+    for (const char* tunnel : {kTunnel, kSecondTunnel}) {
+      for (const control::IkeSaView& sa : at.view(tunnel).ike_sas) all.insert(sa.sa.ike_sa);
+    }
+    if (all.size() > 2) return fmt::format("{} has {} IKE SAs", name_of(side), all.size());
+  }
   return std::nullopt;
 }
 

@@ -31,6 +31,9 @@ struct Traffic {
 struct WorldOptions {
   std::uint64_t seed = 1;
   bool log = false;
+  /// Each host has a second tunnel, kSecondTunnel, to the same peer for other subnets (IPv4); every other packet is for
+  /// that.
+  bool second_tunnel = false;
   net::Family outer = net::Family::v4;
   net::Family inner = net::Family::v4;
   std::optional<Side> nat;
@@ -73,6 +76,8 @@ class World {
   /// but what they allow of pairs for single workers; else what is amiss.
   [[nodiscard]] std::optional<std::string> amiss() const;
   [[nodiscard]] bool settled() const { return !amiss(); }
+  /// The same with two tunnels, which may be in one IKE SA or in two.
+  [[nodiscard]] std::optional<std::string> amiss_of_two() const;
   /// The only Child SA of a host's tunnel; its IKE SA likewise. Fails a CHECK when there is not exactly one.
   [[nodiscard]] control::ChildSaView child(Side side) const;
   [[nodiscard]] control::IkeSaView ike_sa(Side side) const;
@@ -94,7 +99,7 @@ class World {
  private:
   [[nodiscard]] HostOptions host_options(Side side);
   [[nodiscard]] config::Config make_config(Side side) const;
-  [[nodiscard]] net::IpAddress inner_address(Side side) const;
+  [[nodiscard]] net::IpAddress inner_address(Side side, bool second = false) const;
   void plan_packet(Side from, std::uint64_t generation);
 
   WorldOptions options_;

@@ -242,8 +242,12 @@ Result<ChildAgreement, ChildRefusal> check_child_answer(const model::ConnectionC
                             .detail = fmt::format("the peer chose {}, which is no valid choice from our offer {}",
                                                   describe(proposals), describe(offer.proposals))});
   }
-  ChildAgreement agreement{
-      .suite = accepted->esp, .spi_inbound = offer.spi_inbound, .spi_outbound = *spi, .local = {}, .remote = {}};
+  ChildAgreement agreement{.connection = config.id,
+                           .suite = accepted->esp,
+                           .spi_inbound = offer.spi_inbound,
+                           .spi_outbound = *spi,
+                           .local = {},
+                           .remote = {}};
   agreement.scope = offer.scope;
   agreement.local = answer.ts(Role::initiator)->selectors;
   agreement.remote = answer.ts(Role::responder)->selectors;
@@ -328,9 +332,13 @@ Result<ChildChoice, ChildRefusal> choose_child(Core& core, const model::Connecti
                                                   describe(chosen->esp.key_exchange))});
   }
 
-  ChildChoice choice{
-      .agreement = {.suite = chosen->esp, .spi_inbound = {}, .spi_outbound = *spi, .local = {}, .remote = {}},
-      .proposal = chosen->proposal};
+  ChildChoice choice{.agreement = {.connection = config.id,
+                                   .suite = chosen->esp,
+                                   .spi_inbound = {},
+                                   .spi_outbound = *spi,
+                                   .local = {},
+                                   .remote = {}},
+                     .proposal = chosen->proposal};
   ChildAgreement& agreement = choice.agreement;
   if (beside != nullptr) {
     agreement.local = beside->fallback.local;
@@ -388,6 +396,7 @@ ChildSa& build_child(Core& core, IkeSa& sa, const model::ConnectionConfig& confi
   ChildKeys keys =
       derive_child_keys(sa.prf, *suite, sa.keys.sk_d.view(), shared_secret, nonce_i, nonce_r, role, further);
   child.id = core.next_child_id();
+  child.connection = config.id;
   child.spi_inbound = agreement.spi_inbound;
   child.spi_outbound = agreement.spi_outbound;
   child.suite = agreement.suite;

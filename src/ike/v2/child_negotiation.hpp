@@ -35,6 +35,7 @@ struct ChildOffer {
 
 /// What was agreed on.
 struct ChildAgreement {
+  model::ConnectionId connection;
   model::EspSuite suite;
   model::Spi spi_inbound;
   model::Spi spi_outbound;

@@ -38,6 +38,7 @@ struct ResourceGroup {
 
 struct ChildSa {
   model::ChildSaId id;
+  model::ConnectionId connection;  // whose it is; that of its IKE SA, or a guest there
   model::Spi spi_inbound;
   model::Spi spi_outbound;
   model::EspSuite suite;
@@ -54,6 +55,8 @@ struct ChildSa {
   /// We answered the request that made it, and the peer may not have the answer yet: until it proves otherwise, or this
   /// instant, a request of ours about the pair would meet a peer that does not know it.
   OptionalInstant unconfirmed_until;
+  /// The peer's requests from this number on prove that it has the answer.
+  model::MessageId confirmed_from{0};
   /// It lost a collision and is only there to be deleted (RFC 7296 2.8.1).
   bool redundant = false;
   std::optional<model::ChildSaId> replaces;

@@ -58,6 +58,17 @@ std::pair<TrafficSelectors, TrafficSelectors> selectors_to_offer(const ChildWish
           with_packet_first(wish.remote, packet, packet.destination, packet.destination_port)};
 }
 
+std::optional<ChildWish> wish_like(const ChildSa& child) {
+  if (!child.scope || child.local.empty() || child.remote.empty()) return std::nullopt;
+  const TrafficSelector& from = child.local.front();
+  const TrafficSelector& to = child.remote.front();
+  ChildWish wish{.local = child.scope->local, .remote = child.scope->remote, .packet = {}};
+  wish.packet.source = from.addresses.first;
+  wish.packet.destination = to.addresses.first;
+  wish.packet.protocol = from.protocol;
+  return wish;
+}
+
 Boxed<ChildScope> scope_of(const ChildWish& wish, const model::ConnectionConfig& config) {
   if (model::is_subset(config.local, wish.local) && model::is_subset(config.remote, wish.remote)) return std::nullopt;
   return ChildScope{wish.local, wish.remote};

@@ -19,6 +19,9 @@ namespace culvert::ike::v2 {
 /// The same wish: it can be answered with the same Child SA.
 [[nodiscard]] bool same_wish(const ChildWish& a, const ChildWish& b);
 
+/// What a pair like this one is to be wanted for; nothing when it is all that the connection has.
+[[nodiscard]] std::optional<ChildWish> wish_like(const ChildSa& child);
+
 /// Local and remote selectors for TSi and TSr: in front one for the packet alone, so that a responder who narrows keeps
 /// that (RFC 7296 2.9), then the wish's.
 [[nodiscard]] std::pair<model::TrafficSelectors, model::TrafficSelectors> selectors_to_offer(const ChildWish& wish);

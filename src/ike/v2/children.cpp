@@ -7,18 +7,21 @@
 
 #include "base/check.hpp"
 #include "ike/v2/describe.hpp"
+#include "ike/v2/shared_ike_sa.hpp"
 
 namespace culvert::ike::v2 {
 namespace {
 
 // Pairs that were made within this time of each other are taken for one wish of both sides.
 constexpr Duration kSimultaneous = std::chrono::seconds(10);
+// In two IKE SAs, one of which has to be set up first.
+constexpr Duration kSimultaneousApart = std::chrono::seconds(60);
 
-bool are_twins(const ChildSa& a, const ChildSa& b) {
+bool are_twins(const ChildSa& a, const ChildSa& b, Duration within = kSimultaneous) {
   const Duration apart = std::chrono::abs(a.origin.at - b.origin.at);
   // RFC 9611 4: those for single resources may well come from both sides at once; each is wanted.
   if (a.group.resource || b.group.resource) return false;
-  return a.origin.role != b.origin.role && apart <= kSimultaneous && a.is_current() && b.is_current() &&
+  return a.origin.role != b.origin.role && apart <= within && a.is_current() && b.is_current() &&
          model::is_subset(a.local, b.local) && model::is_subset(b.local, a.local) &&
          model::is_subset(a.remote, b.remote) && model::is_subset(b.remote, a.remote);
 }
@@ -36,6 +39,36 @@ void settle_twins(Core& core, IkeSa& sa, ChildSa& made) {
     }
     core.progress(sa, "both sides made a Child SA at the same time; ours goes");
     delete_child(core, sa, loser, CloseReason::superseded);
+  }
+}
+
+// Nothing but the pair is in the IKE SA, or will be.
+bool is_all(const IkeSa& sa, const ChildSa& child) {
+  const bool others = std::ranges::any_of(
+      sa.children, [&](const auto& entry) { return entry.first != child.id && entry.second.is_current(); });
+  return !others && sa.is_quiet() && waiting_guests(sa).empty();
+}
+
+// Each side began with another of the connections that share IKE SAs, and had the other one's pair in it as well: the
+// same, but for the two IKE SAs, of which the one goes that has no other pair.
+void settle_twins_apart(Core& core, IkeSa& sa, ChildSa& made) {
+  for (IkeSa* host : hosts_of(core, made.connection)) {
+    if (host == &sa || host->phase != Phase::established || host->connection == sa.connection) continue;
+    for (auto& [id, other] : host->children) {
+      if (other.connection != made.connection || !are_twins(other, made, kSimultaneousApart)) continue;
+      const bool ours_goes = made.origin.initiators_spi < other.origin.initiators_spi;
+      ChildSa& loser = ours_goes ? made : other;
+      IkeSa& place = ours_goes ? sa : *host;
+      if (loser.origin.role != model::Role::initiator) continue;
+      core.progress(place, "both sides made a Child SA at the same time, in two IKE SAs; ours goes");
+      if (!is_all(place, loser)) {
+        delete_child(core, place, loser, CloseReason::superseded);
+      } else {
+        loser.rekey_at.reset();
+        place.tasks.push_back({.task = DeleteIkeTask{.reason = CloseReason::superseded}});
+        core.touch(place);
+      }
+    }
   }
 }
 
@@ -87,15 +120,19 @@ ChildSa& install_child(Core& core, IkeSa& sa, ChildSa child, model::ChildSaParam
   const bool for_wish = for_some && child.origin.role == model::Role::initiator;
   core.emit(ChildSaEstablished{.params = std::move(params), .for_wish = for_wish});
   core.sas.index_child(id, sa.id);
+  if (child.connection != sa.connection) take_in(core, sa, child.connection);
+  end_wait(sa, child.connection);
   core.touch(sa);
   const auto [place, inserted] = sa.children.emplace(id, std::move(child));
   CHECK(inserted);
   settle_twins(core, sa, place->second);
+  settle_twins_apart(core, sa, place->second);
   return place->second;
 }
 
-void confirm_children(Core& core, IkeSa& sa) {
+void confirm_children(Core& core, IkeSa& sa, model::MessageId request) {
   for (auto& [id, child] : sa.children) {
+    if (request < child.confirmed_from) continue;
     child.unconfirmed_until.reset();
     // Those that replace others move when these end.
     if (child.group.resource && !child.replaces && !child.redundant) release_outbound(core, child);
@@ -117,8 +154,7 @@ void remove_child(Core& core, IkeSa& sa, model::ChildSaId id, CloseReason reason
     // A chain of rekeys can outrun the deletes: what this one replaced is then replaced by its successor.
     if (other.replaced_by == id) other.replaced_by = child->replaced_by;
   }
-  core.emit(ChildSaRemoved{
-      .child = id, .connection = sa.connection.value_or(model::ConnectionId{}), .reason = reason, .linger = linger});
+  core.emit(ChildSaRemoved{.child = id, .connection = child->connection, .reason = reason, .linger = linger});
   core.progress(sa, fmt::format("Child SA {:08x}/{:08x} down: {}", child->spi_inbound.value(),
                                 child->spi_outbound.value(), name_of(reason)));
   core.sas.forget_child(id);
@@ -137,20 +173,24 @@ void delete_child(Core& core, IkeSa& sa, ChildSa& child, CloseReason reason) {
 void move_children(Core& core, IkeSa& from, IkeSa& to) {
   for (auto& [id, child] : from.children) {
     core.sas.index_child(id, to.id);
+    // The numbers were those of the old one.
+    child.confirmed_from = model::MessageId(0);
     core.emit(ChildSaMoved{.child = id, .ike_sa = to.id});
   }
   to.children.merge(from.children);
+  move_guests(core, from, to);
   // What waits for a completion, and the peer knows nothing of, begins again on the successor.
-  if (from.exchange) {
-    if (auto task = from.exchange->not_begun()) {
-      from.tasks.push_back({.task = std::move(*task)});
-      from.exchange.reset();
-    }
-  }
+  const auto begins_again = [&](const std::unique_ptr<InitiatorExchange>& exchange) {
+    auto task = exchange ? exchange->not_begun() : std::nullopt;
+    if (task) from.tasks.push_back({.task = std::move(*task)});
+    return task.has_value();
+  };
+  if (begins_again(from.exchange)) from.exchange.reset();
+  std::erase_if(from.beside, begins_again);
   for (QueuedTask& queued : from.tasks) {
-    // The one of two IKE SAs that is to go goes, rekeyed or not.
+    // One that is to go, for a rival's sake or the peer's being sent elsewhere, goes, rekeyed or not.
     const auto* end = std::get_if<DeleteIkeTask>(&queued.task);
-    const bool about_the_old = (end != nullptr && end->reason != CloseReason::superseded) ||
+    const bool about_the_old = (end != nullptr && end->reason == CloseReason::rekeyed) ||
                                std::holds_alternative<RekeyIkeTask>(queued.task) ||
                                std::holds_alternative<LivenessTask>(queued.task);
     if (!about_the_old) to.tasks.push_back(std::move(queued));

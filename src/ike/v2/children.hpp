@@ -31,9 +31,9 @@ ChildSa& install_child(Core& core, IkeSa& sa, ChildSa child, model::ChildSaParam
 void remove_child(Core& core, IkeSa& sa, model::ChildSaId id, CloseReason reason, Duration linger);
 /// Both sides made the same pair at once, and one that the peer was to delete is still there: deletes ours.
 void settle_left_twins(Core& core, IkeSa& sa);
-/// The peer has every pair that was made by answering it: it sends a request after that answer, which a window of one
-/// does not allow it before (RFC 7296 2.3).
-void confirm_children(Core& core, IkeSa& sa);
+/// The peer has the pairs that were made by answering it, as far as its window does not allow this request before it
+/// has those answers (RFC 7296 2.3).
+void confirm_children(Core& core, IkeSa& sa, model::MessageId request);
 /// Outbound traffic may use the pair from now on.
 void release_outbound(Core& core, ChildSa& child);
 /// Queues a DELETE for the pair.

@@ -9,9 +9,11 @@
 #include "ike/v2/eap_auth.hpp"
 #include "ike/v2/establish.hpp"
 #include "ike/v2/follow_up.hpp"
+#include "ike/v2/parallel.hpp"
 #include "ike/v2/reauthentication.hpp"
 #include "ike/v2/resumption.hpp"
 #include "ike/v2/sessions.hpp"
+#include "ike/v2/shared_ike_sa.hpp"
 
 namespace culvert::ike::v2 {
 namespace {
@@ -43,6 +45,7 @@ void withdraw(Core& core, IkeSa& sa, CloseReason reason) {
     if (const auto* unknown = std::get_if<DeleteUnknownChildTask>(&queued.task))
       core.esp_spis.release(unknown->spi_inbound);
   }
+  const std::vector<WaitingGuest> waiting = waiting_guests(sa);
   sa.tasks.clear();
   cancel_follow_ups(core, sa);
   sa.rekey_at.reset();
@@ -50,6 +53,8 @@ void withdraw(Core& core, IkeSa& sa, CloseReason reason) {
   sa.release_at.reset();
   sa.twins_at.reset();
   if (reason != CloseReason::rekeyed) spare_losers(core, sa);
+  for (const WaitingGuest& guest : waiting) core.homeless.push_back({guest.connection, sa.path, guest.wish});
+  if (sa.guests) sa.guests->waiting.clear();
   core.touch(sa);
 }
 
@@ -59,17 +64,14 @@ void drop_candidate(Core& core, IkeSa& sa) {
   if (candidate != nullptr && candidate->phase == Phase::candidate) delete_unannounced(core, *candidate);
 }
 
-void abandon_exchange(IkeSa& sa) {
-  if (const auto exchange = std::exchange(sa.exchange, nullptr)) exchange->abandon();
-}
-
 }  // namespace
 
 void close_ike_sa(Core& core, IkeSa& sa, CloseReason reason, Phase after) {
   end_eap(core, sa);
   withdraw(core, sa, reason);
   drop_candidate(core, sa);
-  abandon_exchange(sa);
+  abandon_exchanges(sa);
+  sa.held.clear();
   sa.window.forget_requests();
   sa.responder.reset();
   sa.phase = after;
@@ -81,7 +83,7 @@ void close_with_delete(Core& core, IkeSa& sa, CloseReason reason) {
   drop_candidate(core, sa);
   // A rekey of the IKE SA under way may have given the peer a successor that must be deleted as well: let its response
   // come.
-  if (sa.activity() != Activity::rekey_ike) abandon_exchange(sa);
+  if (sa.activity() != Activity::rekey_ike) abandon_exchanges(sa);
   delete_unannounced(core, sa);
 }
 
@@ -104,13 +106,15 @@ void fail_negotiation(Core& core, IkeSa& sa, FailureKind kind, std::optional<mod
                               .child_only = false,
                               .wish = std::nullopt,
                               .refusal = std::move(refusal)});
+  fail_guests(core, sa, std::get<NegotiationFailed>(core.events.back()));
   note_failed_replacement(core, sa);
   close_ike_sa(core, sa, CloseReason::negotiation_failed, after);
 }
 
 void report_child_failure(Core& core, const IkeSa& sa, model::Role role, FailureKind kind,
-                          std::optional<model::NotifyType> notify, std::string detail, std::optional<ChildWish> wish) {
-  core.emit(NegotiationFailed{.connection = sa.connection,
+                          std::optional<model::NotifyType> notify, std::string detail, std::optional<ChildWish> wish,
+                          std::optional<model::ConnectionId> connection) {
+  core.emit(NegotiationFailed{.connection = connection ? connection : sa.connection,
                               .path = sa.path,
                               .role = role,
                               .kind = kind,

@@ -21,9 +21,10 @@ void delete_unannounced(Core& core, IkeSa& sa);
 void fail_negotiation(Core& core, IkeSa& sa, FailureKind kind, std::optional<model::NotifyType> notify,
                       std::string detail, Phase after,
                       std::optional<model::AuthenticationRefusal> refusal = std::nullopt);
-/// A Child SA did not come about; the IKE SA lives (RFC 7296 1.2).
+/// A Child SA did not come about; the IKE SA lives (RFC 7296 1.2). `connection`: whose it was to be, if a guest's.
 void report_child_failure(Core& core, const IkeSa& sa, model::Role role, FailureKind kind,
                           std::optional<model::NotifyType> notify, std::string detail,
-                          std::optional<ChildWish> wish = std::nullopt);
+                          std::optional<ChildWish> wish = std::nullopt,
+                          std::optional<model::ConnectionId> connection = std::nullopt);
 
 }  // namespace culvert::ike::v2

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "ike/codec/serialize.hpp"
 #include "ike/v2/child_wish.hpp"
 #include "ike/v2/children.hpp"
@@ -19,21 +21,29 @@
 #include "ike/v2/redirect.hpp"
 #include "ike/v2/resource_sas.hpp"
 #include "ike/v2/resumption.hpp"
+#include "ike/v2/shared_ike_sa.hpp"
 #include "ike/v2/tasks.hpp"
 
 namespace culvert::ike::v2 {
 namespace {
+
+bool has_child_of(const IkeSa& sa, model::ConnectionId connection) {
+  return std::ranges::any_of(sa.children, [&](const auto& entry) { return entry.second.connection == connection; });
+}
 
 template <typename T>
 bool has_task(const IkeSa& sa) {
   return std::ranges::any_of(sa.tasks, [](const QueuedTask& queued) { return std::holds_alternative<T>(queued.task); });
 }
 
-void ask_for_child(Core& core, IkeSa& sa, const ChildWish& wish) {
-  const auto stands = [&](const auto& entry) { return fulfils(entry.second, wish); };
+void ask_for_child(Core& core, IkeSa& sa, model::ConnectionId connection, const ChildWish& wish) {
+  const auto stands = [&](const auto& entry) {
+    return entry.second.connection == connection && fulfils(entry.second, wish);
+  };
   if (std::ranges::any_of(sa.children, stands)) return;
-  const ChildWish* under_way = sa.exchange ? sa.exchange->wish() : nullptr;
-  if (under_way != nullptr && same_wish(*under_way, wish)) return;
+  for (const InitiatorExchange* one : sa.exchanges()) {
+    if (one->wish() != nullptr && same_wish(*one->wish(), wish)) return;
+  }
   std::size_t planned = 0;
   for (const QueuedTask& queued : sa.tasks) {
     const auto* task = std::get_if<CreateChildTask>(&queued.task);
@@ -43,7 +53,9 @@ void ask_for_child(Core& core, IkeSa& sa, const ChildWish& wish) {
   }
   // Packets come faster than Child SAs can: what finds no place now asks again.
   if (planned >= core.settings.children_limit) return;
-  sa.tasks.push_back({.task = CreateChildTask{.retry = {}, .wish = wish}});
+  const bool guest = connection != sa.connection;
+  sa.tasks.push_back(
+      {.task = CreateChildTask{.retry = {}, .wish = wish, .guest = guest ? std::optional(connection) : std::nullopt}});
   core.touch(sa);
 }
 
@@ -53,6 +65,7 @@ void terminate(Core& core, IkeSa& sa) {
     case Phase::authenticating:
       // The peer may have established it by now: its answer decides whether there is something to delete.
       sa.terminating = true;
+      send_guests_away(core, sa);
       sa.window.hasten(Core::hasty_retransmission(), core.now, core.random);
       core.touch(sa);
       return;
@@ -75,7 +88,7 @@ void handle(Core& core, ConfigureConnection command) {
   // Credentials may have changed with it (RFC 5723 6.2).
   forget_ticket(core, id);
   core.connections.put(std::move(command.config));
-  for (const IkeSa* sa : core.sas.of_connection(id)) core.touch(*sa);
+  for (const IkeSa* sa : hosts_of(core, id)) core.touch(*sa);
 }
 
 void handle(Core& core, const RemoveConnection& command) {
@@ -83,6 +96,29 @@ void handle(Core& core, const RemoveConnection& command) {
   forget_ticket(core, command.connection);
   core.connections.remove(command.connection);
 }
+
+namespace {
+
+// In the IKE SA of another connection, where there is one for that; true when there is nothing more to do.
+bool begin_as_guest(Core& core, const model::ConnectionConfig& config, const Initiate& command) {
+  if (command.despite_doubtful || command.beside || command.replaces || command.redirected_from ||
+      command.path.over_tcp())
+    return false;
+  for (const IkeSa* sa : core.sas.of_guest(config.id)) {
+    if (sa->connection == config.id || sa->phase == Phase::closing || sa->phase == Phase::defunct) continue;
+    const bool stands = std::ranges::any_of(sa->children, [&](const auto& entry) {
+      return entry.second.connection == config.id && entry.second.is_current();
+    });
+    if (stands || child_is_coming(*sa, config.id)) return true;
+  }
+  IkeSa* sa = shared_ike_sa(core, config);
+  if (sa == nullptr) return false;
+  core.progress(*sa, fmt::format("'{}' is to have its Child SA in the same IKE SA", config.name));
+  await_first_child(core, *sa, config.id, command.wish);
+  return true;
+}
+
+}  // namespace
 
 void handle(Core& core, const Initiate& command) {
   const model::ConnectionConfig* config = core.connections.find(command.connection);
@@ -94,10 +130,10 @@ void handle(Core& core, const Initiate& command) {
     if (command.despite_doubtful && !sa->window.idle()) continue;
     if (command.replaces == sa->id) continue;
     // Up, but without the pair that carries the traffic: that is what is asked for.
-    const bool child_coming = sa->intent() == Activity::create_child || has_task<CreateChildTask>(*sa);
+    const bool child_coming = child_is_coming(*sa, command.connection);
     const bool leaving = sa->intent() == Activity::delete_ike || has_task<DeleteIkeTask>(*sa);
     if (leaving) continue;
-    if (sa->children.empty() && !child_coming) {
+    if (!has_child_of(*sa, command.connection) && !child_coming) {
       sa->tasks.push_back({.task = CreateChildTask{.retry = {}, .wish = command.wish}});
       core.touch(*sa);
     } else if (!child_coming) {
@@ -108,6 +144,7 @@ void handle(Core& core, const Initiate& command) {
     }
     return;
   }
+  if (begin_as_guest(core, *config, command)) return;
   begin_ike_sa(core, *config,
                {.path = command.path,
                 .beside_doubtful = command.despite_doubtful,
@@ -119,17 +156,21 @@ void handle(Core& core, const Initiate& command) {
 
 void handle(Core& core, const CreateChildSa& command) {
   const model::ConnectionConfig* config = core.connections.find(command.connection);
-  for (IkeSa* sa : core.sas.of_connection(command.connection)) {
+  for (IkeSa* sa : hosts_of(core, command.connection)) {
     const bool leaving = sa->intent() == Activity::delete_ike || has_task<DeleteIkeTask>(*sa) || sa->yields_to;
     if (sa->phase != Phase::established || leaving) continue;
     // One for a single resource belongs beside its fallback, in whichever IKE SA that is.
     const bool fits = !command.wish.resource || (config != nullptr && joinable(*sa, *config, command.wish) != nullptr);
-    if (fits) return ask_for_child(core, *sa, command.wish);
+    const bool at_home = sa->connection == command.connection;
+    if (fits && (at_home || has_child_of(*sa, command.connection)))
+      return ask_for_child(core, *sa, command.connection, command.wish);
   }
 }
 
 void handle(Core& core, const Terminate& command) {
-  for (IkeSa* sa : core.sas.of_connection(command.connection)) terminate(core, *sa);
+  for (IkeSa* sa : hosts_of(core, command.connection)) {
+    if (!leave(core, *sa, command.connection)) terminate(core, *sa);
+  }
 }
 
 void handle(Core& core, const TerminateIkeSa& command) {
@@ -152,7 +193,8 @@ void handle(Core& core, const RekeyChildSa& command) {
   IkeSa* sa = core.sas.find_by_child(command.child);
   if (sa == nullptr) return;
   ChildSa* child = sa->find_child(command.child);
-  const bool under_way = sa->intent() == Activity::rekey_child && sa->exchange->child() == child->id;
+  const InitiatorExchange* about = sa->exchange_about(child->id);
+  const bool under_way = about != nullptr && about->activity() == Activity::rekey_child;
   const bool planned = std::ranges::any_of(sa->tasks, [&](const QueuedTask& queued) {
     const auto* task = std::get_if<RekeyChildTask>(&queued.task);
     return task != nullptr && task->child == child->id;
@@ -170,7 +212,7 @@ void handle(Core& core, const DeleteChildSa& command) {
 
 void handle(Core& core, const CheckLiveness& command) {
   IkeSa* sa = core.sas.find(command.ike_sa);
-  if (sa == nullptr || sa->phase != Phase::established || sa->exchange || !sa->window.idle()) return;
+  if (sa == nullptr || sa->phase != Phase::established || !sa->is_quiet() || !sa->window.idle()) return;
   sa->tasks.push_back({.task = LivenessTask{}});
   core.touch(*sa);
 }
@@ -215,7 +257,7 @@ void handle(Core& core, const StreamReopened& command) {
     // RFC 9329 6.2: what waits for an answer goes over the new connection again; it may have been lost with the old.
     for (const model::MessageId id : sa->window.awaited()) resend_request(core, *sa, id);
     // RFC 9329 6.1: with nothing else to say, an empty message shows the peer where we are now.
-    if (sa->phase == Phase::established && !sa->exchange && sa->window.idle())
+    if (sa->phase == Phase::established && sa->is_quiet() && sa->window.idle())
       sa->tasks.push_back({.task = LivenessTask{}});
     core.touch(*sa);
   }
@@ -268,12 +310,14 @@ void handle(Core& core, const UseSecrets& command) {
 }
 
 void handle(Core& core, const Shutdown&) {
+  core.shutting_down = true;
   for (IkeSa* sa : core.sas.all()) {
     const bool tell = sa->announced || sa->phase == Phase::closing;
     if (sa->announced) close_with_delete(core, *sa, CloseReason::local_request);
     if (tell) {
       // Once, and without waiting for what is still unanswered: there is nobody to wait.
       sa->exchange.reset();
+      sa->beside.clear();
       sa->window.forget_requests();
       run_tasks(core, *sa);
     }

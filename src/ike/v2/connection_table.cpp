@@ -42,6 +42,21 @@ std::set<net::IpAddress> peer_addresses(const model::ConnectionConfig& config) {
 
 }  // namespace
 
+bool is_shareable(const model::ConnectionConfig& config) {
+  return config.share_ike_sa && config.credential_group != 0 && !config.eap && config.own_rounds.empty() &&
+         config.peer_rounds.empty() && !config.remote_pattern && config.pools.empty() && config.groups.empty() &&
+         config.request_addresses.empty() && config.authentication != model::Authentication::none &&
+         config.expected() != model::Authentication::none;
+}
+
+ConnectionTable::ShareKey ConnectionTable::share_key(const model::ConnectionConfig& config) {
+  return {config.credential_group, config.peer, config.local_id, config.remote_id};
+}
+
+bool same_share_key(const model::ConnectionConfig& a, const model::ConnectionConfig& b) {
+  return is_shareable(a) && is_shareable(b) && ConnectionTable::share_key(a) == ConnectionTable::share_key(b);
+}
+
 void ConnectionTable::put(model::ConnectionConfig config) {
   remove(config.id);
   const model::ConnectionId id = config.id;
@@ -56,6 +71,7 @@ void ConnectionTable::put(model::ConnectionConfig config) {
   }
   if (v2::uses_certificates(config)) ++certificates_;
   by_name_.insert_or_assign(config.name, id);
+  if (is_shareable(config)) sharing_[share_key(config)].insert(id);
   connections_.emplace(id, std::move(config));
 }
 
@@ -79,6 +95,7 @@ void ConnectionTable::remove(model::ConnectionId id) {
   if (v2::uses_certificates(config)) --certificates_;
   if (const auto named = by_name_.find(config.name); named != by_name_.end() && named->second == id)
     by_name_.erase(named);
+  if (is_shareable(config)) take_out(sharing_, share_key(config));
   connections_.erase(found);
 }
 

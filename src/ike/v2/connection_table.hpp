@@ -4,8 +4,10 @@
 
 #include <initializer_list>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 
 #include "model/connection.hpp"
@@ -24,6 +26,12 @@ namespace culvert::ike::v2 {
 
 /// As responder: whatever identity the peer has in IKE, because EAP tells who it is.
 [[nodiscard]] bool takes_any_identity(const model::ConnectionConfig& config);
+
+/// It may be in one IKE SA with others at all: both ends are one each, and prove themselves once, by what others can be
+/// compared with.
+[[nodiscard]] bool is_shareable(const model::ConnectionConfig& config);
+/// Both are for the same ends with the same credentials.
+[[nodiscard]] bool same_share_key(const model::ConnectionConfig& a, const model::ConnectionConfig& b);
 
 class ConnectionTable {
  public:
@@ -60,6 +68,14 @@ class ConnectionTable {
                        });
   }
 
+  /// Calls `visit` with the connections that have the share key of `config`, itself among them, by id, until it answers
+  /// true.
+  template <typename Visit>
+  void find_sharing(const model::ConnectionConfig& config, Visit visit) const {
+    if (!is_shareable(config)) return;
+    if (const Ids* ids = in(sharing_, share_key(config)); ids != nullptr) visit_first({ids}, visit);
+  }
+
   /// Some connection authenticates by certificate.
   [[nodiscard]] bool uses_certificates() const { return certificates_ > 0; }
   /// As responder: digests of authorities that connections for this path believe, each once. Not all when there are
@@ -68,6 +84,10 @@ class ConnectionTable {
 
  private:
   using Ids = std::set<model::ConnectionId>;
+  using ShareKey = std::tuple<std::uint32_t, std::optional<net::IpAddress>, std::optional<model::Identity>,
+                              std::optional<model::Identity>>;
+  [[nodiscard]] static ShareKey share_key(const model::ConnectionConfig& config);
+  friend bool same_share_key(const model::ConnectionConfig& a, const model::ConnectionConfig& b);
 
   template <typename Visit>
   const model::ConnectionConfig* visit_first(std::initializer_list<const Ids*> lists, Visit visit) const {
@@ -91,6 +111,7 @@ class ConnectionTable {
   std::unordered_map<model::ConnectionId, model::ConnectionConfig> connections_;
   std::map<net::IpAddress, Ids> by_peer_;
   std::unordered_map<std::string, model::ConnectionId> by_name_;
+  std::map<ShareKey, Ids> sharing_;
   std::size_t certificates_ = 0;                     // connections that use them
   Ids open_;                                         // for any address; each is in one of the next three as well
   std::map<model::Identity, Ids> open_by_identity_;  // as Identity::comparable() has them

@@ -67,6 +67,15 @@ struct Core {
   /// Requests that the core answers itself, before the turn ends.
   std::deque<std::pair<RequestToken, Completion>> answered;
   EndpointCounters counters;
+  /// Connections that waited for a Child SA in an IKE SA of another that is gone: they begin again before the turn
+  /// ends.
+  struct Homeless {
+    model::ConnectionId connection;
+    net::Path path;
+    std::optional<ChildWish> wish;
+  };
+  std::deque<Homeless> homeless;
+  bool shutting_down = false;
   /// IKE SAs whose tasks and timers must be looked at before the turn ends.
   std::set<model::IkeSaId> touched;
   /// RFC 9611: whose turn it is among resources with equally many Child SAs.

@@ -1,6 +1,7 @@
 #include "ike/v2/create_child_sa_initiator.hpp"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -14,6 +15,7 @@
 #include "ike/v2/messages.hpp"
 #include "ike/v2/resource_sas.hpp"
 #include "ike/v2/retry.hpp"
+#include "ike/v2/shared_ike_sa.hpp"
 
 namespace culvert::ike::v2 {
 namespace {
@@ -32,19 +34,44 @@ codec::NotifyPayload rekey_sa(model::Spi spi_inbound) {
   return {.protocol = model::ProtocolId::esp, .spi = spi.take(), .type = NotifyType::rekey_sa, .data = {}};
 }
 
+// RFC 9370 2.2.4: each of them is a request more.
+std::size_t most_additional(const model::ConnectionConfig* config) {
+  std::size_t most = 0;
+  if (config == nullptr) return most;
+  for (const model::Proposal& proposal : config->esp_proposals) {
+    std::set<model::TransformType> additional;
+    for (const model::Transform& one : proposal.transforms) {
+      if (model::is_additional_key_exchange(one.type)) additional.insert(one.type);
+    }
+    most = std::max(most, additional.size());
+  }
+  return most;
+}
+
 }  // namespace
 
-CreateChildSaInitiator::CreateChildSaInitiator(Core& core, IkeSa& sa, std::optional<ChildWish> wish, Retry retry)
-    : core_(core), sa_(sa), wish_(std::move(wish)), retry_(retry) {}
+CreateChildSaInitiator::CreateChildSaInitiator(Core& core, IkeSa& sa, const CreateChildTask& task)
+    : core_(core),
+      sa_(sa),
+      connection_(task.guest.value_or(*sa.connection)),
+      anew_(task.anew),
+      wish_(task.wish),
+      retry_(task.retry),
+      additional_(most_additional(core.connections.find(connection_))) {}
 
 CreateChildSaInitiator::CreateChildSaInitiator(Core& core, IkeSa& sa, model::ChildSaId old, Retry retry)
-    : core_(core), sa_(sa), old_(old), retry_(retry) {}
+    : core_(core), sa_(sa), old_(old), connection_(*sa.connection), retry_(retry) {
+  if (const ChildSa* child = sa.find_child(old)) connection_ = child->connection;
+  additional_ = most_additional(core.connections.find(connection_));
+}
 
 bool CreateChildSaInitiator::settled_meanwhile(const ChildSa* old) const {
   if (old_) return old == nullptr || !old->is_current();
-  // While this waited for its turn the peer may have made the pair.
+  // While this waited for its turn the peer may have made the pair; a guest's in an IKE SA of its own, too.
+  if (!anew_ && !wish_ && connection_ != sa_.connection && has_current_child(core_, connection_)) return true;
   return std::ranges::any_of(sa_.children, [&](const auto& entry) {
     const ChildSa& child = entry.second;
+    if (child.connection != connection_) return false;
     if (wish_) return fulfils(child, *wish_);
     return !child.deleting && !child.redundant && !child.scope && !child.group.resource;
   });
@@ -54,17 +81,24 @@ std::optional<Task> CreateChildSaInitiator::not_begun() const {
   return sent_at_ ? std::nullopt : std::optional(as_task(retry_));
 }
 
+std::size_t CreateChildSaInitiator::requests_left() const { return additional_ + (sent_at_ ? 0 : 1); }
+
 Task CreateChildSaInitiator::as_task(const Retry& retry) const {
   if (old_) return RekeyChildTask{.child = *old_, .retry = retry};
-  return CreateChildTask{.retry = retry, .wish = wish_};
+  const bool guest = connection_ != sa_.connection;
+  return CreateChildTask{
+      .retry = retry, .wish = wish_, .guest = guest ? std::optional(connection_) : std::nullopt, .anew = anew_};
 }
 
 // Once more when the key pair is there: what has changed meanwhile counts.
 Progression CreateChildSaInitiator::start() {
-  if (sa_.phase != Phase::established) return Progression::done;
-  const model::ConnectionConfig* config = core_.connections.find(*sa_.connection);
+  if (sa_.phase != Phase::established || unwanted_) return Progression::done;
+  const model::ConnectionConfig* config = core_.connections.find(connection_);
   const ChildSa* old = old_ ? sa_.find_child(*old_) : nullptr;
-  if (config == nullptr || settled_meanwhile(old)) return Progression::done;
+  if (config == nullptr || settled_meanwhile(old)) {
+    end_wait(sa_, connection_);
+    return Progression::done;
+  }
   const ChildSa* fallback = wish_ && wish_->resource ? joinable(sa_, *config, *wish_) : nullptr;
   // What it was to stand beside is gone, or has as many beside it as there may be: the next packet asks again.
   if (wish_ && wish_->resource && fallback == nullptr) return Progression::done;
@@ -102,7 +136,9 @@ Progression CreateChildSaInitiator::send(const ChildSa* old, const ChildSa* fall
                                  .method = method_,
                                  .key_exchange = std::move(key_exchange_)});
   if (!offer) {
-    report_child_failure(core_, sa_, Role::initiator, offer.error().kind, std::nullopt, offer.error().detail, wish_);
+    report_child_failure(core_, sa_, Role::initiator, offer.error().kind, std::nullopt, offer.error().detail, wish_,
+                         connection_);
+    if (wish_) end_wait(sa_, connection_);
     // Who has the wish asks again.
     if (!wish_) retry(retry_delay(core_, old));
     return Progression::done;
@@ -168,6 +204,7 @@ Progression CreateChildSaInitiator::handle_response(const codec::Message& respon
     fail(agreed.error(), true);
     return Progression::done;
   }
+  note_more_possible(core_, sa_, response);
   // Whether both sides asked at once is told by their requests, however long the answers take.
   agreed->asked_at = sent_at_;
   if (fallback != nullptr) {
@@ -285,6 +322,7 @@ void CreateChildSaInitiator::handle_agreement(const ChildAgreement& agreement, c
     return delete_child(core_, sa_, made, CloseReason::rekeyed);
   }
   win();
+  if (unwanted_) delete_child(core_, sa_, made, CloseReason::local_request);
   if (old == nullptr) return;
   // RFC 7296 2.8: who initiated the surviving rekey deletes the pair it replaces.
   old->replaced_by = made.id;
@@ -310,7 +348,11 @@ void CreateChildSaInitiator::handle_refusal(const codec::NotifyPayload& error) {
         const bool whole = !old->scope && !old->group.resource;
         remove_child(core_, sa_, old->id, CloseReason::peer_deleted, Duration::zero());
         // One for some traffic only comes again with that.
-        if (whole) sa_.tasks.push_back({.task = CreateChildTask{}});
+        if (whole) {
+          old_.reset();
+          retry_ = {};
+          retry(Duration::zero());
+        }
         return;
       }
       break;
@@ -351,8 +393,23 @@ bool CreateChildSaInitiator::give_up_wish() const {
   return wish_ && retry_.refused_since && core_.now - *retry_.refused_since >= kWishPatience;
 }
 
+// Most peers take the Child SAs of one peer in one IKE SA; some look for them in one of their connections alone.
+bool CreateChildSaInitiator::go_alone(const ChildRefusal& refusal) {
+  if (old_ || anew_ || unwanted_ || connection_ == sa_.connection || refusal.kind == FailureKind::local_error)
+    return false;
+  const model::ConnectionConfig* config = core_.connections.find(connection_);
+  if (config == nullptr || !waits(sa_, connection_)) return false;
+  core_.progress(sa_, fmt::format("'{}' gets an IKE SA of its own: {}", config->name, refusal.detail));
+  note_refused(core_, sa_, connection_);
+  core_.homeless.push_back({connection_, sa_.path, wish_});
+  return true;
+}
+
 void CreateChildSaInitiator::fail(const ChildRefusal& refusal, bool peer_has_it) {
-  report_child_failure(core_, sa_, Role::initiator, refusal.kind, refusal.notify, refusal.detail, wish_);
+  const bool alone = go_alone(refusal);
+  end_wait(sa_, connection_);
+  if (!alone && !unwanted_)
+    report_child_failure(core_, sa_, Role::initiator, refusal.kind, refusal.notify, refusal.detail, wish_, connection_);
   if (peer_has_it && offer_) {
     sa_.tasks.push_back({.task = DeleteUnknownChildTask{.spi_inbound = offer_->spi_inbound}});
     offer_.reset();
@@ -363,6 +420,7 @@ void CreateChildSaInitiator::fail(const ChildRefusal& refusal, bool peer_has_it)
 }
 
 void CreateChildSaInitiator::retry(Duration after, KeyExchangeMethod method) {
+  if (unwanted_) return;
   Retry next = retry_;
   next.method = method;
   sa_.tasks.push_back({.task = as_task(next), .not_before = core_.now + after});

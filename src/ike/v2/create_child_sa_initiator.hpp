@@ -16,7 +16,7 @@ namespace culvert::ike::v2 {
 class CreateChildSaInitiator final : public InitiatorExchange {
  public:
   /// A new pair; with a wish one for that, else for all that the connection has.
-  CreateChildSaInitiator(Core& core, IkeSa& sa, std::optional<ChildWish> wish, Retry retry);
+  CreateChildSaInitiator(Core& core, IkeSa& sa, const CreateChildTask& task);
   /// A rekey of `old`.
   CreateChildSaInitiator(Core& core, IkeSa& sa, model::ChildSaId old, Retry retry);
 
@@ -25,11 +25,17 @@ class CreateChildSaInitiator final : public InitiatorExchange {
   }
   [[nodiscard]] Activity activity() const override { return old_ ? Activity::rekey_child : Activity::create_child; }
   [[nodiscard]] std::optional<model::ChildSaId> child() const override { return old_; }
+  [[nodiscard]] std::optional<model::ConnectionId> connection() const override { return connection_; }
+  void give_up() override { unwanted_ = true; }
   [[nodiscard]] const ChildWish* wish() const override { return wish_ ? &*wish_ : nullptr; }
   Progression start() override;
   [[nodiscard]] std::optional<Task> not_begun() const override;
   Progression handle_response(const codec::Message& response) override;
   Progression handle_completion(RequestToken token, Completion result) override;
+  [[nodiscard]] std::size_t requests_left() const override;
+  [[nodiscard]] bool awaits(RequestToken token) const override {
+    return series_ ? series_->awaits(token) : token == token_;
+  }
   void handle_bad_response(const std::string& fault) override;
   void abandon() override;
   void note_collision(RekeyCollision collision) override { collision_ = std::move(collision); }
@@ -48,6 +54,8 @@ class CreateChildSaInitiator final : public InitiatorExchange {
   [[nodiscard]] Progression follow(FollowUpSeries::Step step);
   void fail_series();
   [[nodiscard]] bool loses_to_peer(const Bytes& nonce_r) const;
+  /// A guest of the IKE SA that the peer does not take there sets up its own.
+  [[nodiscard]] bool go_alone(const ChildRefusal& refusal);
   /// The pair that the peer has made, or was about to make, goes.
   void win();
   void yield();
@@ -58,8 +66,12 @@ class CreateChildSaInitiator final : public InitiatorExchange {
   Core& core_;
   IkeSa& sa_;
   std::optional<model::ChildSaId> old_;
+  model::ConnectionId connection_;  // whose the pair is
+  bool anew_ = false;               // CreateChildTask::anew
+  bool unwanted_ = false;
   std::optional<ChildWish> wish_;
   Retry retry_;
+  std::size_t additional_ = 0;  // key exchanges, at the most
   model::ConnectionConfig config_;
   std::optional<ChildOffer> offer_;
   Bytes nonce_;

@@ -15,6 +15,7 @@
 #include "ike/v2/describe.hpp"
 #include "ike/v2/follow_up.hpp"
 #include "ike/v2/resource_sas.hpp"
+#include "ike/v2/shared_ike_sa.hpp"
 
 namespace culvert::ike::v2 {
 namespace {
@@ -27,6 +28,13 @@ codec::Message refusal(NotifyType type, ByteView data = {}) {
   codec::Message answer;
   answer.add_notify(type, data);
   return answer;
+}
+
+// That the peer may have heard of.
+InitiatorExchange* rekey_under_way(const IkeSa& sa, model::ChildSaId old) {
+  InitiatorExchange* ours = sa.exchange_about(old);
+  const bool begun = ours != nullptr && ours->activity() == Activity::rekey_child && !ours->not_begun();
+  return begun ? ours : nullptr;
 }
 
 }  // namespace
@@ -57,8 +65,9 @@ std::optional<codec::Message> CreateChildSaResponder::handle(const codec::Messag
   // RFC 7296 2.25.1: one that we are closing, be it for its successor's sake.
   if (old->deleting || old->replaced_by || old->redundant) return refusal(NotifyType::temporary_failure);
   // RFC 9370 2.2.4: nor one whose rekey of ours is past CREATE_CHILD_SA.
-  const bool following = sa_.exchange && sa_.exchange->type() == model::ExchangeType::ike_followup_ke;
-  if (following && sa_.exchange->child() == old->id) return refusal(NotifyType::temporary_failure);
+  const InitiatorExchange* ours = sa_.exchange_about(old->id);
+  if (ours != nullptr && ours->type() == model::ExchangeType::ike_followup_ke)
+    return refusal(NotifyType::temporary_failure);
   return create(request, old);
 }
 
@@ -86,13 +95,15 @@ Result<ChildChoice, codec::Message> CreateChildSaResponder::choose(const codec::
     why.detail += meant_elsewhere(core_.connections, config, sa_.path, sa_.remote_id, request).value_or("");
   if (why.notify == NotifyType::no_additional_sas) why.notify = no_more;
   if (why.notify != NotifyType::invalid_ke_payload)
-    report_child_failure(core_, sa_, Role::responder, why.kind, why.notify, why.detail);
+    report_child_failure(core_, sa_, Role::responder, why.kind, why.notify, why.detail, std::nullopt, config.id);
   return err(refusal(why.notify, why.data));
 }
 
 std::optional<codec::Message> CreateChildSaResponder::create(const codec::Message& request, ChildSa* old) {
-  const model::ConnectionConfig* config = core_.connections.find(*sa_.connection);
+  const model::ConnectionConfig* config = core_.connections.find(old != nullptr ? old->connection : *sa_.connection);
   if (config == nullptr) return refusal(NotifyType::no_additional_sas);
+  // RFC 7296 1.3: an IKE SA is for all the Child SAs of its two ends.
+  if (old == nullptr) config = &connection_meant(core_, sa_, *config, request);
   const auto narrowed = narrowed_to_peer(*config, sa_);
   if (narrowed) config = &*narrowed;
   // One whose peer has no address of the pool has nothing to be narrowed to.
@@ -119,6 +130,7 @@ std::optional<codec::Message> CreateChildSaResponder::create(const codec::Messag
   const Bytes nonce_r = core_.new_nonce();
   codec::Message answer;
   add_child_notifies(answer, *chosen);
+  if (old == nullptr) add_more_possible(answer, core_, sa_, *config, request);
   answer.add(codec::SaPayload{{chosen->proposal}});
   answer.add(codec::NoncePayload{nonce_r});
   if (own)
@@ -127,8 +139,11 @@ std::optional<codec::Message> CreateChildSaResponder::create(const codec::Messag
   answer.add(codec::TsPayload{.side = Role::responder, .selectors = agreement.local, .unknown = {}});
 
   if (old == nullptr && agreement.group.resource) core_.next_resource = *agreement.group.resource + 1;
-  const ExchangedSecrets secrets{
-      .shared_secret = shared_secret.view(), .further = {}, .nonce_i = nonce_i, .nonce_r = nonce_r};
+  const ExchangedSecrets secrets{.request = request.header.message_id,
+                                 .shared_secret = shared_secret.view(),
+                                 .further = {},
+                                 .nonce_i = nonce_i,
+                                 .nonce_r = nonce_r};
   if (!model::methods_of(agreement.suite.additional).empty())
     return await_further(std::move(answer), *chosen, old, secrets);
   install_answered(core_, sa_, *config, agreement, old, secrets);
@@ -151,12 +166,13 @@ codec::Message CreateChildSaResponder::await_further(codec::Message answer, cons
     withdraw_choice(core_, choice);
     return refusal(NotifyType::temporary_failure);
   }
-  if (old != nullptr && sa_.activity() == Activity::rekey_child && sa_.exchange->child() == old->id) {
+  InitiatorExchange* ours = old != nullptr ? rekey_under_way(sa_, old->id) : nullptr;
+  if (ours != nullptr) {
     // RFC 9370 2.2.4: the nonces decide before there are any pairs.
-    sa_.exchange->note_collision({.child = std::nullopt,
-                                  .ike_sa = std::nullopt,
-                                  .nonce_i = to_bytes(secrets.nonce_i),
-                                  .nonce_r = to_bytes(secrets.nonce_r)});
+    ours->note_collision({.child = std::nullopt,
+                          .ike_sa = std::nullopt,
+                          .nonce_i = to_bytes(secrets.nonce_i),
+                          .nonce_r = to_bytes(secrets.nonce_r)});
   }
   return answer;
 }
@@ -165,6 +181,7 @@ void install_answered(Core& core, IkeSa& sa, const model::ConnectionConfig& conf
                       ChildSa* old, const ExchangedSecrets& secrets) {
   ChildSa child;
   child.unconfirmed_until = core.now + core.answer_linger();
+  child.confirmed_from = sa.window.proves(secrets.request);
   if (old != nullptr) {
     // RFC 7296 2.8: traffic stays on the old pair until the initiator surely has the new one.
     child.replaces = old->id;
@@ -177,12 +194,13 @@ void install_answered(Core& core, IkeSa& sa, const model::ConnectionConfig& conf
   if (old == nullptr) return;
   old->replaced_by = made.id;
   old->rekey_at.reset();
-  if (sa.activity() != Activity::rekey_child || sa.exchange->child() != old->id) return;
+  InitiatorExchange* ours = rekey_under_way(sa, old->id);
+  if (ours == nullptr) return;
   // RFC 7296 2.8.1: answered as usual; the nonces decide when our own rekey is answered.
-  sa.exchange->note_collision({.child = made.id,
-                               .ike_sa = std::nullopt,
-                               .nonce_i = to_bytes(secrets.nonce_i),
-                               .nonce_r = to_bytes(secrets.nonce_r)});
+  ours->note_collision({.child = made.id,
+                        .ike_sa = std::nullopt,
+                        .nonce_i = to_bytes(secrets.nonce_i),
+                        .nonce_r = to_bytes(secrets.nonce_r)});
 }
 
 }  // namespace culvert::ike::v2

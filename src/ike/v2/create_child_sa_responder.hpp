@@ -15,6 +15,7 @@ namespace culvert::ike::v2 {
 
 /// What the key exchanges of a request have brought; `further` with additional ones.
 struct ExchangedSecrets {
+  model::MessageId request;  // of the last of them
   ByteView shared_secret;
   ByteView further;
   ByteView nonce_i;

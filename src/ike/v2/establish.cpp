@@ -12,6 +12,7 @@
 #include "ike/v2/reauthentication.hpp"
 #include "ike/v2/resumption.hpp"
 #include "ike/v2/sessions.hpp"
+#include "ike/v2/shared_ike_sa.hpp"
 
 namespace culvert::ike::v2 {
 namespace {
@@ -138,6 +139,9 @@ void settle_duplicates(Core& core, IkeSa& sa, const Rivalry& rivalry, bool initi
   if (loser == nullptr || loser->phase != Phase::established) return;
   core.progress(*loser, "both sides set up an IKE SA at the same time; this one goes");
   loser->yields_to = loser == &sa ? rivalry.rival : sa.id;
+  IkeSa* winner = core.sas.find(*loser->yields_to);
+  if (winner != nullptr && loser->origin_role == model::Role::initiator) invite_guests(core, *loser, *winner);
+  send_guests_away(core, *loser);
   loser->rekey_at.reset();
   for (auto& [id, child] : loser->children) child.rekey_at.reset();
   // The winner's initiator uses its pair at once; the other side follows when traffic comes on it, or after a while.

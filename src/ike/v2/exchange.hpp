@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <optional>
 #include <string>
 
@@ -39,8 +40,18 @@ class InitiatorExchange {
   virtual ~InitiatorExchange() = default;
   [[nodiscard]] virtual model::ExchangeType type() const = 0;
   [[nodiscard]] virtual Activity activity() const = 0;
+  /// The number of its last request; nothing before the first.
+  [[nodiscard]] std::optional<model::MessageId> request() const { return request_; }
+  void note_sent(model::MessageId id) { request_ = id; }
+  /// How many requests it may still send, at the most.
+  [[nodiscard]] virtual std::size_t requests_left() const { return request_ ? 0 : 1; }
   /// The Child SA that it rekeys or deletes.
   [[nodiscard]] virtual std::optional<model::ChildSaId> child() const { return std::nullopt; }
+
+  /// Whose Child SA it makes or rekeys.
+  [[nodiscard]] virtual std::optional<model::ConnectionId> connection() const { return std::nullopt; }
+  /// What it makes is wanted no more, and goes at once.
+  virtual void give_up() {}
 
   /// What the new Child SA that it makes is wanted for.
   [[nodiscard]] virtual const ChildWish* wish() const { return nullptr; }
@@ -63,6 +74,14 @@ class InitiatorExchange {
   virtual void handle_bad_response(const std::string& fault) = 0;
   /// No response came, or the IKE SA ended underneath: give back what was reserved.
   virtual void abandon() {}
+  /// It waits for this completion.
+  [[nodiscard]] virtual bool awaits(RequestToken token) const {
+    (void)token;
+    return true;
+  }
+
+ private:
+  std::optional<model::MessageId> request_;
 };
 
 /// Until it answers, the message id of its request is taken: retransmissions are ignored, and what the peer sends out

@@ -18,6 +18,13 @@ Duration RetransmitPolicy::span() const {
   return total;
 }
 
+bool ExchangeWindow::may_send(std::size_t planned) const {
+  if (outstanding_.empty()) return planned < send_window_;
+  // RFC 7296 2.3: the window begins with the oldest request that has no answer.
+  const std::size_t reach = next_id_.value() - outstanding_.begin()->first.value();
+  return reach + planned < send_window_;
+}
+
 void ExchangeWindow::schedule(Outstanding& request, Instant now, RandomSource& random) const {
   // RFC 7296 2.4: the waits grow exponentially. Up to a tenth more, by chance, keeps many peers from sending in step.
   const Duration wait = request.policy.wait_after(request.sends - 1);
@@ -26,7 +33,6 @@ void ExchangeWindow::schedule(Outstanding& request, Instant now, RandomSource& r
 }
 
 void ExchangeWindow::sent(Outgoing request, const RetransmitPolicy& policy, Instant now, RandomSource& random) {
-  CHECK(may_send());
   Outstanding entry{.request = std::move(request), .policy = policy, .sends = 1, .next = {}};
   schedule(entry, now, random);
   outstanding_.emplace(next_id_, std::move(entry));

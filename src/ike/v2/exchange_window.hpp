@@ -3,6 +3,8 @@
 // say.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -32,10 +34,14 @@ class ExchangeWindow {
  public:
   // ---- requests of ours
 
-  /// RFC 7296 2.3: no request beyond the window that the peer has granted; one until it says otherwise.
-  [[nodiscard]] bool may_send() const { return outstanding_.size() < send_window_; }
+  /// RFC 7296 2.3: no request beyond the window that the peer has granted; one until it says otherwise. Also not with
+  /// so many about to be sent, and reckoned from the oldest that has no answer.
+  [[nodiscard]] bool may_send(std::size_t planned = 0) const;
+  /// The peer grants so many; it never takes any back (RFC 7296 2.3).
+  void grant(std::uint32_t window) { send_window_ = std::max(send_window_, window); }
+  [[nodiscard]] bool is_wide() const { return send_window_ > 1; }
   [[nodiscard]] model::MessageId next_id() const { return next_id_; }
-  /// Takes the request with next_id(), just sent for the first time.
+  /// Takes the request with next_id(), just sent for the first time. The caller keeps to the window.
   void sent(Outgoing request, const RetransmitPolicy& policy, Instant now, RandomSource& random);
   /// Replaces an outstanding request, also just sent: IKE_SA_INIT with a cookie or another key exchange keeps its
   /// number.
@@ -67,6 +73,13 @@ class ExchangeWindow {
 
   // ---- requests of the peer
 
+  /// It has been told that so many may be under way.
+  void widen(std::uint32_t window) { receive_window_ = std::max(receive_window_, window); }
+  /// The first number of a request that the peer cannot send before it has the answer to that with this one.
+  [[nodiscard]] model::MessageId proves(model::MessageId answered) const {
+    return model::MessageId(answered.value() + receive_window_);
+  }
+
   enum class Verdict : std::uint8_t {
     fresh,     // next in order: process it
     repeated,  // answered before: send the cached response again
@@ -97,7 +110,7 @@ class ExchangeWindow {
   };
   void schedule(Outstanding& request, Instant now, RandomSource& random) const;
 
-  std::size_t send_window_ = 1;
+  std::uint32_t send_window_ = 1;
   std::uint32_t receive_window_ = 1;
   model::MessageId next_id_{0};
   model::MessageId expected_id_{0};

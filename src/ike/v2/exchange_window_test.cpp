@@ -73,5 +73,50 @@ TEST_F(Window, RequestsOfThePeerAreToldApart) {  // RFC 7296 2.1, 2.2
   EXPECT_EQ(window.response(MessageId{0}), nullptr);
 }
 
+TEST_F(Window, AsManyRequestsAsThePeerGrants) {  // RFC 7296 2.3
+  window.grant(3);
+  window.grant(2);  // never fewer
+  for (std::uint8_t n = 0; n < 3; ++n) {
+    EXPECT_TRUE(window.may_send());
+    EXPECT_EQ(window.may_send(1), n < 2);
+    window.sent(Outgoing(Bytes{n}), kPolicy, now, random);
+  }
+  EXPECT_FALSE(window.may_send());
+  // The oldest without an answer is where it begins.
+  window.answered(MessageId{1});
+  EXPECT_FALSE(window.may_send());
+  window.answered(MessageId{0});
+  EXPECT_TRUE(window.may_send(1));
+  EXPECT_FALSE(window.may_send(2));
+}
+
+TEST_F(Window, RequestsWithinAWiderWindowComeInAnyOrder) {  // RFC 7296 2.1, 2.3
+  window.widen(3);
+  EXPECT_EQ(window.classify(MessageId{3}), Verdict::ahead);
+  for (const unsigned n : {2U, 0U, 1U}) {
+    ASSERT_EQ(window.classify(MessageId{n}), Verdict::fresh) << n;
+    window.accept(MessageId{n});
+    EXPECT_EQ(window.classify(MessageId{n}), Verdict::busy) << n;
+  }
+  EXPECT_EQ(window.classify(MessageId{3}), Verdict::ahead) << "none of them has its answer";
+  window.respond(MessageId{2}, Outgoing(Bytes{2}));
+  window.respond(MessageId{1}, Outgoing(Bytes{1}));
+  EXPECT_EQ(window.classify(MessageId{3}), Verdict::ahead);
+  window.respond(MessageId{0}, Outgoing(Bytes{0}));
+  for (std::uint8_t n = 0; n < 3; ++n) {
+    EXPECT_EQ(window.classify(MessageId{n}), Verdict::repeated);
+    EXPECT_EQ(window.response(MessageId{n})->datagrams, (std::vector<Bytes>{{n}}));
+  }
+  EXPECT_EQ(window.classify(MessageId{5}), Verdict::fresh);
+  EXPECT_EQ(window.classify(MessageId{6}), Verdict::ahead);
+  // Three are kept, counted from the newest.
+  window.accept(MessageId{4});
+  EXPECT_EQ(window.classify(MessageId{0}), Verdict::old);
+  EXPECT_EQ(window.classify(MessageId{1}), Verdict::old);
+  EXPECT_EQ(window.classify(MessageId{2}), Verdict::repeated);
+  EXPECT_EQ(window.classify(MessageId{3}), Verdict::fresh);
+  EXPECT_EQ(window.proves(MessageId{4}), MessageId{7});
+}
+
 }  // namespace
 }  // namespace culvert::ike::v2

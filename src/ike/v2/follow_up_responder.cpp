@@ -95,7 +95,7 @@ std::optional<NotifyType> FollowUpResponder::make(const FollowUp& done, const Aw
 }
 
 std::optional<NotifyType> FollowUpResponder::make(const FollowUp& done, const AwaitedChild& child) {
-  const model::ConnectionConfig* config = core_.connections.find(*sa_.connection);
+  const model::ConnectionConfig* config = core_.connections.find(child.agreement.connection);
   ChildSa* old = child.old ? sa_.find_child(*child.old) : nullptr;
   std::optional<NotifyType> error;
   if (config == nullptr) error = NotifyType::no_additional_sas;
@@ -109,7 +109,8 @@ std::optional<NotifyType> FollowUpResponder::make(const FollowUp& done, const Aw
   }
   const auto narrowed = narrowed_to_peer(*config, sa_);
   install_answered(core_, sa_, narrowed ? *narrowed : *config, child.agreement, old,
-                   {.shared_secret = done.shared_secret.view(),
+                   {.request = answering_,
+                    .shared_secret = done.shared_secret.view(),
                     .further = done.further.view(),
                     .nonce_i = done.nonce_i,
                     .nonce_r = done.nonce_r});

@@ -44,6 +44,8 @@ class FollowUpSeries {
   /// The last request is under way or answered: the peer may have made the SA.
   [[nodiscard]] bool is_last() const { return done_ + 1 == methods_.size() && sent_; }
 
+  [[nodiscard]] bool awaits(RequestToken token) const { return token == token_; }
+
  private:
   [[nodiscard]] Step begin_next();
   [[nodiscard]] Step fail(FailureKind kind, std::optional<model::NotifyType> notify, std::string detail);

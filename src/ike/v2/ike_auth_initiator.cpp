@@ -23,6 +23,7 @@
 #include "ike/v2/redirect.hpp"
 #include "ike/v2/resumption.hpp"
 #include "ike/v2/session_resume_initiator.hpp"
+#include "ike/v2/shared_ike_sa.hpp"
 
 namespace culvert::ike::v2 {
 
@@ -227,6 +228,7 @@ void IkeAuthInitiator::conclude() {
     // The peer believes that there is a pair.
     sa_.tasks.push_back({.task = DeleteUnknownChildTask{.spi_inbound = offer_->spi_inbound}});
   } else {
+    note_more_possible(core_, sa_, response);
     const bool loses = rivalry.loser == sa_.id;
     ChildSa child;
     child.hold_outbound = loses;

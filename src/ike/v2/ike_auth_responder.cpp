@@ -23,6 +23,7 @@
 #include "ike/v2/redirect.hpp"
 #include "ike/v2/resumption.hpp"
 #include "ike/v2/session_resume_responder.hpp"
+#include "ike/v2/shared_ike_sa.hpp"
 
 namespace culvert::ike::v2 {
 
@@ -292,6 +293,7 @@ void IkeAuthResponder::answer_child(codec::Message& answer, const Rivalry& rival
   child.replaces = rival_child(core_, rivalry, chosen->agreement.local, chosen->agreement.remote);
   child.hold_outbound = child.replaces.has_value();
   add_child_notifies(answer, *chosen);
+  add_more_possible(answer, core_, sa_, *config_, request_);
   answer.add(codec::SaPayload{{chosen->proposal}});
   answer.add(codec::TsPayload{.side = Role::initiator, .selectors = chosen->agreement.remote, .unknown = {}});
   answer.add(codec::TsPayload{.side = Role::responder, .selectors = chosen->agreement.local, .unknown = {}});

@@ -8,7 +8,9 @@
 #include "ike/v2/crash_token.hpp"
 #include "ike/v2/ike_sa_init_responder.hpp"
 #include "ike/v2/messages.hpp"
+#include "ike/v2/parallel.hpp"
 #include "ike/v2/session_resume_responder.hpp"
+#include "ike/v2/shared_ike_sa.hpp"
 #include "ike/v2/tasks.hpp"
 #include "ike/v2/timers.hpp"
 
@@ -145,16 +147,20 @@ void IkeEndpoint::complete(RequestToken token, Completion completion) {
   core_.touch(*sa);
   if (awaiting->asker == Asker::responder) {
     if (sa->responder) sa->responder->handle_completion(token, std::move(completion));
-  } else if (auto exchange = std::exchange(sa->exchange, nullptr)) {
+    answer_held(core_, *sa);
+  } else if (auto exchange = take_exchange(*sa, token)) {
+    const model::MessageId next = sa->window.next_id();
     if (exchange->handle_completion(token, std::move(completion)) == Progression::waiting)
-      sa->exchange = std::move(exchange);
+      put_back(*sa, std::move(exchange), next);
   }
 }
 
 void IkeEndpoint::finish_turn() {
   while (auto answer = take_front(core_.answered)) complete(answer->first, std::move(answer->second));
   // What one IKE SA does may touch another, even one that was looked at before.
-  while (!core_.touched.empty()) {
+  while (!core_.touched.empty() || !core_.homeless.empty()) {
+    begin_again(core_);
+    if (core_.touched.empty()) continue;
     const model::IkeSaId id = *core_.touched.begin();
     core_.touched.erase(core_.touched.begin());
     IkeSa* sa = core_.sas.find(id);

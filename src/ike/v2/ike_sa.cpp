@@ -4,6 +4,7 @@
 
 #include "ike/v2/follow_up.hpp"
 #include "ike/v2/life_state.hpp"
+#include "ike/v2/parallel.hpp"
 #include "ike/v2/resumption.hpp"
 
 namespace culvert::ike::v2 {
@@ -19,6 +20,20 @@ std::optional<Activity> IkeSa::activity() const {
 std::optional<Activity> IkeSa::intent() const {
   if (!exchange) return std::nullopt;
   return exchange->activity();
+}
+
+InitiatorExchange* IkeSa::exchange_about(model::ChildSaId child) const {
+  for (InitiatorExchange* one : exchanges()) {
+    if (one->child() == child) return one;
+  }
+  return nullptr;
+}
+
+std::vector<InitiatorExchange*> IkeSa::exchanges() const {
+  std::vector<InitiatorExchange*> all;
+  if (exchange) all.push_back(exchange.get());
+  for (const auto& one : beside) all.push_back(one.get());
+  return all;
 }
 
 ChildSa* IkeSa::find_child(model::ChildSaId child) {

@@ -30,9 +30,21 @@
 
 namespace culvert::ike::v2 {
 
-struct FollowUp;    // follow_up.hpp
-struct LifeState;   // life_state.hpp
-struct Resumption;  // resumption.hpp
+struct FollowUp;     // follow_up.hpp
+struct HeldRequest;  // parallel.hpp
+struct LifeState;    // life_state.hpp
+struct Resumption;   // resumption.hpp
+
+/// Connections that have Child SAs in the IKE SA of another, or did; see shared_ike_sa.hpp.
+struct WaitingGuest {
+  model::ConnectionId connection;
+  std::optional<ChildWish> wish;
+};
+struct Guests {
+  std::vector<model::ConnectionId> all;
+  std::vector<model::ConnectionId> refused;  // by the peer
+  std::vector<WaitingGuest> waiting;         // for their first Child SA, or to hear that there is none
+};
 
 enum class Phase : std::uint8_t {
   initiating,      // initiator: IKE_SA_INIT request sent
@@ -100,6 +112,7 @@ struct IkeSa {
   net::Path path;
   /// As half-open responder only a guess from the addresses, settled by IKE_AUTH.
   std::optional<model::ConnectionId> connection;
+  Boxed<Guests> guests;
   model::Identity local_id;
   model::Identity remote_id;
   std::string eap_identity;                                   // whom EAP has proved the initiator to be
@@ -134,6 +147,11 @@ struct IkeSa {
   ExchangeWindow window;
   std::unique_ptr<InitiatorExchange> exchange;   // our request under way
   std::unique_ptr<ResponderExchange> responder;  // the peer's request that waits for a completion
+  /// Within windows of more than one (parallel.hpp): our further requests under way; and those of the peer that came
+  /// while `responder` waits.
+  std::vector<std::unique_ptr<InitiatorExchange>> beside;
+  std::vector<std::unique_ptr<HeldRequest>> held;
+  bool window_told = false;
   std::vector<QueuedTask> tasks;
   /// SAs that the peer asked for and that additional key exchanges are awaited for (RFC 9370 2.2.4).
   std::vector<std::unique_ptr<FollowUp>> follow_ups;
@@ -192,6 +210,12 @@ struct IkeSa {
   [[nodiscard]] std::optional<Activity> activity() const;
   /// The same, also of one that is about to be sent.
   [[nodiscard]] std::optional<Activity> intent() const;
+  /// Our exchange, also one that is about to be sent, that rekeys or deletes the pair.
+  [[nodiscard]] InitiatorExchange* exchange_about(model::ChildSaId child) const;
+  /// No request of ours is under way, or about to be.
+  [[nodiscard]] bool is_quiet() const { return !exchange && beside.empty(); }
+  /// Our exchanges under way, in no order.
+  [[nodiscard]] std::vector<InitiatorExchange*> exchanges() const;
   [[nodiscard]] ChildSa* find_child(model::ChildSaId child);
   /// By the SPI that the peer expects in its inbound packets, which is our outbound one, as DELETE and REKEY_SA name
   /// it.

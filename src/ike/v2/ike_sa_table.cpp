@@ -73,6 +73,15 @@ std::vector<IkeSa*> IkeSaTable::of_connection(model::ConnectionId connection) {
   return found == by_connection_.end() ? std::vector<IkeSa*>() : living(found->second);
 }
 
+std::vector<IkeSa*> IkeSaTable::of_guest(model::ConnectionId connection) {
+  const auto found = by_guest_.find(connection);
+  return found == by_guest_.end() ? std::vector<IkeSa*>() : living(found->second);
+}
+
+void IkeSaTable::forget_guest(model::ConnectionId connection, model::IkeSaId id) {
+  take_out(by_guest_, connection, id);
+}
+
 std::size_t IkeSaTable::established_of(model::ConnectionId connection) const {
   const auto found = by_connection_.find(connection);
   if (found == by_connection_.end()) return 0;
@@ -157,6 +166,9 @@ void IkeSaTable::erase(model::IkeSaId id) {
   note_identity(*sa, false);
   if (const auto found = by_spi_.find(sa->local_spi()); found != by_spi_.end() && found->second == id)
     by_spi_.erase(found);
+  if (sa->guests) {
+    for (const model::ConnectionId guest : sa->guests->all) forget_guest(guest, id);
+  }
   if (sa->init_digest != InitDigest{}) by_init_.erase(sa->init_digest);
   for (const auto& [child_id, child] : sa->children) by_child_.erase(child_id);
   sas_.erase(id);

@@ -60,6 +60,10 @@ class IkeSaTable {
   /// In order of their ids, which is the order of their making.
   [[nodiscard]] std::vector<IkeSa*> all();
   [[nodiscard]] std::vector<IkeSa*> of_connection(model::ConnectionId connection);
+  /// In which it has Child SAs beside those of another connection, or had.
+  [[nodiscard]] std::vector<IkeSa*> of_guest(model::ConnectionId connection);
+  void index_guest(model::ConnectionId connection, model::IkeSaId id) { by_guest_[connection].insert(id); }
+  void forget_guest(model::ConnectionId connection, model::IkeSaId id);
   /// How many of it there are, without half-open ones.
   [[nodiscard]] std::size_t established_of(model::ConnectionId connection) const;
   [[nodiscard]] std::vector<IkeSa*> of_peer(const net::IpAddress& address);
@@ -97,6 +101,7 @@ class IkeSaTable {
   std::unordered_map<model::ChildSaId, model::IkeSaId> by_child_;
   // As they were noted last.
   std::unordered_map<model::ConnectionId, Ids> by_connection_;
+  std::unordered_map<model::ConnectionId, Ids> by_guest_;
   std::map<net::IpAddress, Ids> by_peer_;
   std::map<std::pair<model::ConnectionId, model::Identity>, Ids> by_identity_;
   HalfOpenCounts half_open_;

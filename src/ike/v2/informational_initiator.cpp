@@ -17,6 +17,7 @@ class Informational : public InitiatorExchange {
   [[nodiscard]] model::ExchangeType type() const override { return model::ExchangeType::informational; }
   [[nodiscard]] Activity activity() const override { return Activity::inform; }
   void handle_bad_response(const std::string&) override {}
+  [[nodiscard]] bool awaits(RequestToken /*token*/) const override { return false; }
 
  protected:
   Core& core_;

@@ -32,6 +32,10 @@ codec::Message InformationalResponder::handle(const codec::Message& request) {
 
 void InformationalResponder::handle_child_deletes(const codec::Message& request, codec::Message& answer) {
   std::vector<model::Spi> ours;
+  const auto about = [&](model::ChildSaId id, Activity activity) {
+    const InitiatorExchange* one = sa_.exchange_about(id);
+    return one != nullptr && one->activity() == activity && !one->not_begun();
+  };
   for (const auto* payload : request.all<codec::DeletePayload>()) {
     if (payload->protocol != model::ProtocolId::esp) continue;
     for (const model::Spi spi : payload->spis) {
@@ -39,10 +43,10 @@ void InformationalResponder::handle_child_deletes(const codec::Message& request,
       // RFC 7296 2.25.1: a pair that does not exist any more is answered without its SPI.
       if (child == nullptr) continue;
       // RFC 7296 1.4.1: when both DELETEs cross, neither response names the pair.
-      const bool crossed = sa_.activity() == Activity::delete_child && sa_.exchange->child() == child->id;
+      const bool crossed = about(child->id, Activity::delete_child);
       if (!crossed) ours.push_back(child->spi_inbound);
       // The loser of a simultaneous rekey may be deleted before our own request is answered.
-      const bool lost = sa_.activity() == Activity::rekey_child && child->replaces == sa_.exchange->child();
+      const bool lost = child->replaces && about(*child->replaces, Activity::rekey_child);
       const bool replaced = child->replaced_by.has_value() || child->redundant || lost;
       remove_child(core_, sa_, child->id, replaced ? CloseReason::rekeyed : CloseReason::peer_deleted, kInboundLinger);
     }

@@ -13,6 +13,7 @@
 #include "ike/v2/fragments.hpp"
 #include "ike/v2/ike_keys.hpp"
 #include "ike/v2/intermediate.hpp"
+#include "ike/v2/parallel.hpp"
 #include "ike/v2/paths.hpp"
 #include "ike/v2/payload_rules.hpp"
 #include "ike/v2/requests.hpp"
@@ -81,7 +82,7 @@ void receive_malformed(Core& core, IkeSa& sa, const net::Path& path, const codec
   if (header.response) {
     core.progress(sa, fmt::format("the peer's {} response is invalid: {}", name_of(header.exchange), fault));
     sa.window.answered(header.message_id);
-    if (const auto exchange = std::exchange(sa.exchange, nullptr)) exchange->handle_bad_response(fault);
+    if (const auto exchange = take_exchange(sa, header.message_id)) exchange->handle_bad_response(fault);
     // RFC 7296 2.21: no error goes back for a response, but the state that it leaves in doubt must be cleaned up.
     if (established && sa.phase != Phase::closing) close_with_delete(core, sa, CloseReason::protocol_error);
     return;
@@ -109,29 +110,34 @@ void end_by_syntax_error(Core& core, IkeSa& sa, const codec::Message& response) 
 
 void receive_response(Core& core, IkeSa& sa, const net::Path& path, const codec::Message& message) {
   const auto form = form_of(message);
-  if (!sa.exchange) {
+  auto exchange = take_exchange(sa, message.header.message_id);
+  if (!exchange) {
     // Its exchange was given up, only the window still waited.
     sa.window.answered(message.header.message_id);
     sa.last_inbound = core.now;
     return;
   }
-  if (message.header.exchange != sa.exchange->type() || !form) return core.drop(DatagramDrop::unexpected);
-  if (const auto fault = payload_fault(*form, message))
+  const model::MessageId next = sa.window.next_id();
+  if (message.header.exchange != exchange->type() || !form) {
+    put_back(sa, std::move(exchange), next);
+    return core.drop(DatagramDrop::unexpected);
+  }
+  if (const auto fault = payload_fault(*form, message)) {
+    put_back(sa, std::move(exchange), next);
     return receive_malformed(core, sa, path, message.header, *fault);
+  }
   // RFC 7296 2.5: a response must not mark payloads critical; one that does and that we do not know cannot be
   // understood.
   if (codec::unsupported_critical(message.payloads)) {
+    put_back(sa, std::move(exchange), next);
     return receive_malformed(core, sa, path, message.header, "it has an unknown payload marked critical");
   }
+  take_window(core, sa, message);
   sa.last_inbound = core.now;
   sa.heard = true;
   sa.window.answered(message.header.message_id);
   note_answer(core, sa, path, message.header.message_id);
-  auto exchange = std::exchange(sa.exchange, nullptr);
-  if (exchange->handle_response(message) == Progression::waiting) {
-    CHECK(!sa.exchange);
-    sa.exchange = std::move(exchange);
-  }
+  if (exchange->handle_response(message) == Progression::waiting) put_back(sa, std::move(exchange), next);
   if (message.header.exchange != model::ExchangeType::ike_auth) end_by_syntax_error(core, sa, message);
   // Behind the exchange, which may have been about this very path.
   follow_peer(core, sa, path, false);
@@ -161,8 +167,14 @@ void receive_request(Core& core, IkeSa& sa, const net::Path& path, const codec::
   sa.window.accept(header.message_id);
   sa.last_inbound = core.now;
   sa.heard = true;
-  confirm_children(core, sa);
+  take_window(core, sa, message);
+  confirm_children(core, sa, header.message_id);
   follow_peer(core, sa, path, false);
+  // Within a wider window one after the other, as they came.
+  if (sa.responder && sa.phase != Phase::half_open) {
+    sa.held.push_back(std::make_unique<HeldRequest>(HeldRequest{path, *form, message}));
+    return;
+  }
   dispatch_request(core, sa, path, *form, message);
 }
 
@@ -200,6 +212,7 @@ void receive_authentic(Core& core, IkeSa& sa, const net::Path& path, ByteView da
 void send_request(Core& core, IkeSa& sa, model::ExchangeType exchange, codec::Message message,
                   std::optional<RetransmitPolicy> policy, const net::Path* path) {
   fill_header(sa, exchange, sa.window.next_id(), false, message.header);
+  add_window(core, sa, exchange, message);
   if (exchange == model::ExchangeType::ike_intermediate) note_intermediate(sa, message);
   const net::Path& way = path != nullptr ? *path : sa.path;
   Outgoing request = seal_message(core, sa, message, way);
@@ -211,6 +224,7 @@ void send_request(Core& core, IkeSa& sa, model::ExchangeType exchange, codec::Me
 void send_response(Core& core, IkeSa& sa, model::ExchangeType exchange, model::MessageId id, codec::Message message,
                    const net::Path& path) {
   fill_header(sa, exchange, id, true, message.header);
+  add_window(core, sa, exchange, message);
   if (exchange == model::ExchangeType::ike_intermediate) note_intermediate(sa, message);
   Outgoing response = seal_message(core, sa, message, path);
   core.transmit(path, response);

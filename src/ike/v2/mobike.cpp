@@ -138,6 +138,7 @@ class PathExchange : public InitiatorExchange {
   [[nodiscard]] model::ExchangeType type() const override { return model::ExchangeType::informational; }
   [[nodiscard]] Activity activity() const override { return Activity::inform; }
   void handle_bad_response(const std::string&) override {}
+  [[nodiscard]] bool awaits(RequestToken /*token*/) const override { return false; }
 
  protected:
   void add_cookie(codec::Message& message) {

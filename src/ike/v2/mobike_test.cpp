@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "ike/secrets.hpp"
 #include "ike/v2/paths.hpp"
 #include "ike/v2/testing/pair.hpp"
 
@@ -322,6 +323,54 @@ TEST_P(Mobike, AMoveDuringARekeyOfTheIkeSaIsNotForgotten) {
     EXPECT_EQ(other.moves.back().path.remote.address, kElsewhere) << at;
     EXPECT_EQ(other.moves.back().ike_sa, other.ike_sa().ike_sa) << at;
   }
+}
+
+// The responder's own address goes while its question to the peer, at the peer's new address, is under way: that is
+// asked once more on the path which there is then.
+TEST_P(Mobike, AResponderThatMovesWhileItAsksAsksAgain) {
+  bring_up();
+  use(initiator(), {way(kElsewhere, peer())});
+  pair.advance(Pair::kLatency + milliseconds(1));
+  ASSERT_TRUE(responder().moves.empty());
+  // The answer to the question is under way.
+  pair.advance(Pair::kLatency);
+  use(responder(), {way(kSecond, kElsewhere)});
+  pair.advance(milliseconds(1));
+  use(initiator(), {way(kElsewhere, kSecond)});
+  pair.advance(seconds(5));
+  expect_path(kElsewhere, kSecond);
+  expect_no_new_sas();
+}
+
+// The peer's NAT has given it another port while our rekey of the IKE SA is under way: the first request on the new IKE
+// SA asks it there. Whatever else is to be said, over the old path nothing arrives.
+TEST_P(Mobike, AfterARekeyTheQuestionWhereThePeerIsComesFirst) {
+  for (const bool first : {true, false}) {
+    auto secrets = std::make_shared<EndpointSecrets>();
+    secrets->crash_tokens = SecretBytes::copy_of(as_bytes(first ? "alice's 32 octets" : "bob's 32 octets"));
+    pair.command(pair.host(first), UseSecrets{std::move(secrets)});
+  }
+  bring_up();
+  constexpr std::uint16_t kMapped = 5555;
+  bool moved = false;
+  pair.fate = [&](const Datagram& d) {
+    const bool lost = moved && &pair.host(d.from_a) == &responder() && d.path.remote.port != kMapped;
+    return lost ? std::vector<Duration>{} : std::vector<Duration>{Pair::kLatency};
+  };
+  pair.translation = [&](const Datagram& d) {
+    net::Path path{d.path.remote, d.path.local};
+    if (moved && &pair.host(d.from_a) == &initiator()) path.remote.port = kMapped;
+    if (path.local.port == kMapped) path.local.port = 4500;
+    return path;
+  };
+  pair.command(responder(), RekeyIkeSa{responder().ike_sa().ike_sa});
+  moved = true;
+  pair.command(responder(), PeerMoved{responder().child().id, {home(), kMapped}});
+  pair.advance(minutes(3));
+  ASSERT_TRUE(in_step(pair));
+  EXPECT_TRUE(pair.a.closed.size() == 1 && pair.b.closed.size() == 1) << "the one that was rekeyed";
+  ASSERT_NE(path_of(responder()), nullptr);
+  EXPECT_EQ(path_of(responder())->remote, (net::Endpoint{home(), kMapped}));
 }
 
 TEST_P(Mobike, ConvergesUnderLossWhereverItGoes) {

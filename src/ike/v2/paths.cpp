@@ -46,12 +46,14 @@ std::optional<model::MessageId> outstanding(const IkeSa& sa) {
 
 // RFC 4555 3.5: what the peer has not answered yet goes on over the new path.
 void resend_there(Core& core, IkeSa& sa, const net::Path& path) {
-  const auto id = outstanding(sa);
-  if (!id) return;
+  if (sa.window.idle()) return;
   Mobility& known = mobility_of(sa);
-  const bool only_there = known.trying == *id && known.trial == path && known.spread != *id;
-  core.transmit(path, *sa.window.request(*id));
-  if (!only_there) known.spread = *id;
+  // The last of several is the one whose response is looked at.
+  for (const model::MessageId id : sa.window.awaited()) {
+    const bool only_there = known.trying == id && known.trial == path && known.spread != id;
+    core.transmit(path, *sa.window.request(id));
+    if (!only_there) known.spread = id;
+  }
 }
 
 void try_ways(Core& core, IkeSa& sa, model::MessageId id, unsigned count) {
@@ -146,7 +148,7 @@ void move_to(Core& core, IkeSa& sa, const net::Path& path, const std::string& wh
   known.in_doubt = false;
   known.trying.reset();
   resend_there(core, sa, path);
-  if (const auto id = outstanding(sa)) sa.window.restart(*id, core.now, core.random);
+  for (const model::MessageId id : sa.window.awaited()) sa.window.restart(id, core.now, core.random);
   if (chooses_paths(sa)) {
     known.children_wait = !proven;
     put_first(core, sa, UpdateAddressesTask{});
@@ -167,7 +169,7 @@ void follow_update(Core& core, IkeSa& sa, const net::Path& path) {
   known.in_doubt = false;
   known.children_wait = true;
   resend_there(core, sa, path);
-  if (const auto id = outstanding(sa)) sa.window.restart(*id, core.now, core.random);
+  for (const model::MessageId id : sa.window.awaited()) sa.window.restart(id, core.now, core.random);
   put_first(core, sa, ProbePathTask{.path = path, .why = "the peer moved it"});
 }
 

@@ -11,6 +11,7 @@
 #include "ike/v2/ike_sa_init_initiator.hpp"
 #include "ike/v2/life_state.hpp"
 #include "ike/v2/resumption.hpp"
+#include "ike/v2/shared_ike_sa.hpp"
 
 namespace culvert::ike::v2 {
 namespace {
@@ -45,18 +46,6 @@ bool is_on_its_way(Core& core, const IkeSa& sa) {
     const bool coming = other->phase == Phase::initiating || other->phase == Phase::authenticating;
     return coming && other->life && other->life->replaces && standing(core, *other->life->replaces) == &sa;
   });
-}
-
-/// What a pair like this one is to be wanted for; nothing when it is all that the connection has.
-std::optional<ChildWish> wish_like(const ChildSa& child) {
-  if (!child.scope || child.local.empty() || child.remote.empty()) return std::nullopt;
-  const model::TrafficSelector& from = child.local.front();
-  const model::TrafficSelector& to = child.remote.front();
-  ChildWish wish{.local = child.scope->local, .remote = child.scope->remote, .packet = {}};
-  wish.packet.source = from.addresses.first;
-  wish.packet.destination = to.addresses.first;
-  wish.packet.protocol = from.protocol;
-  return wish;
 }
 
 // RFC 4478 2: within the time; early enough for some attempts, and not all peers of a gateway at once.
@@ -114,8 +103,10 @@ void reauthenticate(Core& core, IkeSa& sa) {
   // As the first one of the connection's life: the wish of its oldest Child SA, or all that the connection has.
   Beginning beginning{.path = sa.path};
   beginning.replaces = sa.id;
-  const auto oldest = std::ranges::find_if(
-      sa.children, [](const auto& entry) { return entry.second.is_current() && !entry.second.group.resource; });
+  const auto oldest = std::ranges::find_if(sa.children, [&](const auto& entry) {
+    const ChildSa& child = entry.second;
+    return child.is_current() && !child.group.resource && child.connection == sa.connection;
+  });
   if (oldest != sa.children.end()) beginning.wish = wish_like(oldest->second);
   begin_ike_sa(core, *config, std::move(beginning));
 }
@@ -136,13 +127,14 @@ void finish_replacement(Core& core, IkeSa& sa) {
   // What else it had of Child SAs; those for single resources come again by themselves.
   for (auto& [id, child] : old->children) {
     child.rekey_at.reset();
-    if (!child.is_current() || child.group.resource || !child.scope) continue;
+    if (!child.is_current() || child.group.resource || !child.scope || child.connection != sa.connection) continue;
     const auto covers = [&](const auto& entry) {
       return model::is_subset(child.local, entry.second.local) && model::is_subset(child.remote, entry.second.remote);
     };
     if (!std::ranges::any_of(sa.children, covers))
       sa.tasks.push_back({.task = CreateChildTask{.retry = {}, .wish = wish_like(child)}});
   }
+  invite_guests(core, *old, sa);
   old->rekey_at.reset();
   if (old->life) old->life->repeat_at.reset();
   sa.life->retire_at = core.now + kMoveTime;

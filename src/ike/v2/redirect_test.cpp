@@ -258,6 +258,22 @@ TEST_F(RedirectTest, WhoDoesNotLeaveIsSentOff) {  // RFC 5685 5: after a while t
   EXPECT_TRUE(pair.b.ike_sas.empty() && pair.a.ike_sas.empty());
 }
 
+TEST_F(RedirectTest, WhoDoesNotLeaveIsSentOffAlsoAfterARekey) {
+  auto b = gateway("");
+  b.life.redirect_grace = seconds(20);
+  start(client(), b);
+  // Ours is under way when the word comes.
+  pair.command(pair.b, RekeyIkeSa{pair.b.ike_sa().ike_sa});
+  const model::IkeSpi spi = pair.b.ike_sa().spi_i;
+  pair.command(pair.b, RedirectPeers{.connection = kConnection, .gateway = std::string(kSecond)});
+  pair.advance(seconds(19));
+  ASSERT_EQ(pair.b.ike_sas.size(), 1u);
+  EXPECT_NE(pair.b.ike_sa().spi_i, spi);
+  EXPECT_EQ(pair.a.redirects.size(), 1u);
+  pair.advance(seconds(3));
+  EXPECT_TRUE(pair.b.ike_sas.empty() && pair.a.ike_sas.empty());
+}
+
 TEST_F(RedirectTest, WhoCannotFollowStays) {
   start(client(false), gateway(""));
   pair.command(pair.b, RedirectPeers{.connection = kConnection, .gateway = std::string(kSecond)});

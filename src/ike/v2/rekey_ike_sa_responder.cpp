@@ -31,6 +31,8 @@ bool RekeyIkeSaResponder::busy() const {
   const bool leaving = std::ranges::any_of(
       sa_.tasks, [](const QueuedTask& queued) { return std::holds_alternative<DeleteIkeTask>(queued.task); });
   if (leaving) return true;
+  // RFC 7296 2.25.1: not while a Child SA is being created, rekeyed or closed; beside others there is nothing else.
+  if (std::ranges::any_of(sa_.beside, [](const auto& one) { return !one->not_begun(); })) return true;
   const auto activity = sa_.activity();
   if (!activity) return false;
   switch (*activity) {

@@ -79,7 +79,7 @@ std::uint32_t next_resource(const Core& core, const IkeSa& sa, const ChildSa& fa
     const bool ours = wish != nullptr && wish->resource && covers_the_same(fallback, wish->local, wish->remote);
     if (ours) ++pairs[*wish->resource];
   };
-  note(sa.exchange ? sa.exchange->wish() : nullptr);
+  for (const InitiatorExchange* one : sa.exchanges()) note(one->wish());
   for (const QueuedTask& queued : sa.tasks) {
     const auto* task = std::get_if<CreateChildTask>(&queued.task);
     if (task != nullptr && task->wish) note(&*task->wish);

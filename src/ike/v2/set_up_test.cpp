@@ -1,4 +1,5 @@
 // Scenarios of IKE_SA_INIT and IKE_AUTH (RFC 7296 1.2, 2.6, 2.15, 2.21), both roles by parameter where they are alike.
+#include <algorithm>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -294,6 +295,40 @@ TEST_P(SetUp, ACookieAndAnotherKeyExchangeMethodInOneSetUp) {  // RFC 7296 2.6.1
   pair.settle();
   ASSERT_TRUE(in_step(pair));
   EXPECT_EQ(pair.wire.size(), 8u) << "the shorter exchange of RFC 7296 2.6.1";
+}
+
+// Both sides set up an IKE SA at once, and the one that is to go is being rekeyed when the other comes: what the rekey
+// makes goes.
+TEST_P(SetUp, OfTwoAtOnceTheLoserGoesThoughItIsRekeyed) {
+  unsigned met = 0;
+  for (std::uint64_t seed = 1; seed <= 8; ++seed) {
+    Pair pair(seed);
+    Host& early = pair.host(GetParam());
+    Host& late = pair.host(!GetParam());
+    configure(pair);
+    pair.fate = [&](const Datagram& one) {
+      const bool slow =
+          &pair.host(one.from_a) == &late && one.header().exchange == ExchangeType::ike_auth && !one.header().response;
+      const bool rekey = one.header().exchange == ExchangeType::create_child_sa;
+      return std::vector<Duration>{slow ? milliseconds(300) : rekey ? milliseconds(200) : Pair::kLatency};
+    };
+    initiate(pair, GetParam());
+    initiate(pair, !GetParam());
+    ASSERT_TRUE(pair.run_until([&] { return !early.ike_sas.empty(); }, seconds(1)));
+    pair.advance(milliseconds(100));
+    ASSERT_EQ(early.ike_sas.size(), 1u);
+    const model::IkeSaId first = early.ike_sas.begin()->first;
+    pair.command(early, RekeyIkeSa{first});
+    pair.advance(seconds(20));
+    EXPECT_TRUE(in_step(pair)) << seed;
+    EXPECT_TRUE(no_leaks(pair)) << seed;
+    const bool went = std::ranges::any_of(
+        early.closed, [&](const IkeSaClosed& one) { return one.reason == CloseReason::superseded; });
+    const bool rekeyed =
+        std::ranges::any_of(early.closed, [&](const IkeSaClosed& one) { return one.ike_sa == first; }) && went;
+    met += rekeyed ? 1 : 0;
+  }
+  EXPECT_GT(met, 0u) << "none of the seeds has the case";
 }
 
 TEST_P(SetUp, ASilentPeerIsToldAfterTheLastAttempt) {  // RFC 7296 2.4

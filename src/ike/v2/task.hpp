@@ -31,6 +31,10 @@ struct Retry {
 struct CreateChildTask {
   Retry retry;
   std::optional<ChildWish> wish;  // nothing: all that the connection has
+  /// A guest's of the IKE SA (shared_ike_sa.hpp); nothing: for the connection that the IKE SA is of.
+  std::optional<model::ConnectionId> guest = {};
+  /// Also beside one that stands in another IKE SA, whose place this one takes.
+  bool anew = false;
 };
 struct RekeyChildTask {
   model::ChildSaId child;

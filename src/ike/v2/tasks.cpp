@@ -9,6 +9,7 @@
 #include "ike/v2/follow_up.hpp"
 #include "ike/v2/informational_initiator.hpp"
 #include "ike/v2/mobike.hpp"
+#include "ike/v2/parallel.hpp"
 #include "ike/v2/rekey_ike_sa_initiator.hpp"
 
 namespace culvert::ike::v2 {
@@ -43,12 +44,17 @@ bool may_run(const IkeSa& sa, const Task& task) {
   }
 }
 
+// Alone, or beside what is under way.
+bool may_begin(const IkeSa& sa, const Task& task) {
+  return (sa.is_quiet() && sa.window.idle()) || may_run_beside(sa, task);
+}
+
 struct MakeExchange {
   Core& core;
   IkeSa& sa;
 
   std::unique_ptr<InitiatorExchange> operator()(const CreateChildTask& task) const {
-    return std::make_unique<CreateChildSaInitiator>(core, sa, task.wish, task.retry);
+    return std::make_unique<CreateChildSaInitiator>(core, sa, task);
   }
   std::unique_ptr<InitiatorExchange> operator()(const RekeyChildTask& task) const {
     return std::make_unique<CreateChildSaInitiator>(core, sa, task.child, task.retry);
@@ -67,23 +73,28 @@ struct MakeExchange {
 void run_tasks(Core& core, IkeSa& sa) {
   if (sa.window.next_id() >= kLastMessageId && sa.announced)
     close_ike_sa(core, sa, CloseReason::lifetime_expired, Phase::gone);
-  while (!sa.exchange && sa.window.may_send()) {
+  while (sa.window.may_send(requests_to_come(sa))) {
     const auto next = std::ranges::find_if(sa.tasks, [&](const QueuedTask& queued) {
       return ready_at(sa, queued) <= core.now && may_run(sa, queued.task);
     });
-    if (next == sa.tasks.end()) return;
-    const Task task = std::move(next->task);
+    // What goes alone is not overtaken.
+    if (next == sa.tasks.end() || !may_begin(sa, next->task)) return;
+    auto exchange = std::visit(MakeExchange{core, sa}, next->task);
+    const std::size_t further = exchange->requests_left() - 1;
+    if (!sa.is_quiet() && !sa.window.may_send(requests_to_come(sa) + further)) return;
     sa.tasks.erase(next);
-    auto exchange = std::visit(MakeExchange{core, sa}, task);
-    if (exchange->start() == Progression::waiting) sa.exchange = std::move(exchange);
+    begin_exchange(sa, std::move(exchange));
   }
 }
 
-std::optional<Instant> next_task_time(const IkeSa& sa) {
+std::optional<Instant> next_task_time(const Core& core, const IkeSa& sa) {
   std::optional<Instant> first;
-  if (sa.exchange || !sa.window.may_send()) return first;
+  // What could begin but for others begins with their end.
+  const bool free = sa.is_quiet() && sa.window.idle();
+  if (!free && !sa.window.is_wide()) return first;
   for (const QueuedTask& queued : sa.tasks) {
-    if (may_run(sa, queued.task)) first = earliest(first, ready_at(sa, queued));
+    const Instant at = ready_at(sa, queued);
+    if (may_run(sa, queued.task) && (free || at > core.now)) first = earliest(first, at);
   }
   return first;
 }

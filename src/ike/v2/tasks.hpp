@@ -10,6 +10,6 @@ namespace culvert::ike::v2 {
 
 void run_tasks(Core& core, IkeSa& sa);
 /// When a task that waits for its time wants to be looked at.
-[[nodiscard]] std::optional<Instant> next_task_time(const IkeSa& sa);
+[[nodiscard]] std::optional<Instant> next_task_time(const Core& core, const IkeSa& sa);
 
 }  // namespace culvert::ike::v2

@@ -24,7 +24,7 @@ constexpr unsigned kSendsUntilOverdue = 3;
 
 std::optional<Instant> liveness_time(const Core& core, const IkeSa& sa) {
   // A request under way asks for life as well as an empty one would.
-  if (sa.phase != Phase::established || sa.exchange || !sa.window.idle()) return std::nullopt;
+  if (sa.phase != Phase::established || !sa.is_quiet() || !sa.window.idle()) return std::nullopt;
   const model::ConnectionConfig* config = core.connections.find(*sa.connection);
   if (config == nullptr || config->liveness_interval <= Duration::zero()) return std::nullopt;
   return sa.last_inbound + config->liveness_interval;
@@ -138,7 +138,7 @@ std::optional<Instant> next_deadline(const Core& core, const IkeSa& sa) {
   std::optional<Instant> first = earliest(sa.window.deadline(), sa.phase_deadline);
   first = earliest(first, next_fragment_expiry(sa));
   first = earliest(first, next_follow_up_expiry(sa));
-  if (sa.phase != Phase::established) return earliest(first, next_task_time(sa));
+  if (sa.phase != Phase::established) return earliest(first, next_task_time(core, sa));
   first = earliest(first, earliest(sa.rekey_at, sa.expire_at));
   first = earliest(first, earliest(sa.release_at, liveness_time(core, sa)));
   first = earliest(first, earliest(sa.twins_at, next_life_time(sa)));
@@ -146,7 +146,7 @@ std::optional<Instant> next_deadline(const Core& core, const IkeSa& sa) {
     first = earliest(first, earliest(child.rekey_at, child.expire_at));
     first = earliest(first, release_time(child));
   }
-  return earliest(first, next_task_time(sa));
+  return earliest(first, next_task_time(core, sa));
 }
 
 void handle_timers(Core& core, IkeSa& sa) {

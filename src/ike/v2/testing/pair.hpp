@@ -208,6 +208,11 @@ class Host {
     tell(event);
     CHECK(ike_sas.emplace(event.ike_sa, event).second);
   }
+  void note(const IkeSaPassedOn& event) {
+    tell(event);
+    CHECK(ike_sas.at(event.ike_sa).connection == event.from);
+    ike_sas.at(event.ike_sa).connection = event.to;
+  }
   void note(ConfigurationReceived event) {
     tell(event);
     CHECK(ike_sas.contains(event.ike_sa));
