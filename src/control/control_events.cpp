@@ -223,11 +223,16 @@ void ControlPlane::on(ipsec::NothingComesBack&& event, Instant now) {
   // IKE_SA_INIT. If it is the network that is silent, the old SAs are there when it comes back.
   notice(Level::debug, child->second.connection, "still nothing: trying a new IKE SA beside the old one");
   ike_.handle_command(ike::CheckLiveness{child->second.ike_sa}, now);
-  if (tunnel->config().tcp != model::TcpPolicy::never) return try_tcp_beside(*tunnel);
-  net::Path path = sa->second.sa.path;
-  path.local.port = settings_.ike_port;
-  path.remote.port = tunnel->config().peer_port;
-  ike_.handle_command(ike::Initiate{.connection = tunnel->config().id, .path = path, .despite_doubtful = true}, now);
+  const bool by_tcp = tunnel->config().tcp != model::TcpPolicy::never;
+  if (by_tcp && (sa->second.sa.path.over_tcp() || movable(*tunnel) == nullptr)) {
+    requests_.emplace_back(beside_wish(*tunnel, FindPath::kAnew, true));
+    return;
+  }
+  if (by_tcp) try_tcp_beside(*tunnel);
+  const net::Path& path = sa->second.sa.path;
+  ike::Initiate command = initiation(*tunnel, {path.local.address, path.remote.address});
+  command.despite_doubtful = true;
+  ike_.handle_command(std::move(command), now);
 }
 
 void ControlPlane::on(ipsec::PeerMovedSeen&& event, Instant now) {

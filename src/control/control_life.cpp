@@ -18,8 +18,15 @@ void ControlPlane::on(ike::Redirected&& event, Instant) {
   if (tunnel == nullptr || !tunnel->can_initiate()) return;
   notice(Level::info, event.connection, fmt::format("{} redirects us to {}", event.from.to_string(), event.gateway));
   const std::uint64_t attempt = tunnel->begin_attempt();
-  tunnel->lead = Tunnel::Lead{.from = event.from, .ike_sa = event.ike_sa};
-  requests_.emplace_back(FindPath{event.connection, attempt, event.gateway, tunnel->config().local_address});
+  tunnel->lead = Tunnel::Lead{.from = event.from, .ike_sa = event.ike_sa, .gateway = std::move(event.gateway)};
+  follow_lead(*tunnel, attempt, tunnel->config().tcp == model::TcpPolicy::always);
+}
+
+// RFC 9329 5.1: over the transport that the way to any other gateway would have.
+void ControlPlane::follow_lead(const Tunnel& tunnel, std::uint64_t attempt, bool over_tcp) {
+  FindPath wish = path_wish(tunnel, attempt, over_tcp);
+  wish.peer = tunnel.lead->gateway;
+  requests_.emplace_back(std::move(wish));
 }
 
 std::optional<std::size_t> ControlPlane::redirect(std::string_view name, std::string_view gateway, Instant now) {

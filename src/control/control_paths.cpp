@@ -34,9 +34,12 @@ void ControlPlane::on(ike::PathChanged&& event, Instant now) {
         fmt::format("moved from {} -> {} to {} -> {}: {}", sa.sa.path.local.to_string(), sa.sa.path.remote.to_string(),
                     event.path.local.to_string(), event.path.remote.to_string(), event.why));
   }
+  const bool other_transport = sa.sa.path.over_tcp() != event.path.over_tcp();
+  if (auto hold = streams_.take(event.path)) requests_.emplace_back(std::move(*hold));
   leave_stream(sa.sa.path);
   sa.sa.path = event.path;
-  if (auto hold = streams_.take(event.path)) requests_.emplace_back(std::move(*hold));
+  give_up_trial(sa);
+  if (other_transport) changed_transport(sa, now);
   sa.sa.local_behind_nat = event.local_behind_nat;
   sa.sa.remote_behind_nat = event.remote_behind_nat;
   plan_keepalive(sa, now);
@@ -70,13 +73,24 @@ void ControlPlane::on(ike::PathInDoubt&& event, Instant) {
 void ControlPlane::handle_paths(model::IkeSaId ike_sa, const std::vector<net::Path>& paths, Instant now) {
   const auto found = ike_sas_.find(ike_sa);
   if (found == ike_sas_.end()) return;
-  if (found->second.sa.mobike) {
+  const Tunnel* tunnel = find(found->second.sa.connection);
+  const bool only_tcp = tunnel != nullptr && tunnel->config().tcp == model::TcpPolicy::always;
+  if (found->second.sa.mobike && found->second.opened_stream && only_tcp) {
+    roam_over_tcp(found->second, *tunnel, paths);
+  } else if (found->second.sa.mobike) {
     if (paths.empty()) notice(Level::debug, found->second.sa.connection, "no route leads to the peer now");
     ike_.handle_command(ike::UsePaths{ike_sa, paths}, now);
   } else {
     start_anew(found->second, paths, now);
   }
   settle(now);
+}
+
+// RFC 9329 7.1, where nothing shall go over UDP: each way is a stream of its own.
+void ControlPlane::roam_over_tcp(const IkeSa& sa, const Tunnel& tunnel, const std::vector<net::Path>& paths) {
+  const net::IpAddress ours = sa.sa.path.local.address;
+  const bool stands = std::ranges::any_of(paths, [&](const net::Path& one) { return one.local.address == ours; });
+  if (!stands && !paths.empty()) requests_.emplace_back(beside_wish(tunnel, FindPath::kBeside, true));
 }
 
 // As long as nobody has said which they are, all are.
@@ -102,6 +116,11 @@ void ControlPlane::start_anew(const IkeSa& sa, const std::vector<net::Path>& pat
   notice(Level::info, sa.sa.connection,
          fmt::format("{} is gone, and the peer has no MOBIKE: a new IKE SA begins from {}", ours.to_string(),
                      path.local.address.to_string()));
+  if (tunnel->config().tcp == model::TcpPolicy::always) {
+    ike_.handle_command(ike::CheckLiveness{sa.sa.ike_sa}, now);
+    requests_.emplace_back(beside_wish(*tunnel, FindPath::kAnew, true));
+    return;
+  }
   path.local.port = settings_.ike_port;
   path.remote.port = tunnel->config().peer_port;
   ike_.handle_command(ike::CheckLiveness{sa.sa.ike_sa}, now);

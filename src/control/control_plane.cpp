@@ -181,8 +181,8 @@ void ControlPlane::handle_data_plane(Instant now) { settle(now); }
 void ControlPlane::handle_path(model::ConnectionId connection, std::uint64_t attempt,
                                const Result<net::Path, std::string>& path, Instant now) {
   Tunnel* tunnel = find(connection);
-  if (tunnel != nullptr && attempt == 0) {
-    begin_beside(*tunnel, path, now);
+  if (tunnel != nullptr && (attempt == FindPath::kBeside || attempt == FindPath::kAnew)) {
+    begin_beside(*tunnel, attempt == FindPath::kAnew, path, now);
     return settle(now);
   }
   if (tunnel == nullptr || !tunnel->is_current_attempt(attempt)) {  // the tunnel changed its mind meanwhile
@@ -198,17 +198,11 @@ void ControlPlane::handle_path(model::ConnectionId connection, std::uint64_t att
   }
   if (tunnel->lead) {
     // RFC 5685 3: the gateway is another one; who it must be stays as it is, and so does the configuration.
-    net::Path ports = *path;
-    ports.local.port = settings_.ike_port;
-    ports.remote.port = tunnel->config().peer_port;
-    const Tunnel::Lead lead = *std::exchange(tunnel->lead, std::nullopt);
-    ike_.handle_command(ike::Initiate{.connection = connection,
-                                      .path = ports,
-                                      .despite_doubtful = false,
-                                      .wish = first_wish(*tunnel, now),
-                                      .redirected_from = lead.from,
-                                      .replaces = lead.ike_sa},
-                        now);
+    ike::Initiate command = initiation(*tunnel, *path);
+    command.wish = first_wish(*tunnel, now);
+    command.redirected_from = tunnel->lead->from;
+    command.replaces = tunnel->lead->ike_sa;
+    ike_.handle_command(std::move(command), now);
     return settle(now);
   }
   // A name's address goes into the configuration too, so that IKE knows the peer when it calls us.

@@ -138,7 +138,8 @@ class ControlPlane {
     std::set<model::ChildSaId> children;
     /// Streams for it, if it goes over TCP, are ours to open (RFC 9329 1.2).
     bool opened_stream = false;
-    Instant transport_since{};  // of it and those that it replaces
+    std::optional<net::Path> trial_stream;  // that it was told to try, and has not moved to
+    Instant transport_since{};              // of it and those that it replaces
   };
   struct Child {
     model::ConnectionId connection;
@@ -204,6 +205,8 @@ class ControlPlane {
 
   // control_streams.cpp
   [[nodiscard]] static FindPath path_wish(const Tunnel& tunnel, std::uint64_t attempt, bool over_tcp);
+  /// For a new IKE SA beside those that stand, with the peer that they are with.
+  [[nodiscard]] FindPath beside_wish(const Tunnel& tunnel, std::uint64_t attempt, bool over_tcp) const;
   [[nodiscard]] ike::Initiate initiation(const Tunnel& tunnel, net::Path path) const;
   /// TCP carries it for want of UDP, and the streams are ours to open.
   [[nodiscard]] bool waits_for_udp(const Tunnel& tunnel) const;
@@ -211,9 +214,13 @@ class ControlPlane {
   [[nodiscard]] bool fall_back(Tunnel& tunnel, const ike::NegotiationFailed& event);
   /// RFC 9329 6.1: a stream is one IKE SA's; a new one takes its own.
   void try_tcp_beside(const Tunnel& tunnel);
-  void begin_beside(const Tunnel& tunnel, const Result<net::Path, std::string>& path, Instant now);
+  /// The IKE SA that can move from one transport to the other; null without any.
+  [[nodiscard]] IkeSa* movable(const Tunnel& tunnel);
+  void begin_beside(const Tunnel& tunnel, bool anew, const Result<net::Path, std::string>& path, Instant now);
   void try_udp_again(Instant now);
   void take_stream(IkeSa& sa, Instant now);
+  void changed_transport(IkeSa& sa, Instant now);
+  void give_up_trial(IkeSa& sa);
   void leave_stream(const net::Path& path);
   void retire_other_transport(const Child& made, Instant now);
 
@@ -241,6 +248,7 @@ class ControlPlane {
   void on(ike::PathInDoubt&& event, Instant now);
   [[nodiscard]] bool is_ours(const net::IpAddress& address) const;
   void look_for_paths(const IkeSa& sa);
+  void roam_over_tcp(const IkeSa& sa, const Tunnel& tunnel, const std::vector<net::Path>& paths);
   void start_anew(const IkeSa& sa, const std::vector<net::Path>& paths, Instant now);
   void plan_keepalive(const IkeSa& sa, Instant now);
   /// A Child SA belongs to this IKE SA now.
@@ -270,6 +278,7 @@ class ControlPlane {
   void on(ike::AnswerOverdue&& event, Instant now);
   void on(ike::ChildSaMoved&& event, Instant now);
   void on(ike::Redirected&& event, Instant now);
+  void follow_lead(const Tunnel& tunnel, std::uint64_t attempt, bool over_tcp);
   void on(ike::Progress&& event, Instant now);
   void on(ike::KeysExported&& event, Instant now);
   void on(ipsec::Acquire&& event, Instant now);

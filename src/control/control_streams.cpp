@@ -1,8 +1,10 @@
 // Who goes over TCP, and when (RFC 9329). A new tunnel tries UDP first and falls back when nothing comes back; a tunnel
-// whose peer has fallen silent over UDP gets a new IKE SA over TCP beside the old one; and one over TCP tries UDP from
-// time to time and takes what it gets. Between the two an IKE SA cannot move without MOBIKE (RFC 9329 5), so each
-// change is a quick set-up whose Child SAs stand before the old ones go; meanwhile the rules send nothing in clear.
+// whose peer has fallen silent over UDP goes over to TCP; and one over TCP tries UDP from time to time and takes what
+// it gets. With MOBIKE the IKE SA that stands moves from one to the other (RFC 9329 7.1). Without it it cannot (RFC
+// 9329 5): then each change is a quick set-up whose Child SAs stand before the old ones go. Meanwhile the rules send
+// nothing in clear.
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -21,14 +23,20 @@ constexpr Duration kPatienceWithTcp = std::chrono::seconds(10);
 // How often UDP is tried while TCP carries the tunnel, and for how long.
 constexpr Duration kReturnInterval = std::chrono::seconds(20);
 constexpr Duration kReturnPatience = std::chrono::seconds(2);
-// FindPath::attempt of what is no attempt of the tunnel's own: a new IKE SA beside one that stands.
-constexpr std::uint64_t kBeside = 0;
 
 }  // namespace
 
 FindPath ControlPlane::path_wish(const Tunnel& tunnel, std::uint64_t attempt, bool over_tcp) {
   FindPath wish{tunnel.config().id, attempt, tunnel.peer(), tunnel.config().local_address};
   if (over_tcp) wish.tcp_port = tunnel.config().tcp_port;
+  return wish;
+}
+
+// A gateway may have sent us to this one (RFC 5685), and a name may mean another by now.
+FindPath ControlPlane::beside_wish(const Tunnel& tunnel, std::uint64_t attempt, bool over_tcp) const {
+  FindPath wish = path_wish(tunnel, attempt, over_tcp);
+  const auto& ours = standing(tunnel.config().id).ike_sas;
+  if (!ours.empty()) wish.peer = ike_sas_.at(*ours.rbegin()).sa.path.remote.address.to_string();
   return wish;
 }
 
@@ -75,7 +83,11 @@ bool ControlPlane::fall_back(Tunnel& tunnel, const ike::NegotiationFailed& event
   if (!silent || config.tcp != model::TcpPolicy::fallback || !tunnel.attempt_running()) return false;
   tunnel.progress = fmt::format("no answer over UDP; trying TCP port {}", config.tcp_port);
   notice(Level::info, config.id, tunnel.progress);
-  requests_.emplace_back(path_wish(tunnel, tunnel.own_attempt(), true));
+  if (tunnel.lead) {
+    follow_lead(tunnel, tunnel.own_attempt(), true);
+  } else {
+    requests_.emplace_back(path_wish(tunnel, tunnel.own_attempt(), true));
+  }
   return true;
 }
 
@@ -85,20 +97,47 @@ void ControlPlane::on(ike::AnswerOverdue&& event, Instant) {
   if (tunnel == nullptr || tunnel->config().tcp != model::TcpPolicy::fallback || !tunnel->may_begin()) return;
   if (sa->second.sa.path.over_tcp() || tunnel->attempt_running()) return;
   notice(Level::info, tunnel->config().id,
-         fmt::format("no answer over UDP: trying a new IKE SA over TCP port {} beside the old one",
+         fmt::format("no answer over UDP: trying {} over TCP port {}",
+                     movable(*tunnel) != nullptr ? "the same IKE SA" : "a new IKE SA beside the old one,",
                      tunnel->config().tcp_port));
   try_tcp_beside(*tunnel);
 }
 
-void ControlPlane::try_tcp_beside(const Tunnel& tunnel) { requests_.emplace_back(path_wish(tunnel, kBeside, true)); }
+void ControlPlane::try_tcp_beside(const Tunnel& tunnel) {
+  requests_.emplace_back(beside_wish(tunnel, FindPath::kBeside, true));
+}
 
-void ControlPlane::begin_beside(const Tunnel& tunnel, const Result<net::Path, std::string>& path, Instant now) {
+// RFC 9329 7.1: the newest that is ours to move.
+ControlPlane::IkeSa* ControlPlane::movable(const Tunnel& tunnel) {
+  const auto& ours = standing(tunnel.config().id).ike_sas;
+  for (auto id = ours.rbegin(); id != ours.rend(); ++id) {
+    IkeSa& sa = ike_sas_.at(*id);
+    if (sa.sa.chooses_paths) return &sa;
+  }
+  return nullptr;
+}
+
+void ControlPlane::begin_beside(const Tunnel& tunnel, bool anew, const Result<net::Path, std::string>& path,
+                                Instant now) {
   const model::ConnectionId id = tunnel.config().id;
   if (!path) return notice(Level::debug, id, path.error());
   if (standing(id).ike_sas.empty()) {
     // It went meanwhile, and the tunnel begins anew by itself.
     if (path->over_tcp()) requests_.emplace_back(HoldStream{*path, false});
     return;
+  }
+  if (IkeSa* sa = anew ? nullptr : movable(tunnel)) {
+    const net::Path& before = sa->sa.path;
+    const bool moves = before.over_tcp() != path->over_tcp() || before.local.address != path->local.address;
+    if (!moves) {
+      if (path->over_tcp()) requests_.emplace_back(HoldStream{*path, false});
+      return;
+    }
+    if (path->over_tcp()) {
+      give_up_trial(*sa);
+      sa->trial_stream = *path;
+    }
+    return ike_.handle_command(ike::TryPath{sa->sa.ike_sa, *path}, now);
   }
   ike::Initiate command = initiation(tunnel, *path);
   if (path->over_tcp()) {
@@ -117,7 +156,7 @@ void ControlPlane::try_udp_again(Instant now) {
     const Tunnel* tunnel = find(*id);
     const bool wanted = tunnel != nullptr && waits_for_udp(*tunnel);
     returns_.set(*id, wanted ? std::optional(now + kReturnInterval) : std::nullopt);
-    if (wanted && tunnel->may_begin()) requests_.emplace_back(path_wish(*tunnel, kBeside, false));
+    if (wanted && tunnel->may_begin()) requests_.emplace_back(beside_wish(*tunnel, FindPath::kBeside, false));
   }
 }
 
@@ -131,6 +170,21 @@ void ControlPlane::take_stream(IkeSa& sa, Instant now) {
   if (replaced != ike_sas_.end() && replaced->second.sa.path.over_tcp() == path.over_tcp())
     sa.transport_since = replaced->second.transport_since;
   if (path.over_tcp() && sa.opened_stream) returns_.set(sa.sa.connection, now + kReturnInterval);
+}
+
+void ControlPlane::give_up_trial(IkeSa& sa) {
+  const auto trial = std::exchange(sa.trial_stream, std::nullopt);
+  if (trial && *trial != sa.sa.path) requests_.emplace_back(HoldStream{*trial, false});
+}
+
+void ControlPlane::changed_transport(IkeSa& sa, Instant now) {
+  const bool over_tcp = sa.sa.path.over_tcp();
+  sa.transport_since = now;
+  if (over_tcp && sa.sa.chooses_paths) {
+    sa.opened_stream = true;
+    returns_.set(sa.sa.connection, now + kReturnInterval);
+  }
+  notice(Level::info, sa.sa.connection, fmt::format("the tunnel goes over {} now", over_tcp ? "TCP" : "UDP"));
 }
 
 void ControlPlane::leave_stream(const net::Path& path) {

@@ -23,6 +23,11 @@ namespace culvert::control {
 /// Resolve `peer` (an address or a DNS name) and find the local address from which it is reached; answer with
 /// ControlPlane::handle_path.
 struct FindPath {
+  /// Of `attempt`, for what is no attempt of the tunnel's own: another way for an IKE SA that stands, or, where it
+  /// cannot take one, a new IKE SA beside it; a new one in any case.
+  static constexpr std::uint64_t kBeside = 0;
+  static constexpr std::uint64_t kAnew = ~std::uint64_t{0};
+
   model::ConnectionId connection;
   std::uint64_t attempt = 0;
   std::string peer;

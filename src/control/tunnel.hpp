@@ -55,6 +55,7 @@ class Tunnel {
   struct Lead {
     net::IpAddress from;
     std::optional<model::IkeSaId> ike_sa;  // that stands until then
+    std::string gateway;                   // an address or a name
   };
   std::optional<Lead> lead;
 

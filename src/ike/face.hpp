@@ -140,6 +140,12 @@ struct UsePaths {
   model::IkeSaId ike_sa;
   std::vector<net::Path> paths;
 };
+/// This path of another transport may lead to the peer, of an IKE SA that chooses_paths (RFC 9329 7.1). It moves to TCP
+/// at once, for UDP has fallen silent; and to UDP when the peer has answered there. Over UDP ports do not matter.
+struct TryPath {
+  model::IkeSaId ike_sa;
+  net::Path path;
+};
 /// The data plane received ESP with an SPI that it does not know, as after a restart of ours. `path` is where it came
 /// from and to, with the UDP ports to answer on. The sender is told with INVALID_SPI, at a bounded rate (RFC 7296 1.5),
 /// so that it notices soon.
@@ -175,7 +181,7 @@ struct Shutdown {};
 using Command =
     std::variant<ConfigureConnection, RemoveConnection, Initiate, CreateChildSa, Terminate, TerminateIkeSa, RekeyIkeSa,
                  RekeyChildSa, DeleteChildSa, CheckLiveness, PeerAlive, PeerMoved, OwnAddresses, ReviewPath, UsePaths,
-                 UnknownEspSpi, StreamReopened, Reauthenticate, RedirectPeers, UseSecrets, Shutdown>;
+                 TryPath, UnknownEspSpi, StreamReopened, Reauthenticate, RedirectPeers, UseSecrets, Shutdown>;
 
 // ---------------------------------------------------------------- events: what IKE tells control
 

@@ -24,12 +24,17 @@ class Nat {
   /// Rewrites the destination. False: there is no mapping.
   [[nodiscard]] bool inbound(Packet& packet, Instant now);
   /// Forgets all mappings: the next packet from inside gets another port.
-  void rebind() { mappings_.clear(); }
+  void rebind() {
+    mappings_.clear();
+    ++generation_;
+  }
   /// The same with another address.
   void rebind(const net::IpAddress& outside) {
     outside_ = outside;
     rebind();
   }
+  /// How often they were forgotten.
+  [[nodiscard]] std::uint64_t generation() const { return generation_; }
 
  private:
   struct Mapping {
@@ -41,6 +46,7 @@ class Nat {
   Duration idle_timeout_;
   RandomSource& random_;
   std::map<std::uint16_t, Mapping> mappings_;  // by outside port
+  std::uint64_t generation_ = 0;
 };
 
 }  // namespace culvert::sim

@@ -8,6 +8,7 @@
 #include "ike/key_exchange.hpp"
 #include "ike/puzzle.hpp"
 #include "ike/secrets.hpp"
+#include "ike/v2/eap_sessions.hpp"
 #include "ike/v2/ike_endpoint.hpp"
 #include "model/proposal.hpp"
 
@@ -30,27 +31,34 @@ struct SimHost::Machine {
   Machine(SimHost& host, std::uint64_t seed, DataPlaneOutputs outputs)
       : random(seed),
         work_random(seed ^ 0x5bd1e995U),
+        eap(work_random),
         data_plane(host.side_, host.queue_, host.monitor_, random, host.options_.ike.resources, std::move(outputs)),
         ike(host.options_.ike, random, data_plane),
         control(control_settings(host.options_.ike), ike, data_plane, random) {}
 
   SeededRandom random;
   SeededRandom work_random;  // of the threads that a daemon has beside its loop
+  ike::v2::EapSessions eap;
   SimDataPlane data_plane;
   ike::v2::IkeEndpoint ike;
   control::ControlPlane control;
 };
 
-SimHost::SimHost(Side side, EventQueue& queue, SimNetwork& network, WireMonitor& monitor, Ledger& ledger, RunLog& log,
-                 HostOptions options)
+SimHost::SimHost(Side side, EventQueue& queue, SimNetwork& network, SimStreams& streams, WireMonitor& monitor,
+                 Ledger& ledger, RunLog& log, HostOptions options)
     : side_(side),
       queue_(queue),
       network_(network),
+      streams_(streams),
       monitor_(monitor),
       ledger_(ledger),
       log_(log),
       options_(std::move(options)) {
   network_.attach(side_, options_.address, [this](Packet&& packet) { receive(std::move(packet)); });
+  streams_.attach(side_, [this](const control::StreamNews& news) {
+    machine_->control.handle_stream(news, queue_.now());
+    turn();
+  });
 }
 
 SimHost::~SimHost() = default;
@@ -62,7 +70,7 @@ void SimHost::start(std::uint64_t seed) {
   ++boots_;
   DataPlaneOutputs outputs;
   outputs.esp = [this](const net::Path& path, model::Encapsulation kind, ByteView esp, std::optional<InnerId> id) {
-    network_.send(side_, Packet{path.local, path.remote, kind, to_bytes(esp), id});
+    send(Packet{path.local, path.remote, kind, to_bytes(esp), id});
   };
   outputs.inner = [this](ByteView inner) { ledger_.delivered(side_, inner); };
   outputs.ike = [this](const net::Path& path, ByteView message) {
@@ -88,6 +96,7 @@ void SimHost::crash() {
   if (!machine_) return;
   log_.line("{} crashes", name_of(side_));
   network_.set_up(side_, false);
+  streams_.forget(side_);
   machine_.reset();
   monitor_.crashed(side_);
   wake_at_.reset();
@@ -123,6 +132,13 @@ void SimHost::rekey(bool ike_sas, bool child_sas, const char* tunnel) {
   if (!machine_) return;
   log_.line("{}: rekey{}{}", name_of(side_), ike_sas ? " IKE" : "", child_sas ? " child" : "");
   CHECK(machine_->control.rekey(tunnel, ike_sas, child_sas, queue_.now()));
+  turn();
+}
+
+void SimHost::redirect(const std::string& gateway) {
+  if (!machine_) return;
+  log_.line("{}: redirect to {}", name_of(side_), gateway);
+  CHECK(machine_->control.redirect(kTunnel, gateway, queue_.now()));
   turn();
 }
 
@@ -183,6 +199,9 @@ void SimHost::handle(control::Request&& request) {
   if (auto* mac = std::get_if<ike::SharedKeyMacRequest>(&request)) return answer_mac(std::move(*mac));
   if (auto* exchange = std::get_if<ike::KeyExchangeRequest>(&request)) return answer_key_exchange(std::move(*exchange));
   if (auto* puzzle = std::get_if<ike::PuzzleRequest>(&request)) return answer_puzzle(std::move(*puzzle));
+  if (auto* eap = std::get_if<ike::EapRequest>(&request)) return answer_eap(std::move(*eap));
+  if (const auto* hold = std::get_if<control::HoldStream>(&request))
+    return streams_.hold(side_, hold->path, hold->held);
   if (const auto* keepalive = std::get_if<control::SendKeepalive>(&request)) {
     network_.send(side_,
                   Packet{keepalive->path.local, keepalive->path.remote, model::Encapsulation::udp, Bytes{0xff}, {}});
@@ -192,7 +211,8 @@ void SimHost::handle(control::Request&& request) {
 void SimHost::answer_path(const control::FindPath& request) {
   const auto remote = net::IpAddress::parse(request.peer);
   CHECK(remote);
-  const net::Path path{{network_.addresses(side_).front(), 0}, {*remote, 0}};
+  net::Path path{{network_.addresses(side_).front(), 0}, {*remote, 0}};
+  if (request.tcp_port) path = streams_.open(side_, path.local.address, {*remote, *request.tcp_port});
   later([this, path, connection = request.connection, attempt = request.attempt] {
     machine_->control.handle_path(connection, attempt, path, queue_.now());
   });
@@ -215,6 +235,20 @@ void SimHost::answer_mac(ike::SharedKeyMacRequest&& request) {
     ike::SharedKeyMacResult result{ike::auth::shared_key_mac(*prf, as_bytes(options_.secret), octets)};
     machine_->control.handle_completion(token, std::move(result), queue_.now());
   });
+}
+
+void SimHost::answer_eap(ike::EapRequest&& request) {
+  auto parties = std::make_shared<ike::v2::EapParties>();
+  for (const auto& [user, secret] : options_.users) {
+    parties->users.emplace(user, SecretBytes::copy_of(as_bytes(secret)));
+    if (user == request.settings.identity) parties->own_secret = SecretBytes::copy_of(as_bytes(secret));
+  }
+  const bool ends = request.step == ike::EapRequest::Step::end;
+  const ike::RequestToken token = request.token;
+  auto result =
+      std::make_shared<ike::EapResult>(machine_->eap.carry_out(std::move(request), std::move(parties), /*now=*/0));
+  if (ends) return;
+  later([this, token, result] { machine_->control.handle_completion(token, std::move(*result), queue_.now()); });
 }
 
 void SimHost::answer_key_exchange(ike::KeyExchangeRequest&& request) {
@@ -243,12 +277,17 @@ void SimHost::later(std::function<void()> action) {
 
 void SimHost::send_ike(ike::Transmit&& transmit) {
   Packet packet{transmit.path.local, transmit.path.remote, model::Encapsulation::udp, std::move(transmit.message), {}};
-  if (packet.source.port == options_.ike.nat_port) {
+  if (transmit.path.over_tcp() || packet.source.port == options_.ike.nat_port) {
     static constexpr std::array<std::uint8_t, 4> kNonEspMarker{};
     packet.bytes.insert(packet.bytes.begin(), kNonEspMarker.begin(), kNonEspMarker.end());
   } else if (packet.source.port != options_.ike.ike_port) {
     return log_.fail("{} sends IKE from port {}", name_of(side_), packet.source.port);
   }
+  send(std::move(packet));
+}
+
+void SimHost::send(Packet packet) {
+  if (packet.source.transport == net::Transport::tcp) return streams_.send(side_, std::move(packet));
   network_.send(side_, std::move(packet));
 }
 

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,6 +20,7 @@
 #include "tests/sim/run_log.hpp"
 #include "tests/sim/sim_data_plane.hpp"
 #include "tests/sim/sim_network.hpp"
+#include "tests/sim/sim_streams.hpp"
 #include "tests/sim/wire_monitor.hpp"
 
 namespace culvert::sim {
@@ -33,14 +35,15 @@ struct HostOptions {
   std::function<config::Config()> config;  // with kTunnel, and perhaps kSecondTunnel
   ike::EndpointSettings ike;
   std::string secret;
-  Duration answer_delay{};   // that FindPath and the keys' side take
-  Duration answer_spread{};  // up to this much more, by chance: answers overtake each other
+  std::map<std::string, std::string> users;  // of EAP
+  Duration answer_delay{};                   // that FindPath and the keys' side take
+  Duration answer_spread{};                  // up to this much more, by chance: answers overtake each other
 };
 
 class SimHost {
  public:
-  SimHost(Side side, EventQueue& queue, SimNetwork& network, WireMonitor& monitor, Ledger& ledger, RunLog& log,
-          HostOptions options);
+  SimHost(Side side, EventQueue& queue, SimNetwork& network, SimStreams& streams, WireMonitor& monitor, Ledger& ledger,
+          RunLog& log, HostOptions options);
   ~SimHost();
 
   /// Boots with a random source of its own.
@@ -55,6 +58,8 @@ class SimHost {
   void up(const char* tunnel = kTunnel);
   void down(const char* tunnel = kTunnel);
   void rekey(bool ike_sas, bool child_sas, const char* tunnel = kTunnel);
+  /// As gateway, sends the peers elsewhere (RFC 5685).
+  void redirect(const std::string& gateway);
   /// A command that no user has but control may give to IKE.
   void ike_command(ike::Command command);
   void send_inner(ByteView packet, InnerId id);
@@ -77,9 +82,11 @@ class SimHost {
   void answer_path(const control::FindPath& request);
   void answer_paths(const control::FindPaths& request);
   void answer_mac(ike::SharedKeyMacRequest&& request);
+  void answer_eap(ike::EapRequest&& request);
   void answer_key_exchange(ike::KeyExchangeRequest&& request);
   void answer_puzzle(ike::PuzzleRequest&& request);
   void send_ike(ike::Transmit&& transmit);
+  void send(Packet packet);
   void later(std::function<void()> action);
   void plan_wake();
   void wake();
@@ -88,6 +95,7 @@ class SimHost {
   Side side_;
   EventQueue& queue_;
   SimNetwork& network_;
+  SimStreams& streams_;
   WireMonitor& monitor_;
   Ledger& ledger_;
   RunLog& log_;

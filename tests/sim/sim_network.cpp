@@ -72,6 +72,30 @@ void SimNetwork::send(Side from, Packet packet) {
   }
 }
 
+bool SimNetwork::passes(Side from, const net::IpAddress& local, const net::IpAddress& remote) const {
+  const auto has = [&](Side side, const net::IpAddress& address) {
+    return std::ranges::find(port(side).addresses, address) != port(side).addresses.end() ||
+           (port(side).nat && port(side).nat->outside() == address);
+  };
+  return has(from, local) && has(other(from), remote) && !dead_.contains(local) && !dead_.contains(remote) &&
+         !port(from).cut && !port(other(from)).cut;
+}
+
+Duration SimNetwork::stream_delay(Side from, RandomSource& random) const {
+  const LinkConditions& conditions = port(from).conditions;
+  Duration delay = conditions.latency;
+  if (conditions.jitter > Duration::zero())
+    delay += Duration(random.below(static_cast<std::uint64_t>(conditions.jitter.count())));
+  for (Duration wait = std::chrono::milliseconds(200); random.below(1'000'000) < conditions.loss_ppm; wait *= 2)
+    delay += wait;
+  return delay;
+}
+
+void SimNetwork::hand_over(Side to, Packet packet) {
+  observer_.arrived(to, packet);
+  port(to).receiver(std::move(packet));
+}
+
 void SimNetwork::deliver(Side from, Packet packet) {
   const Side to = other(from);
   Nat* translator = nat(to);

@@ -82,6 +82,16 @@ class SimNetwork {
 
   void send(Side from, Packet packet);
 
+  // For what goes over TCP (SimStreams).
+  /// Whether packets from one of the host's addresses reach the other host at this address of its.
+  [[nodiscard]] bool passes(Side from, const net::IpAddress& local, const net::IpAddress& remote) const;
+  [[nodiscard]] bool is_up(Side side) const { return port(side).up; }
+  /// How long something that is repeated until it arrives is under way.
+  [[nodiscard]] Duration stream_delay(Side from, RandomSource& random) const;
+  /// Changes when the host's NAT forgets by what it knows its connections.
+  [[nodiscard]] std::uint64_t mapping(Side side) const { return port(side).nat ? port(side).nat->generation() + 1 : 0; }
+  void hand_over(Side to, Packet packet);
+
  private:
   struct Port {
     std::vector<net::IpAddress> addresses;

@@ -61,8 +61,9 @@ World::World(const WorldOptions& options)
       ledger_(log_),
       monitor_(log_, ledger_),
       network_(queue_, monitor_, own_seed(options.seed, 2)),
-      alice_(Side::alice, queue_, network_, monitor_, ledger_, log_, host_options(Side::alice)),
-      bob_(Side::bob, queue_, network_, monitor_, ledger_, log_, host_options(Side::bob)) {
+      streams_(queue_, monitor_, network_, own_seed(options.seed, 3)),
+      alice_(Side::alice, queue_, network_, streams_, monitor_, ledger_, log_, host_options(Side::alice)),
+      bob_(Side::bob, queue_, network_, streams_, monitor_, ledger_, log_, host_options(Side::bob)) {
   // RFC 7296 2.3: as far as both sides go.
   monitor_.allow_window(std::min(options_.connections[0].ike_window, options_.connections[1].ike_window));
   if (options_.nat) network_.put_nat(*options_.nat, address("203.0.113.1"), options_.nat_idle_timeout);
@@ -93,6 +94,7 @@ HostOptions World::host_options(Side side) {
   host.config = [this, side] { return make_config(side); };
   host.ike = options_.ike[index_of(side)];
   host.secret = options_.secrets[index_of(side)];
+  host.users = options_.users;
   host.answer_delay = options_.answer_delays[index_of(side)];
   host.answer_spread = options_.answer_spreads[index_of(side)];
   return host;
@@ -121,6 +123,12 @@ config::Config World::make_config(Side side) const {
     second.connection.remote = selectors({side == Side::alice ? "10.4.0.0/16" : "10.3.0.0/16"});
     // Which of the two is first differs from end to end.
     config.tunnels.insert(side == Side::alice ? config.tunnels.end() : config.tunnels.begin(), std::move(second));
+  }
+  for (const model::ConnectionConfig& one : options_.further[index_of(side)]) {
+    config::TunnelConfig& beside = config.tunnels.emplace_back();
+    beside.connection = one;
+    beside.peer_kind = config::PeerKind::any;
+    beside.secret = SecretBytes::copy_of(as_bytes(options_.secrets[index_of(side)]));
   }
   return config;
 }

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -46,6 +47,10 @@ struct WorldOptions {
   std::array<Duration, 2> answer_spreads{};
   std::array<std::vector<config::PoolConfig>, 2> pools;
   std::array<std::string, 2> secrets{"a secret of the simulator", "a secret of the simulator"};
+  /// Of EAP, with their secrets: the same at both hosts, and what a client proves itself by.
+  std::map<std::string, std::string> users;
+  /// Tunnels beside the one, to whoever comes; `connections` is what the world is judged by.
+  std::array<std::vector<model::ConnectionConfig>, 2> further;
 };
 
 /// Two hosts that know each other, AES-GCM with X25519, long lifetimes, a quiet network; bob waits for alice.
@@ -88,6 +93,7 @@ class World {
   [[nodiscard]] SimHost& host(Side side) { return side == Side::alice ? alice_ : bob_; }
   [[nodiscard]] const SimHost& host(Side side) const { return side == Side::alice ? alice_ : bob_; }
   [[nodiscard]] SimNetwork& network() { return network_; }
+  [[nodiscard]] SimStreams& streams() { return streams_; }
   [[nodiscard]] EventQueue& queue() { return queue_; }
   [[nodiscard]] Ledger& ledger() { return ledger_; }
   [[nodiscard]] WireMonitor& monitor() { return monitor_; }
@@ -109,6 +115,7 @@ class World {
   Ledger ledger_;
   WireMonitor monitor_;
   SimNetwork network_;
+  SimStreams streams_;
   SimHost alice_;
   SimHost bob_;
   std::array<std::optional<Traffic>, 2> traffic_;

@@ -251,14 +251,22 @@ void handle(Core& core, const UsePaths& command) {
   if (sa != nullptr) use_paths(core, *sa, command.paths);
 }
 
+void handle(Core& core, const TryPath& command) {
+  IkeSa* sa = core.sas.find(command.ike_sa);
+  if (sa != nullptr) try_transport(core, *sa, command.path);
+}
+
 void handle(Core& core, const StreamReopened& command) {
   for (IkeSa* sa : core.sas.of_peer(command.path.remote.address)) {
     if (sa->path != command.path) continue;
     // RFC 9329 6.2: what waits for an answer goes over the new connection again; it may have been lost with the old.
     for (const model::MessageId id : sa->window.awaited()) resend_request(core, *sa, id);
-    // RFC 9329 6.1: with nothing else to say, an empty message shows the peer where we are now.
-    if (sa->phase == Phase::established && sa->is_quiet() && sa->window.idle())
+    // RFC 9329 6.1: the peer is shown where we are now; with nothing else to say, by an empty message.
+    if (sa->phase == Phase::established && chooses_paths(*sa)) {
+      put_first(core, *sa, UpdateAddressesTask{});
+    } else if (sa->phase == Phase::established && sa->is_quiet() && sa->window.idle()) {
       sa->tasks.push_back({.task = LivenessTask{}});
+    }
     core.touch(*sa);
   }
 }

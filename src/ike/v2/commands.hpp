@@ -21,6 +21,7 @@ void handle(Core& core, const PeerMoved& command);
 void handle(Core& core, OwnAddresses command);
 void handle(Core& core, const ReviewPath& command);
 void handle(Core& core, const UsePaths& command);
+void handle(Core& core, const TryPath& command);
 void handle(Core& core, const UnknownEspSpi& command);
 void handle(Core& core, const Reauthenticate& command);
 void handle(Core& core, const RedirectPeers& command);

@@ -26,6 +26,8 @@ struct RekeyCollision {
   std::optional<model::IkeSaId> ike_sa;
   Bytes nonce_i;
   Bytes nonce_r;
+  // The peer has deleted the IKE SA again: for it was to go, or for the peer wants none any more.
+  bool deleted = false;
 };
 /// True when the SA made with the nonces `a` holds the lowest of the four and must go. Octet by octet, the end of a
 /// nonce being lower than any octet (RFC 7296 2.8.1).
@@ -70,6 +72,8 @@ class InitiatorExchange {
   }
   /// The peer rekeys the same SA, and we have answered as usual.
   virtual void note_collision(RekeyCollision collision) { (void)collision; }
+  /// And has deleted what its rekey made, before ours is answered.
+  virtual void note_collision_deleted() {}
   /// The peer's response could not be parsed or lacks payloads: give back what was reserved.
   virtual void handle_bad_response(const std::string& fault) = 0;
   /// No response came, or the IKE SA ended underneath: give back what was reserved.

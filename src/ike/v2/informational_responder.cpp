@@ -101,6 +101,9 @@ void InformationalResponder::finish() {
     sa_.candidate.reset();
     promote(core_, sa_, *candidate);
   }
+  // RFC 7296 2.8.2: one whose fate was open; our own rekey's answer will tell whether it was to stay.
+  IkeSa* old = sa_.phase == Phase::candidate && sa_.predecessor ? core_.sas.find(*sa_.predecessor) : nullptr;
+  if (old != nullptr && old->candidate == sa_.id && old->exchange) old->exchange->note_collision_deleted();
   // RFC 7296 2.25.2: a DELETE that crosses our own, or our rekey, ends both.
   close_ike_sa(core_, sa_, sa_.successor ? CloseReason::rekeyed : CloseReason::peer_deleted, Phase::defunct);
 }

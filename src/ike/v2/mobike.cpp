@@ -58,9 +58,9 @@ Bytes path_octets(const net::Path& sent) {
   return writer.take();
 }
 
-// RFC 4555 3.9: addresses are protected where NATs are not expected.
+// RFC 4555 3.9: addresses are protected where NATs are not expected. RFC 9329 7.1: but TCP has no problems with them.
 void forbid_nats(codec::Message& message, const IkeSa& sa, const net::Path& path) {
-  if (!sa.nat_traversal) message.add_notify(NotifyType::no_nats_allowed, path_octets(path));
+  if (!sa.nat_traversal && !path.over_tcp()) message.add_notify(NotifyType::no_nats_allowed, path_octets(path));
 }
 
 bool is_usable(const net::IpAddress& address) {
@@ -127,7 +127,7 @@ void take_update(Core& core, IkeSa& sa, const net::Path& path, const codec::Mess
     return answer.add_notify(NotifyType::unacceptable_addresses);
   }
   const bool behind = sa.remote_behind_nat;
-  if (sa.nat_traversal && detects_nats(request)) judge_nat_detection(sa, request, path);
+  if (sa.nat_traversal && !path.over_tcp() && detects_nats(request)) judge_nat_detection(sa, request, path);
   if (path != sa.path) return follow_update(core, sa, path);
   if (behind != sa.remote_behind_nat && !mobility_of(sa).children_wait) announce_path(core, sa, "the peer says so");
 }
@@ -218,7 +218,9 @@ class UpdateAddressesInitiator final : public PathExchange {
     Mobility& known = mobility_of(sa_);
     const bool ours = sa_.local_behind_nat;
     const bool theirs = sa_.remote_behind_nat;
-    if (sa_.nat_traversal && detects_nats(response)) {
+    // RFC 9329 7.1: over TCP the ports are not those that either side knows the connection by; and a NAT changes
+    // nothing.
+    if (sa_.nat_traversal && !path_.over_tcp() && detects_nats(response)) {
       judge_nat_detection(sa_, response, path_);
       known.seen_as = response.notify(NotifyType::nat_detection_destination_ip)->data;
     }
@@ -307,7 +309,8 @@ class ProbePathInitiator final : public PathExchange {
 
   void take_path() {
     Mobility& known = mobility_of(sa_);
-    if (chooses_paths(sa_) && task_.path.local.address != sa_.path.local.address)
+    const bool other_transport = task_.path.over_tcp() != sa_.path.over_tcp();
+    if (chooses_paths(sa_) && (other_transport || task_.path.local.address != sa_.path.local.address))
       return move_to(core_, sa_, task_.path, task_.why);
     known.children_wait = false;
     sa_.path = task_.path;
@@ -325,8 +328,7 @@ bool may_use_mobike(const model::ConnectionConfig& config) {
 }
 
 void add_mobike(codec::Message& message, const Core& core, IkeSa& sa, const model::ConnectionConfig& config) {
-  // RFC 9329 8 would allow it; here a tunnel changes between TCP and UDP by a quick set-up.
-  if (!may_use_mobike(config) || sa.path.over_tcp()) return;
+  if (!may_use_mobike(config)) return;
   message.add_notify(NotifyType::mobike_supported);
   auto addresses = additional_addresses(core, sa, config);
   add_addresses(message, addresses);
@@ -336,13 +338,14 @@ void add_mobike(codec::Message& message, const Core& core, IkeSa& sa, const mode
 }
 
 void agree_on_mobike(IkeSa& sa, const codec::Message& peer, const model::ConnectionConfig& config) {
-  sa.mobike = may_use_mobike(config) && !sa.path.over_tcp() && peer.notify(NotifyType::mobike_supported) != nullptr;
+  sa.mobike = may_use_mobike(config) && peer.notify(NotifyType::mobike_supported) != nullptr;
   if (!sa.mobike) return sa.mobility.reset();
   auto addresses = listed_addresses(peer);
   if (!addresses.empty()) mobility_of(sa).peers = std::move(addresses);
 }
 
 bool was_translated(const codec::Message& request, const net::Path& path) {
+  if (path.over_tcp()) return false;  // RFC 9329 7.1
   const auto* sent = request.notify(NotifyType::no_nats_allowed);
   return sent != nullptr && !equal(sent->data, path_octets({path.remote, path.local}));
 }

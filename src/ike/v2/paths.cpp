@@ -24,7 +24,17 @@ bool same_addresses(const net::Path& a, const net::Path& b) {
   return a.local.address == b.local.address && a.remote.address == b.remote.address;
 }
 
+// Those that it goes over UDP with, once IKE_SA_INIT is done.
+net::Path with_nat_ports(const Core& core, const IkeSa& sa, net::Path path) {
+  const model::ConnectionConfig* config = core.connections.find(*sa.connection);
+  const bool usual = config == nullptr || config->peer_port == core.settings.ike_port;
+  path.local = {path.local.address, core.settings.nat_port};
+  path.remote = {path.remote.address, usual ? core.settings.nat_port : config->peer_port};
+  return path;
+}
+
 net::Path with_ports(const Core& core, const IkeSa& sa, net::Path path) {
+  if (sa.path.over_tcp()) return with_nat_ports(core, sa, path);
   path.local.port = sa.path.local.port;
   path.remote.port = sa.path.remote.port;
   // The port that a NAT gave the peer is that NAT's.
@@ -35,7 +45,7 @@ net::Path with_ports(const Core& core, const IkeSa& sa, net::Path path) {
 }
 
 std::string in_words(const net::Path& path) {
-  return fmt::format("{} -> {}", path.local.to_string(), path.remote.to_string());
+  return fmt::format("{} -> {}{}", path.local.to_string(), path.remote.to_string(), path.over_tcp() ? " (TCP)" : "");
 }
 
 std::optional<model::MessageId> outstanding(const IkeSa& sa) {
@@ -112,6 +122,8 @@ void review_path(Core& core, const IkeSa& sa) {
 void use_paths(Core& core, IkeSa& sa, const std::vector<net::Path>& paths) {
   if (!sa.mobike || sa.phase != Phase::established) return;
   if (paths.empty()) return core.progress(sa, "there is no way to the peer now");
+  // RFC 9329 6.1: who was called over TCP is called again.
+  if (sa.path.over_tcp() && !chooses_paths(sa)) return;
   Mobility& known = mobility_of(sa);
   known.ways.clear();
   known.next_way = 0;
@@ -131,12 +143,27 @@ void use_paths(Core& core, IkeSa& sa, const std::vector<net::Path>& paths) {
     return;
   }
   known.ways.clear();
+  // When to leave TCP is not for the routes to say.
+  if (sa.path.over_tcp()) return;
   const bool better = chooses_paths(sa) && best.remote.address == sa.path.remote.address && best != sa.path;
   // RFC 4555 3.10: what works is not left for what may not.
   if (better)
     put_first(core, sa,
               ProbePathTask{.path = best,
                             .why = fmt::format("the way over {} is the better one", best.local.address.to_string())});
+}
+
+void try_transport(Core& core, IkeSa& sa, const net::Path& path) {
+  if (!chooses_paths(sa) || sa.phase != Phase::established) return;
+  if (path.over_tcp()) {
+    if (path == sa.path) return;
+    // RFC 9329 7.1: the request that waits for its answer goes over the other transport, too.
+    return move_to(core, sa, path,
+                   sa.path.over_tcp() ? fmt::format("{} leads to the peer no more", sa.path.local.address.to_string())
+                                      : "no answer over UDP");
+  }
+  if (!sa.path.over_tcp()) return;
+  put_first(core, sa, ProbePathTask{.path = with_nat_ports(core, sa, path), .why = "UDP leads to the peer again"});
 }
 
 void move_to(Core& core, IkeSa& sa, const net::Path& path, const std::string& why) {
@@ -162,14 +189,16 @@ void move_to(Core& core, IkeSa& sa, const net::Path& path, const std::string& wh
 
 void follow_update(Core& core, IkeSa& sa, const net::Path& path) {
   Mobility& known = mobility_of(sa);
-  core.progress(
-      sa, fmt::format("the peer moves the path from {} to {}; asking it there", in_words(sa.path), in_words(path)));
+  core.progress(sa, fmt::format("the peer moves the path from {} to {}{}", in_words(sa.path), in_words(path),
+                                path.over_tcp() ? "" : "; asking it there"));
   sa.path = path;
   known.ways.clear();
   known.in_doubt = false;
-  known.children_wait = true;
+  // RFC 9329 7.1: that there is a connection proves the peer's address.
+  known.children_wait = !path.over_tcp();
   resend_there(core, sa, path);
   for (const model::MessageId id : sa.window.awaited()) sa.window.restart(id, core.now, core.random);
+  if (path.over_tcp()) return announce_path(core, sa, "the peer moved it");
   put_first(core, sa, ProbePathTask{.path = path, .why = "the peer moved it"});
 }
 

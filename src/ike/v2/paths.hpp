@@ -21,6 +21,9 @@ void review_path(Core& core, const IkeSa& sa);
 /// What control answers to PathInDoubt, or has found out by itself.
 void use_paths(Core& core, IkeSa& sa, const std::vector<net::Path>& paths);
 
+/// Control has found a way over the other transport (TryPath).
+void try_transport(Core& core, IkeSa& sa, const net::Path& path);
+
 /// The IKE SA is on this path from now on, by our own choice, and the peer is told. Its Child SAs follow at once where
 /// the peer's address is one at which it has answered, else when it has.
 void move_to(Core& core, IkeSa& sa, const net::Path& path, const std::string& why);

@@ -132,6 +132,8 @@ Progression RekeyIkeSaInitiator::follow_up(const codec::Message& response, model
     sa_.candidate.reset();
     if (standing.theirs != nullptr) {
       promote(core_, sa_, *standing.theirs);
+    } else if (collision_->deleted) {
+      close_with_theirs();
     } else {
       // Should the peer's additional key exchanges never come to their end, ours is due again.
       retry(Duration::zero(), method_);
@@ -198,6 +200,7 @@ void RekeyIkeSaInitiator::settle(const codec::Message& response, IkeSa& next) {
     sa_.candidate.reset();
     if (decided) return;
     if (standing.theirs != nullptr) return promote(core_, sa_, *standing.theirs);
+    if (collision_->deleted) return close_with_theirs();
     return retry(Duration::zero(), method_);
   }
   win(standing.theirs);
@@ -210,8 +213,8 @@ void RekeyIkeSaInitiator::settle(const codec::Message& response, IkeSa& next) {
 RekeyIkeSaInitiator::Standing RekeyIkeSaInitiator::compare(const Bytes& nonce_r) const {
   IkeSa* theirs = collision_ && collision_->ike_sa ? core_.sas.find(*collision_->ike_sa) : nullptr;
   if (theirs != nullptr && theirs->phase != Phase::candidate) theirs = nullptr;
-  // RFC 9370 2.2.4: also before it is made.
-  const bool stands = collision_ && (theirs != nullptr || awaits_rekey_of(sa_, std::nullopt));
+  // RFC 9370 2.2.4: also before it is made. And when it is deleted already: the nonces tell why the peer did so.
+  const bool stands = collision_ && (theirs != nullptr || collision_->deleted || awaits_rekey_of(sa_, std::nullopt));
   return {.theirs = theirs,
           .loses = stands && has_lowest_nonce(nonce_, nonce_r, collision_->nonce_i, collision_->nonce_r)};
 }
@@ -225,6 +228,11 @@ void RekeyIkeSaInitiator::win(IkeSa* theirs) {
   theirs->phase = Phase::closing;
   theirs->phase_deadline = core_.now + core_.answer_linger();
   core_.touch(*theirs);
+}
+
+void RekeyIkeSaInitiator::close_with_theirs() {
+  core_.progress(sa_, "the peer has deleted the IKE SA that its rekey made");
+  close_with_delete(core_, sa_, CloseReason::peer_deleted);
 }
 
 void RekeyIkeSaInitiator::handle_refusal(const codec::NotifyPayload& error) {

@@ -33,6 +33,9 @@ class RekeyIkeSaInitiator final : public InitiatorExchange {
   Progression handle_completion(RequestToken token, Completion result) override;
   void handle_bad_response(const std::string&) override {}
   void note_collision(RekeyCollision collision) override { collision_ = std::move(collision); }
+  void note_collision_deleted() override {
+    if (collision_) collision_->deleted = true;
+  }
 
  private:
   Progression send();
@@ -55,6 +58,8 @@ class RekeyIkeSaInitiator final : public InitiatorExchange {
   };
   [[nodiscard]] Standing compare(const Bytes& nonce_r) const;
   void win(IkeSa* theirs);
+  /// RFC 7296 2.8.2: the peer's one was to stay, and the peer has deleted it: nothing is left to go on with.
+  void close_with_theirs();
   void retry(Duration after, model::KeyExchangeMethod method = model::KeyExchangeMethod::none);
   void fail(FailureKind kind, std::optional<model::NotifyType> notify, std::string detail);
 

@@ -307,6 +307,36 @@ TEST_P(Rekey, BothRekeyTheIkeSaAndOneResponseIsLate) {
   EXPECT_TRUE(in_step(pair));
 }
 
+// The peer's IKE SA was to stay, and the peer closes it before our own rekey is answered: that answer, late, makes
+// nothing that only we have (an order that tests/model/ike_collisions.pml found).
+TEST_P(Rekey, BothRekeyTheIkeSaAndTheWinnerIsClosedMeanwhile) {
+  unsigned found = 0;
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    Pair crossing(seed);
+    bring_up(crossing);
+    Host& late = crossing.host(GetParam());
+    Host& early = crossing.host(!GetParam());
+    const auto old_spi = late.ike_sa().spi_i;
+    crossing.fate = [&, open = crossing.now + milliseconds(500)](const Datagram& d) {
+      const codec::Header header = d.header();
+      const bool on_the_old = d.from_a != GetParam() && header.spi_i == old_spi && crossing.now < open;
+      if (on_the_old && header.exchange == ExchangeType::informational) return std::vector<Duration>{};
+      const bool answer = on_the_old && header.exchange == ExchangeType::create_child_sa && header.response;
+      return std::vector<Duration>{answer ? milliseconds(300) : Pair::kLatency};
+    };
+    crossing.command(late, RekeyIkeSa{late.ike_sa().ike_sa});
+    crossing.command(early, RekeyIkeSa{early.ike_sa().ike_sa});
+    crossing.advance(milliseconds(50));
+    crossing.command(early, Terminate{kConnection});
+    crossing.advance(seconds(2));
+    EXPECT_TRUE(crossing.a.children.empty() && crossing.b.children.empty()) << seed;
+    EXPECT_TRUE(crossing.a.ike_sas.empty() && crossing.b.ike_sas.empty()) << seed;
+    EXPECT_TRUE(no_leaks(crossing)) << seed;
+    if (late.logged("the peer has deleted the IKE SA that its rekey made")) ++found;
+  }
+  EXPECT_GT(found, 3u);
+}
+
 TEST_P(Rekey, AChildSaIsRekeyedWhileThePeerRekeysTheIkeSa) {  // RFC 7296 2.25.2: TEMPORARY_FAILURE both ways
   rekey_child(one());
   rekey_ike(other());

@@ -101,7 +101,7 @@ TEST_F(OverTcp, AReplayOrAForgeryMovesNothing) {  // RFC 9329 6.1
   EXPECT_TRUE(pair.b.moves.empty());
 }
 
-TEST_F(OverTcp, AnIkeSaDoesNotMoveBetweenTransports) {  // RFC 9329 5
+TEST_F(OverTcp, NothingButAnUpdateMovesAnIkeSaBetweenTransports) {  // RFC 9329 5, 7.1
   bring_up_over_tcp();
   pair.translation = [](const Datagram& datagram) {
     return datagram.from_a ? path_from(false, 4500) : stream_from(true);
@@ -110,6 +110,86 @@ TEST_F(OverTcp, AnIkeSaDoesNotMoveBetweenTransports) {  // RFC 9329 5
   pair.settle();
   pair.command(pair.b, PeerMoved{pair.b.child().id, path_from(false, 4500).remote});
   EXPECT_TRUE(pair.b.moves.empty());
+}
+
+// RFC 9329 7.1: by the same exchange, over the other transport.
+TEST_F(OverTcp, WithMobikeTheSaGoesToTcpAndBack) {
+  bring_up(pair);
+  ASSERT_TRUE(pair.a.ike_sa().mobike && pair.a.ike_sa().chooses_paths);
+  const net::Path udp = pair.a.ike_sa().path;
+  const auto child = pair.a.child().id;
+  for (unsigned round = 0; round < 3; ++round) {
+    const auto port = static_cast<std::uint16_t>(40001 + round);
+    pair.fate = [](const Datagram& d) {
+      return d.path.over_tcp() ? std::vector<Duration>{Pair::kLatency} : std::vector<Duration>{};
+    };
+    pair.wire.clear();
+    pair.command(pair.a, CheckLiveness{pair.a.ike_sa().ike_sa});
+    ASSERT_TRUE(pair.run_until([&] { return pair.a.overdue == round + 1; }, seconds(10)));
+    const Bytes asked = pair.wire.front().message;
+    pair.command(pair.a, TryPath{pair.a.ike_sa().ike_sa, stream_from(true, port)});
+    EXPECT_EQ(pair.wire.back().message, asked) << "what waits for an answer goes there";
+    EXPECT_TRUE(pair.wire.back().path.over_tcp());
+    EXPECT_EQ(pair.a.moves.size(), 2 * round) << "the Child SAs wait for the answer";
+    pair.settle();
+    ASSERT_EQ(pair.a.moves.size(), 2 * round + 1);
+    ASSERT_EQ(pair.b.moves.size(), 2 * round + 1);
+    EXPECT_EQ(pair.a.moves.back().path, stream_from(true, port));
+    EXPECT_EQ(pair.b.moves.back().path, stream_from(false, port));
+    EXPECT_EQ(pair.b.moves.back().encapsulation, model::Encapsulation::udp);
+    for (const Datagram& one : pair.wire) {
+      EXPECT_NE(one.header().exchange, ExchangeType::ike_sa_init);
+      const bool asks = !one.from_a && !one.header().response;
+      EXPECT_FALSE(asks) << "the connection has proved the address";
+    }
+    // Back, when UDP has answered.
+    pair.command(pair.a, TryPath{pair.a.ike_sa().ike_sa, path_from(true)});
+    pair.advance(seconds(30));
+    EXPECT_EQ(pair.a.moves.size(), 2 * round + 1) << "UDP is as silent as before";
+    pair.fate = [](const Datagram&) { return std::vector<Duration>{Pair::kLatency}; };
+    pair.command(pair.a, TryPath{pair.a.ike_sa().ike_sa, path_from(true)});
+    pair.settle();
+    ASSERT_EQ(pair.a.moves.size(), 2 * round + 2);
+    ASSERT_EQ(pair.b.moves.size(), 2 * round + 2);
+    EXPECT_EQ(pair.a.moves.back().path, udp);
+    EXPECT_FALSE(pair.b.moves.back().path.over_tcp());
+    ASSERT_TRUE(in_step(pair));
+    EXPECT_EQ(pair.a.child().id, child);
+  }
+}
+
+TEST_F(OverTcp, NatsAreNotForbiddenOverTcp) {  // RFC 9329 7.1
+  bring_up_over_tcp();
+  ASSERT_TRUE(pair.b.ike_sa().mobike);
+  reconnect(40002);
+  pair.wire.clear();
+  pair.command(pair.a, StreamReopened{stream_from(true)});
+  pair.settle();
+  // RFC 9329 6.1: with MOBIKE the peer is told by UPDATE_SA_ADDRESSES, and does not ask back.
+  EXPECT_EQ(pair.wire.size(), 2u);
+  EXPECT_TRUE(pair.b.logged("the peer moves the path"));
+  ASSERT_EQ(pair.b.moves.size(), 1u);
+  EXPECT_EQ(pair.b.moves[0].path, stream_from(false, 40002));
+  EXPECT_TRUE(pair.a.moves.empty());
+}
+
+// Whoever was called cannot call, and who has no MOBIKE cannot move.
+TEST_F(OverTcp, NobodyElseTriesAnotherTransport) {
+  bring_up(pair);
+  pair.command(pair.b, TryPath{pair.b.ike_sa().ike_sa, stream_from(false)});
+  pair.settle();
+  EXPECT_FALSE(pair.b.ike_sa().path.over_tcp());
+  EXPECT_TRUE(pair.b.moves.empty());
+  Pair without;
+  auto a = config_of(true);
+  a.mobike = false;
+  configure(without, a);
+  initiate(without);
+  without.settle();
+  const auto sent = without.wire.size();
+  without.command(without.a, TryPath{without.a.ike_sa().ike_sa, stream_from(true)});
+  without.settle();
+  EXPECT_EQ(without.wire.size(), sent);
 }
 
 TEST_F(OverTcp, WhatWaitsForAnAnswerGoesOverTheNewConnectionAtOnce) {  // RFC 9329 6.2

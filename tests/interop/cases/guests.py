@@ -10,9 +10,11 @@ from dataclasses import replace
 from cases import certificates, eap, post_quantum, remote_access, resumption
 from rig.authority import Authority, Pki, raw_ends
 from rig.case import case
+from rig.guest_lab import DEVICE
+from rig.lab import OUTER
 from rig.rounds import Subject, play
 from rig.shell import Failed, check, wait_until
-from rig.traffic import Stream
+from rig.traffic import Stream, ping
 
 BEHIND = 600  # seconds
 
@@ -225,6 +227,39 @@ def rekeyed(what):
     return run
 
 
+# -------------------------------------------------------------------------------------------------------------- mobility
+SECOND = "192.0.2.77"
+
+
+def moved(this):
+    """Our address goes, and there is another: the same SAs go on from there, and back again when it comes home (RFC 4555)."""
+    pair = this.pair(peer={"roams": True, "anybody": this.role == "initiator"}, sut={"roams": this.role == "initiator"}, liveness=2)
+    near = "a" if this.role == "initiator" else "b"
+    device, home = ("wire", OUTER["a"][4]) if near == "a" else (DEVICE, OUTER["b"][4])
+    # The one that stays takes the place of the one that goes, with its route.
+    pair.lab.exec(near, "sysctl", "-qw", "net.ipv4.conf.all.promote_secondaries=1")
+    pair.lab.ip(near, "addr", "add", f"{SECOND}/24", "dev", device)
+    try:
+        pair.start()
+        this.initiate(pair)
+        check(pair.sut.tunnel()["ike_sas"][0]["mobike"], "no MOBIKE was agreed on")
+        before = [{c.spi_in for c in p.state().children} for p in pair.both]
+        for gone, there in ((home, SECOND), (SECOND, home)):
+            if there == home:
+                pair.lab.ip(near, "addr", "add", f"{home}/24", "dev", device)
+            moves = pair.sut.log().count("moved from ")
+            pair.lab.ip(near, "addr", "del", f"{gone}/24", "dev", device)
+            pair.lab.ip(near, "route", "replace", "default", "via", OUTER["b" if near == "a" else "a"][4])
+            wait_until(lambda: pair.sut.log().count("moved from ") > moves, 25, f"we know that the path is from {there} now", 0.2)
+            wait_until(lambda: ping(pair.lab, "a", 4, 1, wait=0.3), 10, "a ping through the tunnel", 0.1)
+            pair.prove()
+        after = [{c.spi_in for c in p.state().children} for p in pair.both]
+        check(before == after, f"other SAs: {before}, {after}")
+    finally:
+        for one, word in ((home, "replace"), (SECOND, "del")):
+            pair.lab.exec(near, "ip", "addr", word, f"{one}/24", "dev", device, ok=None)
+
+
 AUTHENTICATION = (
     Subject("psk", "shared secret", by_secret),
     Subject("ipv6", "shared secret, IPv6 inside and outside", lambda this: by_secret(this, 6)),
@@ -254,12 +289,14 @@ REFUSALS = (
 ADDRESSES = (Subject("address", "the initiator gets its inner address of the responder's pool", address),)
 REKEYS = (Subject("rekey-child", "the Child SA is rekeyed under traffic, begun by the initiator", rekeyed("child")),
           Subject("rekey-ike", "the IKE SA is rekeyed under traffic, begun by the initiator", rekeyed("ike")))
+MOBILITY = (Subject("mobike", "the initiator's address changes, and changes back: the same SAs go on (RFC 4555)", moved),)
 GROUPS = (("plain", "ESP as protocol 50", PLAIN),
           ("auth", "every authentication it has", AUTHENTICATION),
           ("refusals", "EAP, and whom we refuse and why", PASSWORDS + BY_TLS + REFUSALS),
           ("life", "inner addresses from a pool, rekeys under traffic, resumption", ADDRESSES + REKEYS + resumption.SUBJECTS),
+          ("mobike", "addresses that change (RFC 4555)", MOBILITY),
           ("quantum", "additional key exchanges and ML-KEM, where it has them", post_quantum.SUBJECTS))
-SUBJECTS = PLAIN + AUTHENTICATION + PASSWORDS + BY_TLS + REFUSALS + ADDRESSES + REKEYS + resumption.SUBJECTS + post_quantum.SUBJECTS
+SUBJECTS = PLAIN + AUTHENTICATION + PASSWORDS + BY_TLS + REFUSALS + ADDRESSES + REKEYS + resumption.SUBJECTS + MOBILITY + post_quantum.SUBJECTS
 PEERS = {"strongswan-kernel": "strongSwan of Debian 12", "strongswan-next": "strongSwan of Debian 13",
          "libreswan-12": "libreswan of Debian 12", "libreswan-13": "libreswan of Debian 13",
          "iked-12": "OpenIKED of Debian 12", "iked-13": "OpenIKED of Debian 13",

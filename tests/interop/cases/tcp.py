@@ -2,7 +2,7 @@
 
 import time
 
-from cases import workers
+from cases import mobike, workers
 from rig import traffic, wire
 from rig.case import case
 from rig.lab import INNER
@@ -108,35 +108,51 @@ def _(setup):
     only_streams(*capture.stop())
 
 
-@case("tcp-fallback-and-back", "a standing tunnel falls back to TCP when UDP dies, and returns when it lives; nothing in clear", seconds=120, only=ONLY)
-def _(setup):
-    pair = ends(setup, "fallback")
-    capture = wire.Capture(pair.lab, "a")
-    pair.sut.up()
-    pair.wait_up()
-    pair.prove()
-    check(transports(pair) == [["udp"], ["udp"]], f"status says {transports(pair)}")
-    stream = traffic.Stream(pair.lab, "a")
-    time.sleep(1)
-    rules(pair.lab, "a", BLOCK)
-    time.sleep(0.2)
-    silence = 0.2 + traffic.wait_for_traffic(pair.lab, "a", seconds=10)
-    setup.note(f"TCP after {silence:.1f} s")
-    check(silence < 5, f"traffic came back only after {silence:.1f} s")
-    # The peer may keep the old IKE SA until it notices that nobody is there any more.
-    wait_until(lambda: transports(pair)[0] == ["tcp"] and "tcp" in transports(pair)[1], 10, "the tunnel goes over TCP")
-    pair.prove()
-    pair.lab.exec("a", "nft", "delete", "table", "inet", "block")
-    back = wait_for(pair, "udp", 60)
-    setup.note(f"UDP after {back:.1f} s")
-    pair.prove()
-    sent, lost = stream.finish()
-    setup.note(f"{lost} of {sent} pings lost")
-    check(lost < 500, f"{lost} of {sent} pings lost: more than the time without UDP explains")
-    classes, others = capture.stop()
-    check(not others, f"in clear: {others}")
-    check(classes[wire.STREAM] and classes[wire.ESP_UDP], f"not both ways were used: {classes}")
-    wait_until(lambda: "4500" not in pair.lab.exec("a", "ss", "-Htn", "state", "established"), 15, "the connection is closed")
+def add_back(moves):
+    name, how = ("", "the same IKE SA, by MOBIKE") if moves else ("-anew", "without MOBIKE a new IKE SA")
+
+    @case(f"tcp-fallback-and-back{name}", f"a standing tunnel falls back to TCP when UDP dies, and returns when it lives ({how}); nothing in clear",
+          seconds=120, only=ONLY)
+    def _(setup):
+        pair = ends(setup, "fallback", mobike=moves)
+        capture = wire.Capture(pair.lab, "a")
+        pair.sut.up()
+        pair.wait_up()
+        pair.prove()
+        check(transports(pair) == [["udp"], ["udp"]], f"status says {transports(pair)}")
+        before = pair.sut.state().ike
+        stream = traffic.Stream(pair.lab, "a")
+        time.sleep(1)
+        rules(pair.lab, "a", BLOCK)
+        time.sleep(0.2)
+        silence = 0.2 + traffic.wait_for_traffic(pair.lab, "a", seconds=10)
+        setup.note(f"TCP after {silence:.1f} s")
+        check(silence < 5, f"traffic came back only after {silence:.1f} s")
+        # The peer may keep the old IKE SA until it notices that nobody is there any more.
+        wait_until(lambda: transports(pair)[0] == ["tcp"] and "tcp" in transports(pair)[1], 10, "the tunnel goes over TCP")
+        pair.prove()
+        pair.sut.rekey_ike()
+        pair.peer.rekey_child()
+        time.sleep(1)
+        pair.prove()
+        pair.lab.exec("a", "nft", "delete", "table", "inet", "block")
+        back = wait_for(pair, "udp", 60)
+        setup.note(f"UDP after {back:.1f} s")
+        pair.prove()
+        sent, lost = stream.finish()
+        setup.note(f"{lost} of {sent} pings lost")
+        check(lost < 500, f"{lost} of {sent} pings lost: more than the time without UDP explains")
+        check(pair.sut.state().ike != before, "the IKE SA was not rekeyed")
+        set_up = pair.sut.log().count(": IKE SA established with ")
+        check(set_up == 1 if moves else set_up > 1, f"{set_up} IKE SAs were set up")
+        classes, others = capture.stop()
+        check(not others, f"in clear: {others}")
+        check(classes[wire.STREAM] and classes[wire.ESP_UDP], f"not both ways were used: {classes}")
+        wait_until(lambda: "4500" not in pair.lab.exec("a", "ss", "-Htn", "state", "established"), 15, "the connection is closed")
+
+
+add_back(True)
+add_back(False)
 
 
 @case("tcp-workers", "several workers at both ends and one connection: flows of many packets stay in their order", only=ONLY)
@@ -178,6 +194,24 @@ def _(setup):
     after = [{c.spi_in for c in end.state().children} for end in pair.both]
     check(before == after, f"other SAs: {before}, {after}")
     check("stands again" in pair.sut.log(), "no word of the new connection")
+
+
+@case("tcp-roams", "tcp = \"always\" and our address goes: the same SAs go on over a connection from another one; UDP is dropped everywhere", seconds=60,
+      only=ONLY)
+def _(setup):
+    pair = setup.pair(peer_kind="culvert", launch=False, roams=True, liveness=2)
+    mobike.second_link(pair.lab)
+    for side in "ab":
+        rules(pair.lab, side, BLOCK.replace('"wire"', '{ "wire", "wire2" }'))
+    pair.sut.more = 'tcp = "always"\n'
+    pair.peer.daemon["listen_tcp"] = [4500]
+    pair.start()
+    pair.sut.up()
+    pair.wait_up()
+    pair.prove()
+    taken = mobike.move(pair, lambda: pair.lab.ip("a", "link", "set", "wire", "down"), seconds=30)
+    setup.note(f"moved within {taken:.1f} s")
+    check(transports(pair) == [["tcp"], ["tcp"]], f"status says {transports(pair)}")
 
 
 @case("tcp-strangers", "connections that are not for us, or lie about lengths, are closed; the tunnel does not mind", only=ONLY)

@@ -38,6 +38,8 @@ class Iked(GuestPeer):
     package = "openiked"
     lacks = {"ed25519": "no EdDSA", "raw-rsa": "no certificate encoding of RFC 7670", "raw-p256": "no certificate encoding of RFC 7670",
              **dict.fromkeys(("eap-md5", "eap-tls-1.2", "eap-tls-1.3", "eap-ttls-1.3", "eap-tls-only"), "of EAP only MSCHAPv2"), ("eap-mschapv2", "responder"): "is no EAP client",
+             ("mobike", "initiator"): "takes UPDATE_SA_ADDRESSES and moves its kernel's policies, but not the SAs",
+             ("mobike", "responder"): "moves nothing as initiator",
              ("eap-wrong", "initiator"): "falls silent at a wrong password, and refuses nothing", ("eap-wrong", "responder"): "is no EAP client"}
     takes_chain = False
     notes = ("of the certificates that its peer sends it looks at the first only, so that the authority between us and the root lies in a file there",
@@ -97,7 +99,7 @@ class Iked(GuestPeer):
         run("openssl", "pkey", "-in", private, "-pubout", "-out", f"{folder}/iked/local.pub")
         users = "".join(f'user "{name}" "{secret}"\n' for t in self.tunnels if t.eap for name, secret in t.eap.users)
         with open(f"{folder}/iked.conf", "w", encoding="ascii") as f:
-            f.write("set nomobike\n" + users + "".join(self._policy(t) for t in self.tunnels))
+            f.write(f"set {'' if any(t.roams for t in self.tunnels) else 'no'}mobike\n" + users + "".join(self._policy(t) for t in self.tunnels))
         os.chmod(f"{folder}/iked.conf", 0o600)
         os.chmod(private, 0o600)
         self.inside_sh(f"rm -rf /etc/iked && cp -r {folder}/iked {folder}/iked.conf /etc/ && chown -R 0:0 /etc/iked /etc/iked.conf && "

@@ -69,6 +69,7 @@ class Libreswan(GuestPeer):
     # In an INFORMATIONAL it passes over the notification and heeds the DELETE.
     hears_refusal = "AUTHENTICATION_FAILED|deleting .*established.IKE.SA"
     lacks = {"ed25519": "no EdDSA", **dict.fromkeys(("eap-mschapv2", "eap-md5", "eap-wrong", "eap-ttls-1.3"), "of EAP only TLS"),
+             ("mobike", "responder"): "its answers have no COOKIE2 (RFC 4555 3.7), which is what proves its new address to us",
              **{(key, "responder"): "is no EAP client" for key in ("eap-tls-1.2", "eap-tls-1.3", "eap-tls-only")}}
 
     # ------------------------------------------------------------------- life
@@ -128,6 +129,8 @@ class Libreswan(GuestPeer):
         found.update(self._proof(t))
         if not t.request_address:
             found["leftsubnet"] = ",".join(t.local_ts)
+        if t.roams:
+            found["mobike"] = "yes"
         if t.remote_ts:
             found["rightsubnet"] = ",".join(t.remote_ts)
         if t.pool:
