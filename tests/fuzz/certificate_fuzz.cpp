@@ -1,19 +1,17 @@
 // libFuzzer: what a peer proves itself with. Any octets are a certificate, several of them (each behind two octets of
-// its length), a revocation list, an OCSP response, a list of announced methods, an identity, a distinguished name, an
-// AlgorithmIdentifier and the AUTH data of every method; a path to an authority is looked for, and nothing that the
-// fuzzer makes may lead to one.
+// its length), a list of announced methods, an AlgorithmIdentifier and the AUTH data of every method; a path to an
+// authority is looked for, and nothing that the fuzzer makes may lead to one. Who the peer says it is, and what takes
+// certificates back, have targets of their own (identity_fuzz, crl_fuzz, ocsp_fuzz).
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "base/check.hpp"
-#include "crypto/revocation.hpp"
 #include "crypto/testing/issuer.hpp"
 #include "ike/auth/announced_methods.hpp"
 #include "ike/auth/certificate_proof.hpp"
 #include "ike/auth/digital_signature.hpp"
 #include "model/certificate_identity.hpp"
-#include "model/distinguished_name.hpp"
 
 namespace {
 
@@ -69,26 +67,6 @@ void prove(ByteView octets) {
   }
 }
 
-/// What a responder, or the peer in its name, sends: nothing that the fuzzer makes is signed by the authority.
-void look_for_revocation(ByteView octets) {
-  const crypto::Certificate issuer = world().root.certificate();
-  const auto status = crypto::judge_ocsp(octets, issuer, issuer, crypto::testing::kToday, Bytes(16, 1));
-  CHECK(status.state == crypto::RevocationStatus::State::unknown);
-  printable(status.found);
-  if (const auto certificate = crypto::Certificate::from_der(octets)) {
-    for (const std::string& url : crypto::revocation_places(*certificate).ocsp) printable(url);
-    for (const std::string& url : crypto::revocation_places(*certificate).lists) printable(url);
-    (void)crypto::ocsp_question(*certificate, issuer, {});
-  }
-  const auto lists = crypto::RevocationList::from_file_content(octets);
-  if (!lists) return;
-  for (const crypto::RevocationList& list : *lists) {
-    const auto by_list = crypto::judge_list(list, issuer, issuer, crypto::testing::kToday);
-    CHECK(by_list.state != crypto::RevocationStatus::State::revoked);
-    printable(by_list.found);
-  }
-}
-
 void read_announcements(ByteView octets) {
   std::vector<model::AnnouncedMethod> methods;
   ike::auth::decode_methods(octets, methods);
@@ -98,29 +76,16 @@ void read_announcements(ByteView octets) {
   CHECK(again == methods);
 }
 
-void read_identity(ByteView octets) {
-  if (octets.empty()) return;
-  const model::Identity identity{static_cast<model::IdentificationType>(octets[0]), to_bytes(octets.subspan(1))};
-  printable(identity.to_string());
-  printable(identity.comparable().to_string());
-}
-
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const ByteView octets(data, size);
   read_certificate(octets);
   (void)crypto::Certificate::from_file_content(octets);
-  (void)crypto::RevocationList::from_file_content(octets);
-  printable(model::distinguished_name_text(octets));
-  const Bytes comparable = model::comparable_name(octets);
-  CHECK(model::comparable_name(octets) == comparable);
   if (const auto scheme = ike::auth::scheme_of(octets))
     CHECK(ike::auth::hash_of(*scheme) != model::SignatureHash::sha1);
   (void)ike::auth::decode_hashes(octets);
   prove(octets);
-  look_for_revocation(octets);
   read_announcements(octets);
-  read_identity(octets);
   return 0;
 }

@@ -133,6 +133,29 @@ void make_windows(WorldOptions& world, std::uint64_t seed) {
     connection.ike_window = 1 + static_cast<std::uint32_t>(random.below(8));
 }
 
+// Several authentications one behind the other in every fourth run, each under a name of its own (RFC 4739). Drawn
+// apart.
+void make_rounds(WorldOptions& world, std::uint64_t seed) {
+  SeededRandom random(seed ^ 0x4739);
+  if (!one_in(4, random)) return;
+  for (const Side side : {Side::alice, Side::bob}) {
+    for (std::uint64_t round = random.below(3); round > 0; --round) {
+      const model::AuthRound made{.by = model::Authentication::shared_key,
+                                  .id = model::Identity::parse(fmt::format("round{}.example", round))};
+      world.connections[index_of(side)].own_rounds.push_back(made);
+      world.connections[index_of(other(side))].peer_rounds.push_back(made);
+    }
+  }
+}
+
+// Hosts that move in every second run without a NAT, most of them with MOBIKE at both ends (RFC 4555). Drawn apart.
+void make_moves(SeedProfile& profile, std::uint64_t seed) {
+  SeededRandom random(seed ^ 0x4555);
+  for (model::ConnectionConfig& connection : profile.world.connections) connection.mobike = !one_in(8, random);
+  if (profile.world.nat || one_in(2, random)) return;
+  profile.moves = static_cast<unsigned>(1 + random.below(6));
+}
+
 }  // namespace
 
 SeedProfile make_profile(std::uint64_t seed, SeededRandom& random, bool log) {
@@ -197,10 +220,12 @@ SeedProfile make_profile(std::uint64_t seed, SeededRandom& random, bool log) {
   make_tickets(world, seed);
   make_puzzles(world, seed);
   make_windows(world, seed);
+  make_rounds(world, seed);
+  make_moves(profile, seed);
   profile.text = fmt::format(
       "ike {}, esp {}, outer {}, inner {}, NAT {}, loss {} and {} ppm, duplicates {} and {}, child lifetime {} and {} "
       "s, ike lifetime {} and "
-      "{} s, start {} and {}, {} and {} workers, {} actions in {} s",
+      "{} s, start {} and {}, {} and {} workers, {} and {} rounds, {} actions in {} s",
       ike, esp, world.outer == net::Family::v4 ? "IPv4" : "IPv6", world.inner == net::Family::v4 ? "IPv4" : "IPv6",
       world.nat ? name_of(*world.nat) : "none", world.links[0].loss_ppm, world.links[1].loss_ppm,
       world.links[0].duplicate_ppm, world.links[1].duplicate_ppm,
@@ -208,7 +233,8 @@ SeedProfile make_profile(std::uint64_t seed, SeededRandom& random, bool log) {
       world.connections[1].child_lifetime.time->count() / 1'000'000'000,
       world.connections[0].ike_lifetime.count() / 1'000'000'000,
       world.connections[1].ike_lifetime.count() / 1'000'000'000, static_cast<int>(world.connections[0].start),
-      static_cast<int>(world.connections[1].start), world.ike[0].resources, world.ike[1].resources, profile.actions,
+      static_cast<int>(world.connections[1].start), world.ike[0].resources, world.ike[1].resources,
+      world.connections[0].own_rounds.size() + 1, world.connections[1].own_rounds.size() + 1, profile.actions,
       profile.duration.count() / 1'000'000'000);
   return profile;
 }

@@ -40,6 +40,12 @@ class TestKey {
     CHECK(key != nullptr);
     return TestKey(std::shared_ptr<EVP_PKEY>(key, EVP_PKEY_free));
   }
+  /// Of Ed25519, the same for the same 32 octets: what it signs, too.
+  static TestKey of_seed(ByteView seed) {
+    EVP_PKEY* key = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, nullptr, seed.data(), seed.size());
+    CHECK(key != nullptr);
+    return TestKey(std::shared_ptr<EVP_PKEY>(key, EVP_PKEY_free));
+  }
   [[nodiscard]] EVP_PKEY* get() const { return key_.get(); }
   [[nodiscard]] std::string pem(const char* passphrase = nullptr) const {
     const openssl::Bio bio(BIO_new(BIO_s_mem()));

@@ -28,12 +28,28 @@ def initiate(pair, role):
 
 
 for _role in ("initiator", "responder"):
-    for _kind, _about in (("rsa", "RSA of 2048 bits"), ("p256", "ECDSA on P-256"), ("p384", "ECDSA on P-384"), ("ed25519", "Ed25519")):
+    for _kind, _about in (("rsa", "RSA of 2048 bits"), ("p256", "ECDSA on P-256"), ("p384", "ECDSA on P-384"), ("p521", "ECDSA on P-521"),
+                          ("ed25519", "Ed25519"), ("ed448", "Ed448")):
         @case(f"certificate-{_kind}-{_role}", f"{_about} and an authority between, we are the {_role}")
         def _(setup, role=_role, kind=_kind):
             pair, _ = make(setup, kind)
             pair.start()
             initiate(pair, role)
+
+    @case(f"certificate-rsa-pss-{_role}", f"RSA by PSS from end to end, also of the authorities, which strongSwan is told to use; we are the {_role}",
+          only=("culvert",))
+    def _(setup, role=_role):
+        pair, _ = make(setup, "rsa-pss")
+        pair.peer.settings = "rsa_pss = yes"
+        pair.start()
+        initiate(pair, role)
+        signed_by_pss(pair.peer)
+
+
+def signed_by_pss(strongswan):
+    """Both ends have signed so, as its log tells."""
+    for whose in (r"'bob.example' \(myself\)", "'alice.example'"):
+        check(re.search(rf"authentication of {whose} with RSA_EMSA_PSS_SHA2_\d+", strongswan.log()), f"{whose} did not sign by PSS")
 
 
 for _role in ("initiator", "responder"):
@@ -186,6 +202,16 @@ def expire(pair, pki):
     give(pair.peer, chain=end.chain, key=end.key)
 
 
+def too_early(pair, pki):
+    end = pki.end("early", "DNS:bob.example", begin=DAY, end=9 * DAY)
+    give(pair.peer, chain=end.chain, key=end.key)
+
+
+def weaken(pair, pki):
+    end = pki.end("weak", "DNS:bob.example", kind="rsa-1024")
+    give(pair.peer, chain=end.chain, key=end.key)
+
+
 def other_authority(pair, pki):
     stranger = Authority(pki.folder, "stranger")
     certificate, key = stranger.issue("bob.example", "DNS:bob.example")
@@ -213,6 +239,8 @@ def other_identity(pair, pki):
 
 
 add_refusal("expired", "the peer's certificate has ended", ("expired",), r"expired: it ended on|certificate.*invalid", expire)
+add_refusal("not-yet", "the peer's certificate is of tomorrow", ("not_yet_valid",), r"not yet valid|not_yet_valid|certificate.*invalid", too_early)
+add_refusal("weak-key", "the peer's certificate has an RSA key of 1024 bits", ("key_strength",), r"key_strength.*1024", weaken)
 add_refusal("other-authority", "the peer's certificate is of an authority that we do not believe", ("issuer",),
             r"neither believed|no issuer certificate found|no trusted", other_authority)
 add_refusal("no-intermediate", "the peer sends its certificate without the one between", ("issuer",),

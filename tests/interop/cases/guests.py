@@ -17,6 +17,7 @@ from rig.shell import Failed, check, wait_until
 from rig.traffic import Stream, ping
 
 BEHIND = 600  # seconds
+PPK = "6f1d2c7a9be04453a1bb3e60d8c2f7740596aef1d3327c1f8e5b4a0d9c6e2713"
 
 
 # ------------------------------------------------------------------------------------------------------- authentication
@@ -58,6 +59,39 @@ def by_certificate(kind):
         pair.start()
         this.initiate(pair)
     return run
+
+
+def by_pss(this):
+    """RSA by PSS from end to end, where the peer has to be told so."""
+    pair = this.pair()
+    flat(pair, "rsa-pss")
+    if "strongswan" in this.kind:
+        pair.peer.settings = "rsa_pss = yes"
+    pair.start()
+    this.initiate(pair)
+    if "strongswan" in this.kind:
+        certificates.signed_by_pss(pair.peer)
+
+
+def by(initiator, responder):
+    """Ends that prove themselves in different ways, or not at all."""
+    def run(this):
+        pair = this.pair()
+        flat(pair)
+        own, other = (initiator, responder) if this.role == "initiator" else (responder, initiator)
+        for daemon, first, second in ((pair.sut, own, other), (pair.peer, other, own)):
+            daemon.tunnels = [t.but(own_proof=first, peer_proof=second, local_id="" if first == "none" else t.local_id,
+                                    remote_id="" if second == "none" else t.remote_id) for t in daemon.tunnels]
+        pair.start()
+        this.initiate(pair)
+    return run
+
+
+def with_ppk(this):
+    pair = this.pair(ppk=("office", PPK, True))
+    pair.start()
+    this.initiate(pair)
+    check("keys with the PPK 'office'" in pair.sut.log(), "our log does not have the PPK")
 
 
 def by_raw_key(kind):
@@ -266,10 +300,17 @@ AUTHENTICATION = (
     Subject("rsa", "RSA certificates", by_certificate("rsa")),
     Subject("p256", "ECDSA certificates, P-256", by_certificate("p256")),
     Subject("p384", "ECDSA certificates, P-384", by_certificate("p384")),
+    Subject("p521", "ECDSA certificates, P-521", by_certificate("p521")),
     Subject("ed25519", "Ed25519 certificates", by_certificate("ed25519")),
+    Subject("ed448", "Ed448 certificates", by_certificate("ed448")),
+    Subject("rsa-pss", "RSA certificates that their authority has signed by PSS, and our AUTH by PSS", by_pss),
     Subject("raw-rsa", "RSA keys without certificates", by_raw_key("rsa")),
     Subject("raw-p256", "ECDSA keys without certificates", by_raw_key("p256")),
-    Subject("chain", "an authority between, sent along by either end", by_chain))
+    Subject("chain", "an authority between, sent along by either end", by_chain),
+    Subject("mixed", "the initiator by shared secret, the responder by certificate", by("secret", "certificate")),
+    Subject("null-client", "the initiator is nobody, the responder has a certificate (RFC 7619)", by("none", "certificate")),
+    Subject("null", "neither end proves anything (RFC 7619)", by("none", "none")),
+    Subject("ppk", "shared secret and a PPK (RFC 8784)", with_ppk))
 PLAIN = (
     Subject("plain", "ESP as protocol 50", without_udp),
     Subject("xdp", "ESP as protocol 50, on our side by AF_XDP", around_the_kernel))

@@ -297,6 +297,23 @@ def _(setup):
     pair.prove()
 
 
+@case("radius-nobody", "no RADIUS server answers: the client is refused, our log names the servers, the client hears no more than that it failed",
+      only=("culvert",), seconds=60)
+def _(setup):
+    # 192.0.2.77 and 192.0.2.78 are nobody.
+    pair, _ = make(setup, radius=section(servers=["192.0.2.77", "192.0.2.78"], tries=2, timeout="300ms", accounting=False))
+    pair.start()
+    try:
+        pair.peer.up()
+    except Failed:
+        pass
+    failure = wait_until(lambda: pair.sut.tunnel()["last_failure"], 10, "our end gives up")
+    check(failure["refusal"] and failure["refusal"]["check"] == "radius", f"the structured reason is {failure['refusal']}")
+    check(re.search(r"no RADIUS server answers \(192\.0\.2\.77:1812, 192\.0\.2\.78:1812", pair.sut.log()), "our log does not name the servers")
+    check(not pair.sut.state().ike, "a client came in although nobody vouched for it")
+    check("192.0.2.7" not in pair.peer.log() and "radius" not in pair.peer.log().lower().replace("eap-radius", ""), "the client was told of our servers")
+
+
 @case("radius-disconnect", "FreeRADIUS's radclient ends the session; others are refused; CoA shortens it", only=("culvert",), seconds=60)
 def _(setup):
     pair, server = make(setup, radius=section(dynamic_clients=[OUTER["b"][4]]))

@@ -10,7 +10,10 @@ from .shell import run
 KEYS = {"rsa": ("-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"),
         "p256": ("-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"),
         "p384": ("-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"),
-        "ed25519": ("-algorithm", "ED25519")}
+        "p521": ("-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521"),
+        "ed25519": ("-algorithm", "ED25519"), "ed448": ("-algorithm", "ED448")}
+KEYS["rsa-pss"] = KEYS["rsa"]  # whose authorities sign by PSS
+KEYS["rsa-1024"] = ("-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024")  # for who must be refused
 DAY = 86400
 
 
@@ -72,7 +75,8 @@ class Authority:
         return path
 
     def _ca(self, *args):
-        run("openssl", "ca", "-config", self._config(), *args)
+        padding = ("-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:digest") if self.kind == "rsa-pss" else ()
+        run("openssl", "ca", "-config", self._config(), *padding, *args)
 
     def _config(self):
         # Ed25519 hashes by itself: it must not be told a digest.

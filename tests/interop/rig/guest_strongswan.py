@@ -8,6 +8,7 @@ from .roots import FORKY_STRONGSWAN, TRIXIE_STRONGSWAN
 from .shell import wait_until
 
 PLUGINS = strongswan.PLUGINS.replace("kernel-libipsec ", "")
+NOBODY = dict.fromkeys(("null", "null-client"), "no NULL authentication")
 
 
 class GuestStrongSwan(GuestPeer, strongswan.StrongSwan):
@@ -15,7 +16,8 @@ class GuestStrongSwan(GuestPeer, strongswan.StrongSwan):
 
     kind = "strongswan-kernel"
     package = "strongswan-charon"
-    lacks = {"eap-tls-1.3": "TLS 1.3 within EAP by a draft of RFC 9190", "eap-ttls-1.3": "TLS 1.3 within EAP by a draft of RFC 9427"}
+    notes = ("no version announces its authentication methods (RFC 9593)",)
+    lacks = {**NOBODY, "eap-tls-1.3": "TLS 1.3 within EAP by a draft of RFC 9190", "eap-ttls-1.3": "TLS 1.3 within EAP by a draft of RFC 9427"}
 
     def __init__(self, lab, side, tunnels):
         GuestPeer.__init__(self, lab, side, tunnels)
@@ -57,7 +59,7 @@ class GuestStrongSwan(GuestPeer, strongswan.StrongSwan):
 class NewStrongSwan(GuestStrongSwan):
     """That of the next Debian."""
 
-    lacks = {}
+    lacks = NOBODY
 
     kind = "strongswan-next"
     root = TRIXIE_STRONGSWAN
@@ -78,4 +80,4 @@ class NewestStrongSwan(NewStrongSwan):
     kind = "strongswan-newest"
     root = FORKY_STRONGSWAN
     key_exchanges = "ML-KEM"
-    lacks = {("eap-wrong", "initiator"): "says no more of a wrong password than EAP-Failure"}
+    lacks = {**NOBODY, ("eap-wrong", "initiator"): "says no more of a wrong password than EAP-Failure"}

@@ -36,13 +36,14 @@ def _words(proposal):
 
 class Iked(GuestPeer):
     package = "openiked"
-    lacks = {"ed25519": "no EdDSA", "raw-rsa": "no certificate encoding of RFC 7670", "raw-p256": "no certificate encoding of RFC 7670",
+    lacks = {**dict.fromkeys(("ed25519", "ed448"), "no EdDSA"), **dict.fromkeys(("null", "null-client"), "no NULL authentication"),
+             "mixed": "one authentication for both ends, EAP apart", "ppk": "no PPK", "raw-rsa": "no certificate encoding of RFC 7670", "raw-p256": "no certificate encoding of RFC 7670",
              **dict.fromkeys(("eap-md5", "eap-tls-1.2", "eap-tls-1.3", "eap-ttls-1.3", "eap-tls-only"), "of EAP only MSCHAPv2"), ("eap-mschapv2", "responder"): "is no EAP client",
              ("mobike", "initiator"): "takes UPDATE_SA_ADDRESSES and moves its kernel's policies, but not the SAs",
              ("mobike", "responder"): "moves nothing as initiator",
              ("eap-wrong", "initiator"): "falls silent at a wrong password, and refuses nothing", ("eap-wrong", "responder"): "is no EAP client"}
     takes_chain = False
-    notes = ("of the certificates that its peer sends it looks at the first only, so that the authority between us and the root lies in a file there",
+    notes = ("neither version announces its authentication methods (RFC 9593)", "of the certificates that its peer sends it looks at the first only, so that the authority between us and the root lies in a file there",
              "now and then a packet is lost when a Child SA is rekeyed: up to five are let pass")
     # Over PF_KEY Linux gives it neither combined modes nor SHA-256 with the right length of ICV.
     suites = {"esp": "aes256-sha512"}

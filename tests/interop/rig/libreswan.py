@@ -66,9 +66,10 @@ def raw_key(path, word):
 class Libreswan(GuestPeer):
     package = "libreswan"
     rekey_word = "--rekey-ipsec"
+    notes = ("neither version announces its authentication methods (RFC 9593)",)
     # In an INFORMATIONAL it passes over the notification and heeds the DELETE.
     hears_refusal = "AUTHENTICATION_FAILED|deleting .*established.IKE.SA"
-    lacks = {"ed25519": "no EdDSA", **dict.fromkeys(("eap-mschapv2", "eap-md5", "eap-wrong", "eap-ttls-1.3"), "of EAP only TLS"),
+    lacks = {**dict.fromkeys(("ed25519", "ed448"), "no EdDSA"), **dict.fromkeys(("eap-mschapv2", "eap-md5", "eap-wrong", "eap-ttls-1.3"), "of EAP only TLS"),
              ("mobike", "responder"): "its answers have no COOKIE2 (RFC 4555 3.7), which is what proves its new address to us",
              **{(key, "responder"): "is no EAP client" for key in ("eap-tls-1.2", "eap-tls-1.3", "eap-tls-only")}}
 
@@ -110,7 +111,9 @@ class Libreswan(GuestPeer):
         text = "version 2.0\n\nconfig setup\n" + "".join(f"  {k}={v}\n" for k, v in setup.items())
         for t in self.tunnels:
             text += f"\nconn {t.name}\n" + "".join(f"  {k}={v}\n" for k, v in self._connection(t).items())
-        secrets = "".join(f'{_identity(t.local_id)} {_identity(t.remote_id)} : PSK "{t.secret}"\n' for t in self.tunnels if not t.credentials)
+        secrets = "".join(f'{_identity(t.local_id)} {_identity(t.remote_id)} : PSK "{t.secret}"\n' for t in self.tunnels
+                          if not t.credentials or "secret" in (t.own_proof, t.peer_proof))
+        secrets += "".join(f': PPKS "{t.ppk[0]}" 0x{t.ppk[1]}\n' for t in self.tunnels if t.ppk)
         for name, content in (("ipsec.conf", text), ("ipsec.secrets", secrets)):
             with open(f"{folder}/{name}", "w", encoding="ascii") as f:
                 f.write(content)
@@ -140,6 +143,8 @@ class Libreswan(GuestPeer):
         if t.request_address:
             found.update(leftmodecfgclient="yes", rightmodecfgserver="yes", modecfgpull="yes", narrowing="yes")
             found["leftsubnet"] = "0.0.0.0/0"
+        if t.ppk:
+            found["ppk"] = "insist" if t.ppk[2] else "yes"
         found.update(t.pluto)
         if t.ike_lifetime:
             found["ikelifetime"] = f"{t.ike_lifetime}s"
@@ -148,6 +153,8 @@ class Libreswan(GuestPeer):
         return found
 
     def _proof(self, t):
+        if t.own_proof:
+            return self._two_proofs(t)
         if not t.credentials:
             return {"leftauth": "secret", "rightauth": "secret"}
         if not t.credentials.chain:
@@ -156,6 +163,16 @@ class Libreswan(GuestPeer):
                     f"right{KEY_WORDS[word]}": raw_key(t.credentials.peer_key, word), "leftsendcert": "never"}
         word = _auth_word(t.credentials.key)
         return {"leftauth": word, "rightauth": word, "leftcert": "own", "leftsendcert": "always", "rightca": "%any", "sendca": "issuer"}
+
+    @staticmethod
+    def _two_proofs(t):
+        words = {"secret": "secret", "certificate": _auth_word(t.credentials.key), "none": "null"}
+        found = {"leftauth": words[t.own_proof], "rightauth": words[t.peer_proof]}
+        if t.own_proof == "certificate":
+            found.update(leftcert="own", leftsendcert="always")
+        if t.peer_proof == "certificate":
+            found.update(rightca="%any")
+        return {**found, **({"leftid": "%null"} if t.own_proof == "none" else {}), **({"rightid": "%null"} if t.peer_proof == "none" else {})}
 
     def _load_keys(self):
         """pluto takes keys and certificates from a database only."""
