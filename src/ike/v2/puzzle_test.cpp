@@ -15,6 +15,7 @@ namespace {
 using namespace testing;
 using model::ExchangeType;
 using model::NotifyType;
+using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 EndpointSettings attacked(std::uint8_t bits = 8) {
@@ -82,9 +83,9 @@ TEST(PuzzleSetUp, ASolutionIsGoodOnce) {
   bring_up(pair);
   codec::Message again = message_at(pair, 2);
   unsigned let_in = 0;
-  for (std::uint8_t n = 1; n <= 40; ++n) {
+  for (unsigned n = 0; n < 40; ++n) {
     for (codec::Payload& one : again.payloads)
-      if (auto* ke = std::get_if<codec::KePayload>(&one)) ke->public_value[5] ^= n;
+      if (auto* ke = std::get_if<codec::KePayload>(&one)) ++ke->public_value[5];
     const auto answer = answer_to(pair, again);
     ASSERT_TRUE(answer);
     let_in += answer->first<codec::SaPayload>() != nullptr ? 1 : 0;
@@ -137,8 +138,8 @@ TEST(PuzzleSetUp, AWrongSolutionIsNone) {
   pair.a.postpones = nullptr;
   pair.a.endpoint().handle_completion(token, PuzzleResult{.solution = wrong.take()}, pair.now);
   pair.command(pair.a, OwnAddresses{});
-  ASSERT_TRUE(pair.run_until([&] { return in_step(pair); }, seconds(60))) << "the next puzzle is solved";
-  EXPECT_GE(pair.b.endpoint().counters().puzzles, 2u);
+  pair.advance(milliseconds(100));
+  EXPECT_GE(pair.b.endpoint().counters().puzzles, 2u) << "it is given again, as long as the lottery does not let us in";
 }
 
 TEST(PuzzleSetUp, OneThatIsTooHardIsPassedOver) {
