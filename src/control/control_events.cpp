@@ -344,7 +344,9 @@ void ControlPlane::on(ike::IkeSaClosed&& event, Instant now) {
            fmt::format("IKE SA closed: {}", ike::name_of(event.reason)));
   }
   Tunnel* tunnel = find(event.connection);
-  if (tunnel != nullptr && standing(event.connection).ike_sas.empty()) {
+  const Standing& left = standing(event.connection);
+  // Its Child SAs may be in the IKE SA of another tunnel by now.
+  if (tunnel != nullptr && left.ike_sas.empty() && left.children.empty()) {
     tunnel->all_gone(now);
     if (tunnel->state() == TunnelState::down) give_back(*tunnel);
   }

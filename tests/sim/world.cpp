@@ -196,10 +196,11 @@ std::optional<std::string> World::amiss() const {
     const auto& children = view.ike_sas[0].children;
     const auto for_all = std::ranges::count_if(children, [](const auto& child) { return !child.resource; });
     const std::size_t beside = children.size() - static_cast<std::size_t>(for_all);
-    // One of its own that was under way while the peer's came is not counted.
+    // Those of its own that were under way while the peer's came are not counted: as many as the window has.
     const std::size_t most = options_.connections[index_of(side)].resource_sas.value_or(0);
+    const std::size_t window = std::min(options_.connections[0].ike_window, options_.connections[1].ike_window);
     const bool carried = for_all == 1 || (for_all == 0 && beside > 0);
-    if (!carried || beside > (most == 0 ? 0 : most + 1))
+    if (!carried || beside > (most == 0 ? 0 : most + window))
       return fmt::format("{} has {} Child SA pairs, {} for single workers", name_of(side), children.size(), beside);
     // With many pairs there is hardly a moment in which none lingers.
     const bool exact = beside == 0;

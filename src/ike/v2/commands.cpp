@@ -99,11 +99,15 @@ void handle(Core& core, const RemoveConnection& command) {
 
 namespace {
 
-// In the IKE SA of another connection, where there is one for that; true when there is nothing more to do.
-bool begin_as_guest(Core& core, const model::ConnectionConfig& config, const Initiate& command) {
-  if (command.despite_doubtful || command.beside || command.replaces || command.redirected_from ||
-      command.path.over_tcp())
-    return false;
+// An attempt like any other: not one that is to take the place of an IKE SA, or has a way of its own.
+bool is_plain(const Initiate& command) {
+  return !command.despite_doubtful && !command.beside && !command.replaces && !command.redirected_from &&
+         !command.path.over_tcp();
+}
+
+// Its Child SA stands in the IKE SA of another connection, or is on its way there.
+bool stands_as_guest(Core& core, const model::ConnectionConfig& config, const Initiate& command) {
+  if (!is_plain(command)) return false;
   for (const IkeSa* sa : core.sas.of_guest(config.id)) {
     if (sa->connection == config.id || sa->phase == Phase::closing || sa->phase == Phase::defunct) continue;
     const bool stands = std::ranges::any_of(sa->children, [&](const auto& entry) {
@@ -111,6 +115,12 @@ bool begin_as_guest(Core& core, const model::ConnectionConfig& config, const Ini
     });
     if (stands || child_is_coming(*sa, config.id)) return true;
   }
+  return false;
+}
+
+// In the IKE SA of another connection, where there is one for that.
+bool begin_as_guest(Core& core, const model::ConnectionConfig& config, const Initiate& command) {
+  if (!is_plain(command)) return false;
   IkeSa* sa = shared_ike_sa(core, config);
   if (sa == nullptr) return false;
   core.progress(*sa, fmt::format("'{}' is to have its Child SA in the same IKE SA", config.name));
@@ -123,6 +133,7 @@ bool begin_as_guest(Core& core, const model::ConnectionConfig& config, const Ini
 void handle(Core& core, const Initiate& command) {
   const model::ConnectionConfig* config = core.connections.find(command.connection);
   if (config == nullptr) return;
+  if (stands_as_guest(core, *config, command)) return;
   for (IkeSa* sa : core.sas.of_connection(command.connection)) {
     const bool coming = (sa->phase == Phase::initiating || sa->phase == Phase::authenticating) && !sa->terminating;
     if (coming) return;

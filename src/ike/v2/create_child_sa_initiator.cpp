@@ -68,7 +68,7 @@ CreateChildSaInitiator::CreateChildSaInitiator(Core& core, IkeSa& sa, model::Chi
 bool CreateChildSaInitiator::settled_meanwhile(const ChildSa* old) const {
   if (old_) return old == nullptr || !old->is_current();
   // While this waited for its turn the peer may have made the pair; a guest's in an IKE SA of its own, too.
-  if (!anew_ && !wish_ && connection_ != sa_.connection && has_current_child(core_, connection_)) return true;
+  if (!anew_ && connection_ != sa_.connection && has_current_child(core_, connection_, wish_)) return true;
   return std::ranges::any_of(sa_.children, [&](const auto& entry) {
     const ChildSa& child = entry.second;
     if (child.connection != connection_) return false;

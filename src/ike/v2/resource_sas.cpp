@@ -59,7 +59,13 @@ const ChildSa* wanted_beside(const IkeSa& sa, const model::ConnectionConfig& con
 const ChildSa* joinable(const IkeSa& sa, const model::ConnectionConfig& config, const ChildWish& wish) {
   const ChildSa* fallback = find_fallback(sa, wish.local, wish.remote);
   if (fallback == nullptr || !fallback->group.open) return nullptr;
-  return count_beside(sa, *fallback) < resource_limit(config) ? fallback : nullptr;
+  // With those of ours that are under way at the same time.
+  std::size_t count = count_beside(sa, *fallback);
+  for (const InitiatorExchange* one : sa.exchanges()) {
+    const ChildWish* other = one->wish();
+    if (other != nullptr && other->resource && covers_the_same(*fallback, other->local, other->remote)) ++count;
+  }
+  return count < resource_limit(config) ? fallback : nullptr;
 }
 
 std::size_t count_beside(const IkeSa& sa, const ChildSa& fallback) {

@@ -152,11 +152,12 @@ std::vector<IkeSa*> hosts_of(Core& core, ConnectionId connection) {
   return hosts;
 }
 
-bool has_current_child(Core& core, ConnectionId connection) {
+bool has_current_child(Core& core, ConnectionId connection, const std::optional<ChildWish>& wish) {
   return std::ranges::any_of(hosts_of(core, connection), [&](const IkeSa* sa) {
     return sa->phase == Phase::established && std::ranges::any_of(sa->children, [&](const auto& entry) {
              const ChildSa& child = entry.second;
-             return child.connection == connection && child.is_current() && !child.scope && !child.group.resource;
+             if (child.connection != connection) return false;
+             return wish ? fulfils(child, *wish) : child.is_current() && !child.scope && !child.group.resource;
            });
   });
 }

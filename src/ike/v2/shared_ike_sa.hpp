@@ -26,8 +26,8 @@ namespace culvert::ike::v2 {
                                                               const model::ConnectionConfig& home,
                                                               const codec::Message& request);
 
-/// Of what the request asks for, and `chosen` has no part in, another connection that may share the IKE SA has some: the
-/// peer gets it with a further Child SA, and is told so.
+/// Of what the request asks for, and `chosen` has no part in, another connection that may share the IKE SA has some:
+/// the peer gets it with a further Child SA, and is told so.
 void add_more_possible(codec::Message& answer, const Core& core, const IkeSa& sa, const model::ConnectionConfig& chosen,
                        const codec::Message& request);
 
@@ -42,8 +42,8 @@ void take_in(Core& core, IkeSa& sa, model::ConnectionId guest);
 /// The peer takes no Child SA of the guest's there.
 void note_refused(Core& core, IkeSa& sa, model::ConnectionId guest);
 [[nodiscard]] bool was_refused(const IkeSa& sa, model::ConnectionId guest);
-/// The connection has a Child SA that stands, in whichever IKE SA.
-[[nodiscard]] bool has_current_child(Core& core, model::ConnectionId connection);
+/// The connection has a Child SA that stands and fulfils the wish, or is for all that it has, in whichever IKE SA.
+[[nodiscard]] bool has_current_child(Core& core, model::ConnectionId connection, const std::optional<ChildWish>& wish);
 /// A task that makes a Child SA for the connection is queued, or its exchange under way.
 [[nodiscard]] bool child_is_coming(const IkeSa& sa, model::ConnectionId connection);
 /// For connections whose Child SAs can be elsewhere than in their own IKE SAs: both.
