@@ -81,9 +81,8 @@ void SimStreams::answer(const StreamPtr& stream) {
   connection->end(caller).path = stream->name;
   // The first one has the port that the stream is named by, unless a NAT changes it.
   const bool plain = !stream->was_open && connection->mapping == 0;
-  connection->end(called).path = {
-      over_tcp(stream->name.remote.address, stream->name.remote.port),
-      plain ? stream->name.local : over_tcp(network_.public_address(caller), next_port_++)};
+  connection->end(called).path = {over_tcp(stream->name.remote.address, stream->name.remote.port),
+                                  plain ? stream->name.local : over_tcp(network_.public_address(caller), next_port_++)};
   connection->end(called).there = true;
   ends_[{called, connection->end(called).path}] = connection;
   plan_close(connection, kUnheldTime);

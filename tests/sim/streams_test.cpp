@@ -44,9 +44,8 @@ class OverStreams : public ::testing::TestWithParam<Side> {
   }
   bool over(net::Transport transport) {
     if (!world->settled()) return false;
-    return std::ranges::all_of(std::array{Side::alice, Side::bob}, [&](Side side) {
-      return world->ike_sa(side).sa.path.remote.transport == transport;
-    });
+    return std::ranges::all_of(std::array{Side::alice, Side::bob},
+                               [&](Side side) { return world->ike_sa(side).sa.path.remote.transport == transport; });
   }
   [[nodiscard]] bool becomes(net::Transport transport, Duration limit) {
     return world->run_until([&] { return over(transport); }, limit);
@@ -54,8 +53,8 @@ class OverStreams : public ::testing::TestWithParam<Side> {
   bool carries() {
     const InnerId there = world->send_one(Side::alice);
     const InnerId back = world->send_one(Side::bob);
-    return world->run_until(
-        [&] { return world->ledger().was_delivered(there) && world->ledger().was_delivered(back); }, seconds(3));
+    return world->run_until([&] { return world->ledger().was_delivered(there) && world->ledger().was_delivered(back); },
+                            seconds(3));
   }
   void begin_traffic() {
     for (const Side side : {Side::alice, Side::bob}) {
