@@ -74,6 +74,8 @@ void IkeAuthResponder::start(const codec::Message& request) {
                               id_i_.identity.to_string(), config->name));
   if (has_rounds(*config_)) return start_rounds();
   if (!by) {
+    if (auto missing = ppk_missing(sa_, *config_))
+      return refuse(NotifyType::authentication_failed, FailureKind::authentication_failed, std::move(*missing));
     id_r_ = {.side = Role::responder, .identity = sa_.local_id, .reserved = {}};
     return start_eap();
   }
@@ -149,6 +151,7 @@ void IkeAuthResponder::handle_completion(RequestToken token, Completion result) 
       return refuse(NotifyType::authentication_failed, FailureKind::local_error,
                     fmt::format("there is no PPK for connection '{}'", config_->name));
     }
+    if (eap_ != EapStage::none) return take_eap_auth(std::exchange(eap_request_, {}));
     token_ = ask_about_peer(core_, sa_, *config_, request_, *request_.id(Role::initiator));
     return;
   }
