@@ -56,8 +56,7 @@ void IkeAuthResponder::start(const codec::Message& request) {
   std::string why_not;
   const model::ConnectionConfig* config = choose_connection(by, why_not);
   if (config == nullptr) {
-    // Whoever asks that connection why it is not up is told, too.
-    sa_.connection = only_candidate();
+    // It stays with the connection that IKE_SA_INIT was answered for: who asks that one why it is not up is told.
     model::AuthenticationRefusal refusal{.subject = {}, .serial = {}, .check = "identity", .found = why_not};
     return refuse(NotifyType::authentication_failed, FailureKind::unknown_peer, std::move(why_not), std::move(refusal));
   }
@@ -123,16 +122,6 @@ const model::ConnectionConfig* IkeAuthResponder::choose_connection(std::optional
       fmt::format("the peer at {} says it is {} and asks for {}; {}", path_.remote.to_string(), theirs.to_string(),
                   wanted != nullptr ? wanted->identity.to_string() : "nobody in particular", expectations());
   return nullptr;
-}
-
-std::optional<model::ConnectionId> IkeAuthResponder::only_candidate() const {
-  std::optional<model::ConnectionId> only;
-  const auto* second = core_.connections.find_candidate(path_, [&](const model::ConnectionConfig& one) {
-    if (only && *only != one.id) return true;
-    only = one.id;
-    return false;
-  });
-  return second == nullptr ? only : std::nullopt;
 }
 
 std::string IkeAuthResponder::expectations() const {

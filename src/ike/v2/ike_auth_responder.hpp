@@ -30,8 +30,6 @@ class IkeAuthResponder final : public ResponderExchange {
   /// `by`: how the peer's AUTH proves it; nothing when it has none, and wants EAP.
   [[nodiscard]] const model::ConnectionConfig* choose_connection(std::optional<model::Authentication> by,
                                                                  std::string& why_not) const;
-  /// The connection that the peer must have meant: there is no other for its address.
-  [[nodiscard]] std::optional<model::ConnectionId> only_candidate() const;
   /// Whom the connections for the peer's address expect.
   [[nodiscard]] std::string expectations() const;
   /// Into the answer; `with_identity`: it does not follow a proof of ours.

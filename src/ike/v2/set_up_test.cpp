@@ -146,7 +146,7 @@ TEST_P(SetUp, AnUnexpectedIdentityIsRefused) {  // RFC 4301 4.4.3
   EXPECT_EQ(responder.failures[0].kind, FailureKind::unknown_peer);
   EXPECT_NE(responder.failures[0].detail.find("mallory.example"), std::string::npos);
   EXPECT_TRUE(pair.a.ike_sas.empty() && pair.b.ike_sas.empty());
-  // It is told of the one connection that the peer can have meant; of several it would be of none.
+  // It is told of the connection that IKE_SA_INIT was answered for.
   EXPECT_EQ(responder.failures[0].connection, (GetParam() ? b : a).id);
   ASSERT_TRUE(responder.failures[0].refusal);
   EXPECT_EQ(responder.failures[0].refusal->check, "identity");
