@@ -33,8 +33,6 @@ void read_ppk(Section& section, DraftTunnel& draft) {
   if (id && id->value.size() > kLongestId)
     section.error(id->position, "ppk_id", fmt::format("at most {} characters are taken", kLongestId),
                   "write the name that the peer has for the same secret");
-  if (section.has("eap"))
-    section.error(at, kKey, "a PPK and EAP in one tunnel are not done yet", "take one of them out");
   if (!draft.config.ppk.empty() && draft.config.ppk.size() < kShort)
     section.warning(at, kKey, fmt::format("{} octets do not stand against a quantum computer", draft.config.ppk.size()),
                     fmt::format("use {} random octets: openssl rand -hex {}", kShort, kShort));

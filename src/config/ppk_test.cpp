@@ -33,10 +33,15 @@ TEST(PpkSection, WhatDoesNotGo) {
   EXPECT_THAT(problems_of(tunnel(std::string(kPpk) + "ppk_id = \"\"\n")), HasSubstr("the text is empty"));
   EXPECT_THAT(problems_of(tunnel(std::string(kPpk) + "ppk_id = \"" + std::string(257, 'x') + "\"\n")),
               HasSubstr("at most 256 characters"));
-  EXPECT_THAT(problems_of(tunnel(std::string(kPpk) + "ppk_id = \"office\"\neap = \"mschapv2\"\n")),
-              HasSubstr("a PPK and EAP in one tunnel"));
   EXPECT_THAT(problems_of(tunnel("ppk = \"a pass phrase\"\nppk_id = \"office\"\n")),
               HasSubstr("is not written as a key"));
+}
+
+TEST(PpkSection, GoesWithEap) {
+  const auto config = load_text(tunnel(std::string(kPpk) + "ppk_id = \"office\"\neap = \"mschapv2\"\n") +
+                                "[user.carol]\nsecret = \"a pass phrase\"\n");
+  ASSERT_TRUE(config) << lines(config.error());
+  EXPECT_TRUE(config->tunnels[0].connection.ppk && config->tunnels[0].connection.eap);
 }
 
 TEST(PpkSection, AShortOneIsWarnedOf) {

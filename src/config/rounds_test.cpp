@@ -251,7 +251,7 @@ TEST_F(AuthRounds, NoPpkBesideRounds) {
   EXPECT_THAT(problems_of(tunnel(std::string(kSecret) + kFiles +
                                  "auth = [\"certificate\", \"secret\"]\npeer_auth = \"certificate\"\n" +
                                  "ppk = \"0x00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\"\n")),
-              HasSubstr("a PPK and several rounds"));
+              HasSubstr("RFC 8784 mixes a PPK into one AUTH"));
 }
 
 TEST_F(AuthRounds, OneMistakeIsOneComplaint) {

@@ -32,8 +32,9 @@ struct KeyContainer {
 [[nodiscard]] bool is_key_uri(std::string_view text);
 /// The URI without what may be a secret in it ("pin-value"), printable.
 [[nodiscard]] std::string printable_uri(std::string_view uri);
-/// Asks for the password, or PIN, once at the most. May wait for a token. "pkcs11:" goes to a provider that knows it,
-/// else to the engine of libp11, with the module that the attribute "module-path" names.
+/// Asks for the password, or PIN, once at the most. May wait for a token. "?provider=NAME" at its end has that provider
+/// of OpenSSL's loaded, for the whole process ("handle:0x81000001?provider=tpm2"). "pkcs11:" goes to a provider that
+/// knows it, else to the engine of libp11, with the module that the attribute "module-path" names.
 [[nodiscard]] Result<PrivateKey, std::string> load_key(std::string_view uri, ByteView password);
 /// The certificates behind the URI, at least one; from a token that one. The password, or PIN, is used only where it is
 /// asked for.

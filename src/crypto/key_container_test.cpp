@@ -139,9 +139,47 @@ TEST(KeyUri, IsToldFromPaths) {
   for (const char* path : {"/etc/culvert/gw.key", "gw.key", "keys/a:b.key", "./a:b", "C:key", ":x", ""})
     EXPECT_FALSE(is_key_uri(path)) << path;
   EXPECT_EQ(printable_uri("pkcs11:token=a?pin-value=1234"), "pkcs11:token=a");
+  // Providers are named by words, not by paths; one that is not there is named.
+  for (const char* bad : {"file:/x?provider=", "file:/x?provider=../x", "file:/x?provider=a&b"}) {
+    const auto key = load_key(bad, {});
+    ASSERT_FALSE(key);
+    EXPECT_THAT(key.error(), HasSubstr("must end in the name of an OpenSSL provider")) << bad;
+  }
+  const auto absent = load_key("handle:0x81000001?provider=no-such-provider", {});
+  ASSERT_FALSE(absent);
+  EXPECT_THAT(absent.error(), HasSubstr("needs OpenSSL's provider 'no-such-provider', which cannot be loaded"));
   const auto unknown = load_key("no-such-scheme:x", {});
   ASSERT_FALSE(unknown);
   EXPECT_THAT(unknown.error(), HasSubstr("no provider of OpenSSL knows"));
+}
+
+// OpenSSL's own loader of files, and beside it a provider that every OpenSSL brings along.
+TEST(KeyUri, OfAFile) {
+  const TemporaryFolder folder;
+  const TestKey key = TestKey::make("P-256");
+  const auto at = [&](const char* name, const std::string& content) {
+    return "file:" + folder.file(name, content).string();
+  };
+  const PublicKey expected = key.private_key().public_key();
+  for (const std::string& uri : {at("plain.pem", key.pem()), at("plain.pem", key.pem()) + "?provider=legacy"}) {
+    const auto plain = load_key(uri, {});
+    ASSERT_TRUE(plain) << plain.error();
+    EXPECT_TRUE(signs(*plain, SignatureScheme::ecdsa_sha2_256, expected)) << uri;
+  }
+  const std::string encrypted = at("encrypted.pem", key.pem("correct horse"));
+  const auto opened = load_key(encrypted, password("correct horse"));
+  ASSERT_TRUE(opened) << opened.error();
+  EXPECT_TRUE(signs(*opened, SignatureScheme::ecdsa_sha2_256, expected));
+  const auto fault_of = [](const std::string& uri, std::string_view text) {
+    const auto loaded = load_key(uri, password(text));
+    return loaded ? std::string() : loaded.error();
+  };
+  EXPECT_THAT(fault_of(encrypted, "battery"), HasSubstr("the password is wrong"));
+  EXPECT_THAT(fault_of(encrypted, ""), HasSubstr("is encrypted, and no password is given"));
+  EXPECT_THAT(fault_of(at("own.pem", TestCertificate::make(key, testing::peer("gw", "DNS:gw.example")).pem()), ""),
+              HasSubstr("holds no private key"));
+  EXPECT_THAT(fault_of("file:" + (folder / "nothing").string(), ""),
+              HasSubstr("cannot be loaded: No such file or directory"));
 }
 
 class Token : public ::testing::Test {

@@ -58,6 +58,14 @@ struct Lie {
   /// What is sent in place of it; `honest` is the draft, not yet sealed.
   std::function<std::vector<Bytes>(Liar&, const codec::Message& honest)> instead = {};
 };
+/// The IKE SA that a rekey under way makes. (Within Liar clang would not let an optional hold it.)
+struct NextSa {
+  std::unique_ptr<crypto::KeyExchange> own;
+  Bytes nonce;
+  model::IkeSpi spi_i, spi_r;
+  std::optional<ike::v2::SkKeys> keys;
+  bool initiator = true;
+};
 
 class Liar {
  public:
@@ -128,14 +136,6 @@ class Liar {
   [[nodiscard]] codec::KePayload encapsulated(const codec::KePayload& asked);
 
  private:
-  struct NextSa {
-    std::unique_ptr<crypto::KeyExchange> own;
-    Bytes nonce;
-    model::IkeSpi spi_i, spi_r;
-    std::optional<ike::v2::SkKeys> keys;
-    bool initiator = true;
-  };
-
   void derive(const model::IkeSuite& suite, ByteView shared_secret);
   void take_keys(const model::IkeSuite& suite, ike::v2::SkKeys keys);
   [[nodiscard]] codec::Header header(model::ExchangeType exchange, bool response, std::uint32_t id) const;

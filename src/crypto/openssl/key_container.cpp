@@ -176,19 +176,21 @@ std::string printable_uri(std::string_view uri) { return escaped(uri.substr(0, u
 
 Result<PrivateKey, std::string> load_key(std::string_view uri, ByteView password) {
   const ErrorQueueGuard guard;
-  const std::string text(uri);
-  auto found = openssl::load_from_store(text, password);
+  const auto from = openssl::with_its_provider(uri);
+  if (!from) return err(from.error());
+  auto found = openssl::load_from_store(*from, password);
   if (found) return std::move(*found);
-  if (text.starts_with("pkcs11:")) return openssl::load_from_engine(text, password);
+  if (from->uri.starts_with("pkcs11:")) return openssl::load_from_engine(from->uri, password);
   return err(std::string("has a scheme that no provider of OpenSSL knows"));
 }
 
 Result<std::vector<Certificate>, std::string> load_certificates(std::string_view uri, ByteView password) {
   const ErrorQueueGuard guard;
-  const std::string text(uri);
-  auto found = openssl::certificates_from_store(text, password);
+  const auto from = openssl::with_its_provider(uri);
+  if (!from) return err(from.error());
+  auto found = openssl::certificates_from_store(from->uri, password);
   if (found) return std::move(*found);
-  if (text.starts_with("pkcs11:")) return openssl::certificates_from_engine(text, password);
+  if (from->uri.starts_with("pkcs11:")) return openssl::certificates_from_engine(from->uri, password);
   return err(std::string("has a scheme that no provider of OpenSSL knows"));
 }
 

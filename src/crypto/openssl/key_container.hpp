@@ -5,6 +5,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/bytes.hpp"
@@ -19,6 +20,9 @@ namespace culvert::crypto::openssl {
 [[nodiscard]] Result<crypto::PrivateKey, std::string> private_key_of(PublicKey key,
                                                                      std::shared_ptr<std::mutex> turn = {});
 
+/// The library's words for all that went wrong, in one line; empties its queue.
+[[nodiscard]] std::string queued_errors();
+
 /// Answers the library's question for a password, as pem_password_cb.
 struct PasswordOnce {
   ByteView password;
@@ -27,8 +31,17 @@ struct PasswordOnce {
   static int give(char* to, int size, int writing, void* self);
 };
 
+/// A URI without the "?provider=NAME" at its end, and that provider loaded. `turn` is for its keys: what it talks to
+/// may be for one thread. Null where no provider is named.
+struct UriForStore {
+  std::string uri;
+  std::shared_ptr<std::mutex> turn;
+};
+/// The error is the end of a sentence about the URI.
+[[nodiscard]] Result<UriForStore, std::string> with_its_provider(std::string_view uri);
+
 /// Nothing when no provider knows the URI's scheme.
-[[nodiscard]] std::optional<Result<crypto::PrivateKey, std::string>> load_from_store(const std::string& uri,
+[[nodiscard]] std::optional<Result<crypto::PrivateKey, std::string>> load_from_store(const UriForStore& from,
                                                                                      ByteView password);
 [[nodiscard]] std::optional<Result<std::vector<Certificate>, std::string>> certificates_from_store(
     const std::string& uri, ByteView password);

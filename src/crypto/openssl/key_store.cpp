@@ -24,20 +24,6 @@ using StoreInfo = std::unique_ptr<OSSL_STORE_INFO, Freer<OSSL_STORE_INFO_free>>;
 using Certificates = Result<std::vector<Certificate>, std::string>;
 using UiMethod = std::unique_ptr<UI_METHOD, Freer<UI_destroy_method>>;
 
-/// The library's words for all that went wrong, in one line.
-std::string queued_errors() {
-  std::string all;
-  for (int count = 0; count < 8; ++count) {
-    const unsigned long error = ERR_get_error();
-    if (error == 0) break;
-    const char* reason = ERR_reason_error_string(error);
-    const std::string text = reason == nullptr ? fmt::format("error {:#x}", error) : escaped(reason, 100);
-    if (all.find(text) != std::string::npos) continue;
-    all += (all.empty() ? "" : ", ") + text;
-  }
-  return all.empty() ? "no reason is told" : all;
-}
-
 bool mentions(const std::string& text, std::string_view word) {
   return std::ranges::search(
              text, word, {}, [](unsigned char c) { return std::tolower(c); },
@@ -165,8 +151,14 @@ std::optional<Result<bool, std::string>> read_store(const std::string& uri, Byte
   ERR_clear_error();
   const Store store(OSSL_STORE_open_ex(uri.c_str(), nullptr, nullptr, ui.get(), &once, nullptr, nullptr, nullptr));
   if (!store) {
-    const std::string errors = queued_errors();
-    if (mentions(errors, "unregistered scheme") || uri.starts_with("pkcs11:")) return std::nullopt;
+    std::string errors = queued_errors();
+    constexpr std::string_view kUnknown = "unregistered scheme";
+    if (uri.starts_with("file:")) {
+      // Said of a file that is not there as well, before that it is not there.
+      if (errors.starts_with(fmt::format("{}, ", kUnknown))) errors.erase(0, kUnknown.size() + 2);
+    } else if (mentions(errors, kUnknown) || uri.starts_with("pkcs11:")) {
+      return std::nullopt;
+    }
     return err(fault_text(once, !password.empty(), errors));
   }
   (void)OSSL_STORE_expect(store.get(), kind);
@@ -198,15 +190,15 @@ struct WantedCertificate {
 
 }  // namespace
 
-std::optional<Result<crypto::PrivateKey, std::string>> load_from_store(const std::string& uri, ByteView password) {
+std::optional<Result<crypto::PrivateKey, std::string>> load_from_store(const UriForStore& from, ByteView password) {
   PublicKey key;
-  const auto read = read_store(uri, password, OSSL_STORE_INFO_PKEY, [&key](const OSSL_STORE_INFO* info) {
+  const auto read = read_store(from.uri, password, OSSL_STORE_INFO_PKEY, [&key](const OSSL_STORE_INFO* info) {
     key.reset(OSSL_STORE_INFO_get1_PKEY(info));
     return true;
   });
   if (!read) return std::nullopt;
   if (!*read) return err(read->error());
-  if (**read) return private_key_of(std::move(key));
+  if (**read) return private_key_of(std::move(key), from.turn);
   return err(fmt::format("holds no private key ({})", queued_errors()));
 }
 

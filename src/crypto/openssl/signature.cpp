@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <openssl/ec.h>
 #include <openssl/pem.h>
+#include <openssl/provider.h>
 #include <openssl/rsa.h>
 
 #include "base/check.hpp"
@@ -235,6 +236,18 @@ Result<PrivateKey, std::string> PrivateKey::parse(ByteView content) {
   return from_der(content);
 }
 
+namespace {
+
+/// A key that another provider has is exported to the library's own, which is asked first, without its private half:
+/// the one that has it must sign. Empty where that is the library's own.
+std::string signer_of(const EVP_PKEY* key) {
+  const OSSL_PROVIDER* provider = EVP_PKEY_get0_provider(key);
+  const std::string_view name = provider == nullptr ? "default" : OSSL_PROVIDER_get0_name(provider);
+  return name == "default" ? std::string() : fmt::format("?provider={}", name);
+}
+
+}  // namespace
+
 Result<Bytes, CryptoError> PrivateKey::sign(SignatureScheme scheme, ByteView message) const {
   const ErrorQueueGuard guard;
   const SchemeRow& row = row_of(scheme);
@@ -242,11 +255,12 @@ Result<Bytes, CryptoError> PrivateKey::sign(SignatureScheme scheme, ByteView mes
   std::unique_lock<std::mutex> turn;
   if (handle_->turn) turn = std::unique_lock(*handle_->turn);
   const openssl::MdCtx context(EVP_MD_CTX_new());
+  const std::string signer = signer_of(handle_->key.get());
   EVP_PKEY_CTX* key_context = nullptr;
   std::size_t size = 0;
   if (!context ||
-      EVP_DigestSignInit_ex(context.get(), &key_context, row.digest, nullptr, nullptr, handle_->key.get(), nullptr) !=
-          1 ||
+      EVP_DigestSignInit_ex(context.get(), &key_context, row.digest, nullptr, signer.empty() ? nullptr : signer.c_str(),
+                            handle_->key.get(), nullptr) != 1 ||
       !set_padding(key_context, row.family) ||
       EVP_DigestSign(context.get(), nullptr, &size, message.data(), message.size()) != 1) {
     return err(CryptoError::backend_failure);

@@ -64,7 +64,7 @@ Progression IkeAuthInitiator::start() {
 Progression IkeAuthInitiator::handle_completion(RequestToken token, Completion result) {
   if (token != token_) return Progression::waiting;
   if (rounds_) return handle_round_completion(std::move(result));
-  if (eap_ != EapStage::none) return handle_eap_completion(result);
+  if (eap_ != EapStage::none) return handle_eap_completion(std::move(result));
   if (response_) {
     finish(result);
     return Progression::done;

@@ -47,8 +47,10 @@ class IkeAuthInitiator final : public InitiatorExchange {
   [[nodiscard]] Progression handle_eap_response(const codec::Message& response);
   [[nodiscard]] Progression begin_eap(const codec::Message& response);
   [[nodiscard]] Progression check_eap_auth(const codec::Message& response);
-  [[nodiscard]] Progression handle_eap_completion(const Completion& result);
+  [[nodiscard]] Progression handle_eap_completion(Completion result);
   [[nodiscard]] Progression take_eap_step(const EapResult& result);
+  /// AUTH by the key that EAP has made; with a PPK the keys that it gives come first.
+  [[nodiscard]] Progression prove_by_eap();
   /// By the notification in `eap_end_`.
   [[nodiscard]] Progression refused_by_peer(const std::optional<model::AuthenticationRefusal>& refusal);
   /// Before the responder takes the IKE SA for established.
@@ -82,7 +84,7 @@ class IkeAuthInitiator final : public InitiatorExchange {
   std::optional<codec::Message> response_;
   RequestToken token_;
   /// What EAP waits for.
-  enum class EapStage : std::uint8_t { none, first_answer, verdict, step, server, server_auth };
+  enum class EapStage : std::uint8_t { none, first_answer, verdict, step, server, ppk, server_auth };
   EapStage eap_ = EapStage::none;
   bool eap_only_ = false;  // RFC 5998: it proves the responder as well
   codec::IdPayload id_r_;

@@ -12,6 +12,7 @@
 #include "ike/v2/eap_auth.hpp"
 #include "ike/v2/ike_auth_initiator.hpp"
 #include "ike/v2/messages.hpp"
+#include "ike/v2/ppk.hpp"
 
 namespace culvert::ike::v2 {
 
@@ -83,8 +84,12 @@ Progression IkeAuthInitiator::begin_eap(const codec::Message& response) {
   return Progression::waiting;
 }
 
-Progression IkeAuthInitiator::handle_eap_completion(const Completion& result) {
+Progression IkeAuthInitiator::handle_eap_completion(Completion result) {
   if (const auto* step = std::get_if<EapResult>(&result)) return take_eap_step(*step);
+  if (auto* mixed = std::get_if<PpkResult>(&result)) {
+    if (take_ppk(core_, sa_, std::move(*mixed), config_)) return prove_by_eap();
+    return refuse_in_eap(FailureKind::local_error, fmt::format("there is no PPK for connection '{}'", config_.name));
+  }
   if (auto fault = peer_fault(result, sa_, config_, *response_))
     return refuse_in_eap(fault->kind, std::move(fault->detail), std::move(fault->refusal));
   eap_ = EapStage::step;
@@ -112,14 +117,28 @@ Progression IkeAuthInitiator::take_eap_step(const EapResult& result) {
           return refuse_in_eap(FailureKind::authentication_failed, std::move(*fault));
       }
       core_.progress(sa_, fmt::format("{} has gone well", describe(result)));
-      eap_ = EapStage::server_auth;
       sa_.eap_identity = result.identity;
       msk_ = result.msk.clone();
-      message.add(codec::AuthPayload{.method = model::AuthenticationMethod::shared_key_mic,
-                                     .data = to_bytes(eap_auth(sa_, id_i_, msk_).view())});
-      if (rounds_) add_another_round(message, config_, rounds_->own);
-      break;
+      return prove_by_eap();
   }
+  send_request(core_, sa_, type(), std::move(message));
+  return Progression::waiting;
+}
+
+Progression IkeAuthInitiator::prove_by_eap() {
+  Bytes auth = to_bytes(eap_auth(sa_, id_i_, msk_).view());
+  if (sa_.ppk && eap_ != EapStage::ppk) {
+    eap_ = EapStage::ppk;
+    // RFC 8784 3: for a responder that does not have this PPK.
+    if (!config_.ppk->required) sa_.ppk->auth_without = std::move(auth);
+    token_ = ask_for_ppk(core_, sa_, config_);
+    return Progression::waiting;
+  }
+  eap_ = EapStage::server_auth;
+  codec::Message message;
+  message.add(codec::AuthPayload{.method = model::AuthenticationMethod::shared_key_mic, .data = std::move(auth)});
+  add_ppk(message, sa_, config_);
+  if (rounds_) add_another_round(message, config_, rounds_->own);
   send_request(core_, sa_, type(), std::move(message));
   return Progression::waiting;
 }
@@ -136,6 +155,10 @@ Progression IkeAuthInitiator::refused_by_peer(const std::optional<model::Authent
 }
 
 Progression IkeAuthInitiator::check_eap_auth(const codec::Message& response) {
+  if (auto missing = settle_ppk(sa_, response, config_)) {
+    refuse_peer(FailureKind::authentication_failed, std::move(*missing));
+    return Progression::done;
+  }
   const auto* auth = response.first<codec::AuthPayload>();
   const bool right = auth->method == model::AuthenticationMethod::shared_key_mic &&
                      auth::auth_matches(eap_auth(sa_, id_r_, msk_), auth->data);

@@ -60,8 +60,11 @@ void IkeAuthResponder::start(const codec::Message& request) {
   }
   std::string why_not;
   const model::ConnectionConfig* config = choose_connection(by, why_not);
-  if (config == nullptr)
-    return refuse(NotifyType::authentication_failed, FailureKind::unknown_peer, std::move(why_not));
+  if (config == nullptr) {
+    // It stays with the connection that IKE_SA_INIT was answered for: who asks that one why it is not up is told.
+    model::AuthenticationRefusal refusal{.subject = {}, .serial = {}, .check = "identity", .found = why_not};
+    return refuse(NotifyType::authentication_failed, FailureKind::unknown_peer, std::move(why_not), std::move(refusal));
+  }
   config_ = *config;
   sa_.connection = config->id;
   sa_.local_id = local_identity(*config, path_);
@@ -74,6 +77,8 @@ void IkeAuthResponder::start(const codec::Message& request) {
   if (lacks_child()) return refuse_childless();
   if (has_rounds(*config_)) return start_rounds();
   if (!by) {
+    if (auto missing = ppk_missing(sa_, *config_))
+      return refuse(NotifyType::authentication_failed, FailureKind::authentication_failed, std::move(*missing));
     id_r_ = {.side = Role::responder, .identity = sa_.local_id, .reserved = {}};
     return start_eap();
   }
@@ -179,6 +184,7 @@ void IkeAuthResponder::handle_completion(RequestToken token, Completion result) 
       return refuse(NotifyType::authentication_failed, FailureKind::local_error,
                     fmt::format("there is no PPK for connection '{}'", config_->name));
     }
+    if (eap_ != EapStage::none) return take_eap_auth(std::exchange(eap_request_, {}));
     token_ = ask_about_peer(core_, sa_, *config_, request_, *request_.id(Role::initiator));
     return;
   }

@@ -48,7 +48,8 @@ class IkeAuthResponder final : public ResponderExchange {
   void handle_eap_completion(Completion result);
   void take_eap_step(EapResult result);
   [[nodiscard]] NegotiationFailed refused_in_eap(const EapResult& result) const;
-  void check_eap_auth(const codec::Message& request);
+  void check_eap_auth(codec::Message request);
+  void take_eap_auth(const codec::Message& request);
   void send_eap(Bytes packet);
   void refuse(model::NotifyType type, FailureKind kind, std::string detail,
               std::optional<model::AuthenticationRefusal> refusal = std::nullopt);
@@ -79,13 +80,14 @@ class IkeAuthResponder final : public ResponderExchange {
   bool verified_ = false;
   RequestToken token_;
   /// What EAP waits for.
-  enum class EapStage : std::uint8_t { none, own_proof, step, peer, peer_auth };
+  enum class EapStage : std::uint8_t { none, own_proof, step, peer, peer_auth, ppk };
   EapStage eap_ = EapStage::none;
   bool eap_only_ = false;        // RFC 5998: it proves us as well
   codec::Message first_answer_;  // IDr, CERT and AUTH, and what the next answer has besides, until it goes
   Bytes eap_farewell_;           // EAP-Failure, to go with the refusal
   bool reported_ = false;        // that the peer is refused, before it has heard the last of it
   SecretBytes msk_;
+  codec::Message eap_request_;  // that has the AUTH behind EAP, while the keys with the PPK are made
   std::string group_;  // that EAP names
   std::optional<ResponderRounds> rounds_;
 };

@@ -10,6 +10,7 @@
 #include "ike/v2/eap_auth.hpp"
 #include "ike/v2/ike_auth_responder.hpp"
 #include "ike/v2/messages.hpp"
+#include "ike/v2/ppk.hpp"
 
 namespace culvert::ike::v2 {
 
@@ -107,7 +108,19 @@ void IkeAuthResponder::handle_further(const codec::Message& request, const net::
          fmt::format("the peer {} sent another IKE_AUTH request that has no place there", sa_.path.remote.to_string()));
 }
 
-void IkeAuthResponder::check_eap_auth(const codec::Message& request) {
+// RFC 8784 3: the PPK is named with the AUTH behind EAP; our own first AUTH was without it.
+void IkeAuthResponder::check_eap_auth(codec::Message request) {
+  if (rounds_) return take_eap_auth(request);  // which have no PPK
+  PpkVerdict ppk = judge_ppk(core_, sa_, request, *config_);
+  if (ppk.refusal)
+    return refuse(NotifyType::authentication_failed, FailureKind::authentication_failed, std::move(*ppk.refusal));
+  if (!ppk.asked) return take_eap_auth(request);
+  eap_ = EapStage::ppk;
+  eap_request_ = std::move(request);
+  token_ = *ppk.asked;
+}
+
+void IkeAuthResponder::take_eap_auth(const codec::Message& request) {
   const auto* auth = request.first<codec::AuthPayload>();
   const bool right = auth->method == model::AuthenticationMethod::shared_key_mic &&
                      auth::auth_matches(eap_auth(sa_, id_i_, msk_), auth->data);

@@ -41,14 +41,14 @@ void put_keys(IkeSa& sa, PpkKeys keys) {
 /// The keys are with the PPK.
 bool in_use(const IkeSa& sa) { return sa.ppk && sa.ppk->in_use; }
 
+}  // namespace
+
 RequestToken ask_for_ppk(Core& core, const IkeSa& sa, const model::ConnectionConfig& config) {
   const RequestToken token = core.expect_completion(sa);
   core.requests.push_back(
       PpkRequest{.token = token, .connection = config.id, .prf = sa.suite.prf, .keys = copy_of_keys(sa)});
   return token;
 }
-
-}  // namespace
 
 PpkKeys mix_ppk(crypto::Prf prf, ByteView ppk, const PpkKeys& keys) {
   PpkKeys mixed;
@@ -69,7 +69,9 @@ bool lacks_ppk(const codec::Message& peer, const model::ConnectionConfig& config
 }
 
 void start_proof(Core& core, IkeSa& sa, model::ConnectionConfig config) {
-  if (!sa.ppk) return start_ike_auth(core, sa, std::move(config));
+  // RFC 8784 3: the PPK goes with AUTH, and with EAP that comes last.
+  const bool by_eap = config.eap && config.eap->client;
+  if (!sa.ppk || by_eap) return start_ike_auth(core, sa, std::move(config));
   sa.exchange = std::make_unique<PpkInitiator>(core, sa, std::move(config));
   if (sa.exchange->start() == Progression::done) sa.exchange.reset();
   core.touch(sa);
@@ -132,16 +134,18 @@ bool agrees_on_ppk(const Core& core, const net::Path& path, const codec::Message
              path, [](const model::ConnectionConfig& one) { return one.ppk.has_value(); }) != nullptr;
 }
 
+std::optional<std::string> ppk_missing(const IkeSa& sa, const model::ConnectionConfig& config) {
+  if (sa.ppk || !config.ppk || !config.ppk->required) return std::nullopt;
+  return fmt::format("connection '{}': the peer does not know PPK (RFC 8784), which it insists on", config.name);
+}
+
 // RFC 8784 3, table 1.
 PpkVerdict judge_ppk(Core& core, IkeSa& sa, codec::Message& request, const model::ConnectionConfig& config) {
   const bool required = config.ppk && config.ppk->required;
   const auto refuse = [&](std::string_view why) {
     return PpkVerdict{.asked = std::nullopt, .refusal = fmt::format("connection '{}': {}", config.name, why)};
   };
-  if (!sa.ppk) {
-    if (required) return refuse("the peer does not know PPK (RFC 8784), which it insists on");
-    return {};
-  }
+  if (!sa.ppk) return {.asked = std::nullopt, .refusal = ppk_missing(sa, config)};
   const auto* named = request.notify(NotifyType::ppk_identity);
   if (named == nullptr) return refuse("the peer does not say which PPK it uses");
   if (config.ppk && named->data == octets_of_id(*config.ppk)) {

@@ -28,8 +28,11 @@ void agree_on_ppk(IkeSa& sa, const codec::Message& peer, const model::Connection
 /// The connection insists on it, and the peer has none.
 [[nodiscard]] bool lacks_ppk(const codec::Message& peer, const model::ConnectionConfig& config);
 
+/// Asks for the keys with the connection's PPK.
+[[nodiscard]] RequestToken ask_for_ppk(Core& core, const IkeSa& sa, const model::ConnectionConfig& config);
+
 /// Between the last key exchange and IKE_AUTH: our AUTH without the PPK, where it is not required, and the keys with
-/// it. Sends nothing.
+/// it. Sends nothing. With EAP all of that is done before the AUTH behind it (RFC 8784 3).
 class PpkInitiator final : public InitiatorExchange {
  public:
   PpkInitiator(Core& core, IkeSa& sa, model::ConnectionConfig config)
@@ -62,7 +65,9 @@ void add_ppk(codec::Message& request, const IkeSa& sa, const model::ConnectionCo
 
 /// The answer to IKE_SA_INIT has USE_PPK: the peer has it, and one of the connections for it.
 [[nodiscard]] bool agrees_on_ppk(const Core& core, const net::Path& path, const codec::Message& request);
-/// What comes of the first IKE_AUTH request with AUTH.
+/// The connection insists on a PPK, and the peer knows of none: the reason to refuse it.
+[[nodiscard]] std::optional<std::string> ppk_missing(const IkeSa& sa, const model::ConnectionConfig& config);
+/// What comes of the IKE_AUTH request that has the peer's AUTH.
 struct PpkVerdict {
   std::optional<RequestToken> asked;   // the keys are asked for; take_ppk has the answer
   std::optional<std::string> refusal;  // there is no IKE SA, for this reason

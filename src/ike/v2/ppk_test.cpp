@@ -38,6 +38,20 @@ class PpkTest : public ::testing::Test {
     config_a.ppk = a.ppk;
     config_b.ppk = b.ppk;
     config_a.ike_proposals = config_b.ike_proposals = {model::parse_proposal(model::ProtocolId::ike, suite).value()};
+    begin(a, b, std::move(config_a), std::move(config_b));
+  }
+  /// a proves itself by EAP, b by the shared secret in front of it.
+  void start_eap(const End& a, const End& b, model::EapType method = model::EapType::mschapv2) {
+    auto config_a = config_of(true);
+    auto config_b = config_of(false);
+    config_a.ppk = a.ppk;
+    config_b.ppk = b.ppk;
+    config_a.eap = model::EapSettings{.client = true, .methods = {method}, .identity = "carol"};
+    config_b.eap = model::EapSettings{.client = false, .methods = {method}, .identity = {}};
+    pair.a.users["carol"] = pair.b.users["carol"] = to_bytes(as_bytes("a pass phrase"));
+    begin(a, b, std::move(config_a), std::move(config_b));
+  }
+  void begin(const End& a, const End& b, model::ConnectionConfig config_a, model::ConnectionConfig config_b) {
     if (a.ppk) pair.a.ppks[config_a.id] = a.secret;
     if (b.ppk) pair.b.ppks[config_b.id] = b.secret;
     configure(pair, std::move(config_a), std::move(config_b));
@@ -91,6 +105,66 @@ TEST_F(PpkTest, RekeysGoOn) {
     pair.settle();
     ASSERT_TRUE(in_step(pair));
   }
+}
+
+// RFC 8784 3: it is named with the AUTH behind EAP. MD5 makes no key: AUTH is then by SK_pi and SK_pr alone.
+TEST_F(PpkTest, GoesWithEap) {
+  start_eap(with("office", true), with("office", true));
+  ASSERT_TRUE(in_step(pair)) << (pair.b.failures.empty() ? "" : pair.b.failures.front().detail);
+  EXPECT_TRUE(used());
+  EXPECT_EQ(pair.b.ike_sa().eap_identity, "carol");
+  EXPECT_TRUE(no_leaks(pair));
+}
+
+TEST_F(PpkTest, GoesWithEapThatMakesNoKey) {
+  start_eap(with("office", true), with("office", true), model::EapType::md5_challenge);
+  ASSERT_TRUE(in_step(pair)) << (pair.b.failures.empty() ? "" : pair.b.failures.front().detail);
+  EXPECT_TRUE(used());
+}
+
+TEST_F(PpkTest, EapGoesOnWithoutWhereBothAllowIt) {
+  start_eap(with("office", false), with("lab", false));
+  ASSERT_TRUE(in_step(pair)) << (pair.b.failures.empty() ? "" : pair.b.failures.front().detail);
+  EXPECT_FALSE(pair.b.logged("keys with the PPK"));
+  EXPECT_TRUE(pair.b.logged("going on without"));
+  EXPECT_TRUE(pair.a.failures.empty() && pair.b.failures.empty());
+}
+
+TEST_F(PpkTest, EapThatMakesNoKeyGoesOnWithout) {
+  start_eap(with("office", false), with("lab", false), model::EapType::md5_challenge);
+  ASSERT_TRUE(in_step(pair)) << (pair.b.failures.empty() ? "" : pair.b.failures.front().detail);
+  EXPECT_FALSE(pair.b.logged("keys with the PPK"));
+}
+
+TEST_F(PpkTest, EapWithAnotherSecretUnderTheSameName) {
+  start_eap(with("office", true), {.ppk = model::Ppk{.id = "office"}, .secret = kOther});
+  expect_refused("does not fit the key that EAP has made");
+}
+
+TEST_F(PpkTest, EapOfAClientThatHasNone) {  // before it is asked anything
+  start_eap(End{}, with("office", true));
+  expect_refused("does not know PPK");
+  EXPECT_FALSE(pair.b.logged("EAP of 'carol'"));
+}
+
+TEST_F(PpkTest, EapOfAClientThatInsists) {
+  start_eap(with("office", true), with("lab", false));
+  expect_refused("names a PPK that is not known here");
+}
+
+TEST_F(PpkTest, EapWithLossAndDuplicates) {
+  SeededRandom chance(8784);
+  pair.fate = [&](const Datagram&) {
+    std::vector<Duration> copies;
+    for (int n = 0; n < 2; ++n) {
+      if (chance.below(10) < 6) copies.push_back(std::chrono::milliseconds(1 + chance.below(400)));
+    }
+    return copies;
+  };
+  start_eap(with("office", true), with("office", true));
+  pair.advance(minutes(2));
+  ASSERT_TRUE(in_step(pair));
+  EXPECT_TRUE(used());
 }
 
 TEST_F(PpkTest, AnotherSecretUnderTheSameName) {

@@ -147,6 +147,11 @@ TEST_P(SetUp, AnUnexpectedIdentityIsRefused) {  // RFC 4301 4.4.3
   EXPECT_EQ(responder.failures[0].kind, FailureKind::unknown_peer);
   EXPECT_NE(responder.failures[0].detail.find("mallory.example"), std::string::npos);
   EXPECT_TRUE(pair.a.ike_sas.empty() && pair.b.ike_sas.empty());
+  // It is told of the connection that IKE_SA_INIT was answered for.
+  EXPECT_EQ(responder.failures[0].connection, (GetParam() ? b : a).id);
+  ASSERT_TRUE(responder.failures[0].refusal);
+  EXPECT_EQ(responder.failures[0].refusal->check, "identity");
+  EXPECT_NE(responder.failures[0].refusal->found.find("mallory.example"), std::string::npos);
 }
 
 TEST_P(SetUp, AResponderWithAnotherIdentityIsRefusedByTheInitiator) {  // RFC 7296 2.21.2

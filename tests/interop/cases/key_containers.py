@@ -6,11 +6,13 @@ import re
 
 from rig.authority import Authority
 from rig.case import case
-from rig.shell import Skipped, check, need_tool, run
+from rig.shell import Skipped, check, need_tool, run, wait_until
 
 from cases.certificates import give, initiate, make
 
 MODULE = "/usr/lib/softhsm/libsofthsm2.so"
+TPM_PROVIDER = "/usr/lib/x86_64-linux-gnu/ossl-modules/tpm2.so"
+HANDLE = "0x81000010"
 
 
 def encrypt(pair, _pki):
@@ -48,6 +50,32 @@ def put_on_token(pair, _pki):
     give(pair.sut, key=f"pkcs11:token=office;object=gw;type=private?module-path={MODULE}", password="1234")
 
 
+def put_in_tpm(pair, _pki):
+    """The key goes into a TPM 2.0 (swtpm's), OpenSSL's provider for which culvertd loads; its file is taken away."""
+    if not os.path.exists(TPM_PROVIDER):
+        raise Skipped(f"OpenSSL has no provider for TPMs: no {TPM_PROVIDER} (Debian package tpm2-openssl; ./dev setup)")
+    need_tool("swtpm", "swtpm")
+    need_tool("tpm2_import", "tpm2-tools")
+    folder = pair.lab.path("tpm")
+    os.makedirs(folder + "/state")
+    socket = folder + "/sock"
+    pair.lab.spawn(pair.sut.side, "swtpm", "socket", "--tpm2", "--server", f"type=unixio,path={socket}", "--ctrl", f"type=unixio,path={socket}.ctrl",
+                   "--tpmstate", f"dir={folder}/state", "--flags", "not-need-init,startup-clear", output=folder + "/log")
+    wait_until(lambda: os.path.exists(socket) and os.path.exists(socket + ".ctrl"), 5, "the TPM is there")
+    key = pair.sut.tunnels[0].credentials.key
+    algorithm = "rsa" if "Modulus" in run("openssl", "pkey", "-in", key, "-noout", "-text_pub") else "ecc"
+    for arguments in (("createprimary", "-Q", "-C", "o", "-c", folder + "/primary"),
+                      ("import", "-Q", "-C", folder + "/primary", "-G", algorithm, "-i", key, "-u", folder + "/public", "-r", folder + "/private"),
+                      ("load", "-Q", "-C", folder + "/primary", "-u", folder + "/public", "-r", folder + "/private", "-c", folder + "/key"),
+                      ("evictcontrol", "-Q", "-C", "o", "-c", folder + "/key", HANDLE)):
+        run("env", f"TPM2TOOLS_TCTI=swtpm:path={socket}", "tpm2", *arguments)
+        # It has room for few objects, and nobody beside it that puts others away.
+        run("env", f"TPM2TOOLS_TCTI=swtpm:path={socket}", "tpm2", "flushcontext", "-t")
+    os.remove(key)
+    pair.sut.environment = (f"TPM2OPENSSL_TCTI=swtpm:path={socket}",)
+    give(pair.sut, key=f"handle:{HANDLE}?provider=tpm2")
+
+
 def certificate_too(pair, pki):
     """The certificate is on the token as well; those above it stay in a file."""
     need_tool("pkcs11-tool", "opensc")
@@ -66,6 +94,8 @@ for _role in ("initiator", "responder"):
                                           ("pkcs12", "key and certificates in PKCS#12", "p256", contain),
                                           ("token-p256", "an ECDSA key on a PKCS#11 token", "p256", put_on_token),
                                           ("token-rsa", "an RSA key on a PKCS#11 token", "rsa", put_on_token),
+                                          ("tpm-p256", "an ECDSA key in a TPM, by OpenSSL's provider for it", "p256", put_in_tpm),
+                                          ("tpm-rsa", "an RSA key in a TPM, by OpenSSL's provider for it", "rsa", put_in_tpm),
                                           ("token-certificate", "key and certificate on a PKCS#11 token", "p256", certificate_too)):
         @case(f"key-{_name}-{_role}", f"{_about}, we are the {_role}", only=("culvert",))
         def _(setup, role=_role, kind=_kind, change=_change):

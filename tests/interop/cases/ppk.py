@@ -2,7 +2,7 @@
 
 import re
 
-from cases import guests
+from cases import eap, guests
 from rig.case import case
 from rig.shell import Failed, check, wait_until
 
@@ -39,6 +39,20 @@ for _role in ("initiator", "responder"):
             wait_until(lambda: all({c.spi_in for c in p.state().children} - {c.spi_in for c in b.children} for p, b in zip(pair.both, before)),
                        8, "a new Child SA at both ends")
             pair.prove()
+
+    @case(f"ppk-{_role}-eap", f"we are the {_role}, a PPK beside EAP of the initiator, which both insist on; a rekey of the IKE SA", only=("culvert",))
+    def _(setup, role=_role):
+        pair, client = eap.make(setup, role, ("mschapv2",), ppk=("office", SECRET, True))
+        pair.start()
+        client.up()
+        pair.wait_up()
+        check(used(pair), "our log does not have the PPK")
+        check(f"EAP of '{eap.CAROL}' by MSCHAPV2 has gone well" in pair.sut.log(), "our log does not say who came")
+        pair.prove()
+        before = [p.state() for p in pair.both]
+        client.rekey_ike()
+        wait_until(lambda: all(set(p.state().ike) - set(b.ike) for p, b in zip(pair.both, before)), 8, "a new IKE SA at both ends")
+        pair.prove()
 
     @case(f"ppk-{_role}-optional", f"we are the {_role}: neither insists on the PPK, and both have it; then the peer has none, or another")
     def _(setup, role=_role):

@@ -43,3 +43,27 @@ add("no-common-esp", "no ESP proposal in common", r"NO_PROPOSAL_CHOSEN|proposals
 add("no-common-selectors", "the protected networks do not overlap", r"TS_UNACCEPTABLE|traffic selectors .*(unacceptable|nothing in common)",
     {"local_ts": ("10.8.0.0/16",)})
 add("aggfrag-declined", "we want AGGFRAG payloads and the peer does not know them", r"AGGFRAG", {"aggfrag": "{ }"}, only=("culvert",))
+
+
+@case("unknown-identity", "the peer says it is somebody else than we expect: it hears that it failed and no more, the tunnel's status says who it was",
+      only=("culvert",))
+def _(setup):
+    pair = setup.pair(launch=False)
+    good = pair.sut.tunnels
+    pair.sut.tunnels = [t.but(remote_id="carol.example") for t in good]
+    pair.start()
+    try:
+        pair.peer.up()
+    except Failed:
+        pass
+    check(not pair.sut.state().ike, "it was let in")
+    failure = pair.sut.tunnel()["last_failure"]
+    check(failure and failure["kind"] == "unknown_peer", f"the tunnel's last failure is {failure}")
+    refusal = failure.get("refusal")
+    check(refusal and refusal["check"] == "identity" and "bob.example" in refusal["found"], f"the structured reason is {refusal}")
+    check("AUTH_FAILED" in pair.peer.log() and "carol" not in pair.peer.log(), "the peer was told nothing, or too much")
+    pair.sut.tunnels = good
+    pair.sut.reload()
+    pair.peer.up()
+    pair.wait_up()
+    pair.prove()
