@@ -192,7 +192,8 @@ void check_beside(Section& section, const ProofMethods& methods, bool secret) {
   // RFC 8784 mixes its secret into the AUTH of one round and says nothing of several: better none than one that does
   // not count.
   if (section.has("ppk"))
-    section.error(section.position_of("ppk"), "ppk", "RFC 8784 mixes a PPK into one AUTH, and several rounds have several",
+    section.error(section.position_of("ppk"), "ppk",
+                  "RFC 8784 mixes a PPK into one AUTH, and several rounds have several",
                   "take it out, or leave one round; EAP alone goes with a PPK");
   const bool eap = section.has("eap");  // which may need certificates of its own
   if (!methods.own_certificate && !eap) {

@@ -88,7 +88,7 @@ class IkeAuthResponder final : public ResponderExchange {
   bool reported_ = false;        // that the peer is refused, before it has heard the last of it
   SecretBytes msk_;
   codec::Message eap_request_;  // that has the AUTH behind EAP, while the keys with the PPK are made
-  std::string group_;  // that EAP names
+  std::string group_;           // that EAP names
   std::optional<ResponderRounds> rounds_;
 };
 
