@@ -60,7 +60,7 @@ std::vector<Fault> resume_faults() {
                }),
        ignored(DatagramDrop::malformed)},
       {"resume_with_spi_i_zero", "RFC 7296 3.1", Step::init_request,
-       resumes(240, [](M& m) { m.header.spi_i = model::IkeSpi(0); }), ignored(DatagramDrop::unexpected)},
+       resumes(240, [](M& m) { m.header.spi_i = model::IkeSpi(0); }), ignored(DatagramDrop::malformed)},
       {"resume_with_message_id_one", "RFC 5723 4.3.2", Step::init_request,
        resumes(240, [](M& m) { m.header.message_id = model::MessageId(1); }), ignored(DatagramDrop::unexpected)},
       {"resume_without_cookie_under_load",
