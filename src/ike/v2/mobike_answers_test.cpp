@@ -59,9 +59,7 @@ class MobikeAnswers : public ::testing::Test {
     return sealer->seal(message);
   }
   /// a moves, and tells b.
-  void update() {
-    pair.command(pair.a, UsePaths{pair.a.ike_sa().ike_sa, {between(kElsewhere, address_of(false))}});
-  }
+  void update() { pair.command(pair.a, UsePaths{pair.a.ike_sa().ike_sa, {between(kElsewhere, address_of(false))}}); }
   /// b is told that a has moved, and asks there.
   void be_updated() {
     Forger forger(pair.a.exported.front(), 2);
