@@ -46,7 +46,7 @@ def flood(options):
     with Lab() as lab:
         secret, daemon = lab_with(lab, options, 100)
         before = cpu_seconds([daemon.process.pid])
-        attack = lab.spawn("a", f"{options.bin}/ike_flood", OUTER["b"][4], options.rate, options.seconds, stdout=lab.path("flood"))
+        attack = lab.spawn("a", f"{options.bin}/ike_flood", OUTER["b"][4], options.rate, options.seconds, output=lab.path("flood"))
         time.sleep(1)
         begin = time.monotonic()
         told = initiators(lab, options, secret, 100, 1)
