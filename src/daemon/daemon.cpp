@@ -135,6 +135,8 @@ Result<void, std::string> Daemon::open() {
   settings.half_open_per_network = wanted.set_ups.half_open_per_network;
   settings.puzzle_threshold = wanted.set_ups.puzzle_threshold;
   settings.puzzle_bits = wanted.set_ups.puzzle_bits;
+  // In the loop it would keep all tunnels waiting for seconds, for anybody who answers our IKE_SA_INIT.
+  settings.solve_puzzles = wanted.ike_threads.value_or(usual_work_threads()) > 0;
   settings.resources = static_cast<std::uint32_t>(data_plane_->facts().workers);
   ike_ = std::make_unique<ike::v2::IkeEndpoint>(settings, random_, *spis_);
   control_ = std::make_unique<control::ControlPlane>(control::ControlSettings{.ike_port = wanted.ike_port,

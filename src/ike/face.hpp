@@ -7,6 +7,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -405,12 +406,14 @@ struct KeyExchangeRequest {
   std::optional<Bytes> peer_value;
 };
 /// Find four keys with which the prf of `text` ends with at least so many zero bits, 0: as many as can be had for a
-/// fair effort (RFC 8019 7.1.3). Within a bounded effort.
+/// fair effort (RFC 8019 7.1.3). Within a bounded effort, and no longer than the solution is wanted.
 struct PuzzleRequest {
   RequestToken token;
   model::PrfId prf = model::PrfId::hmac_sha2_256;
   Bytes text;
   std::uint8_t zero_bits = 0;
+  /// Set, by another thread maybe, when the attempt that it was for is over.
+  std::shared_ptr<const std::atomic<bool>> unwanted = {};
 };
 /// SK_d, SK_pi and SK_pr.
 using PpkKeys = std::array<SecretBytes, 3>;
@@ -570,6 +573,8 @@ struct EndpointSettings {
   /// many zero bits that wants at first.
   std::size_t puzzle_threshold = 512;
   std::uint8_t puzzle_bits = 16;
+  /// As initiator: puzzles are solved; only where that keeps nothing else waiting.
+  bool solve_puzzles = true;
   Duration half_open_timeout = std::chrono::seconds(30);
   /// IKE SAs of one connection and peer; beyond them the oldest is deleted.
   std::size_t ike_sas_per_peer = 16;

@@ -30,7 +30,7 @@ struct Puzzle {
 /// The least number of zero bits that the four keys of the solution reach; nothing where these are not four different
 /// keys of one allowed length (RFC 8019 8.2), or the prf is none of ours.
 [[nodiscard]] std::optional<unsigned> solved_bits(model::PrfId prf, ByteView text, ByteView solution);
-/// Any thread; takes seconds at the worst.
+/// Any thread; takes seconds at the worst. Ends without a solution soon after `unwanted` is set.
 [[nodiscard]] PuzzleResult carry_out(const PuzzleRequest& request);
 
 }  // namespace culvert::ike

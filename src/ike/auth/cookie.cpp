@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/check.hpp"
 #include "crypto/prf.hpp"
 
 namespace culvert::ike::auth {
@@ -12,6 +13,7 @@ constexpr std::size_t kSecretSize = 32;
 constexpr std::size_t kVersionSize = 4;
 constexpr std::size_t kNoteSize = 3;
 constexpr std::size_t kMacSize = 32;
+constexpr std::size_t kMostDrawn = 32;
 
 SecretBytes fresh_secret(RandomSource& random) {
   SecretBytes secret(kSecretSize);
@@ -42,6 +44,13 @@ Bytes CookieMint::compute(std::uint32_t version, const SecretBytes& secret, Cook
   const SecretBytes mac =
       crypto::hmac(crypto::HashId::sha2_256, secret.view(), {head.view(), initiator.address.bytes(), nonce_i});
   return concat({head.view().first(kVersionSize + kNoteSize), mac.view()});
+}
+
+// Shorter than what a cookie is made of, which has a nonce: neither says anything about the other.
+bool CookieMint::draw(ByteView text, std::uint64_t many) const {
+  CHECK(text.size() <= kMostDrawn);
+  const SecretBytes mac = crypto::hmac(crypto::HashId::sha2_256, current_.view(), {text});
+  return load_be64(mac.view().data()) % many == 0;
 }
 
 Bytes CookieMint::make(ByteView nonce_i, const net::Endpoint& initiator, model::IkeSpi spi_i, CookieNote note) const {

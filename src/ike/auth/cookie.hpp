@@ -29,6 +29,8 @@ class CookieMint {
   /// Nothing when it is none of ours for this initiator.
   [[nodiscard]] std::optional<CookieNote> check(ByteView cookie, ByteView nonce_i, const net::Endpoint& initiator,
                                                 model::IkeSpi spi_i) const;
+  /// One in `many` of all texts wins, as long as the secret is the same; which, only we know. At most 32 octets.
+  [[nodiscard]] bool draw(ByteView text, std::uint64_t many) const;
   /// Takes a new secret. The one before the last stops being accepted.
   void change_secret();
 

@@ -170,6 +170,16 @@ void delete_child(Core& core, IkeSa& sa, ChildSa& child, CloseReason reason) {
   core.touch(sa);
 }
 
+void end_child(Core& core, IkeSa& sa, model::ChildSaId id, CloseReason reason) {
+  const ChildSa* child = sa.find_child(id);
+  if (child == nullptr) return;
+  // One that is under way has told the peer already.
+  const InitiatorExchange* about = sa.exchange_about(id);
+  if (about == nullptr || about->activity() != Activity::delete_child)
+    sa.tasks.push_back({.task = DeleteUnknownChildTask{.spi_inbound = child->spi_inbound, .reserved = false}});
+  remove_child(core, sa, id, reason, Duration::zero());
+}
+
 void move_children(Core& core, IkeSa& from, IkeSa& to) {
   for (auto& [id, child] : from.children) {
     core.sas.index_child(id, to.id);

@@ -38,6 +38,8 @@ void confirm_children(Core& core, IkeSa& sa, model::MessageId request);
 void release_outbound(Core& core, ChildSa& child);
 /// Queues a DELETE for the pair.
 void delete_child(Core& core, IkeSa& sa, ChildSa& child, CloseReason reason);
+/// The pair is gone at once, whatever the peer answers to the DELETE that is queued.
+void end_child(Core& core, IkeSa& sa, model::ChildSaId id, CloseReason reason);
 /// All Child SAs and what is planned for them move to the successor (RFC 7296 2.18).
 void move_children(Core& core, IkeSa& from, IkeSa& to);
 

@@ -322,7 +322,11 @@ void CreateChildSaInitiator::handle_agreement(const ChildAgreement& agreement, c
     return delete_child(core_, sa_, made, CloseReason::rekeyed);
   }
   win();
-  if (unwanted_) delete_child(core_, sa_, made, CloseReason::local_request);
+  if (unwanted_) {
+    end_child(core_, sa_, made.id, CloseReason::local_request);
+    if (old != nullptr) end_child(core_, sa_, old->id, CloseReason::local_request);
+    return;
+  }
   if (old == nullptr) return;
   // RFC 7296 2.8: who initiated the surviving rekey deletes the pair it replaces.
   old->replaced_by = made.id;

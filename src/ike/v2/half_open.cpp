@@ -4,9 +4,10 @@ namespace culvert::ike::v2 {
 namespace {
 
 net::Prefix sender_of(const net::IpAddress& address) { return *net::Prefix::make(address, address.is_v4() ? 32 : 64); }
-net::Prefix network_of(const net::IpAddress& address) { return *net::Prefix::make(address, address.is_v4() ? 24 : 56); }
 
 }  // namespace
+
+net::Prefix network_of(const net::IpAddress& address) { return *net::Prefix::make(address, address.is_v4() ? 24 : 56); }
 
 void HalfOpenCounts::put(model::IkeSaId id, const net::IpAddress& address) {
   const auto [place, inserted] = addresses_.try_emplace(id, address);

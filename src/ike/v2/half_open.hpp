@@ -11,6 +11,9 @@
 
 namespace culvert::ike::v2 {
 
+/// What one customer or one small provider has: the /24 of an IPv4 address, the /56 of an IPv6 address.
+[[nodiscard]] net::Prefix network_of(const net::IpAddress& address);
+
 class HalfOpenCounts {
  public:
   [[nodiscard]] std::size_t size() const { return addresses_.size(); }
@@ -20,7 +23,6 @@ class HalfOpenCounts {
 
   /// One host, or what one host surely has: an IPv4 address, or the /64 of an IPv6 address.
   [[nodiscard]] std::size_t of_sender(const net::IpAddress& address) const;
-  /// What one customer or one small provider has: the /24 of an IPv4 address, the /56 of an IPv6 address.
   [[nodiscard]] std::size_t of_network(const net::IpAddress& address) const;
 
  private:

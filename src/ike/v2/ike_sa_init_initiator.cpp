@@ -41,6 +41,8 @@ using model::NotifyType;
 
 // Bounds against a peer, or a forger, that never has enough (RFC 7296 2.6, 2.21.1).
 constexpr unsigned kMostCookies = 5;
+// A second one only for the sake of a peer whose secret or load has changed meanwhile (RFC 8019 7.1.1.1).
+constexpr unsigned kMostPuzzles = 2;
 constexpr std::size_t kMostAttempts = 4;
 // Sends to a peer that may be elsewhere as well: some five seconds with the usual waits.
 constexpr unsigned kTriesOfOneOfMany = 4;
@@ -96,6 +98,11 @@ IkeSaInitInitiator::IkeSaInitInitiator(Core& core, IkeSa& sa, const model::Conne
     : core_(core), sa_(sa), config_(config), offered_(config.ike_proposals), nonce_(core.new_nonce()) {
   std::uint8_t number = 0;
   for (model::Proposal& proposal : offered_) proposal.number = ++number;
+}
+
+// Nobody has proved anything to whom more work would be owed.
+IkeSaInitInitiator::~IkeSaInitInitiator() {
+  if (puzzle_unwanted_) *puzzle_unwanted_ = true;
 }
 
 void IkeSaInitInitiator::begin_attempt(KeyExchangeMethod method) {
@@ -219,12 +226,18 @@ void IkeSaInitInitiator::handle_cookie(const codec::Message& message, const code
   const auto* asked = message.notify(NotifyType::puzzle);
   const auto puzzle = asked == nullptr ? std::nullopt : decode_puzzle(asked->data);
   // RFC 8019 7.1.2: one that is too hard, or that we cannot compute, is passed over.
-  if (puzzle && puzzle->zero_bits <= kMostZeroBits && model::prf_function(puzzle->prf)) {
+  const bool solvable = puzzle && puzzle->zero_bits <= kMostZeroBits && model::prf_function(puzzle->prf);
+  if (solvable && core_.settings.solve_puzzles && puzzles_taken_ < kMostPuzzles) {
+    ++puzzles_taken_;
     core_.progress(sa_, fmt::format("the peer is under attack and gives us a puzzle of {} bits", puzzle->zero_bits));
     puzzle_cookie_ = notify.data;
     puzzle_ = core_.expect_completion(sa_);
-    core_.requests.push_back(
-        PuzzleRequest{.token = *puzzle_, .prf = puzzle->prf, .text = notify.data, .zero_bits = puzzle->zero_bits});
+    puzzle_unwanted_ = std::make_shared<std::atomic<bool>>(false);
+    core_.requests.push_back(PuzzleRequest{.token = *puzzle_,
+                                           .prf = puzzle->prf,
+                                           .text = notify.data,
+                                           .zero_bits = puzzle->zero_bits,
+                                           .unwanted = puzzle_unwanted_});
     return;
   }
   core_.progress(sa_, "the peer demands a cookie; repeating IKE_SA_INIT with it");

@@ -2,6 +2,8 @@
 // exchange methods are followed within bounds, other errors are remembered while the genuine answer may still come.
 #pragma once
 
+#include <atomic>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,6 +22,9 @@ namespace culvert::ike::v2 {
 class IkeSaInitInitiator final : public SetUpExchange {
  public:
   IkeSaInitInitiator(Core& core, IkeSa& sa, const model::ConnectionConfig& config);
+  ~IkeSaInitInitiator() override;
+  IkeSaInitInitiator(const IkeSaInitInitiator&) = delete;
+  IkeSaInitInitiator& operator=(const IkeSaInitInitiator&) = delete;
 
   [[nodiscard]] model::ExchangeType type() const override { return model::ExchangeType::ike_sa_init; }
   Progression start() override;
@@ -72,6 +77,8 @@ class IkeSaInitInitiator final : public SetUpExchange {
   Bytes solution_;                      // of the puzzle that came with the cookie (RFC 8019)
   std::optional<RequestToken> puzzle_;  // is being solved; the cookie that it came with waits
   Bytes puzzle_cookie_;
+  unsigned puzzles_taken_ = 0;
+  std::shared_ptr<std::atomic<bool>> puzzle_unwanted_;  // who solves it hears so when this attempt ends
   std::vector<Attempt> attempts_;  // the current one last
   std::optional<Wait> key_pair_;   // of the next attempt
   std::optional<Agreement> agreement_;

@@ -35,7 +35,8 @@ void IkeSaInitResponder::handle(ByteView datagram, const codec::ParsedMessage& p
     return refuse_set_up(core_, path_, request, NotifyType::unsupported_critical_payload, ByteView(&*type, 1));
   }
   if (payload_fault(MessageForm::ike_sa_init_request, request)) return core_.drop(DatagramDrop::malformed);
-  if (!pass_load_check(core_, path_, request)) return;
+  passage_ = pass_load_check(core_, path_, request);
+  if (passage_ == Passage::no) return;
   if (core_.is_busy()) return core_.drop(DatagramDrop::busy);
   answer(request, datagram, digest);
 }
@@ -118,7 +119,7 @@ void IkeSaInitResponder::make_ike_sa(const codec::Message& request, ByteView dat
   core_.sas.index_init(sa);
   core_.touch(sa);
   core_.sas.note(sa);
-  note_admitted(core_, request);
+  note_admitted(core_, request, passage_);
   auto answer = std::make_unique<IkeSaInitAnswer>(core_, sa, config.encapsulation, chosen);
   answer->start(ke->public_value);
   sa.responder = std::move(answer);

@@ -6,6 +6,7 @@
 
 #include "ike/codec/parse.hpp"
 #include "ike/v2/core.hpp"
+#include "ike/v2/set_up_gate.hpp"
 #include "model/connection.hpp"
 
 namespace culvert::ike::v2 {
@@ -25,6 +26,7 @@ class IkeSaInitResponder {
 
   Core& core_;
   net::Path path_;
+  Passage passage_ = Passage::no;
 };
 
 }  // namespace culvert::ike::v2

@@ -53,26 +53,30 @@ class DeleteChildInitiator final : public Informational {
 class DeleteUnknownChildInitiator final : public Informational {
  public:
   DeleteUnknownChildInitiator(Core& core, IkeSa& sa, const DeleteUnknownChildTask& task)
-      : Informational(core, sa), spi_(task.spi_inbound) {}
+      : Informational(core, sa), task_(task) {}
   [[nodiscard]] Activity activity() const override { return Activity::delete_child; }
 
   Progression start() override {
     codec::Message message;
-    message.add(codec::DeletePayload{.protocol = model::ProtocolId::esp, .spis = {spi_}});
+    message.add(codec::DeletePayload{.protocol = model::ProtocolId::esp, .spis = {task_.spi_inbound}});
     send_request(core_, sa_, type(), std::move(message));
     return Progression::waiting;
   }
 
-  // The SPI was never installed here and is free once the peer has forgotten it.
   Progression handle_response(const codec::Message&) override {
-    core_.esp_spis.release(spi_);
+    release();
     return Progression::done;
   }
-  void handle_bad_response(const std::string&) override { core_.esp_spis.release(spi_); }
-  void abandon() override { core_.esp_spis.release(spi_); }
+  void handle_bad_response(const std::string&) override { release(); }
+  void abandon() override { release(); }
 
  private:
-  model::Spi spi_;
+  // An SPI that was never installed here is free once the peer has forgotten it.
+  void release() {
+    if (task_.reserved) core_.esp_spis.release(task_.spi_inbound);
+  }
+
+  DeleteUnknownChildTask task_;
 };
 
 class DeleteIkeInitiator final : public Informational {

@@ -159,7 +159,7 @@ class PathExchange : public InitiatorExchange {
   /// The IKE SA that goes on, if this one was rekeyed meanwhile: the same is to be done there.
   [[nodiscard]] IkeSa* successor() const { return sa_.successor ? core_.sas.find(*sa_.successor) : nullptr; }
   [[nodiscard]] bool went_several_ways(const codec::Message& response) const {
-    return sa_.mobility && sa_.mobility->spread == response.header.message_id;
+    return sa_.mobility && sa_.mobility->spread.contains(response.header.message_id);
   }
 
   Core& core_;

@@ -2,6 +2,7 @@
 #include "ike/v2/mobike.hpp"
 
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include <gtest/gtest.h>
@@ -50,6 +51,29 @@ class Mobike : public ::testing::TestWithParam<bool> {
     initiate(pair, GetParam());
     pair.settle();
     ASSERT_TRUE(in_step(pair));
+  }
+  /// Two Child SAs, of two connections, and a window for requests about both.
+  void two_up() {
+    constexpr model::ConnectionId kToo{2};
+    for (const model::ConnectionId id : {kConnection, kToo}) {
+      std::array<model::ConnectionConfig, 2> ends{config_of(true), config_of(false)};
+      for (model::ConnectionConfig& one : ends) {
+        one.id = id;
+        one.credential_group = 1;
+        one.ike_window = 8;
+        if (id == kConnection) continue;
+        one.local = testing::subnet(&one == &ends[0] ? "10.21.0.0/16" : "10.22.0.0/16");
+        one.remote = testing::subnet(&one == &ends[0] ? "10.22.0.0/16" : "10.21.0.0/16");
+      }
+      configure(pair, ends[0], ends[1]);
+    }
+    for (const model::ConnectionId id : {kConnection, kToo}) {
+      pair.command(initiator(), Initiate{.connection = id, .path = testing::path_from(GetParam())});
+      pair.settle();
+    }
+    ASSERT_EQ(pair.a.children.size(), 2u);
+    ASSERT_EQ(pair.b.children.size(), 2u);
+    ASSERT_EQ(pair.a.ike_sas.size(), 1u);
   }
   static net::Path way(const net::IpAddress& local, const net::IpAddress& remote) { return {{local, 0}, {remote, 0}}; }
   void use(Host& who, std::vector<net::Path> paths) {
@@ -236,6 +260,56 @@ TEST_P(Mobike, APathThatIsSilentIsLeftForOneThatIsNot) {  // RFC 4555 3.5, 3.10
   expect_path(home(), kSecond);
   expect_no_new_sas();
   EXPECT_EQ(initiator().doubts.size(), 1u);
+}
+
+// RFC 7296 2.3 with RFC 4555 3.5: of several requests under way any may have gone over the ways that are tried, and
+// whichever response comes first shows one.
+TEST_P(Mobike, OfSeveralRequestsUnderWayAnyFindsTheWay) {
+  pair.command(responder(), OwnAddresses{{peer(), kSecond}});
+  two_up();
+  dead.insert(peer());
+  std::vector<model::ChildSaId> children;
+  for (const auto& [id, child] : initiator().children) children.push_back(id);
+  for (const auto id : children) pair.command(initiator(), RekeyChildSa{id});
+  ASSERT_TRUE(pair.run_until([&] { return !initiator().doubts.empty(); }, seconds(5)));
+  // It takes so long that both have gone there before either is answered.
+  pair.fate = [this](const Datagram& d) {
+    const bool gone = dead.contains(d.path.local.address) || dead.contains(d.path.remote.address);
+    return gone ? std::vector<Duration>{} : std::vector<Duration>{seconds(4)};
+  };
+  use(initiator(), {way(home(), peer()), way(home(), kSecond)});
+  pair.advance(seconds(9));
+  ASSERT_FALSE(initiator().moves.empty());
+  EXPECT_EQ(initiator().moves.back().path.remote.address, kSecond);
+  pair.advance(seconds(60));
+  EXPECT_EQ(pair.a.children.size(), 2u);
+  EXPECT_EQ(pair.b.children.size(), 2u);
+  EXPECT_TRUE(pair.a.closed.empty() && pair.b.closed.empty());
+}
+
+// The last has its answer, and one before it has none.
+TEST_P(Mobike, WhicheverIsAwaitedTriesTheWays) {
+  pair.command(responder(), OwnAddresses{{peer(), kSecond}});
+  two_up();
+  std::vector<model::ChildSaId> children;
+  for (const auto& [id, child] : initiator().children) children.push_back(id);
+  const auto working = pair.fate;
+  pair.fate = [](const Datagram&) { return std::vector<Duration>(); };
+  pair.command(initiator(), RekeyChildSa{children[0]});
+  pair.fate = working;
+  pair.command(initiator(), DeleteChildSa{children[1]});
+  pair.advance(milliseconds(15));
+  // What answers the last is on its way.
+  dead.insert(peer());
+  pair.advance(milliseconds(10));
+  ASSERT_TRUE(pair.run_until([&] { return !initiator().doubts.empty(); }, seconds(5)));
+  const auto sent = pair.wire.size();
+  use(initiator(), {way(home(), peer()), way(home(), kSecond)});
+  ASSERT_GT(pair.wire.size(), sent);
+  EXPECT_EQ(pair.wire[sent].path.remote.address, kSecond);
+  pair.advance(seconds(5));
+  ASSERT_FALSE(initiator().moves.empty());
+  EXPECT_EQ(initiator().moves.back().path.remote.address, kSecond);
 }
 
 TEST_P(Mobike, AnUnknownAddressOfThePeerGetsNoTrafficBeforeItHasAnswered) {  // RFC 4555 3.7

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "base/bytes.hpp"
@@ -25,8 +26,9 @@ struct Mobility {
   /// Our request of this number went to `trial` first, and not to the path.
   std::optional<model::MessageId> trying;
   net::Path trial;
-  /// Our request of this number has gone over several paths: its response does not say which of them leads to the peer.
-  std::optional<model::MessageId> spread;
+  /// Our requests of these numbers have gone over several paths: the response to one does not say which of them leads
+  /// to the peer. Those that are awaited, and the one answered last.
+  std::set<model::MessageId> spread;
   /// The peer's newest request that changed addresses.
   std::optional<model::MessageId> newest_update;
   /// The Child SAs are still on the path before, for the peer was not seen at its new address yet.

@@ -148,19 +148,35 @@ TEST_F(ParallelTest, WhatIsAboutTheIkeSaGoesAlone) {
   start(8, 8);
   begin_all();
   pair->settle();
-  std::vector<std::pair<ExchangeType, model::MessageId>> sent;
   std::set<model::MessageId> open;
-  model::IkeSpi spi = pair->a.ike_sa().spi_i;
+  std::optional<model::MessageId> alone;
+  const model::IkeSpi spi = pair->a.ike_sa().spi_i;
   bool overlapped = false;
+  bool rekeys = false;
   pair->fate = [&](const Datagram& one) {
     const auto header = one.header();
-    if (one.from_a && !header.response && header.spi_i == spi) open.insert(header.message_id);
-    if (!one.from_a && header.response && header.spi_i == spi) open.erase(header.message_id);
+    if (header.spi_i != spi) return std::vector<Duration>{Pair::kLatency};
+    if (one.from_a && !header.response) {
+      if (rekeys && !alone) alone = header.message_id;
+      // Neither before those in front of it are answered, nor with any beside it.
+      overlapped = overlapped || (header.message_id == alone && !open.empty()) || (alone && open.contains(*alone));
+      open.insert(header.message_id);
+    }
+    if (!one.from_a && header.response) open.erase(header.message_id);
     return std::vector<Duration>{Pair::kLatency};
   };
+  // Only the IKE SA's rekey has a key exchange: it is known by that.
+  pair->a.postpones = [](const Request& request) { return std::holds_alternative<KeyExchangeRequest>(request); };
   rekey_all(pair->a);
   pair->command(pair->a, RekeyIkeSa{pair->a.ike_sa().ike_sa});
   const auto standing = pair->a.children.size();
+  ASSERT_TRUE(pair->run_until([&] { return !pair->a.postponed.empty(); }, seconds(5)));
+  rekey_all(pair->a);
+  pair->a.postpones = nullptr;
+  rekeys = true;
+  pair->answer_postponed(pair->a);
+  ASSERT_TRUE(alone);
+  rekey_all(pair->a);
   pair->settle();
   EXPECT_FALSE(overlapped);
   EXPECT_EQ(pair->a.children.size(), standing);

@@ -49,20 +49,18 @@ std::string in_words(const net::Path& path) {
 }
 
 std::optional<model::MessageId> outstanding(const IkeSa& sa) {
-  if (sa.window.idle()) return std::nullopt;
-  const model::MessageId last(sa.window.next_id().value() - 1);
-  return sa.window.awaits(last) ? std::optional(last) : std::nullopt;
+  const auto awaited = sa.window.awaited();
+  return awaited.empty() ? std::nullopt : std::optional(awaited.front());
 }
 
 // RFC 4555 3.5: what the peer has not answered yet goes on over the new path.
 void resend_there(Core& core, IkeSa& sa, const net::Path& path) {
   if (sa.window.idle()) return;
   Mobility& known = mobility_of(sa);
-  // The last of several is the one whose response is looked at.
   for (const model::MessageId id : sa.window.awaited()) {
-    const bool only_there = known.trying == id && known.trial == path && known.spread != id;
+    const bool only_there = known.trying == id && known.trial == path && !known.spread.contains(id);
     core.transmit(path, *sa.window.request(id));
-    if (!only_there) known.spread = id;
+    if (!only_there) known.spread.insert(id);
   }
 }
 
@@ -72,7 +70,7 @@ void try_ways(Core& core, IkeSa& sa, model::MessageId id, unsigned count) {
     const net::Path& way = known.ways[known.next_way++ % known.ways.size()];
     if (way == sa.path) continue;
     core.transmit(way, *sa.window.request(id));
-    known.spread = id;
+    known.spread.insert(id);
     --count;
   }
 }
@@ -242,7 +240,7 @@ void retransmit(Core& core, IkeSa& sa, model::MessageId id) {
     return core.transmit(sa.mobility->trial, request);
   core.transmit(sa.path, request);
   if (!in_place) return;
-  if (sa.mobility && sa.mobility->trying == id && sa.mobility->trial != sa.path) sa.mobility->spread = id;
+  if (sa.mobility && sa.mobility->trying == id && sa.mobility->trial != sa.path) sa.mobility->spread.insert(id);
   if (chooses_paths(sa) && sends >= kSendsOnOnePath && !(sa.mobility && sa.mobility->in_doubt)) return doubt(core, sa);
   if (sa.mobility && sa.mobility->in_doubt) try_ways(core, sa, id, kWaysAtATime);
 }
@@ -251,9 +249,13 @@ void note_answer(Core& core, IkeSa& sa, const net::Path& path, model::MessageId 
   if (!sa.mobility) return;
   Mobility& known = *sa.mobility;
   known.answered_on = path;
-  const bool may_move = chooses_paths(sa) && known.spread == id && path != sa.path && sa.phase == Phase::established;
+  std::erase_if(known.spread, [&](model::MessageId one) { return one != id && !sa.window.awaits(one); });
+  const bool may_move = chooses_paths(sa) && known.spread.contains(id) && path != sa.path && sa.phase == Phase::established;
   const bool is_way = std::ranges::find(known.ways, path) != known.ways.end();
   if (may_move && is_way) return move_to(core, sa, path, "the peer answers there, and over the path before it did not");
+  // What else has gone several ways may yet be answered over one that is better.
+  const bool more = std::ranges::any_of(known.spread, [&](model::MessageId one) { return one != id; });
+  if (more && path != sa.path) return;
   known.in_doubt = false;
   known.ways.clear();
 }
@@ -273,7 +275,7 @@ void hand_over_mobility(IkeSa& old, IkeSa& next) {
     Mobility& known = *next.mobility;
     // What has to do with message ids is the old one's.
     known.trying.reset();
-    known.spread.reset();
+    known.spread.clear();
     known.newest_update.reset();
     known.in_doubt = false;
     known.ways.clear();

@@ -33,7 +33,7 @@ void SessionResumeResponder::handle(ByteView datagram, const codec::ParsedMessag
   const auto* ticket = request.notify(NotifyType::ticket_opaque);
   if (ticket == nullptr || payload_fault(MessageForm::session_resume_request, request))
     return core_.drop(DatagramDrop::malformed);
-  if (!pass_load_check(core_, path_, request)) return;
+  if (pass_load_check(core_, path_, request) == Passage::no) return;
   const auto& secrets = core_.life->secrets;
   auto state = secrets ? open_ticket(secrets->ticket_keys, ticket->data) : std::nullopt;
   if (!state) return refuse(request, "it is none of ours");

@@ -17,8 +17,8 @@ constexpr Duration kCookieSecretLife = std::chrono::seconds(60);
 
 // Solutions that are remembered: as many as half-open IKE SAs can come of in the life of a secret, or nearly so.
 constexpr std::size_t kMostSolved = 65536;
-// Of those that bring no solution, because they know no puzzles or want none: one in so many is let in all the same
-// (RFC 8019 7.1).
+// Of those that bring no solution, because they know no puzzles or want none: of so many networks one is let in all the
+// same (RFC 8019 7.1), until the cookies' secret changes. To ask again does not help.
 constexpr std::uint64_t kLottery = 8;
 constexpr unsigned kHarder = 2;  // bits, when half of the places above the threshold are taken
 
@@ -76,17 +76,22 @@ std::optional<Puzzle> puzzle_for(const Core& core, const codec::Message& request
   return Puzzle{.prf = *prf, .zero_bits = static_cast<std::uint8_t>(core.settings.puzzle_bits + (worse ? kHarder : 0))};
 }
 
+bool has_luck(const Core& core, const net::Path& path) {
+  return core.cookies.draw(network_of(path.remote.address).first().bytes(), kLottery);
+}
+
 /// With a good cookie, while puzzles are given: RFC 8019 7.1.4 and 7.1.5.
-bool works_enough(Core& core, const codec::Message& request, const auth::CookieNote& note) {
+Passage judge_work(const Core& core, const net::Path& path, const codec::Message& request,
+                   const auth::CookieNote& note) {
   const Bytes& cookie = request.notify(NotifyType::cookie)->data;
   const Bytes* solution = solution_in(request);
   if (note.zero_bits != 0 && solution != nullptr) {
     // RFC 8019 7.1.1.3: a solution is good once.
-    if (core.solved_puzzles.contains(cookie) || core.solved_before.contains(cookie)) return false;
+    if (core.solved_puzzles.contains(cookie) || core.solved_before.contains(cookie)) return Passage::no;
     const auto bits = solved_bits(static_cast<model::PrfId>(note.prf), cookie, *solution);
-    if (bits && *bits >= note.zero_bits) return true;
+    if (bits && *bits >= note.zero_bits) return Passage::by_puzzle;
   }
-  return core.random.below(kLottery) == 0;
+  return has_luck(core, path) ? Passage::free : Passage::no;
 }
 
 /// A cookie, and with it the puzzle, if there is one.
@@ -136,16 +141,16 @@ bool repeat_answer(Core& core, const net::Path& path, const InitDigest& digest) 
   return true;
 }
 
-bool pass_load_check(Core& core, const net::Path& path, const codec::Message& request) {
+Passage pass_load_check(Core& core, const net::Path& path, const codec::Message& request) {
   const std::size_t half_open = core.sas.half_open().size();
   if (half_open >= core.settings.half_open_limit) {
     core.drop(DatagramDrop::half_open_limit);
-    return false;
+    return Passage::no;
   }
   const bool loaded = half_open >= core.settings.cookie_threshold || core.now < core.cookies_until;
-  if (!loaded) return true;
+  if (!loaded) return Passage::free;
   // RFC 9329 6.3: whoever has a TCP connection has shown its address; no cookie without a puzzle.
-  if (path.over_tcp()) return has_room_for_sender(core, path);
+  if (path.over_tcp()) return has_room_for_sender(core, path) ? Passage::free : Passage::no;
   renew_cookie_secret(core);
   const Bytes& nonce = request.first<codec::NoncePayload>()->data;
   const auto* cookie = request.notify(NotifyType::cookie);
@@ -154,16 +159,16 @@ bool pass_load_check(Core& core, const net::Path& path, const codec::Message& re
       cookie == nullptr ? std::nullopt : core.cookies.check(cookie->data, nonce, path.remote, request.header.spi_i);
   const auto puzzle = puzzle_for(core, request);
   // RFC 8019 7.1.4: who was given no puzzle has none to solve, as long as there are none.
-  if (note && (!puzzle || works_enough(core, request, *note))) return has_room_for_sender(core, path);
+  const Passage passage = !note ? Passage::no : puzzle ? judge_work(core, path, request, *note) : Passage::free;
+  if (passage != Passage::no) return has_room_for_sender(core, path) ? passage : Passage::no;
   ask_for_work(core, path, request, puzzle);
-  return false;
+  return Passage::no;
 }
 
-void note_admitted(Core& core, const codec::Message& request) {
-  if (const auto* cookie = request.notify(NotifyType::cookie); cookie != nullptr && solution_in(request) != nullptr) {
-    if (core.solved_puzzles.size() < kMostSolved) core.solved_puzzles.insert(cookie->data);
-    ++core.counters.solved;
-  }
+void note_admitted(Core& core, const codec::Message& request, Passage passage) {
+  if (passage != Passage::by_puzzle) return;
+  if (core.solved_puzzles.size() < kMostSolved) core.solved_puzzles.insert(request.notify(NotifyType::cookie)->data);
+  ++core.counters.solved;
 }
 
 void refuse_set_up(Core& core, const net::Path& path, const codec::Message& request, NotifyType type, ByteView data) {

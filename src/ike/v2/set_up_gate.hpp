@@ -2,6 +2,8 @@
 // no state.
 #pragma once
 
+#include <cstdint>
+
 #include "base/bytes.hpp"
 #include "ike/codec/message.hpp"
 #include "ike/v2/core.hpp"
@@ -14,10 +16,12 @@ namespace culvert::ike::v2 {
 [[nodiscard]] InitDigest init_digest_of(ByteView datagram);
 /// Answered already, or being answered: that again.
 [[nodiscard]] bool repeat_answer(Core& core, const net::Path& path, const InitDigest& digest);
-/// The request may go on: no cookie is needed, or it has a good one. If not, it was answered, or dropped and counted.
-[[nodiscard]] bool pass_load_check(Core& core, const net::Path& path, const codec::Message& request);
+enum class Passage : std::uint8_t { no, free, by_puzzle };
+/// Whether the request may go on: no cookie is needed, or it has a good one, and has solved the puzzle if one is given.
+/// If not, it was answered, or dropped and counted.
+[[nodiscard]] Passage pass_load_check(Core& core, const net::Path& path, const codec::Message& request);
 /// An IKE SA has been made for it: the solution of its puzzle, if it had one, lets nobody in again (RFC 8019 7.1.1.3).
-void note_admitted(Core& core, const codec::Message& request);
+void note_admitted(Core& core, const codec::Message& request, Passage passage);
 /// An answer of which no IKE SA comes.
 void refuse_set_up(Core& core, const net::Path& path, const codec::Message& request, model::NotifyType type,
                    ByteView data);

@@ -186,9 +186,12 @@ bool leave(Core& core, IkeSa& sa, ConnectionId connection) {
   }
   drop_tasks_of(sa, connection);
   end_wait(sa, connection);
-  for (auto& [id, child] : sa.children) {
-    if (child.connection == connection) delete_child(core, sa, child, CloseReason::local_request);
+  std::vector<model::ChildSaId> own;
+  for (const auto& [id, child] : sa.children) {
+    if (child.connection == connection) own.push_back(id);
   }
+  // No packet passes any more, however long the peer takes to answer.
+  for (const model::ChildSaId id : own) end_child(core, sa, id, CloseReason::local_request);
   if (heir) {
     for (QueuedTask& queued : sa.tasks) {
       if (auto* create = std::get_if<CreateChildTask>(&queued.task); create != nullptr && create->guest == heir)

@@ -49,7 +49,7 @@ void note_refused(Core& core, IkeSa& sa, model::ConnectionId guest);
 /// For connections whose Child SAs can be elsewhere than in their own IKE SAs: both.
 [[nodiscard]] std::vector<IkeSa*> hosts_of(Core& core, model::ConnectionId connection);
 
-/// The connection has no more to do with the IKE SA, which stands: its Child SAs are deleted, and it is passed on where
+/// The connection has no more to do with the IKE SA, which stands: its Child SAs end at once, and it is passed on where
 /// it was the connection's. False when nobody else needs it; then nothing is done.
 [[nodiscard]] bool leave(Core& core, IkeSa& sa, model::ConnectionId connection);
 /// To the IKE SA that a rekey makes.

@@ -70,7 +70,7 @@ class SharedIkeSaTest : public ::testing::Test {
     if (!no_leaks(pair)) return ::testing::AssertionFailure() << "SPIs leak";
     return ::testing::AssertionSuccess();
   }
-  [[nodiscard]] model::ChildSaId child_of(const Host& host, model::ConnectionId connection) const {
+  [[nodiscard]] static model::ChildSaId child_of(const Host& host, model::ConnectionId connection) {
     for (const auto& [id, child] : host.children) {
       if (child.params.connection == connection) return id;
     }
@@ -190,6 +190,38 @@ TEST_F(SharedIkeSaTest, TheFirstGoesAndTheIkeSaIsPassedOn) {
   pair.command(pair.a, Terminate{kSecond});
   pair.settle();
   EXPECT_TRUE(stand({}, 0));
+}
+
+// However long the peer takes to answer: no packet of theirs passes any more.
+TEST_F(SharedIkeSaTest, WhatGoesEndsAtOnce) {
+  for (const auto& [gone, stays] : {std::pair(kConnection, kSecond), std::pair(kSecond, kConnection)}) {
+    for (const bool removed : {true, false}) {
+      Pair one;
+      configure(one, first_of(true), first_of(false));
+      configure(one, further_of(true, kSecond), further_of(false, kSecond));
+      for (const auto connection : {kConnection, kSecond})
+        one.command(one.a, Initiate{.connection = connection, .path = path_from(true)});
+      one.settle();
+      ASSERT_EQ(one.b.children.size(), 2U);
+      // A rekey of it is under way, and may yet come to its end.
+      one.command(one.a, RekeyChildSa{child_of(one.a, gone)});
+      if (removed) {
+        one.command(one.a, RemoveConnection{gone});
+      } else {
+        one.command(one.a, Terminate{gone});
+      }
+      EXPECT_EQ(up_at(one.a), std::multiset<model::ConnectionId>{stays}) << removed;
+      one.advance(Pair::kLatency);
+      one.fate = [](const Datagram&) { return std::vector<Duration>(); };
+      one.advance(seconds(1));
+      EXPECT_EQ(up_at(one.a), std::multiset<model::ConnectionId>{stays}) << removed;
+      one.fate = [](const Datagram&) { return std::vector<Duration>{Pair::kLatency}; };
+      one.advance(seconds(10));
+      EXPECT_EQ(up_at(one.a), std::multiset<model::ConnectionId>{stays}) << removed;
+      EXPECT_EQ(up_at(one.b), std::multiset<model::ConnectionId>{stays}) << removed;
+      EXPECT_TRUE(no_leaks(one));
+    }
+  }
 }
 
 TEST_F(SharedIkeSaTest, RekeysKeepEachPairWithItsConnection) {

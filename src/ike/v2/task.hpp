@@ -47,9 +47,11 @@ struct DeleteChildTask {
   model::ChildSaId child;
   CloseReason reason = CloseReason::local_request;
 };
-/// A DELETE for a pair that never came to be on our side, though the peer believes so.
+/// A DELETE for a pair that is not on our side, though the peer believes so.
 struct DeleteUnknownChildTask {
   model::Spi spi_inbound;
+  /// It never came to be here: the SPI is ours to release. Else it went with the pair.
+  bool reserved = true;
 };
 struct DeleteIkeTask {
   CloseReason reason = CloseReason::local_request;

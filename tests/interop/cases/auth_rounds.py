@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from rig.authority import Authority, Pki
 from rig.case import case
-from rig.shell import Failed, check, wait_until
+from rig.shell import Failed, check, reason_of, wait_until
 from rig.tunnel import Eap
 
 CAROL = "carol@example.net"
@@ -116,7 +116,7 @@ def refused(pair, begins, reason, check_word):
     wait_until(lambda: not any(d.state().ike or d.state().children for d in pair.both), 8, "nothing is left")
     if check_word:
         failure = pair.sut.tunnel()["last_failure"]
-        check(failure["refusal"] and failure["refusal"]["check"] == check_word, f"the structured reason is {failure['refusal']}")
+        check(reason_of(failure) == check_word, f"the last failure is {failure}")
 
 
 for _role in ("initiator", "responder"):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from rig.authority import DAY, Authority, Pki, new_key, raw_ends
 from rig.case import case
-from rig.shell import Failed, check, run, wait_until
+from rig.shell import Failed, check, reason_of, run, wait_until
 
 
 def make(setup, kind="p256", **options):
@@ -178,7 +178,7 @@ def refused(pair, role, reason, told=None):
     if pair.sut.kind == "culvert" and told is not None:
         failure = pair.sut.tunnel()["last_failure"]
         check(failure["kind"] == "authentication_failed", f"kind {failure['kind']}")
-        check(failure["refusal"] and failure["refusal"]["check"] in told, f"the structured reason is {failure['refusal']}")
+        check(reason_of(failure) in told, f"the last failure is {failure}")
 
 
 def add_refusal(name, about, told, reason, break_it):

@@ -9,7 +9,7 @@ from rig.authority import Authority, Pki
 from rig.case import case
 from rig.freeradius import SECRET, FreeRadius
 from rig.lab import OUTER
-from rig.shell import Failed, check, wait_until
+from rig.shell import Failed, check, reason_of, wait_until
 from rig.tunnel import Eap
 from . import eap
 from .remote_access import POOL, client as asks, gateway as gives, given_to, prove as prove_address
@@ -252,7 +252,7 @@ def _(setup):
     wait_until(lambda: "the RADIUS server refuses it" in pair.sut.log(), 8, "our log says who refused")
     wait_until(lambda: not any(d.state().ike for d in pair.both), 8, "nothing is left")
     failure = pair.sut.tunnel()["last_failure"]
-    check(failure["refusal"]["check"] == "reject", f"the structured reason is {failure['refusal']}")
+    check(reason_of(failure) == "reject", f"the last failure is {failure}")
     check(SECRET not in pair.sut.log() and "phrase" not in pair.sut.log(), "a secret stands in the log")
     check(not server.of_status("Start"), "accounting heard of a session that never was")
     pair.peer.down_quietly()
@@ -270,7 +270,8 @@ def _(setup):
     _try(pair.peer.up)
     wait_until(lambda: "no RADIUS server answers" in pair.sut.log(), 8, "our log says that nobody answers")
     wait_until(lambda: not any(d.state().ike for d in pair.both), 8, "nothing is left")
-    check(pair.sut.tunnel()["last_failure"]["refusal"]["check"] == "radius", "the structured reason is another")
+    failure = pair.sut.tunnel()["last_failure"]
+    check(reason_of(failure) == "radius", f"the last failure is {failure}")
     pair.peer.down_quietly()
     pair.sut.extra = section()
     pair.sut.reload()
@@ -308,7 +309,7 @@ def _(setup):
     except Failed:
         pass
     failure = wait_until(lambda: pair.sut.tunnel()["last_failure"], 10, "our end gives up")
-    check(failure["refusal"] and failure["refusal"]["check"] == "radius", f"the structured reason is {failure['refusal']}")
+    check(reason_of(failure) == "radius", f"the last failure is {failure}")
     check(re.search(r"no RADIUS server answers \(192\.0\.2\.77:1812, 192\.0\.2\.78:1812", pair.sut.log()), "our log does not name the servers")
     check(not pair.sut.state().ike, "a client came in although nobody vouched for it")
     check("192.0.2.7" not in pair.peer.log() and "radius" not in pair.peer.log().lower().replace("eap-radius", ""), "the client was told of our servers")

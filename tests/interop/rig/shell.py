@@ -18,6 +18,11 @@ class Skipped(Exception):
     """The machine lacks something that the case needs; the text says what."""
 
 
+def reason_of(failure):
+    """The check that the structured reason of a tunnel's last failure names; "" when there is none."""
+    return ((failure or {}).get("refusal") or {}).get("check", "")
+
+
 def check(condition, message):
     if not condition:
         raise Failed(message)
