@@ -84,17 +84,10 @@ void ControlPlane::change_tunnel(const config::TunnelConfig& changed, bool resta
 }
 
 void ControlPlane::group_credentials(const config::Config& config, Instant now) {
-  for (const auto& group : credential_groups(config)) {
-    // A number that no other group has, or ever had: connection ids do not come again.
-    model::ConnectionId first;
-    for (const config::TunnelConfig* one : group) {
-      const auto found = by_name_.find(one->connection.name);
-      if (found != by_name_.end() && (first == model::ConnectionId() || found->second < first)) first = found->second;
-    }
-    for (const config::TunnelConfig* one : group) {
+  for (const CredentialGroup& group : credential_groups(config)) {
+    for (const config::TunnelConfig* one : group.tunnels) {
       Tunnel* tunnel = find(one->connection.name);
-      if (tunnel == nullptr || std::exchange(tunnel->config().credential_group, first.value()) == first.value())
-        continue;
+      if (tunnel == nullptr || std::exchange(tunnel->config().credential_group, group.number) == group.number) continue;
       configure_ike(*tunnel, now);
     }
   }

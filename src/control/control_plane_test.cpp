@@ -231,9 +231,9 @@ TEST_F(ControlPlaneTest, AChangedTimerKeepsTheAddressOfThePeersName) {
   control.handle_path(find->connection, find->attempt, path(), now);
   apply(named("liveness = \"10s\"\n"));
   const auto configured = ike.seen<ike::ConfigureConnection>();
-  ASSERT_EQ(configured.size(), 3u);
-  EXPECT_EQ(configured[2]->config.liveness_interval, seconds(10));
-  EXPECT_EQ(configured[2]->config.peer, path().remote.address);
+  ASSERT_GE(configured.size(), 3u);
+  EXPECT_EQ(configured.back()->config.liveness_interval, seconds(10));
+  EXPECT_EQ(configured.back()->config.peer, path().remote.address);
 }
 
 TEST_F(ControlPlaneTest, NoPathIsAFailureLikeAnyOther) {

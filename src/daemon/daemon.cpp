@@ -431,6 +431,8 @@ void Daemon::use_endpoint_secret() {
     } else {
       log_.write(Level::warning, "", keys.error());
     }
+  } else if (const auto removed = remove_ticket_keys(state_folder()); !removed) {
+    log_.write(Level::warning, "", removed.error());
   }
   control_->use_secrets({.secrets = std::move(secrets), .calendar = calendar}, now());
   // A day has come to its end by then, or the clock was set.
@@ -598,6 +600,9 @@ void Daemon::stop() {
   notify_stopping();
   control_->shutdown(now());
   stopping_ = true;
+  // RFC 5723 6.2: the tickets end with their IKE SAs, also for a peer that hears nothing of it.
+  if (const auto removed = remove_ticket_keys(state_folder()); !removed)
+    log_.write(Level::warning, "", removed.error());
   pump();
   radius_->shut_down();
   paths_->cancel();

@@ -1,7 +1,11 @@
 #include "daemon/ticket_keys.hpp"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <utility>
+
+#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -37,10 +41,15 @@ SecretBytes serialize(const std::vector<ike::TicketKey>& keys) {
   for (const ike::TicketKey& key : keys) {
     writer.bytes(key.id);
     writer.u64(static_cast<std::uint64_t>(key.made));
-    writer.bytes(key.key.view());
+    writer.zeros(kKey);
   }
+  // The keys themselves only where they will be wiped: what the writer outgrows is freed as it is.
   SecretBytes octets = SecretBytes::copy_of(writer.view());
-  wipe(writer.mutable_view());
+  std::size_t end = kMagic.size();
+  for (const ike::TicketKey& key : keys) {
+    end += kRecord;
+    std::ranges::copy(key.key.view(), octets.mutable_view().begin() + static_cast<std::ptrdiff_t>(end - kKey));
+  }
   return octets;
 }
 
@@ -68,6 +77,13 @@ Result<std::vector<ike::TicketKey>, std::string> load_ticket_keys(const std::fil
   if (auto written = write_secret_file(path, serialize(keys).view(), kPrice); !written)
     return err(std::move(written.error()));
   return keys;
+}
+
+Result<void, std::string> remove_ticket_keys(const std::filesystem::path& folder) {
+  const std::filesystem::path path = folder / kName;
+  if (::unlink(path.c_str()) == 0 || errno == ENOENT) return {};
+  return err(fmt::format("cannot remove {}: {}; whoever can read it can {}: remove it", path.string(),
+                         std::strerror(errno), kDanger));
 }
 
 }  // namespace culvert::daemon

@@ -61,6 +61,17 @@ TEST_F(TicketKeysTest, ChangeEveryDayAndStayForAsLongAsATicketIsGood) {  // RFC 
   EXPECT_EQ(load(1'000'000 + 500 * kHour).size(), 1u);
 }
 
+TEST_F(TicketKeysTest, RemovedOnesAreNotThoseOfTheNextRun) {
+  EXPECT_TRUE(remove_ticket_keys(folder / "state")) << "where there are none";
+  const auto first = load(1'000'000);
+  ASSERT_TRUE(std::filesystem::exists(file()));
+  EXPECT_TRUE(remove_ticket_keys(folder / "state"));
+  EXPECT_FALSE(std::filesystem::exists(file()));
+  const auto second = load(1'000'000);
+  ASSERT_EQ(second.size(), 1u);
+  EXPECT_FALSE(equal(first[0].key.view(), second[0].key.view()));
+}
+
 TEST_F(TicketKeysTest, OfTheFutureAreNone) {
   const auto first = load(1'000'000);
   const auto second = load(1'000'000 - kHour);

@@ -188,6 +188,8 @@ bool IkeAuthInitiator::fits_responder(const codec::Message& response) {
 void IkeAuthInitiator::finish(const Completion& verdict) {
   if (auto fault = peer_fault(verdict, sa_, config_, *response_))
     return refuse_peer(fault->kind, std::move(fault->detail), std::move(fault->refusal));
+  if (const auto* verified = std::get_if<VerifyResult>(&verdict); verified != nullptr && verified->good_until)
+    life_of(sa_).proof_until = *verified->good_until;
   conclude();
 }
 
@@ -309,10 +311,13 @@ void IkeAuthInitiator::abandon() {
 void IkeAuthInitiator::give_up() {
   // Nobody waits for it any more.
   if (sa_.terminating) return close_ike_sa(core_, sa_, CloseReason::local_request, Phase::gone);
-  fail_negotiation(core_, sa_, FailureKind::no_answer, std::nullopt,
-                   fmt::format("{} answered IKE_SA_INIT but not IKE_AUTH, sent to {}; is UDP port {} open on the way?",
-                               sa_.path.remote.address.to_string(), sa_.path.remote.to_string(), sa_.path.remote.port),
-                   Phase::gone);
+  if (sa_.resumption) note_unanswered(core_, config_.id);
+  fail_negotiation(
+      core_, sa_, FailureKind::no_answer, std::nullopt,
+      fmt::format("{} answered {} but not IKE_AUTH, sent to {}; is UDP port {} open on the way?",
+                  sa_.path.remote.address.to_string(), sa_.resumption ? "IKE_SESSION_RESUME" : "IKE_SA_INIT",
+                  sa_.path.remote.to_string(), sa_.path.remote.port),
+      Phase::gone);
 }
 
 }  // namespace culvert::ike::v2

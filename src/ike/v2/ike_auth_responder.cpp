@@ -105,7 +105,7 @@ void IkeAuthResponder::start_resumed() {
   const model::ConnectionConfig* config = core_.connections.find(*sa_.connection);
   if (config == nullptr)
     return refuse(NotifyType::authentication_failed, FailureKind::unknown_peer, "its connection is gone meanwhile");
-  if (auto fault = resumption_fault(core_, sa_, request_))
+  if (auto fault = resumption_fault(core_, sa_, *config, request_))
     return refuse(NotifyType::authentication_failed, FailureKind::authentication_failed, std::move(*fault));
   config_ = as_resumed(*config);
   id_i_ = *request_.id(Role::initiator);
@@ -245,7 +245,7 @@ void IkeAuthResponder::answer() {
   if (const auto gateway = redirect_for(core_, *config_, sa_)) return send_away(std::move(answer), *gateway);
   add_crash_token(answer, core_, sa_, *config_);
   take_crash_token(core_, sa_, request_);
-  add_auth_lifetime(answer, *config_);
+  add_auth_lifetime(answer, core_, sa_, *config_);
   begin_authentication_life(core_, sa_, *config_, nullptr);
   auto init = sa_.init;
   agree_on_mobike(sa_, request_, *config_);

@@ -7,14 +7,19 @@ LifeState& life_of(IkeSa& sa) {
   return *sa.life;
 }
 
+std::uint32_t credentials_of(const IkeSa& sa) { return sa.life ? sa.life->credentials : 0; }
+
 // Not the token: it goes with the SPIs (RFC 6290 4.3).
 void inherit_life(const IkeSa& old, IkeSa& next) {
   if (!old.life) return;
   const LifeState& was = *old.life;
-  const bool something = was.peer_follows || was.repeat_at || was.good_until || was.retire_at || was.proof_until != 0;
+  const bool something = was.peer_follows || was.repeat_at || was.good_until || was.retire_at || was.proof_until != 0 ||
+                         was.chain_until != 0 || was.credentials != 0;
   if (!something) return;
   LifeState& now = life_of(next);
   now.proof_until = was.proof_until;
+  now.chain_until = was.chain_until;
+  now.credentials = was.credentials;
   now.peer_follows = was.peer_follows;
   // RFC 4478 2: the limit goes on to the IKE SA that a rekey makes.
   now.repeat_at = was.repeat_at;

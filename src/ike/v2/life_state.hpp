@@ -33,8 +33,13 @@ struct LifeState {
   /// When the IKE SA that ends for this one does, if all is ready; and at the latest.
   OptionalInstant retire_at;
   OptionalInstant retire_by;
-  /// As responder: until when what the peer has proved itself with is good, in seconds since 1970; 0: for ever.
+  /// Until when what the peer has proved itself with is good, in seconds since 1970; 0: for ever.
   std::int64_t proof_until = 0;
+  /// By a ticket: until when what both ends proved in full, before the first of its line, is good, in seconds since
+  /// 1970; 0: not by a ticket.
+  std::int64_t chain_until = 0;
+  /// ConnectionConfig::credential_group as it was when the ends proved themselves.
+  std::uint32_t credentials = 0;
   /// As responder: until when the peer has a ticket for this IKE SA, in seconds since 1970; 0: it has none.
   std::int64_t ticket_until = 0;
   /// As initiator: when another ticket is asked for (RFC 5723 4.1).
@@ -43,6 +48,7 @@ struct LifeState {
 
 /// The IKE SA's, made where there is none.
 [[nodiscard]] LifeState& life_of(IkeSa& sa);
+[[nodiscard]] std::uint32_t credentials_of(const IkeSa& sa);
 /// What goes on in the IKE SA that a rekey makes.
 void inherit_life(const IkeSa& old, IkeSa& next);
 

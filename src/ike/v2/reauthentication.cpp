@@ -9,6 +9,7 @@
 #include "ike/v2/children.hpp"
 #include "ike/v2/closing.hpp"
 #include "ike/v2/ike_sa_init_initiator.hpp"
+#include "ike/v2/life_core.hpp"
 #include "ike/v2/life_state.hpp"
 #include "ike/v2/resumption.hpp"
 #include "ike/v2/shared_ike_sa.hpp"
@@ -56,22 +57,15 @@ Instant time_to_repeat(Core& core, Duration lifetime, double margin) {
   return core.now + std::max(kLeastLife, wanted - early);
 }
 
-}  // namespace
+// RFC 4478 2: how much later than the peer has heard it ends.
+Duration grace_of(Duration life) { return std::max<Duration>(kGrace, life / 20); }
 
-void add_auth_lifetime(codec::Message& response, const model::ConnectionConfig& config) {
-  const Duration life = config.life.reauthentication;
-  if (life <= Duration::zero()) return;
-  ByteWriter data;
-  data.u32(static_cast<std::uint32_t>(std::chrono::duration_cast<seconds>(life).count()));
-  response.add_notify(NotifyType::auth_lifetime, data.view());
-}
-
-void begin_authentication_life(Core& core, IkeSa& sa, const model::ConnectionConfig& config,
-                               const codec::Message* response) {
+void set_authentication_life(Core& core, IkeSa& sa, const model::ConnectionConfig& config,
+                             const codec::Message* response) {
   const Duration own = config.life.reauthentication;
   if (sa.role == model::Role::responder) {
     // RFC 4478 2: soon after the end of that time it is deleted.
-    if (own > Duration::zero()) life_of(sa).good_until = core.now + own + std::max(kGrace, own / 20);
+    if (own > Duration::zero()) life_of(sa).good_until = core.now + own + grace_of(own);
     return;
   }
   std::optional<Duration> life = response == nullptr ? std::nullopt : lifetime_in(*response);
@@ -81,6 +75,30 @@ void begin_authentication_life(Core& core, IkeSa& sa, const model::ConnectionCon
   life_of(sa).repeat_at = time_to_repeat(core, *life, config.rekey_margin);
   core.progress(sa,
                 fmt::format("the authentication is good for {} s", std::chrono::duration_cast<seconds>(*life).count()));
+}
+
+}  // namespace
+
+void add_auth_lifetime(codec::Message& response, const Core& core, const IkeSa& sa,
+                       const model::ConnectionConfig& config) {
+  Duration life = config.life.reauthentication;
+  if (life <= Duration::zero()) return;
+  // RFC 5723: a ticket does not begin that time anew.
+  if (sa.resumption && sa.resumption->state.auth_until != 0) {
+    const Duration left = seconds(sa.resumption->state.auth_until - core.life->calendar_now(core.now));
+    life = std::clamp<Duration>(left - grace_of(life), seconds(1), life);
+  }
+  ByteWriter data;
+  data.u32(static_cast<std::uint32_t>(std::chrono::duration_cast<seconds>(life).count()));
+  response.add_notify(NotifyType::auth_lifetime, data.view());
+}
+
+void begin_authentication_life(Core& core, IkeSa& sa, const model::ConnectionConfig& config,
+                               const codec::Message* response) {
+  set_authentication_life(core, sa, config, response);
+  // The configuration is as it was when the ends began to prove themselves.
+  if (config.credential_group != 0) life_of(sa).credentials = config.credential_group;
+  if (sa.resumption) restore_proof(core, sa);
 }
 
 void take_auth_lifetime(Core& core, IkeSa& sa, const codec::Message& request) {

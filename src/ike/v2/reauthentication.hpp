@@ -12,7 +12,8 @@
 namespace culvert::ike::v2 {
 
 /// As responder, into the last IKE_AUTH response.
-void add_auth_lifetime(codec::Message& response, const model::ConnectionConfig& config);
+void add_auth_lifetime(codec::Message& response, const Core& core, const IkeSa& sa,
+                       const model::ConnectionConfig& config);
 /// Right before the IKE SA is established; `response` is the last of IKE_AUTH, as initiator.
 void begin_authentication_life(Core& core, IkeSa& sa, const model::ConnectionConfig& config,
                                const codec::Message* response);

@@ -21,6 +21,10 @@ using std::chrono::seconds;
 
 // One that ends sooner is not worth its octets.
 constexpr std::int64_t kShortest = 10;
+constexpr std::int64_t kLongest = std::int64_t{24} * 3600;
+// How long what was proved in full can be resumed once that IKE SA is gone, each time by the ticket of the one before,
+// where nothing else ends it: certificates and secrets are not looked at again meanwhile.
+constexpr std::int64_t kLongestChain = std::int64_t{24} * 3600;
 // Of a peer's. RFC 5723 bounds neither.
 constexpr std::size_t kLongestTicket = 8192;
 constexpr Duration kLongestHeld = std::chrono::hours(24 * 7);
@@ -32,27 +36,48 @@ constexpr Duration kFreshKeysWithin = std::chrono::minutes(9);
 
 std::int64_t whole_seconds(Duration duration) { return std::chrono::duration_cast<seconds>(duration).count(); }
 
+std::int64_t calendar_at(const Core& core, Instant at) {
+  return core.life->calendar_now(core.now) + whole_seconds(at - core.now);
+}
+
+OptionalInstant auth_end(const IkeSa& sa) {
+  if (!sa.life) return {};
+  return sa.origin_role == Role::responder ? sa.life->good_until : sa.life->repeat_at;
+}
+
+// When the proof ends that a ticket for the IKE SA rests on.
+std::int64_t proof_end(const Core& core, const IkeSa& sa) {
+  const OptionalInstant auth = auth_end(sa);
+  std::int64_t end = auth ? calendar_at(core, *auth) : core.life->calendar_now(core.now) + kLongestChain;
+  if (!sa.life) return end;
+  if (sa.life->proof_until != 0) end = std::min(end, sa.life->proof_until);
+  if (sa.life->chain_until != 0) end = std::min(end, sa.life->chain_until);
+  return end;
+}
+
 /// Seconds from now; nothing: there is to be none.
 std::optional<std::int64_t> ticket_life(const Core& core, const IkeSa& sa, const model::ConnectionConfig& config) {
   std::int64_t life = whole_seconds(config.life.resumption);
   // RFC 5723 6.2: no longer than the IKE SA and its authentication.
   if (config.ike_lifetime > Duration::zero()) life = std::min(life, whole_seconds(config.ike_lifetime));
-  if (sa.life && sa.life->good_until) life = std::min(life, whole_seconds(*sa.life->good_until - core.now));
-  // Nor than what the peer has proved itself with.
-  if (sa.life && sa.life->proof_until != 0)
-    life = std::min(life, sa.life->proof_until - core.life->calendar_now(core.now));
+  // Nor than what the peer has proved itself with, and not longer again with each resumption.
+  life = std::min({life, kLongest, proof_end(core, sa) - core.life->calendar_now(core.now)});
   return life < kShortest ? std::nullopt : std::optional(life);
 }
 
 bool can_be_resumed(const IkeSa& sa, const model::ConnectionConfig& config) {
   // RFC 7619: who has proved nothing gains nothing by it. Of several rounds (RFC 4739) each has its own identities. An
-  // AAA server wants to hear of every session.
-  return config.expected() != model::Authentication::none && !has_rounds(config) && !sa.authorization;
+  // AAA server wants to hear of every session. What was proved by credentials of before is to be proved anew.
+  return config.expected() != model::Authentication::none && !has_rounds(config) && !sa.authorization &&
+         credentials_of(sa) == config.credential_group;
 }
 
-TicketState state_of(const IkeSa& sa, const model::ConnectionConfig& config, std::int64_t expires) {
+TicketState state_of(const Core& core, const IkeSa& sa, const model::ConnectionConfig& config, std::int64_t expires) {
   const bool begun_by_us = sa.origin_role == Role::initiator;
+  const OptionalInstant auth = auth_end(sa);
   return {.expires = expires,
+          .proof_until = proof_end(core, sa),
+          .auth_until = auth ? calendar_at(core, *auth) : 0,
           .spi_i = sa.spi_i,
           .spi_r = sa.spi_r,
           .suite = sa.suite,
@@ -96,6 +121,17 @@ Result<void, crypto::CryptoError> key_resumed(Core& core, IkeSa& sa, ByteView no
   return key_ike_sa(core, sa, model::IkeSuite(state.suite), skeyseed.view(), nonce_i, nonce_r);
 }
 
+void restore_proof(Core& core, IkeSa& sa) {
+  const TicketState& state = sa.resumption->state;
+  LifeState& life = life_of(sa);
+  life.chain_until = std::max<std::int64_t>(state.proof_until, 1);
+  if (state.auth_until == 0) return;
+  const std::int64_t left = state.auth_until - core.life->calendar_now(core.now);
+  const Instant end = core.now + seconds(std::max<std::int64_t>(left, 0));
+  auto& place = sa.role == Role::responder ? life.good_until : life.repeat_at;
+  place = place ? std::min(*place, end) : end;
+}
+
 // ---------------------------------------------------------------- initiator
 
 bool wants_tickets(const model::ConnectionConfig& config) {
@@ -109,7 +145,9 @@ void request_ticket(codec::Message& message, const model::ConnectionConfig& conf
 
 void take_ticket(Core& core, IkeSa& sa, const codec::Message& message) {
   const model::ConnectionConfig* config = sa.connection ? core.connections.find(*sa.connection) : nullptr;
-  if (config == nullptr || !wants_tickets(*config) || sa.phase != Phase::established) return;
+  if (config == nullptr || !wants_tickets(*config) || sa.phase != Phase::established ||
+      credentials_of(sa) != config->credential_group)
+    return;
   const auto* note = message.notify(NotifyType::ticket_lt_opaque);
   if (note == nullptr) {
     if (message.notify(NotifyType::ticket_ack) != nullptr) life_of(sa).renew_ticket_at = core.now + kAskAgain;
@@ -117,9 +155,11 @@ void take_ticket(Core& core, IkeSa& sa, const codec::Message& message) {
   }
   if (note->data.size() <= 4 || note->data.size() > 4 + kLongestTicket) return;
   // RFC 5723 7.1.
-  const Duration life = std::min<Duration>(seconds(load_be32(note->data.data())), kLongestHeld);
+  const std::int64_t bound = proof_end(core, sa) - core.life->calendar_now(core.now);
+  const Duration life = std::min<Duration>(
+      {seconds(load_be32(note->data.data())), kLongestHeld, seconds(std::max<std::int64_t>(bound, 0))});
   if (life < seconds(kShortest)) return;
-  const TicketState state = state_of(sa, *config, 0);
+  const TicketState state = state_of(core, sa, *config, 0);
   core.life->tickets.insert_or_assign(config->id, HeldTicket{.ticket = to_bytes(ByteView(note->data).subspan(4)),
                                                              .good_until = core.now + life,
                                                              .state = state.clone(),
@@ -162,6 +202,11 @@ HeldTicket* ticket_for(Core& core, const model::ConnectionConfig& config, const 
   return &held;
 }
 
+void note_unanswered(Core& core, model::ConnectionId connection) {
+  if (const auto held = core.life->tickets.find(connection); held != core.life->tickets.end())
+    held->second.unanswered = true;
+}
+
 void forget_ticket(Core& core, model::ConnectionId connection) { core.life->tickets.erase(connection); }
 
 // ---------------------------------------------------------------- responder
@@ -178,7 +223,7 @@ void answer_ticket_request(codec::Message& answer, Core& core, IkeSa& sa, const 
   // RFC 5723 4.1: one of the three answers must be given.
   if (!life) return answer.add_notify(NotifyType::ticket_nack);
   const std::int64_t expires = core.life->calendar_now(core.now) + *life;
-  const Bytes ticket = seal_ticket(secrets->ticket_keys.front(), state_of(sa, *config, expires), core.random);
+  const Bytes ticket = seal_ticket(secrets->ticket_keys.front(), state_of(core, sa, *config, expires), core.random);
   if (ticket.empty()) return answer.add_notify(NotifyType::ticket_nack);
   ByteWriter data;
   data.u32(static_cast<std::uint32_t>(*life));
@@ -189,7 +234,9 @@ void answer_ticket_request(codec::Message& answer, Core& core, IkeSa& sa, const 
 }
 
 void spend_ticket(Core& core, const TicketState& state) {
-  core.life->spent.add({state.spi_i, state.spi_r}, state.expires, core.life->calendar_now(core.now));
+  // The IKE SA may have had other tickets, that end later.
+  const std::int64_t now = core.life->calendar_now(core.now);
+  core.life->spent.add({state.spi_i, state.spi_r}, std::max(state.expires, now + kLongest), now);
 }
 
 void end_resumed_from(Core& core, const TicketState& state) {

@@ -27,6 +27,10 @@ struct Resumption {
 /// Derives the keys of an IKE SA from its ticket and the nonces (RFC 5723 5.1).
 [[nodiscard]] Result<void, crypto::CryptoError> key_resumed(Core& core, IkeSa& sa, ByteView nonce_i, ByteView nonce_r);
 
+/// Before the resumed IKE SA stands: how long its proof is good is what was left of that when the ticket was given, and
+/// no more.
+void restore_proof(Core& core, IkeSa& sa);
+
 // ---------------------------------------------------------------- initiator
 
 /// Peers of the connection are asked for tickets.
@@ -40,6 +44,8 @@ void note_resumed(Core& core, IkeSa& sa);
 void ask_for_ticket(IkeSa& sa);
 /// That may be shown on the path now; null: none.
 [[nodiscard]] HeldTicket* ticket_for(Core& core, const model::ConnectionConfig& config, const net::Path& path);
+/// It was shown, and the peer says nothing: the next attempt is without it.
+void note_unanswered(Core& core, model::ConnectionId connection);
 void forget_ticket(Core& core, model::ConnectionId connection);
 
 // ---------------------------------------------------------------- responder

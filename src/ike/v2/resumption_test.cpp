@@ -31,6 +31,8 @@ TicketKey key_of(std::uint8_t id) {
 TicketState some_state() {
   TicketState state;
   state.expires = 1'700'000'000;
+  state.proof_until = 1'700'000'500;
+  state.auth_until = 1'700'000'600;
   state.spi_i = model::IkeSpi(0x1122334455667788);
   state.spi_r = model::IkeSpi(0x99aabbccddeeff00);
   state.sk_d = SecretBytes::copy_of(Bytes(32, 7));
@@ -99,6 +101,18 @@ TEST(SpentTickets, ForgetThoseThatEndSoonest) {
   spent.add({model::IkeSpi(5), model::IkeSpi(6)}, 300'000, 200'000);
   EXPECT_FALSE(spent.has({model::IkeSpi(100'001), model::IkeSpi(100'001)}));
   EXPECT_TRUE(spent.has({model::IkeSpi(5), model::IkeSpi(6)}));
+}
+
+TEST(SpentTickets, OfTwoEndsTheLaterCounts) {
+  SpentTickets spent;
+  const SpentTickets::Key one{model::IkeSpi(1), model::IkeSpi(2)};
+  spent.add(one, 1000, 500);
+  spent.add(one, 2000, 500);
+  spent.add(one, 1500, 500);
+  spent.add({model::IkeSpi(3), model::IkeSpi(4)}, 3000, 1800);
+  EXPECT_TRUE(spent.has(one));
+  spent.add({model::IkeSpi(5), model::IkeSpi(6)}, 3000, 2000);
+  EXPECT_FALSE(spent.has(one));
 }
 
 class ResumptionTest : public ::testing::Test {
@@ -339,7 +353,7 @@ TEST_F(ResumptionTest, TheGatewayKnowsWhatItHasDeleted) {
 }
 
 TEST_F(ResumptionTest, ATunnelThatHasChangedIsNotResumed) {
-  for (const int change : {0, 1, 2, 3}) {
+  for (const int change : {0, 1, 2, 3, 4, 5}) {
     renew();
     start();
     wait_until_lost(pair->a);
@@ -348,6 +362,8 @@ TEST_F(ResumptionTest, ATunnelThatHasChangedIsNotResumed) {
     if (change == 1) b.name = "another";
     if (change == 2) b.authorities = Bytes(20, 1);
     if (change == 3) std::erase_if(b.ike_proposals, [&](const model::Proposal& one) { return one.number < 255; });
+    if (change == 4) b.credential_group = 9;
+    if (change == 5) b.life.reauthentication = hours(3);
     pair->command(pair->b, ConfigureConnection{b});
     resume();
     EXPECT_EQ(refused(), 1u) << change;
@@ -404,7 +420,61 @@ TEST_F(ResumptionTest, ATicketDoesNotOutliveTheAuthentication) {
   auto b = resuming(false);
   b.life.reauthentication = minutes(5);
   start(resuming(true), b);
-  EXPECT_TRUE(pair->a.logged("a ticket to resume from, good for 3"));
+  EXPECT_TRUE(pair->a.logged("a ticket to resume from, good for 2"));
+}
+
+// Nor does it begin anew with each IKE SA that is resumed: the responder says what is left of it.
+TEST_F(ResumptionTest, AChainOfResumptionsDoesNotOutliveTheAuthentication) {
+  auto b = resuming(false);
+  b.life.reauthentication = minutes(40);
+  start(resuming(true), b);
+  for (const bool first : {true, false}) {
+    pair->advance(minutes(10));
+    ASSERT_TRUE(in_step(*pair));
+    wait_until_lost(pair->a);
+    resume();
+    ASSERT_TRUE(in_step(*pair));
+    EXPECT_TRUE(pair->a.ike_sa().resumed) << first;
+    EXPECT_TRUE(sent(ExchangeType::ike_sa_init, true).empty());
+  }
+  pair->advance(minutes(13));
+  ASSERT_TRUE(in_step(*pair));
+  EXPECT_FALSE(sent(ExchangeType::ike_sa_init, true).empty());
+  EXPECT_TRUE(sent(ExchangeType::ike_session_resume, true).size() == 1u);
+}
+
+TEST_F(ResumptionTest, AChainOfResumptionsEndsADayAfterTheLastThatWasProved) {
+  auto a = resuming(true);
+  auto b = resuming(false);
+  for (auto* one : {&a, &b}) {
+    one->life.resumption = hours(24);
+    one->liveness_interval = minutes(30);
+  }
+  start(a, b);
+  for (const int round : {1, 2, 3}) {
+    pair->advance(hours(13));
+    ASSERT_TRUE(in_step(*pair));
+    wait_until_lost(pair->a);
+    resume();
+    ASSERT_TRUE(in_step(*pair));
+    EXPECT_EQ(pair->a.ike_sa().resumed, round < 3) << round;
+  }
+}
+
+// A ticket is for what was proved, not for what is asked for now.
+TEST_F(ResumptionTest, NewCredentialsGiveNoTicketForAnOldProof) {
+  start();
+  auto b = resuming(false);
+  b.credential_group = 9;
+  pair->command(pair->b, ConfigureConnection{b});
+  pair->command(pair->a, RekeyIkeSa{pair->a.ike_sa().ike_sa});
+  pair->settle();
+  EXPECT_EQ(pair->b.endpoint().counters().tickets, 1u);
+  wait_until_lost(pair->a);
+  resume();
+  ASSERT_TRUE(in_step(*pair));
+  EXPECT_FALSE(pair->a.ike_sa().resumed);
+  EXPECT_EQ(pair->b.endpoint().counters().tickets, 2u);
 }
 
 TEST_F(ResumptionTest, AfterwardsThereAreFreshKeys) {
@@ -473,6 +543,41 @@ TEST_F(ResumptionTest, WhoSaysNothingToTheTicketIsAskedWithoutItNextTime) {
   resume();
   ASSERT_TRUE(in_step(*pair));
   EXPECT_FALSE(pair->a.ike_sa().resumed);
+}
+
+TEST_F(ResumptionTest, WhoSaysNothingToTheProofIsAskedWithoutTheTicketNextTime) {
+  start();
+  wait_until_lost(pair->a);
+  hold = true;
+  initiate(*pair);
+  ASSERT_TRUE(pair->run_until([&] { return !pair->a.failures.empty(); }));
+  EXPECT_EQ(pair->a.failures.back().kind, FailureKind::no_answer);
+  EXPECT_THAT(pair->a.failures.back().detail, ::testing::HasSubstr("answered IKE_SESSION_RESUME but not IKE_AUTH"));
+  hold = false;
+  resume();
+  ASSERT_TRUE(in_step(*pair));
+  EXPECT_FALSE(pair->a.ike_sa().resumed);
+}
+
+// RFC 5685 3 is for IKE_SA_INIT, where it is checked.
+TEST_F(ResumptionTest, WhoIsSentElsewhereInsteadBeginsInFull) {
+  start();
+  wait_until_lost(pair->a);
+  pair->wire.clear();
+  cut = true;
+  initiate(*pair);
+  const auto request = codec::parse_header(pair->wire.back().message);
+  cut = false;
+  codec::Message answer;
+  answer.header = *request;
+  answer.header.initiator = false;
+  answer.header.response = true;
+  answer.add_notify(NotifyType::redirect, Bytes{1, 4, 192, 0, 2, 77});
+  pair->inject(pair->a, path_from(true), codec::serialize(answer));
+  pair->settle();
+  ASSERT_TRUE(in_step(*pair));
+  EXPECT_FALSE(pair->a.ike_sa().resumed);
+  EXPECT_EQ(sent(ExchangeType::ike_session_resume, true).size(), 1u);
 }
 
 // RFC 7296 2.6, RFC 5723 4.3.2: under load a cookie comes first.

@@ -78,6 +78,9 @@ void SessionResumeInitiator::handle_init_response(const net::Path& path, ByteVie
     return core_.drop(DatagramDrop::malformed);
   if (message.first<codec::NoncePayload>() != nullptr) return agree(message, datagram, path);
   if (const auto* cookie = message.notify(NotifyType::cookie)) return handle_cookie(*cookie);
+  // RFC 5685 3: where it sends us we prove ourselves in full anyhow, and IKE_SA_INIT follows with more care.
+  if (message.notify(NotifyType::redirect) != nullptr)
+    return begin_in_full(core_, sa_, std::move(beginning_), "the peer sends us elsewhere instead of resuming");
   // RFC 5723 4.3.2: the peer does not take it. Nothing of this is authenticated; who forges it makes us prove ourselves
   // in full, and gains nothing.
   const auto* error = message.error_notify();
@@ -122,8 +125,7 @@ void SessionResumeInitiator::agree(const codec::Message& message, ByteView datag
 }
 
 void SessionResumeInitiator::give_up() {
-  if (const auto held = core_.life->tickets.find(config_.id); held != core_.life->tickets.end())
-    held->second.unanswered = true;
+  note_unanswered(core_, config_.id);
   fail_negotiation(core_, sa_, FailureKind::no_answer, std::nullopt,
                    fmt::format("no answer from {} to IKE_SESSION_RESUME; the next attempt is without the ticket",
                                sa_.path.remote.to_string()),

@@ -116,7 +116,8 @@ void SessionResumeResponder::resume(const codec::Message& request, ByteView data
   core_.progress(sa, fmt::format("{} resumes an IKE SA by its ticket", path_.remote.to_string()));
 }
 
-std::optional<std::string> resumption_fault(const Core& core, const IkeSa& sa, const codec::Message& request) {
+std::optional<std::string> resumption_fault(const Core& core, const IkeSa& sa, const model::ConnectionConfig& config,
+                                            const codec::Message& request) {
   const TicketState& state = sa.resumption->state;
   const auto* auth = request.first<codec::AuthPayload>();
   const auto* id_i = request.id(Role::initiator);
@@ -128,6 +129,8 @@ std::optional<std::string> resumption_fault(const Core& core, const IkeSa& sa, c
   if (id_i->identity.comparable() != state.id_i.comparable() ||
       (id_r != nullptr && id_r->identity.comparable() != state.id_r.comparable()))
     return fmt::format("the peer resumes an IKE SA of {} as {}", state.id_i.to_string(), id_i->identity.to_string());
+  if (config.life.resumption <= Duration::zero() || state.policy != policy_digest(config))
+    return "the peer's tunnel has changed since its ticket was looked at";
   // Another request with the same ticket was faster.
   if (core.life->spent.has({state.spi_i, state.spi_r})) return "the peer's ticket was used meanwhile";
   return std::nullopt;

@@ -33,6 +33,7 @@ class SessionResumeResponder {
 
 /// In IKE_AUTH of an IKE SA that is being resumed: why the peer's request does not go with the ticket (RFC 5723 4.3.3).
 [[nodiscard]] std::optional<std::string> resumption_fault(const Core& core, const IkeSa& sa,
+                                                          const model::ConnectionConfig& config,
                                                           const codec::Message& request);
 
 }  // namespace culvert::ike::v2

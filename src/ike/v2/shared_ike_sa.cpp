@@ -9,6 +9,7 @@
 #include "ike/v2/children.hpp"
 #include "ike/v2/commands.hpp"
 #include "ike/v2/connection_choice.hpp"
+#include "ike/v2/life_core.hpp"
 #include "ike/v2/life_state.hpp"
 #include "ike/v2/mobike.hpp"
 #include "model/proposal.hpp"
@@ -21,12 +22,20 @@ constexpr std::size_t kMostLookedAt = 64;
 using model::ConnectionConfig;
 using model::ConnectionId;
 
+bool takes_tickets(const ConnectionConfig& config) { return config.life.resumption > Duration::zero(); }
+
+// What was proved on the IKE SA, when it was, is what the connection wants to be proved now.
+bool was_proved_for(const IkeSa& sa, const ConnectionConfig& config) {
+  return credentials_of(sa) == config.credential_group &&
+         (!sa.life || sa.life->chain_until == 0 || takes_tickets(config));
+}
+
 // All that both ends have shown each other, or agreed on for every Child SA, is the same.
 bool same_proofs(const ConnectionConfig& a, const ConnectionConfig& b) {
   return a.authentication == b.authentication && a.expected() == b.expected() && a.peer_by_key == b.peer_by_key &&
          a.sha1_signatures == b.sha1_signatures && a.ppk == b.ppk && a.local_address == b.local_address &&
          a.further_peers == b.further_peers && a.life.reauthentication == b.life.reauthentication &&
-         a.encapsulation == b.encapsulation;
+         takes_tickets(a) == takes_tickets(b) && a.encapsulation == b.encapsulation;
 }
 
 // What the IKE SA of the one would be like is what that of the other would be like.
@@ -80,7 +89,7 @@ void drop_waiting(IkeSa& sa) {
 }  // namespace
 
 bool may_share(const IkeSa& sa, const ConnectionConfig& home, const ConnectionConfig& other) {
-  return is_shareable(home) && same_share_key(home, other) && same_proofs(home, other) &&
+  return is_shareable(home) && same_share_key(home, other) && same_proofs(home, other) && was_proved_for(sa, other) &&
          model::accepts(other.ike_proposals, sa.suite) && (!sa.mobike || may_use_mobike(other));
 }
 
@@ -119,6 +128,7 @@ IkeSa* shared_ike_sa(Core& core, const ConnectionConfig& config) {
     if (one.id == config.id || !same_ike_sa(config, one)) return false;
     for (IkeSa* sa : core.sas.of_connection(one.id)) {
       if (!may_take_guests(core, *sa) || was_refused(*sa, config.id)) continue;
+      if (sa->phase == Phase::established && !was_proved_for(*sa, config)) continue;
       found = sa;
       return true;
     }
@@ -199,6 +209,10 @@ bool leave(Core& core, IkeSa& sa, ConnectionId connection) {
     }
     core.progress(sa, fmt::format("the IKE SA goes on for '{}'", core.connections.find(*heir)->name));
     core.emit(IkeSaPassedOn{.ike_sa = sa.id, .from = connection, .to = *heir});
+    // What the peer gave us to resume it by was given to the other one.
+    if (const auto held = core.life->tickets.find(connection);
+        held != core.life->tickets.end() && held->second.ike_sa == sa.id)
+      core.life->tickets.erase(held);
     sa.connection = *heir;
     // Whoever waits for it is told by its own events.
     end_wait(sa, *heir);

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "ike/secrets.hpp"
 #include "ike/v2/testing/pair.hpp"
 
 namespace culvert::ike::v2 {
@@ -141,6 +142,78 @@ TEST_F(SharedIkeSaTest, ThePeerGetsNothingThatItHasNotProvedItselfFor) {
   ASSERT_FALSE(pair.a.failures.empty());
   EXPECT_EQ(pair.a.failures.back().connection, kSecond);
   EXPECT_EQ(pair.a.failures.back().kind, FailureKind::authentication_failed) << "in an IKE SA of its own, at last";
+}
+
+// What was proved by the credentials of before is no proof by those of now, at either end.
+TEST_F(SharedIkeSaTest, NewCredentialsAreProvedInAnIkeSaOfTheirOwn) {
+  for (const bool at_a : {true, false}) {
+    Pair renewed;
+    for (const auto id : {kConnection, kSecond}) {
+      if (id == kConnection)
+        configure(renewed, first_of(true), first_of(false));
+      else
+        configure(renewed, further_of(true, id), further_of(false, id));
+    }
+    renewed.command(renewed.a, Initiate{.connection = kConnection, .path = path_from(true)});
+    renewed.settle();
+    ASSERT_EQ(renewed.b.ike_sas.size(), 1U);
+    for (const bool rekeyed : {true, false}) {
+      if (rekeyed) renewed.command(renewed.a, RekeyIkeSa{renewed.a.ike_sa().ike_sa});
+      renewed.settle();
+    }
+    for (auto config : {first_of(at_a), further_of(at_a, kSecond)}) {
+      config.credential_group = 7;
+      renewed.command(renewed.host(at_a), ConfigureConnection{config});
+    }
+    renewed.command(renewed.a, Initiate{.connection = kSecond, .path = path_from(true)});
+    renewed.settle();
+    EXPECT_EQ(renewed.a.ike_sas.size(), 2U) << at_a;
+    EXPECT_EQ(renewed.b.children.size(), 2U) << at_a;
+  }
+}
+
+// RFC 5723: a tunnel that takes no tickets is not had by the ticket of another.
+TEST_F(SharedIkeSaTest, ATunnelWithoutTicketsStandsApartFromOneWith) {
+  auto home = first_of(false);
+  home.life.resumption = std::chrono::hours(1);
+  configure(pair, first_of(true), home);
+  configure(pair, further_of(true, kSecond), further_of(false, kSecond));
+  begin(kConnection);
+  pair.settle();
+  begin(kSecond);
+  pair.settle();
+  EXPECT_TRUE(stand({kConnection, kSecond}, 2));
+}
+
+// The ticket goes with the IKE SA, whosever that is when it ends.
+TEST_F(SharedIkeSaTest, TheTicketOfAnIkeSaThatWasPassedOnIsNotShown) {
+  auto secrets = std::make_shared<EndpointSecrets>();
+  secrets->ticket_keys.push_back({.id = {1}, .made = 0, .key = SecretBytes(32)});
+  pair.command(pair.b, UseSecrets{.secrets = std::move(secrets), .calendar = 1'000'000});
+  for (const bool first : {true, false}) {
+    auto one = first_of(first);
+    auto two = further_of(first, kSecond);
+    for (auto* config : {&one, &two}) {
+      config->life.resumption = std::chrono::hours(1);
+      pair.command(pair.host(first), ConfigureConnection{*config});
+      pair.host(first).secrets[config->id] = to_bytes(as_bytes("a shared secret"));
+    }
+  }
+  for (const auto one : {kConnection, kSecond}) {
+    begin(one);
+    pair.settle();
+  }
+  ASSERT_TRUE(stand({kConnection, kSecond}, 1));
+  ASSERT_EQ(pair.b.endpoint().counters().tickets, 1U);
+  for (const auto one : {kConnection, kSecond}) {
+    pair.command(pair.a, Terminate{one});
+    pair.settle();
+  }
+  ASSERT_TRUE(pair.a.ike_sas.empty());
+  const auto sent = pair.wire.size();
+  begin(kConnection);
+  EXPECT_EQ(codec::parse_header(pair.wire.at(sent).message)->exchange, model::ExchangeType::ike_sa_init);
+  pair.settle();
 }
 
 // A peer that takes it there alone gets an IKE SA for it, and is not asked again and again.

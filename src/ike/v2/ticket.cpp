@@ -9,7 +9,7 @@
 namespace culvert::ike::v2 {
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kVersion = 2;
 constexpr std::size_t kSalt = 16;
 constexpr std::size_t kIcv = 16;
 constexpr std::size_t kHead = 1 + 8 + kSalt;
@@ -36,6 +36,17 @@ void put(ByteWriter& writer, ByteView text) {
 void put(ByteWriter& writer, const model::Identity& identity) {
   writer.u8(static_cast<std::uint8_t>(identity.type));
   put(writer, ByteView(identity.data));
+}
+
+void put(ByteWriter& writer, const model::EapSettings& eap) {
+  writer.u8(static_cast<std::uint8_t>((eap.client ? 1U : 0U) | (eap.only ? 2U : 0U)));
+  writer.u16(static_cast<std::uint16_t>(eap.methods.size()));
+  for (const model::EapType method : eap.methods) writer.u32(static_cast<std::uint32_t>(method));
+  writer.u16(static_cast<std::uint16_t>(eap.inner.size()));
+  for (const model::EapInner inner : eap.inner) writer.u8(static_cast<std::uint8_t>(inner));
+  put(writer, as_bytes(eap.radius));
+  put(writer, as_bytes(eap.identity));
+  put(writer, eap.server.value_or(model::Identity::none()));
 }
 
 ByteView take(ByteReader& reader) { return reader.bytes(reader.u16()); }
@@ -80,6 +91,11 @@ PolicyDigest policy_digest(const model::ConnectionConfig& config) {
   parts.u8(config.eap ? 1 : 0);
   parts.u8(config.peer_by_key ? 1 : 0);
   parts.u8(config.ppk && config.ppk->required ? 1 : 0);
+  parts.u32(config.credential_group);
+  parts.u8(config.sha1_signatures ? 1 : 0);
+  parts.u64(static_cast<std::uint64_t>(config.life.reauthentication.count()));
+  put(parts, as_bytes(config.ppk ? config.ppk->id : std::string()));
+  put(parts, config.eap ? *config.eap : model::EapSettings());
   put(parts, config.local_id.value_or(model::Identity::none()));
   put(parts, config.remote_id.value_or(model::Identity::none()));
   put(parts, as_bytes(config.remote_pattern ? config.remote_pattern->to_string() : std::string()));
@@ -92,6 +108,8 @@ PolicyDigest policy_digest(const model::ConnectionConfig& config) {
 
 TicketState TicketState::clone() const {
   return {.expires = expires,
+          .proof_until = proof_until,
+          .auth_until = auth_until,
           .spi_i = spi_i,
           .spi_r = spi_r,
           .suite = suite,
@@ -107,10 +125,15 @@ TicketState TicketState::clone() const {
 SecretBytes encode_state(const TicketState& state) {
   ByteWriter writer;
   writer.u64(static_cast<std::uint64_t>(state.expires));
+  writer.u64(static_cast<std::uint64_t>(state.proof_until));
+  writer.u64(static_cast<std::uint64_t>(state.auth_until));
   writer.u64(state.spi_i.value());
   writer.u64(state.spi_r.value());
   put(writer, state.suite);
-  put(writer, state.sk_d.view());
+  writer.u16(static_cast<std::uint16_t>(state.sk_d.size()));
+  // The secret itself only where it will be wiped: what the writer outgrows is freed as it is.
+  const std::size_t secret = writer.size();
+  writer.zeros(state.sk_d.size());
   put(writer, as_bytes(state.connection));
   writer.bytes(state.policy);
   put(writer, state.id_i);
@@ -118,7 +141,7 @@ SecretBytes encode_state(const TicketState& state) {
   put(writer, as_bytes(state.eap_identity));
   put(writer, as_bytes(state.group));
   SecretBytes octets = SecretBytes::copy_of(writer.view());
-  wipe(writer.mutable_view());
+  std::ranges::copy(state.sk_d.view(), octets.mutable_view().begin() + static_cast<std::ptrdiff_t>(secret));
   return octets;
 }
 
@@ -126,6 +149,8 @@ std::optional<TicketState> decode_state(ByteView octets) {
   ByteReader reader(octets);
   TicketState state;
   state.expires = static_cast<std::int64_t>(reader.u64());
+  state.proof_until = static_cast<std::int64_t>(reader.u64());
+  state.auth_until = static_cast<std::int64_t>(reader.u64());
   state.spi_i = model::IkeSpi(reader.u64());
   state.spi_r = model::IkeSpi(reader.u64());
   state.suite = take_suite(reader);

@@ -1,7 +1,7 @@
 // Tickets by value (RFC 5723 6.1): the state of an IKE SA, sealed by a key that only we have, for the peer to keep.
 // What comes back is checked before any of it is believed.
 //
-//   version 1 | key id 8 | salt 16 | sealed state | ICV 16
+//   version 2 | key id 8 | salt 16 | sealed state | ICV 16
 //
 // Each ticket has keys of its own, made from the salt, so that no counter must outlive the process.
 #pragma once
@@ -30,7 +30,11 @@ using PolicyDigest = std::array<std::uint8_t, 16>;
 /// RFC 5723 5: "from the ticket". The initiator keeps the same beside its ticket.
 struct TicketState {
   std::int64_t expires = 0;  // seconds since 1970
-  model::IkeSpi spi_i;       // of the IKE SA that it is for
+  /// What both ends proved in full is good until then, however often it is resumed.
+  std::int64_t proof_until = 0;
+  /// RFC 4478: the authentication, and with it the IKE SA, ends; as initiator, is repeated. 0: never.
+  std::int64_t auth_until = 0;
+  model::IkeSpi spi_i;  // of the IKE SA that it is for
   model::IkeSpi spi_r;
   model::IkeSuite suite;
   SecretBytes sk_d;

@@ -26,7 +26,13 @@ class SpentTickets {
       until_.erase(order_.begin()->second);
       order_.erase(order_.begin());
     }
-    if (until <= now || !until_.emplace(ike_sa, until).second) return;
+    if (until <= now) return;
+    const auto [known, fresh] = until_.emplace(ike_sa, until);
+    if (!fresh) {
+      if (known->second >= until) return;
+      order_.erase({known->second, ike_sa});
+      known->second = until;
+    }
     order_.emplace(until, ike_sa);
   }
   [[nodiscard]] bool has(const Key& ike_sa) const { return until_.contains(ike_sa); }
