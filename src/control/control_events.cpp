@@ -322,6 +322,7 @@ void ControlPlane::on(ike::IkeSaPassedOn&& event, Instant now) {
   found->second.sa.connection = event.to;
   standing_[event.from].ike_sas.erase(event.ike_sa);
   standing_[event.to].ike_sas.insert(event.ike_sa);
+  plan_return(found->second, now);
   const Tunnel* to = find(event.to);
   notice(Level::debug, event.from,
          fmt::format("its IKE SA goes on for tunnel {}", to == nullptr ? "" : to->config().name));

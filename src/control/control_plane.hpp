@@ -218,6 +218,8 @@ class ControlPlane {
   [[nodiscard]] IkeSa* movable(const Tunnel& tunnel);
   void begin_beside(const Tunnel& tunnel, bool anew, const Result<net::Path, std::string>& path, Instant now);
   void try_udp_again(Instant now);
+  /// Whoever has it now tries UDP again, where we opened its stream.
+  void plan_return(const IkeSa& sa, Instant now);
   void take_stream(IkeSa& sa, Instant now);
   void changed_transport(IkeSa& sa, Instant now);
   void give_up_trial(IkeSa& sa);

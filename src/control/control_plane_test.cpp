@@ -507,6 +507,24 @@ TEST_F(TcpTest, ReturnsOnceUdpIsAnswered) {
   EXPECT_FALSE(request<FindPath>()) << "UDP is where it wants to be";
 }
 
+// Whoever has the shared IKE SA when its tunnel goes tries UDP in that one's place.
+TEST_F(TcpTest, AnIkeSaThatIsPassedOnTriesUdpAgain) {
+  fall_back();
+  std::string other = office_by("fallback");
+  other.replace(other.find("office"), 6, "branch");
+  other.replace(other.find("10.2."), 5, "10.3.");
+  other.replace(other.find("\"auto\""), 6, "\"on-demand\"");
+  apply(office_by("fallback") + other);
+  EXPECT_FALSE(request<FindPath>());
+  ike.events.emplace_back(ike::IkeSaPassedOn{model::IkeSaId(1), model::ConnectionId(1), model::ConnectionId(2)});
+  run();
+  now += seconds(20);
+  run();
+  const auto find = request<FindPath>();
+  ASSERT_TRUE(find && !find->tcp_port);
+  EXPECT_EQ(find->connection, model::ConnectionId(2));
+}
+
 TEST_F(TcpTest, AStandingTunnelThatGetsNoAnswerTriesTcpBesideIt) {
   apply(office_by("fallback"));
   const auto first = request<FindPath>();

@@ -160,6 +160,10 @@ void ControlPlane::try_udp_again(Instant now) {
   }
 }
 
+void ControlPlane::plan_return(const IkeSa& sa, Instant now) {
+  if (sa.sa.path.over_tcp() && sa.opened_stream) returns_.set(sa.sa.connection, now + kReturnInterval);
+}
+
 void ControlPlane::take_stream(IkeSa& sa, Instant now) {
   const net::Path& path = sa.sa.path;
   if (auto hold = streams_.take(path)) requests_.emplace_back(std::move(*hold));
@@ -169,7 +173,7 @@ void ControlPlane::take_stream(IkeSa& sa, Instant now) {
   sa.opened_stream = replaced != ike_sas_.end() ? replaced->second.opened_stream : sa.sa.role == model::Role::initiator;
   if (replaced != ike_sas_.end() && replaced->second.sa.path.over_tcp() == path.over_tcp())
     sa.transport_since = replaced->second.transport_since;
-  if (path.over_tcp() && sa.opened_stream) returns_.set(sa.sa.connection, now + kReturnInterval);
+  plan_return(sa, now);
 }
 
 void ControlPlane::give_up_trial(IkeSa& sa) {
@@ -182,7 +186,7 @@ void ControlPlane::changed_transport(IkeSa& sa, Instant now) {
   sa.transport_since = now;
   if (over_tcp && sa.sa.chooses_paths) {
     sa.opened_stream = true;
-    returns_.set(sa.sa.connection, now + kReturnInterval);
+    plan_return(sa, now);
   }
   notice(Level::info, sa.sa.connection, fmt::format("the tunnel goes over {} now", over_tcp ? "TCP" : "UDP"));
 }
