@@ -229,6 +229,8 @@ RevocationStatus judge_ocsp(ByteView response, const Certificate& certificate, c
 
 RevocationStatus judge_list(const RevocationList& list, const Certificate& certificate, const Certificate& issuer,
                             CalendarTime now) {
+  if (openssl::is_delta(list.handle().list.get()))
+    return unknown("names changes only (a delta list), and says nothing without its base");
   const ErrorQueueGuard guard;
   const openssl::X509StoreHandle store = store_of(issuer, now, X509_V_FLAG_CRL_CHECK);
   const openssl::X509StoreCtx context(X509_STORE_CTX_new());

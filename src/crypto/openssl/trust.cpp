@@ -259,7 +259,10 @@ TrustStore TrustStore::make(std::span<const Certificate> authorities, std::span<
   // The store takes references of its own; one that is there already does no harm.
   for (const Certificate& one : authorities)
     (void)X509_STORE_add_cert(handle->store.get(), one.handle().certificate.get());
-  for (const RevocationList& one : lists) (void)X509_STORE_add_crl(handle->store.get(), one.handle().list.get());
+  for (const RevocationList& one : lists) {
+    if (!openssl::is_delta(one.handle().list.get()))
+      (void)X509_STORE_add_crl(handle->store.get(), one.handle().list.get());
+  }
   handle->lists = !lists.empty();
   return TrustStore(std::move(handle));
 }

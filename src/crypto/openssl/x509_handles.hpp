@@ -60,6 +60,11 @@ inline constexpr int kPemBlocks = 600;  // of one file, whatever is in them
 bool each_pem_block(ByteView content,
                     const std::function<bool(std::string_view name, std::string_view header, ByteView der)>& take);
 
+/// A list of changes (RFC 5280 5.2.4), which says nothing without its base. Some OpenSSL take it for a whole one.
+[[nodiscard]] inline bool is_delta(const X509_CRL* list) {
+  return X509_CRL_get_ext_by_NID(list, NID_delta_crl, -1) >= 0;
+}
+
 /// i2d_* of any object, as octets.
 template <typename T>
 [[nodiscard]] Bytes der_of(int (*encode)(const T*, unsigned char**), const T* object) {
