@@ -240,7 +240,8 @@ void Daemon::run_config(config::Config wanted, const config::Diff& diff) {
   network_->set_own_streams(std::ranges::any_of(config_.tunnels, [](const config::TunnelConfig& tunnel) {
     return tunnel.connection.tcp != model::TcpPolicy::never;
   }));
-  if (secrets_of_tickets_ != gives_tickets(config_)) use_endpoint_secret();
+  const bool first = !std::exchange(configured_, true);
+  if (first || secrets_of_tickets_ != gives_tickets(config_)) use_endpoint_secret();
   control_->apply(config_, diff, now());
   if (diff.pools_changed) load_leases();
   for (const auto& [name, id] : control_->connection_ids()) secrets_.name_connection(id, name);
@@ -424,15 +425,17 @@ void Daemon::use_endpoint_secret() {
   }
   const std::int64_t calendar = io::wall_clock().seconds;
   secrets_of_tickets_ = gives_tickets(config_);
-  // Without a tunnel that has them, nothing that could open one is on the disk.
+  // Without a tunnel that has them, nothing that could open one is on the disk. Before the first configuration is there
+  // nobody knows that.
   if (secrets_of_tickets_) {
     if (auto keys = load_ticket_keys(state_folder(), random_, calendar)) {
       secrets->ticket_keys = std::move(*keys);
     } else {
       log_.write(Level::warning, "", keys.error());
     }
-  } else if (const auto removed = remove_ticket_keys(state_folder()); !removed) {
-    log_.write(Level::warning, "", removed.error());
+  } else if (configured_) {
+    if (const auto removed = remove_ticket_keys(state_folder()); !removed)
+      log_.write(Level::warning, "", removed.error());
   }
   control_->use_secrets({.secrets = std::move(secrets), .calendar = calendar}, now());
   // A day has come to its end by then, or the clock was set.

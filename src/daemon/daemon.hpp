@@ -191,6 +191,7 @@ class Daemon final : public api::Handlers {
   boost::asio::steady_timer quiet_timer_;
   boost::asio::steady_timer look_timer_;
   boost::asio::steady_timer secret_timer_;
+  bool configured_ = false;          // there is a configuration
   bool secrets_of_tickets_ = false;  // are in use
   std::optional<Instant> look_at_;
   Instant looked_at_{};
