@@ -18,8 +18,12 @@ def is_resumed(pair):
 
 
 def silence(lab, begins):
-    """Nothing of the guest's reaches us."""
-    lab.guest.sh(f"ip route {'add' if begins else 'del'} blackhole {OUTER['a'][4]}/32")
+    """Nothing of ours reaches the guest: what it does not hear it does not answer, and nothing of its sending fails."""
+    if begins:
+        lab.exec("a", "nft", f"add table ip silence; add chain ip silence out {{ type filter hook output priority 0; }}; "
+                             f"add rule ip silence out ip daddr {OUTER['b'][4]} drop")
+    else:
+        lab.exec("a", "nft", "delete table ip silence")
 
 
 def by_ticket(this):
