@@ -79,6 +79,7 @@ def main():
     options = p.parse_args()
     options.rounds = 1
     options.pool = False
+    options.liveness = 0
     results = {}
     if options.only != "return":
         results["flood"] = flood(options)
