@@ -52,6 +52,9 @@ bool is_all(const IkeSa& sa, const ChildSa& child) {
 // Each side began with another of the connections that share IKE SAs, and had the other one's pair in it as well: the
 // same, but for the two IKE SAs, of which the one goes that has no other pair.
 void settle_twins_apart(Core& core, IkeSa& sa, ChildSa& made) {
+  // A connection that shares none may have very many IKE SAs: one for each client of its pool.
+  const model::ConnectionConfig* config = core.connections.find(made.connection);
+  if (config == nullptr || !is_shareable(*config)) return;
   for (IkeSa* host : hosts_of(core, made.connection)) {
     if (host == &sa || host->phase != Phase::established || host->connection == sa.connection) continue;
     for (auto& [id, other] : host->children) {
