@@ -21,6 +21,7 @@ ControlPlane::ControlPlane(const ControlSettings& settings, ike::Endpoint& ike, 
 void ControlPlane::apply(const config::Config& config, const config::Diff& diff, Instant now) {
   apply_pools(config, diff);
   const config::TunnelsByName tunnels = config::by_name(config);
+  number_credentials(config);
   for (const std::string& name : diff.removed) remove_tunnel(name, now);
   for (const config::TunnelChange& change : diff.changed) {
     const auto tunnel = tunnels.find(change.name);
@@ -30,7 +31,7 @@ void ControlPlane::apply(const config::Config& config, const config::Diff& diff,
     const auto tunnel = tunnels.find(name);
     if (tunnel != tunnels.end()) add_tunnel(*tunnel->second, now);
   }
-  group_credentials(config, now);
+  tell_new_credentials(now);
   apply_manual(config, diff, now);
   // The rules stand before the first attempt, so that no packet leaves in clear between them.
   send_rules();
@@ -40,6 +41,7 @@ void ControlPlane::apply(const config::Config& config, const config::Diff& diff,
 void ControlPlane::add_tunnel(const config::TunnelConfig& tunnel, Instant now) {
   model::ConnectionConfig connection = tunnel.connection;
   connection.id = model::ConnectionId(++last_connection_);
+  connection.credential_group = credentials_.at(connection.name);
   const bool any_peer = tunnel.peer_kind == config::PeerKind::any;
   const auto id = connection.id;
   by_name_.insert_or_assign(tunnel.connection.name, id);
@@ -76,6 +78,7 @@ void ControlPlane::change_tunnel(const config::TunnelConfig& changed, bool resta
   const auto resolved = tunnel->config().peer;
   tunnel->config() = changed.connection;
   tunnel->config().id = id;
+  tunnel->config().credential_group = credentials_.at(changed.connection.name);
   tunnel->only_peer_subnets = changed.only_peer_subnets;
   // A name keeps the address that was found for it: without one IKE would take any caller for the peer's host.
   if (!tunnel->config().peer) tunnel->config().peer = resolved;
@@ -83,13 +86,19 @@ void ControlPlane::change_tunnel(const config::TunnelConfig& changed, bool resta
   if (tunnel->config().start == model::StartMode::automatic) tunnel->want(true, now);
 }
 
-void ControlPlane::group_credentials(const config::Config& config, Instant now) {
+void ControlPlane::number_credentials(const config::Config& config) {
+  credentials_.clear();
   for (const CredentialGroup& group : credential_groups(config)) {
-    for (const config::TunnelConfig* one : group.tunnels) {
-      Tunnel* tunnel = find(one->connection.name);
-      if (tunnel == nullptr || std::exchange(tunnel->config().credential_group, group.number) == group.number) continue;
-      configure_ike(*tunnel, now);
-    }
+    for (const config::TunnelConfig* one : group.tunnels) credentials_[one->connection.name] = group.number;
+  }
+}
+
+// Of tunnels that did not change themselves: a list or a user that they believe did.
+void ControlPlane::tell_new_credentials(Instant now) {
+  for (const auto& [name, number] : credentials_) {
+    Tunnel* tunnel = find(name);
+    if (tunnel == nullptr || std::exchange(tunnel->config().credential_group, number) == number) continue;
+    configure_ike(*tunnel, now);
   }
 }
 

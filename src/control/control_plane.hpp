@@ -184,8 +184,9 @@ class ControlPlane {
   [[nodiscard]] const Standing& standing(model::ConnectionId connection) const;
   /// Its own, and those of others that its Child SAs are in.
   [[nodiscard]] std::set<model::IkeSaId> ike_sas_used(model::ConnectionId connection) const;
-  /// Tells IKE which connections prove both ends alike (ConnectionConfig::credential_group).
-  void group_credentials(const config::Config& config, Instant now);
+  /// Which tunnels prove both ends alike (ConnectionConfig::credential_group), by name.
+  void number_credentials(const config::Config& config);
+  void tell_new_credentials(Instant now);
   void forget_when_empty(model::ConnectionId connection);
   /// Asks IKE for the Child SAs that packets wait for.
   void ask_for_children(Tunnel& tunnel, Instant now);
@@ -301,6 +302,7 @@ class ControlPlane {
   TimerQueue<model::ConnectionId> returns_;  // to UDP, where TCP is for want of it
   StreamUse streams_;
   std::unordered_map<std::string, model::ConnectionId> by_name_;
+  std::unordered_map<std::string, std::uint32_t> credentials_;      // of each tunnel, its number
   std::map<model::ConnectionId, std::unique_ptr<Tunnel>> tunnels_;  // in the order of their first appearance
   std::uint32_t last_connection_ = 0;
   std::map<model::IkeSaId, IkeSa> ike_sas_;

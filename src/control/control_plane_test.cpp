@@ -231,7 +231,9 @@ TEST_F(ControlPlaneTest, AChangedTimerKeepsTheAddressOfThePeersName) {
   control.handle_path(find->connection, find->attempt, path(), now);
   apply(named("liveness = \"10s\"\n"));
   const auto configured = ike.seen<ike::ConfigureConnection>();
-  ASSERT_GE(configured.size(), 3u);
+  ASSERT_EQ(configured.size(), 3u) << "new, its peer found, changed: no more than once each";
+  EXPECT_EQ(configured.front()->config.credential_group, configured.back()->config.credential_group);
+  EXPECT_NE(configured.back()->config.credential_group, 0u);
   EXPECT_EQ(configured.back()->config.liveness_interval, seconds(10));
   EXPECT_EQ(configured.back()->config.peer, path().remote.address);
 }
