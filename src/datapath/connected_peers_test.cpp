@@ -10,7 +10,6 @@
 namespace culvert::datapath {
 namespace {
 
-using io::testing::kNeedsRoot;
 using net::Family;
 using testing::TunnelLab;
 
@@ -21,28 +20,16 @@ bool has_connected_socket(const testing::Host& host) {
   return !listed.output.empty();
 }
 
-class BusyPeer : public ::testing::Test {
+class BusyPeer : public testing::TunnelLabTest {
  protected:
-  void SetUp() override {
-    lab_ = TunnelLab::make();
-    if (!lab_) GTEST_SKIP() << kNeedsRoot;
-  }
-  void TearDown() override {
-    if (!lab_) return;
-    lab_->stop(lab_->alice);
-    lab_->stop(lab_->bob);
-  }
   void start() {
-    for (testing::Host* host : {&lab_->alice, &lab_->bob}) lab_->start(*host);
-    ASSERT_TRUE(lab_->alice.plane && lab_->bob.plane);
+    start_both();
     ASSERT_EQ(lab_->install({.suite = kGcm}), "");
   }
   void expect_all_pings_answered(int count) const {
     const auto pinged = lab_->ping(Family::v4, fmt::format("-c {} -i 0.01", count));
     EXPECT_EQ(pinged.status, 0) << pinged.output;
   }
-
-  std::unique_ptr<TunnelLab> lab_;
 };
 
 TEST_F(BusyPeer, GetsASocketOfItsOwnAndNoPacketIsLost) {

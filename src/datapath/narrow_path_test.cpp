@@ -14,7 +14,6 @@
 namespace culvert::datapath {
 namespace {
 
-using io::testing::kNeedsRoot;
 using io::testing::NetworkNamespace;
 using model::Encapsulation;
 using net::Family;
@@ -26,22 +25,8 @@ constexpr model::EspSuite kWide{
     .encryption = model::EncryptionId::aes_cbc, .key_bits = 256, .integrity = model::IntegrityId::hmac_sha2_512_256};
 constexpr int kIpAndIcmp = 28;
 
-class NarrowPath : public ::testing::Test {
+class NarrowPath : public testing::TunnelLabTest {
  protected:
-  void SetUp() override {
-    lab_ = TunnelLab::make();
-    if (!lab_) GTEST_SKIP() << kNeedsRoot;
-  }
-  void TearDown() override {
-    if (!lab_) return;
-    lab_->stop(lab_->alice);
-    lab_->stop(lab_->bob);
-  }
-  void start_both() {
-    lab_->start(lab_->alice);
-    lab_->start(lab_->bob);
-    ASSERT_TRUE(lab_->alice.plane && lab_->bob.plane);
-  }
   static void run(const NetworkNamespace& space, const std::string& text) {
     const auto done = space.command("set -e; " + text);
     ASSERT_EQ(done.status, 0) << done.output;
@@ -83,7 +68,6 @@ class NarrowPath : public ::testing::Test {
            result.output.find(fmt::format("mtu={}", mtu)) != std::string::npos;
   }
 
-  std::unique_ptr<TunnelLab> lab_;
   std::optional<NetworkNamespace> router_;
 };
 

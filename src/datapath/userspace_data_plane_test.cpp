@@ -14,7 +14,6 @@
 namespace culvert::datapath {
 namespace {
 
-using io::testing::kNeedsRoot;
 using model::Encapsulation;
 using net::Family;
 using testing::Host;
@@ -38,22 +37,8 @@ const std::array<Named, 5> kSuites{{
      {.encryption = model::EncryptionId::aes_cbc, .key_bits = 256, .integrity = model::IntegrityId::hmac_sha2_512_256}},
 }};
 
-class DataPlane : public ::testing::Test {
+class DataPlane : public testing::TunnelLabTest {
  protected:
-  void SetUp() override {
-    lab_ = TunnelLab::make();
-    if (!lab_) GTEST_SKIP() << kNeedsRoot;
-  }
-  void TearDown() override {
-    if (!lab_) return;
-    lab_->stop(lab_->alice);
-    lab_->stop(lab_->bob);
-  }
-  void start_both(io::TunOffload offload = io::TunOffload::tcp_and_udp, bool segmentation = true) {
-    lab_->start(lab_->alice, offload, segmentation);
-    lab_->start(lab_->bob, offload, segmentation);
-    ASSERT_TRUE(lab_->alice.plane && lab_->bob.plane);
-  }
   WireCapture capture() const {
     std::optional<WireCapture> made;
     lab_->bob.ns.run([&] { made.emplace("v0"); });
@@ -76,8 +61,6 @@ class DataPlane : public ::testing::Test {
     EXPECT_EQ(result.status, 0) << result.output;
     if (std::getenv("CULVERT_SHOW_IPERF") != nullptr) fmt::print("{}\n", result.output);  // NOLINT: one thread
   }
-
-  std::unique_ptr<TunnelLab> lab_;
 };
 
 struct Variant {

@@ -9,7 +9,6 @@
 namespace culvert::datapath {
 namespace {
 
-using io::testing::kNeedsRoot;
 using model::Encapsulation;
 using net::Family;
 using net::IpAddress;
@@ -74,17 +73,8 @@ TEST(XdpFrame, ThatIsCutOrFalseIsNone) {
   }
 }
 
-class XdpLanes : public ::testing::Test {
+class XdpLanes : public testing::TunnelLabTest {
  protected:
-  void SetUp() override {
-    lab_ = TunnelLab::make();
-    if (!lab_) GTEST_SKIP() << kNeedsRoot;
-  }
-  void TearDown() override {
-    if (!lab_) return;
-    lab_->stop(lab_->alice);
-    lab_->stop(lab_->bob);
-  }
   void start(Host& host, bool with_xdp) {
     lab_->xdp = with_xdp ? std::vector<std::string>{"v0"} : std::vector<std::string>{};
     lab_->start(host);
@@ -114,8 +104,6 @@ class XdpLanes : public ::testing::Test {
     const auto result = lab_->alice.ns.command("iperf3 -c " + lab_->bob.inner_text(Family::v4) + " " + options);
     EXPECT_EQ(result.status, 0) << result.output;
   }
-
-  std::unique_ptr<TunnelLab> lab_;
 };
 
 // What an XDP program takes, and what AF_XDP sends, no packet socket of the host sees: that is how one tells.

@@ -16,6 +16,8 @@
 #include <variant>
 #include <vector>
 
+#include <gtest/gtest.h>
+
 #include "base/random.hpp"
 #include "datapath/userspace_data_plane.hpp"
 #include "io/file_descriptor.hpp"
@@ -128,6 +130,27 @@ class TunnelLab {
   TunnelLab(io::testing::NetworkNamespace a, io::testing::NetworkNamespace b)
       : alice(std::move(a), 1), bob(std::move(b), 2) {}
   SharedRandom random_{1};
+};
+
+/// A test with a lab of its own; skipped without root.
+class TunnelLabTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    lab_ = TunnelLab::make();
+    if (!lab_) GTEST_SKIP() << io::testing::kNeedsRoot;
+  }
+  void TearDown() override {
+    if (!lab_) return;
+    lab_->stop(lab_->alice);
+    lab_->stop(lab_->bob);
+  }
+  void start_both(io::TunOffload offload = io::TunOffload::tcp_and_udp, bool segmentation = true) {
+    lab_->start(lab_->alice, offload, segmentation);
+    lab_->start(lab_->bob, offload, segmentation);
+    ASSERT_TRUE(lab_->alice.plane && lab_->bob.plane);
+  }
+
+  std::unique_ptr<TunnelLab> lab_;
 };
 
 [[nodiscard]] bool wait_readable(int fd, int milliseconds);
