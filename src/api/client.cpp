@@ -168,6 +168,8 @@ Answer<ApplyResult> Client::apply(const ApplyRequest& request) const {
 
 Answer<LeaseList> Client::leases() const { return parsed<LeaseList>(call("GET", listed_path("leases"), {})); }
 
+Answer<FailureList> Client::failures() const { return parsed<FailureList>(call("GET", listed_path("failures"), {})); }
+
 Answer<ManualSaList> Client::manual_sas() const { return parsed<ManualSaList>(call("GET", listed_path("sas"), {})); }
 
 Answer<ManualSa> Client::add_sa(const AddRequest& request) const {

@@ -35,6 +35,7 @@ class Client {
   [[nodiscard]] Answer<RedirectResult> redirect(const std::string& name, const RedirectRequest& request) const;
   [[nodiscard]] Answer<ApplyResult> apply(const ApplyRequest& request) const;
   [[nodiscard]] Answer<LeaseList> leases() const;
+  [[nodiscard]] Answer<FailureList> failures() const;
   [[nodiscard]] Answer<ManualSaList> manual_sas() const;
   [[nodiscard]] Answer<ManualSa> add_sa(const AddRequest& request) const;
   [[nodiscard]] Answer<Removed> remove_sa(const std::string& name) const;

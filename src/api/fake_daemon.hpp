@@ -95,6 +95,12 @@ class FakeHandlers : public Handlers {
     return leased;
   }
 
+  FailureList failed;
+  Result<FailureList, Error> failures() override {
+    if (auto error = refused()) return err(*error);
+    return failed;
+  }
+
   ManualSaList sas;
   PolicyList rules;
   AddRequest added;

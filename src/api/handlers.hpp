@@ -35,6 +35,8 @@ class Handlers {
 
   /// By address.
   [[nodiscard]] virtual Result<LeaseList, Error> leases() = 0;
+  /// The latest first.
+  [[nodiscard]] virtual Result<FailureList, Error> failures() = 0;
   [[nodiscard]] virtual Result<ManualSaList, Error> manual_sas() = 0;
   /// config_invalid with the problems when the settings are wrong, conflict when a name, SPI or key is taken; answers
   /// with the new SA.

@@ -56,6 +56,12 @@ void members(const Lease*, auto& x, auto&& f) {
   f("address", x.address), f("identity", x.identity), f("pool", x.pool), f("sessions", x.sessions);
 }
 void members(const LeaseList*, auto& x, auto&& f) { f("leases", x.leases); }
+void members(const PeerFailure*, auto& x, auto&& f) {
+  f("time", x.time), f("since", x.since), f("times", x.times), f("tunnel", x.tunnel), f("peer", x.peer);
+  f("identity", x.identity), f("began", x.began), f("what", x.what), f("kind", x.kind), f("message", x.message);
+  f("hint", x.hint), f("refusal", x.refusal);
+}
+void members(const FailureList*, auto& x, auto&& f) { f("failures", x.failures); }
 void members(const TunnelStatus*, auto& x, auto&& f) {
   f("name", x.name), f("state", x.state), f("start", x.start), f("peer", x.peer), f("local", x.local),
       f("remote", x.remote);
@@ -291,6 +297,7 @@ CULVERT_API_JSON(ApplyRequest)
 CULVERT_API_JSON(ApplyResult)
 CULVERT_API_JSON(CheckResult)
 CULVERT_API_JSON(LeaseList)
+CULVERT_API_JSON(FailureList)
 CULVERT_API_JSON(ManualSa)
 CULVERT_API_JSON(ManualSaList)
 CULVERT_API_JSON(AddRequest)

@@ -1,7 +1,9 @@
 #include "api/router.hpp"
 
 #include <algorithm>
+#include <array>
 #include <map>
+#include <string_view>
 #include <vector>
 
 #include <fmt/format.h>
@@ -156,7 +158,8 @@ std::optional<Method> method_of(const std::vector<std::string>& parts, Method as
     return std::nullopt;
   }
   if (parts.size() == 1) {
-    if (parts[0] == "status" || parts[0] == "tunnels" || parts[0] == "log" || parts[0] == "leases") return Method::get;
+    constexpr auto kAsked = std::to_array<std::string_view>({"status", "tunnels", "log", "leases", "failures"});
+    if (std::ranges::find(kAsked, parts[0]) != kAsked.end()) return Method::get;
     if (parts[0] == "apply") return Method::post;
   }
   if (parts.size() >= 2 && parts[0] == "tunnels" && !parts[1].empty()) {
@@ -188,6 +191,7 @@ Routed dispatch(const Request& request, Handlers& handlers, const RouterLimits& 
     return {std::nullopt, wanted ? reply_to(handlers.apply(*wanted)) : error_reply(wanted.error())};
   }
   if (first == "leases") return {std::nullopt, reply_to(handlers.leases())};
+  if (first == "failures") return {std::nullopt, reply_to(handlers.failures())};
   if (is_listed(target->parts)) return {std::nullopt, listed_reply(request, *target, handlers)};
   if (target->parts.size() == 1) return {std::nullopt, reply_to(handlers.list())};
   return {std::nullopt, tunnel_reply(request, *target, handlers)};

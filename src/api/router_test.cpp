@@ -31,6 +31,8 @@ TEST_F(Router, EveryPath) {
   ASSERT_TRUE(leases);
   EXPECT_EQ(*leases, handlers_.leased);
   EXPECT_EQ(status(Method::post, "/v1/leases"), 405u);
+  EXPECT_EQ(status(Method::get, "/v1/failures"), 200u);
+  EXPECT_EQ(status(Method::post, "/v1/failures"), 405u);
   EXPECT_EQ(status(Method::get, "/v1/tunnels/office"), 200u);
   EXPECT_EQ(status(Method::get, "/v1/tunnels/%6fffice"), 200u);
   EXPECT_EQ(status(Method::post, "/v1/tunnels/office/up"), 200u);

@@ -180,6 +180,28 @@ struct LeaseList {
   friend bool operator==(const LeaseList&, const LeaseList&) = default;
 };
 
+/// GET /v1/failures: what went wrong with peers lately, one entry for all that went wrong alike; the latest first.
+struct PeerFailure {
+  std::int64_t time = 0;   // of the last, milliseconds since 1970
+  std::int64_t since = 0;  // of the first
+  std::uint64_t times = 0;
+  std::string tunnel;  // empty: none could be told
+  std::string peer;    // its address
+  /// Who the peer said it is, or who was expected; not proved. Empty: nobody was named.
+  std::string identity;
+  std::string began;  // who did: "we" or "peer"
+  std::string what;   // "IKE SA", or "Child SA" while the IKE SA stands
+  std::string kind;   // ike::FailureKind by name
+  std::string message;
+  std::string hint;
+  std::optional<Refusal> refusal = std::nullopt;
+  friend bool operator==(const PeerFailure&, const PeerFailure&) = default;
+};
+struct FailureList {
+  std::vector<PeerFailure> failures;
+  friend bool operator==(const FailureList&, const FailureList&) = default;
+};
+
 /// One manual SA pair, never with its keys. States: waiting (for its SPI or sequence numbers), up, refused (its
 /// sequence numbers cannot be written down), ended (new keys are needed).
 struct ManualSa {

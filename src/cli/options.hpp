@@ -19,6 +19,7 @@ enum class Command : std::uint8_t {
   status,
   list,
   leases,
+  why,
   apply,
   check,
   log,
@@ -63,6 +64,7 @@ struct Options {
   std::chrono::seconds wait{20};
   api::RekeyWhat rekey = api::RekeyWhat::child;
   std::string gateway;  // redirect
+  std::string who;      // why; empty: all
   bool dry_run = false;
   std::string path;         // check
   std::string doctor_path;  // empty: the running daemon's, else the default

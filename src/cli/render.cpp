@@ -138,6 +138,10 @@ std::uint64_t value(const std::map<std::string, std::uint64_t>& counts, const ch
   return found == counts.end() ? 0 : found->second;
 }
 
+std::string age_text(std::int64_t then, const Look& look) {
+  return duration_text(static_cast<std::uint64_t>(std::max<std::int64_t>(0, look.now - then) / 1000));
+}
+
 }  // namespace
 
 std::string render(const api::TunnelStatus& tunnel, const Look& look) {
@@ -149,8 +153,9 @@ std::string render(const api::TunnelStatus& tunnel, const Look& look) {
   out += render_given(tunnel.given);
   for (const api::IkeSa& sa : tunnel.ike_sas) out += render_ike(sa);
   if (tunnel.last_failure && tunnel.state != api::TunnelState::up) {
-    const auto age = static_cast<std::uint64_t>(std::max<std::int64_t>(0, look.now - tunnel.last_failure->time) / 1000);
-    out += wrapped(fmt::format("failed {} ago: {}", duration_text(age), tunnel.last_failure->message), 2);
+    out += wrapped(fmt::format("failed {} ago: {}", age_text(tunnel.last_failure->time, look),
+                               tunnel.last_failure->message),
+                   2);
     out += wrapped(tunnel.last_failure->hint, 4);
   }
   if (tunnel.retry_in) out += fmt::format("  next attempt in {}\n", duration_text(*tunnel.retry_in));
@@ -218,6 +223,24 @@ std::string render(const api::LeaseList& list, const Look& /*look*/) {
                     lease.sessions == 0 ? "none" : std::to_string(lease.sessions)});
   }
   return columns(rows);
+}
+
+std::string render(const api::FailureList& list, const Look& look) {
+  if (list.failures.empty()) return "nothing that went wrong is known\n";
+  std::string out;
+  for (const api::PeerFailure& one : list.failures) {
+    if (!out.empty()) out += '\n';
+    std::string title = colored(one.tunnel.empty() ? "no tunnel" : one.tunnel, Color::bold, look.color);
+    title += fmt::format("  {}{}{}  {} ago", one.peer, one.identity.empty() ? "" : ", ", one.identity,
+                         age_text(one.time, look));
+    if (one.times > 1) title += fmt::format(", {} times in {}", one.times, age_text(one.since, look));
+    out += wrapped(title, 0);
+    out += wrapped(fmt::format("the {} {}: {}", one.what, one.began == "we" ? "that we began failed" : "that it began failed",
+                               one.message),
+                   2);
+    out += wrapped(one.hint, 4);
+  }
+  return out;
 }
 
 std::string render(const api::ApplyResult& result, const Look& look) {

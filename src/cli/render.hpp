@@ -19,6 +19,7 @@ struct Look {
 [[nodiscard]] std::string render(const api::TunnelStatus& tunnel, const Look& look);
 [[nodiscard]] std::string render(const api::TunnelList& list, const Look& look);
 [[nodiscard]] std::string render(const api::LeaseList& list, const Look& look);
+[[nodiscard]] std::string render(const api::FailureList& list, const Look& look);
 [[nodiscard]] std::string render(const api::ManualSa& sa, const Look& look);
 [[nodiscard]] std::string render(const api::ManualSaList& list, const Look& look);
 [[nodiscard]] std::string render(const api::PolicyList& list, const Look& look);

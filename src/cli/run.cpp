@@ -45,6 +45,7 @@ class Conversation {
   ExitCode status();
   ExitCode list() { return show(client_.list()); }
   ExitCode leases() { return show(client_.leases()); }
+  ExitCode why();
   ExitCode apply() { return show(client_.apply({options_.dry_run})); }
   ExitCode log();
   ExitCode sa();
@@ -270,6 +271,16 @@ ExitCode Conversation::log() {
   }
 }
 
+ExitCode Conversation::why() {
+  auto list = client_.failures();
+  if (!list) return fail(list.error());
+  const auto is_other = [&](const api::PeerFailure& one) {
+    return one.tunnel != options_.who && one.peer != options_.who && one.identity.find(options_.who) == std::string::npos;
+  };
+  if (!options_.who.empty()) std::erase_if(list->failures, is_other);
+  return show(list);
+}
+
 ExitCode dispatch(const Options& options, const World& world) {
   Conversation conversation(options, world);
   switch (options.command) {
@@ -280,6 +291,7 @@ ExitCode dispatch(const Options& options, const World& world) {
     case Command::status: return conversation.status();
     case Command::list: return conversation.list();
     case Command::leases: return conversation.leases();
+    case Command::why: return conversation.why();
     case Command::apply: return conversation.apply();
     case Command::log: return conversation.log();
     case Command::sa: return conversation.sa();

@@ -186,6 +186,53 @@ TEST_F(Command, LeasesGolden) {
             "10.9.0.8  bob@example.org  staff  none\n");
 }
 
+TEST_F(Command, WhyGolden) {
+  daemon_.start();
+  EXPECT_EQ(run({"why"}), 0);
+  EXPECT_EQ(out(), "nothing that went wrong is known\n");
+  constexpr std::int64_t now = 1'000'060'000;
+  daemon_.handlers.failed.failures = {{.time = now - 12'000,
+                                       .since = now - 3'600'000,
+                                       .times = 3,
+                                       .tunnel = "office",
+                                       .peer = "192.0.2.7",
+                                       .identity = "amy@example.org",
+                                       .began = "peer",
+                                       .what = "IKE SA",
+                                       .kind = "authentication_failed",
+                                       .message = "her certificate has expired",
+                                       .hint = "Give her a new one."},
+                                      {.time = now - 60'000,
+                                       .since = now - 60'000,
+                                       .times = 1,
+                                       .tunnel = "",
+                                       .peer = "198.51.100.9",
+                                       .identity = "",
+                                       .began = "peer",
+                                       .what = "IKE SA",
+                                       .kind = "unknown_peer",
+                                       .message = "no connection is configured for these addresses",
+                                       .hint = ""}};
+  const std::string amy =
+      "office  192.0.2.7, amy@example.org  12s ago, 3 times in 1h\n"
+      "  the IKE SA that it began failed: her certificate has expired\n"
+      "    Give her a new one.\n";
+  const std::string stranger =
+      "no tunnel  198.51.100.9  1m ago\n"
+      "  the IKE SA that it began failed: no connection is configured for these\n"
+      "  addresses\n";
+  EXPECT_EQ(run({"why"}), 0);
+  EXPECT_EQ(out(), amy + '\n' + stranger);
+  for (const char* who : {"office", "192.0.2.7", "amy"}) {
+    EXPECT_EQ(run({"why", who}), 0);
+    EXPECT_EQ(out(), amy) << who;
+  }
+  EXPECT_EQ(run({"why", "198.51.100.9"}), 0);
+  EXPECT_EQ(out(), stranger);
+  EXPECT_EQ(run({"why", "192.0.2"}), 0);
+  EXPECT_EQ(out(), "nothing that went wrong is known\n") << "a part of an address is none";
+}
+
 TEST_F(Command, UpTellsTheStory) {
   daemon_.log.append(0, api::LogLevel::info, "office", "an old story");
   daemon_.handlers.on_poll = [this, polls = 0](api::TunnelStatus& tunnel) mutable {

@@ -114,12 +114,29 @@ void ControlPlane::install_failed(const Child& child, const std::string& problem
   ike_.handle_command(ike::DeleteChildSa{child.view.id}, now);
 }
 
+void ControlPlane::keep_record(const ike::NegotiationFailed& event, const Tunnel* tunnel, const std::string& hint,
+                               Instant now) {
+  failures_.note({.first = now,
+                  .last = now,
+                  .tunnel = tunnel != nullptr ? tunnel->config().name : std::string(),
+                  .peer = event.path.remote.address,
+                  .identity = event.identity,
+                  .we_began = event.role == model::Role::initiator,
+                  .child_only = event.child_only,
+                  .kind = std::string(ike::name_of(event.kind)),
+                  .message = event.detail,
+                  .hint = hint,
+                  .refusal = event.refusal});
+}
+
 void ControlPlane::on(ike::NegotiationFailed&& event, Instant now) {
   const auto level = event.kind == ike::FailureKind::unknown_peer ? Level::warning : Level::error;
   Tunnel* tunnel = event.connection ? find(*event.connection) : nullptr;
   const std::string text =
       fmt::format("{} failed with {}: {} ({})", event.child_only ? "Child SA set-up" : "IKE SA set-up",
                   event.path.remote.to_string(), event.detail, ike::name_of(event.kind));
+  const std::string hint = tunnel != nullptr ? advice(event, tunnel->config()) : std::string();
+  keep_record(event, tunnel, hint, now);
   if (tunnel == nullptr) {
     notices_.push_back({level, "", text});
     return;
@@ -128,14 +145,13 @@ void ControlPlane::on(ike::NegotiationFailed&& event, Instant now) {
   if (event.wish && event.wish->resource) return resource_refused(*tunnel, std::move(event), text, now);
   if (event.wish && event.child_only && !standing(tunnel->config().id).children.empty())
     return refused(*tunnel, std::move(event), text, now);
-  std::string hint = advice(event, tunnel->config());
   notice(level, tunnel->config().id, hint.empty() ? text : text + ". " + hint);
   std::string kind(ike::name_of(event.kind));
   if (event.role == model::Role::initiator) {
-    tunnel->failed(now, std::move(kind), std::move(event.detail), std::move(hint), random_);
+    tunnel->failed(now, std::move(kind), std::move(event.detail), hint, random_);
   } else {
     tunnel->peer_attempt();
-    tunnel->peer_failed(now, std::move(kind), std::move(event.detail), std::move(hint));
+    tunnel->peer_failed(now, std::move(kind), std::move(event.detail), hint);
   }
   tunnel->set_refusal(std::move(event.refusal));
 }

@@ -26,6 +26,7 @@
 #include "config/config.hpp"
 #include "config/diff.hpp"
 #include "control/aaa_sessions.hpp"
+#include "control/failure_records.hpp"
 #include "control/leases.hpp"
 #include "control/manual_sas.hpp"
 #include "control/outputs.hpp"
@@ -124,6 +125,8 @@ class ControlPlane {
   [[nodiscard]] std::vector<ManualView> manual_sas() const { return manual_.views(); }
   /// By address; also those that wait for their identity to come back.
   [[nodiscard]] std::vector<LeaseView> leases() const;
+  /// The latest first.
+  [[nodiscard]] std::vector<FailureRecord> failures() const { return failures_.views(); }
   /// All rules in the order in which they decide.
   [[nodiscard]] std::vector<SpdEntry> spd() const;
   /// Each tunnel's name and the connection id under which requests speak of it.
@@ -275,6 +278,7 @@ class ControlPlane {
   void on(ike::IkeSaPassedOn&& event, Instant now);
   void on(ike::IkeSaClosed&& event, Instant now);
   void on(ike::NegotiationFailed&& event, Instant now);
+  void keep_record(const ike::NegotiationFailed& event, const Tunnel* tunnel, const std::string& hint, Instant now);
   void on(ike::ChildSaEstablished&& event, Instant now);
   void on(ike::ChildSaUseOutbound&& event, Instant now);
   void on(ike::ChildSaRemoved&& event, Instant now);
@@ -311,6 +315,7 @@ class ControlPlane {
   std::vector<net::IpAddress> own_addresses_;  // sorted
   std::deque<Request> requests_;
   std::deque<Notice> notices_;
+  FailureRecords failures_;
   std::optional<NetworkWish> network_;
   ManualSas manual_;
   Leases leases_;

@@ -175,6 +175,11 @@ TEST_F(ControlPlaneTest, AFailedAttemptIsExplainedAndTriedAgainLater) {
   ASSERT_TRUE(view->last_failure);
   EXPECT_EQ(view->last_failure->kind, "authentication_failed");
   EXPECT_NE(view->last_failure->hint.find("secret"), std::string::npos);
+  ASSERT_EQ(control.failures().size(), 1u);
+  EXPECT_EQ(control.failures()[0].tunnel, "office");
+  EXPECT_EQ(control.failures()[0].peer, path().remote.address);
+  EXPECT_TRUE(control.failures()[0].we_began);
+  EXPECT_EQ(control.failures()[0].hint, view->last_failure->hint);
   ASSERT_TRUE(control.poll_timeout());
   now = *control.poll_timeout();
   run();
@@ -194,6 +199,27 @@ TEST_F(ControlPlaneTest, AFailedAttemptOfThePeerDoesNotDisturbOurs) {
   run();
   control.handle_path(find->connection, find->attempt, path(), now);
   EXPECT_EQ(ike.seen<ike::Initiate>().size(), 1u);
+}
+
+TEST_F(ControlPlaneTest, AStrangersFailureIsKeptWithoutATunnel) {
+  apply(office("manual"));
+  ike.events.emplace_back(ike::NegotiationFailed{.connection = std::nullopt,
+                                                 .path = path(),
+                                                 .role = model::Role::responder,
+                                                 .kind = ike::FailureKind::unknown_peer,
+                                                 .notify = std::nullopt,
+                                                 .detail = "nobody is configured for it",
+                                                 .child_only = false,
+                                                 .wish = std::nullopt,
+                                                 .refusal = std::nullopt,
+                                                 .identity = "mallory.example"});
+  run();
+  ASSERT_EQ(control.failures().size(), 1u);
+  EXPECT_EQ(control.failures()[0].tunnel, "");
+  EXPECT_EQ(control.failures()[0].identity, "mallory.example");
+  EXPECT_EQ(control.failures()[0].kind, "unknown_peer");
+  EXPECT_FALSE(control.failures()[0].we_began);
+  EXPECT_FALSE(control.tunnel("office")->last_failure);
 }
 
 TEST_F(ControlPlaneTest, ATunnelThatIsLostAgainAndAgainIsTriedEverMoreRarely) {

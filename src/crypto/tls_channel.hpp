@@ -90,6 +90,8 @@ class TlsChannel {
   [[nodiscard]] virtual bool is_tls13() const = 0;
   /// That was found right.
   [[nodiscard]] virtual const std::optional<Certificate>& peer_certificate() const = 0;
+  /// When the first certificate of its path ends; with `peer_certificate`.
+  [[nodiscard]] virtual std::optional<CalendarTime> peer_good_until() const = 0;
   /// RFC 5705, RFC 8446 7.5; in state open only. Without `context` there is none, which differs from an empty one
   /// before TLS 1.3. Nothing when the library refuses.
   [[nodiscard]] virtual std::optional<SecretBytes> export_key(std::string_view label, std::optional<ByteView> context,

@@ -71,6 +71,7 @@ class Daemon final : public api::Handlers {
                                                                  const api::RedirectRequest& request) override;
   [[nodiscard]] Result<api::ApplyResult, api::Error> apply(const api::ApplyRequest& request) override;
   [[nodiscard]] Result<api::LeaseList, api::Error> leases() override;
+  [[nodiscard]] Result<api::FailureList, api::Error> failures() override;
   // daemon_manual.cpp
   [[nodiscard]] Result<api::ManualSaList, api::Error> manual_sas() override;
   [[nodiscard]] Result<api::ManualSa, api::Error> add_sa(const api::AddRequest& request) override;

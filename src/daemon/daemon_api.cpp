@@ -101,6 +101,13 @@ Result<api::LeaseList, api::Error> Daemon::leases() {
   return list;
 }
 
+Result<api::FailureList, api::Error> Daemon::failures() {
+  api::FailureList list;
+  for (const control::FailureRecord& record : control_->failures())
+    list.failures.push_back(to_failure(record, platform_.now()));
+  return list;
+}
+
 Result<api::TunnelStatus, api::Error> Daemon::up(const std::string& name) {
   const config::TunnelConfig* tunnel = config_.find(name);
   if (tunnel == nullptr) return err(api::no_such_tunnel(name));

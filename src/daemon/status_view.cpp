@@ -27,6 +27,11 @@ std::int64_t time_of_day(Instant then, Instant now) {
   return (wall - ago).count();
 }
 
+std::optional<api::Refusal> to_refusal(const std::optional<model::AuthenticationRefusal>& refusal) {
+  if (!refusal) return std::nullopt;
+  return api::Refusal{refusal->subject, refusal->serial, refusal->check, refusal->found};
+}
+
 std::vector<std::string> texts(const model::TrafficSelectors& selectors) {
   std::vector<std::string> list;
   for (const model::TrafficSelector& selector : selectors) list.push_back(selector.to_string());
@@ -201,6 +206,21 @@ std::string_view start_name(model::StartMode start) {
   return "unknown";
 }
 
+api::PeerFailure to_failure(const control::FailureRecord& record, Instant now) {
+  return {.time = time_of_day(record.last, now),
+          .since = time_of_day(record.first, now),
+          .times = record.times,
+          .tunnel = record.tunnel,
+          .peer = record.peer.to_string(),
+          .identity = record.identity,
+          .began = record.we_began ? "we" : "peer",
+          .what = record.child_only ? "Child SA" : "IKE SA",
+          .kind = record.kind,
+          .message = record.message,
+          .hint = record.hint,
+          .refusal = to_refusal(record.refusal)};
+}
+
 api::TunnelStatus to_status(const control::TunnelView& view, const model::ConnectionConfig& config, Instant now,
                             ipsec::SuiteSupport& ciphers) {
   api::TunnelStatus status;
@@ -214,10 +234,12 @@ api::TunnelStatus to_status(const control::TunnelView& view, const model::Connec
   status.progress = view.progress;
   status.attempts = view.attempts;
   if (view.last_failure) {
-    status.last_failure = api::Failure{view.last_failure->attempt, time_of_day(view.last_failure->at, now),
-                                       view.last_failure->kind, view.last_failure->message, view.last_failure->hint};
-    if (const auto& refusal = view.last_failure->refusal)
-      status.last_failure->refusal = api::Refusal{refusal->subject, refusal->serial, refusal->check, refusal->found};
+    status.last_failure = api::Failure{view.last_failure->attempt,
+                                       time_of_day(view.last_failure->at, now),
+                                       view.last_failure->kind,
+                                       view.last_failure->message,
+                                       view.last_failure->hint,
+                                       to_refusal(view.last_failure->refusal)};
   }
   status.given.addresses = texts(view.given.addresses);
   status.given.dns_servers = texts(view.given.dns_servers);

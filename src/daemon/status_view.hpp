@@ -4,6 +4,7 @@
 #include "api/schema.hpp"
 #include "base/time.hpp"
 #include "config/problem.hpp"
+#include "control/failure_records.hpp"
 #include "control/spd_list.hpp"
 #include "control/view.hpp"
 #include "ipsec/suite_support.hpp"
@@ -15,6 +16,7 @@ namespace culvert::daemon {
 /// of day. `ciphers` names who computes a suite.
 [[nodiscard]] api::TunnelStatus to_status(const control::TunnelView& view, const model::ConnectionConfig& config,
                                           Instant now, ipsec::SuiteSupport& ciphers);
+[[nodiscard]] api::PeerFailure to_failure(const control::FailureRecord& record, Instant now);
 [[nodiscard]] api::TunnelSummary to_summary(const api::TunnelStatus& status);
 /// Without keys, which the view does not have.
 [[nodiscard]] api::ManualSa to_manual(const control::ManualView& view, Instant now, ipsec::SuiteSupport& ciphers);

@@ -281,6 +281,8 @@ struct NegotiationFailed {
   std::optional<ChildWish> wish;
   /// What we found wrong with the peer's certificate or signature.
   std::optional<model::AuthenticationRefusal> refusal;
+  /// Who the peer said it is, or who we expected; not proved, safe to print. Empty: nobody was named.
+  std::string identity = {};
 };
 
 /// A new Child SA pair, to be installed before the next transmit. Holds keys: move it on, never copy.
@@ -495,6 +497,8 @@ struct EapResult {
   std::optional<model::AuthenticationRefusal> refusal;
   /// With success, of a conversation that an AAA server has kept.
   std::shared_ptr<const model::Authorization> authorization = nullptr;
+  /// As VerifyResult's; with success, as server.
+  std::optional<std::int64_t> good_until = {};
 };
 /// Absent: there is no PPK for that connection.
 struct PpkResult {

@@ -88,6 +88,7 @@ class Channel final : public TlsChannel {
   const TlsFault& fault() const override { return fault_; }
   bool is_tls13() const override { return SSL_version(ssl_.get()) == TLS1_3_VERSION; }
   const std::optional<Certificate>& peer_certificate() const override { return peer_; }
+  std::optional<CalendarTime> peer_good_until() const override { return peer_good_until_; }
 
   std::optional<SecretBytes> export_key(std::string_view label, std::optional<ByteView> context,
                                         std::size_t size) const override {
@@ -133,7 +134,8 @@ class Channel final : public TlsChannel {
       fault_ = {.subject = {}, .serial = {}, .check = "certificate", .found = "a certificate cannot be read"};
       return false;
     }
-    if (auto path = trust->verify(all.front(), std::span(all).subspan(1), {.now = rules_.now}); !path) {
+    auto path = trust->find_path(all.front(), std::span(all).subspan(1), {.now = rules_.now});
+    if (!path) {
       PathRefusal& refusal = path.error();
       fault_ = {.subject = std::move(refusal.subject),
                 .serial = std::move(refusal.serial),
@@ -148,6 +150,8 @@ class Channel final : public TlsChannel {
       }
     }
     peer_ = all.front();
+    peer_good_until_ = peer_->not_after();
+    for (const Certificate& one : *path) peer_good_until_ = std::min(*peer_good_until_, one.not_after());
     return true;
   }
 
@@ -190,6 +194,7 @@ class Channel final : public TlsChannel {
   State state_ = State::handshake;
   TlsFault fault_;
   std::optional<Certificate> peer_;
+  std::optional<CalendarTime> peer_good_until_;
 };
 
 /// What cannot be used, as a sentence.

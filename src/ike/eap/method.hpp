@@ -42,16 +42,19 @@ struct Turn {
   std::optional<Refusal> refusal;
   /// With `done`, as server: whom the method itself found the peer to be, where that is not who it said at first.
   std::string identity;
+  /// With `done`: until when what the other side has shown is good, in seconds since 1970; nothing: for ever.
+  std::optional<std::int64_t> good_until = {};
 
   [[nodiscard]] static Turn refuse(std::string check, std::string found, Bytes data = {}) {
     return {.progress = Progress::refused,
             .data = std::move(data),
             .msk = {},
             .refusal = Refusal{.subject = {}, .serial = {}, .check = std::move(check), .found = std::move(found)},
-            .identity = {}};
+            .identity = {},
+            .good_until = {}};
   }
   [[nodiscard]] static Turn say(Bytes data, Progress progress = Progress::more) {
-    return {.progress = progress, .data = std::move(data), .msk = {}, .refusal = {}, .identity = {}};
+    return {.progress = progress, .data = std::move(data), .msk = {}, .refusal = {}, .identity = {}, .good_until = {}};
   }
 };
 

@@ -139,6 +139,7 @@ Outcome EapServer::take_turn(const Packet& packet) {
   outcome.msk = std::move(turn.msk);
   outcome.identity = turn.identity.empty() ? identity_ : turn.identity;
   outcome.method = asked_;
+  outcome.good_until = turn.good_until;
   return outcome;
 }
 

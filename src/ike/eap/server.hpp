@@ -28,6 +28,8 @@ struct Outcome {
   std::optional<model::EapType> method;
   /// With failure; and with `going`, as server, where it is certain already.
   std::optional<Refusal> refusal;
+  /// With success, as server: until when what the peer has shown is good, in seconds since 1970; nothing: for ever.
+  std::optional<std::int64_t> good_until = {};
 };
 
 /// Packets of the other side that a conversation takes; beyond them it fails.

@@ -101,6 +101,7 @@ class Tunnel {
     auto key = tls_session_key(type_, *channel_);
     if (!key) return Turn::refuse("local", fmt::format("no key can be made ({})", name_of(type_)));
     step.msk = std::move(*key);
+    step.good_until = channel_->peer_good_until();
     return step;
   }
 

@@ -105,7 +105,8 @@ void fail_negotiation(Core& core, IkeSa& sa, FailureKind kind, std::optional<mod
                               .detail = std::move(detail),
                               .child_only = false,
                               .wish = std::nullopt,
-                              .refusal = std::move(refusal)});
+                              .refusal = std::move(refusal),
+                              .identity = named_peer(sa)});
   fail_guests(core, sa, std::get<NegotiationFailed>(core.events.back()));
   note_failed_replacement(core, sa);
   close_ike_sa(core, sa, CloseReason::negotiation_failed, after);
@@ -121,7 +122,9 @@ void report_child_failure(Core& core, const IkeSa& sa, model::Role role, Failure
                               .notify = notify,
                               .detail = std::move(detail),
                               .child_only = true,
-                              .wish = std::move(wish)});
+                              .wish = std::move(wish),
+                              .refusal = std::nullopt,
+                              .identity = named_peer(sa)});
 }
 
 }  // namespace culvert::ike::v2

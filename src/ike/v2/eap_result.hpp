@@ -20,6 +20,7 @@ namespace culvert::ike::v2 {
   result.identity = std::move(outcome.identity);
   result.method = outcome.method;
   result.refusal = std::move(outcome.refusal);
+  result.good_until = outcome.good_until;
   return result;
 }
 

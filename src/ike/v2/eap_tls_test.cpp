@@ -1,4 +1,5 @@
 // Methods built on TLS within IKE_AUTH, and EAP as the only authentication (RFC 5998), end to end.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "ike/eap/testing/tls_ends.hpp"
@@ -55,6 +56,25 @@ TEST(EapTls, EachMethodSetsUp) {
                                    << (eap.pair.b.failures.empty() ? "" : eap.pair.b.failures[0].detail);
     EXPECT_EQ(eap.pair.b.ike_sa().eap_identity, kCarol);
     EXPECT_EQ(eap.pair.a.eap_sessions.size() + eap.pair.b.eap_sessions.size(), 0u);
+  }
+}
+
+// RFC 5723 6.2: a ticket is not good for longer than what its holder has proved itself with.
+TEST(EapTls, ATicketEndsWithTheClientsCertificate) {
+  for (const EapType type : {EapType::tls, EapType::ttls}) {
+    TlsPair eap(type);
+    eap.a.life.resumption = eap.b.life.resumption = std::chrono::hours(10);
+    const auto end = eap::testing::client_certificate().certificate().not_after();
+    const auto now = end - 600;
+    eap.pair.a.calendar = eap.pair.b.calendar = now;
+    auto secrets = std::make_shared<EndpointSecrets>();
+    secrets->ticket_keys.push_back(TicketKey{.id = {1}, .made = 0, .key = SecretBytes(32)});
+    eap.pair.command(eap.pair.b, UseSecrets{.secrets = std::move(secrets), .calendar = now});
+    eap.pair.command(eap.pair.a, UseSecrets{.secrets = std::make_shared<EndpointSecrets>(), .calendar = now});
+    eap.run();
+    ASSERT_TRUE(in_step(eap.pair));
+    const std::string bound = type == EapType::tls ? "good for 600 s" : "good for 36000 s";
+    EXPECT_THAT(eap.pair.a.log, ::testing::Contains(::testing::HasSubstr(bound))) << name_of(type);
   }
 }
 

@@ -188,8 +188,7 @@ bool IkeAuthInitiator::fits_responder(const codec::Message& response) {
 void IkeAuthInitiator::finish(const Completion& verdict) {
   if (auto fault = peer_fault(verdict, sa_, config_, *response_))
     return refuse_peer(fault->kind, std::move(fault->detail), std::move(fault->refusal));
-  if (const auto* verified = std::get_if<VerifyResult>(&verdict); verified != nullptr && verified->good_until)
-    life_of(sa_).proof_until = *verified->good_until;
+  if (const auto* verified = std::get_if<VerifyResult>(&verdict)) note_proof_end(sa_, verified->good_until);
   conclude();
 }
 

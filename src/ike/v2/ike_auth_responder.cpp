@@ -61,8 +61,9 @@ void IkeAuthResponder::start(const codec::Message& request) {
   std::string why_not;
   const model::ConnectionConfig* config = choose_connection(by, why_not);
   if (config == nullptr) {
-    // It stays with the connection that IKE_SA_INIT was answered for: who asks that one why it is not up is told.
+    sa_.remote_id = request_.id(Role::initiator)->identity;
     model::AuthenticationRefusal refusal{.subject = {}, .serial = {}, .check = "identity", .found = why_not};
+    report_unknown(why_not, refusal);
     return refuse(NotifyType::authentication_failed, FailureKind::unknown_peer, std::move(why_not), std::move(refusal));
   }
   config_ = *config;
@@ -154,6 +155,25 @@ const model::ConnectionConfig* IkeAuthResponder::choose_connection(std::optional
   return nullptr;
 }
 
+// Where only one connection is for the peer's address, whoever asks that one why it is not up is told; of several none
+// is to blame, and that IKE_SA_INIT was answered for one of them says nothing.
+void IkeAuthResponder::report_unknown(const std::string& why_not, const model::AuthenticationRefusal& refusal) {
+  int candidates = 0;
+  core_.connections.find_candidate(path_, [&](const model::ConnectionConfig&) { return ++candidates == 2; });
+  if (candidates < 2) return;
+  core_.emit(NegotiationFailed{.connection = std::nullopt,
+                               .path = path_,
+                               .role = Role::responder,
+                               .kind = FailureKind::unknown_peer,
+                               .notify = NotifyType::authentication_failed,
+                               .detail = why_not,
+                               .child_only = false,
+                               .wish = std::nullopt,
+                               .refusal = refusal,
+                               .identity = named_peer(sa_)});
+  reported_ = true;
+}
+
 std::string IkeAuthResponder::expectations() const {
   constexpr int kNamed = 8;  // a hub may have thousands
   std::string expected;
@@ -211,8 +231,7 @@ void IkeAuthResponder::handle_completion(RequestToken token, Completion result) 
 }
 
 void IkeAuthResponder::note_proof(const Completion& result) {
-  if (const auto* verified = std::get_if<VerifyResult>(&result); verified != nullptr && verified->good_until)
-    life_of(sa_).proof_until = *verified->good_until;
+  if (const auto* verified = std::get_if<VerifyResult>(&result)) note_proof_end(sa_, verified->good_until);
   if (!sa_.resumption) return;
   // RFC 5723 4.3.1, 4.3.4: nobody resumes from it again, and what it was for ends.
   spend_ticket(core_, sa_.resumption->state);

@@ -32,6 +32,7 @@ class IkeAuthResponder final : public ResponderExchange {
                                                                  std::string& why_not) const;
   /// Whom the connections for the peer's address expect.
   [[nodiscard]] std::string expectations() const;
+  void report_unknown(const std::string& why_not, const model::AuthenticationRefusal& refusal);
   void start_resumed();
   [[nodiscard]] bool lacks_child() const;
   void refuse_childless();

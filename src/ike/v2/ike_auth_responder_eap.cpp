@@ -9,6 +9,7 @@
 #include "ike/v2/configuration.hpp"
 #include "ike/v2/eap_auth.hpp"
 #include "ike/v2/ike_auth_responder.hpp"
+#include "ike/v2/life_state.hpp"
 #include "ike/v2/messages.hpp"
 #include "ike/v2/ppk.hpp"
 
@@ -52,6 +53,7 @@ void IkeAuthResponder::take_eap_step(EapResult result) {
           return refuse(NotifyType::authentication_failed, FailureKind::authentication_failed, std::move(*fault));
       }
       sa_.eap_identity = result.identity;
+      note_proof_end(sa_, result.good_until);
       sa_.authorization = std::move(result.authorization);
       msk_ = std::move(result.msk);
       group_ = std::move(result.group);
@@ -77,7 +79,8 @@ NegotiationFailed IkeAuthResponder::refused_in_eap(const EapResult& result) cons
                                 result.refusal ? result.refusal->to_string() : "it failed"),
           .child_only = false,
           .wish = std::nullopt,
-          .refusal = result.refusal};
+          .refusal = result.refusal,
+          .identity = named_peer(sa_)};
 }
 
 void IkeAuthResponder::send_eap(Bytes packet) {

@@ -52,6 +52,11 @@ bool IkeSa::has_task(std::size_t variant_index) const {
   return std::ranges::any_of(tasks, [&](const QueuedTask& queued) { return queued.task.index() == variant_index; });
 }
 
+std::string named_peer(const IkeSa& sa) {
+  const model::Identity named = peer_identity(sa);
+  return named.data.empty() && named.type != model::IdentificationType::null ? std::string() : named.to_string();
+}
+
 model::Identity peer_identity(const IkeSa& sa) {
   using enum model::IdentificationType;
   if (sa.eap_identity.empty()) return sa.remote_id;

@@ -226,5 +226,7 @@ struct IkeSa {
 /// Whom sessions and leases are counted by: the user that EAP has proved, else the identity that IKE has. A user's name
 /// is written like any other identity ("carol", "carol@example.net"); one that could be taken for another is a KEY_ID.
 [[nodiscard]] model::Identity peer_identity(const IkeSa& sa);
+/// The same in print, for reports; empty as long as nobody was named.
+[[nodiscard]] std::string named_peer(const IkeSa& sa);
 
 }  // namespace culvert::ike::v2

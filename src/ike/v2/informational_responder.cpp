@@ -88,7 +88,9 @@ void InformationalResponder::finish() {
             "the peer {} did not accept our authentication as {}: do the secret and the identities agree at both ends?",
             sa_.remote_id.to_string(), sa_.local_id.to_string()),
         .child_only = false,
-        .wish = std::nullopt});
+        .wish = std::nullopt,
+        .refusal = std::nullopt,
+        .identity = named_peer(sa_)});
     return close_ike_sa(core_, sa_, CloseReason::negotiation_failed, Phase::defunct);
   }
   if (!ike_deleted_) {

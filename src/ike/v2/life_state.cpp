@@ -1,5 +1,7 @@
 #include "ike/v2/life_state.hpp"
 
+#include <algorithm>
+
 namespace culvert::ike::v2 {
 
 LifeState& life_of(IkeSa& sa) {
@@ -8,6 +10,12 @@ LifeState& life_of(IkeSa& sa) {
 }
 
 std::uint32_t credentials_of(const IkeSa& sa) { return sa.life ? sa.life->credentials : 0; }
+
+void note_proof_end(IkeSa& sa, std::optional<std::int64_t> end) {
+  if (!end) return;
+  LifeState& life = life_of(sa);
+  life.proof_until = life.proof_until == 0 ? *end : std::min(life.proof_until, *end);
+}
 
 // Not the token: it goes with the SPIs (RFC 6290 4.3).
 void inherit_life(const IkeSa& old, IkeSa& next) {

@@ -49,6 +49,9 @@ struct LifeState {
 /// The IKE SA's, made where there is none.
 [[nodiscard]] LifeState& life_of(IkeSa& sa);
 [[nodiscard]] std::uint32_t credentials_of(const IkeSa& sa);
+/// What the peer has shown is good until then, in seconds since 1970 (nothing: for ever); of several rounds the first
+/// end counts.
+void note_proof_end(IkeSa& sa, std::optional<std::int64_t> end);
 /// What goes on in the IKE SA that a rekey makes.
 void inherit_life(const IkeSa& old, IkeSa& next);
 

@@ -147,11 +147,34 @@ TEST_P(SetUp, AnUnexpectedIdentityIsRefused) {  // RFC 4301 4.4.3
   EXPECT_EQ(responder.failures[0].kind, FailureKind::unknown_peer);
   EXPECT_NE(responder.failures[0].detail.find("mallory.example"), std::string::npos);
   EXPECT_TRUE(pair.a.ike_sas.empty() && pair.b.ike_sas.empty());
-  // It is told of the connection that IKE_SA_INIT was answered for.
+  EXPECT_EQ(responder.failures[0].identity, "mallory.example");
+  // It is told of the only connection that is for that address.
   EXPECT_EQ(responder.failures[0].connection, (GetParam() ? b : a).id);
   ASSERT_TRUE(responder.failures[0].refusal);
   EXPECT_EQ(responder.failures[0].refusal->check, "identity");
   EXPECT_NE(responder.failures[0].refusal->found.find("mallory.example"), std::string::npos);
+}
+
+TEST_P(SetUp, OfSeveralConnectionsNoneIsBlamedForAnUnexpectedIdentity) {
+  Pair pair;
+  auto a = config_of(true);
+  auto b = config_of(false);
+  (GetParam() ? a : b).local_id = model::Identity::parse("mallory.example");
+  configure(pair, a, b);
+  auto other = GetParam() ? b : a;
+  other.id = model::ConnectionId(77);
+  other.remote_id = model::Identity::parse("carol.example");
+  pair.command(pair.host(!GetParam()), ConfigureConnection{other});
+  initiate(pair, GetParam());
+  pair.settle();
+  const Host& responder = pair.host(!GetParam());
+  ASSERT_EQ(responder.failures.size(), 1u);
+  EXPECT_EQ(responder.failures[0].kind, FailureKind::unknown_peer);
+  EXPECT_EQ(responder.failures[0].connection, std::nullopt);
+  EXPECT_EQ(responder.failures[0].identity, "mallory.example");
+  EXPECT_NE(responder.failures[0].detail.find("carol.example"), std::string::npos);
+  ASSERT_TRUE(responder.failures[0].refusal);
+  EXPECT_TRUE(pair.a.ike_sas.empty() && pair.b.ike_sas.empty());
 }
 
 TEST_P(SetUp, AResponderWithAnotherIdentityIsRefusedByTheInitiator) {  // RFC 7296 2.21.2

@@ -179,6 +179,9 @@ def refused(pair, role, reason, told=None):
         failure = pair.sut.tunnel()["last_failure"]
         check(failure["kind"] == "authentication_failed", f"kind {failure['kind']}")
         check(reason_of(failure) in told, f"the last failure is {failure}")
+        why = pair.sut.why()
+        check(why and why[0]["tunnel"] == "net" and reason_of(why[0]) in told and why[0]["identity"] == "bob.example",
+              f"culvert why says {why}")
 
 
 def add_refusal(name, about, told, reason, break_it):

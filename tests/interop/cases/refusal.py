@@ -61,7 +61,51 @@ def _(setup):
     check(failure and failure["kind"] == "unknown_peer", f"the tunnel's last failure is {failure}")
     refusal = failure.get("refusal")
     check(refusal and refusal["check"] == "identity" and "bob.example" in refusal["found"], f"the structured reason is {refusal}")
+    check([one["identity"] for one in pair.sut.why()] == ["bob.example"], f"culvert why says {pair.sut.why()}")
     check("AUTH_FAILED" in pair.peer.log() and "carol" not in pair.peer.log(), "the peer was told nothing, or too much")
+    pair.sut.tunnels = good
+    pair.sut.reload()
+    pair.peer.up()
+    pair.wait_up()
+    pair.prove()
+
+
+@case("unknown-identity-of-several", "two tunnels are for the peer's address and it says it is neither: no tunnel is blamed, `culvert why` names it",
+      only=("culvert",))
+def _(setup):
+    pair = setup.pair(launch=False)
+    good = pair.sut.tunnels
+    pair.sut.tunnels = [t.but(remote_id="carol.example") for t in good]
+    pair.sut.tunnels += [t.but(name="other", remote_id="dave.example", local_ts=("10.8.0.0/16",), remote_ts=("10.9.0.0/16",)) for t in good]
+    pair.start()
+    try:
+        pair.peer.up()
+    except Failed:
+        pass
+    check(not pair.sut.state().ike, "it was let in")
+    check(not any(pair.sut.tunnel(name).get("last_failure") for name in ("net", "other")), "a tunnel is blamed")
+    why = pair.sut.why("bob.example")
+    check(len(why) == 1 and why[0]["kind"] == "unknown_peer" and why[0]["tunnel"] == "", f"culvert why says {why}")
+    check(all(word in why[0]["message"] for word in ("bob.example", "carol.example", "dave.example")), f"it says {why[0]['message']}")
+    pair.sut.tunnels = good
+    pair.sut.reload()
+    pair.peer.up()
+    pair.wait_up()
+    pair.prove()
+
+
+@case("unknown-address", "the peer calls from an address that no tunnel is for: `culvert why` names it", only=("culvert",))
+def _(setup):
+    pair = setup.pair(launch=False)
+    good = pair.sut.tunnels
+    pair.sut.tunnels = [t.but(remote="192.0.2.77") for t in good]
+    pair.start()
+    try:
+        pair.peer.up()
+    except Failed:
+        pass
+    why = pair.sut.why(good[0].remote)
+    check(len(why) == 1 and why[0]["kind"] == "unknown_peer" and why[0]["began"] == "peer", f"culvert why says {why}")
     pair.sut.tunnels = good
     pair.sut.reload()
     pair.peer.up()

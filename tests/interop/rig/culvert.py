@@ -92,6 +92,10 @@ class Culvert(Peer):
         check(found, f"culvert status has no tunnel {name}")
         return found[0]
 
+    def why(self, *who):
+        """What `culvert why` says went wrong, the latest first."""
+        return json.loads(self.command("why", *who, "--json"))["failures"]
+
     def up(self, name="net"):
         self.command("up", name)
 
