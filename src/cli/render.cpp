@@ -234,7 +234,7 @@ std::string render(const api::FailureList& list, const Look& look) {
     title += fmt::format("  {}{}{}  {} ago", one.peer, one.identity.empty() ? "" : ", ", one.identity,
                          age_text(one.time, look));
     if (one.times > 1) title += fmt::format(", {} times in {}", one.times, age_text(one.since, look));
-    out += wrapped(title, 0);
+    out += title + '\n';
     out += wrapped(fmt::format("the {} {}: {}", one.what, one.began == "we" ? "that we began failed" : "that it began failed",
                                one.message),
                    2);

@@ -8,7 +8,7 @@
 namespace culvert::control {
 namespace {
 
-Instant at(int second) { return Instant{} + seconds(second); }
+Instant at(int second) { return Instant{} + std::chrono::seconds(second); }
 
 FailureRecord failure(int second, std::string tunnel, std::string identity) {
   FailureRecord record;
