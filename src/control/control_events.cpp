@@ -194,6 +194,24 @@ void ControlPlane::on(ipsec::EcnAnomaly&& event, Instant) {
       fmt::format("the ECN field {:02b} of an outer header does not go with {:02b} inside", event.outer, event.inner));
 }
 
+// RFC 3948 5.2: who wonders why a client's port is another one, or why it is not heard, finds it here.
+void ControlPlane::on(ipsec::NatFlowShared&& event, Instant) {
+  const auto child = children_.find(event.child);
+  if (child == children_.end()) return;
+  const net::PacketInfo& packet = event.packet;
+  const std::string flow = packet.source_port == 0 && packet.destination_port == 0
+                               ? fmt::format("protocol {}", packet.protocol)
+                               : fmt::format("protocol {}, ports {} to {}", packet.protocol, packet.source_port,
+                                             packet.destination_port);
+  notice(Level::info, child->second.connection,
+         event.port ? fmt::format("another host behind {} uses {} as well: this one's packets come in from port {}",
+                                  packet.source.to_string(), flow, *event.port)
+                    : fmt::format("another host behind {} uses {} as well, and no other port is protected by the same "
+                                  "rule: this one's packets are dropped; let "remote" take any port, or use tunnel "
+                                  "mode",
+                                  packet.source.to_string(), flow));
+}
+
 void ControlPlane::on(ike::KeysExported&& event, Instant) { requests_.emplace_back(ExportIkeKeys{std::move(event)}); }
 
 // ---------------------------------------------------------------- life

@@ -274,6 +274,7 @@ class ControlPlane {
   void heard_from(Child& child, Instant now);
   void on(ipsec::PathMtuChanged&& event, Instant now);
   void on(ipsec::EcnAnomaly&& event, Instant now);
+  void on(ipsec::NatFlowShared&& event, Instant now);
   void on(ike::IkeSaEstablished&& event, Instant now);
   void on(ike::IkeSaPassedOn&& event, Instant now);
   void on(ike::IkeSaClosed&& event, Instant now);

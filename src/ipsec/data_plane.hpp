@@ -137,8 +137,15 @@ struct EcnAnomaly {
   std::uint8_t inner = 0;  // the two ECN bits
   std::uint8_t outer = 0;
 };
+/// Transport mode: a peer behind a NAT began a flow, seen as `packet`, with the very ports of another's behind the same
+/// NAT. Its packets come in from `port` instead; absent: they are refused. At most one event a second.
+struct NatFlowShared {
+  model::ChildSaId child;
+  net::PacketInfo packet;
+  std::optional<std::uint16_t> port;
+};
 using DataPlaneEvent = std::variant<Acquire, SaExpired, SaRefused, InboundActivity, NothingComesBack, PeerMovedSeen,
-                                    UnknownSpi, SequenceGrantWanted, PathMtuChanged, EcnAnomaly>;
+                                    UnknownSpi, SequenceGrantWanted, PathMtuChanged, EcnAnomaly, NatFlowShared>;
 
 class DataPlane {
  public:

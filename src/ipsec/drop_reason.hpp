@@ -37,6 +37,7 @@ enum class DropReason : std::uint8_t {
   sequence_exhausted,
   sequence_not_granted,
   seal_impossible,
+  nat_peer_unclear,
   // Inbound, in the order of the path.
   keepalive,
   esp_truncated,
@@ -70,6 +71,7 @@ enum class DropReason : std::uint8_t {
   inner_fragment_limit,
   inner_fragment_not_agreed,
   icmp_error_mismatch,
+  nat_flow_taken,
   unprotected_error_doubtful,
 };
 
@@ -134,6 +136,9 @@ inline constexpr std::array kDropReasons = {
                     "The manually keyed SA waits until further sequence numbers are written down as used."},
     DropReasonEntry{DropReason::seal_impossible, DropDirection::outbound, "seal_impossible",
                     "The cipher library could not expand the SA's key again, most likely for want of memory."},
+    DropReasonEntry{DropReason::nat_peer_unclear, DropDirection::outbound, "nat_peer_unclear",
+                    "Several hosts behind one NAT have SAs for the packet, and none of them began its flow (RFC 3948 "
+                    "5.2)."},
     DropReasonEntry{DropReason::keepalive, DropDirection::inbound, "keepalive",
                     "A NAT keepalive, the single octet 0xff (RFC 3948 2.3). Harmless."},
     DropReasonEntry{DropReason::esp_truncated, DropDirection::inbound, "esp_truncated",
@@ -199,6 +204,9 @@ inline constexpr std::array kDropReasons = {
                     "A later fragment came out of an SA for certain ports that was not agreed to carry such."},
     DropReasonEntry{DropReason::icmp_error_mismatch, DropDirection::inbound, "icmp_error_mismatch",
                     "An ICMP error came out of an SA that does not carry the flow that it speaks of (RFC 4301 6.2)."},
+    DropReasonEntry{DropReason::nat_flow_taken, DropDirection::inbound, "nat_flow_taken",
+                    "Another host behind the same NAT has the same ports, and there is no other port to give (RFC 3948 "
+                    "5.2)."},
     DropReasonEntry{DropReason::unprotected_error_doubtful, DropDirection::inbound, "unprotected_error_doubtful",
                     "An ICMP error without protection quotes no packet that an SA sent just now (RFC 4301 8.2)."},
 };

@@ -8,6 +8,7 @@
 #include "ipsec/early_packets.hpp"
 #include "ipsec/event_queue.hpp"
 #include "ipsec/inbound_path.hpp"
+#include "ipsec/nat_flows.hpp"
 #include "ipsec/outbound_path.hpp"
 #include "ipsec/path_mtu.hpp"
 #include "ipsec/sa_lengths.hpp"
@@ -26,10 +27,11 @@ struct Engine::State {
   State(const Options& engine_options, RandomSource& random)
       : options(engine_options),
         shared(options.backend, options.expanded_keys),
-        sad(options.spi_layout, random.u64()),
         events(kEventCapacity),
-        outbound(options, spd, sad, events, drops, random),
-        inbound(options, sad, events, drops, random) {}
+        nat(events, random),
+        sad(options.spi_layout, random.u64()),
+        outbound(options, spd, sad, nat, events, drops, random),
+        inbound(options, spd, sad, nat, events, drops, random) {}
 
   // Flows may take another way now, and packets that wait may have one.
   void sending_changed() {
@@ -56,6 +58,7 @@ struct Engine::State {
 
   void take_in(std::span<const WireInput> inputs, Instant now, InboundSink& sink) {
     inbound.run(inputs, now, sink);
+    outbound.drop_forgotten();
     if (!inbound.take_sending_changed()) return;
     sending_changed();
     hold_ended = true;
@@ -72,8 +75,9 @@ struct Engine::State {
   const Options options;
   SaShared shared;
   Spd spd;
-  Sad sad;
   EventQueue events;
+  NatFlows nat;  // outlives the pairs
+  Sad sad;
   DropCounters drops;
   OutboundPath outbound;
   InboundPath inbound;
@@ -125,6 +129,7 @@ Result<void, DataPlaneError> Engine::install(model::ChildSaParams params, Instan
   SaPair& made = **pair;
   auto installed = state_->sad.install(std::move(*pair));
   if (!installed) return installed;
+  state_->nat.attach(made, params, state_->sad);
   update_lengths(made, state_->options.max_train_bytes);
   state_->outbound.installed(made, now);
   state_->sending_changed();
@@ -153,6 +158,7 @@ void Engine::update_path(model::ChildSaId child, const net::Path& path, model::E
   if (pair == nullptr) return;
   const std::pair before{pair->path_mtu.value(), state_->inner_mtu_of(*pair)};
   pair->move_to(path, encapsulation);
+  state_->nat.moved(*pair);
   // What was learnt of the old path says nothing of the new one.
   path_mtu ? pair->path_mtu.reset(*path_mtu) : pair->path_mtu.reset();
   update_lengths(*pair, state_->options.max_train_bytes);

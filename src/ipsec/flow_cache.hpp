@@ -72,6 +72,8 @@ struct FlowVerdict {
   std::uint32_t rule = kNoRule;
   PolicyAction action = PolicyAction::discard;
   SaPair* sa = nullptr;
+  /// Of several hosts behind a NAT nothing tells whom it is for; never kept.
+  bool unclear = false;
 };
 
 /// How the cache keeps it.
@@ -138,6 +140,8 @@ class FlowCache {
     return entry == nullptr ? std::nullopt : std::optional(entry->verdict());
   }
 
+  /// As if the flow had never been asked for.
+  void forget(const FlowKey& key) { key.is_v4() ? v4_.forget(key) : v6_.forget(key); }
   /// Remembers a flow that `find` did not find; an older one of its set gives way when all places are taken.
   void insert(const FlowKey& key, const FlowVerdict& verdict) {
     key.is_v4() ? v4_.insert(key, verdict, generation_) : v6_.insert(key, verdict, generation_);
@@ -185,6 +189,12 @@ class FlowCache {
         if (entry.is(key) && entry.value.generation == generation) return &entry.value;
       }
       return nullptr;
+    }
+    void forget(const FlowKey& key) {
+      const std::size_t home = key.hash & mask_;
+      for (std::size_t way = 0; way < kWays; ++way) {
+        if (entries_[home ^ way].is(key)) entries_[home ^ way].value.generation = 0;
+      }
     }
     void insert(const FlowKey& key, const FlowVerdict& verdict, std::uint32_t generation) {
       const std::size_t home = key.hash & mask_;

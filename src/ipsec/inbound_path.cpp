@@ -52,10 +52,12 @@ std::size_t inner_length(MutableByteView text) {
 
 }  // namespace
 
-InboundPath::InboundPath(const EngineOptions& options, const Sad& sad, EventQueue& events, DropCounters& drops,
-                         RandomSource& random)
+InboundPath::InboundPath(const EngineOptions& options, const Spd& spd, const Sad& sad, NatFlows& nat,
+                         EventQueue& events, DropCounters& drops, RandomSource& random)
     : options_(options),
+      spd_(spd),
       sad_(sad),
+      nat_(nat),
       events_(events),
       drops_(drops),
       fragments_(options.fragments, random.u64()),

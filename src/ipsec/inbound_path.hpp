@@ -26,6 +26,7 @@
 #include "ipsec/fragment_tracker.hpp"
 #include "ipsec/ipcomp.hpp"
 #include "ipsec/job_batch.hpp"
+#include "ipsec/nat_flows.hpp"
 #include "ipsec/packet_io.hpp"
 #include "ipsec/sad.hpp"
 #include "ipsec/segment_coalescer.hpp"
@@ -33,14 +34,16 @@
 
 namespace culvert::ipsec {
 
+class Spd;
+
 class InboundPath {
  public:
   /// Between two events of a kind that tell the same of an SA.
   static constexpr Duration kEventInterval = std::chrono::seconds(1);
 
   /// `random` seeds tables.
-  InboundPath(const EngineOptions& options, const Sad& sad, EventQueue& events, DropCounters& drops,
-              RandomSource& random);
+  InboundPath(const EngineOptions& options, const Spd& spd, const Sad& sad, NatFlows& nat, EventQueue& events,
+              DropCounters& drops, RandomSource& random);
 
   void run(std::span<const WireInput> inputs, Instant now, InboundSink& sink);
   /// Takes what has waited too long for an earlier packet of its AGGFRAG SA.
@@ -153,7 +156,9 @@ class InboundPath {
   void count_replay(SaPair& sa, ReplayWindow::Verdict verdict);
 
   const EngineOptions& options_;
+  const Spd& spd_;
   const Sad& sad_;
+  NatFlows& nat_;
   EventQueue& events_;
   DropCounters& drops_;
   RateLimit unknown_spi_hints_{8};

@@ -137,7 +137,7 @@ auto InboundPath::unwrap_transport(const Item& item, MutableByteView payload, st
   if (next_header == kEsp || next_header == kAh) return nest(item, front, payload, next_header);
 
   std::memcpy(piece.bytes.data() + end.length, payload.data(), payload.size());
-  const auto info = net::parse_packet(piece.bytes);
+  auto info = net::parse_packet(piece.bytes);
   if (!info) return err(DropReason::decapsulated_malformed);
   // RFC 3948 3.1.2: the checksum was made with the addresses in front of the NATs.
   if (const OriginalAddresses* const original = params.original.get(); original != nullptr) {
@@ -148,6 +148,9 @@ auto InboundPath::unwrap_transport(const Item& item, MutableByteView payload, st
   // them. ESP's ICV does not cover these: whoever can change a packet on its way can let it come from any address that
   // the selectors admit. IKE and the configuration admit the two ends only.
   if (const auto mismatch = match(item, piece.bytes, *info)) return err(*mismatch);
+  if (NatPeer* const peer = nat_peer_of(*item.sa)) {
+    if (const auto taken = nat_.take_in(*peer, *item.sa, spd_, piece.bytes, *info, now_)) return err(*taken);
+  }
   return Decapsulated{piece.bytes, *info, piece.chunk};
 }
 

@@ -54,7 +54,7 @@ void OutboundPath::process_fragment(const InnerPacket& packet, net::PacketInfo i
   if (!follow_fragments_) return go_on();
   // RFC 4301 7.2: a rule for OPAQUE ports is there for just these, each by itself.
   if (info.is_later_fragment) {
-    const FlowVerdict blind = decide(info, key_of(info));
+    const FlowVerdict blind = decide(packet.bytes, info, key_of(info));
     if (blind.rule != FlowVerdict::kNoRule && rule_is_for_opaque(spd_.policies()[blind.rule], info)) return go_on();
   }
   // RFC 4301 7.3, 7.4: the others follow the first of their packet.
@@ -117,7 +117,7 @@ void OutboundPath::route_unruled(const InnerPacket& packet, const net::PacketInf
   if (!is_icmp_error(info)) return drops_.count(DropReason::no_rule);
   const auto flow = quoted_flow(packet.bytes, info);
   if (!flow) return drops_.count(DropReason::icmp_error_unmatched);
-  const FlowVerdict verdict = decide(*flow, key_of(*flow));
+  const FlowVerdict verdict = decide({}, *flow, key_of(*flow));
   if (verdict.rule != FlowVerdict::kNoRule && verdict.action == PolicyAction::bypass && flow->ports_visible) {
     if (!sink.bypass(packet)) drops_.count(DropReason::bypass_unavailable);
     return;

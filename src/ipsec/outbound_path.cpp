@@ -12,11 +12,12 @@
 
 namespace culvert::ipsec {
 
-OutboundPath::OutboundPath(const EngineOptions& options, const Spd& spd, const Sad& sad, EventQueue& events,
-                           DropCounters& drops, RandomSource& random)
+OutboundPath::OutboundPath(const EngineOptions& options, const Spd& spd, const Sad& sad, NatFlows& nat,
+                           EventQueue& events, DropCounters& drops, RandomSource& random)
     : options_(options),
       spd_(spd),
       sad_(sad),
+      nat_(nat),
       events_(events),
       drops_(drops),
       flows_(options.flow_cache_entries, random.u64()),
@@ -167,7 +168,8 @@ void OutboundPath::process(const InnerPacket& packet, const Info& info, const Fl
 
 void OutboundPath::route(const InnerPacket& packet, const net::PacketInfo& info, const FlowKey& key, Instant now,
                          Instant since, OutboundSink& sink) {
-  const FlowVerdict verdict = decide(info, key);
+  const FlowVerdict verdict = decide(packet.bytes, info, key);
+  if (verdict.unclear) return drops_.count(DropReason::nat_peer_unclear);
   // RFC 4301 5.1: a packet that matches no rule is discarded.
   if (verdict.rule == FlowVerdict::kNoRule) return route_unruled(packet, info, sink);
   switch (verdict.action) {
@@ -189,15 +191,24 @@ void OutboundPath::route(const InnerPacket& packet, const net::PacketInfo& info,
 }
 
 // Stage 2: decide.
-FlowVerdict OutboundPath::decide(const net::PacketInfo& info, const FlowKey& key) {
+FlowVerdict OutboundPath::decide(ByteView packet, const net::PacketInfo& info, const FlowKey& key) {
   if (const auto known = flows_.find(key)) return *known;
   FlowVerdict verdict;
   if (const std::uint32_t rule = spd_.table().find_outbound(info); rule != PolicyTable::kNone) {
     const PolicyTable::Verdict& says = spd_.table().verdict(rule);
     verdict = {rule, says.action, nullptr};
+  }
+  if (!nat_.empty()) {
+    const NatWord word = settle_nat(packet, info, verdict);
+    if (word == NatWord::keep) flows_.insert(key, verdict);
+    if (word != NatWord::nothing) return verdict;
+  }
+  if (verdict.rule != FlowVerdict::kNoRule) {
+    const std::uint32_t rule = verdict.rule;
+    const PolicyTable::Verdict& says = spd_.table().verdict(rule);
     if (says.action == PolicyAction::protect) {
-      verdict.sa =
-          says.populates ? find_populated(spd_.policies()[rule], info) : sad_.find_outbound(says.connection, info);
+      verdict.sa = says.populates ? find_populated(spd_.policies()[rule], info, nullptr)
+                                  : sad_.find_outbound(says.connection, info);
       const SaHome* const home = home_of(says.connection);
       if (verdict.sa == nullptr) {
         if (home == nullptr) return verdict;  // the way through the acquire queue is slow anyhow
@@ -233,9 +244,10 @@ void OutboundPath::ask_for_own(const net::PacketInfo& info, const Policy& policy
 
 // RFC 4301 4.4.1.2, 5.1: an SA of a rule that takes selectors from packets is for those values. A wider one of the
 // connection, another rule's or the peer's wish, is not what this rule asks for.
-SaPair* OutboundPath::find_populated(const Policy& policy, const net::PacketInfo& info) const {
+SaPair* OutboundPath::find_populated(const Policy& policy, const net::PacketInfo& info,
+                                     const NatPeerFilter* peers) const {
   const auto selectors = selectors_for(policy, info);
-  return selectors ? sad_.find_outbound(policy.connection, info, &*selectors) : nullptr;
+  return selectors ? sad_.find_outbound(policy.connection, info, &*selectors, peers) : nullptr;
 }
 
 void OutboundPath::wait_for_sa(const InnerPacket& packet, const net::PacketInfo& info, const Policy& policy,
@@ -263,6 +275,16 @@ void OutboundPath::send_waiting(Instant now, OutboundSink& sink) {
 // Stages 3 to 5 for one inner packet.
 void OutboundPath::protect(const InnerPacket& packet, const net::PacketInfo& info, SaPair& sa, OutboundSink& sink) {
   if (info.is_fragment && !admit_fragment(packet, info, sa, sink)) return;
+  if (sa.outbound.framing == Framing::esp_transport_in_udp && nat_peer_of(sa) != nullptr) {
+    net::PacketInfo theirs = info;
+    if (give_back_port(packet, theirs, sa)) protect_whole(packet, theirs, sa, sink);
+    return;
+  }
+  protect_whole(packet, info, sa, sink);
+}
+
+void OutboundPath::protect_whole(const InnerPacket& packet, const net::PacketInfo& info, SaPair& sa,
+                                 OutboundSink& sink) {
   if (is_tcp_syn(packet.bytes, info)) clamp(packet, info, sa);
   const auto plan = Segmenter::make(packet, info);
   if (!plan) return drops_.count(plan.error());

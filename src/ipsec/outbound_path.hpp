@@ -31,6 +31,7 @@
 #include "ipsec/ipcomp.hpp"
 #include "ipsec/iv_pool.hpp"
 #include "ipsec/job_batch.hpp"
+#include "ipsec/nat_flows.hpp"
 #include "ipsec/packet_io.hpp"
 #include "ipsec/reassembler.hpp"
 #include "ipsec/sa_timers.hpp"
@@ -47,14 +48,16 @@ class OutboundPath final : private AggfragFrames {
   /// And how many of them have their SA found, and its memory asked for, before the first is worked on.
   static constexpr std::size_t kSaLookahead = 16;
 
-  OutboundPath(const EngineOptions& options, const Spd& spd, const Sad& sad, EventQueue& events, DropCounters& drops,
-               RandomSource& random);
+  OutboundPath(const EngineOptions& options, const Spd& spd, const Sad& sad, NatFlows& nat, EventQueue& events,
+               DropCounters& drops, RandomSource& random);
 
   void run(std::span<const InnerPacket> packets, Instant now, OutboundSink& sink);
   /// After a command: packets that wait are tried again before any other.
   void retry_waiting() { retry_ = true; }
   /// The SPD or the set of sending SAs changed.
   void invalidate_flows() { flows_.invalidate(); }
+  /// NatFlows has forgotten some.
+  void drop_forgotten();
   /// The SPD was replaced; before `invalidate_flows`.
   void policies_changed();
   /// As Engine::set_home, nothing standing for this engine as well. True when it is a change.
@@ -101,12 +104,18 @@ class OutboundPath final : private AggfragFrames {
   void process(const InnerPacket& packet, Instant now, Instant since, OutboundSink& sink);
   void route(const InnerPacket& packet, const net::PacketInfo& info, const FlowKey& key, Instant now, Instant since,
              OutboundSink& sink);
-  [[nodiscard]] FlowVerdict decide(const net::PacketInfo& info, const FlowKey& key);
+  [[nodiscard]] FlowVerdict decide(ByteView packet, const net::PacketInfo& info, const FlowKey& key);
+  // outbound_nat.cpp
+  enum class NatWord : std::uint8_t { nothing, once, keep };
+  [[nodiscard]] NatWord settle_nat(ByteView packet, const net::PacketInfo& info, FlowVerdict& verdict);
+  [[nodiscard]] bool give_back_port(const InnerPacket& packet, net::PacketInfo& info, const SaPair& sa);
   /// Null when the connection has no home but this engine.
   [[nodiscard]] const SaHome* home_of(model::ConnectionId connection) const;
   void ask_for_own(const net::PacketInfo& info, const Policy& policy);
   void protect(const InnerPacket& packet, const net::PacketInfo& info, SaPair& sa, OutboundSink& sink);
-  [[nodiscard]] SaPair* find_populated(const Policy& policy, const net::PacketInfo& info) const;
+  void protect_whole(const InnerPacket& packet, const net::PacketInfo& info, SaPair& sa, OutboundSink& sink);
+  [[nodiscard]] SaPair* find_populated(const Policy& policy, const net::PacketInfo& info,
+                                       const NatPeerFilter* peers) const;
   void wait_for_sa(const InnerPacket& packet, const net::PacketInfo& info, const Policy& policy, Instant now,
                    Instant since);
   // outbound_segments.cpp
@@ -243,6 +252,7 @@ class OutboundPath final : private AggfragFrames {
   const EngineOptions& options_;
   const Spd& spd_;
   const Sad& sad_;
+  NatFlows& nat_;
   EventQueue& events_;
   DropCounters& drops_;
   FlowCache flows_;

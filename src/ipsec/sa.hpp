@@ -168,10 +168,13 @@ static_assert(sizeof(InboundSa) == 2 * kCacheLine);
 /// Whether protocol, mode, encapsulation and addresses go together: AH has no UDP, BEET one inner address on each side.
 [[nodiscard]] bool goes_together(const model::ChildSaParams& params);
 
+class NatPeer;
+
 /// Transport mode through a NAT, see model::ChildSaParams::original_local.
 struct OriginalAddresses {
   std::optional<net::IpAddress> local;
   std::optional<net::IpAddress> remote;
+  std::shared_ptr<NatPeer> peer = nullptr;  // NatFlows'
 };
 
 /// What packets need of a pair's model::ChildSaParams. The rest is used up when the pair is made.
@@ -190,7 +193,7 @@ struct SaParams {
   model::ConnectionId connection;
   SelectorList local;
   SelectorList remote;
-  std::unique_ptr<const OriginalAddresses> original;  // null: as in the path
+  std::unique_ptr<OriginalAddresses> original;  // null: as in the path
   std::optional<model::IpCompParams> ipcomp;
 
   [[nodiscard]] const model::PacketTreatment& treatment() const { return profile->treatment; }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "ipsec/nat_flows.hpp"
 #include "ipsec/sa.hpp"
 #include "ipsec/spd.hpp"
 
@@ -65,11 +66,12 @@ void SaIndex::remove(SaPair* pair) {
   if (many_->pairs < kFew / 2) many_.reset();
 }
 
-SaPair* SaIndex::find(const net::PacketInfo& packet, const SaSelectors* within) const {
+SaPair* SaIndex::find(const net::PacketInfo& packet, const SaSelectors* within, const NatPeerFilter* peers) const {
+  const Wanted wanted{packet, within, peers};
   Best best;
   if (many_ == nullptr) {
     for (SaPair* pair = newest_; pair != nullptr; pair = pair->older) {
-      if (look(*pair, packet, within, best)) break;
+      if (look(*pair, wanted, best)) break;
     }
   } else {
     Values values{};
@@ -79,11 +81,11 @@ SaPair* SaIndex::find(const net::PacketInfo& packet, const SaSelectors* within) 
       const Bucket* const bucket = table.buckets.find(key_of(table.family, table.lengths, values));
       if (bucket == nullptr) continue;
       if (bucket->more == nullptr) {
-        (void)look(*bucket->one, packet, within, best);
+        (void)look(*bucket->one, wanted, best);
         continue;
       }
       for (auto pair = bucket->more->rbegin(); pair != bucket->more->rend(); ++pair) {
-        if (look(**pair, packet, within, best)) break;
+        if (look(**pair, wanted, best)) break;
       }
     }
   }
@@ -91,10 +93,11 @@ SaPair* SaIndex::find(const net::PacketInfo& packet, const SaSelectors* within) 
 }
 
 // Takes the pair if it fits and is newer than what was found elsewhere. True when an older one can no longer be better.
-bool SaIndex::look(SaPair& pair, const net::PacketInfo& packet, const SaSelectors* within, Best& best) {
+bool SaIndex::look(SaPair& pair, const Wanted& wanted, Best& best) {
   if (best.ready != nullptr && pair.order < best.ready->order) return true;
-  if (!pair.sends() || !selectors_match(pair.params.local, pair.params.remote, packet)) return false;
-  if (within != nullptr && !lies_within(pair, *within)) return false;
+  if (!pair.sends() || !selectors_match(pair.params.local, pair.params.remote, wanted.packet)) return false;
+  if (wanted.within != nullptr && !lies_within(pair, *wanted.within)) return false;
+  if (wanted.peers != nullptr && !wanted.peers->admits(pair)) return false;
   SaPair*& found = pair.held ? best.held : best.ready;
   if (found == nullptr || found->order < pair.order) found = &pair;
   return !pair.held;

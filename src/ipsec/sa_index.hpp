@@ -16,6 +16,7 @@
 namespace culvert::ipsec {
 
 class SaPair;
+struct NatPeerFilter;
 struct SaSelectors;
 
 class SaIndex {
@@ -34,8 +35,9 @@ class SaIndex {
   /// Any of the pairs; there must be one.
   [[nodiscard]] const SaPair& any() const { return *newest_; }
   /// The newest pair that sends and may carry the packet; a held one only when there is no other. Or null. With
-  /// `within` only pairs whose selectors lie within these.
-  [[nodiscard]] SaPair* find(const net::PacketInfo& packet, const SaSelectors* within = nullptr) const;
+  /// `within` only pairs whose selectors lie within these, with `peers` only those that it admits.
+  [[nodiscard]] SaPair* find(const net::PacketInfo& packet, const SaSelectors* within = nullptr,
+                             const NatPeerFilter* peers = nullptr) const;
 
  private:
   using Lengths = std::array<std::uint8_t, kSelectorFields>;
@@ -68,7 +70,12 @@ class SaIndex {
   void put(SaPair* pair);
   void take_out(SaPair* pair);
   static void take_out(Table& table, std::uint64_t key, const SaPair* pair);
-  static bool look(SaPair& pair, const net::PacketInfo& packet, const SaSelectors* within, Best& best);
+  struct Wanted {
+    const net::PacketInfo& packet;
+    const SaSelectors* within;
+    const NatPeerFilter* peers;
+  };
+  static bool look(SaPair& pair, const Wanted& wanted, Best& best);
 
   SaPair* newest_ = nullptr;    // of a list by SaPair::older, SaPair::newer
   std::unique_ptr<Many> many_;  // null while there are only a few pairs

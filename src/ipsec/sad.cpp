@@ -48,9 +48,9 @@ SaPair* Sad::find_beside(std::uint32_t spi) const {
 }
 
 SaPair* Sad::find_outbound(model::ConnectionId connection, const net::PacketInfo& packet,
-                           const SaSelectors* within) const {
+                           const SaSelectors* within, const NatPeerFilter* peers) const {
   const SaIndex* const found = by_connection_.find(connection.value());
-  return found == nullptr ? nullptr : found->find(packet, within);
+  return found == nullptr ? nullptr : found->find(packet, within, peers);
 }
 
 SaPair* Sad::find_by_outbound_spi(std::uint32_t spi, const net::IpAddress& peer) const {

@@ -46,9 +46,9 @@ class Sad {
   }
   /// The newest pair of the connection that may send this packet. A held one only when there is no other: its
   /// predecessor is gone, so waiting longer would only stop the traffic. With `within` only pairs whose selectors lie
-  /// within these.
+  /// within these, with `peers` only pairs that it admits.
   [[nodiscard]] SaPair* find_outbound(model::ConnectionId connection, const net::PacketInfo& packet,
-                                      const SaSelectors* within = nullptr) const;
+                                      const SaSelectors* within = nullptr, const NatPeerFilter* peers = nullptr) const;
 
   /// The pair that sends to `peer` under this SPI, or null: what an error about one of our packets is about.
   [[nodiscard]] SaPair* find_by_outbound_spi(std::uint32_t spi, const net::IpAddress& peer) const;

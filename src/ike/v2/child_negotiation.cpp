@@ -12,6 +12,7 @@
 #include "ike/v2/keys.hpp"
 #include "ike/v2/nat.hpp"
 #include "ike/v2/resource_sas.hpp"
+#include "ike/v2/transport_addresses.hpp"
 
 namespace culvert::ike::v2 {
 namespace {
@@ -135,11 +136,34 @@ void choose_group(Core& core, ChildOffer& offer, const model::ConnectionConfig& 
   offer.announce_group = offer.group.open || resource_limit(config) > 0;
 }
 
+// RFC 7296 2.23.1: what stands in `agreement` as the peer wrote it, with the addresses that we see, if these lie within
+// `local` and `remote`; else it stays.
+void take_addresses(ChildAgreement& agreement, const IkeSa& sa, const model::TrafficSelectors& local,
+                    const model::TrafficSelectors& remote) {
+  const SelectorPair heard{agreement.local, agreement.remote};
+  SelectorPair seen = as_seen(heard, seen_addresses(sa));
+  if (model::narrow(seen.local, local, 1).empty() || model::narrow(seen.remote, remote, 1).empty()) return;
+  agreement.local = std::move(seen.local);
+  agreement.remote = std::move(seen.remote);
+  if (sa.local_behind_nat) agreement.original_local = original_address(heard.local, sa.path.local.address);
+  if (sa.remote_behind_nat) agreement.original_remote = original_address(heard.remote, sa.path.remote.address);
+}
+
+// As responder: the peer's wish. In transport mode with the addresses that we see.
+SelectorPair asked_for(ChildAgreement& agreement, const IkeSa& sa, const model::ConnectionConfig& config,
+                       const codec::Message& request) {
+  agreement.remote = request.ts(Role::initiator)->selectors;
+  agreement.local = request.ts(Role::responder)->selectors;
+  const bool transport = request.notify(NotifyType::use_transport_mode) != nullptr;
+  if (transport && config.mode == model::Mode::transport) take_addresses(agreement, sa, config.local, config.remote);
+  return {std::move(agreement.local), std::move(agreement.remote)};
+}
+
 // As responder: what the pair carries of what the peer asks for.
 void answer_selectors(ChildAgreement& agreement, const model::ConnectionConfig& config, const ChildSa* old,
-                      const codec::Message& request) {
-  const auto& theirs = request.ts(Role::initiator)->selectors;
-  const auto& ours = request.ts(Role::responder)->selectors;
+                      const SelectorPair& asked) {
+  const auto& theirs = asked.remote;
+  const auto& ours = asked.local;
   // RFC 7296 2.9: the responder narrows to what its policy allows, keeping the order and with it the initiator's first
   // choice.
   agreement.remote = model::narrow(theirs, config.remote);
@@ -186,7 +210,7 @@ KeyExchangeMethod method_to_offer(const std::vector<model::Proposal>& proposals,
   return methods.empty() ? KeyExchangeMethod::none : methods.front();
 }
 
-Result<ChildOffer, ChildRefusal> make_child_offer(Core& core, const model::ConnectionConfig& config,
+Result<ChildOffer, ChildRefusal> make_child_offer(Core& core, const IkeSa& sa, const model::ConnectionConfig& config,
                                                   OfferPurpose purpose) {
   const ChildSa* old = purpose.old;
   ChildOffer offer;
@@ -199,6 +223,11 @@ Result<ChildOffer, ChildRefusal> make_child_offer(Core& core, const model::Conne
   choose_selectors(offer, config, purpose);
   choose_group(core, offer, config, purpose);
   offer.transport = like != nullptr ? like->mode == model::Mode::transport : config.mode == model::Mode::transport;
+  if (offer.transport) {
+    // RFC 7296 2.23.1: of each end the one address between which the packets go.
+    offer.local = about(offer.local, sa.path.local.address);
+    offer.remote = about(offer.remote, sa.path.remote.address);
+  }
   offer.aggfrag = config.treatment.aggfrag;
   offer.method = purpose.method;
   offer.key_exchange = std::move(purpose.key_exchange);
@@ -229,9 +258,9 @@ void withdraw_offer(Core& core, const ChildOffer& offer) { core.esp_spis.release
 
 void withdraw_choice(Core& core, const ChildChoice& choice) { core.esp_spis.release(choice.agreement.spi_inbound); }
 
-Result<ChildAgreement, ChildRefusal> check_child_answer(const model::ConnectionConfig& config, ChildExchange exchange,
-                                                        const ChildOffer& offer, const ChildSa* old,
-                                                        const codec::Message& answer) {
+Result<ChildAgreement, ChildRefusal> check_child_answer(const IkeSa& sa, const model::ConnectionConfig& config,
+                                                        ChildExchange exchange, const ChildOffer& offer,
+                                                        const ChildSa* old, const codec::Message& answer) {
   const auto& proposals = answer.first<codec::SaPayload>()->proposals;
   const auto accepted = model::accept_answer(proposals, offer.proposals, selection(exchange, offer.method));
   const auto spi = accepted ? spi_of(accepted->proposal) : std::nullopt;
@@ -251,6 +280,7 @@ Result<ChildAgreement, ChildRefusal> check_child_answer(const model::ConnectionC
   agreement.scope = offer.scope;
   agreement.local = answer.ts(Role::initiator)->selectors;
   agreement.remote = answer.ts(Role::responder)->selectors;
+  if (offer.transport) take_addresses(agreement, sa, offer.local, offer.remote);
   // RFC 7296 2.19: asked for with all addresses, before there was one. What of the answer is not ours we do not use.
   if (!config.request_addresses.empty() && model::is_subset(agreement.local, offer.local))
     agreement.local = model::narrow(agreement.local, config.local);
@@ -302,7 +332,7 @@ Result<ChildAgreement, ChildRefusal> check_child_answer(const model::ConnectionC
   return agreement;
 }
 
-Result<ChildChoice, ChildRefusal> choose_child(Core& core, const model::ConnectionConfig& config,
+Result<ChildChoice, ChildRefusal> choose_child(Core& core, const IkeSa& sa, const model::ConnectionConfig& config,
                                                ChildExchange exchange, const ChildSa* old,
                                                const codec::Message& request, const PairBeside* beside) {
   const auto& offered = request.first<codec::SaPayload>()->proposals;
@@ -341,12 +371,13 @@ Result<ChildChoice, ChildRefusal> choose_child(Core& core, const model::Connecti
                      .proposal = chosen->proposal};
   ChildAgreement& agreement = choice.agreement;
   if (beside != nullptr) {
+    (void)asked_for(agreement, sa, config, request);
     agreement.local = beside->fallback.local;
     agreement.remote = beside->fallback.remote;
     agreement.scope = beside->fallback.scope;
     agreement.group = beside->group;
   } else {
-    answer_selectors(agreement, config, old, request);
+    answer_selectors(agreement, config, old, asked_for(agreement, sa, config, request));
     if (old != nullptr) agreement.group = old->group;
   }
   if (agreement.local.empty() || agreement.remote.empty()) {
@@ -368,6 +399,10 @@ Result<ChildChoice, ChildRefusal> choose_child(Core& core, const model::Connecti
                                 config.name)});
     }
     agreement.mode = model::Mode::transport;
+    if (beside == nullptr) {
+      agreement.local = about(agreement.local, sa.path.local.address);
+      agreement.remote = about(agreement.remote, sa.path.remote.address);
+    }
   }
   const auto aggfrag = agree_on_aggfrag(config, request);
   if (!aggfrag) return err(aggfrag.error());
@@ -430,6 +465,8 @@ ChildSa& build_child(Core& core, IkeSa& sa, const model::ConnectionConfig& confi
   if (params.encapsulation == model::Encapsulation::none) params.path.local.port = params.path.remote.port = 0;
   params.local = child.local;
   params.remote = child.remote;
+  params.original_local = agreement.original_local;
+  params.original_remote = agreement.original_remote;
   Bounds bounds = bounds_of(core, config.child_lifetime, config.rekey_margin);
   params.soft = bounds.soft;
   params.hard = bounds.hard;

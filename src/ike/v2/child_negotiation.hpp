@@ -48,6 +48,9 @@ struct ChildAgreement {
   ResourceGroup group;
   /// When we asked for the pair; as responder, when we agreed to it, where key exchanges follow. Nothing: now.
   std::optional<Instant> asked_at = {};
+  /// RFC 7296 2.23.1: in transport mode, the peer's own words for the addresses, where they are not those of the path.
+  std::optional<net::IpAddress> original_local = {};
+  std::optional<net::IpAddress> original_remote = {};
 };
 
 /// Why there is no Child SA, for the peer (as responder) and for the user.
@@ -82,7 +85,8 @@ struct OfferPurpose {
   model::KeyExchangeMethod method = model::KeyExchangeMethod::none;
   std::unique_ptr<crypto::KeyExchange> key_exchange = nullptr;
 };
-[[nodiscard]] Result<ChildOffer, ChildRefusal> make_child_offer(Core& core, const model::ConnectionConfig& config,
+[[nodiscard]] Result<ChildOffer, ChildRefusal> make_child_offer(Core& core, const IkeSa& sa,
+                                                                const model::ConnectionConfig& config,
                                                                 OfferPurpose purpose);
 /// Adds USE_TRANSPORT_MODE or USE_AGGFRAG, SA_RESOURCE_INFO, SA, TSi and TSr. The caller puts Ni and KEi between, see
 /// RFC 7296 1.3.1.
@@ -92,7 +96,8 @@ void withdraw_offer(Core& core, const ChildOffer& offer);
 
 /// As initiator: the peer's answer, with SA, TSi and TSr (their presence is the caller's check). `old` is the pair that
 /// must be covered at least: the one to be rekeyed, or the fallback of one for a single resource.
-[[nodiscard]] Result<ChildAgreement, ChildRefusal> check_child_answer(const model::ConnectionConfig& config,
+[[nodiscard]] Result<ChildAgreement, ChildRefusal> check_child_answer(const IkeSa& sa,
+                                                                      const model::ConnectionConfig& config,
                                                                       ChildExchange exchange, const ChildOffer& offer,
                                                                       const ChildSa* old, const codec::Message& answer);
 
@@ -108,7 +113,8 @@ struct ChildChoice {
   model::Proposal proposal;  // for the SA payload, with our SPI
   bool announce_group = false;
 };
-[[nodiscard]] Result<ChildChoice, ChildRefusal> choose_child(Core& core, const model::ConnectionConfig& config,
+[[nodiscard]] Result<ChildChoice, ChildRefusal> choose_child(Core& core, const IkeSa& sa,
+                                                             const model::ConnectionConfig& config,
                                                              ChildExchange exchange, const ChildSa* old,
                                                              const codec::Message& request,
                                                              const PairBeside* beside = nullptr);

@@ -127,7 +127,7 @@ Progression CreateChildSaInitiator::start() {
 }
 
 Progression CreateChildSaInitiator::send(const ChildSa* old, const ChildSa* fallback) {
-  auto offer = make_child_offer(core_, config_,
+  auto offer = make_child_offer(core_, sa_, config_,
                                 {.exchange = ChildExchange::create_child_sa,
                                  .old = old,
                                  .fallback = fallback,
@@ -199,7 +199,8 @@ Progression CreateChildSaInitiator::handle_response(const codec::Message& respon
   const ChildSa* fallback = wish_ && wish_->resource ? find_fallback(sa_, wish_->local, wish_->remote) : nullptr;
   // RFC 9611 3: the selectors are those of the fallback, if that still stands.
   auto agreed =
-      check_child_answer(config_, ChildExchange::create_child_sa, *offer_, old != nullptr ? old : fallback, response);
+      check_child_answer(sa_, config_, ChildExchange::create_child_sa, *offer_, old != nullptr ? old : fallback,
+                                   response);
   if (!agreed) {
     fail(agreed.error(), true);
     return Progression::done;

@@ -88,11 +88,12 @@ Result<ChildChoice, codec::Message> CreateChildSaResponder::choose(const codec::
   std::optional<PairBeside> beside;
   if (fallback != nullptr)
     beside.emplace(PairBeside{*fallback, group_beside(core_, next_resource(core_, sa_, *fallback))});
-  auto chosen = choose_child(core_, config, ChildExchange::create_child_sa, old, request, beside ? &*beside : nullptr);
+  auto chosen = choose_child(core_, sa_, config, ChildExchange::create_child_sa, old, request,
+                             beside ? &*beside : nullptr);
   if (chosen) return std::move(*chosen);
   ChildRefusal& why = chosen.error();
   if (why.notify == NotifyType::ts_unacceptable)
-    why.detail += meant_elsewhere(core_.connections, config, sa_.path, sa_.remote_id, request).value_or("");
+    why.detail += meant_elsewhere(core_.connections, config, sa_, request).value_or("");
   if (why.notify == NotifyType::no_additional_sas) why.notify = no_more;
   if (why.notify != NotifyType::invalid_ke_payload)
     report_child_failure(core_, sa_, Role::responder, why.kind, why.notify, why.detail, std::nullopt, config.id);

@@ -99,7 +99,7 @@ void IkeAuthInitiator::send(const OwnProof* proof) {
   add_configuration_request(message, core_, config_);
   childless_ = begins_childless(sa_, config_);
   auto offer = childless_ ? Result<ChildOffer, ChildRefusal>(err(ChildRefusal{}))
-                          : make_child_offer(core_, config_, {.exchange = ChildExchange::ike_auth, .wish = sa_.wish});
+                          : make_child_offer(core_, sa_, config_, {.exchange = ChildExchange::ike_auth, .wish = sa_.wish});
   if (childless_) {
     // RFC 6023 5: nothing of it, nor what goes with it.
   } else if (offer) {
@@ -223,7 +223,8 @@ void IkeAuthInitiator::conclude() {
     sa_.tasks.push_back({.task = CreateChildTask{.retry = {}, .wish = sa_.wish}});
   } else if (!complete || !offer_) {
     finish_child(response);
-  } else if (auto agreed = check_child_answer(config_, ChildExchange::ike_auth, *offer_, nullptr, response); !agreed) {
+  } else if (auto agreed = check_child_answer(sa_, config_, ChildExchange::ike_auth, *offer_, nullptr, response);
+             !agreed) {
     report_child_failure(core_, sa_, Role::initiator, agreed.error().kind, agreed.error().notify, agreed.error().detail,
                          sa_.wish);
     // The peer believes that there is a pair.

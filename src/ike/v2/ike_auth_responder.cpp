@@ -123,7 +123,7 @@ const model::ConnectionConfig* IkeAuthResponder::choose_connection(std::optional
                                                                    std::string& why_not) const {
   const model::Identity& theirs = request_.id(Role::initiator)->identity;
   const auto* wanted = request_.id(Role::responder);
-  ConnectionChoice choice(request_);
+  ConnectionChoice choice(request_, seen_addresses(sa_));
   core_.connections.find_candidate(path_, theirs, [&](const model::ConnectionConfig& one) {
     if (wanted != nullptr && local_identity(one, path_).comparable() != wanted->identity.comparable()) return false;
     if (one.eap && one.eap->client) {
@@ -306,7 +306,7 @@ void IkeAuthResponder::answer_child(codec::Message& answer, const Rivalry& rival
   }
   if (auto narrowed = narrowed_to_peer(*config_, sa_)) config_ = std::move(narrowed);
   auto chosen = addresses.refusal ? Result<ChildChoice, ChildRefusal>(err(std::move(*addresses.refusal)))
-                                  : choose_child(core_, *config_, ChildExchange::ike_auth, nullptr, request_);
+                                  : choose_child(core_, sa_, *config_, ChildExchange::ike_auth, nullptr, request_);
   if (!chosen) {
     // RFC 7296 1.2: the IKE SA stands, the notification stands in for SA and TS.
     answer.add_notify(chosen.error().notify, chosen.error().data);

@@ -95,7 +95,7 @@ bool may_share(const IkeSa& sa, const ConnectionConfig& home, const ConnectionCo
 
 const ConnectionConfig& connection_meant(const Core& core, const IkeSa& sa, const ConnectionConfig& home,
                                          const codec::Message& request) {
-  ConnectionChoice choice(request);
+  ConnectionChoice choice(request, seen_addresses(sa));
   if (choice.take(home)) return home;
   core.connections.find_sharing(home, [&](const ConnectionConfig& one) {
     return one.id != home.id && may_share(sa, home, one) && choice.take(one);
@@ -106,12 +106,13 @@ const ConnectionConfig& connection_meant(const Core& core, const IkeSa& sa, cons
 // RFC 7296 2.9: what was left out is not refused, it is for another Child SA.
 void add_more_possible(codec::Message& answer, const Core& core, const IkeSa& sa, const ConnectionConfig& chosen,
                        const codec::Message& request) {
-  if (request.ts(model::Role::initiator) == nullptr || selector_fit(chosen, request) != SelectorFit::partly) return;
-  std::size_t seen = 0;
+  const SeenAddresses seen = seen_addresses(sa);
+  if (request.ts(model::Role::initiator) == nullptr || selector_fit(chosen, request, seen) != SelectorFit::partly) return;
+  std::size_t looked_at = 0;
   bool more = false;
   core.connections.find_sharing(chosen, [&](const ConnectionConfig& one) {
-    more = one.id != chosen.id && may_share(sa, chosen, one) && selector_fit(one, request) != SelectorFit::none;
-    return more || ++seen >= kMostLookedAt;
+    more = one.id != chosen.id && may_share(sa, chosen, one) && selector_fit(one, request, seen) != SelectorFit::none;
+    return more || ++looked_at >= kMostLookedAt;
   });
   if (more) answer.add_notify(model::NotifyType::additional_ts_possible);
 }

@@ -113,6 +113,16 @@ class Lab:
                 }
             }""")
 
+    def add_behind_nat(self, name):
+        """Another host behind the NAT; answers its address."""
+        inside = f"192.168.{77 + len(self.namespaces)}."
+        self._add_namespace(name)
+        self._veth(name, "wire", "gw", f"inside-{name}")
+        self.ip(name, "addr", "add", inside + "2/24", "dev", "wire")
+        self.ip(name, "route", "add", "default", "via", inside + "1")
+        self.ip("gw", "addr", "add", inside + "1/24", "dev", f"inside-{name}")
+        return inside + "2"
+
     def forget_mappings(self):
         """The NAT loses its state: every flow from inside gets a new outside port."""
         shell.need_tool("conntrack", "conntrack")
