@@ -43,6 +43,7 @@ TunnelStatus full_tunnel() {
   ike.of_tunnel = "other";
   ike.eap_identity = "amy@example.org";
   ike.group = "sales";
+  ike.ppk = "intermediate";
   ike.leased = {"10.9.0.7"};
   ike.children.push_back(child);
   tunnel.given = {{"10.9.0.8"}, {"10.1.0.53"}, {"example.org"}, {"10.1.0.0/16"}};

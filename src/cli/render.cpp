@@ -79,6 +79,8 @@ std::string render_ike(const api::IkeSa& sa) {
   if (sa.local_behind_nat) out += "    this side is behind a NAT\n";
   if (sa.remote_behind_nat) out += "    the peer is behind a NAT, or says so to have ESP in UDP\n";
   if (sa.resumed) out += "    resumed by a ticket: no new proof of the identities since\n";
+  if (sa.ppk == "intermediate") out += "    a PPK is in the keys since before IKE_AUTH (RFC 9867)\n";
+  if (sa.ppk == "auth") out += "    a PPK is in the keys since IKE_AUTH (RFC 8784)\n";
   if (sa.mobike) out += "    MOBIKE: the tunnel stays up when addresses change\n";
   if (!sa.eap_identity.empty()) out += wrapped("proved by EAP: " + sa.eap_identity, 4);
   if (!sa.group.empty()) out += fmt::format("    the peer is of group {}\n", sa.group);

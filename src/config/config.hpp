@@ -136,7 +136,7 @@ struct TunnelConfig {
   /// `connection.id` is left 0: the daemon numbers connections, stable by name.
   model::ConnectionConfig connection;
   PeerKind peer_kind = PeerKind::address;
-  /// The octets of the PPK (RFC 8784), if there is one.
+  /// The octets of the PPK (RFC 8784, RFC 9867), if there is one.
   SecretBytes ppk;
   /// As client that asks for its address: of `remote` only what the peer names is the tunnel's (RFC 7296 3.15.2).
   bool only_peer_subnets = false;

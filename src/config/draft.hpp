@@ -176,7 +176,7 @@ struct CompatWord {
   bool used = false;  // by a suite read so far
 };
 [[nodiscard]] std::vector<CompatWord> read_compat(Section& section);
-/// `ppk`, `ppk_id` and `ppk_required`.
+/// `ppk`, `ppk_id`, `ppk_required` and `ppk_exchange`.
 void read_ppk(Section& section, DraftTunnel& draft);
 /// `childless`, `crash_detection`, `reauthentication`, `follow_redirect` and `redirect_*`.
 void read_life(Section& section, DraftTunnel& draft);

@@ -86,6 +86,7 @@ inline constexpr std::array kTunnelFields = std::to_array<FieldInfo>({
     {"ppk", ""},
     {"ppk_id", ""},
     {"ppk_required", "true"},
+    {"ppk_exchange", "\"auto\""},
     {"local", ""},
     {"remote", ""},
     {"pool", ""},

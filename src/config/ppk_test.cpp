@@ -37,6 +37,22 @@ TEST(PpkSection, WhatDoesNotGo) {
               HasSubstr("is not written as a key"));
 }
 
+TEST(PpkSection, TheExchangeThatHasIt) {  // RFC 9867
+  using enum model::PpkExchange;
+  for (const auto& [word, exchange] :
+       {std::pair{"auto", either}, {"intermediate", intermediate}, {"auth", ike_auth}, {"draft", draft}}) {
+    const auto config =
+        load_text(tunnel(std::string(kPpk) + "ppk_id = \"office\"\nppk_exchange = \"" + word + "\"\n"));
+    ASSERT_TRUE(config) << lines(config.error());
+    EXPECT_EQ(config->tunnels[0].connection.ppk->exchange, exchange);
+  }
+  EXPECT_THAT(problems_of(tunnel(std::string(kPpk) + "ppk_id = \"office\"\nppk_exchange = \"early\"\n")),
+              HasSubstr("ppk_exchange"));
+  EXPECT_THAT(problems_of(tunnel("ppk_exchange = \"intermediate\"\n")),
+              HasSubstr("there is no ppk that it could be about"));
+  EXPECT_TRUE(load_text(tunnel("ppk_exchange = \"auto\"\n")));
+}
+
 TEST(PpkSection, GoesWithEap) {
   const auto config = load_text(tunnel(std::string(kPpk) + "ppk_id = \"office\"\neap = \"mschapv2\"\n") +
                                 "[user.carol]\nsecret = \"a pass phrase\"\n");

@@ -190,11 +190,13 @@ void check_beside(Section& section, const ProofMethods& methods, bool secret) {
       section.error(section.position_of(key), key, "no round needs it", "take it out, or add a round that does");
   };
   // RFC 8784 mixes its secret into the AUTH of one round and says nothing of several: better none than one that does
-  // not count.
-  if (section.has("ppk"))
+  // not count. RFC 9867 has done it before the first.
+  const toml::node* exchange = section.node("ppk_exchange");
+  const bool early = exchange != nullptr && exchange->value<std::string>() == "intermediate";
+  if (section.has("ppk") && !early)
     section.error(section.position_of("ppk"), "ppk",
                   "RFC 8784 mixes a PPK into one AUTH, and several rounds have several",
-                  "take it out, or leave one round; EAP alone goes with a PPK");
+                  "write ppk_exchange = \"intermediate\" (RFC 9867), or take it out, or leave one round");
   const bool eap = section.has("eap");  // which may need certificates of its own
   if (!methods.own_certificate && !eap) {
     for (const std::string_view key :

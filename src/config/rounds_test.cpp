@@ -252,6 +252,11 @@ TEST_F(AuthRounds, NoPpkBesideRounds) {
                                  "auth = [\"certificate\", \"secret\"]\npeer_auth = \"certificate\"\n" +
                                  "ppk = \"0x00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\"\n")),
               HasSubstr("RFC 8784 mixes a PPK into one AUTH"));
+  // RFC 9867 mixes it in before the first of them.
+  EXPECT_TRUE(load(tunnel(std::string(kSecret) + kFiles +
+                          "auth = [\"certificate\", \"secret\"]\npeer_auth = \"certificate\"\n" +
+                          "ppk = \"0x00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\"\n" +
+                          "ppk_id = \"office\"\nppk_exchange = \"intermediate\"\n")));
 }
 
 TEST_F(AuthRounds, OneMistakeIsOneComplaint) {

@@ -101,7 +101,7 @@ ike::PpkResult Secrets::compute(const ike::PpkRequest& request) const {
   const auto prf = model::prf_function(request.prf);
   const auto held = ppks_.find(tunnel_of(request.connection));
   if (held == ppks_.end() || !prf) return {};
-  return {ike::v2::mix_ppk(*prf, held->second.view(), request.keys)};
+  return ike::v2::carry_out(*prf, held->second.view(), request);
 }
 
 Secrets::SharedCredentials Secrets::credentials_of(model::ConnectionId connection) const {

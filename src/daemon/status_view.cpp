@@ -98,6 +98,7 @@ api::IkeSa to_ike_sa(const control::IkeSaView& view, Instant now, ipsec::SuiteSu
   sa.remote_behind_nat = view.sa.remote_behind_nat;
   sa.mobike = view.sa.mobike;
   sa.resumed = view.sa.resumed;
+  if (view.sa.ppk != ike::PpkUse::none) sa.ppk = view.sa.ppk == ike::PpkUse::intermediate ? "intermediate" : "auth";
   sa.age = seconds_since(view.established, now);
   sa.eap_identity = escaped(view.sa.eap_identity, 253);
   sa.group = view.sa.group;

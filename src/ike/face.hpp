@@ -186,6 +186,9 @@ using Command =
 
 // ---------------------------------------------------------------- events: what IKE tells control
 
+/// Whether a PPK is in the keys, and since which exchange of the set-up.
+enum class PpkUse : std::uint8_t { none, ike_auth, intermediate };
+
 struct IkeSaEstablished {
   model::IkeSaId ike_sa;
   model::ConnectionId connection;
@@ -205,6 +208,7 @@ struct IkeSaEstablished {
   bool remote_behind_nat = false;
   bool mobike = false;              // agreed on (RFC 4555)
   bool chooses_paths = false;       // and by us: we began the first IKE SA of the line
+  PpkUse ppk = PpkUse::none;
   bool resumed = false;             // by a ticket (RFC 5723), without a key exchange and a new proof
   std::optional<Instant> rekey_at;  // the soft lifetime
   /// When the authentication runs out, or is to be repeated by us (RFC 4478).
@@ -417,14 +421,16 @@ struct PuzzleRequest {
   /// Set, by another thread maybe, when the attempt that it was for is over.
   std::shared_ptr<const std::atomic<bool>> unwanted = {};
 };
-/// SK_d, SK_pi and SK_pr.
+/// SK_d, SK_pi and SK_pr, or SK_d alone.
 using PpkKeys = std::array<SecretBytes, 3>;
-/// Mix the PPK of the connection into the keys: prf+(PPK, key) for each (RFC 8784 3).
+/// Mix the PPK of the connection into the keys: prf+(PPK, key) for each (RFC 8784 3), which of SK_d alone is SKEYSEED
+/// (RFC 9867 3.1).
 struct PpkRequest {
   RequestToken token;
   model::ConnectionId connection;
   model::PrfId prf = model::PrfId::hmac_sha2_256;
   PpkKeys keys;
+  Bytes confirmed = {};  // what the PPK is to be proved over; empty: nothing
 };
 /// One step of the EAP conversation of an IKE SA (RFC 7296 2.16), by whoever holds the secrets. It may take its time.
 struct EapRequest {
@@ -503,6 +509,7 @@ struct EapResult {
 /// Absent: there is no PPK for that connection.
 struct PpkResult {
   std::optional<PpkKeys> keys;
+  Bytes confirmation = {};  // prf(PPK, confirmed), where there was anything
 };
 /// The keys one after the other; empty: there was no solution within the effort.
 struct PuzzleResult {

@@ -156,6 +156,27 @@ void make_moves(SeedProfile& profile, std::uint64_t seed) {
   profile.moves = static_cast<unsigned>(1 + random.below(6));
 }
 
+// A PPK in every third run, in IKE_INTERMEDIATE (RFC 9867) or in IKE_AUTH (RFC 8784): insisted on, or left out where one
+// side has none or another. Drawn apart.
+void make_ppks(WorldOptions& world, std::uint64_t seed) {
+  using enum model::PpkExchange;
+  SeededRandom random(seed ^ 0x9867);
+  if (!one_in(3, random)) return;
+  const bool rounds = !world.connections[0].own_rounds.empty() || !world.connections[1].own_rounds.empty();
+  const bool common = !one_in(4, random);
+  // Several rounds have it in IKE_INTERMEDIATE alone, as the configuration demands.
+  constexpr std::array kEarly{either, intermediate, draft};
+  constexpr std::array kLate{either, ike_auth, draft};
+  const bool early = one_in(2, random);
+  for (const Side side : {Side::alice, Side::bob}) {
+    model::Ppk ppk{.id = common ? "sim" : std::string(name_of(side)),
+                   .required = common && one_in(2, random),
+                   .exchange = pick(early ? kEarly : kLate, random)};
+    if (rounds) ppk.exchange = intermediate;
+    if (common || !one_in(3, random)) world.connections[index_of(side)].ppk = std::move(ppk);
+  }
+}
+
 }  // namespace
 
 SeedProfile make_profile(std::uint64_t seed, SeededRandom& random, bool log) {
@@ -222,6 +243,7 @@ SeedProfile make_profile(std::uint64_t seed, SeededRandom& random, bool log) {
   make_windows(world, seed);
   make_rounds(world, seed);
   make_moves(profile, seed);
+  make_ppks(world, seed);
   profile.text = fmt::format(
       "ike {}, esp {}, outer {}, inner {}, NAT {}, loss {} and {} ppm, duplicates {} and {}, child lifetime {} and {} "
       "s, ike lifetime {} and "

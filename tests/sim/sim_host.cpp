@@ -10,6 +10,7 @@
 #include "ike/secrets.hpp"
 #include "ike/v2/eap_sessions.hpp"
 #include "ike/v2/ike_endpoint.hpp"
+#include "ike/v2/ppk.hpp"
 #include "model/proposal.hpp"
 
 namespace culvert::sim {
@@ -200,6 +201,7 @@ void SimHost::handle(control::Request&& request) {
   if (auto* exchange = std::get_if<ike::KeyExchangeRequest>(&request)) return answer_key_exchange(std::move(*exchange));
   if (auto* puzzle = std::get_if<ike::PuzzleRequest>(&request)) return answer_puzzle(std::move(*puzzle));
   if (auto* eap = std::get_if<ike::EapRequest>(&request)) return answer_eap(std::move(*eap));
+  if (const auto* ppk = std::get_if<ike::PpkRequest>(&request)) return answer_ppk(*ppk);
   if (const auto* hold = std::get_if<control::HoldStream>(&request))
     return streams_.hold(side_, hold->path, hold->held);
   if (const auto* keepalive = std::get_if<control::SendKeepalive>(&request)) {
@@ -261,6 +263,17 @@ void SimHost::answer_key_exchange(ike::KeyExchangeRequest&& request) {
 void SimHost::answer_puzzle(ike::PuzzleRequest&& request) {
   later([this, token = request.token, result = ike::carry_out(request)] {
     machine_->control.handle_completion(token, result, queue_.now());
+  });
+}
+
+void SimHost::answer_ppk(const ike::PpkRequest& request) {
+  const auto prf = model::prf_function(request.prf);
+  CHECK(prf);
+  // What is queued must be copyable.
+  auto result = std::make_shared<ike::PpkResult>();
+  if (!options_.ppk.empty()) *result = ike::v2::carry_out(*prf, as_bytes(options_.ppk), request);
+  later([this, token = request.token, result] {
+    machine_->control.handle_completion(token, std::move(*result), queue_.now());
   });
 }
 

@@ -36,6 +36,7 @@ struct HostOptions {
   ike::EndpointSettings ike;
   std::string secret;
   std::map<std::string, std::string> users;  // of EAP
+  std::string ppk;                           // empty: none
   Duration answer_delay{};                   // that FindPath and the keys' side take
   Duration answer_spread{};                  // up to this much more, by chance: answers overtake each other
 };
@@ -85,6 +86,7 @@ class SimHost {
   void answer_eap(ike::EapRequest&& request);
   void answer_key_exchange(ike::KeyExchangeRequest&& request);
   void answer_puzzle(ike::PuzzleRequest&& request);
+  void answer_ppk(const ike::PpkRequest& request);
   void send_ike(ike::Transmit&& transmit);
   void send(Packet packet);
   void later(std::function<void()> action);

@@ -95,6 +95,7 @@ HostOptions World::host_options(Side side) {
   host.ike = options_.ike[index_of(side)];
   host.secret = options_.secrets[index_of(side)];
   host.users = options_.users;
+  host.ppk = options_.ppk;
   host.answer_delay = options_.answer_delays[index_of(side)];
   host.answer_spread = options_.answer_spreads[index_of(side)];
   return host;

@@ -47,6 +47,7 @@ struct WorldOptions {
   std::array<Duration, 2> answer_spreads{};
   std::array<std::vector<config::PoolConfig>, 2> pools;
   std::array<std::string, 2> secrets{"a secret of the simulator", "a secret of the simulator"};
+  std::string ppk = "a PPK of the simulator, known to both";
   /// Of EAP, with their secrets: the same at both hosts, and what a client proves itself by.
   std::map<std::string, std::string> users;
   /// Tunnels beside the one, to whoever comes; `connections` is what the world is judged by.

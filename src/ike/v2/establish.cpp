@@ -89,6 +89,7 @@ void establish(Core& core, IkeSa& sa, const model::ConnectionConfig& config) {
       .remote_behind_nat = sa.remote_behind_nat,
       .mobike = sa.mobike,
       .chooses_paths = chooses_paths(sa),
+      .ppk = sa.ppk_use,
       .resumed = sa.resumed,
       .rekey_at = sa.rekey_at,
       .reauthenticate_at = sa.life ? earliest(sa.life->repeat_at, sa.life->good_until) : std::optional<Instant>(),

@@ -127,7 +127,7 @@ Progression IkeAuthInitiator::take_eap_step(const EapResult& result) {
 
 Progression IkeAuthInitiator::prove_by_eap() {
   Bytes auth = to_bytes(eap_auth(sa_, id_i_, msk_).view());
-  if (sa_.ppk && eap_ != EapStage::ppk) {
+  if (sa_.ppk && !sa_.ppk->intermediate && eap_ != EapStage::ppk) {
     eap_ = EapStage::ppk;
     // RFC 8784 3: for a responder that does not have this PPK.
     if (!config_.ppk->required) sa_.ppk->auth_without = std::move(auth);

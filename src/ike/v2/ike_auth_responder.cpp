@@ -18,6 +18,7 @@
 #include "ike/v2/messages.hpp"
 #include "ike/v2/mobike.hpp"
 #include "ike/v2/ppk.hpp"
+#include "ike/v2/ppk_intermediate.hpp"
 #include "ike/v2/proof_wishes.hpp"
 #include "ike/v2/reauthentication.hpp"
 #include "ike/v2/redirect.hpp"
@@ -50,8 +51,7 @@ void IkeAuthResponder::start(const codec::Message& request) {
   }
   if (sa_.resumption) return start_resumed();
   const auto* auth = request.first<codec::AuthPayload>();
-  // RFC 7296 2.16: without AUTH the initiator asks for EAP.
-  const auto by = auth == nullptr ? std::nullopt : authentication_by(auth->method);
+  const auto by = claimed_method();
   if (auth != nullptr && !by) {
     return refuse(
         NotifyType::authentication_failed, FailureKind::authentication_failed,
@@ -76,8 +76,26 @@ void IkeAuthResponder::start(const codec::Message& request) {
   sa_.one_of_many = config->remote_pattern || !config->pools.empty();
   id_i_ = *request_.id(Role::initiator);
   if (lacks_child()) return refuse_childless();
-  if (has_rounds(*config_)) return start_rounds();
-  if (!by) {
+  const PpkVerdict mixed = judge_mixed_ppk(core_, sa_, *config_);
+  if (mixed.refusal)
+    return refuse(NotifyType::authentication_failed, FailureKind::authentication_failed, *mixed.refusal);
+  if (!mixed.asked) return begin_proof();
+  token_ = *mixed.asked;
+}
+
+// RFC 7296 2.16: without AUTH the initiator asks for EAP.
+std::optional<model::Authentication> IkeAuthResponder::claimed_method() const {
+  const auto* auth = request_.first<codec::AuthPayload>();
+  return auth == nullptr ? std::nullopt : authentication_by(auth->method);
+}
+
+void IkeAuthResponder::begin_proof() {
+  if (has_rounds(*config_)) {
+    if (auto missing = ppk_missing(sa_, *config_))
+      return refuse(NotifyType::authentication_failed, FailureKind::authentication_failed, std::move(*missing));
+    return start_rounds();
+  }
+  if (!claimed_method()) {
     if (auto missing = ppk_missing(sa_, *config_))
       return refuse(NotifyType::authentication_failed, FailureKind::authentication_failed, std::move(*missing));
     id_r_ = {.side = Role::responder, .identity = sa_.local_id, .reserved = {}};
@@ -200,6 +218,11 @@ void IkeAuthResponder::handle_completion(RequestToken token, Completion result) 
     return answer();
   }
   if (auto* mixed = std::get_if<PpkResult>(&result)) {
+    if (sa_.ppk->intermediate) {
+      if (auto fault = mixed_ppk_fault(sa_, *mixed, *config_))
+        return refuse(NotifyType::authentication_failed, FailureKind::authentication_failed, std::move(*fault));
+      return begin_proof();
+    }
     if (!take_ppk(core_, sa_, std::move(*mixed), *config_)) {
       return refuse(NotifyType::authentication_failed, FailureKind::local_error,
                     fmt::format("there is no PPK for connection '{}'", config_->name));
@@ -260,7 +283,7 @@ void IkeAuthResponder::answer() {
   CHECK(self.get() == this);
   codec::Message answer = std::move(first_answer_);
   // RFC 8784 3: empty, to say that it is used.
-  if (sa_.ppk && sa_.ppk->in_use) answer.add_notify(NotifyType::ppk_identity);
+  if (sa_.ppk && !sa_.ppk->intermediate && sa_.ppk->in_use) answer.add_notify(NotifyType::ppk_identity);
   if (const auto gateway = redirect_for(core_, *config_, sa_)) return send_away(std::move(answer), *gateway);
   add_crash_token(answer, core_, sa_, *config_);
   take_crash_token(core_, sa_, request_);

@@ -35,6 +35,10 @@ class IkeAuthResponder final : public ResponderExchange {
   void report_unknown(const std::string& why_not, const model::AuthenticationRefusal& refusal);
   void start_resumed();
   [[nodiscard]] bool lacks_child() const;
+  /// By which the peer's AUTH proves it; nothing when it has none, and wants EAP.
+  [[nodiscard]] std::optional<model::Authentication> claimed_method() const;
+  /// The connection is known, and so is that its PPK is the one that is in the keys already, if one is.
+  void begin_proof();
   void refuse_childless();
   /// The peer is who it says it is.
   void note_proof(const Completion& result);

@@ -83,16 +83,24 @@ struct EarlierKeys {
 
 /// What has gone over IKE_INTERMEDIATE so far (RFC 9242 3.3.2, RFC 9370 2.2.2).
 struct IntermediateState {
+  unsigned exchanges = 0;  // all of them
   unsigned done = 0;       // additional key exchanges
   SecretBytes int_auth_i;  // empty before the first
   SecretBytes int_auth_r;
 };
 
-/// Both sides have USE_PPK in IKE_SA_INIT (RFC 8784 3): what has become of it.
+/// Both sides have USE_PPK in IKE_SA_INIT (RFC 8784 3), or USE_PPK_INT (RFC 9867 3.1): what has become of it.
 struct PpkState {
-  bool in_use = false;  // the keys are with it
-  PpkKeys without;      // SK_d', SK_pi', SK_pr'
-  Bytes auth_without;   // as initiator: for NO_PPK_AUTH
+  bool intermediate = false;  // it goes into IKE_INTERMEDIATE
+  bool draft = false;         // by the draft's numbers
+  bool settled = false;       // there: used, or left out
+  bool in_use = false;        // the keys are with it
+  PpkKeys without;            // in IKE_AUTH: SK_d', SK_pi', SK_pr'
+  Bytes auth_without;         // there, as initiator: for NO_PPK_AUTH
+  // In IKE_INTERMEDIATE, as responder: what is in use.
+  std::optional<model::ConnectionId> connection;  // whose it is
+  Bytes identity;
+  Bytes confirmation;
 };
 
 /// An IKE_SA_INIT request as its retransmissions are told by (RFC 7296 2.1): the front of its SHA-256. All zero: none.
@@ -128,6 +136,7 @@ struct IkeSa {
   bool remote_behind_nat = false;  // or forces UDP encapsulation by pretending so
   bool mobike = false;             // agreed on (RFC 4555)
   bool resumed = false;            // set up by a ticket (RFC 5723)
+  PpkUse ppk_use = PpkUse::none;   // in this IKE SA, or the one that it continues
   Boxed<Mobility> mobility;
 
   model::IkeSuite suite;

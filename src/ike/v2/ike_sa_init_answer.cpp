@@ -14,6 +14,7 @@
 #include "ike/v2/intermediate.hpp"
 #include "ike/v2/key_exchange_work.hpp"
 #include "ike/v2/nat.hpp"
+#include "ike/v2/ppk.hpp"
 #include "ike/v2/proof_wishes.hpp"
 
 namespace culvert::ike::v2 {
@@ -79,13 +80,15 @@ void IkeSaInitAnswer::answer(ByteView public_value) {
   // transform would be unknown.
   const bool additional = std::ranges::any_of(
       chosen_.proposal.transforms, [](const auto& one) { return model::is_additional_key_exchange(one.type); });
-  if (additional) answer.add_notify(model::NotifyType::intermediate_exchange_supported);
+  // RFC 9867 3.1: and for a PPK that goes there.
+  const bool early_ppk = sa_.ppk && sa_.ppk->intermediate;
+  if (additional || early_ppk) answer.add_notify(model::NotifyType::intermediate_exchange_supported);
   if (sa_.fragmentation.agreed) answer.add_notify(model::NotifyType::ikev2_fragmentation_supported);
-  if (sa_.ppk) answer.add_notify(model::NotifyType::use_ppk);
+  answer_ppk(answer, sa_);
   add_childless(answer, sa_.connection ? core_.connections.find(*sa_.connection) : nullptr);
   add_proof_wishes(answer, core_.connections, sa_.path);
   add_rounds_supported(answer, core_.connections, sa_.path);
-  const bool intermediate = additional_method(sa_.suite, 0).has_value();
+  const bool intermediate = additional_method(sa_.suite, 0).has_value() || early_ppk;
   Bytes octets = serialize_within(std::move(answer), sure_room(core_, sa_.path), intermediate);
   sa_.init->response = octets;
   core_.transmit(sa_.path, octets);

@@ -173,8 +173,9 @@ void IkeSaInitInitiator::send_current() {
   offer_fragmentation(message, config_);
   offer_ppk(message, config_);
   offer_redirect(message, sa_, config_);
-  // RFC 9370 2.2.1: additional key exchanges take IKE_INTERMEDIATE.
-  if (model::has_additional_key_exchanges(offered_)) message.add_notify(NotifyType::intermediate_exchange_supported);
+  // RFC 9370 2.2.1, RFC 9867 3.1: additional key exchanges take IKE_INTERMEDIATE, and a PPK may.
+  if (model::has_additional_key_exchanges(offered_) || may_mix_ppk_early(config_))
+    message.add_notify(NotifyType::intermediate_exchange_supported);
   attempt.request = codec::serialize(message);
   core_.transmit(sa_.path, attempt.request);
   const model::MessageId first{0};
@@ -326,10 +327,8 @@ void IkeSaInitInitiator::handle_agreement(const codec::Message& message, ByteVie
         FailureKind::peer_refused, std::nullopt,
         fmt::format("the peer does not know IKE fragmentation, which connection '{}' insists on", config_.name));
   }
-  if (lacks_ppk(message, config_)) {
-    return doubt(FailureKind::peer_refused, std::nullopt,
-                 fmt::format("the peer has no PPK (RFC 8784), which connection '{}' insists on", config_.name));
-  }
+  if (auto lack = ppk_lack(message, config_))
+    return doubt(FailureKind::peer_refused, std::nullopt, std::move(*lack));
   if (!note_childless(sa_, message, config_)) {
     return doubt(FailureKind::peer_refused, std::nullopt,
                  fmt::format("the peer takes no IKE SA without a Child SA (RFC 6023), as connection '{}' insists on",

@@ -113,7 +113,7 @@ void IkeSaInitResponder::make_ike_sa(const codec::Message& request, ByteView dat
                            .peer_hashes = peer_hashes(request)};
   judge_nat_detection(sa, request, path_);
   agree_on_fragmentation(sa, request, config);
-  if (agrees_on_ppk(core_, path_, request)) sa.ppk = PpkState{};
+  if (auto ppk = agreed_ppk(core_, path_, request)) sa.ppk = std::move(*ppk);
   note_redirects(sa, request);
   core_.sas.index_spi(sa);
   core_.sas.index_init(sa);

@@ -50,22 +50,33 @@ void note_intermediate(IkeSa& sa, ByteView header, const OpenedContent& theirs) 
 }
 
 void append_int_auth(const IkeSa& sa, Bytes& octets) {
-  if (sa.additional_done() == 0) return;
+  if (!sa.intermediate || sa.intermediate->exchanges == 0) return;
   ByteWriter writer;
   writer.bytes(sa.intermediate->int_auth_i.view());
   writer.bytes(sa.intermediate->int_auth_r.view());
   // RFC 9242 3.3.2: the message id of the first IKE_AUTH.
-  writer.u32(sa.intermediate->done + 1);
+  writer.u32(sa.intermediate->exchanges + 1);
   octets.insert(octets.end(), writer.view().begin(), writer.view().end());
 }
 
-Result<void, crypto::CryptoError> add_key_exchange(Core& core, IkeSa& sa, ByteView shared_secret, model::MessageId id) {
+SecretBytes skeyseed_with(const IkeSa& sa, ByteView shared_secret) {
   // RFC 9370 2.2.2: SKEYSEED(n) = prf(SK_d(n-1), SK(n) | Ni | Nr).
-  const SecretBytes skeyseed =
-      skeyseed_rekey(sa.prf, sa.keys.sk_d.view(), shared_secret, sa.init->nonce_i, sa.init->nonce_r);
+  return skeyseed_rekey(sa.prf, sa.keys.sk_d.view(), shared_secret, sa.init->nonce_i, sa.init->nonce_r);
+}
+
+SecretBytes sk_d_with(const IkeSa& sa, ByteView skeyseed) {
+  if (skeyseed.empty()) return sa.keys.sk_d.clone();
+  const auto suite = model::packet_suite(sa.suite.encryption, sa.suite.key_bits, sa.suite.integrity);
+  return derive_sk_keys(sa.prf, *suite, skeyseed, sa.init->nonce_i, sa.init->nonce_r, sa.spi_i, sa.spi_r).sk_d;
+}
+
+Result<void, crypto::CryptoError> end_intermediate(Core& core, IkeSa& sa, model::MessageId id, bool key_exchange,
+                                                   ByteView skeyseed) {
+  ++sa.intermediate->exchanges;
+  if (key_exchange) ++sa.intermediate->done;
+  if (skeyseed.empty()) return {};
   sa.earlier_keys = EarlierKeys{.id = id, .keys = std::move(sa.keys), .next_iv = sa.next_iv};
-  ++sa.intermediate->done;
-  return key_ike_sa(core, sa, model::IkeSuite(sa.suite), skeyseed.view(), sa.init->nonce_i, sa.init->nonce_r);
+  return key_ike_sa(core, sa, model::IkeSuite(sa.suite), skeyseed, sa.init->nonce_i, sa.init->nonce_r);
 }
 
 }  // namespace culvert::ike::v2

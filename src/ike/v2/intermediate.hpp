@@ -1,5 +1,6 @@
-// IKE_INTERMEDIATE (RFC 9242) as it carries additional key exchanges (RFC 9370 2.2.2): what both roles have in common.
-// Each exchange is protected by the keys that stand when it begins, ends with new ones, and all of them go into AUTH.
+// IKE_INTERMEDIATE (RFC 9242) as it carries additional key exchanges (RFC 9370 2.2.2) and a PPK (RFC 9867): what both
+// roles have in common. Each exchange is protected by the keys that stand when it begins, ends with new ones, and all of
+// them go into AUTH.
 #pragma once
 
 #include <optional>
@@ -26,9 +27,13 @@ void note_intermediate(IkeSa& sa, ByteView header, const OpenedContent& theirs);
 /// What IntAuth adds to the octets that AUTH is over; nothing without IKE_INTERMEDIATE.
 void append_int_auth(const IkeSa& sa, Bytes& octets);
 
-/// The keys that follow from the current ones and the secret of the next additional key exchange (RFC 9370 2.2.2). The
-/// current ones are kept for the exchange with the message id: its messages may come again.
-[[nodiscard]] Result<void, crypto::CryptoError> add_key_exchange(Core& core, IkeSa& sa, ByteView shared_secret,
-                                                                 model::MessageId id);
+/// SKEYSEED of the current keys and the secret of the next additional key exchange (RFC 9370 2.2.2).
+[[nodiscard]] SecretBytes skeyseed_with(const IkeSa& sa, ByteView shared_secret);
+/// The SK_d that comes of it; of an empty one, that of now.
+[[nodiscard]] SecretBytes sk_d_with(const IkeSa& sa, ByteView skeyseed);
+/// The exchange with the message id is over, of which `key_exchange` says whether it was for one more of them. With a
+/// SKEYSEED there are new keys; those of before are kept for its messages, which may come again.
+[[nodiscard]] Result<void, crypto::CryptoError> end_intermediate(Core& core, IkeSa& sa, model::MessageId id,
+                                                                 bool key_exchange, ByteView skeyseed);
 
 }  // namespace culvert::ike::v2

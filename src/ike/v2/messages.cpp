@@ -16,6 +16,7 @@
 #include "ike/v2/parallel.hpp"
 #include "ike/v2/paths.hpp"
 #include "ike/v2/payload_rules.hpp"
+#include "ike/v2/ppk_intermediate.hpp"
 #include "ike/v2/requests.hpp"
 #include "ike/v2/set_up_exchange.hpp"
 
@@ -36,13 +37,14 @@ void fill_header(const IkeSa& sa, model::ExchangeType exchange, model::MessageId
 }
 
 // Nothing but IKE_AUTH before the peer has authenticated itself (RFC 7296 1.2, 1.4); and before that exactly as many
-// IKE_INTERMEDIATE as there are additional key exchanges (RFC 9242 3.2, RFC 9370 2.2.2), one after the other.
+// IKE_INTERMEDIATE as there are additional key exchanges (RFC 9242 3.2, RFC 9370 2.2.2), one after the other; or one for
+// a PPK alone (RFC 9867 3.1).
 bool may_follow_init(const IkeSa& sa, model::ExchangeType exchange, Verdict verdict) {
   // RFC 5723 4.3.3: behind IKE_SESSION_RESUME comes IKE_AUTH; the key exchanges are those of the old IKE SA.
   const bool all_done = sa.resumed || !additional_method(sa.suite, sa.additional_done());
   if (exchange == model::ExchangeType::ike_auth) return all_done;
   if (exchange != model::ExchangeType::ike_intermediate) return false;
-  return verdict != Verdict::fresh || (!all_done && !sa.responder);
+  return verdict != Verdict::fresh || ((!all_done || ppk_is_due(sa)) && !sa.responder);
 }
 
 // What may come without protection once keys exist: hints, nothing else (RFC 7296 2.21.4).

@@ -45,10 +45,11 @@ constexpr std::array kCreateChildSa = {Rule{PayloadType::sa, 1, 1}, Rule{Payload
 constexpr std::array kRekeyIkeSa = {Rule{PayloadType::sa, 1, 1}, Rule{PayloadType::nonce, 1, 1},
                                     Rule{PayloadType::ke, 0, 1}};
 constexpr std::array kAdditionalKeyExchange = {Rule{PayloadType::ke, 1, 1}};
-// RFC 9593 3.1: who it is may be said there, for a list of methods that are for this initiator. Ours is for all, and
+// With a key exchange, or without one for a PPK (RFC 9867 3.1): the exchange knows. RFC 9593 3.1: who it is may be said there, for a list of methods that are for this initiator. Ours is for all, and
 // IKE_AUTH says it again.
-constexpr std::array kIkeIntermediateRequest = {Rule{PayloadType::ke, 1, 1}, Rule{PayloadType::id_i, 0, 1},
+constexpr std::array kIkeIntermediateRequest = {Rule{PayloadType::ke, 0, 1}, Rule{PayloadType::id_i, 0, 1},
                                                 Rule{PayloadType::id_r, 0, 1}};
+constexpr std::array kIkeIntermediateResponse = {Rule{PayloadType::ke, 0, 1}};
 constexpr std::array kInformational = {Rule{PayloadType::delete_, 0, kMany}};
 
 // Without meaning where the RFC does not show them, and harmless: older and chattier peers are not refused for them.
@@ -62,7 +63,7 @@ std::span<const Rule> rules_for(MessageForm form, const codec::Message& message)
     case MessageForm::ike_sa_init_response: return kIkeSaInitResponse;
     case MessageForm::session_resume_request:
     case MessageForm::session_resume_response: return kSessionResume;
-    case MessageForm::ike_intermediate:
+    case MessageForm::ike_intermediate: return kIkeIntermediateResponse;
     case MessageForm::ike_followup_ke: return kAdditionalKeyExchange;
     case MessageForm::ike_auth_request: return kIkeAuthRequest;
     case MessageForm::ike_auth_response: return kIkeAuthResponse;

@@ -9,6 +9,7 @@
 #include "ike/v2/authentication.hpp"
 #include "ike/v2/closing.hpp"
 #include "ike/v2/ike_auth_initiator.hpp"
+#include "ike/v2/intermediate.hpp"
 #include "ike/v2/intermediate_initiator.hpp"
 #include "ike/v2/keys.hpp"
 #include "ike/v2/sessions.hpp"
@@ -20,15 +21,21 @@ using model::NotifyType;
 
 // RFC 8784 5.1: octets that both sides have written down.
 constexpr std::uint8_t kFixed = 2;
+// Before RFC 9867 had a number: libreswan 5.2 and 5.3.
+constexpr NotifyType kDraftUsePpkInt{50209};
 
-Bytes octets_of_id(const model::Ppk& ppk) {
-  Bytes octets{kFixed};
-  const ByteView id = as_bytes(ppk.id);
-  octets.insert(octets.end(), id.begin(), id.end());
-  return octets;
+// RFC 9867 3.1: IKE_INTERMEDIATE before IKE_AUTH, where both may.
+std::optional<PpkState> common_way(const codec::Message& peer, const model::Ppk& ours) {
+  const auto has = [&](NotifyType type) { return peer.notify(type) != nullptr; };
+  PpkState way;
+  if (ours.exchange != model::PpkExchange::ike_auth && knows_intermediate(peer)) {
+    way.draft = ours.exchange == model::PpkExchange::draft && has(kDraftUsePpkInt) && !has(NotifyType::use_ppk_int);
+    way.intermediate = way.draft || has(NotifyType::use_ppk_int);
+    if (way.intermediate) return way;
+  }
+  if (ours.exchange == model::PpkExchange::intermediate || !has(NotifyType::use_ppk)) return std::nullopt;
+  return way;
 }
-
-bool knows_ppk(const codec::Message& message) { return message.notify(NotifyType::use_ppk) != nullptr; }
 
 PpkKeys copy_of_keys(const IkeSa& sa) { return {sa.keys.sk_d.clone(), sa.keys.sk_pi.clone(), sa.keys.sk_pr.clone()}; }
 
@@ -38,10 +45,17 @@ void put_keys(IkeSa& sa, PpkKeys keys) {
   sa.keys.sk_pr = std::move(keys[2]);
 }
 
-/// The keys are with the PPK.
-bool in_use(const IkeSa& sa) { return sa.ppk && sa.ppk->in_use; }
+/// The keys are with the PPK, since IKE_AUTH.
+bool in_use(const IkeSa& sa) { return sa.ppk && !sa.ppk->intermediate && sa.ppk->in_use; }
 
 }  // namespace
+
+Bytes octets_of_id(const model::Ppk& ppk) {
+  Bytes octets{kFixed};
+  const ByteView id = as_bytes(ppk.id);
+  octets.insert(octets.end(), id.begin(), id.end());
+  return octets;
+}
 
 RequestToken ask_for_ppk(Core& core, const IkeSa& sa, const model::ConnectionConfig& config) {
   const RequestToken token = core.expect_completion(sa);
@@ -56,22 +70,39 @@ PpkKeys mix_ppk(crypto::Prf prf, ByteView ppk, const PpkKeys& keys) {
   return mixed;
 }
 
+PpkResult carry_out(crypto::Prf prf, ByteView ppk, const PpkRequest& request) {
+  PpkResult result{.keys = mix_ppk(prf, ppk, request.keys)};
+  if (!request.confirmed.empty()) result.confirmation = to_bytes(prf(ppk, {request.confirmed}).view());
+  return result;
+}
+
 void offer_ppk(codec::Message& message, const model::ConnectionConfig& config) {
-  if (config.ppk) message.add_notify(NotifyType::use_ppk);
+  if (!config.ppk) return;
+  if (may_mix_ppk_early(config)) message.add_notify(NotifyType::use_ppk_int);
+  if (config.ppk->exchange == model::PpkExchange::draft) message.add_notify(kDraftUsePpkInt);
+  if (config.ppk->exchange != model::PpkExchange::intermediate) message.add_notify(NotifyType::use_ppk);
+}
+
+bool may_mix_ppk_early(const model::ConnectionConfig& config) {
+  return config.ppk && config.ppk->exchange != model::PpkExchange::ike_auth;
 }
 
 void agree_on_ppk(IkeSa& sa, const codec::Message& peer, const model::ConnectionConfig& config) {
-  if (config.ppk && knows_ppk(peer)) sa.ppk = PpkState{};
+  if (!config.ppk) return;
+  if (auto way = common_way(peer, *config.ppk)) sa.ppk = std::move(*way);
 }
 
-bool lacks_ppk(const codec::Message& peer, const model::ConnectionConfig& config) {
-  return config.ppk && config.ppk->required && !knows_ppk(peer);
+std::optional<std::string> ppk_lack(const codec::Message& peer, const model::ConnectionConfig& config) {
+  if (!config.ppk || !config.ppk->required || common_way(peer, *config.ppk)) return std::nullopt;
+  const bool early = config.ppk->exchange == model::PpkExchange::intermediate;
+  return fmt::format("the peer has no PPK {}, which connection '{}' insists on",
+                     early ? "in IKE_INTERMEDIATE (RFC 9867)" : "(RFC 8784)", config.name);
 }
 
 void start_proof(Core& core, IkeSa& sa, model::ConnectionConfig config) {
   // RFC 8784 3: the PPK goes with AUTH, and with EAP that comes last.
   const bool by_eap = config.eap && config.eap->client;
-  if (!sa.ppk || by_eap) return start_ike_auth(core, sa, std::move(config));
+  if (!sa.ppk || sa.ppk->intermediate || by_eap) return start_ike_auth(core, sa, std::move(config));
   sa.exchange = std::make_unique<PpkInitiator>(core, sa, std::move(config));
   if (sa.exchange->start() == Progression::done) sa.exchange.reset();
   core.touch(sa);
@@ -125,18 +156,37 @@ std::optional<std::string> settle_ppk(IkeSa& sa, const codec::Message& response,
   }
   put_keys(sa, std::move(sa.ppk->without));
   sa.ppk->in_use = false;
+  sa.ppk_use = PpkUse::none;
   return std::nullopt;
 }
 
-bool agrees_on_ppk(const Core& core, const net::Path& path, const codec::Message& request) {
-  if (!knows_ppk(request)) return false;
-  return core.connections.find_candidate(
-             path, [](const model::ConnectionConfig& one) { return one.ppk.has_value(); }) != nullptr;
+std::optional<PpkState> agreed_ppk(const Core& core, const net::Path& path, const codec::Message& request) {
+  const bool knows = request.notify(NotifyType::use_ppk) != nullptr ||
+                     request.notify(NotifyType::use_ppk_int) != nullptr || request.notify(kDraftUsePpkInt) != nullptr;
+  if (!knows) return std::nullopt;
+  std::optional<PpkState> agreed;
+  core.connections.find_candidate(path, [&](const model::ConnectionConfig& one) {
+    auto way = one.ppk ? common_way(request, *one.ppk) : std::nullopt;
+    if (way && (!agreed || way->intermediate)) agreed = std::move(*way);
+    return agreed && agreed->intermediate;
+  });
+  return agreed;
+}
+
+// RFC 9867 3.1: one of the two, and never both.
+void answer_ppk(codec::Message& answer, const IkeSa& sa) {
+  if (!sa.ppk) return;
+  const NotifyType early = sa.ppk->draft ? kDraftUsePpkInt : NotifyType::use_ppk_int;
+  answer.add_notify(sa.ppk->intermediate ? early : NotifyType::use_ppk);
 }
 
 std::optional<std::string> ppk_missing(const IkeSa& sa, const model::ConnectionConfig& config) {
-  if (sa.ppk || !config.ppk || !config.ppk->required) return std::nullopt;
-  return fmt::format("connection '{}': the peer does not know PPK (RFC 8784), which it insists on", config.name);
+  if (!config.ppk || !config.ppk->required) return std::nullopt;
+  // What can be said of one in IKE_INTERMEDIATE has been said.
+  if (sa.ppk && (sa.ppk->intermediate || config.ppk->exchange != model::PpkExchange::intermediate)) return std::nullopt;
+  const bool early = config.ppk->exchange == model::PpkExchange::intermediate;
+  return fmt::format("connection '{}': the peer does not know PPK {}, which it insists on", config.name,
+                     early ? "in IKE_INTERMEDIATE (RFC 9867)" : "(RFC 8784)");
 }
 
 // RFC 8784 3, table 1.
@@ -145,10 +195,12 @@ PpkVerdict judge_ppk(Core& core, IkeSa& sa, codec::Message& request, const model
   const auto refuse = [&](std::string_view why) {
     return PpkVerdict{.asked = std::nullopt, .refusal = fmt::format("connection '{}': {}", config.name, why)};
   };
-  if (!sa.ppk) return {.asked = std::nullopt, .refusal = ppk_missing(sa, config)};
+  if (auto missing = ppk_missing(sa, config)) return {.asked = std::nullopt, .refusal = std::move(missing)};
+  if (!sa.ppk || sa.ppk->intermediate) return {};
   const auto* named = request.notify(NotifyType::ppk_identity);
   if (named == nullptr) return refuse("the peer does not say which PPK it uses");
-  if (config.ppk && named->data == octets_of_id(*config.ppk)) {
+  const bool may = config.ppk && config.ppk->exchange != model::PpkExchange::intermediate;
+  if (may && named->data == octets_of_id(*config.ppk)) {
     return {.asked = ask_for_ppk(core, sa, config), .refusal = std::nullopt};
   }
   const auto* without = request.notify(NotifyType::no_ppk_auth);
@@ -165,6 +217,7 @@ bool take_ppk(Core& core, IkeSa& sa, PpkResult result, const model::ConnectionCo
   sa.ppk->without = copy_of_keys(sa);
   put_keys(sa, std::move(*result.keys));
   sa.ppk->in_use = true;
+  sa.ppk_use = PpkUse::ike_auth;
   core.progress(sa, fmt::format("keys with the PPK '{}'", escaped(config.ppk->id)));
   return true;
 }

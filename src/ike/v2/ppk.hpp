@@ -1,5 +1,5 @@
 // PPK in IKE_SA_INIT and IKE_AUTH (RFC 8784): who uses one, who goes on without, and the keys with it. Rekeys know
-// nothing of it: what it brought is in SK_d.
+// nothing of it: what it brought is in SK_d. For IKE_INTERMEDIATE (RFC 9867) see ppk_intermediate.hpp.
 #pragma once
 
 #include <array>
@@ -18,15 +18,21 @@ namespace culvert::ike::v2 {
 
 /// prf+(PPK, key) for each of SK_d, SK_pi and SK_pr (RFC 8784 3), by whoever has the PPK.
 [[nodiscard]] PpkKeys mix_ppk(crypto::Prf prf, ByteView ppk, const PpkKeys& keys);
+/// The same, and what it is proved with where that is asked for (RFC 9867 3.1).
+[[nodiscard]] PpkResult carry_out(crypto::Prf prf, ByteView ppk, const PpkRequest& request);
+/// PPK_ID (RFC 8784 5.1).
+[[nodiscard]] Bytes octets_of_id(const model::Ppk& ppk);
 
 // Initiator.
 
-/// USE_PPK in our IKE_SA_INIT, if the connection has one.
+/// USE_PPK in our IKE_SA_INIT, USE_PPK_INT or both, if the connection has one.
 void offer_ppk(codec::Message& message, const model::ConnectionConfig& config);
 /// From the peer's part of it.
 void agree_on_ppk(IkeSa& sa, const codec::Message& peer, const model::ConnectionConfig& config);
-/// The connection insists on it, and the peer has none.
-[[nodiscard]] bool lacks_ppk(const codec::Message& peer, const model::ConnectionConfig& config);
+/// IKE_INTERMEDIATE may be wanted for it.
+[[nodiscard]] bool may_mix_ppk_early(const model::ConnectionConfig& config);
+/// The connection insists on it, and the peer has none: the reason not to go on.
+[[nodiscard]] std::optional<std::string> ppk_lack(const codec::Message& peer, const model::ConnectionConfig& config);
 
 /// Asks for the keys with the connection's PPK.
 [[nodiscard]] RequestToken ask_for_ppk(Core& core, const IkeSa& sa, const model::ConnectionConfig& config);
@@ -63,8 +69,11 @@ void add_ppk(codec::Message& request, const IkeSa& sa, const model::ConnectionCo
 
 // Responder.
 
-/// The answer to IKE_SA_INIT has USE_PPK: the peer has it, and one of the connections for it.
-[[nodiscard]] bool agrees_on_ppk(const Core& core, const net::Path& path, const codec::Message& request);
+/// What the answer to IKE_SA_INIT agrees to: the peer has a PPK, and one of the connections for it.
+[[nodiscard]] std::optional<PpkState> agreed_ppk(const Core& core, const net::Path& path,
+                                                 const codec::Message& request);
+/// USE_PPK or USE_PPK_INT in that answer.
+void answer_ppk(codec::Message& answer, const IkeSa& sa);
 /// The connection insists on a PPK, and the peer knows of none: the reason to refuse it.
 [[nodiscard]] std::optional<std::string> ppk_missing(const IkeSa& sa, const model::ConnectionConfig& config);
 /// What comes of the IKE_AUTH request that has the peer's AUTH.

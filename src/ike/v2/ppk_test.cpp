@@ -1,4 +1,4 @@
-// PPK (RFC 8784): used where both have it, left out where both allow it, and refused otherwise; table 1 row by row.
+// PPK in IKE_AUTH (RFC 8784): used where both have it, left out where both allow it, and refused otherwise; table 1 row by row.
 #include "ike/v2/ppk.hpp"
 
 #include <gtest/gtest.h>
@@ -21,7 +21,11 @@ struct End {
   std::optional<model::Ppk> ppk;
   Bytes secret = kSecret;
 };
-End with(std::string id, bool required) { return {.ppk = model::Ppk{.id = std::move(id), .required = required}}; }
+/// Not in IKE_INTERMEDIATE, which ppk_intermediate_test is about.
+model::Ppk named(std::string id, bool required = true) {
+  return {.id = std::move(id), .required = required, .exchange = model::PpkExchange::ike_auth};
+}
+End with(std::string id, bool required) { return {.ppk = named(std::move(id), required)}; }
 
 class PpkTest : public ::testing::Test {
  protected:
@@ -80,7 +84,7 @@ TEST_F(PpkTest, IsUsedWhereBothHaveIt) {  // RFC 8784 3
   Pair other(1, exporting());
   auto a = config_of(true);
   auto b = config_of(false);
-  a.ppk = b.ppk = model::Ppk{.id = "office"};
+  a.ppk = b.ppk = named("office");
   a.ike_proposals =
       b.ike_proposals = {model::parse_proposal(model::ProtocolId::ike, "aes256gcm16-prfsha256-x25519").value()};
   other.a.ppks[a.id] = other.b.ppks[b.id] = kOther;
@@ -137,7 +141,7 @@ TEST_F(PpkTest, EapThatMakesNoKeyGoesOnWithout) {
 }
 
 TEST_F(PpkTest, EapWithAnotherSecretUnderTheSameName) {
-  start_eap(with("office", true), {.ppk = model::Ppk{.id = "office"}, .secret = kOther});
+  start_eap(with("office", true), {.ppk = named("office"), .secret = kOther});
   expect_refused("does not fit the key that EAP has made");
 }
 
@@ -168,7 +172,7 @@ TEST_F(PpkTest, EapWithLossAndDuplicates) {
 }
 
 TEST_F(PpkTest, AnotherSecretUnderTheSameName) {
-  start(with("office", true), {.ppk = model::Ppk{.id = "office"}, .secret = kOther});
+  start(with("office", true), {.ppk = named("office"), .secret = kOther});
   expect_refused("does not have our secret");
 }
 
@@ -230,7 +234,7 @@ TEST_F(PpkTest, TheNamesDifferAndTheResponderInsists) {
 TEST_F(PpkTest, CannotBeStripped) {
   auto a = config_of(true);
   auto b = config_of(false);
-  a.ppk = b.ppk = model::Ppk{.id = "office", .required = false};
+  a.ppk = b.ppk = named("office", false);
   pair.a.ppks[a.id] = pair.b.ppks[b.id] = kSecret;
   pair.fate = [](const Datagram& datagram) {
     const bool init = datagram.header().exchange == model::ExchangeType::ike_sa_init && !datagram.header().response;

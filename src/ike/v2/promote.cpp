@@ -48,6 +48,7 @@ void promote(Core& core, IkeSa& old, IkeSa& next) {
       .remote_behind_nat = next.remote_behind_nat,
       .mobike = next.mobike,
       .chooses_paths = chooses_paths(next),
+      .ppk = next.ppk_use,
       .resumed = false,
       .rekey_at = next.rekey_at,
       .reauthenticate_at = next.life ? earliest(next.life->repeat_at, next.life->good_until) : std::optional<Instant>(),

@@ -75,6 +75,8 @@ enum class NotifyType : std::uint16_t {
   use_aggfrag = 16442,                      // RFC 9347
   supported_auth_methods = 16443,           // RFC 9593
   sa_resource_info = 16444,                 // RFC 9611
+  use_ppk_int = 16445,                      // RFC 9867
+  ppk_identity_key = 16446,                 // RFC 9867
 };
 
 inline constexpr RegistryName<NotifyType> kNotifyTypeNames[] = {
@@ -146,6 +148,8 @@ inline constexpr RegistryName<NotifyType> kNotifyTypeNames[] = {
     {NotifyType::use_aggfrag, "USE_AGGFRAG"},
     {NotifyType::supported_auth_methods, "SUPPORTED_AUTH_METHODS"},
     {NotifyType::sa_resource_info, "SA_RESOURCE_INFO"},
+    {NotifyType::use_ppk_int, "USE_PPK_INT"},
+    {NotifyType::ppk_identity_key, "PPK_IDENTITY_KEY"},
 };
 
 /// The registry's name of the value, or "unknown".

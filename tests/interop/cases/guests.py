@@ -94,6 +94,34 @@ def with_ppk(this):
     check("keys with the PPK 'office'" in pair.sut.log(), "our log does not have the PPK")
 
 
+EARLY = "keys with the PPK 'office' from IKE_INTERMEDIATE on"
+
+
+def with_early_ppk(this):
+    """libreswan 5.2 has it by the numbers of the draft."""
+    pair = this.pair(ppk=("office", PPK, True), ppk_exchange="draft")
+    pair.start()
+    this.initiate(pair)
+    check(EARLY in pair.sut.log(), "our log does not have the PPK")
+    check("PPK used in IKE_INTERMEDIATE as" in pair.peer.log(), "the peer's log does not have it")
+    pair.prove()
+    # What the PPK brought stays in the keys.
+    for rekey, of in ((pair.sut.rekey_ike, lambda state: set(state.ike)),
+                      (pair.sut.rekey_child, lambda state: {c.spi_in for c in state.children})):
+        known = [of(p.state()) for p in pair.both]
+        rekey()
+        wait_until(lambda: all(of(p.state()) - k for p, k in zip(pair.both, known)), 8, "new SAs at both ends")
+        pair.prove()
+
+
+def with_other_early_ppk(this):
+    """Neither insists, and the secrets under the one name differ."""
+    pair = this.pair(ppk=("office", PPK, False), ppk_exchange="draft", peer={"ppk": ("office", PPK[::-1], False)})
+    pair.start()
+    this.initiate(pair)
+    check("keys with the PPK" not in pair.sut.log(), "our log has the PPK of which the peer has another")
+
+
 def by_raw_key(kind):
     def run(this):
         pair = this.pair()
@@ -310,7 +338,9 @@ AUTHENTICATION = (
     Subject("mixed", "the initiator by shared secret, the responder by certificate", by("secret", "certificate")),
     Subject("null-client", "the initiator is nobody, the responder has a certificate (RFC 7619)", by("none", "certificate")),
     Subject("null", "neither end proves anything (RFC 7619)", by("none", "none")),
-    Subject("ppk", "shared secret and a PPK (RFC 8784)", with_ppk))
+    Subject("ppk", "shared secret and a PPK (RFC 8784)", with_ppk),
+    Subject("ppk-early", "shared secret and a PPK in IKE_INTERMEDIATE (RFC 9867, by the draft's numbers), then rekeys", with_early_ppk),
+    Subject("ppk-early-other", "another PPK of the same name in IKE_INTERMEDIATE, on which neither insists", with_other_early_ppk))
 PLAIN = (
     Subject("plain", "ESP as protocol 50", without_udp),
     Subject("xdp", "ESP as protocol 50, on our side by AF_XDP", around_the_kernel))

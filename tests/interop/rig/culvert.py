@@ -253,6 +253,8 @@ def _section(t, folder, more=""):
     if t.ppk:
         fields["ppk_id"], digits, fields["ppk_required"] = t.ppk
         fields["ppk"] = "0x" + digits
+    if t.ppk_exchange:
+        fields["ppk_exchange"] = t.ppk_exchange
     if t.fragmentation:
         fields["ike_fragmentation"] = t.fragmentation
     if t.encapsulation:

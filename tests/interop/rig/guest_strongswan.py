@@ -8,7 +8,8 @@ from .roots import FORKY_STRONGSWAN, TRIXIE_STRONGSWAN
 from .shell import wait_until
 
 PLUGINS = strongswan.PLUGINS.replace("kernel-libipsec ", "")
-NOBODY = dict.fromkeys(("null", "null-client"), "no NULL authentication")
+NOBODY = {**dict.fromkeys(("null", "null-client"), "no NULL authentication"),
+          **dict.fromkeys(("ppk-early", "ppk-early-other"), "no PPK in IKE_INTERMEDIATE")}
 
 
 class GuestStrongSwan(GuestPeer, strongswan.StrongSwan):

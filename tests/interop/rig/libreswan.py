@@ -146,6 +146,8 @@ class Libreswan(GuestPeer):
             found["leftsubnet"] = "0.0.0.0/0"
         if t.ppk:
             found["ppk"] = "insist" if t.ppk[2] else "yes"
+        if t.ppk_exchange not in ("", "auth"):
+            found["intermediate"] = "yes"
         found.update(t.pluto)
         if t.ike_lifetime:
             found["ikelifetime"] = f"{t.ike_lifetime}s"
@@ -242,10 +244,14 @@ def _ends(network):
     return hosts[1], hosts[-2]
 
 
+EARLY_PPK = ("ppk-early", "ppk-early-other")
+
+
 # What their EAP-TLS servers have shown: leftautheap and rightautheap = tls, rightauth = eaponly.
 class OldLibreswan(Libreswan):
     lacks = {**Libreswan.lacks, "eap-tls-1.2": "no way to keep its EAP-TLS to TLS 1.2", **dict.fromkeys(
-        ("eap-tls-1.3", "eap-tls-only"), "EAP-TLS without the protected success of RFC 9190 2.1.1, which our client insists on")}
+        ("eap-tls-1.3", "eap-tls-only"), "EAP-TLS without the protected success of RFC 9190 2.1.1, which our client insists on"),
+        **dict.fromkeys(EARLY_PPK, "no PPK in IKE_INTERMEDIATE")}
     kind, root = "libreswan-12", roots.BOOKWORM
 
 

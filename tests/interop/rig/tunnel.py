@@ -48,6 +48,7 @@ class TunnelSpec:
     anybody: bool = False  # the peer may call from any address, as any identity of remote_id's pattern
     fragmentation: str = ""  # of IKE messages: yes | no | force
     ppk: tuple = ()  # RFC 8784: name, 64 hexadecimal digits, whether it is required
+    ppk_exchange: str = ""  # RFC 9867: auto | intermediate | auth | draft
     aggfrag: str = ""  # Culvert only: the table, as text
     ours: str = ""  # Culvert only: further settings, as text
     swanctl: str = ""  # strongSwan only: further settings of the connection

@@ -179,7 +179,7 @@ class Host {
   Completion answer(const PpkRequest& request) const {
     const auto ppk = ppks.find(request.connection);
     if (ppk == ppks.end()) return PpkResult{};
-    return PpkResult{mix_ppk(*model::prf_function(request.prf), ppk->second, request.keys)};
+    return carry_out(*model::prf_function(request.prf), ppk->second, request);
   }
   Completion answer(const SignRequest& request) const {
     const auto held = credentials.find(request.connection);
