@@ -116,7 +116,8 @@ class Parser {
     add("list", "List the tunnels");
     add("leases", "List who has which address of a pool, and who had one last");
     CLI::App* why = add("why", "Show what went wrong with peers lately, and the way out");
-    why->add_option("WHO", options_.who, "only of this tunnel, of this address, or of identities that have this in them");
+    why->add_option("WHO", options_.who,
+                    "only of this tunnel, of this address, or of identities that have this in them");
     CLI::App* log = add("log", "Show what happened");
     log->add_option("NAME", options_.tunnel, "only this tunnel");
     log->add_flag("-f,--follow", options_.follow, "go on with what happens next");

@@ -155,9 +155,8 @@ std::string render(const api::TunnelStatus& tunnel, const Look& look) {
   out += render_given(tunnel.given);
   for (const api::IkeSa& sa : tunnel.ike_sas) out += render_ike(sa);
   if (tunnel.last_failure && tunnel.state != api::TunnelState::up) {
-    out += wrapped(fmt::format("failed {} ago: {}", age_text(tunnel.last_failure->time, look),
-                               tunnel.last_failure->message),
-                   2);
+    out += wrapped(
+        fmt::format("failed {} ago: {}", age_text(tunnel.last_failure->time, look), tunnel.last_failure->message), 2);
     out += wrapped(tunnel.last_failure->hint, 4);
   }
   if (tunnel.retry_in) out += fmt::format("  next attempt in {}\n", duration_text(*tunnel.retry_in));
@@ -237,8 +236,8 @@ std::string render(const api::FailureList& list, const Look& look) {
                          age_text(one.time, look));
     if (one.times > 1) title += fmt::format(", {} times in {}", one.times, age_text(one.since, look));
     out += title + '\n';
-    out += wrapped(fmt::format("the {} {}: {}", one.what, one.began == "we" ? "that we began failed" : "that it began failed",
-                               one.message),
+    out += wrapped(fmt::format("the {} {}: {}", one.what,
+                               one.began == "we" ? "that we began failed" : "that it began failed", one.message),
                    2);
     out += wrapped(one.hint, 4);
   }

@@ -275,7 +275,8 @@ ExitCode Conversation::why() {
   auto list = client_.failures();
   if (!list) return fail(list.error());
   const auto is_other = [&](const api::PeerFailure& one) {
-    return one.tunnel != options_.who && one.peer != options_.who && one.identity.find(options_.who) == std::string::npos;
+    return one.tunnel != options_.who && one.peer != options_.who &&
+           one.identity.find(options_.who) == std::string::npos;
   };
   if (!options_.who.empty()) std::erase_if(list->failures, is_other);
   return show(list);

@@ -199,15 +199,15 @@ void ControlPlane::on(ipsec::NatFlowShared&& event, Instant) {
   const auto child = children_.find(event.child);
   if (child == children_.end()) return;
   const net::PacketInfo& packet = event.packet;
-  const std::string flow = packet.source_port == 0 && packet.destination_port == 0
-                               ? fmt::format("protocol {}", packet.protocol)
-                               : fmt::format("protocol {}, ports {} to {}", packet.protocol, packet.source_port,
-                                             packet.destination_port);
+  const std::string flow =
+      packet.source_port == 0 && packet.destination_port == 0
+          ? fmt::format("protocol {}", packet.protocol)
+          : fmt::format("protocol {}, ports {} to {}", packet.protocol, packet.source_port, packet.destination_port);
   notice(Level::info, child->second.connection,
          event.port ? fmt::format("another host behind {} uses {} as well: this one's packets come in from port {}",
                                   packet.source.to_string(), flow, *event.port)
                     : fmt::format("another host behind {} uses {} as well, and no other port is protected by the same "
-                                  "rule: this one's packets are dropped; let "remote" take any port, or use tunnel "
+                                  "rule: this one's packets are dropped; let " remote " take any port, or use tunnel "
                                   "mode",
                                   packet.source.to_string(), flow));
 }

@@ -235,12 +235,9 @@ api::TunnelStatus to_status(const control::TunnelView& view, const model::Connec
   status.progress = view.progress;
   status.attempts = view.attempts;
   if (view.last_failure) {
-    status.last_failure = api::Failure{view.last_failure->attempt,
-                                       time_of_day(view.last_failure->at, now),
-                                       view.last_failure->kind,
-                                       view.last_failure->message,
-                                       view.last_failure->hint,
-                                       to_refusal(view.last_failure->refusal)};
+    status.last_failure = api::Failure{view.last_failure->attempt, time_of_day(view.last_failure->at, now),
+                                       view.last_failure->kind,    view.last_failure->message,
+                                       view.last_failure->hint,    to_refusal(view.last_failure->refusal)};
   }
   status.given.addresses = texts(view.given.addresses);
   status.given.dns_servers = texts(view.given.dns_servers);

@@ -66,7 +66,8 @@ std::optional<unsigned> solved_bits(model::PrfId prf, ByteView text, ByteView so
 PuzzleResult carry_out(const PuzzleRequest& request) {
   const auto function = model::prf_function(request.prf);
   if (!function || request.zero_bits > kMostZeroBits) return {};
-  const std::uint32_t effort = request.zero_bits == 0 ? kFreeEffort : std::min(kEffortPerBit << request.zero_bits, kMostEffort);
+  const std::uint32_t effort =
+      request.zero_bits == 0 ? kFreeEffort : std::min(kEffortPerBit << request.zero_bits, kMostEffort);
   std::array<Found, kKeys> best{};
   std::array<std::uint8_t, kKeySize> key{};
   const auto less = [](const Found& a, const Found& b) { return a.bits < b.bits; };

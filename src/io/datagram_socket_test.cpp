@@ -1,5 +1,6 @@
 #include "io/datagram_socket.hpp"
 
+#include <functional>
 #include <numeric>
 
 #include <errno.h>
@@ -182,160 +183,146 @@ TEST_P(Datagram, SendOneJoinsItsParts) {
 INSTANTIATE_TEST_SUITE_P(Families, Datagram, ::testing::Values(Family::v4, Family::v6),
                          [](const auto& one) { return one.param == Family::v4 ? "v4" : "v6"; });
 
-// A wildcard socket with its senders, as the data path has them.
-TEST(DatagramSocket, SendersShareThePortAndTakeNothing) {
-  auto ns = testing::NetworkNamespace::create();
-  if (!ns) GTEST_SKIP() << testing::kNeedsRoot;
-  ns->run([] {
-    for (const Family family : {Family::v4, Family::v6}) {
-      UdpOptions options;
-      options.local = {IpAddress::any(family), 4500};
-      options.errors = true;
-      const auto receiver = DatagramSocket::open_udp(options);
-      ASSERT_TRUE(receiver) << receiver.error().text;
-      const auto cutting = receiver->sender(false);
-      const auto whole = receiver->sender(true);
-      ASSERT_TRUE(cutting && whole) << (cutting ? whole.error().text : cutting.error().text);
-      EXPECT_TRUE(whole->sends_trains());
-      EXPECT_FALSE(DatagramSocket::open_udp(options)) << "the port stays ours alone";
-      const auto peer = open_udp(loopback(family));
-      const Endpoint here{loopback(family).address, 4500};
-      SendScratch scratch;
-      ReceiveBuffers buffers(8);
-      const Bytes payload = numbered(64);
-      for (const DatagramSocket* sender : {&*cutting, &*whole}) {
-        const OutgoingMessage message{.path = {here, peer.local()}, .tos = 0xb8, .bytes = payload, .hop_limit = 17};
-        EXPECT_EQ(sender->send(std::span(&message, 1), scratch).datagrams, 1U);
-        ASSERT_TRUE(wait_readable(peer));
-        const auto outcome = peer.receive(buffers);
-        ASSERT_EQ(outcome.messages.size(), 1U);
-        EXPECT_EQ(outcome.messages[0].path.remote, here);
-        EXPECT_EQ(outcome.messages[0].hop_limit, 17);
-        EXPECT_EQ(outcome.messages[0].tos, 0xb8);
-        // What comes back goes to the receiver, whoever sent.
-        const OutgoingMessage back{.path = {peer.local(), here}, .bytes = payload};
-        EXPECT_EQ(peer.send(std::span(&back, 1), scratch).datagrams, 1U);
-        ASSERT_TRUE(wait_readable(*receiver));
-        EXPECT_EQ(receiver->receive(buffers).messages.size(), 1U);
-        EXPECT_EQ(sender->receive(buffers).messages.size(), 0U);
+UdpOptions daemons_options(Family family) {
+  UdpOptions options;
+  options.local = {IpAddress::any(family), 4500};
+  options.errors = true;
+  return options;
+}
+
+/// A wildcard socket of each family, as the data path has it, in a namespace of its own.
+class DaemonsSocket : public ::testing::Test {
+ protected:
+  void for_each_family(const std::function<void(Family, const DatagramSocket&)>& body) {
+    auto ns = testing::NetworkNamespace::create();
+    if (!ns) GTEST_SKIP() << testing::kNeedsRoot;
+    ns->run([&] {
+      for (const Family family : {Family::v4, Family::v6}) {
+        const auto receiver = DatagramSocket::open_udp(daemons_options(family));
+        ASSERT_TRUE(receiver) << receiver.error().text;
+        body(family, *receiver);
       }
+    });
+  }
+};
+
+TEST_F(DaemonsSocket, SendersShareThePortAndTakeNothing) {
+  for_each_family([](Family family, const DatagramSocket& receiver) {
+    const auto cutting = receiver.sender(false);
+    const auto whole = receiver.sender(true);
+    ASSERT_TRUE(cutting && whole) << (cutting ? whole.error().text : cutting.error().text);
+    EXPECT_TRUE(whole->sends_trains());
+    EXPECT_FALSE(DatagramSocket::open_udp(daemons_options(family))) << "the port stays ours alone";
+    const auto peer = open_udp(loopback(family));
+    const Endpoint here{loopback(family).address, 4500};
+    SendScratch scratch;
+    ReceiveBuffers buffers(8);
+    const Bytes payload = numbered(64);
+    for (const DatagramSocket* sender : {&*cutting, &*whole}) {
+      const OutgoingMessage message{.path = {here, peer.local()}, .tos = 0xb8, .bytes = payload, .hop_limit = 17};
+      EXPECT_EQ(sender->send(std::span(&message, 1), scratch).datagrams, 1U);
+      ASSERT_TRUE(wait_readable(peer));
+      const auto outcome = peer.receive(buffers);
+      ASSERT_EQ(outcome.messages.size(), 1U);
+      EXPECT_EQ(outcome.messages[0].path.remote, here);
+      EXPECT_EQ(outcome.messages[0].hop_limit, 17);
+      EXPECT_EQ(outcome.messages[0].tos, 0xb8);
+      // What comes back goes to the receiver, whoever sent.
+      const OutgoingMessage back{.path = {peer.local(), here}, .bytes = payload};
+      EXPECT_EQ(peer.send(std::span(&back, 1), scratch).datagrams, 1U);
+      ASSERT_TRUE(wait_readable(receiver));
+      EXPECT_EQ(receiver.receive(buffers).messages.size(), 1U);
+      EXPECT_EQ(sender->receive(buffers).messages.size(), 0U);
     }
   });
 }
 
-TEST(DatagramSocket, AConnectedOneGetsItsPeersMessagesAndNoOthers) {
-  auto ns = testing::NetworkNamespace::create();
-  if (!ns) GTEST_SKIP() << testing::kNeedsRoot;
-  ns->run([] {
-    for (const Family family : {Family::v4, Family::v6}) {
-      UdpOptions options;
-      options.local = {IpAddress::any(family), 4500};
-      options.errors = true;
-      const auto receiver = DatagramSocket::open_udp(options);
-      ASSERT_TRUE(receiver) << receiver.error().text;
-      const auto peer = open_udp(loopback(family));
-      const auto stranger = open_udp(loopback(family));
-      const Endpoint here{loopback(family).address, 4500};
-      const auto socket = receiver->connected({here, peer.local()}, true);
-      ASSERT_TRUE(socket) << socket.error().text;
-      EXPECT_TRUE(socket->sends_trains() && socket->receives_trains());
-      EXPECT_FALSE(DatagramSocket::open_udp(options)) << "the port stays ours alone";
-      SendScratch scratch;
-      ReceiveBuffers buffers(8);
-      const Bytes payload = numbered(64);
-      for (const OutgoingMessage& message :
-           {OutgoingMessage{.path = {here, peer.local()}, .bytes = payload},
-            OutgoingMessage{.path = {here, peer.local()}, .tos = 0xb8, .bytes = payload, .hop_limit = 17}}) {
-        EXPECT_EQ(socket->send(std::span(&message, 1), scratch).datagrams, 1U);
-        ASSERT_TRUE(wait_readable(peer));
-        const auto outcome = peer.receive(buffers);
-        ASSERT_EQ(outcome.messages.size(), 1U);
-        EXPECT_EQ(outcome.messages[0].path.remote, here);
-        EXPECT_EQ(outcome.messages[0].tos, message.tos);
-        EXPECT_EQ(outcome.messages[0].hop_limit, message.hop_limit);
-      }
-      for (const DatagramSocket* from : {&peer, &stranger}) {
-        const OutgoingMessage message{.path = {from->local(), here}, .tos = 0x28, .bytes = payload};
-        EXPECT_EQ(from->send(std::span(&message, 1), scratch).datagrams, 1U);
-        const DatagramSocket& taker = from == &peer ? *socket : *receiver;
-        ASSERT_TRUE(wait_readable(taker));
-        const auto outcome = taker.receive(buffers);
-        ASSERT_EQ(outcome.messages.size(), 1U);
-        EXPECT_EQ(outcome.messages[0].path, (net::Path{here, from->local()}));
-        EXPECT_EQ(outcome.messages[0].tos, 0x28);
-      }
+TEST_F(DaemonsSocket, AConnectedOneGetsItsPeersMessagesAndNoOthers) {
+  for_each_family([](Family family, const DatagramSocket& receiver) {
+    const auto peer = open_udp(loopback(family));
+    const auto stranger = open_udp(loopback(family));
+    const Endpoint here{loopback(family).address, 4500};
+    const auto socket = receiver.connected({here, peer.local()}, true);
+    ASSERT_TRUE(socket) << socket.error().text;
+    EXPECT_TRUE(socket->sends_trains() && socket->receives_trains());
+    EXPECT_FALSE(DatagramSocket::open_udp(daemons_options(family))) << "the port stays ours alone";
+    SendScratch scratch;
+    ReceiveBuffers buffers(8);
+    const Bytes payload = numbered(64);
+    for (const OutgoingMessage& message :
+         {OutgoingMessage{.path = {here, peer.local()}, .bytes = payload},
+          OutgoingMessage{.path = {here, peer.local()}, .tos = 0xb8, .bytes = payload, .hop_limit = 17}}) {
+      EXPECT_EQ(socket->send(std::span(&message, 1), scratch).datagrams, 1U);
+      ASSERT_TRUE(wait_readable(peer));
+      const auto outcome = peer.receive(buffers);
+      ASSERT_EQ(outcome.messages.size(), 1U);
+      EXPECT_EQ(outcome.messages[0].path.remote, here);
+      EXPECT_EQ(outcome.messages[0].tos, message.tos);
+      EXPECT_EQ(outcome.messages[0].hop_limit, message.hop_limit);
+    }
+    for (const DatagramSocket* from : {&peer, &stranger}) {
+      const OutgoingMessage message{.path = {from->local(), here}, .tos = 0x28, .bytes = payload};
+      EXPECT_EQ(from->send(std::span(&message, 1), scratch).datagrams, 1U);
+      const DatagramSocket& taker = from == &peer ? *socket : receiver;
+      ASSERT_TRUE(wait_readable(taker));
+      const auto outcome = taker.receive(buffers);
+      ASSERT_EQ(outcome.messages.size(), 1U);
+      EXPECT_EQ(outcome.messages[0].path, (net::Path{here, from->local()}));
+      EXPECT_EQ(outcome.messages[0].tos, 0x28);
     }
   });
 }
 
-TEST(DatagramSocket, AnErrorComesToTheConnectedOneAndCostsNoMessage) {
-  auto ns = testing::NetworkNamespace::create();
-  if (!ns) GTEST_SKIP() << testing::kNeedsRoot;
-  ns->run([] {
-    for (const Family family : {Family::v4, Family::v6}) {
-      UdpOptions options;
-      options.local = {IpAddress::any(family), 4500};
-      options.errors = true;
-      const auto receiver = DatagramSocket::open_udp(options);
-      ASSERT_TRUE(receiver) << receiver.error().text;
-      const net::Path path{{loopback(family).address, 4500}, {loopback(family).address, 4999}};
-      const auto socket = receiver->connected(path, false);
-      ASSERT_TRUE(socket) << socket.error().text;
-      const Bytes payload = numbered(64);
-      SendScratch scratch;
-      for (int i = 0; i < 5; ++i) {
-        const OutgoingMessage message{.path = path, .bytes = payload};
-        const SendCounts counts = socket->send(std::span(&message, 1), scratch);
-        EXPECT_EQ(counts.datagrams, 1U);
-        EXPECT_EQ(counts.refused, 0U);
-      }
-      pollfd failing{socket->fd(), 0, 0};
-      ASSERT_EQ(::poll(&failing, 1, 3000), 1);
-      ErrorBuffers buffers;
-      const auto errors = socket->receive_errors(buffers);
-      ASSERT_FALSE(errors.empty());
-      EXPECT_EQ(errors[0].path, path);
-      EXPECT_TRUE(equal(errors[0].quoted, payload));
+TEST_F(DaemonsSocket, AnErrorComesToTheConnectedOneAndCostsNoMessage) {
+  for_each_family([](Family family, const DatagramSocket& receiver) {
+    const net::Path path{{loopback(family).address, 4500}, {loopback(family).address, 4999}};
+    const auto socket = receiver.connected(path, false);
+    ASSERT_TRUE(socket) << socket.error().text;
+    const Bytes payload = numbered(64);
+    SendScratch scratch;
+    for (int i = 0; i < 5; ++i) {
+      const OutgoingMessage message{.path = path, .bytes = payload};
+      const SendCounts counts = socket->send(std::span(&message, 1), scratch);
+      EXPECT_EQ(counts.datagrams, 1U);
+      EXPECT_EQ(counts.refused, 0U);
     }
+    pollfd failing{socket->fd(), 0, 0};
+    ASSERT_EQ(::poll(&failing, 1, 3000), 1);
+    ErrorBuffers buffers;
+    const auto errors = socket->receive_errors(buffers);
+    ASSERT_FALSE(errors.empty());
+    EXPECT_EQ(errors[0].path, path);
+    EXPECT_TRUE(equal(errors[0].quoted, payload));
   });
 }
 
 // An error that one peer's host sends back is told once, with what it quotes, and costs no send to anyone.
-TEST(DatagramSocket, AnErrorComesToTheReceiverAndFailsNoSend) {
-  auto ns = testing::NetworkNamespace::create();
-  if (!ns) GTEST_SKIP() << testing::kNeedsRoot;
-  ns->run([] {
-    for (const Family family : {Family::v4, Family::v6}) {
-      UdpOptions options;
-      options.local = {IpAddress::any(family), 4500};
-      options.errors = true;
-      const auto receiver = DatagramSocket::open_udp(options);
-      ASSERT_TRUE(receiver) << receiver.error().text;
-      const auto sender = receiver->sender(true);
-      ASSERT_TRUE(sender) << sender.error().text;
-      const auto peer = open_udp(loopback(family));
-      const Endpoint here{loopback(family).address, 4500};
-      const Endpoint closed{loopback(family).address, 4999};
-      const Bytes payload = numbered(64);
-      std::vector<OutgoingMessage> messages;
-      for (int i = 0; i < 20; ++i) {
-        messages.push_back({.path = {here, closed}, .bytes = payload});
-        messages.push_back({.path = {here, peer.local()}, .bytes = payload});
-      }
-      SendScratch scratch;
-      const SendCounts counts = sender->send(messages, scratch);
-      EXPECT_EQ(counts.refused, 0U);
-      EXPECT_EQ(counts.datagrams, 40U);
-      EXPECT_EQ(counts.system_calls, 1U) << "none failed even once";
-      pollfd failing{receiver->fd(), 0, 0};
-      ASSERT_EQ(::poll(&failing, 1, 3000), 1);
-      ErrorBuffers buffers;
-      const auto errors = receiver->receive_errors(buffers);
-      ASSERT_FALSE(errors.empty());
-      EXPECT_EQ(errors[0].path, (net::Path{here, closed}));
-      EXPECT_EQ(errors[0].mtu, 0);
-      EXPECT_TRUE(equal(errors[0].quoted, payload));
+TEST_F(DaemonsSocket, AnErrorComesToTheReceiverAndFailsNoSend) {
+  for_each_family([](Family family, const DatagramSocket& receiver) {
+    const auto sender = receiver.sender(true);
+    ASSERT_TRUE(sender) << sender.error().text;
+    const auto peer = open_udp(loopback(family));
+    const Endpoint here{loopback(family).address, 4500};
+    const Endpoint closed{loopback(family).address, 4999};
+    const Bytes payload = numbered(64);
+    std::vector<OutgoingMessage> messages;
+    for (int i = 0; i < 20; ++i) {
+      messages.push_back({.path = {here, closed}, .bytes = payload});
+      messages.push_back({.path = {here, peer.local()}, .bytes = payload});
     }
+    SendScratch scratch;
+    const SendCounts counts = sender->send(messages, scratch);
+    EXPECT_EQ(counts.refused, 0U);
+    EXPECT_EQ(counts.datagrams, 40U);
+    EXPECT_EQ(counts.system_calls, 1U) << "none failed even once";
+    pollfd failing{receiver.fd(), 0, 0};
+    ASSERT_EQ(::poll(&failing, 1, 3000), 1);
+    ErrorBuffers buffers;
+    const auto errors = receiver.receive_errors(buffers);
+    ASSERT_FALSE(errors.empty());
+    EXPECT_EQ(errors[0].path, (net::Path{here, closed}));
+    EXPECT_EQ(errors[0].mtu, 0);
+    EXPECT_TRUE(equal(errors[0].quoted, payload));
   });
 }
 

@@ -31,7 +31,8 @@ bool is_echo(const net::PacketInfo& info) {
   return (v4 && (type == 8 || type == 0)) || (v6 && (type == 128 || type == 129));
 }
 
-// Nothing where ports cannot be changed: there are none, or they are not in the packet, or a checksum is over all of it.
+// Nothing where ports cannot be changed: there are none, or they are not in the packet, or a checksum is over all of
+// it.
 std::optional<PortPlace> port_place(ByteView packet, const net::PacketInfo& info) {
   if (!info.ports_visible || info.is_later_fragment) return std::nullopt;
   PortPlace place;
@@ -96,7 +97,8 @@ std::size_t NatPeer::Hash::operator()(const FlowEnds& ends) const {
   };
   const auto [local, local_low] = words(ends.local);
   const auto [remote, remote_low] = words(ends.remote);
-  const std::uint64_t rest = std::uint64_t{ends.protocol} << 32 | std::uint64_t{ends.local_port} << 16 | ends.remote_port;
+  const std::uint64_t rest =
+      std::uint64_t{ends.protocol} << 32 | std::uint64_t{ends.local_port} << 16 | ends.remote_port;
   std::uint64_t sum = 0;
   std::size_t i = 0;
   for (const std::uint64_t word : {local, local_low, remote, remote_low, rest})

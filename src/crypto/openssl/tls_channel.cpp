@@ -239,8 +239,8 @@ Result<std::shared_ptr<const TlsContext>, std::string> TlsContext::make(Settings
   // RFC 9190 2.1.2: no tickets here, for nobody resumes.
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_options(context, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-  // RFC 5746 4.1: a server that does not know it is safe as long as nobody renegotiates, and within EAP what goes before
-  // the handshake is the EAP server's own. strongSwan 5.9 is one of them.
+  // RFC 5746 4.1: a server that does not know it is safe as long as nobody renegotiates, and within EAP what goes
+  // before the handshake is the EAP server's own. strongSwan 5.9 is one of them.
   if (!settings.server) SSL_CTX_set_options(context, SSL_OP_LEGACY_SERVER_CONNECT);
   CHECK(SSL_CTX_set_num_tickets(context, 0) == 1);
   SSL_CTX_set_max_cert_list(context, kChainLimit);

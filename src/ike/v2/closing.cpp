@@ -42,7 +42,8 @@ void withdraw(Core& core, IkeSa& sa, CloseReason reason) {
   }
   for (const QueuedTask& queued : sa.tasks) {
     // The peer's half of such a pair goes with the IKE SA.
-    if (const auto* unknown = std::get_if<DeleteUnknownChildTask>(&queued.task); unknown != nullptr && unknown->reserved)
+    if (const auto* unknown = std::get_if<DeleteUnknownChildTask>(&queued.task);
+        unknown != nullptr && unknown->reserved)
       core.esp_spis.release(unknown->spi_inbound);
   }
   const std::vector<WaitingGuest> waiting = waiting_guests(sa);

@@ -88,8 +88,8 @@ Result<ChildChoice, codec::Message> CreateChildSaResponder::choose(const codec::
   std::optional<PairBeside> beside;
   if (fallback != nullptr)
     beside.emplace(PairBeside{*fallback, group_beside(core_, next_resource(core_, sa_, *fallback))});
-  auto chosen = choose_child(core_, sa_, config, ChildExchange::create_child_sa, old, request,
-                             beside ? &*beside : nullptr);
+  auto chosen =
+      choose_child(core_, sa_, config, ChildExchange::create_child_sa, old, request, beside ? &*beside : nullptr);
   if (chosen) return std::move(*chosen);
   ChildRefusal& why = chosen.error();
   if (why.notify == NotifyType::ts_unacceptable)

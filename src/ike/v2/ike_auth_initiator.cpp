@@ -98,8 +98,9 @@ void IkeAuthInitiator::send(const OwnProof* proof) {
   request_ticket(message, config_);
   add_configuration_request(message, core_, config_);
   childless_ = begins_childless(sa_, config_);
-  auto offer = childless_ ? Result<ChildOffer, ChildRefusal>(err(ChildRefusal{}))
-                          : make_child_offer(core_, sa_, config_, {.exchange = ChildExchange::ike_auth, .wish = sa_.wish});
+  auto offer = childless_
+                   ? Result<ChildOffer, ChildRefusal>(err(ChildRefusal{}))
+                   : make_child_offer(core_, sa_, config_, {.exchange = ChildExchange::ike_auth, .wish = sa_.wish});
   if (childless_) {
     // RFC 6023 5: nothing of it, nor what goes with it.
   } else if (offer) {

@@ -79,8 +79,8 @@ class IkeSaInitInitiator final : public SetUpExchange {
   Bytes puzzle_cookie_;
   unsigned puzzles_taken_ = 0;
   std::shared_ptr<std::atomic<bool>> puzzle_unwanted_;  // who solves it hears so when this attempt ends
-  std::vector<Attempt> attempts_;  // the current one last
-  std::optional<Wait> key_pair_;   // of the next attempt
+  std::vector<Attempt> attempts_;                       // the current one last
+  std::optional<Wait> key_pair_;                        // of the next attempt
   std::optional<Agreement> agreement_;
   struct Doubt {
     FailureKind kind;

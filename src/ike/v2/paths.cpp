@@ -250,7 +250,8 @@ void note_answer(Core& core, IkeSa& sa, const net::Path& path, model::MessageId 
   Mobility& known = *sa.mobility;
   known.answered_on = path;
   std::erase_if(known.spread, [&](model::MessageId one) { return one != id && !sa.window.awaits(one); });
-  const bool may_move = chooses_paths(sa) && known.spread.contains(id) && path != sa.path && sa.phase == Phase::established;
+  const bool may_move =
+      chooses_paths(sa) && known.spread.contains(id) && path != sa.path && sa.phase == Phase::established;
   const bool is_way = std::ranges::find(known.ways, path) != known.ways.end();
   if (may_move && is_way) return move_to(core, sa, path, "the peer answers there, and over the path before it did not");
   // What else has gone several ways may yet be answered over one that is better.
