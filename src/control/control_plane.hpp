@@ -276,6 +276,7 @@ class ControlPlane {
   void on(ike::IkeSaClosed&& event, Instant now);
   void on(ike::NegotiationFailed&& event, Instant now);
   void on(ike::ChildSaEstablished&& event, Instant now);
+  void on(ike::ChildSaSkipSequence&& event, Instant now);
   void on(ike::ChildSaUseOutbound&& event, Instant now);
   void on(ike::ChildSaRemoved&& event, Instant now);
   void on(ike::AnswerOverdue&& event, Instant now);

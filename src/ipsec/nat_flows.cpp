@@ -31,7 +31,8 @@ bool is_echo(const net::PacketInfo& info) {
   return (v4 && (type == 8 || type == 0)) || (v6 && (type == 128 || type == 129));
 }
 
-// Nothing where ports cannot be changed: there are none, or they are not in the packet, or a checksum is over all of it.
+// Nothing where ports cannot be changed: there are none, or they are not in the packet, or a checksum is over all of
+// it.
 std::optional<PortPlace> port_place(ByteView packet, const net::PacketInfo& info) {
   if (!info.ports_visible || info.is_later_fragment) return std::nullopt;
   PortPlace place;
@@ -88,6 +89,10 @@ net::PacketInfo turned(net::PacketInfo info) {
 
 }  // namespace
 
+NatPeer::Hash::Hash(RandomSource& random) : multipliers() {
+  for (std::uint64_t& multiplier : multipliers) multiplier = random.u64() | 1;
+}
+
 std::size_t NatPeer::Hash::operator()(const FlowEnds& ends) const {
   const auto words = [](const net::IpAddress& address) {
     const std::uint8_t* const octets = address.bytes().data();
@@ -96,13 +101,16 @@ std::size_t NatPeer::Hash::operator()(const FlowEnds& ends) const {
   };
   const auto [local, local_low] = words(ends.local);
   const auto [remote, remote_low] = words(ends.remote);
-  const std::uint64_t rest = std::uint64_t{ends.protocol} << 32 | std::uint64_t{ends.local_port} << 16 | ends.remote_port;
+  const std::uint64_t rest =
+      std::uint64_t{ends.protocol} << 32 | std::uint64_t{ends.local_port} << 16 | ends.remote_port;
   std::uint64_t sum = 0;
   std::size_t i = 0;
   for (const std::uint64_t word : {local, local_low, remote, remote_low, rest})
     sum += (word ^ (word >> 32)) * multipliers[i++];
   return static_cast<std::size_t>(sum >> 24);
 }
+
+NatPeer::NatPeer(NatFlows& all, const Place& where) : place_(where), all_(all), by_own_ends_(0, all.hash_) {}
 
 NatPeer::~NatPeer() {
   for (const Flow& flow : flows_) all_.by_seen_ends_.erase(flow.seen);
@@ -121,10 +129,7 @@ bool NatPeerFilter::admits(const SaPair& pair) const {
 }
 
 NatFlows::NatFlows(EventQueue& events, RandomSource& random, const NatFlowBounds& bounds)
-    : events_(events), random_(random), bounds_(bounds) {
-  for (std::uint64_t& multiplier : hash_.multipliers) multiplier = random.u64() | 1;
-  by_seen_ends_ = decltype(by_seen_ends_)(0, hash_);
-}
+    : events_(events), random_(random), bounds_(bounds), hash_(random), by_seen_ends_(0, hash_) {}
 
 void NatFlows::attach(SaPair& pair, const model::ChildSaParams& params, const Sad& sad) {
   OriginalAddresses* const original = pair.params.original.get();
@@ -135,7 +140,7 @@ void NatFlows::attach(SaPair& pair, const model::ChildSaParams& params, const Sa
     const SaPair* const before = sad.find(*params.replaces);
     if (before != nullptr && nat_peer_of(*before) != nullptr) {
       original->peer = before->params.original->peer;
-      return;
+      return moved(pair);
     }
   }
   const NatPeer::Place place{params.connection, params.path.remote, *original->remote};
@@ -143,7 +148,6 @@ void NatFlows::attach(SaPair& pair, const model::ChildSaParams& params, const Sa
   original->peer = known.lock();
   if (original->peer != nullptr) return;
   original->peer = std::make_shared<NatPeer>(*this, place);
-  original->peer->by_own_ends_ = decltype(original->peer->by_own_ends_)(0, hash_);
   known = original->peer;
 }
 

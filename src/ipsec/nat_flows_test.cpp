@@ -168,8 +168,7 @@ TEST_F(BehindOneNat, TcpToo) {
   // The kernel leaves the checksum to the device: a sum of the pseudo header stands there, and must stay it.
   Bytes partial = segment(kServer, kNat, 80, other);
   const ByteView upper_layer = ByteView(partial).subspan(20);
-  const std::uint64_t pseudo =
-      net::pseudo_header_sum(kServer, kNat, 6, static_cast<std::uint32_t>(upper_layer.size()));
+  const std::uint64_t pseudo = net::pseudo_header_sum(kServer, kNat, 6, static_cast<std::uint32_t>(upper_layer.size()));
   store_be16(partial.data() + 36, static_cast<std::uint16_t>(~net::checksum_finish(pseudo)));
   const Offload offload{.checksum_partial = true, .checksum_start = 20, .checksum_offset = 16};
   EXPECT_EQ(upper(to(bob, partial, offload).at(0)), upper(segment(kServer, bob.own, 80, 5000)));
@@ -222,6 +221,8 @@ TEST_F(BehindOneNat, ARekeyedPairHasItsFlows) {
   Client& bob = add("10.0.0.2", 31002);
   ASSERT_EQ(from(ari, 1701, 1701).size(), 1u);
   const std::uint16_t other = source_port(from(bob, 1701, 1701).at(0));
+  // From another port, which nobody has told of.
+  ari.port = 31009;
   set_up(ari, only(kNat), only(kServer), model::ChildSaId{1});
   server.remove(model::ChildSaId{1}, {}, {});
   // Not told that it replaces one: of the same host, by where it is.

@@ -47,8 +47,8 @@ SaPair* Sad::find_beside(std::uint32_t spi) const {
   return found == beside_.end() ? nullptr : found->second;
 }
 
-SaPair* Sad::find_outbound(model::ConnectionId connection, const net::PacketInfo& packet,
-                           const SaSelectors* within, const NatPeerFilter* peers) const {
+SaPair* Sad::find_outbound(model::ConnectionId connection, const net::PacketInfo& packet, const SaSelectors* within,
+                           const NatPeerFilter* peers) const {
   const SaIndex* const found = by_connection_.find(connection.value());
   return found == nullptr ? nullptr : found->find(packet, within, peers);
 }

@@ -198,9 +198,8 @@ Progression CreateChildSaInitiator::handle_response(const codec::Message& respon
   const ChildSa* old = old_ ? sa_.find_child(*old_) : nullptr;
   const ChildSa* fallback = wish_ && wish_->resource ? find_fallback(sa_, wish_->local, wish_->remote) : nullptr;
   // RFC 9611 3: the selectors are those of the fallback, if that still stands.
-  auto agreed =
-      check_child_answer(sa_, config_, ChildExchange::create_child_sa, *offer_, old != nullptr ? old : fallback,
-                                   response);
+  auto agreed = check_child_answer(sa_, config_, ChildExchange::create_child_sa, *offer_,
+                                   old != nullptr ? old : fallback, response);
   if (!agreed) {
     fail(agreed.error(), true);
     return Progression::done;

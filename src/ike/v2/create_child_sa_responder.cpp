@@ -88,8 +88,8 @@ Result<ChildChoice, codec::Message> CreateChildSaResponder::choose(const codec::
   std::optional<PairBeside> beside;
   if (fallback != nullptr)
     beside.emplace(PairBeside{*fallback, group_beside(core_, next_resource(core_, sa_, *fallback))});
-  auto chosen = choose_child(core_, sa_, config, ChildExchange::create_child_sa, old, request,
-                             beside ? &*beside : nullptr);
+  auto chosen =
+      choose_child(core_, sa_, config, ChildExchange::create_child_sa, old, request, beside ? &*beside : nullptr);
   if (chosen) return std::move(*chosen);
   ChildRefusal& why = chosen.error();
   if (why.notify == NotifyType::ts_unacceptable)
@@ -136,8 +136,7 @@ std::optional<codec::Message> CreateChildSaResponder::create(const codec::Messag
   answer.add(codec::NoncePayload{nonce_r});
   if (own)
     answer.add(codec::KePayload{.method = agreement.suite.key_exchange, .public_value = to_bytes(own->public_value())});
-  answer.add(codec::TsPayload{.side = Role::initiator, .selectors = agreement.remote, .unknown = {}});
-  answer.add(codec::TsPayload{.side = Role::responder, .selectors = agreement.local, .unknown = {}});
+  add_answer_ts_payloads(answer, agreement);
 
   if (old == nullptr && agreement.group.resource) core_.next_resource = *agreement.group.resource + 1;
   const ExchangedSecrets secrets{.request = request.header.message_id,

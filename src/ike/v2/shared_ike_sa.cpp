@@ -107,7 +107,8 @@ const ConnectionConfig& connection_meant(const Core& core, const IkeSa& sa, cons
 void add_more_possible(codec::Message& answer, const Core& core, const IkeSa& sa, const ConnectionConfig& chosen,
                        const codec::Message& request) {
   const SeenAddresses seen = seen_addresses(sa);
-  if (request.ts(model::Role::initiator) == nullptr || selector_fit(chosen, request, seen) != SelectorFit::partly) return;
+  if (request.ts(model::Role::initiator) == nullptr || selector_fit(chosen, request, seen) != SelectorFit::partly)
+    return;
   std::size_t looked_at = 0;
   bool more = false;
   core.connections.find_sharing(chosen, [&](const ConnectionConfig& one) {

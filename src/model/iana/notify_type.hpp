@@ -7,74 +7,77 @@
 namespace culvert::model {
 
 enum class NotifyType : std::uint16_t {
-  unsupported_critical_payload = 1,         // RFC 7296
-  invalid_ike_spi = 4,                      // RFC 7296
-  invalid_major_version = 5,                // RFC 7296
-  invalid_syntax = 7,                       // RFC 7296
-  invalid_message_id = 9,                   // RFC 7296
-  invalid_spi = 11,                         // RFC 7296
-  no_proposal_chosen = 14,                  // RFC 7296
-  invalid_ke_payload = 17,                  // RFC 7296
-  authentication_failed = 24,               // RFC 7296
-  single_pair_required = 34,                // RFC 7296
-  no_additional_sas = 35,                   // RFC 7296
-  internal_address_failure = 36,            // RFC 7296
-  failed_cp_required = 37,                  // RFC 7296
-  ts_unacceptable = 38,                     // RFC 7296
-  invalid_selectors = 39,                   // RFC 7296
-  unacceptable_addresses = 40,              // RFC 4555
-  unexpected_nat_detected = 41,             // RFC 4555
-  temporary_failure = 43,                   // RFC 7296
-  child_sa_not_found = 44,                  // RFC 7296
-  state_not_found = 47,                     // RFC 9370
-  ts_max_queue = 48,                        // RFC 9611
-  initial_contact = 16384,                  // RFC 7296
-  set_window_size = 16385,                  // RFC 7296
-  additional_ts_possible = 16386,           // RFC 7296
-  ipcomp_supported = 16387,                 // RFC 7296
-  nat_detection_source_ip = 16388,          // RFC 7296
-  nat_detection_destination_ip = 16389,     // RFC 7296
-  cookie = 16390,                           // RFC 7296
-  use_transport_mode = 16391,               // RFC 7296
-  http_cert_lookup_supported = 16392,       // RFC 7296
-  rekey_sa = 16393,                         // RFC 7296
-  esp_tfc_padding_not_supported = 16394,    // RFC 7296
-  non_first_fragments_also = 16395,         // RFC 7296
-  mobike_supported = 16396,                 // RFC 4555
-  additional_ip4_address = 16397,           // RFC 4555
-  additional_ip6_address = 16398,           // RFC 4555
-  no_additional_addresses = 16399,          // RFC 4555
-  update_sa_addresses = 16400,              // RFC 4555
-  cookie2 = 16401,                          // RFC 4555
-  no_nats_allowed = 16402,                  // RFC 4555
-  auth_lifetime = 16403,                    // RFC 4478
-  multiple_auth_supported = 16404,          // RFC 4739
-  another_auth_follows = 16405,             // RFC 4739
-  redirect_supported = 16406,               // RFC 5685
-  redirect = 16407,                         // RFC 5685
-  redirected_from = 16408,                  // RFC 5685
-  ticket_lt_opaque = 16409,                 // RFC 5723
-  ticket_request = 16410,                   // RFC 5723
-  ticket_ack = 16411,                       // RFC 5723
-  ticket_nack = 16412,                      // RFC 5723
-  ticket_opaque = 16413,                    // RFC 5723
-  eap_only_authentication = 16417,          // RFC 5998
-  childless_ikev2_supported = 16418,        // RFC 6023
-  quick_crash_detection = 16419,            // RFC 6290
-  ikev2_message_id_sync_supported = 16420,  // RFC 6311
-  ikev2_fragmentation_supported = 16430,    // RFC 7383
-  signature_hash_algorithms = 16431,        // RFC 7427
-  puzzle = 16434,                           // RFC 8019
-  use_ppk = 16435,                          // RFC 8784
-  ppk_identity = 16436,                     // RFC 8784
-  no_ppk_auth = 16437,                      // RFC 8784
-  intermediate_exchange_supported = 16438,  // RFC 9242
-  ip4_allowed = 16439,                      // RFC 8983
-  ip6_allowed = 16440,                      // RFC 8983
-  additional_key_exchange = 16441,          // RFC 9370
-  use_aggfrag = 16442,                      // RFC 9347
-  supported_auth_methods = 16443,           // RFC 9593
-  sa_resource_info = 16444,                 // RFC 9611
+  unsupported_critical_payload = 1,             // RFC 7296
+  invalid_ike_spi = 4,                          // RFC 7296
+  invalid_major_version = 5,                    // RFC 7296
+  invalid_syntax = 7,                           // RFC 7296
+  invalid_message_id = 9,                       // RFC 7296
+  invalid_spi = 11,                             // RFC 7296
+  no_proposal_chosen = 14,                      // RFC 7296
+  invalid_ke_payload = 17,                      // RFC 7296
+  authentication_failed = 24,                   // RFC 7296
+  single_pair_required = 34,                    // RFC 7296
+  no_additional_sas = 35,                       // RFC 7296
+  internal_address_failure = 36,                // RFC 7296
+  failed_cp_required = 37,                      // RFC 7296
+  ts_unacceptable = 38,                         // RFC 7296
+  invalid_selectors = 39,                       // RFC 7296
+  unacceptable_addresses = 40,                  // RFC 4555
+  unexpected_nat_detected = 41,                 // RFC 4555
+  temporary_failure = 43,                       // RFC 7296
+  child_sa_not_found = 44,                      // RFC 7296
+  state_not_found = 47,                         // RFC 9370
+  ts_max_queue = 48,                            // RFC 9611
+  initial_contact = 16384,                      // RFC 7296
+  set_window_size = 16385,                      // RFC 7296
+  additional_ts_possible = 16386,               // RFC 7296
+  ipcomp_supported = 16387,                     // RFC 7296
+  nat_detection_source_ip = 16388,              // RFC 7296
+  nat_detection_destination_ip = 16389,         // RFC 7296
+  cookie = 16390,                               // RFC 7296
+  use_transport_mode = 16391,                   // RFC 7296
+  http_cert_lookup_supported = 16392,           // RFC 7296
+  rekey_sa = 16393,                             // RFC 7296
+  esp_tfc_padding_not_supported = 16394,        // RFC 7296
+  non_first_fragments_also = 16395,             // RFC 7296
+  mobike_supported = 16396,                     // RFC 4555
+  additional_ip4_address = 16397,               // RFC 4555
+  additional_ip6_address = 16398,               // RFC 4555
+  no_additional_addresses = 16399,              // RFC 4555
+  update_sa_addresses = 16400,                  // RFC 4555
+  cookie2 = 16401,                              // RFC 4555
+  no_nats_allowed = 16402,                      // RFC 4555
+  auth_lifetime = 16403,                        // RFC 4478
+  multiple_auth_supported = 16404,              // RFC 4739
+  another_auth_follows = 16405,                 // RFC 4739
+  redirect_supported = 16406,                   // RFC 5685
+  redirect = 16407,                             // RFC 5685
+  redirected_from = 16408,                      // RFC 5685
+  ticket_lt_opaque = 16409,                     // RFC 5723
+  ticket_request = 16410,                       // RFC 5723
+  ticket_ack = 16411,                           // RFC 5723
+  ticket_nack = 16412,                          // RFC 5723
+  ticket_opaque = 16413,                        // RFC 5723
+  eap_only_authentication = 16417,              // RFC 5998
+  childless_ikev2_supported = 16418,            // RFC 6023
+  quick_crash_detection = 16419,                // RFC 6290
+  ikev2_message_id_sync_supported = 16420,      // RFC 6311
+  ipsec_replay_counter_sync_supported = 16421,  // RFC 6311
+  ikev2_message_id_sync = 16422,                // RFC 6311
+  ipsec_replay_counter_sync = 16423,            // RFC 6311
+  ikev2_fragmentation_supported = 16430,        // RFC 7383
+  signature_hash_algorithms = 16431,            // RFC 7427
+  puzzle = 16434,                               // RFC 8019
+  use_ppk = 16435,                              // RFC 8784
+  ppk_identity = 16436,                         // RFC 8784
+  no_ppk_auth = 16437,                          // RFC 8784
+  intermediate_exchange_supported = 16438,      // RFC 9242
+  ip4_allowed = 16439,                          // RFC 8983
+  ip6_allowed = 16440,                          // RFC 8983
+  additional_key_exchange = 16441,              // RFC 9370
+  use_aggfrag = 16442,                          // RFC 9347
+  supported_auth_methods = 16443,               // RFC 9593
+  sa_resource_info = 16444,                     // RFC 9611
 };
 
 inline constexpr RegistryName<NotifyType> kNotifyTypeNames[] = {
@@ -133,6 +136,9 @@ inline constexpr RegistryName<NotifyType> kNotifyTypeNames[] = {
     {NotifyType::childless_ikev2_supported, "CHILDLESS_IKEV2_SUPPORTED"},
     {NotifyType::quick_crash_detection, "QUICK_CRASH_DETECTION"},
     {NotifyType::ikev2_message_id_sync_supported, "IKEV2_MESSAGE_ID_SYNC_SUPPORTED"},
+    {NotifyType::ipsec_replay_counter_sync_supported, "IPSEC_REPLAY_COUNTER_SYNC_SUPPORTED"},
+    {NotifyType::ikev2_message_id_sync, "IKEV2_MESSAGE_ID_SYNC"},
+    {NotifyType::ipsec_replay_counter_sync, "IPSEC_REPLAY_COUNTER_SYNC"},
     {NotifyType::ikev2_fragmentation_supported, "IKEV2_FRAGMENTATION_SUPPORTED"},
     {NotifyType::signature_hash_algorithms, "SIGNATURE_HASH_ALGORITHMS"},
     {NotifyType::puzzle, "PUZZLE"},
