@@ -30,7 +30,7 @@ void members(const ChildSa*, auto& x, auto&& f) {
   f("id", x.id), f("spi_inbound", x.spi_inbound), f("spi_outbound", x.spi_outbound), f("resource", x.resource);
   f("suite", x.suite), f("mode", x.mode);
   f("encapsulation", x.encapsulation), f("backend", x.backend), f("local", x.local), f("remote", x.remote),
-      f("age", x.age), f("rekey_in", x.rekey_in);
+      f("security_label", x.security_label), f("age", x.age), f("rekey_in", x.rekey_in);
   f("expires_in", x.expires_in), f("counters", x.counters);
 }
 void members(const IkeSa*, auto& x, auto&& f) {
@@ -39,7 +39,7 @@ void members(const IkeSa*, auto& x, auto&& f) {
   f("local_id", x.local_id), f("remote_id", x.remote_id), f("suite", x.suite),
       f("local_behind_nat", x.local_behind_nat);
   f("remote_behind_nat", x.remote_behind_nat), f("mobike", x.mobike), f("resumed", x.resumed), f("ppk", x.ppk),
-      f("age", x.age), f("rekey_in", x.rekey_in), f("leased", x.leased), f("eap_identity", x.eap_identity),
+      f("counter_sync", x.counter_sync), f("age", x.age), f("rekey_in", x.rekey_in), f("leased", x.leased), f("eap_identity", x.eap_identity),
       f("group", x.group), f("of_tunnel", x.of_tunnel), f("children", x.children);
 }
 void members(const Refusal*, auto& x, auto&& f) {
@@ -79,7 +79,8 @@ void members(const AddRequest*, auto& x, auto&& f) { f("name", x.name), f("setti
 void members(const Removed*, auto& x, auto&& f) { f("name", x.name); }
 void members(const PolicyEntry*, auto& x, auto&& f) {
   f("position", x.position), f("name", x.name), f("action", x.action), f("direction", x.direction), f("local", x.local);
-  f("remote", x.remote), f("populate", x.populate), f("sa", x.sa), f("state", x.state), f("origin", x.origin);
+  f("remote", x.remote), f("populate", x.populate), f("security_labels", x.security_labels), f("sa", x.sa),
+      f("state", x.state), f("origin", x.origin);
   f("place", x.place);
 }
 void members(const PolicyList*, auto& x, auto&& f) { f("policies", x.policies); }

@@ -79,6 +79,7 @@ struct ChildSa {
   std::string backend;                         // who computes the cipher: "Culvert AVX-512", "ipsec-mb 1.3.0"
   std::vector<std::string> local;              // traffic selectors after narrowing
   std::vector<std::string> remote;
+  std::optional<std::string> security_label = {};  // printable; absent: none
   std::uint64_t age = 0;
   std::optional<std::uint64_t> rekey_in;
   std::optional<std::uint64_t> expires_in;
@@ -100,9 +101,10 @@ struct IkeSa {
   std::string suite;
   bool local_behind_nat = false;
   bool remote_behind_nat = false;
-  bool mobike = false;   // the path can be moved (RFC 4555)
-  bool resumed = false;  // set up by a ticket (RFC 5723)
-  std::string ppk;       // a PPK is in the keys: "intermediate" (RFC 9867) or "auth" (RFC 8784); else empty
+  bool mobike = false;        // the path can be moved (RFC 4555)
+  bool resumed = false;       // set up by a ticket (RFC 5723)
+  bool counter_sync = false;  // counters can be set after a failover (RFC 6311)
+  std::string ppk;  // a PPK is in the keys: "intermediate" (RFC 9867) or "auth" (RFC 8784); else empty
   std::uint64_t age = 0;
   std::optional<std::uint64_t> rekey_in;
   std::string eap_identity;         // whom EAP has proved the initiator to be, printable; empty without EAP
@@ -255,9 +257,10 @@ struct PolicyEntry {
   std::vector<std::string> local;
   std::vector<std::string> remote;
   std::vector<std::string> populate;
-  std::string sa;      // protect: the tunnel or manual SA that serves it
-  std::string state;   // of that one; empty when there is none
-  std::string origin;  // "rule", "command", "tunnel", "manual"
+  std::vector<std::string> security_labels;  // of the tunnel that it is of (RFC 9478), printable
+  std::string sa;                            // protect: the tunnel or manual SA that serves it
+  std::string state;                         // of that one; empty when there is none
+  std::string origin;                        // "rule", "command", "tunnel", "manual"
   std::string place;
   friend bool operator==(const PolicyEntry&, const PolicyEntry&) = default;
 };

@@ -53,6 +53,7 @@ std::string render_child(const api::ChildSa& child) {
                           duration_text(child.age), rekey_text(child.rekey_in)),
               4);
   out += wrapped(plain_tunnels(child.local, child.remote), 6);
+  if (child.security_label) out += wrapped(fmt::format("security label {}", *child.security_label), 6);
   const auto direction = [](const char* name, const std::string& spi, std::uint64_t packets, std::uint64_t bytes) {
     return fmt::format("      {:<4} SPI {:<10} {:>15} packets {:>9}\n", name, spi, count_text(packets),
                        size_text(bytes));
@@ -78,6 +79,7 @@ std::string render_ike(const api::IkeSa& sa) {
   // A peer that wants ESP in UDP claims a NAT of its own, as we do (`encapsulation = "udp"`): its word proves nothing.
   if (sa.local_behind_nat) out += "    this side is behind a NAT\n";
   if (sa.remote_behind_nat) out += "    the peer is behind a NAT, or says so to have ESP in UDP\n";
+  if (sa.counter_sync) out += "    survives a failover of the peer, if that is a cluster (RFC 6311)\n";
   if (sa.resumed) out += "    resumed by a ticket: no new proof of the identities since\n";
   if (sa.ppk == "intermediate") out += "    a PPK is in the keys since before IKE_AUTH (RFC 9867)\n";
   if (sa.ppk == "auth") out += "    a PPK is in the keys since IKE_AUTH (RFC 8784)\n";

@@ -43,6 +43,11 @@ std::string text_of(const std::vector<model::InnerAddress>& addresses) {
     out += fmt::format("{}{}/{}", out.empty() ? "" : ", ", one.address.to_string(), one.prefix_length);
   return out.empty() ? "none" : out;
 }
+std::string text_of(const std::vector<model::SecurityLabel>& labels) {
+  std::string out;
+  for (const auto& one : labels) out += (out.empty() ? "" : ", ") + one.to_string();
+  return out.empty() ? "none" : out;
+}
 std::string text_of(Duration duration) { return duration_text(duration); }
 std::string text_of(const std::string& text) { return text; }
 std::string text_of(model::EncapsulationPolicy policy) {
@@ -281,6 +286,7 @@ TunnelChange compare(const TunnelConfig& before, const TunnelConfig& after, bool
   soft("start", a.start, b.start);
   hard("ike", a.ike_proposals, b.ike_proposals);
   hard("esp", a.esp_proposals, b.esp_proposals);
+  hard("security_label", a.security_labels, b.security_labels);
   hard("mode", a.mode, b.mode);
   hard("encapsulation", a.encapsulation, b.encapsulation);
   soft("mobike", truth(a.mobike), truth(b.mobike));
@@ -289,6 +295,7 @@ TunnelChange compare(const TunnelConfig& before, const TunnelConfig& after, bool
   soft("ike_fragmentation", text_of(a.ike_fragmentation), text_of(b.ike_fragmentation));
   soft("ike_fragment_size", a.ike_fragment_size, b.ike_fragment_size);
   soft("ike_window", a.ike_window, b.ike_window);
+  soft("counter_sync", truth(a.counter_sync), truth(b.counter_sync));
   soft("ike_lifetime", a.ike_lifetime, b.ike_lifetime);
   soft("child_lifetime", a.child_lifetime, b.child_lifetime);
   soft("rekey_margin", a.rekey_margin, b.rekey_margin);

@@ -32,6 +32,8 @@ TEST(Load, SmallestTunnelHasTheDocumentedDefaults) {
   EXPECT_EQ(connection.esp_proposals, model::default_esp_proposals());
   EXPECT_EQ(connection.start, model::StartMode::automatic);
   EXPECT_EQ(connection.replay_window, 1024u);
+  EXPECT_TRUE(connection.security_labels.empty());
+  EXPECT_TRUE(connection.counter_sync);
   EXPECT_EQ(connection.resource_sas, std::nullopt) << "as many as the daemon has use for";
   EXPECT_TRUE(config->warnings.empty()) << lines(config->warnings);
   EXPECT_EQ(config->daemon, DaemonConfig{});
@@ -90,6 +92,8 @@ liveness = 0
 keepalive = "1m"
 replay_window = 4096
 per_resource_sas = 6
+security_label = ["system_u:object_r:ipsec_t:s0", "0x6100"]
+counter_sync = false
 mtu = 1300
 
 [[policy]]
@@ -158,6 +162,9 @@ local = "10.1.9.0/24"
   EXPECT_EQ(connection.nat_keepalive_interval, Duration(std::chrono::minutes(1)));
   EXPECT_EQ(connection.replay_window, 4096u);
   EXPECT_EQ(connection.resource_sas, 6u);
+  EXPECT_EQ(connection.security_labels, (std::vector<model::SecurityLabel>{
+                                            *model::SecurityLabel::parse("system_u:object_r:ipsec_t:s0"), {{'a', 0}}}));
+  EXPECT_FALSE(connection.counter_sync);
   EXPECT_EQ(connection.inner_mtu, 1300);
   ASSERT_EQ(config->policies.size(), 2u);
   EXPECT_EQ(config->policies[0].action, RuleAction::bypass);
@@ -485,6 +492,11 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"window", tunnel("replay_window = 1000\n"),
              "a.toml:6:17: error: tunnel.office.replay_window: 1000 packets cannot be the window\n"
              "  write a power of two from 32 to 65536\n"},
+        Case{"label", tunnel("security_label = \"0x6\"\n"),
+             "a.toml:6:18: error: tunnel.office.security_label: \"0x6\" is no security label\n"
+             "  write its text, or \"0x\" and hexadecimal digits: 1 to 1024 octets\n"},
+        Case{"label_twice", tunnel("security_label = [\"a\", \"0x61\"]\n"),
+             "a.toml:6:24: error: tunnel.office.security_label: \"0x61\" stands here twice\n  take one out\n"},
         Case{"window_off", tunnel("replay_window = 0\n"),
              "a.toml:6:17: warning: tunnel.office.replay_window: 0 switches the protection against "
              "replayed packets off\n"

@@ -333,6 +333,30 @@ void read_subnets(Section& section, DraftTunnel& draft) {
   draft.config.connection.remote = draft.remote.selectors;
 }
 
+/// RFC 9478.
+void read_security_labels(Section& section, std::vector<model::SecurityLabel>& labels) {
+  constexpr std::size_t kMostLabels = 16;
+  if (!section.has("security_label")) return;
+  std::vector<Located<std::string>> written;
+  if (section.node("security_label")->is_array()) {
+    written = section.texts("security_label", kMostLabels);
+  } else if (auto one = section.text("security_label")) {
+    written.push_back(std::move(*one));
+  }
+  for (const auto& [text, position] : written) {
+    const auto label = model::SecurityLabel::parse(text);
+    if (!label) {
+      section.error(position, "security_label", fmt::format("{} is no security label", in_quotes(text)),
+                    fmt::format("write its text, or \"0x\" and hexadecimal digits: 1 to {} octets",
+                                model::SecurityLabel::kLongest));
+    } else if (std::ranges::find(labels, *label) != labels.end()) {
+      section.error(position, "security_label", fmt::format("{} stands here twice", in_quotes(text)), "take one out");
+    } else {
+      labels.push_back(*label);
+    }
+  }
+}
+
 void read_mode(Section& section, model::ConnectionConfig& connection) {
   const auto mode = section.choice("mode", kModes);
   if (!mode) return;
@@ -393,6 +417,8 @@ DraftTunnel read_tunnel(Section section, std::string name, Problems& problems, C
   connection.ike_proposals = read_proposals(section, "ike", model::ProtocolId::ike, compat);
   connection.esp_proposals = read_proposals(section, "esp", model::ProtocolId::esp, compat);
   check_compat_used(section, compat);
+  read_security_labels(section, connection.security_labels);
+  if (const auto sync = section.boolean("counter_sync")) connection.counter_sync = *sync;
   read_mode(section, connection);
   if (const auto policy = section.choice("encapsulation", kEncapsulations)) connection.encapsulation = *policy;
   read_tcp(section, draft);

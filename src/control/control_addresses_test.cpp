@@ -37,6 +37,7 @@ class QuietDataPlane final : public ipsec::DataPlane {
   void remove(model::ChildSaId child, Duration) override { installed.erase(child); }
   void update_path(model::ChildSaId, const net::Path&, model::Encapsulation) override {}
   void grant_sequence(model::ChildSaId, std::uint64_t) override {}
+  void skip_sequence(model::ChildSaId, std::uint64_t) override {}
   void set_policies(std::vector<ipsec::Policy> wanted) override { policies = std::move(wanted); }
   std::optional<ipsec::SaCounters> counters(model::ChildSaId) const override { return ipsec::SaCounters{}; }
   std::vector<std::pair<std::string, std::uint64_t>> drop_counters() const override { return {}; }

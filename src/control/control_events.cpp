@@ -61,6 +61,7 @@ void ControlPlane::on(ike::ChildSaEstablished&& event, Instant now) {
                             .encapsulation = params.encapsulation,
                             .local = params.local,
                             .remote = params.remote,
+                            .security_label = event.security_label ? event.security_label->to_string() : "",
                             .established = now,
                             .rekey_at = std::nullopt,
                             .expires_at = std::nullopt};
@@ -72,7 +73,8 @@ void ControlPlane::on(ike::ChildSaEstablished&& event, Instant now) {
       fmt::format("Child SA {}: {} === {}, {}, SPI 0x{:08x} in, 0x{:08x} out{}", rekeyed ? "rekeyed" : "established",
                   model::to_string(params.local), model::to_string(params.remote), model::to_string(params.suite),
                   params.spi_inbound.value(), params.spi_outbound.value(),
-                  params.resource ? fmt::format(", for worker {}", *params.resource) : "");
+                  params.resource ? fmt::format(", for worker {}", *params.resource) : "") +
+      (child.view.security_label.empty() ? "" : fmt::format(", labelled '{}'", child.view.security_label));
   // How packets are treated is one side's own policy, which IKE knows nothing of; but for AGGFRAG, which takes two.
   if (const Tunnel* tunnel = find(connection)) {
     params.treatment = tunnel->config().treatment.with(params.treatment.aggfrag);
@@ -313,6 +315,10 @@ void ControlPlane::on(ipsec::UnknownSpi&& event, Instant now) {
   // Protocol 50 has no ports; the peer's IKE is where it usually is.
   if (path.local.port == 0) path.local.port = path.remote.port = settings_.ike_port;
   ike_.handle_command(ike::UnknownEspSpi{path, event.spi}, now);
+}
+
+void ControlPlane::on(ike::ChildSaSkipSequence&& event, Instant) {
+  if (children_.contains(event.child)) data_plane_.skip_sequence(event.child, event.count);
 }
 
 void ControlPlane::on(ike::ChildSaUseOutbound&& event, Instant) { data_plane_.use_outbound(event.child); }

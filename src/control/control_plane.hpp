@@ -281,6 +281,7 @@ class ControlPlane {
   void on(ike::NegotiationFailed&& event, Instant now);
   void keep_record(const ike::NegotiationFailed& event, const Tunnel* tunnel, const std::string& hint, Instant now);
   void on(ike::ChildSaEstablished&& event, Instant now);
+  void on(ike::ChildSaSkipSequence&& event, Instant now);
   void on(ike::ChildSaUseOutbound&& event, Instant now);
   void on(ike::ChildSaRemoved&& event, Instant now);
   void on(ike::AnswerOverdue&& event, Instant now);

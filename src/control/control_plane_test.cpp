@@ -61,6 +61,7 @@ class RecordingDataPlane final : public ipsec::DataPlane {
   void remove(model::ChildSaId child, Duration) override { removed.push_back(child); }
   void update_path(model::ChildSaId, const net::Path& path, model::Encapsulation) override { paths.push_back(path); }
   void grant_sequence(model::ChildSaId, std::uint64_t) override {}
+  void skip_sequence(model::ChildSaId, std::uint64_t) override {}
   void set_policies(std::vector<ipsec::Policy> wanted) override { policies = std::move(wanted); }
   std::optional<ipsec::SaCounters> counters(model::ChildSaId) const override {
     return ipsec::SaCounters{.inbound_packets = 7};

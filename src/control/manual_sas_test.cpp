@@ -40,6 +40,7 @@ class DataPlaneStub final : public ipsec::DataPlane {
   }
   void update_path(model::ChildSaId, const net::Path&, model::Encapsulation) override {}
   void grant_sequence(model::ChildSaId, std::uint64_t granted) override { grants.push_back(granted); }
+  void skip_sequence(model::ChildSaId, std::uint64_t) override {}
   void set_policies(std::vector<ipsec::Policy>) override {}
   std::optional<ipsec::SaCounters> counters(model::ChildSaId) const override { return count; }
   std::vector<std::pair<std::string, std::uint64_t>> drop_counters() const override { return {}; }

@@ -125,6 +125,7 @@ class Workers final : public ipsec::DataPlane {
   void remove(model::ChildSaId, Duration) override {}
   void update_path(model::ChildSaId, const net::Path&, model::Encapsulation) override {}
   void grant_sequence(model::ChildSaId, std::uint64_t) override {}
+  void skip_sequence(model::ChildSaId, std::uint64_t) override {}
   void set_policies(std::vector<ipsec::Policy>) override {}
   std::optional<ipsec::SaCounters> counters(model::ChildSaId child) const override {
     return ipsec::SaCounters{.outbound_packets = packets.contains(child) ? packets.at(child) : 0};

@@ -51,6 +51,7 @@ SpdEntry entry_of(const Guarded& guard) {
   entry.policy.local = guard.local;
   entry.policy.remote = guard.remote;
   if (guard.outbound_only) entry.policy.direction = ipsec::PolicyDirection::outbound;
+  entry.security_labels = guard.security_labels;
   entry.policy.connection = guard.connection;
   entry.policy.name = guard.name;
   entry.origin = guard.origin;
@@ -203,7 +204,8 @@ Guarded guarded(const model::ConnectionConfig& tunnel) {
           .addresses = tunnel.addresses,
           .inner_mtu = tunnel.inner_mtu,
           .host_to_host = tunnel.mode == model::Mode::transport ||
-                          between_outer_addresses(tunnel.local, tunnel.remote, tunnel.local_address, tunnel.peer)};
+                          between_outer_addresses(tunnel.local, tunnel.remote, tunnel.local_address, tunnel.peer),
+          .security_labels = tunnel.security_labels};
 }
 
 std::vector<SpdEntry> arrange_spd(const std::vector<config::PolicyRule>& files,

@@ -31,6 +31,8 @@ struct Guarded {
   bool host_to_host = false;
   /// Nothing can come in by it yet: its rule says what leaves.
   bool outbound_only = false;
+  /// RFC 9478: what matches is taken for traffic with one of these, for nothing else of this host says what it has.
+  std::vector<model::SecurityLabel> security_labels = {};
 };
 /// True when both sides are one address each, and these are the outer ones.
 [[nodiscard]] bool between_outer_addresses(const model::TrafficSelectors& local, const model::TrafficSelectors& remote,
@@ -43,6 +45,7 @@ struct SpdEntry {
   RuleOrigin origin = RuleOrigin::file;
   std::string place;
   std::string sa;  // protect: who serves it
+  std::vector<model::SecurityLabel> security_labels = {};
 };
 
 /// In this order: rules with `position = "first"` (the last command's first of all), rules without a position, manual

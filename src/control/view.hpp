@@ -41,6 +41,7 @@ struct ChildSaFacts {
   model::Encapsulation encapsulation = model::Encapsulation::udp;
   model::TrafficSelectors local;
   model::TrafficSelectors remote;
+  std::string security_label = {};  // printable; empty: none (RFC 9478)
   Instant established;
   std::optional<Instant> rekey_at;
   std::optional<Instant> expires_at;

@@ -68,6 +68,7 @@ api::ChildSa to_child(const control::ChildSaView& view, model::ProtocolId protoc
   child.encapsulation = view.encapsulation == model::Encapsulation::udp ? "udp" : "esp";
   child.local = texts(view.local);
   child.remote = texts(view.remote);
+  if (!view.security_label.empty()) child.security_label = view.security_label;
   child.age = seconds_since(view.established, now);
   if (view.rekey_at) child.rekey_in = seconds_until(*view.rekey_at, now);
   if (view.expires_at) child.expires_in = seconds_until(*view.expires_at, now);
@@ -99,6 +100,7 @@ api::IkeSa to_ike_sa(const control::IkeSaView& view, Instant now, ipsec::SuiteSu
   sa.mobike = view.sa.mobike;
   sa.resumed = view.sa.resumed;
   if (view.sa.ppk != ike::PpkUse::none) sa.ppk = view.sa.ppk == ike::PpkUse::intermediate ? "intermediate" : "auth";
+  sa.counter_sync = view.sa.counter_sync;
   sa.age = seconds_since(view.established, now);
   sa.eap_identity = escaped(view.sa.eap_identity, 253);
   sa.group = view.sa.group;
@@ -192,6 +194,7 @@ api::PolicyEntry to_policy(const control::SpdEntry& entry) {
   for (const auto& [name, set] : taken) {
     if (set) out.populate.emplace_back(name);
   }
+  for (const model::SecurityLabel& label : entry.security_labels) out.security_labels.push_back(label.to_string());
   out.sa = entry.sa;
   out.origin = control::name_of(entry.origin);
   out.place = entry.place;

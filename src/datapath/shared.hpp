@@ -43,6 +43,10 @@ struct UpdatePathCommand {
   net::Path path;
   model::Encapsulation encapsulation;
 };
+struct SkipSequenceCommand {
+  model::ChildSaId child;
+  std::uint64_t count = 0;
+};
 struct GrantSequenceCommand {
   model::ChildSaId child;
   std::uint64_t granted;
@@ -60,7 +64,7 @@ struct AskCommand {
   bool with_counters;
 };
 using Command = std::variant<InstallCommand, UseOutboundCommand, RemoveCommand, UpdatePathCommand, GrantSequenceCommand,
-                             SetPoliciesCommand, SetHomeCommand, AskCommand>;
+                             SkipSequenceCommand, SetPoliciesCommand, SetHomeCommand, AskCommand>;
 
 /// All of the engine's counters at one moment; SA pairs sorted by id.
 struct CounterSnapshot {

@@ -331,6 +331,9 @@ void UserspaceDataPlane::update_path(model::ChildSaId child, const net::Path& pa
 void UserspaceDataPlane::grant_sequence(model::ChildSaId child, std::uint64_t granted) {
   state_->order_for(child, GrantSequenceCommand{child, granted});
 }
+void UserspaceDataPlane::skip_sequence(model::ChildSaId child, std::uint64_t count) {
+  state_->order_for(child, SkipSequenceCommand{child, count});
+}
 void UserspaceDataPlane::set_policies(std::vector<ipsec::Policy> policies) {
   // Making a long list ready, and taking one apart, are work for this thread: packets do not wait for it. So an old
   // table is kept until the workers have let go of it.

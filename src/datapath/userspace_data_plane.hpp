@@ -94,6 +94,7 @@ class UserspaceDataPlane final : public ipsec::DataPlane {
   void remove(model::ChildSaId child, Duration linger) override;
   void update_path(model::ChildSaId child, const net::Path& path, model::Encapsulation encapsulation) override;
   void grant_sequence(model::ChildSaId child, std::uint64_t granted) override;
+  void skip_sequence(model::ChildSaId child, std::uint64_t count) override;
   void set_policies(std::vector<ipsec::Policy> policies) override;
   /// Asks the workers and waits for their answers, at most once in 20 ms; between that the last answer stands.
   [[nodiscard]] std::optional<ipsec::SaCounters> counters(model::ChildSaId child) const override;

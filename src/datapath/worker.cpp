@@ -170,6 +170,7 @@ void Worker::run_commands() {
                      engine_.update_path(move.child, move.path, move.encapsulation, sockets_.mtu_towards(move.path));
                    },
                    [&](const GrantSequenceCommand& grant) { engine_.grant_sequence(grant.child, grant.granted); },
+                   [&](const SkipSequenceCommand& skip) { engine_.skip_sequence(skip.child, skip.count); },
                    [&](SetPoliciesCommand& set) { engine_.set_policies(std::move(set.table)); },
                    [&](const SetHomeCommand& set) { engine_.set_home(set.connection, set.home); },
                    [&](const AskCommand& ask) { answer(ask); },

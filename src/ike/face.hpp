@@ -176,13 +176,21 @@ struct UseSecrets {
 struct StreamReopened {
   net::Path path;
 };
+/// We have taken this IKE SA and its Child SAs over from another member of a cluster, in a state that may be old (RFC
+/// 6311). So many requests of either end, and so many packets of either direction, may have passed meanwhile; the peer
+/// is told before any other request goes out. Packets: 0 where sequence numbers need not be set.
+struct TakeOver {
+  model::IkeSaId ike_sa;
+  std::uint32_t requests = 0;
+  std::uint64_t packets = 0;
+};
 /// Ends everything: DELETE to every peer, once, without waiting for the answer.
 struct Shutdown {};
 
 using Command =
     std::variant<ConfigureConnection, RemoveConnection, Initiate, CreateChildSa, Terminate, TerminateIkeSa, RekeyIkeSa,
                  RekeyChildSa, DeleteChildSa, CheckLiveness, PeerAlive, PeerMoved, OwnAddresses, ReviewPath, UsePaths,
-                 TryPath, UnknownEspSpi, StreamReopened, Reauthenticate, RedirectPeers, UseSecrets, Shutdown>;
+                 TryPath, UnknownEspSpi, StreamReopened, Reauthenticate, RedirectPeers, UseSecrets, TakeOver, Shutdown>;
 
 // ---------------------------------------------------------------- events: what IKE tells control
 
@@ -210,6 +218,7 @@ struct IkeSaEstablished {
   bool chooses_paths = false;  // and by us: we began the first IKE SA of the line
   PpkUse ppk = PpkUse::none;
   bool resumed = false;             // by a ticket (RFC 5723), without a key exchange and a new proof
+  bool counter_sync = false;        // a cluster at the other end may set message ids, or sequence numbers (RFC 6311)
   std::optional<Instant> rekey_at;  // the soft lifetime
   /// When the authentication runs out, or is to be repeated by us (RFC 4478).
   std::optional<Instant> reauthenticate_at = {};
@@ -295,6 +304,14 @@ struct ChildSaEstablished {
   /// A wish of ours brought it about, and it is for some of the connection's traffic only, or for one resource; so is
   /// what replaces it.
   bool for_wish = false;
+  /// RFC 9478: the traffic that it is for has this label at both ends.
+  std::optional<model::SecurityLabel> security_label = {};
+};
+/// The peer is a cluster whose new member may have missed so many packets, or we have taken over from another member:
+/// the pair's outbound sequence numbers skip so many (RFC 6311 5.2).
+struct ChildSaSkipSequence {
+  model::ChildSaId child;
+  std::uint64_t count = 0;
 };
 /// The peer has surely switched: outbound traffic may use this pair (see ChildSaParams::hold_outbound).
 struct ChildSaUseOutbound {
@@ -359,8 +376,8 @@ struct KeysExported {
 };
 
 using Event = std::variant<IkeSaEstablished, IkeSaPassedOn, ConfigurationReceived, IkeSaClosed, NegotiationFailed,
-                           ChildSaEstablished, ChildSaUseOutbound, ChildSaRemoved, PathChanged, PathInDoubt,
-                           AnswerOverdue, ChildSaMoved, Redirected, Progress, KeysExported>;
+                           ChildSaEstablished, ChildSaSkipSequence, ChildSaUseOutbound, ChildSaRemoved, PathChanged,
+                           PathInDoubt, AnswerOverdue, ChildSaMoved, Redirected, Progress, KeysExported>;
 
 // ---------------------------------------------------------------- requests: slow or secret work that leaves the core
 

@@ -225,11 +225,12 @@ class Paths : public testing::Test {
                    },
                    4};
   Spd spd_;
-  Sad sad_{options_.spi_layout};
   EventQueue events_{100};
+  NatFlows nat_{events_, kit_.random};
+  Sad sad_{options_.spi_layout};
   DropCounters drops_;
-  OutboundPath outbound_{options_, spd_, sad_, events_, drops_, kit_.random};
-  InboundPath inbound_{options_, sad_, events_, drops_, kit_.random};
+  OutboundPath outbound_{options_, spd_, sad_, nat_, events_, drops_, kit_.random};
+  InboundPath inbound_{options_, spd_, sad_, nat_, events_, drops_, kit_.random};
 };
 
 TEST_F(Paths, WithoutACipherNothingLeavesAndTheRestDoes) {

@@ -171,6 +171,8 @@ class DataPlane {
   virtual void update_path(model::ChildSaId child, const net::Path& path, model::Encapsulation encapsulation) = 0;
   /// Raises the highest outbound sequence number that the pair may use; never lowers it.
   virtual void grant_sequence(model::ChildSaId child, std::uint64_t granted) = 0;
+  /// So many outbound sequence numbers of the pair are never used (RFC 6311 5.2).
+  virtual void skip_sequence(model::ChildSaId child, std::uint64_t count) = 0;
   /// Replaces the whole SPD at once.
   virtual void set_policies(std::vector<Policy> policies) = 0;
 

@@ -172,6 +172,16 @@ void Engine::grant_sequence(model::ChildSaId child, std::uint64_t granted) {
   pair->outbound.grant_asked = false;
 }
 
+void Engine::skip_sequence(model::ChildSaId child, std::uint64_t count) {
+  SaPair* const pair = state_->sad.find(child);
+  if (pair == nullptr) return;
+  pair->outbound.sequence.skip(count);
+  // RFC 6311 5.2: a new SA, should there be few numbers left.
+  if (!pair->outbound.sequence.running_out()) return;
+  pair->outbound.meter.raise(ExpiryNews::soft);
+  pair->tell_expiry(state_->events);
+}
+
 // RFC 4301 8.2: unauthenticated, so it needs to show that it comes from where our packets go.
 bool Engine::unprotected_error(const net::Path& path, model::Encapsulation encapsulation, std::uint16_t mtu,
                                ByteView quoted, Instant now, bool left) {

@@ -116,6 +116,7 @@ class Engine {
   void update_path(model::ChildSaId child, const net::Path& path, model::Encapsulation encapsulation,
                    std::optional<std::uint16_t> path_mtu = {});
   void grant_sequence(model::ChildSaId child, std::uint64_t granted);
+  void skip_sequence(model::ChildSaId child, std::uint64_t count);
   void set_policies(std::vector<Policy> policies);
   /// As above, with a table that was made ready elsewhere: takes no longer for 100,000 rules than for one. Whoever
   /// shares it decides where it is taken apart.

@@ -89,6 +89,10 @@ net::PacketInfo turned(net::PacketInfo info) {
 
 }  // namespace
 
+NatPeer::Hash::Hash(RandomSource& random) : multipliers() {
+  for (std::uint64_t& multiplier : multipliers) multiplier = random.u64() | 1;
+}
+
 std::size_t NatPeer::Hash::operator()(const FlowEnds& ends) const {
   const auto words = [](const net::IpAddress& address) {
     const std::uint8_t* const octets = address.bytes().data();
@@ -105,6 +109,8 @@ std::size_t NatPeer::Hash::operator()(const FlowEnds& ends) const {
     sum += (word ^ (word >> 32)) * multipliers[i++];
   return static_cast<std::size_t>(sum >> 24);
 }
+
+NatPeer::NatPeer(NatFlows& all, const Place& where) : place_(where), all_(all), by_own_ends_(0, all.hash_) {}
 
 NatPeer::~NatPeer() {
   for (const Flow& flow : flows_) all_.by_seen_ends_.erase(flow.seen);
@@ -123,10 +129,7 @@ bool NatPeerFilter::admits(const SaPair& pair) const {
 }
 
 NatFlows::NatFlows(EventQueue& events, RandomSource& random, const NatFlowBounds& bounds)
-    : events_(events), random_(random), bounds_(bounds) {
-  for (std::uint64_t& multiplier : hash_.multipliers) multiplier = random.u64() | 1;
-  by_seen_ends_ = decltype(by_seen_ends_)(0, hash_);
-}
+    : events_(events), random_(random), bounds_(bounds), hash_(random), by_seen_ends_(0, hash_) {}
 
 void NatFlows::attach(SaPair& pair, const model::ChildSaParams& params, const Sad& sad) {
   OriginalAddresses* const original = pair.params.original.get();
@@ -137,7 +140,7 @@ void NatFlows::attach(SaPair& pair, const model::ChildSaParams& params, const Sa
     const SaPair* const before = sad.find(*params.replaces);
     if (before != nullptr && nat_peer_of(*before) != nullptr) {
       original->peer = before->params.original->peer;
-      return;
+      return moved(pair);
     }
   }
   const NatPeer::Place place{params.connection, params.path.remote, *original->remote};
@@ -145,7 +148,6 @@ void NatFlows::attach(SaPair& pair, const model::ChildSaParams& params, const Sa
   original->peer = known.lock();
   if (original->peer != nullptr) return;
   original->peer = std::make_shared<NatPeer>(*this, place);
-  original->peer->by_own_ends_ = decltype(original->peer->by_own_ends_)(0, hash_);
   known = original->peer;
 }
 

@@ -64,7 +64,7 @@ class NatPeer {
     friend auto operator<=>(const Place&, const Place&) = default;
   };
 
-  NatPeer(NatFlows& all, const Place& where) : place_(where), all_(all) {}
+  NatPeer(NatFlows& all, const Place& where);
   ~NatPeer();
   NatPeer(const NatPeer&) = delete;
   NatPeer& operator=(const NatPeer&) = delete;
@@ -74,8 +74,9 @@ class NatPeer {
  private:
   friend class NatFlows;
   struct Hash {
+    explicit Hash(RandomSource& random);
     std::size_t operator()(const FlowEnds& ends) const;
-    std::array<std::uint64_t, 5> multipliers{};
+    std::array<std::uint64_t, 5> multipliers;
   };
   Place place_;
   NatFlows& all_;

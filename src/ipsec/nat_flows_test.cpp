@@ -221,6 +221,8 @@ TEST_F(BehindOneNat, ARekeyedPairHasItsFlows) {
   Client& bob = add("10.0.0.2", 31002);
   ASSERT_EQ(from(ari, 1701, 1701).size(), 1u);
   const std::uint16_t other = source_port(from(bob, 1701, 1701).at(0));
+  // From another port, which nobody has told of.
+  ari.port = 31009;
   set_up(ari, only(kNat), only(kServer), model::ChildSaId{1});
   server.remove(model::ChildSaId{1}, {}, {});
   // Not told that it replaces one: of the same host, by where it is.

@@ -42,10 +42,11 @@ class Parts : public testing::Test {
   EngineOptions options_;
   Spd spd_;
   SaShared shared_{crypto::Backend::automatic, options_.expanded_keys};
-  Sad sad_{options_.spi_layout};
   EventQueue events_{100};
+  NatFlows nat_{events_, kit_.random};
+  Sad sad_{options_.spi_layout};
   DropCounters drops_;
-  OutboundPath path_{options_, spd_, sad_, events_, drops_, kit_.random};
+  OutboundPath path_{options_, spd_, sad_, nat_, events_, drops_, kit_.random};
 };
 
 TEST_F(Parts, InboundIsFoundByTheWholeSpiOnly) {

@@ -97,6 +97,11 @@ class SequenceCounter {
     limit_ = std::min(std::max(limit_, granted), end());
     watch();
   }
+  /// So many numbers are never used. Beyond the last one there are none left.
+  void skip(std::uint64_t count) {
+    last_ += std::min(count, end() - last_);
+    limit_ = std::max(limit_, last_);
+  }
   [[nodiscard]] std::uint64_t last() const { return last_; }
   /// False once `running_out` or `grant_low` may have something to say.
   [[nodiscard]] bool quiet() const { return last_ <= quiet_; }

@@ -16,6 +16,7 @@
 #include "model/ppk.hpp"
 #include "model/proposal.hpp"
 #include "model/sa_life.hpp"
+#include "model/security_label.hpp"
 #include "model/traffic_selector.hpp"
 #include "net/address.hpp"
 
@@ -119,12 +120,16 @@ struct ConnectionConfig {
   std::vector<Proposal> esp_proposals;
   TrafficSelectors local;
   TrafficSelectors remote;
+  /// Each Child SA is for one of these labels (RFC 9478), the best first; none: for traffic without a label.
+  std::vector<SecurityLabel> security_labels;
   /// Inner addresses of this host to be put on the TUN device while the daemon runs.
   std::vector<InnerAddress> addresses;
   Mode mode = Mode::tunnel;
   /// Requests of the peer that may be under way on one IKE SA at a time, as it is told (RFC 7296 2.3); and the most of
   /// ours, where it grants as many. 1: nothing is said.
   std::uint32_t ike_window = 1;
+  /// Where the peer is a cluster, the member that takes over may set message ids and sequence numbers (RFC 6311).
+  bool counter_sync = true;
   EncapsulationPolicy encapsulation = EncapsulationPolicy::udp;
   TcpPolicy tcp = TcpPolicy::never;
   std::uint16_t tcp_port = 4500;  // of the peer

@@ -1,5 +1,7 @@
 #include "tests/sim/seed_profile.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 namespace culvert::sim {
@@ -133,6 +135,28 @@ void make_windows(WorldOptions& world, std::uint64_t seed) {
     connection.ike_window = 1 + static_cast<std::uint32_t>(random.below(8));
 }
 
+// Security labels in every third run: each side knows some, and both one (RFC 9478). Drawn apart.
+void make_labels(WorldOptions& world, std::uint64_t seed) {
+  SeededRandom random(seed ^ 0x9478);
+  if (!one_in(3, random)) return;
+  const auto label = [](std::uint64_t i) {
+    return model::SecurityLabel{Bytes(1 + i * 40, static_cast<std::uint8_t>(i))};
+  };
+  const std::uint64_t common = random.below(4);
+  for (model::ConnectionConfig& connection : world.connections) {
+    for (std::uint64_t i = 0; i < 4; ++i) {
+      if (i == common || one_in(3, random)) connection.security_labels.push_back(label(i));
+    }
+    if (one_in(2, random)) std::ranges::reverse(connection.security_labels);
+  }
+}
+
+// Peers that know nothing of failovers in clusters in some runs (RFC 6311). Drawn apart.
+void make_counter_sync(WorldOptions& world, std::uint64_t seed) {
+  SeededRandom random(seed ^ 0x6311);
+  for (model::ConnectionConfig& connection : world.connections) connection.counter_sync = !one_in(4, random);
+}
+
 // Several authentications one behind the other in every fourth run, each under a name of its own (RFC 4739). Drawn
 // apart.
 void make_rounds(WorldOptions& world, std::uint64_t seed) {
@@ -242,6 +266,8 @@ SeedProfile make_profile(std::uint64_t seed, SeededRandom& random, bool log) {
   make_puzzles(world, seed);
   make_windows(world, seed);
   make_rounds(world, seed);
+  make_labels(world, seed);
+  make_counter_sync(world, seed);
   make_moves(profile, seed);
   make_ppks(world, seed);
   profile.text = fmt::format(

@@ -51,6 +51,7 @@ class SimDataPlane final : public ipsec::DataPlane,
   void grant_sequence(model::ChildSaId child, std::uint64_t granted) override {
     engine_.grant_sequence(child, granted);
   }
+  void skip_sequence(model::ChildSaId child, std::uint64_t count) override { engine_.skip_sequence(child, count); }
   void set_policies(std::vector<ipsec::Policy> policies) override;
   [[nodiscard]] std::optional<ipsec::SaCounters> counters(model::ChildSaId child) const override {
     return engine_.counters(child);

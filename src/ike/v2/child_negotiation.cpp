@@ -12,6 +12,7 @@
 #include "ike/v2/keys.hpp"
 #include "ike/v2/nat.hpp"
 #include "ike/v2/resource_sas.hpp"
+#include "ike/v2/security_labels.hpp"
 #include "ike/v2/transport_addresses.hpp"
 
 namespace culvert::ike::v2 {
@@ -61,6 +62,14 @@ ChildRefusal selector_refusal(const model::TrafficSelectors& local, const model:
           .kind = FailureKind::traffic_selectors,
           .detail = fmt::format("the peer's traffic selectors {} have nothing in common with ours, {}",
                                 describe(local, remote), describe(config.local, config.remote))};
+}
+
+// RFC 9478 2.2, 3.
+ChildRefusal label_refusal(std::string detail) {
+  return {.notify = NotifyType::ts_unacceptable,
+          .data = {},
+          .kind = FailureKind::traffic_selectors,
+          .detail = std::move(detail)};
 }
 
 // RFC 9347 6.1.4: requirement flags.
@@ -228,6 +237,7 @@ Result<ChildOffer, ChildRefusal> make_child_offer(Core& core, const IkeSa& sa, c
     offer.local = about(offer.local, sa.path.local.address);
     offer.remote = about(offer.remote, sa.path.remote.address);
   }
+  offer.labels = labels_for(config, like);
   offer.aggfrag = config.treatment.aggfrag;
   offer.method = purpose.method;
   offer.key_exchange = std::move(purpose.key_exchange);
@@ -250,8 +260,13 @@ void add_child_sa_payload(codec::Message& message, const ChildOffer& offer) {
 }
 
 void add_child_ts_payloads(codec::Message& message, const ChildOffer& offer) {
-  message.add(codec::TsPayload{.side = Role::initiator, .selectors = offer.local, .unknown = {}});
-  message.add(codec::TsPayload{.side = Role::responder, .selectors = offer.remote, .unknown = {}});
+  message.add(ts_payload(Role::initiator, offer.local, offer.labels));
+  message.add(ts_payload(Role::responder, offer.remote, offer.labels));
+}
+
+void add_answer_ts_payloads(codec::Message& answer, const ChildAgreement& agreement) {
+  answer.add(ts_payload(Role::initiator, agreement.remote, agreement.label));
+  answer.add(ts_payload(Role::responder, agreement.local, agreement.label));
 }
 
 void withdraw_offer(Core& core, const ChildOffer& offer) { core.esp_spis.release(offer.spi_inbound); }
@@ -311,6 +326,9 @@ Result<ChildAgreement, ChildRefusal> check_child_answer(const IkeSa& sa, const m
                               describe(offer.local, offer.remote), describe(agreement.local, agreement.remote),
                               describe(offer.wish->packet))});
   }
+  auto label = label_in_answer(answer, offer.labels);
+  if (!label) return err(label_refusal(std::move(label.error())));
+  agreement.label = std::move(*label);
   const bool transport = answer.notify(NotifyType::use_transport_mode) != nullptr;
   if (transport != offer.transport) {
     return err(ChildRefusal{.notify = NotifyType::no_proposal_chosen,
@@ -384,6 +402,11 @@ Result<ChildChoice, ChildRefusal> choose_child(Core& core, const IkeSa& sa, cons
     return err(
         selector_refusal(request.ts(Role::responder)->selectors, request.ts(Role::initiator)->selectors, config));
   }
+  auto label = agree_on_label(request, labels_for(config, old != nullptr      ? old
+                                                          : beside != nullptr ? &beside->fallback
+                                                                              : nullptr));
+  if (!label) return err(label_refusal(std::move(label.error())));
+  agreement.label = std::move(*label);
   // RFC 9611 3: a responder that takes several pairs with the same selectors says so when it is asked.
   const bool asked = request.notify(NotifyType::sa_resource_info) != nullptr;
   agreement.group.open = agreement.group.open || (asked && resource_limit(config) > 0);
@@ -440,6 +463,7 @@ ChildSa& build_child(Core& core, IkeSa& sa, const model::ConnectionConfig& confi
   child.remote = agreement.remote;
   child.scope = agreement.scope;
   child.group = agreement.group;
+  child.label = agreement.label;
   const ChildSa* old = child.replaces ? sa.find_child(*child.replaces) : nullptr;
   child.origin = old != nullptr
                      ? old->origin

@@ -29,6 +29,7 @@ struct ChildOffer {
   bool announce_group = false;  // with SA_RESOURCE_INFO
   bool transport = false;
   std::optional<model::Aggfrag> aggfrag;
+  std::vector<model::SecurityLabel> labels;           // RFC 9478: the peer takes one of these, if there are any
   std::unique_ptr<crypto::KeyExchange> key_exchange;  // null without one
   model::KeyExchangeMethod method = model::KeyExchangeMethod::none;
 };
@@ -46,6 +47,7 @@ struct ChildAgreement {
   std::optional<model::Aggfrag> aggfrag;
   Boxed<ChildScope> scope;
   ResourceGroup group;
+  std::optional<model::SecurityLabel> label = {};
   /// When we asked for the pair; as responder, when we agreed to it, where key exchanges follow. Nothing: now.
   std::optional<Instant> asked_at = {};
   /// RFC 7296 2.23.1: in transport mode, the peer's own words for the addresses, where they are not those of the path.
@@ -93,6 +95,9 @@ struct OfferPurpose {
 void add_child_sa_payload(codec::Message& message, const ChildOffer& offer);
 void add_child_ts_payloads(codec::Message& message, const ChildOffer& offer);
 void withdraw_offer(Core& core, const ChildOffer& offer);
+
+/// TSi and TSr of our answer.
+void add_answer_ts_payloads(codec::Message& answer, const ChildAgreement& agreement);
 
 /// As initiator: the peer's answer, with SA, TSi and TSr (their presence is the caller's check). `old` is the pair that
 /// must be covered at least: the one to be rekeyed, or the fallback of one for a single resource.

@@ -9,6 +9,7 @@
 #include "model/child_sa.hpp"
 #include "model/ids.hpp"
 #include "model/proposal.hpp"
+#include "model/security_label.hpp"
 #include "model/traffic_selector.hpp"
 
 namespace culvert::ike::v2 {
@@ -49,6 +50,7 @@ struct ChildSa {
   /// Made for some of the connection's traffic only: then a rekey asks for no more than this (RFC 7296 2.9.2).
   Boxed<ChildScope> scope;
   ResourceGroup group;
+  Boxed<model::SecurityLabel> label;  // RFC 9478
 
   /// The peer may not be able to receive on it yet (RFC 7296 2.8).
   bool hold_outbound = false;

@@ -121,7 +121,7 @@ ChildSa& install_child(Core& core, IkeSa& sa, ChildSa child, model::ChildSaParam
                       child.group.resource ? fmt::format(", for resource {}", *child.group.resource) : ""));
   const bool for_some = child.scope || child.group.resource;
   const bool for_wish = for_some && child.origin.role == model::Role::initiator;
-  core.emit(ChildSaEstablished{.params = std::move(params), .for_wish = for_wish});
+  core.emit(ChildSaEstablished{.params = std::move(params), .for_wish = for_wish, .security_label = child.label});
   core.sas.index_child(id, sa.id);
   if (child.connection != sa.connection) take_in(core, sa, child.connection);
   end_wait(sa, child.connection);

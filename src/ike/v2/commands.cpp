@@ -9,6 +9,7 @@
 #include "ike/v2/child_wish.hpp"
 #include "ike/v2/children.hpp"
 #include "ike/v2/closing.hpp"
+#include "ike/v2/counter_sync.hpp"
 #include "ike/v2/fragments.hpp"
 #include "ike/v2/ike_sa_init_initiator.hpp"
 #include "ike/v2/life_core.hpp"
@@ -265,6 +266,11 @@ void handle(Core& core, const UsePaths& command) {
 void handle(Core& core, const TryPath& command) {
   IkeSa* sa = core.sas.find(command.ike_sa);
   if (sa != nullptr) try_transport(core, *sa, command.path);
+}
+
+void handle(Core& core, const TakeOver& command) {
+  IkeSa* sa = core.sas.find(command.ike_sa);
+  if (sa != nullptr) take_over(core, *sa, command);
 }
 
 void handle(Core& core, const StreamReopened& command) {

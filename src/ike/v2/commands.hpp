@@ -26,6 +26,7 @@ void handle(Core& core, const UnknownEspSpi& command);
 void handle(Core& core, const Reauthenticate& command);
 void handle(Core& core, const RedirectPeers& command);
 void handle(Core& core, const UseSecrets& command);
+void handle(Core& core, const TakeOver& command);
 void handle(Core& core, const StreamReopened& command);
 void handle(Core& core, const Shutdown& command);
 

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "ike/v2/security_labels.hpp"
 #include "model/traffic_selector.hpp"
 
 namespace culvert::ike::v2 {
@@ -35,6 +36,8 @@ SelectorFit selector_fit(const model::ConnectionConfig& config, const codec::Mes
   const auto* theirs = request.ts(Role::initiator);
   const auto* ours = request.ts(Role::responder);
   if (theirs == nullptr || ours == nullptr) return SelectorFit::none;
+  // RFC 9478 4: what fits but for the label does not fit.
+  if (!agree_on_label(request, config.security_labels)) return SelectorFit::none;
   const bool transport = request.notify(model::NotifyType::use_transport_mode) != nullptr;
   if (config.mode == model::Mode::transport && !transport) return SelectorFit::none;
   const SelectorPair heard{ours->selectors, theirs->selectors};

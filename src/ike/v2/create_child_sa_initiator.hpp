@@ -30,6 +30,7 @@ class CreateChildSaInitiator final : public InitiatorExchange {
   [[nodiscard]] const ChildWish* wish() const override { return wish_ ? &*wish_ : nullptr; }
   Progression start() override;
   [[nodiscard]] std::optional<Task> not_begun() const override;
+  [[nodiscard]] std::optional<Task> anew() const override { return as_task(retry_); }
   Progression handle_response(const codec::Message& response) override;
   Progression handle_completion(RequestToken token, Completion result) override;
   [[nodiscard]] std::size_t requests_left() const override;

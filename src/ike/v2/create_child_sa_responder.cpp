@@ -136,8 +136,7 @@ std::optional<codec::Message> CreateChildSaResponder::create(const codec::Messag
   answer.add(codec::NoncePayload{nonce_r});
   if (own)
     answer.add(codec::KePayload{.method = agreement.suite.key_exchange, .public_value = to_bytes(own->public_value())});
-  answer.add(codec::TsPayload{.side = Role::initiator, .selectors = agreement.remote, .unknown = {}});
-  answer.add(codec::TsPayload{.side = Role::responder, .selectors = agreement.local, .unknown = {}});
+  add_answer_ts_payloads(answer, agreement);
 
   if (old == nullptr && agreement.group.resource) core_.next_resource = *agreement.group.resource + 1;
   const ExchangedSecrets secrets{.request = request.header.message_id,

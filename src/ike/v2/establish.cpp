@@ -91,6 +91,7 @@ void establish(Core& core, IkeSa& sa, const model::ConnectionConfig& config) {
       .chooses_paths = chooses_paths(sa),
       .ppk = sa.ppk_use,
       .resumed = sa.resumed,
+      .counter_sync = sa.message_id_sync || sa.replay_counter_sync,
       .rekey_at = sa.rekey_at,
       .reauthenticate_at = sa.life ? earliest(sa.life->repeat_at, sa.life->good_until) : std::optional<Instant>(),
       .replaces = std::nullopt});

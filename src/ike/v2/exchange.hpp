@@ -63,6 +63,8 @@ class InitiatorExchange {
   /// The task to begin it with again, as long as it waits for a completion and the peer has heard nothing of it: until
   /// then it collides with nothing of the peer's.
   [[nodiscard]] virtual std::optional<Task> not_begun() const { return std::nullopt; }
+  /// The task to do the same with again, when its request can have no answer any more (RFC 6311 9).
+  [[nodiscard]] virtual std::optional<Task> anew() const { return not_begun(); }
   /// The authentic response, its payload set checked. While it runs the IKE SA has no exchange, so that it may begin
   /// another.
   virtual Progression handle_response(const codec::Message& response) = 0;

@@ -95,6 +95,21 @@ ExchangeWindow::Due ExchangeWindow::handle_timeout(Instant now, RandomSource& ra
   return due;
 }
 
+void ExchangeWindow::skip_to(model::MessageId next) {
+  next_id_ = std::max(next_id_, next);
+  outstanding_.clear();
+}
+
+model::MessageId ExchangeWindow::beyond_received() const {
+  if (responses_.empty()) return expected_id_;
+  return std::max(expected_id_, model::MessageId(responses_.rbegin()->first.value() + 1));
+}
+
+void ExchangeWindow::expect(model::MessageId next) {
+  expected_id_ = std::max(expected_id_, next);
+  responses_.clear();
+}
+
 ExchangeWindow::Verdict ExchangeWindow::classify(model::MessageId id) const {
   if (const auto found = responses_.find(id); found != responses_.end()) {
     return found->second.response ? Verdict::repeated : Verdict::busy;

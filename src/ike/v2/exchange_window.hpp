@@ -39,6 +39,7 @@ class ExchangeWindow {
   [[nodiscard]] bool may_send(std::size_t planned = 0) const;
   /// The peer grants so many; it never takes any back (RFC 7296 2.3).
   void grant(std::uint32_t window) { send_window_ = std::max(send_window_, window); }
+  [[nodiscard]] std::uint32_t granted() const { return send_window_; }
   [[nodiscard]] bool is_wide() const { return send_window_ > 1; }
   [[nodiscard]] model::MessageId next_id() const { return next_id_; }
   /// Takes the request with next_id(), just sent for the first time. The caller keeps to the window.
@@ -60,6 +61,8 @@ class ExchangeWindow {
   void answered(model::MessageId id) { outstanding_.erase(id); }
   /// Stops retransmitting without an answer; the ids stay used.
   void forget_requests() { outstanding_.clear(); }
+  /// Our next request gets this number, if it is no lower than it would be; requests without an answer are forgotten.
+  void skip_to(model::MessageId next);
   /// Shortens what is left of every outstanding request: the waits start again, as `policy` says. Never lengthens the
   /// time left.
   void hasten(const RetransmitPolicy& policy, Instant now, RandomSource& random);
@@ -79,6 +82,13 @@ class ExchangeWindow {
   [[nodiscard]] model::MessageId proves(model::MessageId answered) const {
     return model::MessageId(answered.value() + receive_window_);
   }
+
+  /// The number of the next request in order.
+  [[nodiscard]] model::MessageId expected_id() const { return expected_id_; }
+  /// One more than the highest number of a request that came.
+  [[nodiscard]] model::MessageId beyond_received() const;
+  /// The next request has this number, if it is no lower than it would be; nothing before it is taken or answered.
+  void expect(model::MessageId next);
 
   enum class Verdict : std::uint8_t {
     fresh,     // next in order: process it

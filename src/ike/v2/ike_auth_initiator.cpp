@@ -9,6 +9,7 @@
 #include "ike/v2/childless.hpp"
 #include "ike/v2/closing.hpp"
 #include "ike/v2/configuration.hpp"
+#include "ike/v2/counter_sync.hpp"
 #include "ike/v2/crash_token.hpp"
 #include "ike/v2/describe.hpp"
 #include "ike/v2/eap_auth.hpp"
@@ -111,6 +112,7 @@ void IkeAuthInitiator::send(const OwnProof* proof) {
     no_offer_ = std::move(offer.error());
   }
   add_mobike(message, core_, sa_, config_);
+  add_counter_sync(message, sa_, config_);
   send_request(core_, sa_, type(), std::move(message));
   core_.progress(
       sa_, fmt::format("sent IKE_AUTH request as {} to {}, {}", sa_.local_id.to_string(), sa_.path.remote.to_string(),
@@ -207,6 +209,7 @@ void IkeAuthInitiator::conclude() {
   const Bytes nonce_i = sa_.init->nonce_i;
   const Bytes nonce_r = sa_.init->nonce_r;
   agree_on_mobike(sa_, *response_, config_);
+  agree_on_counter_sync(sa_, *response_, config_);
   take_crash_token(core_, sa_, *response_);
   begin_authentication_life(core_, sa_, config_, &*response_);
   establish(core_, sa_, config_);

@@ -11,6 +11,7 @@
 #include "ike/v2/closing.hpp"
 #include "ike/v2/configuration.hpp"
 #include "ike/v2/connection_choice.hpp"
+#include "ike/v2/counter_sync.hpp"
 #include "ike/v2/crash_token.hpp"
 #include "ike/v2/describe.hpp"
 #include "ike/v2/establish.hpp"
@@ -292,6 +293,8 @@ void IkeAuthResponder::answer() {
   auto init = sa_.init;
   agree_on_mobike(sa_, request_, *config_);
   if (sa_.mobike) add_mobike(answer, core_, sa_, *config_);
+  agree_on_counter_sync(sa_, request_, *config_);
+  add_counter_sync(answer, sa_, *config_);
   establish(core_, sa_, *config_);
   sa_.init = std::move(init);
   const Rivalry rivalry = find_rival(core_, sa_);
@@ -343,8 +346,7 @@ void IkeAuthResponder::answer_child(codec::Message& answer, const Rivalry& rival
   add_child_notifies(answer, *chosen);
   add_more_possible(answer, core_, sa_, *config_, request_);
   answer.add(codec::SaPayload{{chosen->proposal}});
-  answer.add(codec::TsPayload{.side = Role::initiator, .selectors = chosen->agreement.remote, .unknown = {}});
-  answer.add(codec::TsPayload{.side = Role::responder, .selectors = chosen->agreement.local, .unknown = {}});
+  add_answer_ts_payloads(answer, chosen->agreement);
   build_child(core_, sa_, *config_, chosen->agreement, Role::responder, {}, sa_.init->nonce_i, sa_.init->nonce_r,
               std::move(child));
 }

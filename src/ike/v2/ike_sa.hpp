@@ -30,6 +30,7 @@
 
 namespace culvert::ike::v2 {
 
+struct CounterSync;  // counter_sync.hpp
 struct FollowUp;     // follow_up.hpp
 struct HeldRequest;  // parallel.hpp
 struct LifeState;    // life_state.hpp
@@ -133,10 +134,14 @@ struct IkeSa {
 
   bool nat_traversal = false;  // the peer sent NAT_DETECTION notifications
   bool local_behind_nat = false;
-  bool remote_behind_nat = false;  // or forces UDP encapsulation by pretending so
-  bool mobike = false;             // agreed on (RFC 4555)
-  bool resumed = false;            // set up by a ticket (RFC 5723)
-  PpkUse ppk_use = PpkUse::none;   // in this IKE SA, or the one that it continues
+  bool remote_behind_nat = false;             // or forces UDP encapsulation by pretending so
+  bool mobike = false;                        // agreed on (RFC 4555)
+  bool resumed = false;                       // set up by a ticket (RFC 5723)
+  bool message_id_sync = false;               // both ends know of it (RFC 6311 5)
+  bool replay_counter_sync = false;           // likewise
+  std::uint32_t sync_beyond = 0;              // the peer's new member begins with this number at the least; 0: with any
+  std::unique_ptr<CounterSync> counter_sync;  // as a member that has taken over, until the peer has answered
+  PpkUse ppk_use = PpkUse::none;  // in this IKE SA, or the one that it continues
   Boxed<Mobility> mobility;
 
   model::IkeSuite suite;

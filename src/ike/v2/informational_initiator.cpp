@@ -29,6 +29,7 @@ class DeleteChildInitiator final : public Informational {
   DeleteChildInitiator(Core& core, IkeSa& sa, const DeleteChildTask& task) : Informational(core, sa), task_(task) {}
   [[nodiscard]] Activity activity() const override { return Activity::delete_child; }
   [[nodiscard]] std::optional<model::ChildSaId> child() const override { return task_.child; }
+  [[nodiscard]] std::optional<Task> anew() const override { return task_; }
 
   Progression start() override {
     const ChildSa* found = sa_.find_child(task_.child);
@@ -55,6 +56,10 @@ class DeleteUnknownChildInitiator final : public Informational {
   DeleteUnknownChildInitiator(Core& core, IkeSa& sa, const DeleteUnknownChildTask& task)
       : Informational(core, sa), task_(task) {}
   [[nodiscard]] Activity activity() const override { return Activity::delete_child; }
+  // The SPI is given back with this one.
+  [[nodiscard]] std::optional<Task> anew() const override {
+    return DeleteUnknownChildTask{.spi_inbound = task_.spi_inbound, .reserved = false};
+  }
 
   Progression start() override {
     codec::Message message;
@@ -84,6 +89,7 @@ class DeleteIkeInitiator final : public Informational {
   DeleteIkeInitiator(Core& core, IkeSa& sa, const DeleteIkeTask& task)
       : Informational(core, sa), reason_(task.reason) {}
   [[nodiscard]] Activity activity() const override { return Activity::delete_ike; }
+  [[nodiscard]] std::optional<Task> anew() const override { return DeleteIkeTask{.reason = reason_}; }
 
   Progression start() override {
     codec::Message message;
@@ -127,6 +133,7 @@ class LivenessInitiator final : public Informational {
 class NotifyInitiator final : public Informational {
  public:
   NotifyInitiator(Core& core, IkeSa& sa, NotifyTask task) : Informational(core, sa), task_(std::move(task)) {}
+  [[nodiscard]] std::optional<Task> anew() const override { return task_; }
 
   Progression start() override {
     codec::Message message;

@@ -7,6 +7,7 @@
 #include "ike/v2/children.hpp"
 #include "ike/v2/closing.hpp"
 #include "ike/v2/configuration.hpp"
+#include "ike/v2/counter_sync.hpp"
 #include "ike/v2/crash_token.hpp"
 #include "ike/v2/describe.hpp"
 #include "ike/v2/mobike.hpp"
@@ -57,6 +58,7 @@ void InformationalResponder::handle_child_deletes(const codec::Message& request,
 void InformationalResponder::handle_notifies(const codec::Message& request) {
   take_crash_token(core_, sa_, request);
   take_auth_lifetime(core_, sa_, request);
+  take_replay_counter_sync(core_, sa_, request);
   redirect_ = redirect_in(core_, sa_, request, core_.connections.find(*sa_.connection));
   for (const auto* notify : request.all<codec::NotifyPayload>()) {
     if (notify->type == NotifyType::authentication_failed) {

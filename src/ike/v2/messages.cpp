@@ -8,6 +8,7 @@
 #include "ike/codec/serialize.hpp"
 #include "ike/v2/children.hpp"
 #include "ike/v2/closing.hpp"
+#include "ike/v2/counter_sync.hpp"
 #include "ike/v2/crash_token.hpp"
 #include "ike/v2/describe.hpp"
 #include "ike/v2/fragments.hpp"
@@ -234,6 +235,11 @@ void send_response(Core& core, IkeSa& sa, model::ExchangeType exchange, model::M
   end_by_syntax_error(core, sa, message);
 }
 
+void send_unnumbered(Core& core, IkeSa& sa, bool response, codec::Message message, const net::Path& path) {
+  fill_header(sa, model::ExchangeType::informational, model::MessageId{0}, response, message.header);
+  core.transmit(path, seal_message(core, sa, message, path));
+}
+
 void receive(Core& core, IkeSa& sa, const net::Path& path, ByteView datagram, const codec::ParsedMessage& parsed) {
   core.touch(sa);
   const codec::Header& header = parsed.header;
@@ -245,6 +251,9 @@ void receive(Core& core, IkeSa& sa, const net::Path& path, ByteView datagram, co
   }
   if (!parsed.sealed) return receive_unprotected(core, sa, parsed);
   if (!sa.keyed) return core.drop(DatagramDrop::unexpected);
+  if (receive_counter_sync(core, sa, path, datagram, parsed)) return;
+  // RFC 6311 8.1: until both ends have agreed on numbers, none is right.
+  if (sa.counter_sync) return core.drop(DatagramDrop::old_message_id);
   if (header.response && !sa.window.awaits(header.message_id)) return core.drop(DatagramDrop::old_message_id);
   const Verdict verdict = header.response ? Verdict::fresh : sa.window.classify(header.message_id);
   if (!may_be_meant(sa, header, verdict)) return core.drop(DatagramDrop::unexpected);

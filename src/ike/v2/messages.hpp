@@ -19,6 +19,9 @@ void send_request(Core& core, IkeSa& sa, model::ExchangeType exchange, codec::Me
 void send_response(Core& core, IkeSa& sa, model::ExchangeType exchange, model::MessageId id, codec::Message message,
                    const net::Path& path);
 
+/// An INFORMATIONAL request or response with number 0 that stands outside of the window (RFC 6311 5.1).
+void send_unnumbered(Core& core, IkeSa& sa, bool response, codec::Message message, const net::Path& path);
+
 /// A datagram whose SPIs lead to this IKE SA.
 void receive(Core& core, IkeSa& sa, const net::Path& path, ByteView datagram, const codec::ParsedMessage& parsed);
 

@@ -171,6 +171,7 @@ class UpdateAddressesInitiator final : public PathExchange {
  public:
   UpdateAddressesInitiator(Core& core, IkeSa& sa, const UpdateAddressesTask& task)
       : PathExchange(core, sa), path_(sa.path), refused_(task.refused) {}
+  [[nodiscard]] std::optional<Task> anew() const override { return UpdateAddressesTask{.refused = refused_}; }
 
   Progression start() override {
     codec::Message message;
@@ -239,6 +240,7 @@ class UpdateAddressesInitiator final : public PathExchange {
 class TellAddressesInitiator final : public PathExchange {
  public:
   using PathExchange::PathExchange;
+  [[nodiscard]] std::optional<Task> anew() const override { return TellAddressesTask{}; }
 
   Progression start() override {
     const model::ConnectionConfig* config = core_.connections.find(*sa_.connection);
@@ -265,6 +267,7 @@ class TellAddressesInitiator final : public PathExchange {
 class ProbePathInitiator final : public PathExchange {
  public:
   ProbePathInitiator(Core& core, IkeSa& sa, ProbePathTask task) : PathExchange(core, sa), task_(std::move(task)) {}
+  [[nodiscard]] std::optional<Task> anew() const override { return task_; }
 
   Progression start() override {
     Mobility& known = mobility_of(sa_);

@@ -50,6 +50,7 @@ void promote(Core& core, IkeSa& old, IkeSa& next) {
       .chooses_paths = chooses_paths(next),
       .ppk = next.ppk_use,
       .resumed = false,
+      .counter_sync = next.message_id_sync || next.replay_counter_sync,
       .rekey_at = next.rekey_at,
       .reauthenticate_at = next.life ? earliest(next.life->repeat_at, next.life->good_until) : std::optional<Instant>(),
       .replaces = old.id});

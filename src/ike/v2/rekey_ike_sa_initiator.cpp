@@ -296,6 +296,8 @@ IkeSa* make_rekeyed_ike_sa(Core& core, IkeSa& old, const model::IkeSuite& suite,
   next.remote_behind_nat = old.remote_behind_nat;
   next.mobike = old.mobike;
   next.ppk_use = old.ppk_use;
+  next.message_id_sync = old.message_id_sync;
+  next.replay_counter_sync = old.replay_counter_sync;
   // RFC 7383 2.3: IKE_SA_INIT alone agrees on it; what its peers know goes on with the IKE SAs that come of it.
   next.fragmentation.agreed = old.fragmentation.agreed;
   next.fragmentation.size = old.fragmentation.size;

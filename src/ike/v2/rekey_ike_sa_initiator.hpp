@@ -29,6 +29,7 @@ class RekeyIkeSaInitiator final : public InitiatorExchange {
   [[nodiscard]] std::optional<Task> not_begun() const override {
     return sent_ ? std::nullopt : std::optional<Task>(RekeyIkeTask{.retry = retry_});
   }
+  [[nodiscard]] std::optional<Task> anew() const override { return RekeyIkeTask{.retry = retry_}; }
   Progression handle_response(const codec::Message& response) override;
   Progression handle_completion(RequestToken token, Completion result) override;
   void handle_bad_response(const std::string&) override {}

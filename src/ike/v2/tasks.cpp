@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "ike/v2/closing.hpp"
+#include "ike/v2/counter_sync.hpp"
 #include "ike/v2/create_child_sa_initiator.hpp"
 #include "ike/v2/follow_up.hpp"
 #include "ike/v2/informational_initiator.hpp"
@@ -73,6 +74,8 @@ struct MakeExchange {
 void run_tasks(Core& core, IkeSa& sa) {
   if (sa.window.next_id() >= kLastMessageId && sa.announced)
     close_ike_sa(core, sa, CloseReason::lifetime_expired, Phase::gone);
+  // RFC 6311 5: no request before its number is agreed on.
+  if (sa.counter_sync) return;
   while (sa.window.may_send(requests_to_come(sa))) {
     const auto next = std::ranges::find_if(sa.tasks, [&](const QueuedTask& queued) {
       return ready_at(sa, queued) <= core.now && may_run(sa, queued.task);
@@ -89,6 +92,7 @@ void run_tasks(Core& core, IkeSa& sa) {
 
 std::optional<Instant> next_task_time(const Core& core, const IkeSa& sa) {
   std::optional<Instant> first;
+  if (sa.counter_sync) return first;
   // What could begin but for others begins with their end.
   const bool free = sa.is_quiet() && sa.window.idle();
   if (!free && !sa.window.is_wide()) return first;

@@ -8,6 +8,7 @@
 
 #include "ike/v2/children.hpp"
 #include "ike/v2/closing.hpp"
+#include "ike/v2/counter_sync.hpp"
 #include "ike/v2/follow_up.hpp"
 #include "ike/v2/fragments.hpp"
 #include "ike/v2/ike_auth_initiator.hpp"
@@ -24,7 +25,7 @@ constexpr unsigned kSendsUntilOverdue = 3;
 
 std::optional<Instant> liveness_time(const Core& core, const IkeSa& sa) {
   // A request under way asks for life as well as an empty one would.
-  if (sa.phase != Phase::established || !sa.is_quiet() || !sa.window.idle()) return std::nullopt;
+  if (sa.phase != Phase::established || !sa.is_quiet() || !sa.window.idle() || sa.counter_sync) return std::nullopt;
   const model::ConnectionConfig* config = core.connections.find(*sa.connection);
   if (config == nullptr || config->liveness_interval <= Duration::zero()) return std::nullopt;
   return sa.last_inbound + config->liveness_interval;
@@ -108,6 +109,7 @@ void handle_child_timers(Core& core, IkeSa& sa) {
 bool is_due(const Core& core, std::optional<Instant> at) { return at && *at <= core.now; }
 
 void handle_established_timers(Core& core, IkeSa& sa) {
+  handle_counter_sync_timer(core, sa);
   if (is_due(core, sa.release_at)) {
     sa.release_at.reset();
     for (auto& [id, child] : sa.children) {
@@ -140,6 +142,7 @@ std::optional<Instant> next_deadline(const Core& core, const IkeSa& sa) {
   first = earliest(first, next_follow_up_expiry(sa));
   if (sa.phase != Phase::established) return earliest(first, next_task_time(core, sa));
   first = earliest(first, earliest(sa.rekey_at, sa.expire_at));
+  first = earliest(first, next_counter_sync_time(sa));
   first = earliest(first, earliest(sa.release_at, liveness_time(core, sa)));
   first = earliest(first, earliest(sa.twins_at, next_life_time(sa)));
   for (const auto& [id, child] : sa.children) {

@@ -103,7 +103,7 @@ def add(name, workers, selectors, about):
         clear = [text for kind, text in map(wire.classify, wire.frames(capture.file)) if f"UDP port {PORT}" in text or "9999" in text]
         check(not clear, f"on the wire in clear: {clear[:5]}")
         check(classes[wire.ESP_UDP] > 40, f"ESP in UDP: {dict(classes)}")
-        drops = gate.status()["drops"]
+        drops = gate.status()["packet_drops"]
         check(drops.get("nat_peer_unclear", 0) >= 1, f"the packet that was for nobody: {drops}")
         check("another host behind" in gate.log(), "the log tells of the port")
         # The first goes: the second goes on.

@@ -237,6 +237,10 @@ class Host {
     tell(whole);
     CHECK(children.emplace(id, InstalledChild{std::move(std::get<ChildSaEstablished>(whole).params), held}).second);
   }
+  void note(const ChildSaSkipSequence& event) {
+    tell(event);
+    CHECK(children.contains(event.child));
+  }
   void note(ChildSaUseOutbound event) {
     tell(event);
     children.at(event.child).held = false;
