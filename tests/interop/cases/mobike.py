@@ -8,15 +8,27 @@ from rig.lab import OUTER
 from rig.shell import check, wait_until
 
 # The second way between the two ends: another link, another network.
-SECOND = {"a": "198.51.100.1", "b": "198.51.100.2"}
+SECOND = {"a": {4: "198.51.100.1", 6: "2001:db8:2::1"}, "b": {4: "198.51.100.2", 6: "2001:db8:2::2"}}
+PREFIX = {4: 24, 6: 64}
 
 
-def second_link(lab):
+def second_link(lab, family=4):
     """Another link beside the first; a's packets take it when the first is gone."""
     lab._veth("a", "wire2", "b", "wire2")
     for side, other in (("a", "b"), ("b", "a")):
-        lab.ip(side, "addr", "add", SECOND[side] + "/24", "dev", "wire2")
-        lab.ip(side, "route", "add", "default", "via", SECOND[other], "metric", "500")
+        lab.ip(side, "addr", "add", f"{SECOND[side][family]}/{PREFIX[family]}", "dev", "wire2", *(["nodad"] if family == 6 else []))
+        lab.ip(side, f"-{family}", "route", "add", "default", "via", SECOND[other][family], "metric", "2000")
+
+
+def lose(lab, family):
+    """a has no address of the family on its link any more."""
+    lab.ip("a", f"-{family}", "addr", "flush", "dev", "wire", "scope", "global")
+    lab.exec("a", "ip", f"-{family}", "route", "del", "default", ok=None)  # IPv4's goes with the address
+
+
+def gain(lab, family):
+    lab.ip("a", "addr", "add", f"{OUTER['a'][family]}/{PREFIX[family]}", "dev", "wire", *(["nodad"] if family == 6 else []))
+    lab.ip("a", f"-{family}", "route", "replace", "default", "via", OUTER["b"][family])
 
 
 def spis(peer):
@@ -62,6 +74,77 @@ def add(who, ours):
 
 add("initiator", True)
 add("responder", False)
+
+
+def paths(peer):
+    """Where our IKE SAs are, and where their Child SAs count their packets."""
+    return {(sa["local"], sa["remote"]) for sa in peer.tunnel()["ike_sas"]}
+
+
+def add_families(who, ours, first, second):
+    about = f"{'we begin' if ours else 'the peer begins'} over IPv{first}"
+
+    @case(f"mobike-{who}-v{first}-to-v{second}", f"{about}, and {'our' if ours else 'its'} network has only IPv{second}, then IPv{first} again: "
+          "the SAs move from one family to the other and back (RFC 4555 3.4)", seconds=60)
+    def _(setup):
+        pair = setup.pair(swap=not ours, launch=False, outer=first, roams=True, liveness=2)
+        pair.start()
+        near = pair.sut if ours else pair.peer
+        near.up()
+        pair.wait_up()
+        pair.prove()
+
+        def to(family, other):
+            gain(pair.lab, family)
+            lose(pair.lab, other)
+        # The host has both at first, and stays where it is.
+        check(pair.sut.log().count("moved from ") == 0, "it moved although nothing had changed")
+        taken = move(pair, lambda: lose(pair.lab, first))
+        check(all(OUTER["a"][second] in str(one) and OUTER["b"][second] in str(one) for one in paths(pair.sut)),
+              f"the path should be of IPv{second}: {paths(pair.sut)}")
+        setup.note(f"to IPv{second} within {taken:.1f} s")
+        taken = move(pair, lambda: to(first, second))
+        check(all(OUTER["a"][first] in str(one) for one in paths(pair.sut)), f"the path should be of IPv{first} again: {paths(pair.sut)}")
+        setup.note(f"back within {taken:.1f} s")
+        for mover in pair.both:
+            mover.rekey_child()
+            time.sleep(1)
+            pair.prove()
+
+
+def add_v6(who, ours):
+    @case(f"mobike-{who}-v6", f"{'we begin' if ours else 'the peer begins'} over IPv6, and {'our' if ours else 'its'} address goes, and comes "
+          "back: the SAs move", seconds=60)
+    def _(setup):
+        pair = setup.pair(swap=not ours, launch=False, outer=6, roams=True, liveness=2)
+        lose(pair.lab, 4)
+        second_link(pair.lab, 6)
+        pair.start()
+        near = pair.sut if ours else pair.peer
+        near.up()
+        pair.wait_up()
+        pair.prove()
+        taken = move(pair, lambda: pair.lab.ip("a", "link", "set", "wire", "down"))
+        check(all(SECOND["a"][6] in str(one) for one in paths(pair.sut)), f"the path should be over the other link: {paths(pair.sut)}")
+        setup.note(f"moved within {taken:.1f} s")
+
+        def back():
+            pair.lab.ip("a", "link", "set", "wire", "up")
+            gain(pair.lab, 6)
+            pair.lab.ip("a", "link", "set", "wire2", "down")
+        taken = move(pair, back)
+        check(all(OUTER["a"][6] in str(one) for one in paths(pair.sut)), f"the path should be over the first link: {paths(pair.sut)}")
+        setup.note(f"back within {taken:.1f} s")
+        for mover in pair.both:
+            mover.rekey_child()
+            time.sleep(1)
+            pair.prove()
+
+
+for _who, _ours in (("initiator", True), ("responder", False)):
+    add_families(_who, _ours, 4, 6)
+    add_families(_who, _ours, 6, 4)
+    add_v6(_who, _ours)
 
 
 # The other way round it is the peer's part to look for another way, and strongSwan looks only when its own network changes.
