@@ -104,7 +104,7 @@ struct IkeSa {
   bool mobike = false;        // the path can be moved (RFC 4555)
   bool resumed = false;       // set up by a ticket (RFC 5723)
   bool counter_sync = false;  // counters can be set after a failover (RFC 6311)
-  std::string ppk;  // a PPK is in the keys: "intermediate" (RFC 9867) or "auth" (RFC 8784); else empty
+  std::string ppk;            // a PPK is in the keys: "intermediate" (RFC 9867) or "auth" (RFC 8784); else empty
   std::uint64_t age = 0;
   std::optional<std::uint64_t> rekey_in;
   std::string eap_identity;         // whom EAP has proved the initiator to be, printable; empty without EAP

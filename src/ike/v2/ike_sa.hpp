@@ -141,7 +141,7 @@ struct IkeSa {
   bool replay_counter_sync = false;           // likewise
   std::uint32_t sync_beyond = 0;              // the peer's new member begins with this number at the least; 0: with any
   std::unique_ptr<CounterSync> counter_sync;  // as a member that has taken over, until the peer has answered
-  PpkUse ppk_use = PpkUse::none;  // in this IKE SA, or the one that it continues
+  PpkUse ppk_use = PpkUse::none;              // in this IKE SA, or the one that it continues
   Boxed<Mobility> mobility;
 
   model::IkeSuite suite;
