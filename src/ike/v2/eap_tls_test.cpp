@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "ike/eap/testing/tls_ends.hpp"
+#include "ike/secrets.hpp"
 #include "ike/v2/testing/forger.hpp"
 #include "ike/v2/testing/pair.hpp"
 
