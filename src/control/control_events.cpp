@@ -209,7 +209,7 @@ void ControlPlane::on(ipsec::NatFlowShared&& event, Instant) {
          event.port ? fmt::format("another host behind {} uses {} as well: this one's packets come in from port {}",
                                   packet.source.to_string(), flow, *event.port)
                     : fmt::format("another host behind {} uses {} as well, and no other port is protected by the same "
-                                  "rule: this one's packets are dropped; let " remote " take any port, or use tunnel "
+                                  "rule: this one's packets are dropped; let \"remote\" take any port, or use tunnel "
                                   "mode",
                                   packet.source.to_string(), flow));
 }

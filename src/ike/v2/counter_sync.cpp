@@ -232,6 +232,8 @@ void take_replay_counter_sync(Core& core, const IkeSa& sa, const codec::Message&
   skip_in_children(core, sa, count);
 }
 
+bool awaits_counter_sync(const IkeSa& sa) { return sa.counter_sync && sa.phase == Phase::established; }
+
 void take_over(Core& core, IkeSa& sa, const TakeOver& command) {
   if (sa.phase != Phase::established) return;
   // The keys are those of the member before us: no IV of its may come again.

@@ -37,6 +37,8 @@ void agree_on_counter_sync(IkeSa& sa, const codec::Message& peer, const model::C
 /// IPSEC_REPLAY_COUNTER_SYNC in a message with a number like others.
 void take_replay_counter_sync(Core& core, const IkeSa& sa, const codec::Message& request);
 
+/// As a member: no number is right yet. One that is to end needs none.
+[[nodiscard]] bool awaits_counter_sync(const IkeSa& sa);
 /// As a member: begins.
 void take_over(Core& core, IkeSa& sa, const TakeOver& command);
 void handle_counter_sync_timer(Core& core, IkeSa& sa);

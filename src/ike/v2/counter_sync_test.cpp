@@ -211,6 +211,18 @@ TEST_P(Failover, ANumberThatWasUsedIsNoBeginning) {  // RFC 6311 5.1
   EXPECT_EQ(live.b.ike_sas.size(), 1u);
 }
 
+// It ends without waiting for numbers: the peer may take the DELETE, or find out by itself.
+TEST_P(Failover, EndsBeforeTheAnswer) {
+  set_up();
+  fail_over(2);
+  flying.clear();
+  copy.command(copy.a, Terminate{kConnection});
+  deliver([](const Flying&) { return 1U; }, std::chrono::minutes(2));
+  EXPECT_TRUE(copy.a.ike_sas.empty());
+  EXPECT_TRUE(live.b.ike_sas.empty());
+  EXPECT_FALSE(copy.a.endpoint().poll_timeout());
+}
+
 TEST_P(Failover, ASecondFailover) {
   set_up();
   go_on(3, 3);

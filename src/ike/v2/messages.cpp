@@ -253,7 +253,7 @@ void receive(Core& core, IkeSa& sa, const net::Path& path, ByteView datagram, co
   if (!sa.keyed) return core.drop(DatagramDrop::unexpected);
   if (receive_counter_sync(core, sa, path, datagram, parsed)) return;
   // RFC 6311 8.1: until both ends have agreed on numbers, none is right.
-  if (sa.counter_sync) return core.drop(DatagramDrop::old_message_id);
+  if (awaits_counter_sync(sa)) return core.drop(DatagramDrop::old_message_id);
   if (header.response && !sa.window.awaits(header.message_id)) return core.drop(DatagramDrop::old_message_id);
   const Verdict verdict = header.response ? Verdict::fresh : sa.window.classify(header.message_id);
   if (!may_be_meant(sa, header, verdict)) return core.drop(DatagramDrop::unexpected);

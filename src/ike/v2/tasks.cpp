@@ -75,7 +75,7 @@ void run_tasks(Core& core, IkeSa& sa) {
   if (sa.window.next_id() >= kLastMessageId && sa.announced)
     close_ike_sa(core, sa, CloseReason::lifetime_expired, Phase::gone);
   // RFC 6311 5: no request before its number is agreed on.
-  if (sa.counter_sync) return;
+  if (awaits_counter_sync(sa)) return;
   while (sa.window.may_send(requests_to_come(sa))) {
     const auto next = std::ranges::find_if(sa.tasks, [&](const QueuedTask& queued) {
       return ready_at(sa, queued) <= core.now && may_run(sa, queued.task);
@@ -92,7 +92,7 @@ void run_tasks(Core& core, IkeSa& sa) {
 
 std::optional<Instant> next_task_time(const Core& core, const IkeSa& sa) {
   std::optional<Instant> first;
-  if (sa.counter_sync) return first;
+  if (awaits_counter_sync(sa)) return first;
   // What could begin but for others begins with their end.
   const bool free = sa.is_quiet() && sa.window.idle();
   if (!free && !sa.window.is_wide()) return first;
