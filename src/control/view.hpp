@@ -42,8 +42,8 @@ struct ChildSaFacts {
   model::TrafficSelectors local;
   model::TrafficSelectors remote;
   Instant established;
-  std::optional<Instant> rekey_at;
-  std::optional<Instant> expires_at;
+  OptionalInstant rekey_at;
+  OptionalInstant expires_at;
 };
 
 struct ChildSaView : ChildSaFacts {

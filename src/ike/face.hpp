@@ -206,9 +206,9 @@ struct IkeSaEstablished {
   bool mobike = false;              // agreed on (RFC 4555)
   bool chooses_paths = false;       // and by us: we began the first IKE SA of the line
   bool resumed = false;             // by a ticket (RFC 5723), without a key exchange and a new proof
-  std::optional<Instant> rekey_at;  // the soft lifetime
+  OptionalInstant rekey_at;         // the soft lifetime
   /// When the authentication runs out, or is to be repeated by us (RFC 4478).
-  std::optional<Instant> reauthenticate_at = {};
+  OptionalInstant reauthenticate_at = {};
   /// The IKE SA whose Child SAs this one inherits, for a rekey (RFC 7296 2.18).
   std::optional<model::IkeSaId> replaces;
 };
