@@ -19,8 +19,10 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/boxed.hpp"
 #include "base/random.hpp"
 #include "base/result.hpp"
+#include "base/small_set.hpp"
 #include "base/time.hpp"
 #include "base/timer_queue.hpp"
 #include "config/config.hpp"
@@ -138,10 +140,10 @@ class ControlPlane {
     Instant established;
     /// When traffic last came over one of several Child SAs with the same selectors.
     OptionalInstant traffic_at;
-    std::set<model::ChildSaId> children;
+    SmallSet<model::ChildSaId> children;
     /// Streams for it, if it goes over TCP, are ours to open (RFC 9329 1.2).
     bool opened_stream = false;
-    std::optional<net::Path> trial_stream;  // that it was told to try, and has not moved to
+    Boxed<net::Path> trial_stream;  // that it was told to try, and has not moved to
     Instant transport_since{};              // of it and those that it replaces
   };
   struct Child {

@@ -25,6 +25,38 @@ bool contains(std::span<const model::IkeSaId> list, model::IkeSaId one) {
 
 }  // namespace
 
+std::vector<model::IkeSaId> Leases::Sessions::list() const {
+  std::vector<model::IkeSaId> all;
+  if (empty()) return all;
+  all.push_back(first_);
+  if (rest_) all.insert(all.end(), rest_->begin(), rest_->end());
+  return all;
+}
+
+void Leases::Sessions::set(const std::vector<model::IkeSaId>& all) {
+  first_ = all.empty() ? kNone : all.front();
+  rest_.reset();
+  if (all.size() > 1) rest_ = std::vector<model::IkeSaId>(all.begin() + 1, all.end());
+}
+
+void Leases::Sessions::add(model::IkeSaId session) {
+  auto all = list();
+  all.push_back(session);
+  set(all);
+}
+
+void Leases::Sessions::remove(model::IkeSaId session) {
+  auto all = list();
+  std::erase(all, session);
+  set(all);
+}
+
+void Leases::Sessions::replace(model::IkeSaId from, model::IkeSaId to) {
+  auto all = list();
+  std::ranges::replace(all, from, to);
+  set(all);
+}
+
 void Leases::configure(const std::vector<config::PoolConfig>& pools) {
   pools_.clear();
   for (const config::PoolConfig& config : pools) {
@@ -54,8 +86,8 @@ void Leases::restore(std::span<const LeaseRecord> records) {
     last_order_ = std::max(last_order_, record.order);
     Pool* pool = pool_of(record.address);
     if (pool == nullptr || leases_.contains(record.address)) continue;
-    leases_.emplace(record.address, Lease{record.identity, record.order, {}});
-    by_identity_[record.identity].push_back(record.address);
+    Entry& entry = *leases_.emplace(record.address, Lease{{}, record.order, {}}).first;
+    give(entry, record.identity);
     pool->idle[index(record.address.family())].emplace(record.order, record.address);
   }
 }
@@ -137,7 +169,7 @@ std::optional<IpAddress> Leases::choose(const Wanted& wanted, const model::Addre
 std::optional<IpAddress> Leases::assign(const Wanted& wanted, const IpAddress& address) {
   const auto lease = leases_.find(address);
   if (lease == leases_.end()) return address;
-  const bool in_use = std::ranges::any_of(lease->second.sessions,
+  const bool in_use = std::ranges::any_of(lease->second.sessions.list(),
                                           [&](model::IkeSaId session) { return !contains(wanted.ending, session); });
   if (in_use) return std::nullopt;
   // Sessions that end for this one are of the same identity; their lease goes on.
@@ -146,14 +178,13 @@ std::optional<IpAddress> Leases::assign(const Wanted& wanted, const IpAddress& a
 }
 
 std::optional<IpAddress> Leases::own_of(const Wanted& wanted, net::Family family) const {
-  const auto own = by_identity_.find(wanted.identity.comparable());
-  if (own == by_identity_.end()) return std::nullopt;
-  std::optional<IpAddress> newest;
-  for (const IpAddress& address : own->second) {
-    if (address.family() != family || !is_free_for(wanted, address)) continue;
-    if (!newest || leases_.at(address).order > leases_.at(*newest).order) newest = address;
+  const auto [first, last] = by_identity_.equal_range(wanted.identity.comparable());
+  const Entry* newest = nullptr;
+  for (const Entry* entry : std::ranges::subrange(first, last)) {
+    if (entry->first.family() != family || !is_free_for(wanted, entry->first)) continue;
+    if (newest == nullptr || entry->second.order > newest->second.order) newest = entry;
   }
-  return newest;
+  return newest == nullptr ? std::nullopt : std::optional(newest->first);
 }
 
 std::optional<IpAddress> Leases::fresh_of(Pool& pool, net::Family family) const {
@@ -175,7 +206,7 @@ bool Leases::is_free_for(const Wanted& wanted, const IpAddress& address) const {
     return false;
   const auto lease = leases_.find(address);
   if (lease == leases_.end()) return true;
-  const bool in_use = std::ranges::any_of(lease->second.sessions,
+  const bool in_use = std::ranges::any_of(lease->second.sessions.list(),
                                           [&](model::IkeSaId session) { return !contains(wanted.ending, session); });
   if (in_use) return false;
   // One that was given before it was fixed for this identity, and is out of use.
@@ -187,45 +218,51 @@ void Leases::take(const Wanted& wanted, const IpAddress& address) {
   const model::Identity identity = wanted.identity.comparable();
   const auto found = leases_.find(address);
   if (found != leases_.end() && found->second.identity != identity) forget(address);
-  Lease& lease = leases_[address];
+  Entry& entry = *leases_.try_emplace(address).first;
+  Lease& lease = entry.second;
   pool_of(address)->idle[index(address.family())].erase({lease.order, address});
-  lease.identity = identity;
+  give(entry, identity);
   lease.order = ++last_order_;
-  lease.sessions.push_back(wanted.session);
-  if (std::vector<IpAddress>& own = by_identity_[identity]; std::ranges::find(own, address) == own.end()) {
-    own.push_back(address);
-  }
-  by_session_[wanted.session].push_back(address);
+  lease.sessions.add(wanted.session);
+  by_session_.emplace(wanted.session, &entry);
   note(address);
+}
+
+void Leases::give(Entry& entry, model::Identity identity) {
+  by_identity_.erase(&entry);
+  entry.second.identity = std::move(identity);
+  by_identity_.insert(&entry);
 }
 
 void Leases::forget(const IpAddress& address) {
   const auto lease = leases_.find(address);
   if (Pool* pool = pool_of(address)) pool->idle[index(address.family())].erase({lease->second.order, address});
-  const auto own = by_identity_.find(lease->second.identity);
-  std::erase(own->second, address);
-  if (own->second.empty()) by_identity_.erase(own);
+  for (const model::IkeSaId session : lease->second.sessions.list()) by_session_.erase({session, &*lease});
+  by_identity_.erase(&*lease);
   leases_.erase(lease);
   changed_.erase(address);
 }
 
 void Leases::move(model::IkeSaId from, model::IkeSaId to) {
-  auto node = by_session_.extract(from);
-  if (node.empty()) return;
-  for (const IpAddress& address : node.mapped()) std::ranges::replace(leases_.at(address).sessions, from, to);
-  node.key() = to;
-  by_session_.insert(std::move(node));
+  if (from == to) return;
+  for (auto stands = by_session_.find(from); stands != by_session_.end(); stands = by_session_.find(from)) {
+    auto node = by_session_.extract(stands);
+    leases_.at(node.value().second->first).sessions.replace(from, to);
+    node.value().first = to;
+    by_session_.insert(std::move(node));
+  }
 }
 
 void Leases::release(model::IkeSaId session) {
-  const auto node = by_session_.extract(session);
-  if (node.empty()) return;
-  for (const IpAddress& address : node.mapped()) leave(session, address);
+  for (const IpAddress& address : of_session(session)) {
+    by_session_.erase({session, &*leases_.find(address)});
+    leave(session, address);
+  }
 }
 
 void Leases::leave(model::IkeSaId session, const IpAddress& address) {
   Lease& lease = leases_.at(address);
-  std::erase(lease.sessions, session);
+  lease.sessions.remove(session);
   if (!lease.sessions.empty()) return;
   Pool* pool = pool_of(address);
   if (pool == nullptr) return forget(address);
@@ -235,8 +272,10 @@ void Leases::leave(model::IkeSaId session, const IpAddress& address) {
 }
 
 std::vector<IpAddress> Leases::of_session(model::IkeSaId session) const {
-  const auto found = by_session_.find(session);
-  return found == by_session_.end() ? std::vector<IpAddress>() : found->second;
+  std::vector<IpAddress> addresses;
+  const auto [first, last] = by_session_.equal_range(session);
+  for (const auto& [ike_sa, entry] : std::ranges::subrange(first, last)) addresses.push_back(entry->first);
+  return addresses;
 }
 
 std::vector<LeaseView> Leases::views() const {
@@ -244,7 +283,7 @@ std::vector<LeaseView> Leases::views() const {
   for (const auto& [address, lease] : leases_) {
     const Pool* pool = pool_of(address);
     views.push_back(
-        {pool == nullptr ? std::string() : pool->config.name, {address, lease.identity, lease.order}, lease.sessions});
+        {pool == nullptr ? std::string() : pool->config.name, {address, lease.identity, lease.order}, lease.sessions.list()});
   }
   return views;
 }

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/boxed.hpp"
 #include "base/result.hpp"
 #include "config/config.hpp"
 #include "model/configuration.hpp"
@@ -74,10 +75,45 @@ class Leases {
   [[nodiscard]] std::vector<LeaseRecord> take_changes();
 
  private:
+  /// Hardly ever more than one.
+  class Sessions {
+   public:
+    [[nodiscard]] bool empty() const { return first_ == kNone; }
+    [[nodiscard]] std::vector<model::IkeSaId> list() const;
+    void add(model::IkeSaId session);
+    void remove(model::IkeSaId session);
+    void replace(model::IkeSaId from, model::IkeSaId to);
+
+   private:
+    static constexpr model::IkeSaId kNone{~std::uint64_t{0}};
+    void set(const std::vector<model::IkeSaId>& all);
+    model::IkeSaId first_ = kNone;
+    Boxed<std::vector<model::IkeSaId>> rest_;
+  };
   struct Lease {
     model::Identity identity;
     std::uint64_t order = 0;
-    std::vector<model::IkeSaId> sessions;
+    Sessions sessions;
+  };
+  using Entry = std::pair<const net::IpAddress, Lease>;  // of `leases_`, where it stays
+  /// By identity, then by address.
+  struct ByIdentity {
+    using is_transparent = void;
+    bool operator()(const Entry* a, const Entry* b) const {
+      const auto order = a->second.identity <=> b->second.identity;
+      return order != 0 ? order < 0 : a->first < b->first;
+    }
+    bool operator()(const Entry* a, const model::Identity& b) const { return a->second.identity < b; }
+    bool operator()(const model::Identity& a, const Entry* b) const { return a < b->second.identity; }
+  };
+  struct BySession {
+    using is_transparent = void;
+    using Stands = std::pair<model::IkeSaId, const Entry*>;
+    bool operator()(const Stands& a, const Stands& b) const {
+      return a.first != b.first ? a.first < b.first : a.second->first < b.second->first;
+    }
+    bool operator()(const Stands& a, model::IkeSaId b) const { return a.first < b; }
+    bool operator()(model::IkeSaId a, const Stands& b) const { return a < b.first; }
   };
   struct Pool {
     config::PoolConfig config;
@@ -99,12 +135,14 @@ class Leases {
   void take(const Wanted& wanted, const net::IpAddress& address);
   void forget(const net::IpAddress& address);
   void leave(model::IkeSaId session, const net::IpAddress& address);
+  /// Whose the lease is now.
+  void give(Entry& entry, model::Identity identity);
   void note(const net::IpAddress& address) { changed_.insert(address); }
 
   std::vector<Pool> pools_;
   std::map<net::IpAddress, Lease> leases_;
-  std::map<model::Identity, std::vector<net::IpAddress>> by_identity_;  // hardly ever more than two
-  std::map<model::IkeSaId, std::vector<net::IpAddress>> by_session_;
+  std::set<const Entry*, ByIdentity> by_identity_;
+  std::set<BySession::Stands, BySession> by_session_;
   std::set<net::IpAddress> changed_;
   std::uint64_t last_order_ = 0;
 };

@@ -43,8 +43,8 @@ struct ChildSaFacts {
   model::TrafficSelectors remote;
   std::string security_label = {};  // printable; empty: none (RFC 9478)
   Instant established;
-  std::optional<Instant> rekey_at;
-  std::optional<Instant> expires_at;
+  OptionalInstant rekey_at;
+  OptionalInstant expires_at;
 };
 
 struct ChildSaView : ChildSaFacts {

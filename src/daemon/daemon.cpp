@@ -341,15 +341,28 @@ void Daemon::pump() {
                              io::errno_text(error)));
     }
   }
+  set_timer();
+}
+
+void Daemon::set_timer() {
+  // With very many IKE SAs something is due all the time. One turn then does what has come together since the last, so
+  // that neither this thread nor the peers' answers wake up for each by itself; no timer of IKE's is that exact.
+  constexpr auto kDistance = std::chrono::milliseconds(20);
   const auto next = control_->poll_timeout();
   if (!next || stopping_) {
+    timer_at_.reset();
     timer_.cancel();
     return;
   }
-  timer_.expires_after(std::max(Duration::zero(), *next - now()));
+  const Instant at = std::max(*next, timers_turned_ + kDistance);
+  if (timer_at_ == at) return;
+  timer_at_ = at;
+  timer_.expires_after(std::max(Duration::zero(), at - now()));
   timer_.async_wait([this](const boost::system::error_code& error) {
     if (error) return;
-    control_->handle_timeout(now());
+    timer_at_.reset();
+    timers_turned_ = now();
+    control_->handle_timeout(timers_turned_);
     pump();
   });
 }

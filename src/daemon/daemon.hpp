@@ -108,6 +108,7 @@ class Daemon final : public api::Handlers {
   void wait_for_signals();
   /// Carries out what the control plane asks for, logs what it says, sends what it made, and sets the timer.
   void pump();
+  void set_timer();
   void carry_out(control::FindPath&& request);
   void carry_out(control::FindPaths&& request);
   /// To the end: over TCP the path is a stream's.
@@ -189,6 +190,8 @@ class Daemon final : public api::Handlers {
   boost::asio::posix::stream_descriptor data_plane_ready_;
   boost::asio::posix::stream_descriptor monitor_ready_;
   boost::asio::steady_timer timer_;
+  std::optional<Instant> timer_at_;  // that it is set to
+  Instant timers_turned_{};
   boost::asio::steady_timer quiet_timer_;
   boost::asio::steady_timer look_timer_;
   boost::asio::steady_timer secret_timer_;

@@ -150,6 +150,17 @@ struct Shared {
     }
   }
 
+  /// There is something for the control thread. Told once until it looks: while it is at work, or on its way, nobody
+  /// needs to wake it again.
+  void tell_control() {
+    if (!control_told.exchange(true)) to_control.signal();
+  }
+  /// By the control thread, before it looks into the queues.
+  void take_wakeup() {
+    to_control.drain();
+    control_told.store(false);
+  }
+
   std::vector<std::unique_ptr<Inbox>> inboxes;
   SpiOwners owners;
   std::atomic<bool> stop{false};
@@ -160,6 +171,7 @@ struct Shared {
   BoundedQueue<model::Spi> released;
   BoundedQueue<std::string> faults;
   io::EventFd to_control;
+  std::atomic<bool> control_told{false};
 
   IoCounters counters;
   TcpStreams* streams = nullptr;  // set before the workers begin; the first one owns the connections

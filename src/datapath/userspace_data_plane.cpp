@@ -244,7 +244,7 @@ int UserspaceDataPlane::wakeup_fd() const { return state_->shared.to_control.fd(
 
 void UserspaceDataPlane::handle_wakeup() {
   Shared& shared = state_->shared;
-  shared.to_control.drain();
+  shared.take_wakeup();
   append(state_->datagrams, shared.datagrams.take_all());
   auto events = shared.events.take_all();
   const bool was_full = events.size() >= shared.events.capacity();

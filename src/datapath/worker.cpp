@@ -283,7 +283,7 @@ void Worker::tell_control() {
     control_wanted_ = true;
     held_event_ = next_event();
   }
-  if (receiver_.take_control_wanted() || control_wanted_) shared_.to_control.signal();
+  if (receiver_.take_control_wanted() || control_wanted_) shared_.tell_control();
   control_wanted_ = false;
 }
 

@@ -219,9 +219,9 @@ struct IkeSaEstablished {
   PpkUse ppk = PpkUse::none;
   bool resumed = false;             // by a ticket (RFC 5723), without a key exchange and a new proof
   bool counter_sync = false;        // a cluster at the other end may set message ids, or sequence numbers (RFC 6311)
-  std::optional<Instant> rekey_at;  // the soft lifetime
+  OptionalInstant rekey_at;         // the soft lifetime
   /// When the authentication runs out, or is to be repeated by us (RFC 4478).
-  std::optional<Instant> reauthenticate_at = {};
+  OptionalInstant reauthenticate_at = {};
   /// The IKE SA whose Child SAs this one inherits, for a rekey (RFC 7296 2.18).
   std::optional<model::IkeSaId> replaces;
 };

@@ -9,7 +9,7 @@
 #include <memory>
 #include <vector>
 
-#include "ipsec/flat_table.hpp"
+#include "base/flat_table.hpp"
 #include "ipsec/selector_box.hpp"
 #include "net/packet.hpp"
 

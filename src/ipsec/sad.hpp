@@ -10,9 +10,9 @@
 #include <utility>
 #include <vector>
 
+#include "base/flat_table.hpp"
 #include "base/large_memory.hpp"
 #include "base/prefetch.hpp"
-#include "ipsec/flat_table.hpp"
 #include "ipsec/sa.hpp"
 #include "ipsec/sa_index.hpp"
 #include "ipsec/spi_allocator.hpp"

@@ -3,7 +3,7 @@
 //
 // Peers of their own: each has its address, its identity and its connection, as at the hub of many sites. Algorithms
 // are those of the defaults; authentication by pre-shared key; then once more by certificates both ways, RSA of
-// 2048 bits, each peer with its own.
+// 2048 bits, each peer with its own. And what it costs to ask them all for their life.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -237,11 +237,73 @@ bool certificates() {
   return holds;
 }
 
+/// The third part: what it costs to ask so many peers for their life, each by an exchange of its own, when all that is
+/// due within 20 ms is done together, as the daemon does. All peers in one endpoint, so that they take the caches.
+void liveness(std::size_t count) {
+  EndpointSettings settings;
+  settings.cookie_threshold = settings.half_open_limit = 1U << 20;
+  End hub(settings, 1);
+  End sites(settings, 2);
+  Instant now{std::chrono::hours(1)};
+  constexpr auto kInterval = std::chrono::seconds(30);
+  constexpr auto kTogether = std::chrono::milliseconds(20);
+  std::vector<Transmit> to_hub, to_sites;
+  double used = 0;
+  std::size_t messages = 0;
+  const auto exchange = [&] {
+    do {
+      for (Transmit& one : std::exchange(to_sites, {}))
+        sites.core.handle_datagram({one.path.remote, one.path.local}, one.message, now);
+      sites.drain(now, [&](Transmit one) { to_hub.push_back(std::move(one)); });
+      const double begin = cpu_seconds();
+      for (Transmit& one : std::exchange(to_hub, {})) {
+        hub.core.handle_datagram({one.path.remote, one.path.local}, one.message, now);
+        hub.drain(now, [&](Transmit answer) { to_sites.push_back(std::move(answer)); });
+      }
+      used += cpu_seconds() - begin;
+      messages += to_sites.size();
+    } while (!to_sites.empty());
+  };
+  for (std::size_t i = 0; i < count; ++i) {
+    auto ours = connection(i, true, nullptr), theirs = connection(i, false, nullptr);
+    ours.liveness_interval = kInterval;
+    theirs.liveness_interval = Duration::zero();
+    theirs.rekey_margin = ours.rekey_margin = 0.01;
+    hub.core.handle_command(ConfigureConnection{std::move(ours)}, now);
+    sites.core.handle_command(ConfigureConnection{std::move(theirs)}, now);
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    now += kInterval / static_cast<Duration::rep>(count);
+    sites.core.handle_command(Initiate{.connection = connection_id(i), .path = {{peer_address(i), 500}, {kHub, 500}}},
+                              now);
+    exchange();
+  }
+  CHECK(hub.established == count);
+  used = 0;
+  messages = 0;
+  for (const Instant end = now + 3 * kInterval; now < end;) {
+    const Instant next = hub.core.poll_timeout().value_or(end);
+    now = std::max(next, now + kTogether);
+    const double begin = cpu_seconds();
+    hub.core.handle_timeout(now);
+    hub.drain(now, [&](Transmit one) { to_sites.push_back(std::move(one)); });
+    used += cpu_seconds() - begin;
+    messages += to_sites.size();
+    exchange();
+  }
+  fmt::print("{:>8} IKE SAs: {} liveness exchanges, {:.2f} us of CPU each in the core of who asks\n", count, messages,
+             used / static_cast<double>(messages) * 1e6);
+}
+
 }  // namespace
 
 int main(int count, char** words) {
-  // With "certificates" only the second part.
+  // With "certificates" only the second part, with "liveness" only the third.
   if (count > 1 && std::string_view(words[1]) == "certificates") return certificates() ? 0 : 1;
+  if (count > 1 && std::string_view(words[1]) == "liveness") {
+    for (const std::size_t there : {std::size_t{1000}, std::size_t{20'000}, std::size_t{100'000}}) liveness(there);
+    return 0;
+  }
   Hub hub;
   std::vector<Row> rows;
   std::size_t made = 0;

@@ -5,6 +5,7 @@
 
 #include "base/boxed.hpp"
 #include "base/bytes.hpp"
+#include "base/optional_id.hpp"
 #include "base/time.hpp"
 #include "model/child_sa.hpp"
 #include "model/ids.hpp"
@@ -61,9 +62,9 @@ struct ChildSa {
   model::MessageId confirmed_from{0};
   /// It lost a collision and is only there to be deleted (RFC 7296 2.8.1).
   bool redundant = false;
-  std::optional<model::ChildSaId> replaces;
+  OptionalId<model::ChildSaId> replaces;
   /// A successor stands; whoever initiated it deletes this one.
-  std::optional<model::ChildSaId> replaced_by;
+  OptionalId<model::ChildSaId> replaced_by;
   /// We decided to delete it; the request is queued or on its way.
   bool deleting = false;
 

@@ -7,6 +7,13 @@
 #include "base/check.hpp"
 
 namespace culvert::ike::v2 {
+namespace {
+
+// RFC 7296 2.1: a responder may forget a response after several minutes. Longer than whoever waits for a path of a peer
+// that moves (RFC 4555) repeats a request.
+constexpr Duration kAnswersKept = std::chrono::minutes(10);
+
+}  // namespace
 
 Duration RetransmitPolicy::wait_after(unsigned sends_before) const {
   return Duration(static_cast<Duration::rep>(static_cast<double>(first.count()) * std::pow(factor, sends_before)));
@@ -35,7 +42,7 @@ void ExchangeWindow::schedule(Outstanding& request, Instant now, RandomSource& r
 void ExchangeWindow::sent(Outgoing request, const RetransmitPolicy& policy, Instant now, RandomSource& random) {
   Outstanding entry{.request = std::move(request), .policy = policy, .sends = 1, .next = {}};
   schedule(entry, now, random);
-  outstanding_.emplace(next_id_, std::move(entry));
+  outstanding_.try_emplace(next_id_, std::move(entry));
   next_id_ = model::MessageId(next_id_.value() + 1);
 }
 
@@ -127,12 +134,20 @@ void ExchangeWindow::accept(model::MessageId id) {
   responses_.try_emplace(id);
   while (responses_.contains(expected_id_)) expected_id_ = model::MessageId(expected_id_.value() + 1);
   // RFC 7296 2.1: a response is kept until a request comes whose number is at least its own plus the window size.
-  std::erase_if(responses_, [&](const auto& entry) {
+  erase_if(responses_, [&](const auto& entry) {
     return id.value() >= receive_window_ && entry.first.value() <= id.value() - receive_window_;
   });
 }
 
-void ExchangeWindow::respond(model::MessageId id, Outgoing response) {
+void ExchangeWindow::forget_answers(Instant now) {
+  if (!answered_at_ || now - *answered_at_ < kAnswersKept) return;
+  // Those within the window also say which numbers were there.
+  erase_if(responses_, [&](const auto& entry) { return entry.first < expected_id_ && entry.second.response; });
+  answered_at_.reset();
+}
+
+void ExchangeWindow::respond(model::MessageId id, Outgoing response, std::optional<Instant> now) {
+  answered_at_ = now;
   const auto found = responses_.find(id);
   if (found != responses_.end()) found->second.response = std::move(response);
 }

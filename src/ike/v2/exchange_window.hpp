@@ -6,12 +6,12 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <vector>
 
 #include "base/bytes.hpp"
 #include "base/random.hpp"
+#include "base/small_map.hpp"
 #include "base/time.hpp"
 #include "ike/v2/outgoing.hpp"
 #include "model/ids.hpp"
@@ -100,8 +100,10 @@ class ExchangeWindow {
   [[nodiscard]] Verdict classify(model::MessageId id) const;
   /// The fresh request is being processed from here on.
   void accept(model::MessageId id);
-  /// Keeps the response until the window has moved past it.
-  void respond(model::MessageId id, Outgoing response);
+  /// Keeps the response until the window has moved past it; with `now`, at least until forget_answers.
+  void respond(model::MessageId id, Outgoing response, std::optional<Instant> now = std::nullopt);
+  /// Gives back the memory of responses that are so old that no retransmission of their requests is under way.
+  void forget_answers(Instant now);
   [[nodiscard]] Outgoing* response(model::MessageId id);
   /// How often the request has come again, this time included, since it was answered or this was forgotten.
   [[nodiscard]] unsigned count_repetition(model::MessageId id) { return ++responses_.at(id).repetitions; }
@@ -124,8 +126,9 @@ class ExchangeWindow {
   std::uint32_t receive_window_ = 1;
   model::MessageId next_id_{0};
   model::MessageId expected_id_{0};
-  std::map<model::MessageId, Outstanding> outstanding_;
-  std::map<model::MessageId, Answer> responses_;
+  SmallMap<model::MessageId, Outstanding> outstanding_;
+  SmallMap<model::MessageId, Answer> responses_;
+  OptionalInstant answered_at_;  // the last time
 };
 
 }  // namespace culvert::ike::v2

@@ -73,6 +73,29 @@ TEST_F(Window, RequestsOfThePeerAreToldApart) {  // RFC 7296 2.1, 2.2
   EXPECT_EQ(window.response(MessageId{0}), nullptr);
 }
 
+TEST_F(Window, OldAnswersAreForgottenButNotTheirNumbers) {  // RFC 7296 2.1
+  const auto later = [&](int minutes) { return now + std::chrono::minutes(minutes); };
+  window.widen(3);
+  for (const unsigned n : {0U, 2U}) {
+    window.accept(MessageId{n});
+    window.respond(MessageId{n}, Outgoing(Bytes{9}), now);
+  }
+  window.forget_answers(later(3));
+  EXPECT_EQ(window.classify(MessageId{0}), Verdict::repeated) << "several minutes are not over";
+  window.forget_answers(later(30));
+  EXPECT_EQ(window.classify(MessageId{0}), Verdict::old) << "ignored, as the RFC wants it then";
+  EXPECT_EQ(window.response(MessageId{0}), nullptr);
+  EXPECT_EQ(window.classify(MessageId{2}), Verdict::repeated) << "the one before it has not come yet";
+  EXPECT_EQ(window.classify(MessageId{1}), Verdict::fresh);
+  // One that is still being worked on stays.
+  window.accept(MessageId{1});
+  window.respond(MessageId{1}, Outgoing(Bytes{9}), now);
+  window.accept(MessageId{3});
+  window.forget_answers(later(60));
+  EXPECT_EQ(window.classify(MessageId{1}), Verdict::old);
+  EXPECT_EQ(window.classify(MessageId{3}), Verdict::busy);
+}
+
 TEST_F(Window, AsManyRequestsAsThePeerGrants) {  // RFC 7296 2.3
   window.grant(3);
   window.grant(2);  // never fewer

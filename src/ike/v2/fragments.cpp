@@ -86,12 +86,19 @@ Outgoing seal_message(Core& core, IkeSa& sa, const codec::Message& message, cons
   }
   const bool may_shrink =
       smaller_size(out.size) && datagrams_for(sa, core, path, *out.content, kSizes.back()) > out.datagrams.size();
-  if (!may_shrink) out.content.reset();
+  if (!may_shrink) out.size = 0;
+  // The last response of each IKE SA is kept for long: once is enough.
+  if (!may_shrink || out.datagrams.size() == 1) out.content.reset();
   return out;
 }
 
 bool shrink(Core& core, IkeSa& sa, const net::Path& path, Outgoing& message) {
-  if (!message.content) return false;
+  if (message.size == 0) return false;
+  if (!message.content) {
+    auto content = reopen_own(sa, message.datagrams.front());
+    if (!content) return false;
+    message.content = std::make_unique<codec::MessageContent>(std::move(*content));
+  }
   for (auto size = smaller_size(message.size); size; size = smaller_size(*size)) {
     const std::size_t count = datagrams_for(sa, core, path, *message.content, *size);
     // RFC 7383 2.5.2: the total tells the sets apart, and must grow.
@@ -174,7 +181,7 @@ void forget_fragments(IkeSa& sa, const codec::Header& header) {
 
 void expire_fragments(Core& core, IkeSa& sa) {
   const std::size_t expired =
-      std::erase_if(sa.fragmentation.incomplete, [&](const auto& one) { return one.second.deadline <= core.now; });
+      erase_if(sa.fragmentation.incomplete, [&](const auto& one) { return one.second.deadline <= core.now; });
   for (std::size_t i = 0; i < expired; ++i) core.drop(DatagramDrop::incomplete_message);
 }
 

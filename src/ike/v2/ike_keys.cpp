@@ -27,9 +27,9 @@ const SkKeys& keys_for(const IkeSa& sa, model::MessageId id) {
 
 codec::SealedSizes sealed_sizes(const IkeSa& sa) { return codec::SealedSizes(*packet_suite(sa.suite)); }
 
-Result<codec::MessageOpener, crypto::CryptoError> make_opener(const IkeSa& sa, const SkKeys& keys) {
-  return codec::MessageOpener::make(*packet_suite(sa.suite), keys.sk_e(sa.peer_role()).view(),
-                                    keys.sk_a(sa.peer_role()).view());
+/// For what `side` has sealed.
+Result<codec::MessageOpener, crypto::CryptoError> make_opener(const IkeSa& sa, const SkKeys& keys, model::Role side) {
+  return codec::MessageOpener::make(*packet_suite(sa.suite), keys.sk_e(side).view(), keys.sk_a(side).view());
 }
 
 }  // namespace
@@ -55,10 +55,21 @@ std::size_t datagrams_within(const IkeSa& sa, std::size_t chain, std::size_t mos
   return sizes.whole(chain) <= most ? 1 : sizes.fragments(chain, most);
 }
 
+std::optional<codec::MessageContent> reopen_own(const IkeSa& sa, ByteView datagram) {
+  const auto parsed = codec::parse_message(datagram);
+  if (!parsed || !parsed->sealed || parsed->sealed->fragment) return std::nullopt;
+  auto opener = make_opener(sa, keys_for(sa, parsed->header.message_id), sa.role);
+  auto chain = opener ? opener->open_chain(datagram, *parsed) : err(codec::OpenFault::not_sealed);
+  if (!chain) return std::nullopt;
+  codec::MessageContent content{parsed->header, parsed->sealed->first_inner, SecretBytes::copy_of(*chain)};
+  wipe(*chain);
+  return content;
+}
+
 Result<SecretBytes, codec::OpenFault> open_part(const IkeSa& sa, ByteView datagram,
                                                 const codec::ParsedMessage& parsed) {
   CHECK(sa.keyed);
-  auto opener = make_opener(sa, keys_for(sa, parsed.header.message_id));
+  auto opener = make_opener(sa, keys_for(sa, parsed.header.message_id), sa.peer_role());
   CHECK(opener);
   auto part = opener->open_chain(datagram, parsed);
   if (!part) return err(part.error());
@@ -84,7 +95,7 @@ Result<void, crypto::CryptoError> key_ike_sa(Core& core, IkeSa& sa, const model:
   sa.keys = derive_sk_keys(*prf, *packet, skeyseed, nonce_i, nonce_r, sa.spi_i, sa.spi_r);
   sa.next_iv = 0;
   if (auto sealer = make_sealer(core, sa, sa.keys, 0); !sealer) return err(sealer.error());
-  if (auto opener = make_opener(sa, sa.keys); !opener) return err(opener.error());
+  if (auto opener = make_opener(sa, sa.keys, sa.peer_role()); !opener) return err(opener.error());
   sa.keyed = true;
   if (core.settings.export_keys) {
     core.emit(KeysExported{.spi_i = sa.spi_i,

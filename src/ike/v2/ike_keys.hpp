@@ -1,6 +1,8 @@
 // From an agreed suite and a shared secret to an IKE SA that can seal and open; and that.
 #pragma once
 
+#include <optional>
+
 #include "base/result.hpp"
 #include "crypto/error.hpp"
 #include "ike/codec/seal.hpp"
@@ -24,6 +26,8 @@ namespace culvert::ike::v2 {
                                              std::size_t most);
 /// How many datagrams that would be for so many octets of payloads.
 [[nodiscard]] std::size_t datagrams_within(const IkeSa& sa, std::size_t chain, std::size_t most);
+/// What a message of ours was sealed from. Nothing when its keys are no more.
+[[nodiscard]] std::optional<codec::MessageContent> reopen_own(const IkeSa& sa, ByteView datagram);
 /// The payloads of the peer's message, or of a fragment its part of them; `datagram` is what `parsed` was made from.
 /// The keys must be there.
 [[nodiscard]] Result<SecretBytes, codec::OpenFault> open_part(const IkeSa& sa, ByteView datagram,

@@ -12,6 +12,7 @@
 
 #include "base/boxed.hpp"
 #include "base/bytes.hpp"
+#include "base/optional_id.hpp"
 #include "base/time.hpp"
 #include "crypto/packet_cipher.hpp"
 #include "crypto/prf.hpp"
@@ -107,6 +108,13 @@ struct PpkState {
 /// An IKE_SA_INIT request as its retransmissions are told by (RFC 7296 2.1): the front of its SHA-256. All zero: none.
 using InitDigest = std::array<std::uint8_t, 16>;
 
+struct IkeSa;
+/// The neighbours of an IKE SA among those that it has something in common with; see IkeSaTable.
+struct Links {
+  IkeSa* before = nullptr;
+  IkeSa* behind = nullptr;
+};
+
 struct IkeSa {
   IkeSa();
   ~IkeSa();
@@ -172,9 +180,9 @@ struct IkeSa {
 
   std::map<model::ChildSaId, ChildSa> children;
   /// The rekeyed successor, once it took over; or the peer's candidate while our own rekey is under way.
-  std::optional<model::IkeSaId> successor;
-  std::optional<model::IkeSaId> candidate;
-  std::optional<model::IkeSaId> predecessor;  // whose rekey made this one
+  OptionalId<model::IkeSaId> successor;
+  OptionalId<model::IkeSaId> candidate;
+  OptionalId<model::IkeSaId> predecessor;  // whose rekey made this one
 
   bool authenticated = false;  // the peer proved its identity, here or in a predecessor
   bool heard = false;          // an authentic message of the peer came on this IKE SA
@@ -195,7 +203,7 @@ struct IkeSa {
   model::Role origin_role = model::Role::initiator;
   model::IkeSpi origin_spi_i;
   /// The rival of a simultaneous set-up that stays, when this one is the one to go.
-  std::optional<model::IkeSaId> yields_to;
+  OptionalId<model::IkeSaId> yields_to;
   Instant last_inbound;  // the last proof that the peer lives
   OptionalInstant rekey_at;
   OptionalInstant expire_at;
@@ -205,14 +213,16 @@ struct IkeSa {
   OptionalInstant release_at;
   /// When the peer must have deleted its half of a pair that both sides made at once.
   OptionalInstant twins_at;
-  RateLimiter hints{1, std::chrono::seconds(10)};
+  FixedRateLimiter<1, 10'000> hints;
   /// CREATE_CHILD_SA requests of the peer; goes over to the successor. Far above what lifetimes of seconds need.
-  RateLimiter creations{256, std::chrono::milliseconds(100)};
+  FixedRateLimiter<256, 100> creations;
   // Its places in the table.
   OptionalInstant scheduled;
+  OptionalInstant timer;  // the entry that stands for it in the queue of timers, at `scheduled` or before
   std::optional<model::ConnectionId> noted_connection;
   std::optional<net::IpAddress> noted_peer;
   bool noted_identity = false;
+  Links of_connection, of_peer, of_identity;
 
   /// Additional key exchanges that are done, before AUTH (RFC 9370 2.2.2).
   [[nodiscard]] unsigned additional_done() const { return intermediate ? intermediate->done : 0; }

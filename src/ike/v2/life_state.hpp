@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "base/optional_id.hpp"
 #include "base/time.hpp"
 #include "ike/v2/ike_sa.hpp"
 #include "model/ids.hpp"
@@ -26,7 +27,7 @@ struct LifeState {
   /// As initiator, until it stands: which gateway has sent us to this one, and which IKE SA ends for
   /// this one.
   std::optional<net::IpAddress> redirected_from;
-  std::optional<model::IkeSaId> replaces;
+  OptionalId<model::IkeSaId> replaces;
   /// RFC 4478: as initiator, when we prove ourselves anew; as responder, until when the peer's proof is good.
   OptionalInstant repeat_at;
   OptionalInstant good_until;

@@ -231,7 +231,7 @@ void send_response(Core& core, IkeSa& sa, model::ExchangeType exchange, model::M
   if (exchange == model::ExchangeType::ike_intermediate) note_intermediate(sa, message);
   Outgoing response = seal_message(core, sa, message, path);
   core.transmit(path, response);
-  sa.window.respond(id, std::move(response));
+  sa.window.respond(id, std::move(response), core.now);
   end_by_syntax_error(core, sa, message);
 }
 

@@ -17,9 +17,11 @@ struct Outgoing {
   explicit Outgoing(Bytes datagram) { datagrams.push_back(std::move(datagram)); }
 
   std::vector<Bytes> datagrams;
-  /// RFC 7383 2.5.2: from which smaller fragments can be made; null when there are none, or never will be.
+  /// RFC 7383 2.5.2: octets of an IP datagram that these datagrams were made for at the most, where there are smaller
+  /// fragments to be made; else 0.
+  std::uint16_t size = 0;
+  /// From which they are made; null while a single datagram has it all, and can be opened again.
   std::unique_ptr<codec::MessageContent> content;
-  std::uint16_t size = 0;  // with `content`: octets of an IP datagram that these datagrams were made for at the most
 };
 
 }  // namespace culvert::ike::v2

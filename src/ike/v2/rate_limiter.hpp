@@ -27,4 +27,20 @@ class RateLimiter {
   Instant full_at_{};
 };
 
+/// The same for what is fixed and of which there are very many.
+template <unsigned kBurst, Duration::rep kMilliseconds>
+class FixedRateLimiter {
+ public:
+  [[nodiscard]] bool allow(Instant now) {
+    constexpr Duration kInterval = std::chrono::milliseconds(kMilliseconds);
+    full_at_ = std::max(full_at_, now);
+    if (full_at_ - now > kInterval * kBurst - kInterval) return false;
+    full_at_ += kInterval;
+    return true;
+  }
+
+ private:
+  Instant full_at_{};
+};
+
 }  // namespace culvert::ike::v2

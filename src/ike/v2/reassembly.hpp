@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/secret.hpp"
+#include "base/small_map.hpp"
 #include "base/time.hpp"
 #include "ike/codec/parse.hpp"
 #include "model/iana/payload_type.hpp"
@@ -69,7 +70,7 @@ struct Fragmentation {
     Instant deadline;
   };
   /// Only messages that the window would take: as many as it is wide in each direction.
-  std::map<Key, Entry> incomplete;
+  SmallMap<Key, Entry> incomplete;
 };
 
 }  // namespace culvert::ike::v2

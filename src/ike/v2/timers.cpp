@@ -156,6 +156,7 @@ void handle_timers(Core& core, IkeSa& sa) {
   core.touch(sa);
   expire_fragments(core, sa);
   expire_follow_ups(core, sa);
+  sa.window.forget_answers(core.now);
   handle_retransmission(core, sa);
   if (sa.phase != Phase::gone && is_due(core, sa.phase_deadline)) {
     sa.phase_deadline.reset();

@@ -322,6 +322,36 @@ def moved(this):
             pair.lab.exec(near, "ip", "addr", word, f"{one}/24", "dev", device, ok=None)
 
 
+def moved_families(this):
+    """Our network has only IPv6 all of a sudden, and then only IPv4 again: the same SAs go on over the other family (RFC 4555)."""
+    pair = this.pair(peer={"roams": True, "anybody": this.role == "initiator"}, sut={"roams": True}, liveness=2)
+    near, far = ("a", "b") if this.role == "initiator" else ("b", "a")
+    device = "wire" if near == "a" else DEVICE
+
+    def set_address(family, word):
+        pair.lab.exec(near, "ip", "addr", word, f"{OUTER[near][family]}/{24 if family == 4 else 64}", "dev", device, *(["nodad"] if family == 6 and word != "del" else []), ok=None)
+        pair.lab.exec(near, "ip", f"-{family}", "route", "del" if word == "del" else "replace", "default", "via", OUTER[far][family], ok=None)
+    try:
+        pair.start()
+        this.initiate(pair)
+        check(pair.sut.tunnel()["ike_sas"][0]["mobike"], "no MOBIKE was agreed on")
+        before = [{c.spi_in for c in p.state().children} for p in pair.both]
+        for there, gone in ((6, 4), (4, 6)):
+            set_address(there, "replace")
+            moves = pair.sut.log().count("moved from ")
+            set_address(gone, "del")
+            wait_until(lambda: pair.sut.log().count("moved from ") > moves, 25, f"we know that the path is of IPv{there} now", 0.2)
+            wait_until(lambda: ping(pair.lab, "a", 4, 1, wait=0.3), 10, "a ping through the tunnel", 0.1)
+            path = str(pair.sut.tunnel()["ike_sas"][0]["remote"])
+            check((":" in path.rsplit(":", 1)[0]) == (there == 6), f"the path should be of IPv{there}: {path}")
+            pair.prove()
+        after = [{c.spi_in for c in p.state().children} for p in pair.both]
+        check(before == after, f"other SAs: {before}, {after}")
+    finally:
+        for family in (4, 6):
+            set_address(family, "replace")
+
+
 AUTHENTICATION = (
     Subject("psk", "shared secret", by_secret),
     Subject("ipv6", "shared secret, IPv6 inside and outside", lambda this: by_secret(this, 6)),
@@ -360,7 +390,8 @@ REFUSALS = (
 ADDRESSES = (Subject("address", "the initiator gets its inner address of the responder's pool", address),)
 REKEYS = (Subject("rekey-child", "the Child SA is rekeyed under traffic, begun by the initiator", rekeyed("child")),
           Subject("rekey-ike", "the IKE SA is rekeyed under traffic, begun by the initiator", rekeyed("ike")))
-MOBILITY = (Subject("mobike", "the initiator's address changes, and changes back: the same SAs go on (RFC 4555)", moved),)
+MOBILITY = (Subject("mobike", "the initiator's address changes, and changes back: the same SAs go on (RFC 4555)", moved),
+            Subject("mobike-families", "the initiator has IPv6 alone all of a sudden, then IPv4 again: the same SAs go on (RFC 4555)", moved_families))
 GROUPS = (("plain", "ESP as protocol 50", PLAIN),
           ("auth", "every authentication it has", AUTHENTICATION),
           ("refusals", "EAP, and whom we refuse and why", PASSWORDS + BY_TLS + REFUSALS),

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-namespace culvert::ipsec {
+namespace culvert {
 
 /// Open addressing with linear probing. `Entry` is movable, false when default-constructed and true otherwise;
 /// `KeyOf()(entry)` is its key, a 64-bit number, which several entries may share. References to entries and their
@@ -103,4 +103,4 @@ class FlatTable {
   std::vector<Entry> places_;  // as many as a power of two, or none
 };
 
-}  // namespace culvert::ipsec
+}  // namespace culvert

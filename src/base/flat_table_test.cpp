@@ -1,4 +1,4 @@
-#include "ipsec/flat_table.hpp"
+#include "base/flat_table.hpp"
 
 #include <algorithm>
 #include <map>
@@ -8,7 +8,7 @@
 
 #include "base/random.hpp"
 
-namespace culvert::ipsec {
+namespace culvert {
 namespace {
 
 struct Item {
@@ -66,4 +66,4 @@ TEST(FlatTable, AnEmptyOneHasNothing) {
 }
 
 }  // namespace
-}  // namespace culvert::ipsec
+}  // namespace culvert
