@@ -144,7 +144,7 @@ class ControlPlane {
     /// Streams for it, if it goes over TCP, are ours to open (RFC 9329 1.2).
     bool opened_stream = false;
     Boxed<net::Path> trial_stream;  // that it was told to try, and has not moved to
-    Instant transport_since{};              // of it and those that it replaces
+    Instant transport_since{};      // of it and those that it replaces
   };
   struct Child {
     model::ConnectionId connection;

@@ -282,8 +282,9 @@ std::vector<LeaseView> Leases::views() const {
   std::vector<LeaseView> views;
   for (const auto& [address, lease] : leases_) {
     const Pool* pool = pool_of(address);
-    views.push_back(
-        {pool == nullptr ? std::string() : pool->config.name, {address, lease.identity, lease.order}, lease.sessions.list()});
+    views.push_back({pool == nullptr ? std::string() : pool->config.name,
+                     {address, lease.identity, lease.order},
+                     lease.sessions.list()});
   }
   return views;
 }

@@ -217,9 +217,9 @@ struct IkeSaEstablished {
   bool mobike = false;         // agreed on (RFC 4555)
   bool chooses_paths = false;  // and by us: we began the first IKE SA of the line
   PpkUse ppk = PpkUse::none;
-  bool resumed = false;             // by a ticket (RFC 5723), without a key exchange and a new proof
-  bool counter_sync = false;        // a cluster at the other end may set message ids, or sequence numbers (RFC 6311)
-  OptionalInstant rekey_at;         // the soft lifetime
+  bool resumed = false;       // by a ticket (RFC 5723), without a key exchange and a new proof
+  bool counter_sync = false;  // a cluster at the other end may set message ids, or sequence numbers (RFC 6311)
+  OptionalInstant rekey_at;   // the soft lifetime
   /// When the authentication runs out, or is to be repeated by us (RFC 4478).
   OptionalInstant reauthenticate_at = {};
   /// The IKE SA whose Child SAs this one inherits, for a rekey (RFC 7296 2.18).

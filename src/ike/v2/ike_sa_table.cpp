@@ -46,8 +46,7 @@ IkeSa* IkeSaTable::find_by_spi(model::IkeSpi local) {
 }
 
 IkeSa* IkeSaTable::find_by_init(const InitDigest& digest) {
-  IkeSa* const* const found =
-      by_init_.find(key_of(digest), [&](const IkeSa* sa) { return sa->init_digest == digest; });
+  IkeSa* const* const found = by_init_.find(key_of(digest), [&](const IkeSa* sa) { return sa->init_digest == digest; });
   return found == nullptr ? nullptr : *found;
 }
 

@@ -116,9 +116,8 @@ class Table : public ::testing::Test {
       ASSERT_EQ(ids(table_.of_connection(connection)), of_connection);
       ASSERT_EQ(table_.established_of(connection), of_connection.size());
       ASSERT_EQ(ids(table_.of_peer(address(n))), expected([&](const Known& one) { return one.peer == n; }));
-      ASSERT_EQ(ids(table_.of_peer(ConnectionId(2), user(n))), expected([&](const Known& one) {
-                  return one.connection == ConnectionId(2) && one.name == n;
-                }));
+      ASSERT_EQ(ids(table_.of_peer(ConnectionId(2), user(n))),
+                expected([&](const Known& one) { return one.connection == ConnectionId(2) && one.name == n; }));
     }
   }
 };
