@@ -25,6 +25,8 @@ class SmallMap {
   [[nodiscard]] iterator end() { return entries_.end(); }
   [[nodiscard]] const_iterator begin() const { return entries_.begin(); }
   [[nodiscard]] const_iterator end() const { return entries_.end(); }
+  [[nodiscard]] auto rbegin() const { return entries_.rbegin(); }
+  [[nodiscard]] auto rend() const { return entries_.rend(); }
   [[nodiscard]] iterator find(const Key& key) {
     const auto at = place_of(key);
     return at != entries_.end() && at->first == key ? at : entries_.end();

@@ -11,7 +11,7 @@ from cases import certificates, eap, post_quantum, remote_access, resumption
 from rig.authority import Authority, Pki, raw_ends
 from rig.case import case
 from rig.guest_lab import DEVICE
-from rig.lab import OUTER
+from rig.lab import INNER, OUTER, SUBNET
 from rig.rounds import Subject, play
 from rig.shell import Failed, check, wait_until
 from rig.traffic import Stream, ping
@@ -331,6 +331,9 @@ def moved_families(this):
     def set_address(family, word):
         pair.lab.exec(near, "ip", "addr", word, f"{OUTER[near][family]}/{24 if family == 4 else 64}", "dev", device, *(["nodad"] if family == 6 and word != "del" else []), ok=None)
         pair.lab.exec(near, "ip", f"-{family}", "route", "del" if word == "del" else "replace", "default", "via", OUTER[far][family], ok=None)
+        if word == "del" and near == "b":
+            # The kernel's policies see only what has a route, and IPv4's have all gone with the address.
+            pair.lab.exec(near, "ip", f"-{family}", "route", "replace", SUBNET[far][family], "dev", device, "src", INNER[near][family], ok=None)
     try:
         pair.start()
         this.initiate(pair)
