@@ -157,6 +157,13 @@ std::optional<model::Identity> read_identity(Section& section, std::string_view 
 }
 
 /// One identity, or with a "*" in front those that are like it.
+/// Each peer by its own address.
+bool is_transport(const Section& section) {
+  const toml::node* node = section.node("mode");
+  const auto* text = node == nullptr ? nullptr : node->as_string();
+  return text != nullptr && text->get() == "transport";
+}
+
 void read_remote_id(Section& section, model::ConnectionConfig& connection) {
   const toml::node* node = section.node("remote_id");
   const auto* text = node == nullptr ? nullptr : node->as_string();
@@ -175,10 +182,10 @@ void read_remote_id(Section& section, model::ConnectionConfig& connection) {
   if (connection.peer_name != "any") {
     section.error(written->position, "remote_id", "the peer has one address, so one identity is all that it can have",
                   "write its identity, or peer = \"any\"");
-  } else if (!section.has("pool")) {
+  } else if (!section.has("pool") && !is_transport(section)) {
     section.error(written->position, "remote_id",
                   "several peers need an address each, which only a pool can tell apart",
-                  "write pool = [\"NAME\"] and a section [pool.NAME]");
+                  "write pool = [\"NAME\"] and a section [pool.NAME], or mode = \"transport\"");
   }
 }
 
