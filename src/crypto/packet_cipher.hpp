@@ -137,12 +137,23 @@ struct ManyKeys {
 class PacketCipher {
  public:
   virtual ~PacketCipher() = default;
+  PacketCipher(const PacketCipher&) = delete;
+  PacketCipher& operator=(const PacketCipher&) = delete;
   virtual void seal(std::span<PacketJob> jobs) = 0;
   /// Checks every ICV in constant time; for cipher-then-MAC before any decryption is used.
   virtual void open(std::span<PacketJob> jobs) = 0;
   [[nodiscard]] virtual const char* backend() const = 0;  // "ipsec-mb 1.3.0", "OpenSSL 3.0.x", ..., for status
   /// Null where jobs must come gathered by cipher.
   [[nodiscard]] virtual const ManyKeys* many_keys() const { return nullptr; }
+  /// 0 where there are no `many_keys`; the same for all ciphers that have the same ones.
+  [[nodiscard]] std::uint32_t family() const { return family_; }
+
+ protected:
+  PacketCipher() = default;
+  explicit PacketCipher(std::uint32_t family) : family_(family) {}
+
+ private:
+  std::uint32_t family_ = 0;
 };
 
 /// Which implementation may serve: `automatic` takes the fastest one that this CPU and installation offer, by rule or

@@ -169,6 +169,7 @@ void Engine::grant_sequence(model::ChildSaId child, std::uint64_t granted) {
   SaPair* const pair = state_->sad.find(child);
   if (pair == nullptr) return;
   pair->outbound.sequence.grant(granted);
+  pair->outbound.unwatched = 0;
   pair->outbound.grant_asked = false;
 }
 

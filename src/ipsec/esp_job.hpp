@@ -15,12 +15,12 @@ inline constexpr std::size_t kMaxEspAad = 12;
 /// What a job reads and the packet does not have: additional data, and an implicit IV behind them.
 using EspScratch = std::array<std::uint8_t, kMaxEspAad + 8>;
 
-/// Makes `job` one for the packet at `packet`, whose plaintext or ciphertext has `text_length` octets, worked on in
-/// place. `sequence` is the full number; `scratch` must live as long as the job. Written where it stays: copying what
+/// Makes `job` one for the packet at `packet`, whose plaintext or ciphertext has `text_length` octets and comes from
+/// `input`. `sequence` is the full number; `scratch` must live as long as the job. Written where it stays: copying what
 /// was just stored in small pieces would wait for the stores.
 template <typename Layout>
-inline void make_esp_job(const Layout& layout, std::uint8_t* packet, std::size_t text_length, std::uint64_t sequence,
-                         EspScratch& scratch, crypto::PacketJob& job) {
+inline void make_esp_job(const Layout& layout, std::uint8_t* packet, const std::uint8_t* input, std::size_t text_length,
+                         std::uint64_t sequence, EspScratch& scratch, crypto::PacketJob& job) {
   std::uint8_t* const text = packet + layout.head();
   job.iv = layout.iv == 0 ? nullptr : packet + kEspHeaderSize;
   if (layout.implicit_iv) {
@@ -28,7 +28,7 @@ inline void make_esp_job(const Layout& layout, std::uint8_t* packet, std::size_t
     store_be64(scratch.data() + kMaxEspAad, sequence);
     job.iv = scratch.data() + kMaxEspAad;
   }
-  job.input = text;
+  job.input = input;
   job.output = text;
   job.length = text_length;
   job.icv = text + text_length;
@@ -47,6 +47,13 @@ inline void make_esp_job(const Layout& layout, std::uint8_t* packet, std::size_t
       job.mac_suffix_length = 4;
     }
   }
+}
+
+/// The same, worked on in place.
+template <typename Layout>
+inline void make_esp_job(const Layout& layout, std::uint8_t* packet, std::size_t text_length, std::uint64_t sequence,
+                         EspScratch& scratch, crypto::PacketJob& job) {
+  make_esp_job(layout, packet, packet + layout.head(), text_length, sequence, scratch, job);
 }
 
 }  // namespace culvert::ipsec

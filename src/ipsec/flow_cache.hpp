@@ -47,13 +47,17 @@ struct FlowKey {
   /// or of IPv6.
   void set(const net::PlainPacket& plain, const std::uint8_t* packet) {
     const std::uint32_t ports = load_be32(packet + plain.header_length());
-    if (plain.family == net::Family::v4) {
+    if (plain.family() == net::Family::v4) {
       words[0] = load_be64(packet + 12);
     } else {
       std::memcpy(words.data(), packet + 8, 32);
     }
     words[4] = (std::uint64_t{ports} << 32) | (std::uint64_t{plain.protocol} << 16) | (std::uint64_t{1} << 8) |
-               static_cast<std::uint64_t>(plain.family);
+               static_cast<std::uint64_t>(plain.family());
+  }
+  /// Whether two keys of IPv4 are the same.
+  [[nodiscard]] bool same_v4(const FlowKey& other) const {
+    return ((words[0] ^ other.words[0]) | (words[4] ^ other.words[4])) == 0;
   }
   [[nodiscard]] bool is_v4() const { return (words[4] & 0xff) == static_cast<std::uint64_t>(net::Family::v4); }
   /// A number that is the same for all packets of a flow, and mostly another for other flows. Not secret.

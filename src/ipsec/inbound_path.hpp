@@ -95,8 +95,9 @@ class InboundPath {
   template <typename Layout>
   [[nodiscard]] bool enqueue_straight(const WireInput& input, MutableByteView packet, SaPair& sa, const Layout& layout);
   [[nodiscard]] std::size_t take_straight(std::size_t first);
+  [[nodiscard]] std::size_t take_other_layout(std::size_t first, InnerPacket*& delivered_to);
   template <typename Layout>
-  [[nodiscard]] std::size_t take_straight(std::size_t first, const Layout& layout);
+  [[nodiscard]] std::size_t take_straight_run(std::size_t first, const Layout& layout, InnerPacket*& delivered_to);
   [[nodiscard]] bool admits(const SaPair& sa, const net::PlainPacket& plain, const std::uint8_t* inner) const;
   void deliver_straight(const Item& item, MutableByteView payload, std::size_t length, std::uint8_t next_header);
   void finish_full_batch(Instant now, InboundSink& sink);

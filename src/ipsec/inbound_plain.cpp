@@ -15,22 +15,37 @@ namespace {
 
 constexpr auto kEsp = static_cast<std::uint8_t>(net::IpProtocol::esp);
 
-constexpr InnerPacket kNoPacket{};
-
-// RFC 4303 2.4: the octets in front of pad length and next header count 1, 2, 3, ... `end` is behind them; the packet
-// has at least 8 octets in front of it.
-bool padding_counts(const std::uint8_t* end, std::size_t padding) {
-  constexpr std::size_t kFew = 6;
-  if (padding > kFew) {
-    for (std::size_t i = 0; i < padding; ++i) {
-      if (*(end - 3 - i) != padding - i) return false;
+// RFC 4303 2.4: the octets in front of pad length and next header count 1, 2, 3, ...
+constexpr std::size_t kFewPadding = 6;
+struct Paddings {
+  // By the pad length: which of the last eight octets these are, and what they are; the last one on top.
+  std::uint64_t mask[kFewPadding + 1] = {};
+  std::uint64_t octets[kFewPadding + 1] = {};
+  constexpr Paddings() {
+    for (std::size_t padding = 1; padding <= kFewPadding; ++padding) {
+      for (std::size_t i = 0; i < padding; ++i) {
+        const std::size_t shift = 8 * (kFewPadding - padding + i);
+        mask[padding] |= std::uint64_t{0xff} << shift;
+        octets[padding] |= (i + 1) << shift;
+      }
     }
-    return true;
   }
-  // The last octet of padding on top, the one before it below, and so on.
-  const std::uint64_t seen = __builtin_bswap64(load_be64(end - 8)) << 16;
-  const std::uint64_t counting = 0x0605'0403'0201'0000U << (8 * (kFew - padding));
-  return (seen ^ counting) >> 8 >> (8 * (7 - padding)) == 0;
+};
+constexpr Paddings kPaddings;
+
+[[gnu::noinline]] bool much_padding_counts(const std::uint8_t* end, std::size_t padding) {
+  for (std::size_t i = 0; i < padding; ++i) {
+    if (*(end - 3 - i) != padding - i) return false;
+  }
+  return true;
+}
+
+// `end` is behind them all; the packet has at least 8 octets in front of it, and as many as the padding says.
+[[gnu::always_inline]] inline bool padding_counts(const std::uint8_t* end, std::size_t padding) {
+  if (padding > kFewPadding) [[unlikely]]
+    return much_padding_counts(end, padding);
+  const std::uint64_t last = __builtin_bswap64(load_be64(end - 8));
+  return ((last ^ kPaddings.octets[padding]) & kPaddings.mask[padding]) == 0;
 }
 
 }  // namespace
@@ -97,16 +112,7 @@ void InboundPath::prefetch_windows(const Ahead& ahead) {
   }
 }
 
-// Stages 1 to 3. False when the packet has to go the other way.
-[[gnu::always_inline]] inline bool InboundPath::enqueue_straight(const WireInput& input, MutableByteView packet,
-                                                                 SaPair& sa) {
-  const InboundSa& in = sa.inbound;
-  if (in.straight == Straight::no || in.resync.failing()) return false;
-  return in.straight == Straight::usual_layout ? enqueue_straight(input, packet, sa, UsualLayout{})
-                                               : enqueue_straight(input, packet, sa, EspLayout(in.layout));
-}
-
-// `Layout` is the SA's.
+// Stages 1 to 3. False when the packet has to go the other way. `Layout` is the SA's.
 template <typename Layout>
 [[gnu::always_inline]] inline bool InboundPath::enqueue_straight(const WireInput& input, MutableByteView packet,
                                                                  SaPair& sa, const Layout& layout) {
@@ -118,7 +124,7 @@ template <typename Layout>
   const std::size_t text_length = size - frame;
   if ((text_length & (layout.alignment - std::size_t{1})) != 0) return false;
   std::uint64_t sequence = 0;
-  if (in.window.check(load_be32(packet.data() + 4), sequence) != ReplayWindow::Verdict::fresh) return false;
+  if (in.window.check_next(load_be32(packet.data() + 4), sequence) != ReplayWindow::Verdict::fresh) return false;
   Item& item = items_.data()[batch_.size()];
   item.sa = &sa;
   item.input = &input;
@@ -127,14 +133,24 @@ template <typename Layout>
   item.nested = nullptr;
   item.ah_size = 0;
   item.straight = true;
-  batch_.add(in, layout, packet.data(), text_length, sequence);
+  batch_.add(in, layout, packet.data(), packet.data() + layout.head(), text_length, sequence);
   return true;
 }
 
+[[gnu::always_inline]] inline bool InboundPath::enqueue_straight(const WireInput& input, MutableByteView packet,
+                                                                 SaPair& sa) {
+  const InboundSa& in = sa.inbound;
+  if (in.straight == Straight::no || in.resync.failing()) return false;
+  return in.straight == Straight::usual_layout ? enqueue_straight(input, packet, sa, UsualLayout{})
+                                               : enqueue_straight(input, packet, sa, EspLayout(in.layout));
+}
+
 void InboundPath::process(const Ahead& ahead, Instant now, InboundSink& sink) {
-  for (std::size_t i = 0; i < ahead.inputs.size(); ++i) {
-    const WireInput& input = ahead.inputs.data()[i];
-    SaPair* const sa = ahead.sas.data()[i];
+  const WireInput* const end = ahead.inputs.data() + ahead.inputs.size();
+  SaPair* const* next = ahead.sas.data();
+  for (const WireInput* at = ahead.inputs.data(); at != end; ++at) {
+    const WireInput& input = *at;
+    SaPair* const sa = *next++;
     if (input.segment_size != 0 && input.segment_size < input.bytes.size()) {
       process_train(input, sa, now, sink);
       continue;
@@ -156,21 +172,23 @@ void InboundPath::process_train(const WireInput& input, SaPair* sa, Instant now,
   }
 }
 
-// Stages 5 to 8 for item `first` of the batch and those behind it of the same SA, as far as nothing is special about
-// them; answers how many these are. RFC 4303 3.4.3, 2.4, RFC 4301 5.2: as in `admit`, `content_of`, `unwrap_tunnel`
-// and `match`.
-std::size_t InboundPath::take_straight(std::size_t first) {
-  const Item& item = items_.data()[first];
-  if (!item.straight) return 0;
-  const InboundSa& in = item.sa->inbound;
-  if (in.straight == Straight::no || in.resync.has_failed()) return 0;
-  return in.straight == Straight::usual_layout ? take_straight(first, UsualLayout{})
-                                               : take_straight(first, EspLayout(in.layout));
+// RFC 4301 5.2: whether the SA is for this packet.
+[[gnu::always_inline]] inline bool InboundPath::admits(const SaPair& sa, const net::PlainPacket& plain,
+                                                       const std::uint8_t* inner) const {
+  const InboundSa& in = sa.inbound;
+  if (in.has_ranges && plain.family() == net::Family::v4) {
+    return in.remote.contains(load_be32(inner + 12)) && in.local.contains(load_be32(inner + 16));
+  }
+  const net::PlainPacket facts = plain;  // so that `plain` may stay in registers
+  return sa.params.remote.matches_source(facts, inner) && sa.params.local.matches_destination(facts, inner);
 }
 
-// `Layout` is the SA's.
+// Stages 5 to 8 for item `first` of the batch and those behind it of the same SA, which has this layout, as far as
+// nothing is special about them; answers how many these are. `delivered_to` is where they go without super-packets. RFC
+// 4303 3.4.3, 2.4, RFC 4301 5.2: as in `admit`, `content_of`, `unwrap_tunnel` and `match`.
 template <typename Layout>
-[[gnu::always_inline]] inline std::size_t InboundPath::take_straight(std::size_t first, const Layout& layout) {
+[[gnu::always_inline]] inline std::size_t InboundPath::take_straight_run(std::size_t first, const Layout& layout,
+                                                                         InnerPacket*& delivered_to) {
   const Item* const items = items_.data();
   SaPair& sa = *items[first].sa;
   InboundSa& in = sa.inbound;
@@ -182,6 +200,8 @@ template <typename Layout>
   const WireInput* from = nullptr;  // one that came from where the SA's peer is
   std::uint64_t packets = 0;
   std::uint64_t octets = 0;
+  const bool coalesce = options_.coalesce;
+  InnerPacket* to = delivered_to;
   std::size_t i = first;
   for (; i < count; ++i) {
     const Item& item = items[i];
@@ -190,7 +210,7 @@ template <typename Layout>
     if (&input != from) {
       if (in.peer == PeerWord::kNone
               ? input.encapsulation != sa.params.encapsulation || input.path.remote != sa.params.path.remote
-              : in.peer != PeerWord::of(input.path.remote, input.encapsulation)) {
+              : in.peer != PeerWord::raw(input.path.remote, input.encapsulation)) {
         break;
       }
       from = &input;
@@ -204,35 +224,54 @@ template <typename Layout>
     const std::size_t length = text - padding - kEspTrailerSize;
     net::PlainPacket plain;
     if (!net::read_plain({inner, length}, plain) || plain.syn) break;
-    const auto protocol = plain.family == net::Family::v4 ? net::IpProtocol::ipv4 : net::IpProtocol::ipv6;
+    const auto protocol = plain.family() == net::Family::v4 ? net::IpProtocol::ipv4 : net::IpProtocol::ipv6;
     if (next_header != static_cast<std::uint8_t>(protocol)) break;
-    if (((plain.tos ^ input.tos) & kEcnMask) != 0) break;
+    if (((plain.tos() ^ input.tos) & kEcnMask) != 0) break;
     if (!admits(sa, plain, inner)) break;
     // RFC 4303 3.4.3: only now, and again: an earlier packet of this batch may have been the same one.
-    const ReplayWindow::Verdict verdict = in.window.update(item.sequence);
+    const ReplayWindow::Verdict verdict = in.window.update_next(item.sequence);
     if (verdict != ReplayWindow::Verdict::fresh) {
       count_replay(sa, verdict);
       continue;
     }
-    if (!options_.coalesce) {
-      delivery_.emplace_back(kNoPacket).bytes = {inner, plain.total_length};
+    if (!coalesce) {
+      // Not by way of a view of its own: copying what was just stored in two pieces would wait for the stores.
+      to->bytes = {inner, plain.total_length};
+      ++to;
     } else {
       deliver_straight(item, {inner, length}, plain.total_length, next_header);
     }
     ++packets;
     octets += length;
   }
+  delivered_to = to;
   in.meter.count(packets, octets);
   return i - first;
 }
 
-// RFC 4301 5.2: whether the SA is for this packet.
-inline bool InboundPath::admits(const SaPair& sa, const net::PlainPacket& plain, const std::uint8_t* inner) const {
-  const InboundSa& in = sa.inbound;
-  if (in.has_ranges && plain.family == net::Family::v4) {
-    return in.remote.contains(load_be32(inner + 12)) && in.local.contains(load_be32(inner + 16));
+// The same for those of any SAs.
+std::size_t InboundPath::take_straight(std::size_t first) {
+  const std::size_t before = delivery_.size();
+  // Room for all that may come.
+  if (!options_.coalesce) delivery_.resize(before + batch_.size() - first);
+  InnerPacket* delivered_to = delivery_.data() + before;
+  const Item* const items = items_.data();
+  const std::size_t count = batch_.size();
+  std::size_t i = first;
+  while (i < count && items[i].straight) {
+    const InboundSa& in = items[i].sa->inbound;
+    if (in.straight == Straight::no || in.resync.has_failed()) break;
+    const std::size_t taken = in.straight == Straight::usual_layout ? take_straight_run(i, UsualLayout{}, delivered_to)
+                                                                    : take_other_layout(i, delivered_to);
+    if (taken == 0) break;
+    i += taken;
   }
-  return sa.params.remote.matches_source(plain, inner) && sa.params.local.matches_destination(plain, inner);
+  if (!options_.coalesce) delivery_.resize(static_cast<std::size_t>(delivered_to - delivery_.data()));
+  return i - first;
+}
+
+std::size_t InboundPath::take_other_layout(std::size_t first, InnerPacket*& delivered_to) {
+  return take_straight_run(first, EspLayout(items_[first].sa->inbound.layout), delivered_to);
 }
 
 // Stage 8 with super-packets.

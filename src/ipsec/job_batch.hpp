@@ -28,9 +28,9 @@ class JobBatch {
 
   [[nodiscard]] std::size_t size() const { return size_; }
   /// No more than `kCapacity` fit; beyond the other bounds it only costs.
-  [[nodiscard]] bool full() const { return size_ >= (mixed_ ? most_mixed_ : kCapacity) || octets_ >= kMostOctets; }
+  [[nodiscard]] bool full() const { return size_ >= most_ || octets_ >= kMostOctets; }
   [[nodiscard]] const crypto::PacketJob& job(std::size_t index) const { return job_[index]; }
-  [[nodiscard]] bool ok(std::size_t index) const { return job_[index].ok; }
+  [[nodiscard]] bool ok(std::size_t index) const { return job_.data()[index].ok; }
   /// After `seal` or `open`: the packet is as it was, because no cipher could be made for its SA. It is not `ok`.
   [[nodiscard]] bool keyless(std::size_t index) const {
     return any_keyless() && std::ranges::find(keyless_, sa_[index]) != keyless_.end();
@@ -39,15 +39,15 @@ class JobBatch {
 
   /// Adds the packet at `packet`, to be worked on in place; the batch must not be full. The job is the batch's.
   crypto::PacketJob& add(Sa& sa, std::uint8_t* packet, std::size_t text_length, std::uint64_t sequence) {
-    return add(sa, sa.layout, packet, text_length, sequence);
+    return add(sa, sa.layout, packet, packet + sa.layout.head(), text_length, sequence);
   }
-  /// The same with the SA's layout as the caller has it.
+  /// The same with the SA's layout as the caller has it, and the text elsewhere.
   template <typename Layout>
-  crypto::PacketJob& add(Sa& sa, const Layout& layout, std::uint8_t* packet, std::size_t text_length,
-                         std::uint64_t sequence) {
+  crypto::PacketJob& add(Sa& sa, const Layout& layout, std::uint8_t* packet, const std::uint8_t* input,
+                         std::size_t text_length, std::uint64_t sequence) {
     const std::size_t at = count(sa, text_length, layout.aead);
     crypto::PacketJob& job = job_.data()[at];
-    make_esp_job(layout, packet, text_length, sequence, scratch_.data()[at], job);
+    make_esp_job(layout, packet, input, text_length, sequence, scratch_.data()[at], job);
     return job;
   }
   /// Likewise for a job made elsewhere.
@@ -66,6 +66,7 @@ class JobBatch {
     size_ = 0;
     octets_ = 0;
     mixed_ = false;
+    most_ = kCapacity;
     keyless_.clear();
   }
 
@@ -77,7 +78,8 @@ class JobBatch {
     sa_.data()[at] = &sa;
     if (sa_[0] != &sa) {
       mixed_ = true;
-      sa.cipher.prefetch();  // the other packets of the batch come first
+      most_ = most_mixed_;
+      sa.cipher.prefetch(text_length);  // the other packets of the batch come first
     }
     // A MAC of its own is computed for many packets at once, or costs several times as much each.
     if (aead) octets_ += text_length;
@@ -109,24 +111,30 @@ class JobBatch {
   // Leaves in `rest_` the jobs that must be gathered, and returns their number.
   std::size_t run_many_keys(ManyKeysOperation operation) {
     const crypto::ManyKeys* kind = nullptr;
+    std::uint32_t family = 0;  // whose kind it is
     std::size_t waiting = 0;
     const auto work = [&] {
       if (waiting > 0) (kind->*operation)({keyed_.data(), waiting});
       waiting = 0;
     };
     std::size_t rest = 0;
-    for (std::size_t i = 0; i < size_; ++i) {
-      Sa& sa = *sa_[i];
-      if (!sa.cipher.is_expanded()) work();  // its cipher may take the place of one that waits here
+    const std::size_t count = size_;
+    for (std::size_t i = 0; i < count; ++i) {
+      Sa& sa = *sa_.data()[i];
+      // Its cipher may take the place of one that waits here.
+      if (!sa.cipher.is_expanded()) [[unlikely]]
+        work();
       crypto::PacketCipher* const cipher = sa.cipher.get();
-      const crypto::ManyKeys* const many = cipher == nullptr ? nullptr : cipher->many_keys();
-      if (many == nullptr) {
-        rest_[rest++] = static_cast<std::uint16_t>(i);
+      if (cipher == nullptr || cipher->family() == 0) {
+        rest_.data()[rest++] = static_cast<std::uint16_t>(i);
         continue;
       }
-      if (many != kind) work();
-      kind = many;
-      keyed_[waiting++] = {cipher, &job_[i]};
+      if (cipher->family() != family) {
+        work();
+        family = cipher->family();
+        kind = cipher->many_keys();
+      }
+      keyed_.data()[waiting++] = {cipher, &job_.data()[i]};
     }
     work();
     return rest;
@@ -160,7 +168,8 @@ class JobBatch {
   static constexpr std::size_t kAhead = 4;  // packets between asking for a key's memory and looking at it
 
   std::size_t size_ = 0;
-  std::size_t octets_ = 0;  // of combined modes' text
+  std::size_t octets_ = 0;        // of combined modes' text
+  std::size_t most_ = kCapacity;  // jobs in this batch
   std::size_t most_mixed_ = kMostMixed;
   bool mixed_ = false;
   std::array<crypto::PacketJob, kCapacity> job_{};

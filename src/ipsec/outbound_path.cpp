@@ -71,32 +71,43 @@ std::optional<Instant> OutboundPath::next_deadline() const {
 // Stage 1: classify. Takes the next packets off `packets`. This and the two below each ask for the memory that the next
 // one needs.
 void OutboundPath::classify(std::span<const InnerPacket>& packets, Round& round) {
-  round.packets = packets.first(std::min(packets.size(), kLookahead));
-  packets = packets.subspan(round.packets.size());
-  round.has_v6 = false;
-  for (std::size_t i = 0; i < round.packets.size(); ++i) {
-    Ahead& one = round.ahead[i];
-    const ByteView packet = round.packets[i].bytes;
-    one.is_plain = net::read_plain(packet, one.plain);
-    one.repeats = false;
-    if (one.is_plain) {
-      one.info = nullptr;
-      one.key.set(one.plain, packet.data());
-      if (i != 0 && round.ahead[i - 1].is_plain && one.key == round.ahead[i - 1].key) {
-        one.key.hash = round.ahead[i - 1].key.hash;
-        one.repeats = true;
-        continue;
-      }
-      flows_.locate(one.key);
-      round.has_v6 |= one.plain.family == net::Family::v6;
+  const std::size_t count = std::min(packets.size(), kLookahead);
+  round.packets = packets.first(count);
+  packets = packets.subspan(count);
+  bool has_v6 = false;
+  const InnerPacket* packet = round.packets.data();
+  const Ahead* before = nullptr;  // the packet in front, if it is a plain one of IPv4
+  Ahead* const first = round.ahead.data();
+  for (Ahead* one = first; one != first + count; ++one, ++packet) {
+    one->repeats = false;
+    one->info = nullptr;
+    net::PlainPacket plain;
+    one->is_plain = net::read_plain(packet->bytes, plain);
+    if (!one->is_plain) {
+      one->info = &round.infos[static_cast<std::size_t>(one - first)];
+      *one->info = net::parse_packet(packet->bytes);
+      before = nullptr;
+      if (!*one->info) continue;
+      one->key = key_of(**one->info);
+      has_v6 |= !one->key.is_v4();
       continue;
     }
-    one.info = &round.infos[i];
-    *one.info = net::parse_packet(packet);
-    if (!*one.info) continue;
-    one.key = key_of(**one.info);
-    round.has_v6 |= !one.key.is_v4();
+    one->plain = plain;
+    one->key.set(plain, packet->bytes.data());
+    if (plain.family() == net::Family::v6) {
+      has_v6 = true;
+      before = nullptr;
+    } else if (before != nullptr && one->key.same_v4(before->key)) {
+      one->key.hash = before->key.hash;
+      one->repeats = true;
+      before = one;
+      continue;
+    } else {
+      before = one;
+    }
+    flows_.locate(one->key);
   }
+  round.has_v6 = has_v6;
 }
 
 void OutboundPath::peek(const Round& round) const {
@@ -110,22 +121,23 @@ void OutboundPath::peek(const Round& round) const {
 // What of stage 2 only reads. What the flow cache does not know will be looked up, so its memory is asked for as well.
 void OutboundPath::look_up(Round& round, std::size_t from) {
   if (from == 0) round.generation = flows_.generation();
-  SaPair* before = from == 0 || from >= round.packets.size() ? nullptr : round.ahead[from - 1].sa;
-  for (std::size_t i = from; i < std::min(from + kSaLookahead, round.packets.size()); ++i) {
-    Ahead& one = round.ahead[i];
-    if (one.repeats && before != nullptr && round.ahead[i - 1].sa == before) {
+  const std::size_t end = std::min(from + kSaLookahead, round.packets.size());
+  Ahead* const all = round.ahead.data();
+  SaPair* before = from == 0 || from >= end ? nullptr : all[from - 1].sa;  // of the packet in front
+  for (std::size_t i = from; i < end; ++i) {
+    Ahead& one = all[i];
+    if (one.repeats && before != nullptr) {
       one.sa = before;
       continue;
     }
+    const SaPair* const last = std::exchange(before, nullptr);
     one.sa = nullptr;
     if (one.info != nullptr && !*one.info) continue;
     const FlowEntry* const known = flows_.find_entry(one.key);
     if (known != nullptr) {
       if (!one.is_plain || known->action() != PolicyAction::protect) continue;
-      one.sa = known->sa;
-      if (one.sa == nullptr) continue;  // another engine's
-      if (one.sa != before) prefetch(*one.sa);
-      before = one.sa;
+      one.sa = before = known->sa;
+      if (before != nullptr && before != last) prefetch(*before);  // null: another engine's
       continue;
     }
     if (one.info == nullptr) {
@@ -390,6 +402,7 @@ OutboundPath::Payload OutboundPath::shrink(Payload plain, std::uint64_t flow, Sa
 // Stage 4: number. A super-packet goes as a whole or not at all.
 std::optional<std::uint64_t> OutboundPath::take_numbers(SaPair& sa, std::uint32_t count, std::uint64_t bytes) {
   OutboundSa& out = sa.outbound;
+  out.unwatched = 0;
   if (!out.meter.admit(count, bytes, sa.params.profile->bounds)) {
     drops_.count(DropReason::lifetime_reached, count);
     tell_expiry(sa);
@@ -402,6 +415,7 @@ std::optional<std::uint64_t> OutboundPath::take_numbers(SaPair& sa, std::uint32_
 }
 
 bool OutboundPath::admit(SaPair& sa, std::size_t octets) {
+  sa.outbound.unwatched = 0;
   const bool admitted = sa.outbound.meter.admit(0, octets, sa.params.profile->bounds);
   if (!admitted) drops_.count(DropReason::lifetime_reached);
   if (sa.outbound.meter.news() != ExpiryNews::none) tell_expiry(sa);
@@ -466,15 +480,12 @@ void OutboundPath::finish(SaPair& sa, std::uint8_t* at, std::size_t length, std:
 
 // Part of stage 7. A shorter packet may only end a train, so it closes it.
 void OutboundPath::add_to_train(const SaPair& sa, const OuterFields& outer, std::uint8_t* at, std::size_t length) {
-  if (train_open_) {
+  if (train_end_ == at && train_sa_ == &sa && train_fields_ == outer && length <= train_segment_ &&
+      length <= static_cast<std::size_t>(train_stop_ - at)) {
     WireTrain& train = trains_.back();
-    const bool behind = train.bytes.data() + train.bytes.size() == at;
-    if (train_sa_ == &sa && behind && train_fields_ == outer && length <= train.segment_size &&
-        train.bytes.size() + length <= train_limit_) {
-      train.bytes = {train.bytes.data(), train.bytes.size() + length};
-      train_open_ = length == train.segment_size;
-      return;
-    }
+    train.bytes = {train.bytes.data(), train.bytes.size() + length};
+    train_end_ = length == train_segment_ ? at + length : nullptr;
+    return;
   }
   start_train(sa, outer, at, length);
 }
@@ -495,7 +506,7 @@ void OutboundPath::withdraw_keyless() {
   // The cuts know their trains by number.
   if (!cuts_.empty()) cut_outer_packets();
   std::erase_if(trains_, [](const WireTrain& train) { return train.bytes.empty(); });
-  train_open_ = false;
+  train_end_ = nullptr;
 }
 
 // Stage 6. The last train may still grow.
@@ -504,7 +515,7 @@ void OutboundPath::seal() {
   if (batch_.any_keyless()) withdraw_keyless();
   if (!cuts_.empty()) {
     cut_outer_packets();
-    train_open_ = false;
+    train_end_ = nullptr;
   }
   batch_.clear();
   covered_.clear();
@@ -517,7 +528,7 @@ void OutboundPath::flush(OutboundSink& sink) {
   if (!trains_.empty()) sink.send(trains_);
   trains_.clear();
   train_sa_ = nullptr;
-  train_open_ = false;
+  train_end_ = nullptr;
   region_ = {};
   region_used_ = 0;
 }

@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <span>
 #include <unordered_map>
@@ -92,11 +93,11 @@ class OutboundPath final : private AggfragFrames {
   void process(Round& round, std::size_t from, Instant now, OutboundSink& sink);
   static void prefetch(const SaPair& sa);
   // outbound_plain.cpp
-  [[nodiscard]] std::size_t plain_run(std::span<const InnerPacket> packets, const Ahead* ahead) const;
   template <typename Layout>
-  void protect_plain(std::span<const InnerPacket> packets, const Ahead* ahead, const Layout& layout,
+  void protect_plain(const InnerPacket& packet, const net::PlainPacket& plain, SaPair& sa, const Layout& layout,
                      OutboundSink& sink);
-  void protect_plain(std::span<const InnerPacket> packets, const Ahead* ahead, OutboundSink& sink);
+  void protect_other_layout(const InnerPacket& packet, const net::PlainPacket& plain, SaPair& sa, OutboundSink& sink);
+  void process_other(Round& round, std::size_t index, Instant now, OutboundSink& sink);
   /// The flow cache's key, with its place worked out.
   [[nodiscard]] FlowKey key_of(const net::PacketInfo& info) const;
   void process(const InnerPacket& packet, const Info& info, const FlowKey& key, Instant now, Instant since,
@@ -168,17 +169,18 @@ class OutboundPath final : private AggfragFrames {
     std::uint8_t hop_limit = 64;
     bool dont_fragment = false;
     bool whole_packet = false;  // the others stand in its own header
-    friend bool operator==(const OuterFields&, const OuterFields&) = default;
+    friend bool operator==(const OuterFields& a, const OuterFields& b) {
+      return std::bit_cast<std::uint32_t>(a) == std::bit_cast<std::uint32_t>(b);
+    }
   };
   [[nodiscard]] std::uint8_t* reserve_plain(std::size_t length, OutboundSink& sink);
-  [[nodiscard]] bool continues_train(const SaPair& sa, const OuterFields& outer, const std::uint8_t* at,
+  [[nodiscard]] bool continues_train(const SaPair& sa, const net::PlainPacket& plain, const std::uint8_t* at,
                                      std::size_t length);
+  void begin_plain_train(const SaPair& sa, const net::PlainPacket& plain, std::uint8_t* at, std::size_t length);
   // The last ones worked out in the running call; after it the profile may be gone.
   struct OuterMemo {
     const SaProfile* profile = nullptr;
-    std::uint8_t tos = 0;
-    net::Family family = net::Family::v4;
-    bool dont_fragment = false;
+    std::uint32_t outer = 0;  // net::PlainPacket's
     OuterFields fields;
   };
   [[nodiscard]] const OuterFields& outer_fields_of(const SaProfile& profile, const net::PlainPacket& plain);
@@ -201,20 +203,17 @@ class OutboundPath final : private AggfragFrames {
   [[nodiscard]] std::uint16_t next_identification();
   void add_to_train(const SaPair& sa, const OuterFields& outer, std::uint8_t* at, std::size_t length);
   void start_train(const SaPair& sa, const OuterFields& outer, std::uint8_t* at, std::size_t length) {
-    static constexpr WireTrain kNone{};
-    WireTrain& train = trains_.emplace_back(kNone);
-    train.path = sa.params.path;
-    train.encapsulation = sa.params.encapsulation;
-    train.with_ip_header = outer.whole_packet;
-    train.hop_limit = outer.hop_limit;
-    train.tos = outer.tos;
-    train.dont_fragment = outer.dont_fragment;
-    train.segment_size = static_cast<std::uint16_t>(length);
+    // Each part made in its place: a copy of what was just stored in smaller pieces would wait for the stores.
+    WireTrain& train =
+        trains_.emplace_back(sa.params.path, sa.params.encapsulation, outer.whole_packet, outer.hop_limit, outer.tos,
+                             outer.dont_fragment, static_cast<std::uint16_t>(length));
     train.bytes = {at, length};
     train_sa_ = &sa;
     train_fields_ = outer;
-    train_open_ = true;
-    train_limit_ = std::min(options_.max_train_bytes, length * options_.max_train_segments);
+    train_outer_ = kUnknownOuter;
+    train_segment_ = length;
+    train_end_ = at + length;
+    train_stop_ = at + std::min(options_.max_train_bytes, length * options_.max_train_segments);
   }
   // A packet of the batch that is cut once it is sealed; `room` is what was kept free for its fragments.
   struct OuterCut {
@@ -288,10 +287,15 @@ class OutboundPath final : private AggfragFrames {
   std::uint16_t identification_ = 0;
   std::vector<WireTrain> trains_;
   std::vector<OuterCut> cuts_;
+  // The last train, as long as it may grow.
   const SaPair* train_sa_ = nullptr;
   OuterFields train_fields_;
-  bool train_open_ = false;
-  std::size_t train_limit_ = 0;  // octets
+  // Plain packets that have this as net::PlainPacket::outer have those fields.
+  static constexpr std::uint32_t kUnknownOuter = 0xffff'ffff;
+  std::uint32_t train_outer_ = kUnknownOuter;
+  std::size_t train_segment_ = 0;
+  const std::uint8_t* train_end_ = nullptr;  // where the next packet has to stand; null: it is closed
+  const std::uint8_t* train_stop_ = nullptr;
   OuterMemo outer_memo_;
 };
 

@@ -82,11 +82,11 @@ void OutboundPath::protect_wrapped(const InnerPacket& packet, const net::PacketI
     const bool cut = may_cut && length > sa.path_mtu.value();
     const std::size_t room = cut ? most_room : 0;
     if (sa.outbound.compression) give_back_behind(at + length + room);
-    if (cut) train_open_ = false;
+    if (cut) train_end_ = nullptr;
     add_to_train(sa, outer, at, length);
     if (cut) {
       cuts_.push_back({trains_.size() - 1, {at + length, room}, sa.path_mtu.value()});
-      train_open_ = false;
+      train_end_ = nullptr;
     }
   }
 }

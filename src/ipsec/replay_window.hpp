@@ -65,6 +65,23 @@ class ReplayWindow {
     return Verdict::fresh;
   }
 
+  /// As `check` and `update`, with a short way for what packets in order are.
+  [[nodiscard, gnu::always_inline]] Verdict check_next(std::uint32_t low, std::uint64_t& sequence) const {
+    const auto top_low = static_cast<std::uint32_t>(top_);
+    // To the right of a window that lies within one subspace, and in the same one.
+    if (low <= top_low || top_low < size_ - 1) [[unlikely]]
+      return check(low, sequence);
+    sequence = (top_ - top_low) | low;
+    return Verdict::fresh;
+  }
+  [[gnu::always_inline]] Verdict update_next(std::uint64_t sequence) {
+    if (sequence != top_ + 1 || sequence == 0 || size_ == 0) [[unlikely]]
+      return update(sequence);
+    top_ = sequence;
+    word(sequence) |= bit(sequence);
+    return Verdict::fresh;
+  }
+
   /// What a packet with these low 32 bits reads besides the object, to be asked for ahead; never null.
   [[nodiscard]] const void* place(std::uint32_t low) const {
     return size_ == 0 ? static_cast<const void*>(this) : &word(low);

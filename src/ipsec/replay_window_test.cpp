@@ -71,9 +71,12 @@ TEST_P(ReplayWindowModel, AgreesWithPlainModel) {
         const auto inferred = window.infer(static_cast<std::uint32_t>(sequence));
         ASSERT_TRUE(inferred.has_value());
         ASSERT_EQ(*inferred, sequence);
+        std::uint64_t next = 0;
+        ASSERT_EQ(window.check_next(static_cast<std::uint32_t>(sequence), next), expected);
+        ASSERT_EQ(next, sequence);
       }
       if (random.below(4) == 0) continue;  // as if the ICV had been wrong: nothing may change
-      ASSERT_EQ(window.update(sequence), expected);
+      ASSERT_EQ(random.below(2) == 0 ? window.update(sequence) : window.update_next(sequence), expected);
       if (expected == Verdict::fresh) plain.update(sequence);
       ASSERT_EQ(window.top(), plain.top());
     }
@@ -103,7 +106,9 @@ TEST_P(ReplayWindowModel, AgreesWithPlainModelInThirtyTwoBits) {
       ASSERT_EQ(sequence, low);
       const Verdict expected = plain.check(low);
       ASSERT_EQ(window.check(low), expected) << "size " << size << " top " << top << " sequence " << low;
-      ASSERT_EQ(window.update(low), expected);
+      std::uint64_t next = 0;
+      ASSERT_EQ(window.check_next(low, next), expected);
+      ASSERT_EQ(random.below(2) == 0 ? window.update(low) : window.update_next(low), expected);
       if (expected == Verdict::fresh) plain.update(low);
     }
     EXPECT_LE(window.top(), kLast);

@@ -118,6 +118,8 @@ struct alignas(kCacheLine) OutboundSa {
   [[no_unique_address]] SequenceCounter sequence;
   bool grant_asked = false;  // SequenceGrantWanted was told for the present grant
   EspLayout layout;
+  // So many packets more may go the straight way before bounds and numbers are looked at again.
+  std::uint16_t unwatched = 0;
   std::uint32_t spi = 0;
   [[no_unique_address]] UseMeter meter;
   // Inner packets up to this leave in one piece; longer ones are looked at.
@@ -137,9 +139,14 @@ static_assert(sizeof(OutboundSa) == 2 * kCacheLine);
 struct PeerWord {
   static constexpr std::uint64_t kNone = 0;
   [[nodiscard]] static std::uint64_t of(const net::Endpoint& remote, model::Encapsulation encapsulation) {
-    if (!remote.address.is_v4()) return kNone;
-    const std::uint64_t kind = encapsulation == model::Encapsulation::udp ? 1 : 2;
-    return kind << 48 | std::uint64_t{remote.port} << 32 | load_be32(remote.address.bytes().data());
+    return remote.address.is_v4() ? raw(remote, encapsulation) : kNone;
+  }
+  /// The same for IPv4; for IPv6 a number that no IPv4 endpoint has. From below: the family and the address as they lie
+  /// in memory, zeros, overlaid by the port, on top the encapsulation.
+  [[nodiscard]] static std::uint64_t raw(const net::Endpoint& remote, model::Encapsulation encapsulation) {
+    std::uint64_t head = 0;
+    __builtin_memcpy(&head, &remote, sizeof head);
+    return head ^ std::uint64_t{remote.port} << 40 ^ (static_cast<std::uint64_t>(encapsulation) + 1) << 56;
   }
 };
 

@@ -114,7 +114,7 @@ bool SelectorList::matches_destination(const net::PacketInfo& packet) const {
 
 bool SelectorList::matches_source(const net::PlainPacket& plain, const std::uint8_t* packet) const {
   const std::uint16_t port = load_be16(packet + plain.header_length());
-  return any(plain.family, packet + (plain.family == net::Family::v4 ? 12 : 8),
+  return any(plain.family(), packet + (plain.family() == net::Family::v4 ? 12 : 8),
              [&plain, port](const model::TrafficSelector& selector) {
                return selector.matches_above(plain.protocol, true, port);
              });
@@ -122,7 +122,7 @@ bool SelectorList::matches_source(const net::PlainPacket& plain, const std::uint
 
 bool SelectorList::matches_destination(const net::PlainPacket& plain, const std::uint8_t* packet) const {
   const std::uint16_t port = load_be16(packet + plain.header_length() + 2);
-  return any(plain.family, packet + (plain.family == net::Family::v4 ? 16 : 24),
+  return any(plain.family(), packet + (plain.family() == net::Family::v4 ? 16 : 24),
              [&plain, port](const model::TrafficSelector& selector) {
                return selector.matches_destination_above(plain.protocol, true, port);
              });

@@ -43,6 +43,11 @@ class UseMeter {
   [[nodiscard]] bool far_from_bounds(std::uint64_t packets, std::uint64_t bytes) const {
     return packets_ + packets <= quiet_packets_ && bytes_ + bytes <= quiet_bytes_;
   }
+  /// How many packets of up to `longest` octets reach no bound, at least.
+  [[nodiscard]] std::uint64_t far_packets(std::uint64_t longest) const {
+    if (packets_ >= quiet_packets_ || bytes_ >= quiet_bytes_) return 0;
+    return std::min(quiet_packets_ - packets_, (quiet_bytes_ - bytes_) / longest);
+  }
   void count(std::uint64_t packets, std::uint64_t bytes) {
     packets_ += packets;
     bytes_ += bytes;
@@ -90,8 +95,10 @@ class SequenceCounter {
     last_ += count;
     return first;
   }
-  /// True when `count` more numbers can be taken and leave `quiet` true.
-  [[nodiscard]] bool stays_quiet(std::uint32_t count) const { return last_ <= quiet_ && quiet_ - last_ >= count; }
+  /// How many more numbers can be taken and leave `quiet` true; so often `take_quietly` may be called instead of
+  /// `take`.
+  [[nodiscard]] std::uint64_t quiet_left() const { return last_ < quiet_ ? quiet_ - last_ : 0; }
+  [[nodiscard]] std::uint64_t take_quietly() { return ++last_; }
   /// Raises the highest number that may be used; never lowers it, never beyond what the protocol has.
   void grant(std::uint64_t granted) {
     limit_ = std::min(std::max(limit_, granted), end());

@@ -26,6 +26,23 @@ TEST(UseMeter, PacketBoundsAreToldOnceEach) {
   EXPECT_EQ(meter.bytes(), 300U);
 }
 
+// As many packets as it says, however long, and no bound is reached that `admit` would tell of.
+TEST(UseMeter, FarPacketsReachNoBound) {
+  for (const UseBounds& bounds : {UseBounds{.soft_packets = 50, .hard_packets = 60}, UseBounds{.soft_bytes = 1000},
+                                  UseBounds{.hard_packets = 3}, UseBounds{.hard_bytes = 99}}) {
+    UseMeter meter(bounds);
+    for (std::uint64_t left = meter.far_packets(100); left != 0; left = meter.far_packets(100)) {
+      for (; left != 0; --left) {
+        EXPECT_TRUE(meter.far_from_bounds(1, 100));
+        meter.count(1, 100);
+      }
+    }
+    EXPECT_EQ(meter.news(), ExpiryNews::none);
+    EXPECT_FALSE(meter.far_from_bounds(1, 100));
+  }
+  EXPECT_GT(UseMeter(UseBounds{}).far_packets(65535), 1'000'000U);
+}
+
 TEST(UseMeter, HardBoundReachedExactlyClosesBehindThePacket) {
   const UseBounds bounds{.hard_bytes = 1000};
   UseMeter meter(bounds);

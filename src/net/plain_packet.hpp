@@ -12,20 +12,27 @@
 namespace culvert::net {
 
 struct PlainPacket {
-  std::uint32_t total_length = 0;  // as in PacketInfo
-  Family family = Family::v4;
-  std::uint8_t protocol = 0;  // TCP or UDP
-  std::uint8_t tos = 0;
-  bool dont_fragment = false;
-  bool syn = false;  // TCP with the SYN bit
+  static constexpr std::uint32_t kTosShift = 16;
+  static constexpr std::uint32_t kDontFragment = 0x4000;
 
-  [[nodiscard]] std::size_t header_length() const { return family == Family::v4 ? kIpv4HeaderSize : kIpv6HeaderSize; }
+  std::uint32_t total_length = 0;  // as in PacketInfo
+  /// All that an outer header may take from it: the family in the lowest bit, DF and TOS as shown above.
+  std::uint32_t outer = 0;
+  std::uint8_t protocol = 0;  // TCP or UDP
+  bool syn = false;           // TCP with the SYN bit
+
+  [[nodiscard]] Family family() const { return static_cast<Family>(outer & 1); }
+  [[nodiscard]] std::uint8_t tos() const { return static_cast<std::uint8_t>(outer >> kTosShift); }
+  [[nodiscard]] bool dont_fragment() const { return (outer & kDontFragment) != 0; }
+  [[nodiscard]] std::size_t header_length() const { return (outer & 1) == 0 ? kIpv4HeaderSize : kIpv6HeaderSize; }
 };
+static_assert(static_cast<unsigned>(Family::v4) == 0 && static_cast<unsigned>(Family::v6) == 1);
 
 namespace detail {
 
 // Behind an IP header of `header` octets in a packet of `total`, which are there.
-[[nodiscard]] inline bool read_plain_transport(const std::uint8_t* at, std::size_t header, PlainPacket& plain) {
+[[nodiscard, gnu::always_inline]] inline bool read_plain_transport(const std::uint8_t* at, std::size_t header,
+                                                                   PlainPacket& plain) {
   const std::size_t rest = plain.total_length - header;
   if (plain.protocol == static_cast<std::uint8_t>(IpProtocol::udp)) {
     plain.syn = false;
@@ -40,26 +47,22 @@ namespace detail {
 }  // namespace detail
 
 /// False when the packet is not plain, or no whole packet at all; then `plain` says nothing.
-[[nodiscard]] inline bool read_plain(ByteView packet, PlainPacket& plain) {
+[[nodiscard, gnu::always_inline]] inline bool read_plain(ByteView packet, PlainPacket& plain) {
   if (packet.size() < kIpv4HeaderSize) return false;
   const std::uint8_t* const at = packet.data();
   const std::uint32_t first = load_be32(at);
   if (first >> 24 == 0x45) {
     const std::uint32_t fragment = load_be32(at + 4);
-    plain.family = Family::v4;
     plain.total_length = first & 0xffff;
-    plain.tos = static_cast<std::uint8_t>(first >> 16);
-    plain.dont_fragment = (fragment & 0x4000) != 0;
+    plain.outer = (first & 0xff'0000) | (fragment & PlainPacket::kDontFragment);
     plain.protocol = at[9];
     if ((fragment & 0x3fff) != 0) return false;
     if (plain.total_length > packet.size() || plain.total_length < kIpv4HeaderSize) return false;
     return detail::read_plain_transport(at, kIpv4HeaderSize, plain);
   }
   if (first >> 28 != 6 || packet.size() < kIpv6HeaderSize) return false;
-  plain.family = Family::v6;
   plain.total_length = static_cast<std::uint32_t>(kIpv6HeaderSize + load_be16(at + 4));
-  plain.tos = static_cast<std::uint8_t>(first >> 20);
-  plain.dont_fragment = false;
+  plain.outer = (first >> 4 & 0xff'0000) | 1;
   plain.protocol = at[6];
   if (plain.total_length > packet.size()) return false;
   return detail::read_plain_transport(at, kIpv6HeaderSize, plain);

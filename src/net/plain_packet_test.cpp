@@ -41,11 +41,11 @@ TEST(PlainPacket, SaysWhatParsePacketSays) {
     ++plain_ones;
     const auto info = parse_packet(bytes);
     ASSERT_TRUE(info) << to_hex(bytes);
-    ASSERT_EQ(plain.family, info->family);
+    ASSERT_EQ(plain.family(), info->family);
     ASSERT_EQ(plain.total_length, info->total_length);
     ASSERT_EQ(plain.protocol, info->protocol);
-    ASSERT_EQ(plain.tos, info->tos);
-    ASSERT_EQ(plain.dont_fragment, info->dont_fragment);
+    ASSERT_EQ(plain.tos(), info->tos);
+    ASSERT_EQ(plain.dont_fragment(), info->dont_fragment);
     ASSERT_EQ(plain.header_length(), info->header_length);
     ASSERT_FALSE(info->is_fragment);
     ASSERT_TRUE(info->ports_visible);

@@ -1,7 +1,7 @@
 // The engine without I/O: ns of CPU time per packet to seal and to open, by suite, packet size and number of SAs used
 // in turn, ESN and a replay window of 1,024 on. Each stands beside the cipher alone in the same run: as many packets
-// per call, of the same length, in the same kind of memory, with one key. "time per item" is per packet. At the end a
-// table, and the same as JSON where CULVERT_BENCH_RATIOS says.
+// per call, of the same length, in the same kind of memory, with one key, and with as many keys in turn as there are
+// SAs. "time per item" is per packet. At the end a table, and the same as JSON where CULVERT_BENCH_RATIOS says.
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -198,26 +198,69 @@ void open(benchmark::State& state, const model::EspSuite& suite) {
   state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kPacketsPerRound));
 }
 
-// The cipher alone, in place.
+// The cipher alone, in place, with keys in turn.
 class RawCipher {
  public:
-  RawCipher(const model::EspSuite& suite, std::size_t size) {
+  RawCipher(const model::EspSuite& suite, std::size_t size, std::size_t keys) {
     SeededRandom random(1);
     const crypto::PacketSuite packet_suite =
         model::packet_suite(suite.encryption, suite.key_bits, suite.integrity).value();
     sizes_ = crypto::sizes_of(packet_suite);
-    cipher = crypto::make_packet_cipher(packet_suite, random_bytes(random, sizes_.encryption_key),
-                                        random_bytes(random, sizes_.integrity_key))
-                 .value();
+    for (std::size_t i = 0; i < keys; ++i) {
+      ciphers_.push_back(crypto::make_packet_cipher(packet_suite, random_bytes(random, sizes_.encryption_key),
+                                                    random_bytes(random, sizes_.integrity_key))
+                             .value());
+    }
     const std::size_t alignment = std::max<std::size_t>(4, sizes_.block);
     text_ = (size + kEspTrailerSize + alignment - 1) / alignment * alignment;
     whole_ = kEspHeaderSize + sizes_.iv + text_ + sizes_.icv;
     memory_.resize(whole_ * kPacketsPerRound);
     ivs_.resize(kPacketsPerRound);
     jobs_.resize(kPacketsPerRound);
+    keyed_.resize(kPacketsPerRound);
   }
-  // The jobs of call number `call` of a round, made anew.
-  std::span<crypto::PacketJob> jobs(std::size_t call, bool with_iv) {
+  [[nodiscard]] static bool takes_many_keys(const model::EspSuite& suite) {
+    return RawCipher(suite, 64, 1).ciphers_[0]->many_keys() != nullptr;
+  }
+  [[nodiscard]] const char* backend() const { return ciphers_[0]->backend(); }
+  // Call number `call` of a round, its jobs made anew.
+  void seal(std::size_t call) {
+    const std::size_t first = make_jobs(call, true);
+    if (ciphers_.size() == 1) return ciphers_[0]->seal(std::span(jobs_).subspan(first, kPacketsPerCall));
+    in_parts(first, [](const crypto::ManyKeys& many, std::span<const crypto::KeyedJob> jobs) { many.seal(jobs); });
+  }
+  void open(std::size_t call) {
+    const std::size_t first = make_jobs(call, false);
+    if (ciphers_.size() == 1) {
+      ciphers_[0]->open(std::span(jobs_).subspan(first, kPacketsPerCall));
+    } else {
+      in_parts(first, [](const crypto::ManyKeys& many, std::span<const crypto::KeyedJob> jobs) { many.open(jobs); });
+    }
+    for (std::size_t i = first; i < first + kPacketsPerCall; ++i) CHECK(jobs_[i].ok);
+  }
+  // The key of the next packet.
+  [[nodiscard]] std::size_t turn() const { return at_; }
+  void set_turn(std::size_t key) { at_ = key; }
+
+ private:
+  static constexpr std::size_t kPart = 32;
+  // As an engine would that has nothing else to do: by few packets, whose keys are asked for ahead.
+  template <typename Operation>
+  void in_parts(std::size_t first, Operation operation) {
+    const crypto::ManyKeys& many = *ciphers_[0]->many_keys();
+    for (std::size_t part = first; part < first + kPacketsPerCall; part += kPart) {
+      for (std::size_t i = part; i < part + kPart; ++i) {
+        crypto::PacketCipher* const cipher = ciphers_[at_].get();
+        for (std::size_t line = 0; line < 7; ++line) {
+          prefetch(reinterpret_cast<const std::uint8_t*>(cipher) + kCacheLine * line);
+        }
+        keyed_[i] = {cipher, &jobs_[i]};
+        if (++at_ == ciphers_.size()) at_ = 0;
+      }
+      operation(many, std::span(keyed_).subspan(part, kPart));
+    }
+  }
+  std::size_t make_jobs(std::size_t call, bool with_iv) {
     for (std::size_t i = call * kPacketsPerCall; i < (call + 1) * kPacketsPerCall; ++i) {
       std::uint8_t* const packet = memory_.data() + i * whole_;
       std::uint8_t* const iv = sizes_.iv == 0 ? ivs_[i].data() : packet + kEspHeaderSize;
@@ -230,41 +273,39 @@ class RawCipher {
       job.icv = packet + whole_ - sizes_.icv;
     }
     benchmark::DoNotOptimize(memory_.back());
-    return std::span(jobs_).subspan(call * kPacketsPerCall, kPacketsPerCall);
+    return call * kPacketsPerCall;
   }
 
-  std::unique_ptr<crypto::PacketCipher> cipher;
-
- private:
+  std::vector<std::unique_ptr<crypto::PacketCipher>> ciphers_;
   crypto::SuiteSizes sizes_;
+  std::size_t at_ = 0;
   std::size_t text_ = 0;
   std::size_t whole_ = 0;
   Bytes memory_;
   std::vector<std::array<std::uint8_t, 16>> ivs_;
   std::vector<crypto::PacketJob> jobs_;
+  std::vector<crypto::KeyedJob> keyed_;
   std::uint64_t sequence_ = 0;
 };
 
 void raw_seal(benchmark::State& state, const model::EspSuite& suite) {
-  RawCipher raw(suite, static_cast<std::size_t>(state.range(0)));
-  for (auto _ : state) raw.cipher->seal(raw.jobs(0, true));
-  state.SetLabel(raw.cipher->backend());
+  RawCipher raw(suite, static_cast<std::size_t>(state.range(0)), static_cast<std::size_t>(state.range(1)));
+  for (auto _ : state) raw.seal(0);
+  state.SetLabel(raw.backend());
   state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kPacketsPerCall));
 }
 
 void raw_open(benchmark::State& state, const model::EspSuite& suite) {
-  RawCipher raw(suite, static_cast<std::size_t>(state.range(0)));
+  RawCipher raw(suite, static_cast<std::size_t>(state.range(0)), static_cast<std::size_t>(state.range(1)));
   for (auto _ : state) {
     state.PauseTiming();
-    for (std::size_t i = 0; i < kCallsPerRound; ++i) raw.cipher->seal(raw.jobs(i, true));
+    const std::size_t turn = raw.turn();
+    for (std::size_t i = 0; i < kCallsPerRound; ++i) raw.seal(i);
+    raw.set_turn(turn);
     state.ResumeTiming();
-    for (std::size_t i = 0; i < kCallsPerRound; ++i) {
-      const std::span<crypto::PacketJob> jobs = raw.jobs(i, false);
-      raw.cipher->open(jobs);
-      for (const crypto::PacketJob& job : jobs) CHECK(job.ok);
-    }
+    for (std::size_t i = 0; i < kCallsPerRound; ++i) raw.open(i);
   }
-  state.SetLabel(raw.cipher->backend());
+  state.SetLabel(raw.backend());
   state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kPacketsPerRound));
 }
 
@@ -329,13 +370,11 @@ class Table final : public benchmark::ConsoleReporter {
     std::string rows;
     for (const auto& [name, by_sas] : costs_) {
       if (name.starts_with("raw_")) continue;
-      std::string costs;
-      for (const auto& [sas, cost] : by_sas)
-        costs += fmt::format(R"({}"{}": {:.1f})", costs.empty() ? "" : ", ", sas, cost);
-      const auto raw = raw_of(name);
-      rows += fmt::format(R"({}    {{"name": "{}", "ns_per_packet": {{{}}}, "cipher": {}, "ratio": {:.2f}, )"
+      std::string ciphers;
+      if (const auto raw = costs_.find("raw_" + name); raw != costs_.end()) ciphers = listed(raw->second);
+      rows += fmt::format(R"({}    {{"name": "{}", "ns_per_packet": {{{}}}, "cipher": {{{}}}, "ratio": {:.2f}, )"
                           R"("verdict": "{}"}})",
-                          rows.empty() ? "" : ",\n", name, costs, raw ? fmt::format("{:.1f}", *raw) : "null",
+                          rows.empty() ? "" : ",\n", name, listed(by_sas), ciphers,
                           by_sas.rbegin()->second / by_sas.begin()->second, verdict(name, by_sas));
     }
     std::FILE* const file = std::fopen(path.c_str(), "w");
@@ -345,23 +384,29 @@ class Table final : public benchmark::ConsoleReporter {
   }
 
   void print() const {
-    fmt::print("\n{:<30} {:>8} {:>8} {:>8} {:>8} {:>8}  {}\n", "ns per packet, SAs:", "cipher", "1", "100", "1000",
-               "100000", "beside the bounds");
+    fmt::print("\n{:<30} {:>8} {:>8} {:>8} {:>8} {:>8}  {}\n", "ns per packet, SAs:", "1", "2", "100", "1000", "100000",
+               "beside the bounds");
     for (const auto& [name, by_sas] : costs_) {
-      if (name.starts_with("raw_")) continue;
       const auto cost = [&by_sas](std::uint64_t sas) {
         const auto found = by_sas.find(sas);
         return found == by_sas.end() ? std::string("-") : fmt::format("{:.1f}", found->second);
       };
-      const auto raw = raw_of(name);
-      fmt::print("{:<30} {:>8} {:>8} {:>8} {:>8} {:>8}  {}\n", name, raw ? fmt::format("{:.1f}", *raw) : "-", cost(1),
-                 cost(100), cost(1000), cost(kMostSas), verdict(name, by_sas));
+      // raw_: the cipher alone, with so many keys.
+      fmt::print("{:<30} {:>8} {:>8} {:>8} {:>8} {:>8}  {}\n", name, cost(1), cost(2), cost(100), cost(1000),
+                 cost(kMostSas), name.starts_with("raw_") ? "" : verdict(name, by_sas));
     }
   }
 
  private:
   using BySas = std::map<std::uint64_t, double>;
 
+  [[nodiscard]] static std::string listed(const BySas& by_sas) {
+    std::string costs;
+    for (const auto& [sas, cost] : by_sas) {
+      costs += fmt::format(R"({}"{}": {:.1f})", costs.empty() ? "" : ", ", sas, cost);
+    }
+    return costs;
+  }
   [[nodiscard]] std::optional<double> raw_of(const std::string& name) const {
     const auto found = costs_.find("raw_" + name);
     return found == costs_.end() ? std::nullopt : std::optional(found->second.begin()->second);
@@ -400,16 +445,22 @@ void register_suite(const NamedSuite& named) {
       function(state, suite);
     })->Args({size, sas});
   };
-  for (const std::int64_t size : {64, 512, 1400}) {
-    add("raw_seal", raw_seal, size, 1);
-    add("raw_open", raw_open, size, 1);
-  }
+  const bool many_keys = RawCipher::takes_many_keys(suite);
   for (const std::int64_t sas : {std::int64_t{1}, std::int64_t{100}, std::int64_t{1000}, std::int64_t{kMostSas}}) {
+    for (const std::int64_t size : {64, 512, 1400}) {
+      if (sas == 1 || many_keys) {
+        add("raw_seal", raw_seal, size, sas);
+        add("raw_open", raw_open, size, sas);
+      }
+    }
     for (const std::int64_t size : {64, 512, 1400}) {
       add("seal", seal, size, sas);
       add("open", open, size, sas);
     }
   }
+  // What is done once for packets in a row of one SA, and here for each.
+  add("seal", seal, 64, 2);
+  add("open", open, 64, 2);
 }
 
 }  // namespace

@@ -74,6 +74,11 @@ constexpr std::size_t kBlockBefore = 0 - kBlock;
   q.v3 = _mm512_xor_si512(q.v3, value);
 }
 
+template <int Rounds>
+[[OWN_GCM_INLINE]] inline const ExpandedKey<Rounds>& key_of(const KeyedJob& work) {
+  return static_cast<const KeyedCipher<Rounds>&>(*work.cipher).key;
+}
+
 /// What the groups of one packet hand on.
 struct State {
   __m512i nonce;        // with the first round key
@@ -146,9 +151,10 @@ template <int Rounds, int Count, int Quads, bool Last>
 }
 
 /// RFC 4106 4: the nonce is the salt, then the packet's IV. The salt came with the key.
+[[OWN_GCM_INLINE]] inline __m128i iv_of(const PacketJob& job) { return _mm_maskz_loadu_epi32(0b0110, job.iv - 4); }
+
 template <int Rounds>
-[[OWN_GCM_INLINE]] inline __m512i nonce_of(const ExpandedKey<Rounds>& key, const PacketJob& job) {
-  const __m128i iv = _mm_maskz_loadu_epi32(0b0110, job.iv - 4);
+[[OWN_GCM_INLINE]] inline __m512i nonce_of(const ExpandedKey<Rounds>& key, __m128i iv) {
   return _mm512_xor_si512(_mm512_broadcast_i32x4(iv), broadcast(key.round_keys[0]));
 }
 
@@ -380,109 +386,220 @@ template <int Rounds, bool Seal, int Quads>
   end_of_text<Rounds, Seal, 1>(key, place, lengths, state);
 }
 
+/// What a packet begins with, read ahead: a load that touches the 64 octets of a store with a mask waits until that is
+/// done, even where the mask is zero (Zen 5), and packets lie one behind the other.
+struct Start {
+  __m512i nonce;
+  __m128i first;
+};
+
+template <int Rounds>
+[[OWN_GCM_INLINE]] inline Start start_of(const KeyedJob& work) {
+  const ExpandedKey<Rounds>& key = key_of<Rounds>(work);
+  return {nonce_of(key, iv_of(*work.job)), first_block(key, *work.job)};
+}
+
+/// `start` is the packet's, and afterwards that of `next` unless it is null.
 template <int Rounds, bool Seal>
-[[OWN_GCM_INLINE]] inline void run_long(const ExpandedKey<Rounds>& key, PacketJob& job) {
+[[OWN_GCM_INLINE]] inline void run_long(const KeyedJob& work, Start& start, const KeyedJob* next) {
+  const ExpandedKey<Rounds>& key = key_of<Rounds>(work);
+  PacketJob& job = *work.job;
   // The output may overwrite IV and additional data.
-  State state{nonce_of(key, job), _mm512_zextsi128_si512(first_block(key, job)), _mm_setzero_si128(), {}, {}};
+  State state{start.nonce, _mm512_zextsi128_si512(start.first), _mm_setzero_si128(), {}, {}};
   const __m128i lengths = lengths_of(job);
   Place place{moved(job.input, kBlockBefore), moved(job.output, kBlockBefore), job.length + kBlock, 0};
   if (place.left < 3 * kGroup) {
+    if (next != nullptr) start = start_of<Rounds>(*next);
     rest_of_text<Rounds, Seal, 0>(key, place, lengths, state);
   } else {
     thirty_two_blocks<Rounds, Seal, 0>(key, place, state);
     while (place.left >= 3 * kGroup) thirty_two_blocks<Rounds, Seal, 2>(key, place, state);
+    if (next != nullptr) start = start_of<Rounds>(*next);
     rest_of_text<Rounds, Seal, 2>(key, place, lengths, state);
   }
   finish<Seal>(fold(state.sum), state.hiding, key.icv_mask, job);
 }
 
-/// One of four short packets.
+/// One of four short packets in AES.
 struct Short {
   __m512i stream0, stream1;
   __m512i text0, text1;
   __m128i aad;  // in GHASH's order
-  Product product;
+  std::size_t octets;
+};
+
+/// The same behind AES: what GHASH still has to take, in its order of octets, and what hides the ICV.
+struct Unhashed {
+  __m512i blocks0, blocks1;
+  __m128i hiding;
 };
 
 template <int Rounds>
-[[OWN_GCM_INLINE]] inline void begin_short(Short& s, const Work<Rounds>& work) {
-  const __m512i nonce = nonce_of(*work.key, *work.job);
+[[OWN_GCM_INLINE]] inline void begin_short(Short& s, const KeyedJob& work, __m128i iv) {
+  const __m512i nonce = nonce_of(key_of<Rounds>(work), iv);
   s.stream0 = _mm512_xor_si512(nonce, load(kCounters.octets));
   s.stream1 = _mm512_xor_si512(nonce, load(kCounters.octets + kStep));
-  s.aad = reverse_octets(load_part(work.job->aad.data(), work.job->aad.size()));
 }
 
 template <int Rounds>
-[[OWN_GCM_INLINE]] inline void round_short(Short& s, const Work<Rounds>& work, int round) {
-  const __m512i round_key = broadcast(work.key->round_keys[round]);
+[[OWN_GCM_INLINE]] inline void round_short(Short& s, const KeyedJob& work, int round) {
+  const __m512i round_key = broadcast(key_of<Rounds>(work).round_keys[round]);
   s.stream0 = _mm512_aesenc_epi128(s.stream0, round_key);
   s.stream1 = _mm512_aesenc_epi128(s.stream1, round_key);
 }
 
-template <int Rounds, bool Seal>
-[[OWN_GCM_INLINE]] inline void transform_short(Short& s, const Work<Rounds>& work) {
+/// Which octets of its two registers a short packet's text has; `octets` counts from the block in front of it.
+[[OWN_GCM_INLINE]] inline __mmask64 first_mask(std::size_t octets) {
+  return first_octets(std::min(octets, kStep)) & ~kFirstBlock;
+}
+[[OWN_GCM_INLINE]] inline __mmask64 second_mask(std::size_t octets) {
+  return first_octets(std::max(octets, kStep) - kStep);
+}
+
+[[OWN_GCM_INLINE]] inline void load_short(Short& s, const KeyedJob& work) {
   const PacketJob& job = *work.job;
-  const __m512i last_key = broadcast(work.key->round_keys[Rounds]);
-  const std::size_t octets = kBlock + job.length;
-  const __mmask64 mask0 = first_octets(std::min(octets, kStep)) & ~kFirstBlock;
-  const __mmask64 mask1 = first_octets(std::max(octets, kStep) - kStep);
-  s.text0 = _mm512_maskz_loadu_epi8(mask0, moved(job.input, kBlockBefore));
-  s.text1 = _mm512_maskz_loadu_epi8(mask1, moved(job.input, kStep - kBlock));
+  s.octets = kBlock + job.length;
+  s.aad = reverse_octets(load_part(job.aad.data(), job.aad.size()));
+  s.text0 = _mm512_maskz_loadu_epi8(first_mask(s.octets), moved(job.input, kBlockBefore));
+  s.text1 = _mm512_maskz_loadu_epi8(second_mask(s.octets), moved(job.input, kStep - kBlock));
+}
+
+/// Blocks of additional data and text of a short packet.
+[[OWN_GCM_INLINE]] inline std::size_t blocks_of(const PacketJob& job) {
+  return (kBlock + job.length + kBlock - 1) / kBlock;
+}
+
+template <int Rounds, bool Seal>
+[[OWN_GCM_INLINE]] inline void transform_short(Short& s, const KeyedJob& work, Unhashed& u) {
+  const PacketJob& job = *work.job;
+  const std::uint32_t lengths_mask = 3u << (2 * blocks_of(job));
+  const __m512i lengths = _mm512_broadcast_i64x2(lengths_of(job));
+  const __m512i last_key = broadcast(key_of<Rounds>(work).round_keys[Rounds]);
   s.stream0 = _mm512_aesenclast_epi128(s.stream0, _mm512_xor_si512(last_key, s.text0));
   s.stream1 = _mm512_aesenclast_epi128(s.stream1, _mm512_xor_si512(last_key, s.text1));
-  _mm512_mask_storeu_epi8(moved(job.output, kBlockBefore), mask0, s.stream0);
-  _mm512_mask_storeu_epi8(moved(job.output, kStep - kBlock), mask1, s.stream1);
+  _mm512_mask_storeu_epi8(moved(job.output, kBlockBefore), first_mask(s.octets), s.stream0);
+  _mm512_mask_storeu_epi8(moved(job.output, kStep - kBlock), second_mask(s.octets), s.stream1);
   if constexpr (Seal) {
-    s.text0 = _mm512_maskz_mov_epi8(mask0, s.stream0);
-    s.text1 = _mm512_maskz_mov_epi8(mask1, s.stream1);
+    s.text0 = _mm512_maskz_mov_epi8(first_mask(s.octets), s.stream0);
+    s.text1 = _mm512_maskz_mov_epi8(second_mask(s.octets), s.stream1);
   }
+  const __m512i blocks0 = _mm512_mask_mov_epi64(reverse_octets(s.text0), static_cast<__mmask8>(lengths_mask), lengths);
+  u.blocks0 = _mm512_xor_si512(blocks0, _mm512_zextsi128_si512(s.aad));
+  u.blocks1 = _mm512_mask_mov_epi64(reverse_octets(s.text1), static_cast<__mmask8>(lengths_mask >> 8), lengths);
+  u.hiding = _mm512_castsi512_si128(s.stream0);
 }
 
 template <int Rounds>
-[[OWN_GCM_INLINE]] inline void multiply_short(Short& s, const Work<Rounds>& work) {
-  const std::size_t blocks = (kBlock + work.job->length + kBlock - 1) / kBlock;
-  const std::uint32_t lengths_mask = 3u << (2 * blocks);
-  const __m512i lengths = _mm512_broadcast_i64x2(lengths_of(*work.job));
-  const std::uint8_t* powers = work.key->powers[15 - blocks];
-  const __m512i text0 = _mm512_mask_mov_epi64(reverse_octets(s.text0), static_cast<__mmask8>(lengths_mask), lengths);
-  const __m512i text1 =
-      _mm512_mask_mov_epi64(reverse_octets(s.text1), static_cast<__mmask8>(lengths_mask >> 8), lengths);
-  s.product = multiply(_mm512_xor_si512(text0, _mm512_zextsi128_si512(s.aad)), load(powers));
-  multiply_add(s.product, text1, load(powers + kStep));
+[[OWN_GCM_INLINE]] inline const std::uint8_t* powers_of(const KeyedJob& work) {
+  return key_of<Rounds>(work).powers[15 - blocks_of(*work.job)];
 }
 
-template <int Rounds, bool Seal>
-[[OWN_GCM_INLINE]] inline void finish_short(Short& s, const Work<Rounds>& work) {
-  finish<Seal>(fold(reduce(s.product)), _mm512_castsi512_si128(s.stream0), work.key->icv_mask, *work.job);
-}
+/// GHASH of four short packets, in nine steps between the rounds of AES of the next four. Each packet's lanes are
+/// summed before the reduction, so that one reduction serves all four: lane 0 is the first packet's, and so on.
+struct ShortHash {
+  Product a, b, ab;
+  __m512i sums;
 
-/// Additional data of up to 16 octets, text of up to 96.
-template <int Rounds, bool Seal>
-[[OWN_GCM_TARGET, gnu::noinline]] void run_four_short(const Work<Rounds>* work) {
-  Short s0, s1, s2, s3;
-  begin_short(s0, work[0]);
-  begin_short(s1, work[1]);
-  begin_short(s2, work[2]);
-  begin_short(s3, work[3]);
-#pragma GCC unroll 16
-  for (int round = 1; round < Rounds; ++round) {
-    round_short(s0, work[0], round);
-    round_short(s1, work[1], round);
-    round_short(s2, work[2], round);
-    round_short(s3, work[3], round);
+  [[OWN_GCM_INLINE]] static __m512i halves(__m512i x, __m512i y) {
+    return _mm512_xor_si512(_mm512_shuffle_i64x2(x, y, 0x44), _mm512_shuffle_i64x2(x, y, 0xee));
   }
-  transform_short<Rounds, Seal>(s0, work[0]);
-  transform_short<Rounds, Seal>(s1, work[1]);
-  transform_short<Rounds, Seal>(s2, work[2]);
-  transform_short<Rounds, Seal>(s3, work[3]);
-  multiply_short(s0, work[0]);
-  multiply_short(s1, work[1]);
-  multiply_short(s2, work[2]);
-  multiply_short(s3, work[3]);
-  finish_short<Rounds, Seal>(s0, work[0]);
-  finish_short<Rounds, Seal>(s1, work[1]);
-  finish_short<Rounds, Seal>(s2, work[2]);
-  finish_short<Rounds, Seal>(s3, work[3]);
+  [[OWN_GCM_INLINE]] static __m512i quarters(__m512i x, __m512i y) {
+    return _mm512_xor_si512(_mm512_shuffle_i64x2(x, y, 0x88), _mm512_shuffle_i64x2(x, y, 0xdd));
+  }
+  [[OWN_GCM_INLINE]] static Product halves(const Product& x, const Product& y) {
+    return {halves(x.lo, y.lo), halves(x.mid, y.mid), halves(x.hi, y.hi)};
+  }
+
+  template <int Rounds>
+  [[OWN_GCM_INLINE]] void step(int number, const KeyedJob* work, const Unhashed& u0, const Unhashed& u1,
+                               const Unhashed& u2, const Unhashed& u3) {
+    switch (number) {
+      case 1: a = multiply(u0.blocks0, load(powers_of<Rounds>(work[0]))); break;
+      case 2: multiply_add(a, u0.blocks1, load(powers_of<Rounds>(work[0]) + kStep)); break;
+      case 3: b = multiply(u1.blocks0, load(powers_of<Rounds>(work[1]))); break;
+      case 4:
+        multiply_add(b, u1.blocks1, load(powers_of<Rounds>(work[1]) + kStep));
+        ab = halves(a, b);
+        break;
+      case 5: a = multiply(u2.blocks0, load(powers_of<Rounds>(work[2]))); break;
+      case 6: multiply_add(a, u2.blocks1, load(powers_of<Rounds>(work[2]) + kStep)); break;
+      case 7: b = multiply(u3.blocks0, load(powers_of<Rounds>(work[3]))); break;
+      case 8:
+        multiply_add(b, u3.blocks1, load(powers_of<Rounds>(work[3]) + kStep));
+        a = halves(a, b);
+        a = {quarters(ab.lo, a.lo), quarters(ab.mid, a.mid), quarters(ab.hi, a.hi)};
+        break;
+      case 9: sums = reduce(a); break;
+      default: break;
+    }
+  }
+  template <int Rounds, bool Seal>
+  [[OWN_GCM_INLINE]] void finish_four(const KeyedJob* work, const Unhashed& u0, const Unhashed& u1, const Unhashed& u2,
+                                      const Unhashed& u3) const {
+    finish<Seal>(_mm512_castsi512_si128(sums), u0.hiding, key_of<Rounds>(work[0]).icv_mask, *work[0].job);
+    finish<Seal>(_mm512_extracti32x4_epi32(sums, 1), u1.hiding, key_of<Rounds>(work[1]).icv_mask, *work[1].job);
+    finish<Seal>(_mm512_extracti32x4_epi32(sums, 2), u2.hiding, key_of<Rounds>(work[2]).icv_mask, *work[2].job);
+    finish<Seal>(_mm512_extracti32x4_epi32(sums, 3), u3.hiding, key_of<Rounds>(work[3]).icv_mask, *work[3].job);
+  }
+};
+
+/// `fours` times four packets, at least once, with additional data of up to 16 octets, text of up to 96. GHASH of four
+/// is computed between the rounds of AES of the next four.
+template <int Rounds, bool Seal>
+[[OWN_GCM_TARGET, gnu::noinline]] void run_short(const KeyedJob* work, std::size_t fours) {
+  Unhashed u0, u1, u2, u3;
+  __m128i iv0 = iv_of(*work[0].job), iv1 = iv_of(*work[1].job), iv2 = iv_of(*work[2].job), iv3 = iv_of(*work[3].job);
+  for (const KeyedJob* before = nullptr; fours > 0; --fours, before = work, work += 4) {
+    Short s0, s1, s2, s3;
+    begin_short<Rounds>(s0, work[0], iv0);
+    begin_short<Rounds>(s1, work[1], iv1);
+    begin_short<Rounds>(s2, work[2], iv2);
+    begin_short<Rounds>(s3, work[3], iv3);
+    if (before == nullptr) {
+#pragma GCC unroll 16
+      for (int round = 1; round < Rounds; ++round) {
+        round_short<Rounds>(s0, work[0], round);
+        round_short<Rounds>(s1, work[1], round);
+        round_short<Rounds>(s2, work[2], round);
+        round_short<Rounds>(s3, work[3], round);
+      }
+    } else {
+      ShortHash hash;
+#pragma GCC unroll 16
+      for (int round = 1; round < Rounds; ++round) {
+        round_short<Rounds>(s0, work[0], round);
+        round_short<Rounds>(s1, work[1], round);
+        // Early, so that its end, where each step waits for the one before, is hidden as well.
+        if (round <= 4) hash.step<Rounds>(2 * round - 1, before, u0, u1, u2, u3);
+        round_short<Rounds>(s2, work[2], round);
+        round_short<Rounds>(s3, work[3], round);
+        if (round <= 4) hash.step<Rounds>(2 * round, before, u0, u1, u2, u3);
+        if (round == 5) hash.step<Rounds>(9, before, u0, u1, u2, u3);
+      }
+      hash.finish_four<Rounds, Seal>(before, u0, u1, u2, u3);
+    }
+    // A load that touches the 64 octets of a store with a mask waits until it is done, even where the mask is zero (Zen
+    // 5), and packets lie one behind the other: so loads come before stores.
+    load_short(s0, work[0]);
+    load_short(s1, work[1]);
+    load_short(s2, work[2]);
+    load_short(s3, work[3]);
+    if (fours > 1) {
+      iv0 = iv_of(*work[4].job);
+      iv1 = iv_of(*work[5].job);
+      iv2 = iv_of(*work[6].job);
+      iv3 = iv_of(*work[7].job);
+    }
+    transform_short<Rounds, Seal>(s0, work[0], u0);
+    transform_short<Rounds, Seal>(s1, work[1], u1);
+    transform_short<Rounds, Seal>(s2, work[2], u2);
+    transform_short<Rounds, Seal>(s3, work[3], u3);
+  }
+  work -= 4;
+  ShortHash hash;
+#pragma GCC unroll 16
+  for (int number = 1; number < 10; ++number) hash.step<Rounds>(number, work, u0, u1, u2, u3);
+  hash.finish_four<Rounds, Seal>(work, u0, u1, u2, u3);
 }
 
 /// Fills up the last four.
@@ -497,55 +614,64 @@ struct Nothing {
 };
 
 template <int Rounds, bool Seal>
-[[OWN_GCM_TARGET]] void run(std::span<const Work<Rounds>> all) {
-  const auto is_short = [](const Work<Rounds>& work) {
+[[OWN_GCM_TARGET]] void run(std::span<const KeyedJob> all) {
+  const auto is_short = [](const KeyedJob& work) {
     return work.job->length <= kShortText && work.job->aad.size() <= kBlock;
   };
-  std::array<Work<Rounds>, 4> waiting;
+  std::array<KeyedJob, 4> waiting;
   std::size_t count = 0;
-  const Work<Rounds>* const end = all.data() + all.size();
-  for (const Work<Rounds>* work = all.data(); work != end;) {
-    // Four in a row need not be gathered.
-    if (count == 0 && end - work >= 4 && is_short(work[0]) && is_short(work[1]) && is_short(work[2]) &&
-        is_short(work[3])) {
-      run_four_short<Rounds, Seal>(work);
-      work += 4;
-      continue;
+  const KeyedJob* const end = all.data() + all.size();
+  for (const KeyedJob* work = all.data(); work != end;) {
+    // Fours in a row need not be gathered.
+    if (count == 0) {
+      const KeyedJob* at = work;
+      while (at != end && is_short(*at)) ++at;
+      if (const auto fours = static_cast<std::size_t>(at - work) / 4; fours > 0) {
+        run_short<Rounds, Seal>(work, fours);
+        work += 4 * fours;
+        continue;
+      }
     }
     if (!is_short(*work)) {
-      run_long<Rounds, Seal>(*work->key, *work->job);
-      ++work;
+      Start start = start_of<Rounds>(*work);
+      for (bool more = true; more; ++work) {
+        more = work + 1 != end && !is_short(work[1]);
+        run_long<Rounds, Seal>(*work, start, more ? work + 1 : nullptr);
+      }
       continue;
     }
     waiting[count++] = *work++;
     if (count == waiting.size()) {
-      run_four_short<Rounds, Seal>(waiting.data());
+      run_short<Rounds, Seal>(waiting.data(), 1);
       count = 0;
     }
   }
   if (count == 0) return;
-  if (count == 1) return run_long<Rounds, Seal>(*waiting[0].key, *waiting[0].job);
+  if (count == 1) {
+    Start start = start_of<Rounds>(waiting[0]);
+    return run_long<Rounds, Seal>(waiting[0], start, nullptr);
+  }
   std::array<Nothing, 2> nothing;
-  for (std::size_t i = count; i < waiting.size(); ++i) waiting[i] = {waiting[0].key, &nothing[i - 2].job};
-  run_four_short<Rounds, Seal>(waiting.data());
+  for (std::size_t i = count; i < waiting.size(); ++i) waiting[i] = {waiting[0].cipher, &nothing[i - 2].job};
+  run_short<Rounds, Seal>(waiting.data(), 1);
 }
 
 }  // namespace
 
 template <int Rounds>
-void seal(std::span<const Work<Rounds>> work) {
+void seal(std::span<const KeyedJob> work) {
   run<Rounds, true>(work);
 }
 template <int Rounds>
-void open(std::span<const Work<Rounds>> work) {
+void open(std::span<const KeyedJob> work) {
   run<Rounds, false>(work);
 }
 
-template void seal<10>(std::span<const Work<10>>);
-template void seal<12>(std::span<const Work<12>>);
-template void seal<14>(std::span<const Work<14>>);
-template void open<10>(std::span<const Work<10>>);
-template void open<12>(std::span<const Work<12>>);
-template void open<14>(std::span<const Work<14>>);
+template void seal<10>(std::span<const KeyedJob>);
+template void seal<12>(std::span<const KeyedJob>);
+template void seal<14>(std::span<const KeyedJob>);
+template void open<10>(std::span<const KeyedJob>);
+template void open<12>(std::span<const KeyedJob>);
+template void open<14>(std::span<const KeyedJob>);
 
 }  // namespace culvert::crypto::own_gcm

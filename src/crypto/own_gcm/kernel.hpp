@@ -14,8 +14,7 @@ namespace culvert::crypto::own_gcm {
 /// AES's rounds for a key of that size: 10, 12 or 14.
 [[nodiscard]] constexpr int rounds_of(unsigned key_bits) { return static_cast<int>(key_bits / 32 + 6); }
 
-/// A key as the kernel reads it, kept short so that many stay in the cache. It begins 8 octets behind a cache line,
-/// where a class has room behind its table of functions.
+/// A key as the kernel reads it, kept short so that many stay in the cache.
 ///
 /// What a kernel reads behind `powers` and in front of `round_keys` is multiplied by zero.
 template <int Rounds>
@@ -23,18 +22,18 @@ struct ExpandedKey {
   static constexpr std::size_t kPowers = 16;
   /// Which octets of a block the ICV has.
   std::uint32_t icv_mask = 0;
-  std::uint32_t unused = 0;
   /// H^16 to H^1 (NIST SP 800-38D 6.4), octets in reverse order, multiplied by x, reduced.
   std::uint8_t powers[kPowers][16] = {};
   /// The first one with the salt added where the nonce has it.
   std::uint8_t round_keys[Rounds + 1][16] = {};
 };
 
-/// One packet and the key it wants.
+/// A cipher that a job may name: the kernel finds the key at the same place in each.
 template <int Rounds>
-struct Work {
-  const ExpandedKey<Rounds>* key;
-  PacketJob* job;
+class KeyedCipher : public PacketCipher {
+ public:
+  KeyedCipher() : PacketCipher(Rounds) {}
+  ExpandedKey<Rounds> key;
 };
 
 /// True when this CPU and the operating system have what the kernel needs. Nothing below may be called otherwise.
@@ -44,10 +43,11 @@ struct Work {
 template <int Rounds>
 void expand(ByteView key, ByteView salt, std::size_t icv_size, ExpandedKey<Rounds>& out);
 
+/// All ciphers are a KeyedCipher<Rounds>.
 template <int Rounds>
-void seal(std::span<const Work<Rounds>> work);
+void seal(std::span<const KeyedJob> work);
 /// Sets PacketJob::ok. The output of a packet whose ICV is wrong still has to be wiped.
 template <int Rounds>
-void open(std::span<const Work<Rounds>> work);
+void open(std::span<const KeyedJob> work);
 
 }  // namespace culvert::crypto::own_gcm

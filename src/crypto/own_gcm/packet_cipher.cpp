@@ -18,20 +18,18 @@ void wipe_refused(PacketJob& job) {
 }
 
 template <int Rounds>
-class alignas(64) AesGcm final : public PacketCipher {
+class alignas(64) AesGcm final : public KeyedCipher<Rounds> {
  public:
   AesGcm(ByteView key_and_salt, std::size_t icv_size) {
-    expand(key_and_salt.first(key_and_salt.size() - kSaltSize), key_and_salt.last(kSaltSize), icv_size, key_);
+    expand(key_and_salt.first(key_and_salt.size() - kSaltSize), key_and_salt.last(kSaltSize), icv_size, this->key);
   }
-  AesGcm(const AesGcm&) = delete;
-  AesGcm& operator=(const AesGcm&) = delete;
-  ~AesGcm() override { wipe({reinterpret_cast<std::uint8_t*>(&key_), sizeof key_}); }
+  ~AesGcm() override { wipe({reinterpret_cast<std::uint8_t*>(&this->key), sizeof this->key}); }
 
   void seal(std::span<PacketJob> jobs) override {
-    for_each_part(jobs, [](std::span<const Work<Rounds>> work) { own_gcm::seal<Rounds>(work); });
+    for_each_part(jobs, [](std::span<const KeyedJob> work) { own_gcm::seal<Rounds>(work); });
   }
   void open(std::span<PacketJob> jobs) override {
-    for_each_part(jobs, [](std::span<const Work<Rounds>> work) { own_gcm::open<Rounds>(work); });
+    for_each_part(jobs, [](std::span<const KeyedJob> work) { own_gcm::open<Rounds>(work); });
     for (PacketJob& job : jobs) wipe_refused(job);
   }
 
@@ -40,38 +38,21 @@ class alignas(64) AesGcm final : public PacketCipher {
 
  private:
   template <typename Operation>
-  void for_each_part(std::span<PacketJob> jobs, Operation operation) const {
-    std::array<Work<Rounds>, kAtOnce> work;
+  void for_each_part(std::span<PacketJob> jobs, Operation operation) {
+    std::array<KeyedJob, kAtOnce> work;
     while (!jobs.empty()) {
       const std::size_t count = std::min(jobs.size(), kAtOnce);
-      for (std::size_t i = 0; i < count; ++i) work[i] = {&key_, &jobs[i]};
-      operation(std::span<const Work<Rounds>>(work).first(count));
+      for (std::size_t i = 0; i < count; ++i) work[i] = {this, &jobs[i]};
+      operation(std::span<const KeyedJob>(work).first(count));
       jobs = jobs.subspan(count);
     }
   }
 
-  template <typename Operation>
-  static void for_each_part(std::span<const KeyedJob> jobs, Operation operation) {
-    std::array<Work<Rounds>, kAtOnce> work;
-    while (!jobs.empty()) {
-      const std::size_t count = std::min(jobs.size(), kAtOnce);
-      for (std::size_t i = 0; i < count; ++i) {
-        work[i] = {&static_cast<const AesGcm&>(*jobs[i].cipher).key_, jobs[i].job};
-      }
-      operation(std::span<const Work<Rounds>>(work).first(count));
-      jobs = jobs.subspan(count);
-    }
-  }
-  static void seal_many(std::span<const KeyedJob> jobs) {
-    for_each_part(jobs, [](std::span<const Work<Rounds>> work) { own_gcm::seal<Rounds>(work); });
-  }
   static void open_many(std::span<const KeyedJob> jobs) {
-    for_each_part(jobs, [](std::span<const Work<Rounds>> work) { own_gcm::open<Rounds>(work); });
+    own_gcm::open<Rounds>(jobs);
     for (const KeyedJob& keyed : jobs) wipe_refused(*keyed.job);
   }
-  static constexpr ManyKeys kManyKeys{&seal_many, &open_many};
-
-  ExpandedKey<Rounds> key_;
+  static constexpr ManyKeys kManyKeys{&own_gcm::seal<Rounds>, &open_many};
 };
 static_assert(sizeof(AesGcm<10>) == 448 && sizeof(AesGcm<12>) == 512 && sizeof(AesGcm<14>) == 512);
 
