@@ -38,9 +38,9 @@ void members(const IkeSa*, auto& x, auto&& f) {
       f("remote", x.remote), f("transport", x.transport), f("transport_age", x.transport_age);
   f("local_id", x.local_id), f("remote_id", x.remote_id), f("suite", x.suite),
       f("local_behind_nat", x.local_behind_nat);
-  f("remote_behind_nat", x.remote_behind_nat), f("mobike", x.mobike), f("resumed", x.resumed), f("ppk", x.ppk), f("age", x.age),
-      f("rekey_in", x.rekey_in), f("leased", x.leased), f("eap_identity", x.eap_identity), f("group", x.group),
-      f("of_tunnel", x.of_tunnel), f("children", x.children);
+  f("remote_behind_nat", x.remote_behind_nat), f("mobike", x.mobike), f("resumed", x.resumed), f("ppk", x.ppk),
+      f("age", x.age), f("rekey_in", x.rekey_in), f("leased", x.leased), f("eap_identity", x.eap_identity),
+      f("group", x.group), f("of_tunnel", x.of_tunnel), f("children", x.children);
 }
 void members(const Refusal*, auto& x, auto&& f) {
   f("subject", x.subject), f("serial", x.serial), f("check", x.check), f("found", x.found);

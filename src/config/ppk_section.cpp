@@ -1,5 +1,5 @@
-// `ppk`, `ppk_id`, `ppk_required` and `ppk_exchange` of a tunnel: a secret that goes into the keys beside the key exchange
-// (RFC 8784, RFC 9867).
+// `ppk`, `ppk_id`, `ppk_required` and `ppk_exchange` of a tunnel: a secret that goes into the keys beside the key
+// exchange (RFC 8784, RFC 9867).
 #include <fmt/format.h>
 
 #include "config/draft.hpp"

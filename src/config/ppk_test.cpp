@@ -41,8 +41,7 @@ TEST(PpkSection, TheExchangeThatHasIt) {  // RFC 9867
   using enum model::PpkExchange;
   for (const auto& [word, exchange] :
        {std::pair{"auto", either}, {"intermediate", intermediate}, {"auth", ike_auth}, {"draft", draft}}) {
-    const auto config =
-        load_text(tunnel(std::string(kPpk) + "ppk_id = \"office\"\nppk_exchange = \"" + word + "\"\n"));
+    const auto config = load_text(tunnel(std::string(kPpk) + "ppk_id = \"office\"\nppk_exchange = \"" + word + "\"\n"));
     ASSERT_TRUE(config) << lines(config.error());
     EXPECT_EQ(config->tunnels[0].connection.ppk->exchange, exchange);
   }

@@ -206,8 +206,8 @@ struct IkeSaEstablished {
   model::IkeSuite suite;
   bool local_behind_nat = false;
   bool remote_behind_nat = false;
-  bool mobike = false;              // agreed on (RFC 4555)
-  bool chooses_paths = false;       // and by us: we began the first IKE SA of the line
+  bool mobike = false;         // agreed on (RFC 4555)
+  bool chooses_paths = false;  // and by us: we began the first IKE SA of the line
   PpkUse ppk = PpkUse::none;
   bool resumed = false;             // by a ticket (RFC 5723), without a key exchange and a new proof
   std::optional<Instant> rekey_at;  // the soft lifetime

@@ -1,5 +1,5 @@
-// PPK (RFC 8784, RFC 9867): a secret that both sides have from elsewhere, and that goes into the keys of an IKE SA beside
-// the key exchange. The secret itself stays with whoever computes AUTH.
+// PPK (RFC 8784, RFC 9867): a secret that both sides have from elsewhere, and that goes into the keys of an IKE SA
+// beside the key exchange. The secret itself stays with whoever computes AUTH.
 #pragma once
 
 #include <cstdint>

@@ -156,8 +156,8 @@ void make_moves(SeedProfile& profile, std::uint64_t seed) {
   profile.moves = static_cast<unsigned>(1 + random.below(6));
 }
 
-// A PPK in every third run, in IKE_INTERMEDIATE (RFC 9867) or in IKE_AUTH (RFC 8784): insisted on, or left out where one
-// side has none or another. Drawn apart.
+// A PPK in every third run, in IKE_INTERMEDIATE (RFC 9867) or in IKE_AUTH (RFC 8784): insisted on, or left out where
+// one side has none or another. Drawn apart.
 void make_ppks(WorldOptions& world, std::uint64_t seed) {
   using enum model::PpkExchange;
   SeededRandom random(seed ^ 0x9867);

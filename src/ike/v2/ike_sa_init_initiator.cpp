@@ -327,8 +327,7 @@ void IkeSaInitInitiator::handle_agreement(const codec::Message& message, ByteVie
         FailureKind::peer_refused, std::nullopt,
         fmt::format("the peer does not know IKE fragmentation, which connection '{}' insists on", config_.name));
   }
-  if (auto lack = ppk_lack(message, config_))
-    return doubt(FailureKind::peer_refused, std::nullopt, std::move(*lack));
+  if (auto lack = ppk_lack(message, config_)) return doubt(FailureKind::peer_refused, std::nullopt, std::move(*lack));
   if (!note_childless(sa_, message, config_)) {
     return doubt(FailureKind::peer_refused, std::nullopt,
                  fmt::format("the peer takes no IKE SA without a Child SA (RFC 6023), as connection '{}' insists on",

@@ -1,6 +1,6 @@
 // IKE_INTERMEDIATE (RFC 9242) as it carries additional key exchanges (RFC 9370 2.2.2) and a PPK (RFC 9867): what both
-// roles have in common. Each exchange is protected by the keys that stand when it begins, ends with new ones, and all of
-// them go into AUTH.
+// roles have in common. Each exchange is protected by the keys that stand when it begins, ends with new ones, and all
+// of them go into AUTH.
 #pragma once
 
 #include <optional>

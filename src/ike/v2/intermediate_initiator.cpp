@@ -36,8 +36,8 @@ IntermediateInitiator::IntermediateInitiator(Core& core, IkeSa& sa, model::Conne
       names_ppk_(ppk_is_due(sa) && (!method || !additional_method(sa.suite, sa.additional_done() + 1))) {}
 
 Progression IntermediateInitiator::start() {
-  token_ = method_ ? ask_for_key_pair(core_, sa_, *method_)
-                   : ask_to_mix_ppk(core_, sa_, config_.id, sa_.keys.sk_d.clone());
+  token_ =
+      method_ ? ask_for_key_pair(core_, sa_, *method_) : ask_to_mix_ppk(core_, sa_, config_.id, sa_.keys.sk_d.clone());
   return Progression::waiting;
 }
 
@@ -117,9 +117,9 @@ Progression IntermediateInitiator::handle_response(const codec::Message& respons
   }
   // RFC 9370 2.2.2: the method is the one that was agreed on.
   if (ke != nullptr && ke->method != *method_) {
-    return fail(FailureKind::protocol_error, std::nullopt,
-                fmt::format("the peer answered a key exchange by {} with one by {}", describe(*method_),
-                            describe(ke->method)));
+    return fail(
+        FailureKind::protocol_error, std::nullopt,
+        fmt::format("the peer answered a key exchange by {} with one by {}", describe(*method_), describe(ke->method)));
   }
   if (names_ppk_) {
     if (auto fault = settle_named_ppk(core_, sa_, response, config_))

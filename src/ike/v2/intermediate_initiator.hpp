@@ -43,8 +43,8 @@ class IntermediateInitiator final : public InitiatorExchange {
   const std::optional<model::KeyExchangeMethod> method_;
   const bool names_ppk_;
   std::unique_ptr<crypto::KeyExchange> own_;
-  Bytes confirmation_;    // of the PPK
-  SecretBytes skeyseed_;  // of the key exchange
+  Bytes confirmation_;                        // of the PPK
+  SecretBytes skeyseed_;                      // of the key exchange
   std::optional<model::MessageId> answered_;  // the response is there, the keys are being computed
   RequestToken token_;
 };

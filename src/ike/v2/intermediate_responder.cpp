@@ -30,8 +30,9 @@ void IntermediateResponder::start(const codec::Message& request) {
   sa_.path = path_;
   const auto* ke = request.first<codec::KePayload>();
   if ((ke != nullptr) != method_.has_value()) {
-    return refuse(FailureKind::protocol_error, ke == nullptr ? "the peer's IKE_INTERMEDIATE request has no KE payload"
-                                                             : "the peer began a key exchange where none was agreed on");
+    return refuse(FailureKind::protocol_error, ke == nullptr
+                                                   ? "the peer's IKE_INTERMEDIATE request has no KE payload"
+                                                   : "the peer began a key exchange where none was agreed on");
   }
   // RFC 9370 2.2.2: the method is the one that was agreed on.
   if (ke != nullptr && ke->method != *method_) {

@@ -28,8 +28,7 @@ class IntermediateResponder final : public ResponderExchange {
   void try_next_ppk();
   void handle_ppk(PpkResult result);
   void answer();
-  void refuse(FailureKind kind, std::string detail,
-              model::NotifyType notify = model::NotifyType::invalid_syntax);
+  void refuse(FailureKind kind, std::string detail, model::NotifyType notify = model::NotifyType::invalid_syntax);
 
   Core& core_;
   IkeSa& sa_;

@@ -37,8 +37,8 @@ void fill_header(const IkeSa& sa, model::ExchangeType exchange, model::MessageId
 }
 
 // Nothing but IKE_AUTH before the peer has authenticated itself (RFC 7296 1.2, 1.4); and before that exactly as many
-// IKE_INTERMEDIATE as there are additional key exchanges (RFC 9242 3.2, RFC 9370 2.2.2), one after the other; or one for
-// a PPK alone (RFC 9867 3.1).
+// IKE_INTERMEDIATE as there are additional key exchanges (RFC 9242 3.2, RFC 9370 2.2.2), one after the other; or one
+// for a PPK alone (RFC 9867 3.1).
 bool may_follow_init(const IkeSa& sa, model::ExchangeType exchange, Verdict verdict) {
   // RFC 5723 4.3.3: behind IKE_SESSION_RESUME comes IKE_AUTH; the key exchanges are those of the old IKE SA.
   const bool all_done = sa.resumed || !additional_method(sa.suite, sa.additional_done());

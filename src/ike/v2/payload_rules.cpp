@@ -45,8 +45,8 @@ constexpr std::array kCreateChildSa = {Rule{PayloadType::sa, 1, 1}, Rule{Payload
 constexpr std::array kRekeyIkeSa = {Rule{PayloadType::sa, 1, 1}, Rule{PayloadType::nonce, 1, 1},
                                     Rule{PayloadType::ke, 0, 1}};
 constexpr std::array kAdditionalKeyExchange = {Rule{PayloadType::ke, 1, 1}};
-// With a key exchange, or without one for a PPK (RFC 9867 3.1): the exchange knows. RFC 9593 3.1: who it is may be said there, for a list of methods that are for this initiator. Ours is for all, and
-// IKE_AUTH says it again.
+// With a key exchange, or without one for a PPK (RFC 9867 3.1): the exchange knows. RFC 9593 3.1: who it is may be said
+// there, for a list of methods that are for this initiator. Ours is for all, and IKE_AUTH says it again.
 constexpr std::array kIkeIntermediateRequest = {Rule{PayloadType::ke, 0, 1}, Rule{PayloadType::id_i, 0, 1},
                                                 Rule{PayloadType::id_r, 0, 1}};
 constexpr std::array kIkeIntermediateResponse = {Rule{PayloadType::ke, 0, 1}};

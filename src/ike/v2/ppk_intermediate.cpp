@@ -64,7 +64,8 @@ std::optional<std::string> settle_named_ppk(Core& core, IkeSa& sa, const codec::
     sa.ppk->in_use = true;
     return std::nullopt;
   }
-  if (taken != nullptr) return fmt::format("the peer takes another PPK than '{}', which is all it was offered", escaped(config.ppk->id));
+  if (taken != nullptr)
+    return fmt::format("the peer takes another PPK than '{}', which is all it was offered", escaped(config.ppk->id));
   if (config.ppk->required) {
     return fmt::format("the peer does not have the PPK '{}', which connection '{}' insists on", escaped(config.ppk->id),
                        config.name);
@@ -100,9 +101,8 @@ std::vector<PpkCandidate> named_ppks(const Core& core, const IkeSa& sa, const ne
 }
 
 bool all_insist_on_ppk(const Core& core, const net::Path& path) {
-  return core.connections.find_candidate(path, [](const model::ConnectionConfig& one) {
-    return !one.ppk || !one.ppk->required;
-  }) == nullptr;
+  return core.connections.find_candidate(
+             path, [](const model::ConnectionConfig& one) { return !one.ppk || !one.ppk->required; }) == nullptr;
 }
 
 PpkVerdict judge_mixed_ppk(Core& core, IkeSa& sa, const model::ConnectionConfig& config) {
@@ -120,8 +120,8 @@ PpkVerdict judge_mixed_ppk(Core& core, IkeSa& sa, const model::ConnectionConfig&
     return {.asked = ask_to_mix_ppk(core, sa, config.id, sa.keys.sk_d.clone()), .refusal = std::nullopt};
   if (!required) return {};
   return {.asked = std::nullopt,
-          .refusal = fmt::format("connection '{}': the peer uses another PPK than '{}', on which it insists", config.name,
-                                 escaped(config.ppk->id))};
+          .refusal = fmt::format("connection '{}': the peer uses another PPK than '{}', on which it insists",
+                                 config.name, escaped(config.ppk->id))};
 }
 
 std::optional<std::string> mixed_ppk_fault(const IkeSa& sa, const PpkResult& result,

@@ -1,5 +1,5 @@
-// PPK in IKE_INTERMEDIATE (RFC 9867): the initiator names it in the last of these exchanges and shows that it has it, the
-// responder says which one it takes, and everything from there on is under keys with it. Nothing of it is left for
+// PPK in IKE_INTERMEDIATE (RFC 9867): the initiator names it in the last of these exchanges and shows that it has it,
+// the responder says which one it takes, and everything from there on is under keys with it. Nothing of it is left for
 // IKE_AUTH but the question whether it is that of the connection.
 #pragma once
 

@@ -64,9 +64,8 @@ struct PpkPair : Pair {
   }
   [[nodiscard]] bool used() const { return a.logged(kMixed) && b.logged(kMixed); }
   [[nodiscard]] std::size_t requests(ExchangeType type) const {
-    return static_cast<std::size_t>(std::ranges::count_if(wire, [&](const Datagram& one) {
-      return one.header().exchange == type && !one.header().response;
-    }));
+    return static_cast<std::size_t>(std::ranges::count_if(
+        wire, [&](const Datagram& one) { return one.header().exchange == type && !one.header().response; }));
   }
   void expect_refused(std::string_view at_b) {
     advance(minutes(5));
@@ -138,7 +137,8 @@ TEST(PpkIntermediate, RekeysKeepIt) {
   }
 }
 
-// Both roles, all pairs of settings: IKE_INTERMEDIATE where both may, else IKE_AUTH where both may, else none or nothing.
+// Both roles, all pairs of settings: IKE_INTERMEDIATE where both may, else IKE_AUTH where both may, else none or
+// nothing.
 TEST(PpkIntermediate, TheWayThatBothHave) {
   using enum PpkExchange;
   constexpr std::array kAll{either, intermediate, ike_auth, draft};
@@ -338,8 +338,8 @@ codec::Message without(const codec::ParsedMessage& parsed, NotifyType type) {
   return kept;
 }
 
-// RFC 7296 2.15: AUTH is over IKE_SA_INIT as it was sent: whoever takes the offer out of it, so that the PPK comes later
-// or not at all, is found out.
+// RFC 7296 2.15: AUTH is over IKE_SA_INIT as it was sent: whoever takes the offer out of it, so that the PPK comes
+// later or not at all, is found out.
 TEST(PpkIntermediate, CannotBeStripped) {
   for (const bool request : {true, false}) {
     for (const PpkExchange exchange : {PpkExchange::either, PpkExchange::intermediate}) {

@@ -1,4 +1,5 @@
-// PPK in IKE_AUTH (RFC 8784): used where both have it, left out where both allow it, and refused otherwise; table 1 row by row.
+// PPK in IKE_AUTH (RFC 8784): used where both have it, left out where both allow it, and refused otherwise; table 1 row
+// by row.
 #include "ike/v2/ppk.hpp"
 
 #include <gtest/gtest.h>
