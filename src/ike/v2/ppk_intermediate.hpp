@@ -1,6 +1,8 @@
 // PPK in IKE_INTERMEDIATE (RFC 9867): the initiator names it in the last of these exchanges and shows that it has it,
 // the responder says which one it takes, and everything from there on is under keys with it. Nothing of it is left for
 // IKE_AUTH but the question whether it is that of the connection.
+// RFC 9867 also has PPKs in CREATE_CHILD_SA, for such as are fresh each time. Ours are not, and what one brought goes
+// on through SK_d: none is named there, and one that a peer names is passed over, which leaves it out.
 #pragma once
 
 #include <optional>
