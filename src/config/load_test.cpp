@@ -170,7 +170,7 @@ local = "10.1.9.0/24"
   EXPECT_EQ(config->policies[0].action, RuleAction::bypass);
   EXPECT_EQ(config->policies[0].local.size(), 2u) << "a side that is left out means everything";
   EXPECT_EQ(config->policies[1].local.size(), 1u);
-  EXPECT_EQ(config->policies[1].place.line, 58u);
+  EXPECT_EQ(config->policies[1].place.line, 60u);
 }
 
 TEST(Load, SeveralPlacesOfThePeerStandInTheirOrder) {
