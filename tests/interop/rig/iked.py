@@ -41,6 +41,8 @@ class Iked(GuestPeer):
              **dict.fromkeys(("eap-md5", "eap-tls-1.2", "eap-tls-1.3", "eap-ttls-1.3", "eap-tls-only"), "of EAP only MSCHAPv2"), ("eap-mschapv2", "responder"): "is no EAP client",
              ("mobike", "initiator"): "takes UPDATE_SA_ADDRESSES and moves its kernel's policies, but not the SAs",
              ("mobike", "responder"): "moves nothing as initiator",
+             ("mobike-families", "initiator"): "takes UPDATE_SA_ADDRESSES and moves its kernel's policies, but not the SAs",
+             ("mobike-families", "responder"): "moves nothing as initiator",
              ("eap-wrong", "initiator"): "falls silent at a wrong password, and refuses nothing", ("eap-wrong", "responder"): "is no EAP client"}
     takes_chain = False
     notes = ("neither version announces its authentication methods (RFC 9593)", "of the certificates that its peer sends it looks at the first only, so that the authority between us and the root lies in a file there",
