@@ -100,31 +100,6 @@ TEST_F(PlainWay, StopsAtAHardBoundWithinARun) {
   EXPECT_EQ(counters->outbound_sequence, 100U);
 }
 
-// Numbers and bounds are looked at for many plain packets at once; what other packets use up in between counts.
-TEST_F(PlainWay, StopsAtAHardBoundWithSuperPacketsBetween) {
-  install(1, {model::EspSuite{}}, [](model::ChildSaParams& a) { a.hard.packets = 100; });
-  Flow flow = pair_.v4;
-  flow.destination = address("10.2.0.0");
-  std::size_t sent = 0;
-  for (int round = 0; round < 10; ++round) {
-    std::vector<InnerBuffer> buffers;
-    std::vector<InnerPacket> views;
-    for (std::size_t i = 0; i < 8; ++i) buffers.emplace_back(udp_packet(flow, Bytes(40)));
-    buffers.emplace_back(tcp_packet(flow, 1, 0x10, Bytes(7 * 500)), Offload{.segmentation = Offload::Segmentation::tcp4,
-                                                                            .segment_size = 500,
-                                                                            .checksum_partial = true,
-                                                                            .checksum_start = 20,
-                                                                            .checksum_offset = 16});
-    for (InnerBuffer& buffer : buffers) views.push_back(buffer.view());
-    CollectingWire wire;
-    pair_.alice.outbound(views, pair_.now, wire);
-    sent += wire.packets().size();
-  }
-  EXPECT_LE(sent, 100U);
-  EXPECT_GE(sent, 100U - 7U);
-  EXPECT_EQ(pair_.alice.counters(model::ChildSaId{1})->outbound_packets, sent);
-}
-
 // A partial checksum is made whole, and one that does not fit the packet is refused.
 TEST_F(PlainWay, CompletesPartialChecksums) {
   install(1, {model::EspSuite{}});
