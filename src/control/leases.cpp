@@ -224,7 +224,7 @@ void Leases::take(const Wanted& wanted, const IpAddress& address) {
   give(entry, identity);
   lease.order = ++last_order_;
   lease.sessions.add(wanted.session);
-  by_session_.emplace(wanted.session, &entry);
+  by_session_.insert({wanted.session, last_order_, &entry});
   note(address);
 }
 
@@ -237,7 +237,7 @@ void Leases::give(Entry& entry, model::Identity identity) {
 void Leases::forget(const IpAddress& address) {
   const auto lease = leases_.find(address);
   if (Pool* pool = pool_of(address)) pool->idle[index(address.family())].erase({lease->second.order, address});
-  for (const model::IkeSaId session : lease->second.sessions.list()) by_session_.erase({session, &*lease});
+  for (const model::IkeSaId session : lease->second.sessions.list()) stands_no_more(session, *lease);
   by_identity_.erase(&*lease);
   leases_.erase(lease);
   changed_.erase(address);
@@ -247,17 +247,23 @@ void Leases::move(model::IkeSaId from, model::IkeSaId to) {
   if (from == to) return;
   for (auto stands = by_session_.find(from); stands != by_session_.end(); stands = by_session_.find(from)) {
     auto node = by_session_.extract(stands);
-    leases_.at(node.value().second->first).sessions.replace(from, to);
-    node.value().first = to;
+    leases_.at(node.value().entry->first).sessions.replace(from, to);
+    node.value().session = to;
     by_session_.insert(std::move(node));
   }
 }
 
 void Leases::release(model::IkeSaId session) {
   for (const IpAddress& address : of_session(session)) {
-    by_session_.erase({session, &*leases_.find(address)});
+    stands_no_more(session, *leases_.find(address));
     leave(session, address);
   }
+}
+
+void Leases::stands_no_more(model::IkeSaId session, const Entry& entry) {
+  const auto [first, last] = by_session_.equal_range(session);
+  const auto found = std::find_if(first, last, [&](const Stands& one) { return one.entry == &entry; });
+  if (found != last) by_session_.erase(found);
 }
 
 void Leases::leave(model::IkeSaId session, const IpAddress& address) {
@@ -274,7 +280,7 @@ void Leases::leave(model::IkeSaId session, const IpAddress& address) {
 std::vector<IpAddress> Leases::of_session(model::IkeSaId session) const {
   std::vector<IpAddress> addresses;
   const auto [first, last] = by_session_.equal_range(session);
-  for (const auto& [ike_sa, entry] : std::ranges::subrange(first, last)) addresses.push_back(entry->first);
+  for (const Stands& one : std::ranges::subrange(first, last)) addresses.push_back(one.entry->first);
   return addresses;
 }
 

@@ -106,14 +106,19 @@ class Leases {
     bool operator()(const Entry* a, const model::Identity& b) const { return a->second.identity < b; }
     bool operator()(const model::Identity& a, const Entry* b) const { return a < b->second.identity; }
   };
+  struct Stands {
+    model::IkeSaId session;
+    std::uint64_t taken = 0;  // numbers count up
+    const Entry* entry = nullptr;
+  };
+  /// By session, then as they were taken.
   struct BySession {
     using is_transparent = void;
-    using Stands = std::pair<model::IkeSaId, const Entry*>;
     bool operator()(const Stands& a, const Stands& b) const {
-      return a.first != b.first ? a.first < b.first : a.second->first < b.second->first;
+      return a.session != b.session ? a.session < b.session : a.taken < b.taken;
     }
-    bool operator()(const Stands& a, model::IkeSaId b) const { return a.first < b; }
-    bool operator()(model::IkeSaId a, const Stands& b) const { return a < b.first; }
+    bool operator()(const Stands& a, model::IkeSaId b) const { return a.session < b; }
+    bool operator()(model::IkeSaId a, const Stands& b) const { return a < b.session; }
   };
   struct Pool {
     config::PoolConfig config;
@@ -135,6 +140,7 @@ class Leases {
   void take(const Wanted& wanted, const net::IpAddress& address);
   void forget(const net::IpAddress& address);
   void leave(model::IkeSaId session, const net::IpAddress& address);
+  void stands_no_more(model::IkeSaId session, const Entry& entry);
   /// Whose the lease is now.
   void give(Entry& entry, model::Identity identity);
   void note(const net::IpAddress& address) { changed_.insert(address); }
@@ -142,7 +148,7 @@ class Leases {
   std::vector<Pool> pools_;
   std::map<net::IpAddress, Lease> leases_;
   std::set<const Entry*, ByIdentity> by_identity_;
-  std::set<BySession::Stands, BySession> by_session_;
+  std::set<Stands, BySession> by_session_;
   std::set<net::IpAddress> changed_;
   std::uint64_t last_order_ = 0;
 };

@@ -103,8 +103,7 @@ Result<api::LeaseList, api::Error> Daemon::leases() {
 
 Result<api::FailureList, api::Error> Daemon::failures() {
   api::FailureList list;
-  for (const control::FailureRecord& record : control_->failures())
-    list.failures.push_back(to_failure(record, now()));
+  for (const control::FailureRecord& record : control_->failures()) list.failures.push_back(to_failure(record, now()));
   return list;
 }
 

@@ -43,7 +43,8 @@ class Parts : public testing::Test {
   Spd spd_;
   SaShared shared_{crypto::Backend::automatic, options_.expanded_keys};
   EventQueue events_{100};
-  NatFlows nat_{events_, kit_.random};
+  SeededRandom nat_random_{1};
+  NatFlows nat_{events_, nat_random_};
   Sad sad_{options_.spi_layout};
   DropCounters drops_;
   OutboundPath path_{options_, spd_, sad_, nat_, events_, drops_, kit_.random};

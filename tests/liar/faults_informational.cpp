@@ -129,6 +129,11 @@ std::vector<Fault> informational_faults() {
        ends(NotifyType::invalid_syntax)},
       {"intermediate_after_ike_auth", "RFC 9242 3.2", Step::informational, exchange(ExchangeType::ike_intermediate),
        ends(NotifyType::invalid_syntax)},
+      {"key_exchange_in_intermediate_after_ike_auth", "RFC 9242 3.2", Step::informational, in_message([](M& m) {
+         m.header.exchange = ExchangeType::ike_intermediate;
+         m.add(codec::KePayload{.method = model::KeyExchangeMethod::curve25519, .public_value = Bytes(32, 9)});
+       }),
+       ends(NotifyType::invalid_syntax)},
       {"ike_sa_init_inside_an_ike_sa", "RFC 7296 1.2", Step::informational, exchange(ExchangeType::ike_sa_init),
        ends(NotifyType::invalid_syntax)},
       {"unknown_exchange", "RFC 7296 2.21.3", Step::informational, exchange(static_cast<ExchangeType>(240)),

@@ -167,6 +167,9 @@ void receive_request(Core& core, IkeSa& sa, const net::Path& path, const codec::
     return receive_malformed(core, sa, path, header,
                              fmt::format("exchange type {} is not supported", static_cast<unsigned>(header.exchange)));
   if (const auto fault = payload_fault(*form, message)) return receive_malformed(core, sa, path, header, *fault);
+  // RFC 9242 3.2: between IKE_SA_INIT and IKE_AUTH; behind them nothing of what it is about is there any more.
+  if (*form == MessageForm::ike_intermediate && sa.phase != Phase::half_open)
+    return receive_malformed(core, sa, path, header, "IKE_INTERMEDIATE has no place behind IKE_AUTH");
   sa.window.accept(header.message_id);
   sa.last_inbound = core.now;
   sa.heard = true;
