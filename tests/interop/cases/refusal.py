@@ -6,6 +6,24 @@ from rig.case import case
 from rig.shell import Failed, check
 
 
+def called_in_vain(pair):
+    """Both begin, and the peer calls; what our end makes of it is for the case to look at."""
+    pair.start()
+    try:
+        pair.peer.up()
+    except Failed:
+        pass
+
+
+def mended(pair, good):
+    """With the right configuration the same daemon takes the same peer."""
+    pair.sut.tunnels = good
+    pair.sut.reload()
+    pair.peer.up()
+    pair.wait_up()
+    pair.prove()
+
+
 def refuse(setup, role, reason, wrong):
     pair = setup.pair(launch=False)
     good = pair.sut.tunnels
@@ -51,11 +69,7 @@ def _(setup):
     pair = setup.pair(launch=False)
     good = pair.sut.tunnels
     pair.sut.tunnels = [t.but(remote_id="carol.example") for t in good]
-    pair.start()
-    try:
-        pair.peer.up()
-    except Failed:
-        pass
+    called_in_vain(pair)
     check(not pair.sut.state().ike, "it was let in")
     failure = pair.sut.tunnel()["last_failure"]
     check(failure and failure["kind"] == "unknown_peer", f"the tunnel's last failure is {failure}")
@@ -63,11 +77,7 @@ def _(setup):
     check(refusal and refusal["check"] == "identity" and "bob.example" in refusal["found"], f"the structured reason is {refusal}")
     check([one["identity"] for one in pair.sut.why()] == ["bob.example"], f"culvert why says {pair.sut.why()}")
     check("AUTH_FAILED" in pair.peer.log() and "carol" not in pair.peer.log(), "the peer was told nothing, or too much")
-    pair.sut.tunnels = good
-    pair.sut.reload()
-    pair.peer.up()
-    pair.wait_up()
-    pair.prove()
+    mended(pair, good)
 
 
 @case("unknown-identity-of-several", "two tunnels are for the peer's address and it says it is neither: no tunnel is blamed, `culvert why` names it",
@@ -77,21 +87,13 @@ def _(setup):
     good = pair.sut.tunnels
     pair.sut.tunnels = [t.but(remote_id="carol.example") for t in good]
     pair.sut.tunnels += [t.but(name="other", remote_id="dave.example", local_ts=("10.8.0.0/16",), remote_ts=("10.9.0.0/16",)) for t in good]
-    pair.start()
-    try:
-        pair.peer.up()
-    except Failed:
-        pass
+    called_in_vain(pair)
     check(not pair.sut.state().ike, "it was let in")
     check(not any(pair.sut.tunnel(name).get("last_failure") for name in ("net", "other")), "a tunnel is blamed")
     why = pair.sut.why("bob.example")
     check(len(why) == 1 and why[0]["kind"] == "unknown_peer" and why[0]["tunnel"] == "", f"culvert why says {why}")
     check(all(word in why[0]["message"] for word in ("bob.example", "carol.example", "dave.example")), f"it says {why[0]['message']}")
-    pair.sut.tunnels = good
-    pair.sut.reload()
-    pair.peer.up()
-    pair.wait_up()
-    pair.prove()
+    mended(pair, good)
 
 
 @case("unknown-address", "the peer calls from an address that no tunnel is for: `culvert why` names it", only=("culvert",))
@@ -99,15 +101,7 @@ def _(setup):
     pair = setup.pair(launch=False)
     good = pair.sut.tunnels
     pair.sut.tunnels = [t.but(remote="192.0.2.77") for t in good]
-    pair.start()
-    try:
-        pair.peer.up()
-    except Failed:
-        pass
+    called_in_vain(pair)
     why = pair.sut.why(good[0].remote)
     check(len(why) == 1 and why[0]["kind"] == "unknown_peer" and why[0]["began"] == "peer", f"culvert why says {why}")
-    pair.sut.tunnels = good
-    pair.sut.reload()
-    pair.peer.up()
-    pair.wait_up()
-    pair.prove()
+    mended(pair, good)
