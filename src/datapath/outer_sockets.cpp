@@ -5,7 +5,6 @@
 
 #include <errno.h>
 
-#include "io/path_mtu.hpp"
 #include "io/steering.hpp"
 #include "net/headers.hpp"
 
@@ -35,6 +34,7 @@ Result<OuterSockets, io::IoError> OuterSockets::open_set(const SocketOptions& op
   sockets.ike_port_ = options.ike_port;
   sockets.nat_port_ = options.nat_port;
   sockets.mark_ = options.mark;
+  sockets.mtu_probe_ = io::PathMtuProbe(options.mark);
   sockets.connect_after_ = options.connect_after;
   for (const net::Family family : {net::Family::v4, net::Family::v6}) {
     if (share.first != nullptr && share.first->receiver(Kind::nat, family) == nullptr) continue;
@@ -139,7 +139,7 @@ const io::DatagramSocket* OuterSockets::for_whole(net::Family family) const {
 }
 
 std::uint16_t OuterSockets::mtu_towards(const net::Path& path) const {
-  return io::path_mtu(path.local.address, path.remote.address, mark_).value_or(0);
+  return mtu_probe_.ask(path.local.address, path.remote.address).value_or(0);
 }
 
 const io::DatagramSocket* OuterSockets::for_esp(const net::Path& path, model::Encapsulation encapsulation,

@@ -15,6 +15,7 @@
 #include "datapath/options.hpp"
 #include "datapath/xdp_lane.hpp"
 #include "io/datagram_socket.hpp"
+#include "io/path_mtu.hpp"
 #include "model/child_sa.hpp"
 #include "net/address.hpp"
 
@@ -45,7 +46,7 @@ class OuterSockets {
   [[nodiscard]] const io::DatagramSocket* for_whole(net::Family family) const;
   /// Our packets are known by their mark. Without one, a packet sent in clear would be routed into TUN again.
   [[nodiscard]] bool marked() const { return mark_ != 0; }
-  /// The longest packet that the interface towards the peer takes; 0 when that is not known.
+  /// The longest packet that the interface towards the peer takes; 0 when that is not known. For the worker's thread.
   [[nodiscard]] std::uint16_t mtu_towards(const net::Path& path) const;
 
   /// The lane beside the raw sockets; null when this worker has none.
@@ -92,6 +93,7 @@ class OuterSockets {
   std::unique_ptr<XdpLane> xdp_;
   XdpPorts xdp_ports_;
   std::uint32_t mark_ = 0;
+  mutable io::PathMtuProbe mtu_probe_{0};
   std::uint32_t connect_after_ = 0;
   std::uint16_t ike_port_ = 0;
   std::uint16_t nat_port_ = 0;

@@ -51,7 +51,7 @@ void find_way(PeerFacts& peer, const config::TunnelConfig& tunnel, std::uint32_t
     peer.reached = address;
     peer.from = *from;
     peer.route_error.clear();
-    peer.mtu = io::path_mtu(*from, address, mark);
+    peer.mtu = io::PathMtuProbe(mark).ask(*from, address);
     return;
   }
 }

@@ -15,6 +15,7 @@ namespace culvert::crypto {
 
 struct TrustHandle {
   openssl::X509StoreHandle store;
+  std::vector<Certificate> authorities;
   bool lists = false;
 };
 
@@ -263,6 +264,7 @@ TrustStore TrustStore::make(std::span<const Certificate> authorities, std::span<
     if (!openssl::is_delta(one.handle().list.get()))
       (void)X509_STORE_add_crl(handle->store.get(), one.handle().list.get());
   }
+  handle->authorities.assign(authorities.begin(), authorities.end());
   handle->lists = !lists.empty();
   return TrustStore(std::move(handle));
 }
@@ -308,11 +310,18 @@ Result<void, PathRefusal> TrustStore::verify_into(const Certificate& end, std::s
   }
   if (auto good = check_authorities(X509_STORE_CTX_get0_chain(context.get())); !good) return good;
   if (auto good = check_use(own); !good || path == nullptr) return good;
+  // The library's path has the very objects that were handed to it, which have been read already.
   const STACK_OF(X509)* found = X509_STORE_CTX_get0_chain(context.get());
   for (int i = 0; i < sk_X509_num(found); ++i) {
-    auto one = Certificate::from_der(openssl::der_of(i2d_X509, static_cast<const X509*>(sk_X509_value(found, i))));
-    CHECK(one);  // it was read that way
-    path->push_back(std::move(*one));
+    const X509* wanted = sk_X509_value(found, i);
+    const auto take = [&](std::span<const Certificate> from) {
+      const auto at =
+          std::ranges::find(from, wanted, [](const Certificate& one) { return one.handle().certificate.get(); });
+      if (at == from.end()) return false;
+      path->push_back(*at);
+      return true;
+    };
+    CHECK(take({&end, 1}) || take(others) || take(handle_->authorities));
   }
   return {};
 }
