@@ -14,24 +14,62 @@
 namespace culvert::datapath {
 
 enum class IoDrop : std::uint8_t {
-  receive_truncated,  // a datagram came cut or without a sender
-  ike_queue_full,     // an IKE message while the control thread was behind
-  outer_no_socket,    // no socket for the path's family and port
-  outer_buffer_full,  // the socket's send buffer stayed full
-  outer_refused,      // the kernel refused to send: no route, source address gone, filtered, too long
-  bypass_refused,     // likewise, for a packet in clear that a rule lets out
-  tun_read_invalid,   // a virtio header that says what we did not agree to
-  tun_write_refused,  // the kernel refused an inner packet, or TUN was full
-  install_refused,    // the engine refused an SA that was found right before
-  handover_full,      // the worker that has the packet's SA does not keep up
-  handover_lost,      // a packet was sent on a second time: the rules were just changing
-  stream_full,        // ESP over a TCP connection that does not keep up
-  stream_closed,      // ESP over TCP, and no connection stands
-  stream_refused,     // a TCP connection of a peer's beyond the bounds
-  stream_corrupt,     // a TCP connection that is not for us, or has an impossible length; it was closed
+  receive_truncated,
+  ike_queue_full,
+  outer_no_socket,
+  outer_buffer_full,
+  outer_refused,
+  bypass_refused,
+  tun_read_invalid,
+  tun_write_refused,
+  install_refused,
+  handover_full,
+  handover_lost,
+  stream_full,
+  stream_closed,
+  stream_refused,
+  stream_corrupt,
   count_
 };
-[[nodiscard]] std::string_view name_of(IoDrop drop);
+
+struct IoDropEntry {
+  IoDrop drop;
+  std::string_view name;
+  std::string_view text;  // one sentence
+};
+
+/// In the order of IoDrop.
+inline constexpr std::array kIoDrops{
+    IoDropEntry{IoDrop::receive_truncated, "receive_truncated", "A datagram came cut or without a sender."},
+    IoDropEntry{IoDrop::ike_queue_full, "ike_queue_full", "An IKE message came while the control thread was behind."},
+    IoDropEntry{IoDrop::outer_no_socket, "outer_no_socket", "There is no socket for the path's family and port."},
+    IoDropEntry{IoDrop::outer_buffer_full, "outer_buffer_full",
+                "The send buffer of the socket stayed full: the outer interface takes less than is sent."},
+    IoDropEntry{IoDrop::outer_refused, "outer_refused",
+                "The kernel refused to send: no route, source address gone, filtered, too long."},
+    IoDropEntry{IoDrop::bypass_refused, "bypass_refused", "Likewise, for a packet in clear that a rule lets out."},
+    IoDropEntry{IoDrop::tun_read_invalid, "tun_read_invalid",
+                "A packet from TUN has a virtio header that says what was not agreed to."},
+    IoDropEntry{IoDrop::tun_write_refused, "tun_write_refused",
+                "The kernel refused an inner packet, or the TUN device was full."},
+    IoDropEntry{IoDrop::install_refused, "install_refused", "The engine refused an SA that was found right before."},
+    IoDropEntry{IoDrop::handover_full, "handover_full", "The worker that has the packet's SA does not keep up."},
+    IoDropEntry{IoDrop::handover_lost, "handover_lost",
+                "A packet was handed on a second time: the rules were just changing."},
+    IoDropEntry{IoDrop::stream_full, "stream_full", "ESP over a TCP connection that does not keep up (RFC 9329)."},
+    IoDropEntry{IoDrop::stream_closed, "stream_closed", "ESP over TCP, and no connection stands (RFC 9329)."},
+    IoDropEntry{IoDrop::stream_refused, "stream_refused", "A peer's TCP connection beyond the bounds."},
+    IoDropEntry{IoDrop::stream_corrupt, "stream_corrupt",
+                "A TCP connection that is not for us, or has an impossible length; it was closed."},
+};
+static_assert(kIoDrops.size() == static_cast<std::size_t>(IoDrop::count_));
+[[nodiscard]] constexpr std::string_view name_of(IoDrop drop) { return kIoDrops[static_cast<std::size_t>(drop)].name; }
+
+/// What the kernel counts, in the same list: packets for a TUN device whose queues were full.
+inline constexpr std::string_view kTunQueueFull = "tun_queue_full";
+
+/// The text of docs/drop-reasons-io.md.
+[[nodiscard]] std::string io_drops_markdown();
 
 class IoCounters {
  public:

@@ -352,6 +352,8 @@ std::optional<ipsec::SaCounters> UserspaceDataPlane::counters(model::ChildSaId c
 std::vector<std::pair<std::string, std::uint64_t>> UserspaceDataPlane::drop_counters() const {
   auto drops = state_->fresh_snapshot().drops;
   state_->shared.counters.append_to(drops);
+  // Before they were ours: more came than the workers took.
+  drops.emplace_back(kTunQueueFull, state_->tun.queue_drops());
   return drops;
 }
 

@@ -70,10 +70,13 @@ class Tun {
   [[nodiscard]] TunOffload offload() const { return offload_; }
   [[nodiscard]] std::vector<TunQueue>& queues() { return queues_; }
   [[nodiscard]] Result<void, IoError> set_mtu(unsigned mtu);
+  /// Packets that the kernel had for us and dropped, since its queues were full. 0 when it cannot be asked.
+  [[nodiscard]] std::uint64_t queue_drops() const;
 
  private:
   Tun() = default;
   [[nodiscard]] Result<void, IoError> make_quiet();
+  [[nodiscard]] Result<void, IoError> set_queue_length();
   std::string name_;
   unsigned index_ = 0;
   TunOffload offload_ = TunOffload::none;

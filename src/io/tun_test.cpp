@@ -129,6 +129,40 @@ TEST(Tun, HandsOverTrainsOfDatagramsWhole) {
   });
 }
 
+TEST(Tun, HoldsABurstOfSmallPackets) {
+  auto ns = testing::NetworkNamespace::create();
+  if (!ns) GTEST_SKIP() << testing::kNeedsRoot;
+  for (const unsigned queues : {1U, 2U}) {
+    ns->run([&] {
+      auto tun = Tun::open({.name = "cvt0", .mtu = 1300, .queues = queues});
+      ASSERT_TRUE(tun) << tun.error().text;
+      ASSERT_EQ(shell("ip addr add 10.77.0.1/24 dev cvt0").status, 0);
+      auto socket = udp_at("10.77.0.1");
+      const Bytes payload(50, 0x5a);
+      const std::array<ByteView, 1> parts{payload};
+      constexpr unsigned kBurst = 1900;
+      // One flow, so one queue of them has it all.
+      for (unsigned i = 0; i < kBurst; ++i)
+        ASSERT_EQ(socket.send_one({socket.local(), {*IpAddress::parse("10.77.0.2"), 999}}, 0, parts), 0);
+      Bytes buffer(66000);
+      unsigned waited = 0;
+      for (TunQueue& queue : tun->queues()) {
+        while (queue.read(buffer).error == 0) ++waited;
+      }
+      EXPECT_EQ(waited, kBurst);
+      EXPECT_EQ(tun->queue_drops(), 0U);
+      for (unsigned i = 0; i < 2 * kBurst; ++i)
+        ASSERT_EQ(socket.send_one({socket.local(), {*IpAddress::parse("10.77.0.2"), 999}}, 0, parts), 0);
+      waited = 0;
+      for (TunQueue& queue : tun->queues()) {
+        while (queue.read(buffer).error == 0) ++waited;
+      }
+      EXPECT_GT(tun->queue_drops(), 0U) << "twice as much is too much";
+      EXPECT_EQ(tun->queue_drops() + waited, 2 * kBurst);
+    });
+  }
+}
+
 // What the kernel says by itself on a new link (router solicitations, group reports) is nobody's traffic.
 TEST(Tun, HasNoVoiceOfItsOwn) {
   auto ns = testing::NetworkNamespace::create();
