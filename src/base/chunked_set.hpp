@@ -1,5 +1,5 @@
-// ChunkedSet: an ordered set that keeps its keys in blocks of many. For sets in which a gateway has a key for each SA: a
-// node of std::set takes 40 octets beside its key; here keys that come in their order take next to nothing, and those
+// ChunkedSet: an ordered set that keeps its keys in blocks of many. For sets in which a gateway has a key for each SA:
+// a node of std::set takes 40 octets beside its key; here keys that come in their order take next to nothing, and those
 // that come at random up to their own size.
 #pragma once
 
@@ -120,8 +120,7 @@ class ChunkedSet {
   /// Of keys of which `goes_before` is true up to some place.
   template <typename Before>
   [[nodiscard]] const_iterator first_without(Before goes_before) const {
-    const auto chunk =
-        std::ranges::partition_point(chunks_, [&](const Chunk& one) { return goes_before(one.back()); });
+    const auto chunk = std::ranges::partition_point(chunks_, [&](const Chunk& one) { return goes_before(one.back()); });
     if (chunk == chunks_.end()) return end();
     const auto place = std::ranges::partition_point(*chunk, goes_before);
     return {&chunks_, static_cast<std::size_t>(chunk - chunks_.begin()),
