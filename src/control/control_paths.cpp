@@ -133,7 +133,8 @@ void ControlPlane::handle_network_change(std::vector<net::IpAddress> addresses, 
   own_addresses_ = std::move(addresses);
   if (changed) ike_.handle_command(ike::OwnAddresses{own_addresses_}, now);
   std::vector<model::IkeSaId> review;
-  for (const auto& [id, sa] : ike_sas_) {
+  for (const model::IkeSaId id : ike_sas_.ids()) {
+    const IkeSa& sa = ike_sas_.at(id);
     const bool gone = !is_ours(sa.sa.path.local.address);
     if (sa.sa.mobike) {
       if (sa.sa.chooses_paths || gone) review.push_back(id);

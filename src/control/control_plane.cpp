@@ -364,9 +364,9 @@ const ControlPlane::Standing& ControlPlane::standing(model::ConnectionId connect
   return found == standing_.end() ? kNothing : found->second;
 }
 
-std::set<model::IkeSaId> ControlPlane::ike_sas_used(model::ConnectionId connection) const {
+ChunkedSet<model::IkeSaId> ControlPlane::ike_sas_used(model::ConnectionId connection) const {
   const Standing& ours = standing(connection);
-  std::set<model::IkeSaId> used = ours.ike_sas;
+  ChunkedSet<model::IkeSaId> used = ours.ike_sas;
   for (const model::ChildSaId child : ours.children) {
     if (const model::IkeSaId id = children_.at(child).ike_sa; ike_sas_.contains(id)) used.insert(id);
   }

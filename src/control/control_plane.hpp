@@ -11,7 +11,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -20,6 +19,8 @@
 #include <vector>
 
 #include "base/boxed.hpp"
+#include "base/chunked_set.hpp"
+#include "base/id_map.hpp"
 #include "base/random.hpp"
 #include "base/result.hpp"
 #include "base/small_set.hpp"
@@ -161,8 +162,8 @@ class ControlPlane {
   };
   /// What of the IKE and Child SAs belongs to a connection, in the order of their making; no entry where nothing does.
   struct Standing {
-    std::set<model::IkeSaId> ike_sas;
-    std::set<model::ChildSaId> children;
+    ChunkedSet<model::IkeSaId> ike_sas;
+    ChunkedSet<model::ChildSaId> children;
   };
 
   // control_plane.cpp
@@ -188,7 +189,7 @@ class ControlPlane {
   [[nodiscard]] TunnelView view_of(const Tunnel& tunnel) const;
   [[nodiscard]] const Standing& standing(model::ConnectionId connection) const;
   /// Its own, and those of others that its Child SAs are in.
-  [[nodiscard]] std::set<model::IkeSaId> ike_sas_used(model::ConnectionId connection) const;
+  [[nodiscard]] ChunkedSet<model::IkeSaId> ike_sas_used(model::ConnectionId connection) const;
   /// Which tunnels prove both ends alike (ConnectionConfig::credential_group), by name.
   void number_credentials(const config::Config& config);
   void tell_new_credentials(Instant now);
@@ -313,8 +314,8 @@ class ControlPlane {
   std::unordered_map<std::string, std::uint32_t> credentials_;      // of each tunnel, its number
   std::map<model::ConnectionId, std::unique_ptr<Tunnel>> tunnels_;  // in the order of their first appearance
   std::uint32_t last_connection_ = 0;
-  std::map<model::IkeSaId, IkeSa> ike_sas_;
-  std::map<model::ChildSaId, Child> children_;
+  IdMap<model::IkeSaId, IkeSa> ike_sas_;
+  IdMap<model::ChildSaId, Child> children_;
   std::unordered_map<model::ConnectionId, Standing> standing_;
   std::vector<net::IpAddress> own_addresses_;  // sorted
   std::deque<Request> requests_;

@@ -12,8 +12,9 @@ AaaSessions::Meter ControlPlane::session_meter() const {
     model::SessionTraffic traffic;
     const auto sa = ike_sas_.find(id);
     if (sa == ike_sas_.end()) return traffic;
-    for (const model::ChildSaId child : standing(sa->second.sa.connection).children) {
-      if (children_.at(child).ike_sa != id) continue;
+    for (const model::ChildSaId child : sa->second.children) {
+      // A guest there has no session.
+      if (children_.at(child).connection != sa->second.sa.connection) continue;
       const auto counters = data_plane_.counters(child);
       if (!counters) continue;
       traffic.input_octets += counters->inbound_bytes;
@@ -28,8 +29,9 @@ AaaSessions::Meter ControlPlane::session_meter() const {
 void ControlPlane::begin_session(const ike::IkeSaEstablished& event, Instant now) {
   if (event.replaces) return sessions_.move(*event.replaces, event.ike_sa);
   const Tunnel* tunnel = find(event.connection);
-  sessions_.begin(event.ike_sa, event.authorization, tunnel == nullptr ? std::string() : tunnel->config().name,
-                  event.path, leases_.of_session(event.ike_sa), now);
+  sessions_.begin(event.ike_sa, event.admission.authorization(),
+                  tunnel == nullptr ? std::string() : tunnel->config().name, event.path,
+                  leases_.of_session(event.ike_sa), now);
 }
 
 void ControlPlane::count_in_session(const Child& child) {
@@ -46,8 +48,9 @@ void ControlPlane::end_session(model::IkeSaId id, std::string_view why, Instant 
   if (sa == ike_sas_.end()) return;
   notice(Notice::Level::info, sa->second.sa.connection,
          fmt::format("the session of {} is ended: {}",
-                     sa->second.sa.eap_identity.empty() ? sa->second.sa.remote_id.to_string()
-                                                        : "'" + escaped(sa->second.sa.eap_identity) + "'",
+                     sa->second.sa.admission.eap_identity().empty()
+                         ? sa->second.sa.remote_id.to_string()
+                         : "'" + escaped(sa->second.sa.admission.eap_identity()) + "'",
                      why));
   ike_.handle_command(ike::TerminateIkeSa{id}, now);
 }

@@ -246,10 +246,11 @@ void Leases::forget(const IpAddress& address) {
 void Leases::move(model::IkeSaId from, model::IkeSaId to) {
   if (from == to) return;
   for (auto stands = by_session_.find(from); stands != by_session_.end(); stands = by_session_.find(from)) {
-    auto node = by_session_.extract(stands);
-    leases_.at(node.value().entry->first).sessions.replace(from, to);
-    node.value().session = to;
-    by_session_.insert(std::move(node));
+    Stands moved = *stands;
+    by_session_.erase(stands);
+    leases_.at(moved.entry->first).sessions.replace(from, to);
+    moved.session = to;
+    by_session_.insert(moved);
   }
 }
 

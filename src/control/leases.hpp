@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/boxed.hpp"
+#include "base/chunked_set.hpp"
 #include "base/result.hpp"
 #include "config/config.hpp"
 #include "model/configuration.hpp"
@@ -98,7 +99,6 @@ class Leases {
   using Entry = std::pair<const net::IpAddress, Lease>;  // of `leases_`, where it stays
   /// By identity, then by address.
   struct ByIdentity {
-    using is_transparent = void;
     bool operator()(const Entry* a, const Entry* b) const {
       const auto order = a->second.identity <=> b->second.identity;
       return order != 0 ? order < 0 : a->first < b->first;
@@ -113,7 +113,6 @@ class Leases {
   };
   /// By session, then as they were taken.
   struct BySession {
-    using is_transparent = void;
     bool operator()(const Stands& a, const Stands& b) const {
       return a.session != b.session ? a.session < b.session : a.taken < b.taken;
     }
@@ -147,8 +146,8 @@ class Leases {
 
   std::vector<Pool> pools_;
   std::map<net::IpAddress, Lease> leases_;
-  std::set<const Entry*, ByIdentity> by_identity_;
-  std::set<Stands, BySession> by_session_;
+  ChunkedSet<const Entry*, ByIdentity> by_identity_;
+  ChunkedSet<Stands, BySession> by_session_;
   std::set<net::IpAddress> changed_;
   std::uint64_t last_order_ = 0;
 };

@@ -102,8 +102,8 @@ api::IkeSa to_ike_sa(const control::IkeSaView& view, Instant now, ipsec::SuiteSu
   if (view.sa.ppk != ike::PpkUse::none) sa.ppk = view.sa.ppk == ike::PpkUse::intermediate ? "intermediate" : "auth";
   sa.counter_sync = view.sa.counter_sync;
   sa.age = seconds_since(view.established, now);
-  sa.eap_identity = escaped(view.sa.eap_identity, 253);
-  sa.group = view.sa.group;
+  sa.eap_identity = escaped(view.sa.admission.eap_identity(), 253);
+  sa.group = view.sa.admission.group();
   sa.of_tunnel = view.of_tunnel;
   sa.leased = texts(view.leased);
   if (view.sa.rekey_at) sa.rekey_in = seconds_until(*view.sa.rekey_at, now);

@@ -307,6 +307,7 @@ void liveness(std::size_t count) {
   }
   fmt::print("{:>8} IKE SAs: {} liveness exchanges, {:.2f} us of CPU each in the core of who asks\n", count, messages,
              used / static_cast<double>(messages) * 1e6);
+  std::fflush(stdout);
 }
 
 }  // namespace

@@ -192,7 +192,7 @@ void Liar::take_keys(const model::IkeSuite& suite, ike::v2::SkKeys keys) {
   CHECK(suite_->is_aead());
   keys_ = std::move(keys);
   const Role side = original_initiator_ ? Role::initiator : Role::responder;
-  seal_ = *crypto::make_packet_cipher(*suite_, keys_.sk_e(side).view(), {});
+  seal_ = *crypto::make_packet_cipher(*suite_, keys_.sk_e(side), {});
 }
 
 Message Liar::intermediate_request() {
@@ -205,7 +205,7 @@ Bytes Liar::auth_data(const model::Identity& identity) const {
   const auto prf = *model::prf_function(ike_suite_.prf);
   const codec::IdPayload id{.side = role, .identity = identity, .reserved = {}};
   const Bytes signed_octets = ike::auth::signed_octets(prf, init_own_, role == Role::initiator ? nonce_r_ : nonce_i_,
-                                                       keys_.sk_p(role).view(), id.body());
+                                                       keys_.sk_p(role), id.body());
   return to_bytes(ike::auth::shared_key_mac(prf, terms.secret, signed_octets).view());
 }
 
@@ -293,7 +293,7 @@ bool Liar::take_rekey_answer(const Message& answer) {
   if (!shared) return false;
   next_->spi_r = model::IkeSpi(load_be64(sa->proposals.front().spi.data()));
   const auto prf = *model::prf_function(ike_suite_.prf);
-  const SecretBytes seed = ike::v2::skeyseed_rekey(prf, keys_.sk_d.view(), shared->view(), next_->nonce, nonce->data);
+  const SecretBytes seed = ike::v2::skeyseed_rekey(prf, keys_.sk_d(), shared->view(), next_->nonce, nonce->data);
   next_->keys = derive_sk_keys(prf, *suite_, seed.view(), next_->nonce, nonce->data, next_->spi_i, next_->spi_r);
   next_->initiator = true;
   return true;
@@ -316,7 +316,7 @@ Message Liar::rekey_ike_answer(const Message& request) {
   const auto shared = key_exchange_->derive(ke->public_value);
   CHECK(shared);
   const auto prf = *model::prf_function(ike_suite_.prf);
-  const SecretBytes seed = ike::v2::skeyseed_rekey(prf, keys_.sk_d.view(), shared->view(), nonce->data, next_->nonce);
+  const SecretBytes seed = ike::v2::skeyseed_rekey(prf, keys_.sk_d(), shared->view(), nonce->data, next_->nonce);
   next_->keys = derive_sk_keys(prf, *suite_, seed.view(), nonce->data, next_->nonce, next_->spi_i, next_->spi_r);
   chosen->proposal.spi = octets_of(next_->spi_r);
   Message answer = answer_to(request, {codec::SaPayload{{chosen->proposal}}, codec::NoncePayload{next_->nonce}, own});
@@ -416,7 +416,7 @@ std::optional<Message> Liar::open(ByteView datagram) {
   const auto parsed = codec::parse_message(datagram);
   if (!parsed || !parsed->sealed) return std::nullopt;
   const Role side = parsed->header.initiator ? Role::initiator : Role::responder;
-  auto opener = codec::MessageOpener::make(*suite_, keys_.sk_e(side).view(), keys_.sk_a(side).view());
+  auto opener = codec::MessageOpener::make(*suite_, keys_.sk_e(side), keys_.sk_a(side));
   CHECK(opener);
   auto opened = opener->open(datagram, *parsed);
   if (!opened) return std::nullopt;

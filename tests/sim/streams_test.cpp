@@ -296,12 +296,12 @@ TEST_P(OverStreams, WhoProvesItselfByEapFallsBackToo) {  // RFC 7296 2.16
   options.users[kUser] = "a pass phrase";
   start();
   ASSERT_TRUE(becomes(net::Transport::udp, minutes(1))) << why();
-  EXPECT_EQ(world->ike_sa(called()).sa.eap_identity, kUser);
+  EXPECT_EQ(world->ike_sa(called()).sa.admission.eap_identity(), kUser);
   for (int round = 0; round < 2; ++round) {
     begin_traffic();  // who is silent notices later
     block_udp(true);
     ASSERT_TRUE(becomes(net::Transport::tcp, minutes(3))) << why();
-    EXPECT_EQ(world->ike_sa(called()).sa.eap_identity, kUser);
+    EXPECT_EQ(world->ike_sa(called()).sa.admission.eap_identity(), kUser);
     EXPECT_TRUE(carries()) << why();
     block_udp(false);
     ASSERT_TRUE(becomes(net::Transport::udp, minutes(3))) << why();

@@ -51,15 +51,14 @@ void check_cuts(crypto::HashId prf, Case& fields) {
   const crypto::PacketSuite suite{crypto::CipherId::aes_cbc, 128, crypto::IntegrityId::hmac_sha2_256_128};
   const v2::SkKeys keys = v2::derive_sk_keys(prf, suite, hex(fields["SKEYSEED"]), nonce_i, nonce_r, spi_i, spi_r);
   std::string all;
-  for (const SecretBytes* key :
-       {&keys.sk_d, &keys.sk_ai, &keys.sk_ar, &keys.sk_ei, &keys.sk_er, &keys.sk_pi, &keys.sk_pr}) {
-    all += to_hex(key->view());
-  }
+  for (const ByteView key :
+       {keys.sk_d(), keys.sk_ai(), keys.sk_ar(), keys.sk_ei(), keys.sk_er(), keys.sk_pi(), keys.sk_pr()})
+    all += to_hex(key);
   EXPECT_EQ(all.size(), 2 * (3 * crypto::hash_size(prf) + 2 * 32 + 2 * 16));
   const std::size_t common = std::min(all.size(), fields["DKM"].size());
   EXPECT_EQ(all.substr(0, common), fields["DKM"].substr(0, common));
 
-  const v2::ChildKeys child = v2::derive_child_keys(prf, suite, keys.sk_d.view(), hex(fields["g^ir (new)"]), nonce_i,
+  const v2::ChildKeys child = v2::derive_child_keys(prf, suite, keys.sk_d(), hex(fields["g^ir (new)"]), nonce_i,
                                                     nonce_r, model::Role::responder);
   EXPECT_EQ(to_hex(child.inbound.encryption.view()) + to_hex(child.inbound.integrity.view()) +
                 to_hex(child.outbound.encryption.view()) + to_hex(child.outbound.integrity.view()),

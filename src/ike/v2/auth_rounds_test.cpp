@@ -148,7 +148,7 @@ TEST(AuthRounds, AllOrders) {  // RFC 4739 2.1 to 2.5
       ASSERT_TRUE(in_step(pair)) << pair.faults();
       EXPECT_TRUE(no_leaks(pair));
       const bool eap = std::ranges::find(first, kEap) != first.end();
-      EXPECT_EQ(pair.b.ike_sa().eap_identity, eap ? "carol" : "");
+      EXPECT_EQ(pair.b.ike_sa().admission.eap_identity(), eap ? "carol" : "");
       EXPECT_EQ(pair.b.ike_sa().remote_id.to_string(), "a.example");
       EXPECT_EQ(pair.a.eap_sessions.size() + pair.b.eap_sessions.size(), 0U);
       // A round is one exchange, EAP with MSCHAPv2 is four more; what the responder has left over comes on its own.
@@ -187,7 +187,7 @@ TEST(AuthRounds, EachRoundHasItsIdentity) {
   pair.configs[0].peer_rounds[0].id = model::Identity::parse("staff.example");
   pair.start();
   ASSERT_TRUE(in_step(pair)) << pair.faults();
-  EXPECT_EQ(pair.b.ike_sa().eap_identity, "carol");
+  EXPECT_EQ(pair.b.ike_sa().admission.eap_identity(), "carol");
 }
 
 TEST(AuthRounds, AnotherIdentityInALaterRoundIsRefused) {

@@ -25,13 +25,12 @@ void ask_for_mac(Core& core, RequestToken token, const IkeSa& sa, const model::C
 
 // RFC 7619 2.1: as with a shared key, by one that both sides have from the key exchange; so the core does it itself.
 void answer_by_own_key(Core& core, RequestToken token, const IkeSa& sa, Role side, ByteView octets) {
-  core.answered.emplace_back(token,
-                             SharedKeyMacResult{auth::shared_key_mac(sa.prf, sa.keys.sk_p(side).view(), octets)});
+  core.answered.emplace_back(token, SharedKeyMacResult{auth::shared_key_mac(sa.prf, sa.keys.sk_p(side), octets)});
 }
 
 // RFC 5723 4.3.3: prf(SK_px, octets), without the pad of a shared secret.
 void answer_by_resumed_key(Core& core, RequestToken token, const IkeSa& sa, Role side, ByteView octets) {
-  core.answered.emplace_back(token, SharedKeyMacResult{sa.prf(sa.keys.sk_p(side).view(), {octets})});
+  core.answered.emplace_back(token, SharedKeyMacResult{sa.prf(sa.keys.sk_p(side), {octets})});
 }
 
 std::string no_secret(const model::ConnectionConfig& config) {
@@ -43,9 +42,8 @@ std::string no_secret(const model::ConnectionConfig& config) {
 // RFC 7296 2.15: the signer's first message, the other side's nonce, the signer's ID payload.
 Bytes octets_of(const IkeSa& sa, const codec::IdPayload& id) {
   const bool initiator = id.side == Role::initiator;
-  Bytes octets =
-      auth::signed_octets(sa.prf, initiator ? sa.init->request : sa.init->response,
-                          initiator ? sa.init->nonce_r : sa.init->nonce_i, sa.keys.sk_p(id.side).view(), id.body());
+  Bytes octets = auth::signed_octets(sa.prf, initiator ? sa.init->request : sa.init->response,
+                                     initiator ? sa.init->nonce_r : sa.init->nonce_i, sa.keys.sk_p(id.side), id.body());
   append_int_auth(sa, octets);
   return octets;
 }

@@ -49,14 +49,14 @@ class Authorized : public ::testing::Test {
 TEST_F(Authorized, StaysThroughRekeys) {
   run();
   ASSERT_TRUE(in_step(pair_));
-  EXPECT_EQ(pair_.b.ike_sa().authorization, allowed_);
-  EXPECT_EQ(pair_.a.ike_sa().authorization, nullptr);
+  EXPECT_EQ(pair_.b.ike_sa().admission.authorization(), allowed_);
+  EXPECT_EQ(pair_.a.ike_sa().admission.authorization(), nullptr);
   for (const bool first : {true, false}) {
     Host& host = pair_.host(first);
     pair_.command(host, RekeyIkeSa{host.ike_sa().ike_sa});
     pair_.advance(std::chrono::seconds(5));
     ASSERT_TRUE(in_step(pair_));
-    EXPECT_EQ(pair_.b.ike_sa().authorization, allowed_);
+    EXPECT_EQ(pair_.b.ike_sa().admission.authorization(), allowed_);
   }
 }
 

@@ -451,8 +451,7 @@ ChildSa& build_child(Core& core, IkeSa& sa, const model::ConnectionConfig& confi
   const auto suite =
       model::packet_suite(agreement.suite.encryption, agreement.suite.key_bits, agreement.suite.integrity);
   CHECK(suite);
-  ChildKeys keys =
-      derive_child_keys(sa.prf, *suite, sa.keys.sk_d.view(), shared_secret, nonce_i, nonce_r, role, further);
+  ChildKeys keys = derive_child_keys(sa.prf, *suite, sa.keys.sk_d(), shared_secret, nonce_i, nonce_r, role, further);
   child.id = core.next_child_id();
   child.connection = config.id;
   child.spi_inbound = agreement.spi_inbound;

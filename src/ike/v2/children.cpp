@@ -199,7 +199,7 @@ void move_children(Core& core, IkeSa& from, IkeSa& to) {
     return task.has_value();
   };
   if (begins_again(from.exchange)) from.exchange.reset();
-  std::erase_if(from.beside, begins_again);
+  erase_if(from.beside, begins_again);
   for (QueuedTask& queued : from.tasks) {
     // One that is to go, for a rival's sake or the peer's being sent elsewhere, goes, rekeyed or not.
     const auto* end = std::get_if<DeleteIkeTask>(&queued.task);

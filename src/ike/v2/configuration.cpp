@@ -63,9 +63,9 @@ std::vector<const IkeSa*> continued_by(Core& core, const IkeSa& sa, const model:
 }  // namespace
 
 std::optional<model::ConnectionConfig> narrowed_to_peer(const model::ConnectionConfig& config, const IkeSa& sa) {
-  if (sa.inner.addresses.empty() && sa.group.empty()) return std::nullopt;
+  if (sa.inner.addresses.empty() && sa.admission.group().empty()) return std::nullopt;
   model::ConnectionConfig narrowed = config;
-  if (!sa.group.empty()) apply_group(narrowed, sa.group);
+  if (!sa.admission.group().empty()) apply_group(narrowed, sa.admission.group());
   if (!sa.inner.addresses.empty())
     (sa.inner.ours ? narrowed.local : narrowed.remote) = selectors_of(sa.inner.addresses);
   return narrowed;
@@ -135,8 +135,8 @@ std::optional<std::string> admission_refusal(Core& core, IkeSa& sa, model::Conne
     if (group->refused)
       return fmt::format("{} at {} belongs to group '{}' of connection '{}', which is refused (\"refuse\")",
                          identity.to_string(), sa.path.remote.to_string(), group->name, config.name);
-    sa.group = group->name;
-    apply_group(config, sa.group);
+    sa.admission.set_group(group->name);
+    apply_group(config, sa.admission.group());
   }
   if (config.sessions == 0 || !config.refuse_more_sessions) return std::nullopt;
   // RFC 7296 2.4: the peer has no other any more.
@@ -159,7 +159,7 @@ std::optional<RequestToken> ask_for_addresses(Core& core, const IkeSa& sa, const
                        .pools = config.pools,
                        .local = config.local,
                        .ending = {},
-                       .authorization = sa.authorization};
+                       .authorization = sa.admission.authorization()};
   const bool alone = request.notify(NotifyType::initial_contact) != nullptr;
   for (const IkeSa* other : sessions_that_end(core, sa, config, alone)) asked.ending.push_back(other->id);
   for (const IkeSa* other : continued_by(core, sa, config, request)) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <ranges>
 #include <utility>
 
 #include <fmt/format.h>
@@ -76,7 +77,7 @@ void begin_again_under_new_numbers(IkeSa& sa) {
     if (auto task = one->anew()) again.push_back({.task = std::move(*task)});
   }
   abandon_exchanges(sa);
-  sa.tasks.insert(sa.tasks.begin(), std::make_move_iterator(again.begin()), std::make_move_iterator(again.end()));
+  for (QueuedTask& task : std::views::reverse(again)) sa.tasks.insert(sa.tasks.begin(), std::move(task));
 }
 
 // RFC 6311 9: what of the peer's was under way is not waited for either.

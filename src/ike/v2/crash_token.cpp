@@ -65,14 +65,14 @@ void add_crash_token(codec::Message& message, const Core& core, IkeSa& sa, const
   Bytes token = crash_token(core, sa.spi_i, sa.spi_r);
   if (token.empty()) return;
   message.add(payload_of(std::move(token)));
-  life_of(sa).token_sent = true;
+  sa.token_sent = true;
 }
 
 void send_crash_token(const Core& core, IkeSa& sa) {
-  if (!wants_tokens(core, sa) || (sa.life && sa.life->token_sent)) return;
+  if (!wants_tokens(core, sa) || sa.token_sent) return;
   Bytes token = crash_token(core, sa.spi_i, sa.spi_r);
   if (token.empty()) return;
-  life_of(sa).token_sent = true;
+  sa.token_sent = true;
   sa.tasks.push_back({.task = NotifyTask{.type = NotifyType::quick_crash_detection, .data = std::move(token)}});
 }
 

@@ -58,8 +58,8 @@ void end_eap(Core& core, IkeSa& sa) {
 
 // RFC 7296 2.16: a method that makes no key leaves SK_pi and SK_pr, and so no more proof than the IKE SA itself.
 SecretBytes eap_auth(const IkeSa& sa, const codec::IdPayload& id, const SecretBytes& msk) {
-  const SecretBytes& key = msk.empty() ? sa.keys.sk_p(id.side) : msk;
-  return auth::shared_key_mac(sa.prf, key.view(), octets_of(sa, id));
+  const ByteView key = msk.empty() ? sa.keys.sk_p(id.side) : msk.view();
+  return auth::shared_key_mac(sa.prf, key, octets_of(sa, id));
 }
 
 std::string describe(const EapResult& result) {

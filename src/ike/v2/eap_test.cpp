@@ -51,8 +51,8 @@ TEST(Eap, EachMethodSetsUp) {  // RFC 7296 2.16
     eap.run();
     ASSERT_TRUE(in_step(eap.pair));
     EXPECT_TRUE(no_leaks(eap.pair));
-    EXPECT_EQ(eap.pair.a.ike_sa().eap_identity, "carol");
-    EXPECT_EQ(eap.pair.b.ike_sa().eap_identity, "carol");
+    EXPECT_EQ(eap.pair.a.ike_sa().admission.eap_identity(), "carol");
+    EXPECT_EQ(eap.pair.b.ike_sa().admission.eap_identity(), "carol");
     EXPECT_EQ(eap.pair.a.eap_sessions.size(), 0u);
     EXPECT_EQ(eap.pair.b.eap_sessions.size(), 0u);
     EXPECT_TRUE(eap.pair.b.logged("EAP of 'carol'"));
@@ -68,7 +68,7 @@ TEST(Eap, IdentityStaysThroughARekey) {
     eap.pair.command(host, RekeyIkeSa{host.ike_sa().ike_sa});
     eap.pair.advance(std::chrono::seconds(5));
     ASSERT_TRUE(in_step(eap.pair));
-    EXPECT_EQ(eap.pair.b.ike_sa().eap_identity, "carol");
+    EXPECT_EQ(eap.pair.b.ike_sa().admission.eap_identity(), "carol");
   }
 }
 
@@ -89,7 +89,7 @@ TEST(Eap, LossDuplicatesAndReordering) {
     eap.pair.advance(std::chrono::minutes(2));
     EXPECT_TRUE(in_step(eap.pair) || !eap.pair.a.failures.empty());
     if (in_step(eap.pair)) {
-      EXPECT_EQ(eap.pair.b.ike_sa().eap_identity, "carol");
+      EXPECT_EQ(eap.pair.b.ike_sa().admission.eap_identity(), "carol");
     }
     EXPECT_EQ(eap.pair.a.eap_sessions.size(), 0u);
     EXPECT_EQ(eap.pair.b.eap_sessions.size(), 0u);
@@ -214,7 +214,7 @@ TEST(Eap, AnyIdentityInIkeWhereEapTellsWhoItIs) {
   eap.a.local_id = model::Identity::parse("10.99.98.97");
   eap.run();
   ASSERT_TRUE(in_step(eap.pair));
-  EXPECT_EQ(eap.pair.b.ike_sa().eap_identity, "carol");
+  EXPECT_EQ(eap.pair.b.ike_sa().admission.eap_identity(), "carol");
   EXPECT_EQ(eap.pair.b.ike_sa().remote_id.to_string(), "10.99.98.97");
 }
 

@@ -55,7 +55,7 @@ TEST(EapTls, EachMethodSetsUp) {
     eap.run();
     ASSERT_TRUE(in_step(eap.pair)) << (eap.pair.a.failures.empty() ? "" : eap.pair.a.failures[0].detail)
                                    << (eap.pair.b.failures.empty() ? "" : eap.pair.b.failures[0].detail);
-    EXPECT_EQ(eap.pair.b.ike_sa().eap_identity, kCarol);
+    EXPECT_EQ(eap.pair.b.ike_sa().admission.eap_identity(), kCarol);
     EXPECT_EQ(eap.pair.a.eap_sessions.size() + eap.pair.b.eap_sessions.size(), 0u);
   }
 }
@@ -158,7 +158,7 @@ TEST(EapOnly, NoProofBesideEap) {  // RFC 5998 3
     eap.pair.settle();
     ASSERT_TRUE(in_step(eap.pair)) << (eap.pair.a.failures.empty() ? "" : eap.pair.a.failures[0].detail)
                                    << (eap.pair.b.failures.empty() ? "" : eap.pair.b.failures[0].detail);
-    EXPECT_EQ(eap.pair.b.ike_sa().eap_identity, kCarol);
+    EXPECT_EQ(eap.pair.b.ike_sa().admission.eap_identity(), kCarol);
   }
 }
 

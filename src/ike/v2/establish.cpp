@@ -66,8 +66,7 @@ void establish(Core& core, IkeSa& sa, const model::ConnectionConfig& config) {
   sa.resumption.reset();
   sa.earlier_keys.reset();
   sa.ppk.reset();
-  sa.keys.sk_pi = {};
-  sa.keys.sk_pr = {};
+  sa.keys.forget_auth_keys();
   start_ike_timers(core, sa, config);
   if (sa.resumed) ++core.counters.resumed;
   core.progress(sa, fmt::format("IKE SA {} between {} and {}, {}", sa.resumed ? "resumed" : "established",
@@ -81,9 +80,7 @@ void establish(Core& core, IkeSa& sa, const model::ConnectionConfig& config) {
       .path = sa.path,
       .local_id = sa.local_id,
       .remote_id = sa.remote_id,
-      .eap_identity = sa.eap_identity,
-      .group = sa.group,
-      .authorization = sa.authorization,
+      .admission = sa.admission,
       .suite = sa.suite,
       .local_behind_nat = sa.local_behind_nat,
       .remote_behind_nat = sa.remote_behind_nat,
@@ -162,8 +159,7 @@ void spare_losers(Core& core, const IkeSa& winner) {
     sa->yields_to.reset();
     if (sa->phase != Phase::established || config == nullptr) continue;
     core.progress(*sa, "the IKE SA that was to stay is gone; this one stays");
-    std::erase_if(sa->tasks,
-                  [](const QueuedTask& queued) { return std::holds_alternative<DeleteIkeTask>(queued.task); });
+    erase_if(sa->tasks, [](const QueuedTask& queued) { return std::holds_alternative<DeleteIkeTask>(queued.task); });
     start_ike_timers(core, *sa, *config);
     for (auto& [id, child] : sa->children) {
       if (child.deleting || child.replaced_by) continue;

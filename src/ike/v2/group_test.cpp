@@ -46,7 +46,7 @@ TEST_F(Group, AMemberGetsOfItsPoolAndReachesWhatTheGroupMay) {
   go();
   ASSERT_TRUE(in_step(pair_));
   EXPECT_EQ(pair_.b.child().local, subnet("10.2.7.0/24"));
-  EXPECT_EQ(pair_.b.ike_sa().group, "sales");
+  EXPECT_EQ(pair_.b.ike_sa().admission.group(), "sales");
   ASSERT_EQ(pair_.b.address_requests.size(), 1U);
   EXPECT_EQ(pair_.b.address_requests.front().pools, std::vector<std::string>{"sales"});
   EXPECT_EQ(pair_.b.address_requests.front().local, subnet("10.2.7.0/24"));
@@ -56,7 +56,7 @@ TEST_F(Group, OthersHaveWhatTheTunnelSays) {
   go(remote_client("carol@example.org"));
   ASSERT_TRUE(in_step(pair_));
   EXPECT_EQ(pair_.b.child().local, subnet("10.2.0.0/16"));
-  EXPECT_EQ(pair_.b.ike_sa().group, "");
+  EXPECT_EQ(pair_.b.ike_sa().admission.group(), "");
   EXPECT_EQ(pair_.b.address_requests.front().pools, std::vector<std::string>{"staff"});
 }
 
@@ -65,7 +65,7 @@ TEST_F(Group, RekeysAndFurtherChildSasStayWithinIt) {
   rekey_all(pair_, [this](const char* when) {
     ASSERT_TRUE(in_step(pair_)) << when;
     EXPECT_EQ(pair_.b.child().local, subnet("10.2.7.0/24"));
-    EXPECT_EQ(pair_.b.ike_sa().group, "sales");
+    EXPECT_EQ(pair_.b.ike_sa().admission.group(), "sales");
   });
 }
 

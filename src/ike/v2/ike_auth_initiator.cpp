@@ -49,7 +49,7 @@ Progression IkeAuthInitiator::start() {
     const TicketState& state = sa_.resumption->state;
     sa_.local_id = state.id_i;
     sa_.remote_id = state.id_r;
-    sa_.eap_identity = state.eap_identity;
+    sa_.admission.set_eap_identity(state.eap_identity);
   }
   if (has_rounds(config_)) return start_rounds();
   id_i_ = {.side = Role::initiator, .identity = sa_.local_id, .reserved = {}};

@@ -117,7 +117,7 @@ Progression IkeAuthInitiator::take_eap_step(const EapResult& result) {
           return refuse_in_eap(FailureKind::authentication_failed, std::move(*fault));
       }
       core_.progress(sa_, fmt::format("{} has gone well", describe(result)));
-      sa_.eap_identity = result.identity;
+      sa_.admission.set_eap_identity(result.identity);
       msk_ = result.msk.clone();
       return prove_by_eap();
   }

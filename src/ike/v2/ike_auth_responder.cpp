@@ -131,8 +131,8 @@ void IkeAuthResponder::start_resumed() {
   id_i_ = *request_.id(Role::initiator);
   sa_.local_id = state.id_r;
   sa_.remote_id = state.id_i;
-  sa_.eap_identity = state.eap_identity;
-  sa_.group = state.group;
+  sa_.admission.set_eap_identity(state.eap_identity);
+  sa_.admission.set_group(state.group);
   sa_.one_of_many = config->remote_pattern || !config->pools.empty();
   if (lacks_child()) return refuse_childless();
   token_ = ask_about_peer(core_, sa_, *config_, request_, id_i_);

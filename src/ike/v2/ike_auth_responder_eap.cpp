@@ -52,9 +52,9 @@ void IkeAuthResponder::take_eap_step(EapResult result) {
         if (auto fault = eap_only_fault(result))
           return refuse(NotifyType::authentication_failed, FailureKind::authentication_failed, std::move(*fault));
       }
-      sa_.eap_identity = result.identity;
+      sa_.admission.set_eap_identity(result.identity);
       note_proof_end(sa_, result.good_until);
-      sa_.authorization = std::move(result.authorization);
+      sa_.admission.set_authorization(std::move(result.authorization));
       msk_ = std::move(result.msk);
       group_ = std::move(result.group);
       core_.progress(sa_, fmt::format("{} has gone well", describe(result)));

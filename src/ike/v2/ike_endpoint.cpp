@@ -166,8 +166,6 @@ void IkeEndpoint::finish_turn() {
     IkeSa* sa = core_.sas.find(id);
     if (sa == nullptr) continue;
     run_tasks(core_, *sa);
-    // A task is large, and there is none for nearly all of the time.
-    if (sa->tasks.empty()) sa->tasks.shrink_to_fit();
     if (sa->phase == Phase::gone) {
       core_.sas.erase(id);
       core_.touched.erase(id);

@@ -15,8 +15,8 @@ std::optional<crypto::PacketSuite> packet_suite(const model::IkeSuite& suite) {
 
 Result<codec::MessageSealer, crypto::CryptoError> make_sealer(Core& core, const IkeSa& sa, const SkKeys& keys,
                                                               std::uint64_t next_iv) {
-  return codec::MessageSealer::make(*packet_suite(sa.suite), keys.sk_e(sa.role).view(), keys.sk_a(sa.role).view(),
-                                    core.random, next_iv);
+  return codec::MessageSealer::make(*packet_suite(sa.suite), keys.sk_e(sa.role), keys.sk_a(sa.role), core.random,
+                                    next_iv);
 }
 
 /// The keys that the messages with the number were, or are, protected by.
@@ -29,7 +29,7 @@ codec::SealedSizes sealed_sizes(const IkeSa& sa) { return codec::SealedSizes(*pa
 
 /// For what `side` has sealed.
 Result<codec::MessageOpener, crypto::CryptoError> make_opener(const IkeSa& sa, const SkKeys& keys, model::Role side) {
-  return codec::MessageOpener::make(*packet_suite(sa.suite), keys.sk_e(side).view(), keys.sk_a(side).view());
+  return codec::MessageOpener::make(*packet_suite(sa.suite), keys.sk_e(side), keys.sk_a(side));
 }
 
 }  // namespace
@@ -101,10 +101,10 @@ Result<void, crypto::CryptoError> key_ike_sa(Core& core, IkeSa& sa, const model:
     core.emit(KeysExported{.spi_i = sa.spi_i,
                            .spi_r = sa.spi_r,
                            .suite = suite,
-                           .sk_ei = sa.keys.sk_ei.clone(),
-                           .sk_er = sa.keys.sk_er.clone(),
-                           .sk_ai = sa.keys.sk_ai.clone(),
-                           .sk_ar = sa.keys.sk_ar.clone()});
+                           .sk_ei = SecretBytes::copy_of(sa.keys.sk_ei()),
+                           .sk_er = SecretBytes::copy_of(sa.keys.sk_er()),
+                           .sk_ai = SecretBytes::copy_of(sa.keys.sk_ai()),
+                           .sk_ar = SecretBytes::copy_of(sa.keys.sk_ar())});
   }
   return {};
 }

@@ -60,11 +60,12 @@ std::string named_peer(const IkeSa& sa) {
 
 model::Identity peer_identity(const IkeSa& sa) {
   using enum model::IdentificationType;
-  if (sa.eap_identity.empty()) return sa.remote_id;
-  model::Identity name = model::Identity::parse(sa.eap_identity);
-  const bool plain = (name.type == fqdn || name.type == rfc822_addr) && equal(name.data, as_bytes(sa.eap_identity)) &&
-                     name.comparable() == name;
-  return plain ? name : model::Identity{key_id, to_bytes(as_bytes(sa.eap_identity))};
+  const std::string& user = sa.admission.eap_identity();
+  if (user.empty()) return sa.remote_id;
+  model::Identity name = model::Identity::parse(user);
+  const bool plain =
+      (name.type == fqdn || name.type == rfc822_addr) && equal(name.data, as_bytes(user)) && name.comparable() == name;
+  return plain ? name : model::Identity{key_id, to_bytes(as_bytes(user))};
 }
 
 }  // namespace culvert::ike::v2

@@ -4,7 +4,6 @@
 
 #include <array>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,10 +11,13 @@
 
 #include "base/boxed.hpp"
 #include "base/bytes.hpp"
+#include "base/list_map.hpp"
 #include "base/optional_id.hpp"
+#include "base/rare_vector.hpp"
 #include "base/time.hpp"
 #include "crypto/packet_cipher.hpp"
 #include "crypto/prf.hpp"
+#include "ike/admission.hpp"
 #include "ike/face.hpp"
 #include "ike/v2/child_sa.hpp"
 #include "ike/v2/exchange.hpp"
@@ -132,13 +134,11 @@ struct IkeSa {
   Boxed<Guests> guests;
   model::Identity local_id;
   model::Identity remote_id;
-  std::string eap_identity;                                   // whom EAP has proved the initiator to be
-  std::shared_ptr<const model::Authorization> authorization;  // by an AAA server that kept the conversation
-  bool eap_under_way = false;                                 // a conversation is kept for us outside
+  Admission admission;
+  bool eap_under_way = false;  // a conversation is kept for us outside
   /// The connection serves many peers: those of this one are told by identity.
   bool one_of_many = false;
   GivenAddresses inner;
-  std::string group;  // the peer's, of the connection's groups
 
   bool nat_traversal = false;  // the peer sent NAT_DETECTION notifications
   bool local_behind_nat = false;
@@ -171,14 +171,14 @@ struct IkeSa {
   std::unique_ptr<ResponderExchange> responder;  // the peer's request that waits for a completion
   /// Within windows of more than one (parallel.hpp): our further requests under way; and those of the peer that came
   /// while `responder` waits.
-  std::vector<std::unique_ptr<InitiatorExchange>> beside;
-  std::vector<std::unique_ptr<HeldRequest>> held;
+  RareVector<std::unique_ptr<InitiatorExchange>> beside;
+  RareVector<std::unique_ptr<HeldRequest>> held;
   bool window_told = false;
-  std::vector<QueuedTask> tasks;
+  RareVector<QueuedTask> tasks;
   /// SAs that the peer asked for and that additional key exchanges are awaited for (RFC 9370 2.2.4).
-  std::vector<std::unique_ptr<FollowUp>> follow_ups;
+  RareVector<std::unique_ptr<FollowUp>> follow_ups;
 
-  std::map<model::ChildSaId, ChildSa> children;
+  ListMap<model::ChildSaId, ChildSa> children;
   /// The rekeyed successor, once it took over; or the peer's candidate while our own rekey is under way.
   OptionalId<model::IkeSaId> successor;
   OptionalId<model::IkeSaId> candidate;
@@ -187,6 +187,7 @@ struct IkeSa {
   bool authenticated = false;  // the peer proved its identity, here or in a predecessor
   bool heard = false;          // an authentic message of the peer came on this IKE SA
   bool announced = false;      // IkeSaEstablished was emitted, IkeSaClosed not yet
+  bool token_sent = false;     // the peer has our crash token (RFC 6290)
   /// The user wants it gone although it is not established yet.
   bool terminating = false;
   /// Begun beside one on which the peer owes an answer, to take its place.

@@ -71,7 +71,7 @@ IkeSaTable::WhoOfWhat IkeSaTable::ByIdentity::of(const IkeSa& sa) { return {*sa.
 
 std::strong_ordering IkeSaTable::ByIdentity::order(const IkeSa& a, const WhoOfWhat& b) {
   if (const auto order = *a.noted_connection <=> b.first; order != 0) return order;
-  return a.eap_identity.empty() ? a.remote_id <=> b.second : peer_identity(a) <=> b.second;
+  return a.admission.eap_identity().empty() ? a.remote_id <=> b.second : peer_identity(a) <=> b.second;
 }
 
 template <Links IkeSa::* kLinks>
@@ -105,16 +105,12 @@ void IkeSaTable::push(Heads& heads, IkeSa& sa) {
 
 template <Links IkeSa::* kLinks, typename Heads>
 void IkeSaTable::take_out(Heads& heads, IkeSa& sa) {
+  IkeSa* first = &sa;
   const bool is_head = (sa.*kLinks).before == nullptr;
-  IkeSa* next = (sa.*kLinks).behind;
-  if (!is_head) {
-    IkeSa* unused = nullptr;
-    return take_out<kLinks>(unused, sa);
-  }
-  auto node = heads.extract(&sa);
-  CHECK(!node.empty());
-  take_out<kLinks>(node.value(), sa);
-  if (next != nullptr) heads.insert(std::move(node));
+  const std::size_t heads_gone = is_head ? heads.erase(&sa) : 1;
+  CHECK(heads_gone == 1);
+  take_out<kLinks>(first, sa);
+  if (is_head && first != nullptr) heads.insert(first);
 }
 
 template <Links IkeSa::* kLinks>

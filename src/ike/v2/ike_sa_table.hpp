@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/chunked_set.hpp"
 #include "base/flat_table.hpp"
 #include "ike/v2/half_open.hpp"
 #include "ike/v2/ike_sa.hpp"
@@ -112,7 +113,6 @@ class IkeSaTable {
     std::size_t count = 0;
   };
   struct ByPeer {
-    using is_transparent = void;
     static const net::IpAddress& of(const IkeSa* sa) { return *sa->noted_peer; }
     static const net::IpAddress& of(const net::IpAddress& address) { return address; }
     template <typename A, typename B>
@@ -122,7 +122,6 @@ class IkeSaTable {
   };
   using WhoOfWhat = std::pair<model::ConnectionId, model::Identity>;
   struct ByIdentity {
-    using is_transparent = void;
     bool operator()(const IkeSa* a, const IkeSa* b) const { return order(*a, of(*b)) < 0; }
     bool operator()(const IkeSa* a, const WhoOfWhat& b) const { return order(*a, b) < 0; }
     bool operator()(const WhoOfWhat& a, const IkeSa* b) const { return order(*b, a) > 0; }
@@ -152,8 +151,8 @@ class IkeSaTable {
   // As they were noted last.
   std::unordered_map<model::ConnectionId, Chain> by_connection_;
   std::unordered_map<model::ConnectionId, std::set<model::IkeSaId>> by_guest_;
-  std::set<IkeSa*, ByPeer> by_peer_;
-  std::set<IkeSa*, ByIdentity> by_identity_;
+  ChunkedSet<IkeSa*, ByPeer> by_peer_;
+  ChunkedSet<IkeSa*, ByIdentity> by_identity_;
   HalfOpenCounts half_open_;
 
   // A heap, the earliest first. An IKE SA whose instant moves away keeps its entry, which is put right when it has come

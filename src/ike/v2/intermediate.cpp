@@ -23,7 +23,7 @@ void note(IkeSa& sa, Role side, ByteView header, model::PayloadType first, std::
   store_be16(a.data() + codec::kHeaderSize + 2, static_cast<std::uint16_t>(codec::kPayloadHeaderSize + chain.size()));
   if (!sa.intermediate) sa.intermediate = IntermediateState{};
   SecretBytes& int_auth = side == Role::initiator ? sa.intermediate->int_auth_i : sa.intermediate->int_auth_r;
-  int_auth = sa.prf(sa.keys.sk_p(side).view(), {int_auth.view(), a, chain});
+  int_auth = sa.prf(sa.keys.sk_p(side), {int_auth.view(), a, chain});
 }
 
 }  // namespace
@@ -61,13 +61,14 @@ void append_int_auth(const IkeSa& sa, Bytes& octets) {
 
 SecretBytes skeyseed_with(const IkeSa& sa, ByteView shared_secret) {
   // RFC 9370 2.2.2: SKEYSEED(n) = prf(SK_d(n-1), SK(n) | Ni | Nr).
-  return skeyseed_rekey(sa.prf, sa.keys.sk_d.view(), shared_secret, sa.init->nonce_i, sa.init->nonce_r);
+  return skeyseed_rekey(sa.prf, sa.keys.sk_d(), shared_secret, sa.init->nonce_i, sa.init->nonce_r);
 }
 
 SecretBytes sk_d_with(const IkeSa& sa, ByteView skeyseed) {
-  if (skeyseed.empty()) return sa.keys.sk_d.clone();
+  if (skeyseed.empty()) return SecretBytes::copy_of(sa.keys.sk_d());
   const auto suite = model::packet_suite(sa.suite.encryption, sa.suite.key_bits, sa.suite.integrity);
-  return derive_sk_keys(sa.prf, *suite, skeyseed, sa.init->nonce_i, sa.init->nonce_r, sa.spi_i, sa.spi_r).sk_d;
+  const SkKeys keys = derive_sk_keys(sa.prf, *suite, skeyseed, sa.init->nonce_i, sa.init->nonce_r, sa.spi_i, sa.spi_r);
+  return SecretBytes::copy_of(keys.sk_d());
 }
 
 Result<void, crypto::CryptoError> end_intermediate(Core& core, IkeSa& sa, model::MessageId id, bool key_exchange,

@@ -36,8 +36,8 @@ IntermediateInitiator::IntermediateInitiator(Core& core, IkeSa& sa, model::Conne
       names_ppk_(ppk_is_due(sa) && (!method || !additional_method(sa.suite, sa.additional_done() + 1))) {}
 
 Progression IntermediateInitiator::start() {
-  token_ =
-      method_ ? ask_for_key_pair(core_, sa_, *method_) : ask_to_mix_ppk(core_, sa_, config_.id, sa_.keys.sk_d.clone());
+  token_ = method_ ? ask_for_key_pair(core_, sa_, *method_)
+                   : ask_to_mix_ppk(core_, sa_, config_.id, SecretBytes::copy_of(sa_.keys.sk_d()));
   return Progression::waiting;
 }
 
@@ -55,7 +55,7 @@ Progression IntermediateInitiator::handle_key_exchange(KeyExchangeResult compute
   if (!answered_) {
     own_ = std::move(computed.own);
     if (names_ppk_) {
-      token_ = ask_to_mix_ppk(core_, sa_, config_.id, sa_.keys.sk_d.clone());
+      token_ = ask_to_mix_ppk(core_, sa_, config_.id, SecretBytes::copy_of(sa_.keys.sk_d()));
     } else {
       send();
     }

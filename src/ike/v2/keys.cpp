@@ -1,6 +1,7 @@
 #include "ike/v2/keys.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "base/check.hpp"
@@ -42,6 +43,38 @@ Bytes spi_octets(model::IkeSpi spi_i, model::IkeSpi spi_r) {
 }
 
 }  // namespace
+
+SkKeys::SkKeys(SecretBytes material, std::size_t prf_key, std::size_t integrity_key, std::size_t encryption_key)
+    : block_(std::move(material)),
+      prf_(static_cast<std::uint8_t>(prf_key)),
+      integrity_(static_cast<std::uint8_t>(integrity_key)),
+      encryption_(static_cast<std::uint8_t>(encryption_key)),
+      auth_(prf_) {
+  CHECK(std::max({prf_key, integrity_key, encryption_key}) <= std::numeric_limits<std::uint8_t>::max());
+  CHECK(block_.size() == for_messages() + 2UL * auth_);
+}
+
+SkKeys& SkKeys::operator=(SkKeys&& other) noexcept {
+  block_ = std::move(other.block_);
+  prf_ = std::exchange(other.prf_, 0);
+  integrity_ = std::exchange(other.integrity_, 0);
+  encryption_ = std::exchange(other.encryption_, 0);
+  auth_ = std::exchange(other.auth_, 0);
+  return *this;
+}
+
+void SkKeys::replace_prf_keys(ByteView sk_d, ByteView sk_pi, ByteView sk_pr) {
+  CHECK(sk_d.size() == prf_ && sk_pi.size() == auth_ && sk_pr.size() == auth_);
+  const MutableByteView block = block_.mutable_view();
+  std::ranges::copy(sk_d, block.begin());
+  std::ranges::copy(sk_pi, block.subspan(for_messages()).begin());
+  std::ranges::copy(sk_pr, block.subspan(for_messages() + auth_).begin());
+}
+
+void SkKeys::forget_auth_keys() {
+  block_ = SecretBytes::copy_of(block_.view().first(for_messages()));
+  auth_ = 0;
+}
 
 SecretBytes prf_plus(crypto::Prf prf, ByteView key, std::initializer_list<ByteView> seed, std::size_t length) {
   // RFC 7296 2.13: T1 = prf(K, S | 0x01), Tn = prf(K, Tn-1 | S | n), n at most 255.
@@ -86,18 +119,7 @@ SkKeys derive_sk_keys(crypto::Prf prf, const crypto::PacketSuite& suite, ByteVie
   const std::size_t prf_key = prf.size();
   const std::size_t total = 3 * prf_key + 2 * sizes.integrity_key + 2 * sizes.encryption_key;
   const Bytes spis = spi_octets(spi_i, spi_r);
-  const SecretBytes material = prf_plus(prf, skeyseed, {nonce_i, nonce_r, spis}, total);
-
-  KeyCutter cutter(material);
-  SkKeys keys;
-  keys.sk_d = cutter.take(prf_key);
-  keys.sk_ai = cutter.take(sizes.integrity_key);
-  keys.sk_ar = cutter.take(sizes.integrity_key);
-  keys.sk_ei = cutter.take(sizes.encryption_key);
-  keys.sk_er = cutter.take(sizes.encryption_key);
-  keys.sk_pi = cutter.take(prf_key);
-  keys.sk_pr = cutter.take(prf_key);
-  return keys;
+  return {prf_plus(prf, skeyseed, {nonce_i, nonce_r, spis}, total), prf_key, sizes.integrity_key, sizes.encryption_key};
 }
 
 ChildKeys derive_child_keys(crypto::Prf prf, const crypto::PacketSuite& suite, ByteView sk_d, ByteView shared_secret,

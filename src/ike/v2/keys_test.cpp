@@ -20,6 +20,7 @@ constexpr PacketSuite kGcm{CipherId::aes_gcm_16, 256, IntegrityId::none};
 constexpr PacketSuite kCbc{CipherId::aes_cbc, 256, IntegrityId::hmac_sha2_512_256};
 
 std::string text(const SecretBytes& secret) { return to_hex(secret.view()); }
+std::string text(ByteView octets) { return to_hex(octets); }
 
 // RFC 7296 2.13: T1 = prf(K, S | 0x01), T2 = prf(K, T1 | S | 0x02).
 TEST(PrfPlus, IsTheChainOfTheRfc) {
@@ -59,19 +60,39 @@ TEST(SkKeys, SizesAndOrder) {
   const Bytes spis = from_hex("01020304050607081112131415161718").value();
 
   const SkKeys gcm = derive_sk_keys(HashId::sha2_256, kGcm, seed, kNonceI, kNonceR, spi_i, spi_r);
-  EXPECT_EQ(gcm.sk_ai.size() + gcm.sk_ar.size(), 0U);
-  EXPECT_EQ(text(gcm.sk_d) + text(gcm.sk_ei) + text(gcm.sk_er) + text(gcm.sk_pi) + text(gcm.sk_pr),
+  EXPECT_EQ(gcm.sk_ai().size() + gcm.sk_ar().size(), 0U);
+  EXPECT_EQ(text(gcm.sk_d()) + text(gcm.sk_ei()) + text(gcm.sk_er()) + text(gcm.sk_pi()) + text(gcm.sk_pr()),
             text(prf_plus(HashId::sha2_256, seed, {kNonceI, kNonceR, spis}, 3 * 32 + 2 * 36)));
 
   const SkKeys cbc = derive_sk_keys(HashId::sha2_384, kCbc, seed, kNonceI, kNonceR, spi_i, spi_r);
-  EXPECT_EQ(cbc.sk_d.size(), 48U);
-  EXPECT_EQ(cbc.sk_pi.size(), 48U);
-  EXPECT_EQ(text(cbc.sk_d) + text(cbc.sk_ai) + text(cbc.sk_ar) + text(cbc.sk_ei) + text(cbc.sk_er) + text(cbc.sk_pi) +
-                text(cbc.sk_pr),
+  EXPECT_EQ(cbc.sk_d().size(), 48U);
+  EXPECT_EQ(cbc.sk_pi().size(), 48U);
+  EXPECT_EQ(text(cbc.sk_d()) + text(cbc.sk_ai()) + text(cbc.sk_ar()) + text(cbc.sk_ei()) + text(cbc.sk_er()) +
+                text(cbc.sk_pi()) + text(cbc.sk_pr()),
             text(prf_plus(HashId::sha2_384, seed, {kNonceI, kNonceR, spis}, 3 * 48 + 2 * 64 + 2 * 32)));
-  EXPECT_EQ(&cbc.sk_e(Role::initiator), &cbc.sk_ei);
-  EXPECT_EQ(&cbc.sk_a(Role::responder), &cbc.sk_ar);
-  EXPECT_EQ(&cbc.sk_p(Role::responder), &cbc.sk_pr);
+  EXPECT_EQ(text(cbc.sk_e(Role::initiator)), text(cbc.sk_ei()));
+  EXPECT_EQ(text(cbc.sk_a(Role::responder)), text(cbc.sk_ar()));
+  EXPECT_EQ(text(cbc.sk_p(Role::responder)), text(cbc.sk_pr()));
+}
+
+TEST(SkKeys, TheBlockChangesAndShrinks) {
+  const model::IkeSpi spi_i(1), spi_r(2);
+  for (const PacketSuite& suite : {kGcm, kCbc}) {
+    SkKeys keys = derive_sk_keys(HashId::sha2_256, suite, Bytes(32, 7), kNonceI, kNonceR, spi_i, spi_r);
+    const std::string for_messages = text(keys.sk_ai()) + text(keys.sk_ar()) + text(keys.sk_ei()) + text(keys.sk_er());
+    keys.replace_prf_keys(Bytes(32, 1), Bytes(32, 2), Bytes(32, 3));
+    EXPECT_EQ(text(keys.sk_d()), text(Bytes(32, 1)));
+    EXPECT_EQ(text(keys.sk_pi()), text(Bytes(32, 2)));
+    EXPECT_EQ(text(keys.sk_pr()), text(Bytes(32, 3)));
+    keys.forget_auth_keys();
+    EXPECT_TRUE(keys.sk_pi().empty());
+    EXPECT_TRUE(keys.sk_p(Role::responder).empty());
+    EXPECT_EQ(text(keys.sk_d()), text(Bytes(32, 1)));
+    EXPECT_EQ(text(keys.sk_ai()) + text(keys.sk_ar()) + text(keys.sk_ei()) + text(keys.sk_er()), for_messages);
+    const SkKeys moved = std::move(keys);
+    EXPECT_EQ(text(moved.sk_d()), text(Bytes(32, 1)));
+    EXPECT_TRUE(keys.sk_d().empty());  // NOLINT(bugprone-use-after-move): it has no keys any more
+  }
 }
 
 // RFC 7296 2.17: what one side sends with, the other receives with; encryption before integrity, initiator's direction

@@ -19,8 +19,6 @@ struct LifeState {
   bool peer_childless = false;
   /// As responder: the peer goes where it is sent (RFC 5685).
   bool peer_follows = false;
-  /// The peer has our crash token already.
-  bool token_sent = false;
   /// The peer's crash token, as a digest (RFC 6290 3).
   bool has_token = false;
   std::array<std::uint8_t, 16> token{};

@@ -48,7 +48,7 @@ void hand_over_mobility(IkeSa& old, IkeSa& next);
 /// Puts it in front of the other tasks, in place of one of its kind.
 template <typename T>
 void put_first(Core& core, IkeSa& sa, T task) {
-  std::erase_if(sa.tasks, [](const QueuedTask& queued) { return std::holds_alternative<T>(queued.task); });
+  erase_if(sa.tasks, [](const QueuedTask& queued) { return std::holds_alternative<T>(queued.task); });
   sa.tasks.insert(sa.tasks.begin(), QueuedTask{.task = std::move(task)});
   core.touch(sa);
 }

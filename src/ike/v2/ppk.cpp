@@ -37,12 +37,13 @@ std::optional<PpkState> common_way(const codec::Message& peer, const model::Ppk&
   return way;
 }
 
-PpkKeys copy_of_keys(const IkeSa& sa) { return {sa.keys.sk_d.clone(), sa.keys.sk_pi.clone(), sa.keys.sk_pr.clone()}; }
+PpkKeys copy_of_keys(const IkeSa& sa) {
+  return {SecretBytes::copy_of(sa.keys.sk_d()), SecretBytes::copy_of(sa.keys.sk_pi()),
+          SecretBytes::copy_of(sa.keys.sk_pr())};
+}
 
-void put_keys(IkeSa& sa, PpkKeys keys) {
-  sa.keys.sk_d = std::move(keys[0]);
-  sa.keys.sk_pi = std::move(keys[1]);
-  sa.keys.sk_pr = std::move(keys[2]);
+void put_keys(IkeSa& sa, const PpkKeys& keys) {
+  sa.keys.replace_prf_keys(keys[0].view(), keys[1].view(), keys[2].view());
 }
 
 /// The keys are with the PPK, since IKE_AUTH.
@@ -154,7 +155,7 @@ std::optional<std::string> settle_ppk(IkeSa& sa, const codec::Message& response,
     return fmt::format("the peer does not use the PPK '{}', which connection '{}' insists on", escaped(config.ppk->id),
                        config.name);
   }
-  put_keys(sa, std::move(sa.ppk->without));
+  put_keys(sa, std::exchange(sa.ppk->without, {}));
   sa.ppk->in_use = false;
   sa.ppk_use = PpkUse::none;
   return std::nullopt;
@@ -215,7 +216,7 @@ PpkVerdict judge_ppk(Core& core, IkeSa& sa, codec::Message& request, const model
 bool take_ppk(Core& core, IkeSa& sa, PpkResult result, const model::ConnectionConfig& config) {
   if (!result.keys) return false;
   sa.ppk->without = copy_of_keys(sa);
-  put_keys(sa, std::move(*result.keys));
+  put_keys(sa, *result.keys);
   sa.ppk->in_use = true;
   sa.ppk_use = PpkUse::ike_auth;
   core.progress(sa, fmt::format("keys with the PPK '{}'", escaped(config.ppk->id)));

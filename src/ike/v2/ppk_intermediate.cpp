@@ -117,7 +117,8 @@ PpkVerdict judge_mixed_ppk(Core& core, IkeSa& sa, const model::ConnectionConfig&
   if (config.id == *sa.ppk->connection || !config.ppk) return {};
   // The same name at another connection may be for another secret.
   if (octets_of_id(*config.ppk) == sa.ppk->identity)
-    return {.asked = ask_to_mix_ppk(core, sa, config.id, sa.keys.sk_d.clone()), .refusal = std::nullopt};
+    return {.asked = ask_to_mix_ppk(core, sa, config.id, SecretBytes::copy_of(sa.keys.sk_d())),
+            .refusal = std::nullopt};
   if (!required) return {};
   return {.asked = std::nullopt,
           .refusal = fmt::format("connection '{}': the peer uses another PPK than '{}', on which it insists",

@@ -283,7 +283,7 @@ TEST(PpkIntermediate, GoesWithEap) {
     pair.settle();
     ASSERT_TRUE(in_step(pair)) << pair.why();
     EXPECT_TRUE(pair.used());
-    EXPECT_EQ(pair.b.ike_sa().eap_identity, "carol");
+    EXPECT_EQ(pair.b.ike_sa().admission.eap_identity(), "carol");
   }
 }
 

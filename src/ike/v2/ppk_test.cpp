@@ -117,7 +117,7 @@ TEST_F(PpkTest, GoesWithEap) {
   start_eap(with("office", true), with("office", true));
   ASSERT_TRUE(in_step(pair)) << (pair.b.failures.empty() ? "" : pair.b.failures.front().detail);
   EXPECT_TRUE(used());
-  EXPECT_EQ(pair.b.ike_sa().eap_identity, "carol");
+  EXPECT_EQ(pair.b.ike_sa().admission.eap_identity(), "carol");
   EXPECT_TRUE(no_leaks(pair));
 }
 

@@ -286,11 +286,9 @@ IkeSa* make_rekeyed_ike_sa(Core& core, IkeSa& old, const model::IkeSuite& suite,
   next.connection = old.connection;
   next.local_id = old.local_id;
   next.remote_id = old.remote_id;
-  next.eap_identity = old.eap_identity;
-  next.authorization = old.authorization;
+  next.admission = old.admission;
   next.one_of_many = old.one_of_many;
   next.inner = old.inner;
-  next.group = old.group;
   next.nat_traversal = old.nat_traversal;
   next.local_behind_nat = old.local_behind_nat;
   next.remote_behind_nat = old.remote_behind_nat;
@@ -311,7 +309,7 @@ IkeSa* make_rekeyed_ike_sa(Core& core, IkeSa& old, const model::IkeSuite& suite,
   core.sas.index_spi(next);
   core.touch(next);
   // RFC 7296 2.18: the prf of the old IKE SA makes SKEYSEED, that of the new one the keys.
-  const SecretBytes skeyseed = skeyseed_rekey(old.prf, old.keys.sk_d.view(), shared_secret, nonce_i, nonce_r, further);
+  const SecretBytes skeyseed = skeyseed_rekey(old.prf, old.keys.sk_d(), shared_secret, nonce_i, nonce_r, further);
   if (key_ike_sa(core, next, suite, skeyseed.view(), nonce_i, nonce_r)) return &next;
   next.phase = Phase::gone;
   return nullptr;

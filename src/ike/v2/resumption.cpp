@@ -68,7 +68,7 @@ std::optional<std::int64_t> ticket_life(const Core& core, const IkeSa& sa, const
 bool can_be_resumed(const IkeSa& sa, const model::ConnectionConfig& config) {
   // RFC 7619: who has proved nothing gains nothing by it. Of several rounds (RFC 4739) each has its own identities. An
   // AAA server wants to hear of every session. What was proved by credentials of before is to be proved anew.
-  return config.expected() != model::Authentication::none && !has_rounds(config) && !sa.authorization &&
+  return config.expected() != model::Authentication::none && !has_rounds(config) && !sa.admission.authorization() &&
          credentials_of(sa) == config.credential_group;
 }
 
@@ -81,13 +81,13 @@ TicketState state_of(const Core& core, const IkeSa& sa, const model::ConnectionC
           .spi_i = sa.spi_i,
           .spi_r = sa.spi_r,
           .suite = sa.suite,
-          .sk_d = sa.keys.sk_d.clone(),
+          .sk_d = SecretBytes::copy_of(sa.keys.sk_d()),
           .connection = config.name,
           .policy = policy_digest(config),
           .id_i = begun_by_us ? sa.local_id : sa.remote_id,
           .id_r = begun_by_us ? sa.remote_id : sa.local_id,
-          .eap_identity = sa.eap_identity,
-          .group = sa.group};
+          .eap_identity = sa.admission.eap_identity(),
+          .group = sa.admission.group()};
 }
 
 // Whether the other end may still have it and means the peer well when it comes with its ticket.

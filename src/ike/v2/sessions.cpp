@@ -6,7 +6,7 @@ namespace culvert::ike::v2 {
 
 bool same_peers(const IkeSa& a, const IkeSa& b) {
   return a.connection == b.connection && a.local_id == b.local_id && a.remote_id == b.remote_id &&
-         a.eap_identity == b.eap_identity;
+         a.admission.eap_identity() == b.admission.eap_identity();
 }
 
 std::vector<IkeSa*> siblings(Core& core, const IkeSa& sa) {

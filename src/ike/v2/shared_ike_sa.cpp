@@ -73,7 +73,7 @@ bool is_of(const Task& task, const IkeSa& sa, ConnectionId connection) {
 }
 
 void drop_tasks_of(IkeSa& sa, ConnectionId connection) {
-  std::erase_if(sa.tasks, [&](const QueuedTask& queued) { return is_of(queued.task, sa, connection); });
+  erase_if(sa.tasks, [&](const QueuedTask& queued) { return is_of(queued.task, sa, connection); });
   for (InitiatorExchange* one : sa.exchanges()) {
     if (one->connection() == connection) one->give_up();
   }
