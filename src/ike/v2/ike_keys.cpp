@@ -41,7 +41,7 @@ std::vector<Bytes> seal_within(Core& core, IkeSa& sa, const codec::MessageConten
   auto sealer = make_sealer(core, sa, keys_for(sa, id), next_iv);
   CHECK(sealer);  // it could be made when the keys were
   std::vector<Bytes> datagrams;
-  if (sealed_sizes(sa).whole(content.chain.size()) <= most) {
+  if (sealed_sizes(sa).whole(content.chain.size(), content.clear_size()) <= most) {
     datagrams.push_back(sealer->seal(content));
   } else {
     datagrams = sealer->seal_fragments(content, most);
@@ -50,9 +50,11 @@ std::vector<Bytes> seal_within(Core& core, IkeSa& sa, const codec::MessageConten
   return datagrams;
 }
 
-std::size_t datagrams_within(const IkeSa& sa, std::size_t chain, std::size_t most) {
+std::size_t datagrams_within(const IkeSa& sa, const codec::MessageContent& content, std::size_t most) {
   const codec::SealedSizes sizes = sealed_sizes(sa);
-  return sizes.whole(chain) <= most ? 1 : sizes.fragments(chain, most);
+  const std::size_t chain = content.chain.size();
+  const std::size_t clear = content.clear_size();
+  return sizes.whole(chain, clear) <= most ? 1 : sizes.fragments(chain, most, clear);
 }
 
 Result<SecretBytes, codec::OpenFault> open_part(const IkeSa& sa, ByteView datagram,

@@ -22,8 +22,8 @@ namespace culvert::ike::v2 {
 /// so many each. The keys must be there.
 [[nodiscard]] std::vector<Bytes> seal_within(Core& core, IkeSa& sa, const codec::MessageContent& content,
                                              std::size_t most);
-/// How many datagrams that would be for so many octets of payloads.
-[[nodiscard]] std::size_t datagrams_within(const IkeSa& sa, std::size_t chain, std::size_t most);
+/// How many datagrams that would be.
+[[nodiscard]] std::size_t datagrams_within(const IkeSa& sa, const codec::MessageContent& content, std::size_t most);
 /// The payloads of the peer's message, or of a fragment its part of them; `datagram` is what `parsed` was made from.
 /// The keys must be there.
 [[nodiscard]] Result<SecretBytes, codec::OpenFault> open_part(const IkeSa& sa, ByteView datagram,
