@@ -63,6 +63,7 @@ void establish(Core& core, IkeSa& sa, const model::ConnectionConfig& config) {
   // Kept for AUTH only.
   sa.init.reset();
   sa.intermediate.reset();
+  sa.auth_puzzle.reset();
   sa.resumption.reset();
   sa.earlier_keys.reset();
   sa.ppk.reset();
