@@ -706,6 +706,34 @@ TEST_F(ControlPlaneTest, APathInDoubtIsLookedFor) {
   EXPECT_EQ(ike.seen<ike::UsePaths>()[0]->paths, (std::vector{path()}));
 }
 
+// What the tunnel protects is no way to its peer, with MOBIKE or without; between hosts it is all there is.
+TEST_F(ControlPlaneTest, WhatIsProtectedIsNoPath) {
+  apply(office("auto"));
+  bring_up();
+  const auto from = [&](const char* local) {
+    return net::Path{{*net::IpAddress::parse(local), 0}, {path().remote.address, 0}};
+  };
+  std::uint64_t id = 2;
+  for (const char* in_use : {"192.0.2.1", "10.1.0.7"}) {
+    ike::IkeSaEstablished event;
+    event.ike_sa = model::IkeSaId(id);
+    event.connection = model::ConnectionId(1);
+    event.path = path();
+    event.path.local.address = *net::IpAddress::parse(in_use);
+    event.mobike = event.chooses_paths = true;
+    ike.events.emplace_back(std::move(event));
+    run();
+    const std::vector found{from("10.1.0.1"), from("198.51.100.1"), from("10.1.0.2")};
+    control.handle_paths(model::IkeSaId(id), found, now);
+    ASSERT_EQ(ike.seen<ike::UsePaths>().size(), id - 1);
+    EXPECT_EQ(ike.seen<ike::UsePaths>().back()->paths, id == 2 ? std::vector{from("198.51.100.1")} : found) << in_use;
+    ++id;
+  }
+  const std::size_t before = ike.seen<ike::Initiate>().size();
+  control.handle_paths(model::IkeSaId(1), {from("10.1.0.1")}, now);
+  EXPECT_EQ(ike.seen<ike::Initiate>().size(), before) << "nothing begins from there";
+}
+
 TEST_F(ControlPlaneTest, ASilentPeersNameIsLookedUpAgain) {
   apply(
       "[tunnel.office]\npeer = \"gw.example.net\"\nsecret = \"a long enough secret\"\nlocal = [\"10.1.0.0/16\"]\n"
