@@ -18,7 +18,8 @@ using crypto::PacketSuite;
 using crypto::SuiteSizes;
 using model::PayloadType;
 
-constexpr std::size_t kMaxAeadData = 64;
+// The header, the solution of a puzzle (RFC 8019 8.2: four keys, of 64 octets at the most), and two payloads' headers.
+constexpr std::size_t kMaxAeadData = 320;
 constexpr std::size_t kFragmentFieldsSize = 4;  // the number and the total
 
 Result<std::unique_ptr<PacketCipher>, CryptoError> make_cipher(const PacketSuite& suite, ByteView sk_e, ByteView sk_a) {

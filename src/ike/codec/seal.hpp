@@ -22,8 +22,8 @@ namespace culvert::ike::codec {
 /// A message before it is sealed, as octets: so that it can be cut at any place.
 struct MessageContent {
   Header header;
-  /// In front of the Encrypted payload, of which not more than a few dozen octets fit an AEAD's additional data: a
-  /// payload, its generic header apart (RFC 8019 7.2.2). None: there is nothing.
+  /// In front of the Encrypted payload: one payload, its generic header apart, of not more than some hundred octets
+  /// (RFC 8019 7.2.2). None: there is nothing.
   model::PayloadType clear_type = model::PayloadType::none;
   Bytes clear;
   model::PayloadType first = model::PayloadType::none;

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/check.hpp"
+#include "ike/v2/closing.hpp"
 #include "ike/v2/fragments.hpp"
 #include "ike/v2/ike_keys.hpp"
 #include "ike/v2/intermediate_initiator.hpp"
@@ -41,11 +42,15 @@ const Bytes* solution_in(const codec::ParsedMessage& parsed) {
   return nullptr;
 }
 
-/// The first request after IKE_SA_INIT: that of IKE_AUTH, or of IKE_INTERMEDIATE, which RFC 8019 did not know and which
-/// would cost us the same.
+/// The first request after IKE_SA_INIT.
 bool is_first_request(const codec::Header& header) {
   return !header.response && header.message_id == kFirst &&
          (header.exchange == ExchangeType::ike_auth || header.exchange == ExchangeType::ike_intermediate);
+}
+
+/// RFC 7383 2.5.3: what is not sealed stands in the first fragment only.
+bool is_later_fragment(const codec::ParsedMessage& parsed) {
+  return parsed.sealed && parsed.sealed->fragment && parsed.sealed->fragment->number != 1;
 }
 
 bool is_encapsulation(crypto::KeyExchangeId method) {
@@ -61,11 +66,13 @@ class KeysAfterPuzzle final : public ResponderExchange {
   void start() {
     AuthPuzzle& puzzle = *sa_.auth_puzzle;
     token_ = ask_for_shared_secret(core_, sa_, sa_.suite.key_exchange, std::move(puzzle.own),
-                                   std::exchange(puzzle.peer_value, {}));
+                                   std::exchange(puzzle.peer_value, {}), Asker::responder);
   }
   /// RFC 8019 7.2.4: further fragments come together with the first.
   void keep(const net::Path& path, ByteView datagram) {
-    if (kept_.size() == kMostFragments) return core_.drop(DatagramDrop::busy);
+    if (kept_.size() == kMostFragments || datagram.size() > kMostReassembled - octets_)
+      return core_.drop(DatagramDrop::busy);
+    octets_ += datagram.size();
     kept_.push_back({path, to_bytes(datagram)});
   }
   void handle_completion(RequestToken token, Completion result) override;
@@ -79,6 +86,7 @@ class KeysAfterPuzzle final : public ResponderExchange {
   IkeSa& sa_;
   RequestToken token_;
   std::vector<Kept> kept_;
+  std::size_t octets_ = 0;
 };
 
 void KeysAfterPuzzle::handle_completion(RequestToken token, Completion result) {
@@ -129,6 +137,12 @@ class AuthPuzzleInitiator final : public InitiatorExchange {
   Progression handle_completion(RequestToken token, Completion result) override {
     const auto* solved = std::get_if<PuzzleResult>(&result);
     if (token != token_ || solved == nullptr) return Progression::waiting;
+    if (sa_.terminating) {
+      // The peer has nothing yet that could be deleted.
+      close_ike_sa(core_, sa_, CloseReason::local_request, Phase::gone);
+      return Progression::done;
+    }
+    // Without a solution, too: the peer may not insist on one any more.
     core_.progress(sa_, solved->solution.empty() ? "the puzzle is too hard for us" : "the puzzle is solved");
     sa_.auth_puzzle->solution = solved->solution;
     continue_set_up(core_, sa_, std::move(config_));
@@ -153,9 +167,11 @@ void give_auth_puzzle(Core& core, IkeSa& sa, Passage passage, const model::IkeSu
   if (passage != Passage::by_puzzle || (!always && core.now >= core.auth_puzzles_until)) return;
   // A key encapsulation answers the peer's value at once: there is nothing to put off.
   if (is_encapsulation(*model::key_exchange_id(suite.key_exchange))) return;
+  // RFC 8019 7.2.1.1: never 0.
   const std::uint8_t bits = std::max<std::uint8_t>(core.settings.puzzle_bits, 1);
-  sa.auth_puzzle = std::make_unique<AuthPuzzle>(AuthPuzzle{
-      .puzzle = {.prf = suite.prf, .zero_bits = bits}, .solution = {}, .own = {}, .peer_value = to_bytes(peer_value)});
+  sa.auth_puzzle = std::make_unique<AuthPuzzle>(
+      AuthPuzzle{.puzzle = {.prf = suite.prf, .zero_bits = bits}, .peer_value = to_bytes(peer_value)});
+  ++core.counters.auth_puzzles;
 }
 
 void note_unopened(Core& core, IkeSa& sa) {
@@ -165,18 +181,18 @@ void note_unopened(Core& core, IkeSa& sa) {
 
 void take_auth_solution(Core& core, IkeSa& sa, const net::Path& path, ByteView datagram,
                         const codec::ParsedMessage& parsed) {
-  if (sa.phase != Phase::half_open || !is_first_request(parsed.header) || !parsed.sealed)
-    return core.drop(DatagramDrop::unexpected);
+  if (sa.phase != Phase::half_open || !is_first_request(parsed.header)) return core.drop(DatagramDrop::unexpected);
   AuthPuzzle& puzzle = *sa.auth_puzzle;
-  if (!puzzle.solution.empty()) return static_cast<KeysAfterPuzzle&>(*sa.responder).keep(path, datagram);
+  if (puzzle.solved) return static_cast<KeysAfterPuzzle&>(*sa.responder).keep(path, datagram);
   // The answer to IKE_SA_INIT is still being made: nobody knows what it will be.
   if (sa.responder) return core.drop(DatagramDrop::unexpected);
   const Bytes* solution = solution_in(parsed);
   const auto bits = solution == nullptr ? std::nullopt : solved_bits(puzzle.puzzle.prf, text_of(sa), *solution);
-  // RFC 8019 7.2.4: as if it had not come.
-  if (!bits || *bits < puzzle.puzzle.zero_bits) return core.drop(DatagramDrop::half_open_limit);
+  // RFC 8019 7.2.4: as if it had not come. Fragments that come before the first one do so again.
+  if (!bits || *bits < puzzle.puzzle.zero_bits) return core.drop(DatagramDrop::unsolved_puzzle);
   if (core.is_busy()) return core.drop(DatagramDrop::busy);
-  puzzle.solution = *solution;
+  puzzle.solved = true;
+  ++core.counters.auth_solved;
   auto keys = std::make_unique<KeysAfterPuzzle>(core, sa);
   keys->keep(path, datagram);
   KeysAfterPuzzle& begun = *keys;
@@ -184,22 +200,36 @@ void take_auth_solution(Core& core, IkeSa& sa, const net::Path& path, ByteView d
   begun.start();
 }
 
-bool fits_auth_puzzle(const IkeSa& sa, const codec::ParsedMessage& parsed) {
-  const Bytes* solution = solution_in(parsed);
-  return parsed.payloads.size() == 1 && solution != nullptr && sa.auth_puzzle && is_first_request(parsed.header) &&
-         *solution == sa.auth_puzzle->solution;
+// RFC 8019 7.2.4: it is verified once, for the keys are kept then, whatever they open; but it has to be there.
+bool lacks_solution(const IkeSa& sa, const codec::ParsedMessage& parsed) {
+  return sa.auth_puzzle && sa.phase == Phase::half_open && is_first_request(parsed.header) &&
+         !is_later_fragment(parsed) && solution_in(parsed) == nullptr;
 }
 
-void go_on_with_set_up(Core& core, IkeSa& sa, const codec::Message& answer, bool solved,
-                       model::ConnectionConfig config) {
+bool has_only_solution(const IkeSa& sa, const codec::ParsedMessage& parsed) {
+  return sa.auth_puzzle && is_first_request(parsed.header) && !is_later_fragment(parsed) &&
+         parsed.payloads.size() == 1 && solution_in(parsed) != nullptr;
+}
+
+// Not before it is authentic: who is on the path can put another solution in front of garbage.
+void note_solution(IkeSa& sa, ByteView datagram, const codec::ParsedMessage& parsed) {
+  if (sa.role != model::Role::responder || !has_only_solution(sa, parsed)) return;
+  sa.auth_puzzle->front = to_bytes(datagram.subspan(codec::kHeaderSize, parsed.sealed->offset - codec::kHeaderSize));
+  sa.auth_puzzle->front.front() = static_cast<std::uint8_t>(model::PayloadType::encrypted);
+}
+
+void go_on_with_set_up(Core& core, IkeSa& sa, const codec::Message& answer, model::ConnectionConfig config) {
   const auto* asked = answer.notify(NotifyType::puzzle);
-  const auto puzzle = asked == nullptr ? std::nullopt : decode_puzzle(asked->data);
-  // RFC 8019 7.2.1, 7.2.1.1: only behind another one, and how hard it is is the peer's to say.
-  const bool solvable = puzzle && solved && puzzle->zero_bits != 0 && puzzle->zero_bits <= kMostZeroBits &&
-                        model::prf_function(puzzle->prf) && core.settings.solve_puzzles;
-  if (!solvable) return continue_set_up(core, sa, std::move(config));
-  sa.auth_puzzle =
-      std::make_unique<AuthPuzzle>(AuthPuzzle{.puzzle = *puzzle, .solution = {}, .own = {}, .peer_value = {}});
+  if (asked == nullptr) return continue_set_up(core, sa, std::move(config));
+  const auto puzzle = decode_puzzle(asked->data);
+  // RFC 8019 7.2.2: who knows puzzles solves it; one that nobody could, or only in minutes, is passed over.
+  const bool solvable =
+      puzzle && puzzle->zero_bits <= kMostZeroBits && model::prf_function(puzzle->prf) && core.settings.solve_puzzles;
+  if (!solvable) {
+    core.progress(sa, "the peer gives us a puzzle for IKE_AUTH that we do not solve; it may not answer");
+    return continue_set_up(core, sa, std::move(config));
+  }
+  sa.auth_puzzle = std::make_unique<AuthPuzzle>(AuthPuzzle{.puzzle = *puzzle});
   sa.exchange = std::make_unique<AuthPuzzleInitiator>(core, sa, std::move(config));
   (void)sa.exchange->start();
   core.touch(sa);
@@ -208,13 +238,15 @@ void go_on_with_set_up(Core& core, IkeSa& sa, const codec::Message& answer, bool
 codec::MessageContent content_with_solution(const IkeSa& sa, const codec::Message& message) {
   codec::MessageContent content = codec::content_of(message);
   if (!sa.auth_puzzle || sa.auth_puzzle->solution.empty() || !is_first_request(message.header)) return content;
-  // RFC 8019 7.2.2.
+  // RFC 8019 7.2.2: outside the Encrypted payload.
   content.clear_type = static_cast<model::PayloadType>(kPuzzleSolutionPayload);
   content.clear = sa.auth_puzzle->solution;
   return content;
 }
 
-Bytes solution_octets(const IkeSa& sa, const codec::Header& header) {
+Bytes octets_in_front(const IkeSa& sa, const codec::Header& header) {
+  if (!sa.auth_puzzle || !is_first_request(header)) return {};
+  if (sa.role == model::Role::responder) return sa.auth_puzzle->front;
   return codec::clear_octets(content_with_solution(sa, codec::Message{.header = header, .payloads = {}}),
                              model::PayloadType::encrypted);
 }

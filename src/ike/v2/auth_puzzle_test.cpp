@@ -52,9 +52,12 @@ const Bytes* solution_of(const codec::ParsedMessage& parsed) {
   return nullptr;
 }
 
-void configure_with(Pair& pair, std::string_view suite, std::uint16_t fragment = 0) {
+void configure_with(Pair& pair, std::string_view suite, std::uint16_t fragment = 0, const std::string& name = {}) {
   auto a = config_of(true);
   auto b = config_of(false);
+  if (!name.empty()) {
+    a.local_id = b.remote_id = model::Identity{model::IdentificationType::key_id, to_bytes(as_bytes(name))};
+  }
   a.ike_proposals = b.ike_proposals = {model::parse_proposal(model::ProtocolId::ike, suite).value()};
   if (fragment != 0) a.ike_fragment_size = b.ike_fragment_size = fragment;
   configure(pair, std::move(a), std::move(b));
@@ -85,6 +88,8 @@ TEST(AuthPuzzleSetUp, IsGivenAndSolved) {
     text.bytes(answer.first<codec::NoncePayload>()->data);
     text.u64(answer.header.spi_r.value());
     EXPECT_GE(solved_bits(puzzle->prf, text.view(), *solution_of(auth)), 8U);
+    EXPECT_EQ(pair.b.endpoint().counters().auth_puzzles, 1U);
+    EXPECT_EQ(pair.b.endpoint().counters().auth_solved, 1U);
     EXPECT_TRUE(no_leaks(pair));
   }
 }
@@ -159,6 +164,125 @@ TEST(AuthPuzzleSetUp, UnderLoss) {
   }
 }
 
+// RFC 7383 2.5.2: the request is cut anew when it does not get through, and the solution still stands in the first
+// part.
+TEST(AuthPuzzleSetUp, AMessageCutAnewKeepsIt) {
+  for (const char* suite : {kPlain, kThree}) {
+    Pair pair(1, attacked());
+    pair.fate = [](const Datagram& datagram) {
+      const bool small = datagram.header().exchange == ExchangeType::ike_sa_init || datagram.message.size() < 500;
+      return small ? std::vector<Duration>{Pair::kLatency} : std::vector<Duration>{};
+    };
+    configure_with(pair, suite, 1280, std::string(700, 'x'));
+    initiate(pair);
+    ASSERT_TRUE(pair.run_until([&] { return in_step(pair); }, minutes(2))) << suite;
+    EXPECT_TRUE(std::ranges::all_of(pair.wire, [](const Datagram& one) {
+      const auto parsed = codec::parse_message(one.message);
+      const bool first = parsed && parsed->sealed && one.from_a && parsed->header.message_id.value() == 1 &&
+                         (!parsed->sealed->fragment || parsed->sealed->fragment->number == 1);
+      return !parsed || !parsed->sealed || (solution_of(*parsed) != nullptr) == first;
+    })) << suite;
+  }
+}
+
+// Who is on the path sees what the puzzle is of, and may solve it too: the keys are computed, what is garbage opens
+// nothing, and the genuine message with its own solution is as good as ever (RFC 8019 7.2.4: the keys are kept).
+TEST(AuthPuzzleSetUp, AnotherSolutionInFrontOfGarbage) {
+  for (const char* suite : {kPlain, kThree}) {
+    Pair pair(1, attacked());
+    bool done = false;
+    pair.fate = [&](const Datagram& datagram) {
+      const auto parsed = codec::parse_message(datagram.message);
+      const bool genuine = parsed && parsed->sealed && datagram.from_a && !done;
+      return genuine ? std::vector<Duration>{} : std::vector<Duration>{Pair::kLatency};
+    };
+    configure_with(pair, suite);
+    initiate(pair);
+    pair.settle();
+    const Datagram genuine = pair.wire.back();
+    const auto parsed = codec::parse_message(genuine.message);
+    ASSERT_TRUE(parsed && parsed->sealed && solution_of(*parsed) != nullptr) << suite;
+    // The same four keys in another order are another solution.
+    Bytes forged = genuine.message;
+    std::swap_ranges(forged.begin() + 32, forged.begin() + 36, forged.begin() + 36);
+    const net::Path path{genuine.path.remote, genuine.path.local};
+    pair.inject(pair.b, path, forged);
+    EXPECT_EQ(pair.b.exported.size(), 1U) << "the keys are there";
+    EXPECT_EQ(dropped(pair.b, DatagramDrop::bad_integrity), 1U);
+    // One without a solution is still none.
+    Bytes bare = genuine.message;
+    bare.erase(bare.begin() + 28, bare.begin() + 48);
+    bare[16] = static_cast<std::uint8_t>(model::PayloadType::encrypted);
+    store_be32(bare.data() + 24, static_cast<std::uint32_t>(bare.size()));
+    pair.inject(pair.b, path, bare);
+    EXPECT_EQ(dropped(pair.b, DatagramDrop::unsolved_puzzle), 1U);
+    done = true;
+    ASSERT_TRUE(pair.run_until([&] { return in_step(pair); }, minutes(1))) << suite;
+    EXPECT_EQ(pair.b.exported.size(), suite == kPlain ? 1U : 3U);
+    EXPECT_EQ(pair.b.endpoint().counters().auth_solved, 1U);
+  }
+}
+
+// RFC 8019 8.2: keys may be as long as the prf's; they are in the additional data of the AEAD then (RFC 5282 5.1).
+TEST(AuthPuzzleSetUp, LongKeysAreTaken) {
+  for (const char* suite : {kPlain, kThree}) {
+    Pair pair(1, attacked());
+    unsigned puzzles = 0;
+    pair.a.postpones = [&](const Request& request) {
+      return std::holds_alternative<PuzzleRequest>(request) && ++puzzles == 2;
+    };
+    configure_with(pair, suite);
+    initiate(pair);
+    pair.settle();
+    ASSERT_EQ(pair.a.postponed.size(), 1U);
+    const auto& asked = std::get<PuzzleRequest>(pair.a.postponed.front());
+    const auto prf = *model::prf_function(asked.prf);
+    Bytes solution;
+    Bytes key(prf.size(), 3);
+    for (std::uint32_t n = 0; solution.size() < 4 * key.size(); ++n) {
+      store_be32(key.data(), n);
+      if (trailing_zero_bits(prf(key, {asked.text}).view()) >= asked.zero_bits)
+        solution.insert(solution.end(), key.begin(), key.end());
+    }
+    pair.a.endpoint().handle_completion(asked.token, PuzzleResult{.solution = solution}, pair.now);
+    pair.command(pair.a, OwnAddresses{});
+    pair.settle();
+    EXPECT_TRUE(in_step(pair)) << suite;
+  }
+}
+
+// Nothing can be put off where the answer is computed of the peer's value.
+TEST(AuthPuzzleSetUp, NotBeforeAKeyEncapsulation) {
+  Pair pair(1, attacked());
+  configure_with(pair, "aes256gcm16-prfsha256-mlkem512");
+  initiate(pair);
+  pair.settle();
+  EXPECT_TRUE(in_step(pair));
+  EXPECT_EQ(pair.b.endpoint().counters().solved, 1U);
+  EXPECT_EQ(pair.b.endpoint().counters().auth_puzzles, 0U);
+}
+
+// It is not worked on any longer than somebody wants the IKE SA.
+TEST(AuthPuzzleSetUp, IsGivenUpWithTheSetUp) {
+  Pair pair(1, attacked());
+  unsigned puzzles = 0;
+  pair.a.postpones = [&](const Request& request) {
+    return std::holds_alternative<PuzzleRequest>(request) && ++puzzles == 2;
+  };
+  configure_with(pair, kPlain);
+  initiate(pair);
+  pair.settle();
+  ASSERT_EQ(pair.a.postponed.size(), 1U);
+  pair.command(pair.a, Terminate{kConnection});
+  const std::size_t before = pair.wire.size();
+  pair.answer_postponed(pair.a);
+  pair.advance(minutes(6));
+  EXPECT_EQ(pair.wire.size(), before);
+  EXPECT_TRUE(pair.b.exported.empty());
+  EXPECT_EQ(pair.b.endpoint().counters().half_open, 0U);
+  EXPECT_TRUE(pair.a.failures.empty());
+}
+
 // RFC 8019 7.2.4: silently discarded.
 TEST(AuthPuzzleSetUp, NoneOrAWrongOneIsAsIfNothingHadCome) {
   ByteWriter wrong;
@@ -178,11 +302,11 @@ TEST(AuthPuzzleSetUp, NoneOrAWrongOneIsAsIfNothingHadCome) {
     const RequestToken token = std::get<PuzzleRequest>(pair.a.postponed.front()).token;
     pair.a.endpoint().handle_completion(token, PuzzleResult{.solution = solution}, pair.now);
     const std::size_t before = pair.wire.size();
-    const std::uint64_t limited = dropped(pair.b, DatagramDrop::half_open_limit);
     pair.command(pair.a, OwnAddresses{});
     pair.settle();
     EXPECT_EQ(pair.wire.size(), before + 1);
-    EXPECT_EQ(dropped(pair.b, DatagramDrop::half_open_limit), limited + 1);
+    EXPECT_EQ(dropped(pair.b, DatagramDrop::unsolved_puzzle), 1U);
+    EXPECT_EQ(pair.b.endpoint().counters().auth_solved, 0U);
     EXPECT_TRUE(pair.b.exported.empty());
     pair.advance(minutes(6));
     EXPECT_TRUE(pair.a.ike_sas.empty() && pair.b.ike_sas.empty());
@@ -208,7 +332,9 @@ TEST(AuthPuzzleSetUp, GarbageBehindIkeSaInitBringsItAbout) {
     CHECK(!pair.wire.empty());
     return as_message(parsed_at(pair, 0));
   };
-  for (unsigned n = 0; n < 80; ++n) {
+  unsigned lucky = 0;
+  for (unsigned n = 0; n < 180; ++n) {
+    const bool solves = n < 80;
     net::Path path = path_from(false);
     path.remote.address = *net::IpAddress::parse(fmt::format("10.9.{}.1", n));
     codec::Message request = first;
@@ -216,7 +342,7 @@ TEST(AuthPuzzleSetUp, GarbageBehindIkeSaInitBringsItAbout) {
     const codec::Message given = answer_to(request, path);
     request.payloads.insert(request.payloads.begin(), *given.notify(NotifyType::cookie));
     // The first is let in by its cookie.
-    if (const auto* asked = given.notify(NotifyType::puzzle)) {
+    if (const auto* asked = given.notify(NotifyType::puzzle); asked != nullptr && solves) {
       const auto puzzle = decode_puzzle(asked->data);
       const Bytes cookie = given.notify(NotifyType::cookie)->data;
       const PuzzleRequest work{.token = {}, .prf = puzzle->prf, .text = cookie, .zero_bits = puzzle->zero_bits};
@@ -224,6 +350,12 @@ TEST(AuthPuzzleSetUp, GarbageBehindIkeSaInitBringsItAbout) {
           codec::UnknownPayload{.type = kPuzzleSolutionPayload, .critical = false, .body = carry_out(work).solution});
     }
     const codec::Message answer = answer_to(request, path);
+    if (!solves) {
+      // RFC 8019 7.2.1: one that is let in without a solution has no puzzle to come.
+      lucky += answer.first<codec::SaPayload>() != nullptr && answer.notify(NotifyType::puzzle) == nullptr ? 1 : 0;
+      EXPECT_EQ(answer.notify(NotifyType::puzzle) != nullptr, answer.first<codec::SaPayload>() == nullptr) << n;
+      continue;
+    }
     ASSERT_NE(answer.first<codec::SaPayload>(), nullptr) << n;
     // What has come so far is passed over up to a point.
     EXPECT_EQ(answer.notify(NotifyType::puzzle) != nullptr, n > 64) << n;
@@ -240,6 +372,7 @@ TEST(AuthPuzzleSetUp, GarbageBehindIkeSaInitBringsItAbout) {
     for (int again = 0; again < 3; ++again) pair.inject(pair.b, path, garbage);
   }
   EXPECT_EQ(dropped(pair.b, DatagramDrop::bad_integrity), 3U * 65);
+  EXPECT_GT(lucky, 0U);
 }
 
 }  // namespace

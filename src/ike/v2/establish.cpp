@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "ike/v2/auth_puzzle.hpp"
 #include "ike/v2/children.hpp"
 #include "ike/v2/closing.hpp"
 #include "ike/v2/life_state.hpp"

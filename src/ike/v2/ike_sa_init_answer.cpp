@@ -31,7 +31,7 @@ IkeSaInitAnswer::IkeSaInitAnswer(Core& core, IkeSa& sa, model::EncapsulationPoli
 
 void IkeSaInitAnswer::start(ByteView peer_value) {
   // RFC 8019 7.2.4: what has a puzzle in front of it is not computed yet.
-  token_ = sa_.auth_puzzle ? ask_for_key_pair(core_, sa_, chosen_.ike.key_exchange)
+  token_ = sa_.auth_puzzle ? ask_for_key_pair(core_, sa_, chosen_.ike.key_exchange, Asker::responder)
                            : ask_for_answer(core_, sa_, chosen_.ike.key_exchange, peer_value);
 }
 
@@ -103,8 +103,9 @@ void IkeSaInitAnswer::answer(ByteView public_value) {
   core_.transmit(sa_.path, octets);
   sa_.window.accept(model::MessageId{0});
   sa_.window.respond(model::MessageId{0}, Outgoing(std::move(octets)));
-  core_.progress(sa_, fmt::format("received IKE_SA_INIT request from {}, chose {}", sa_.path.remote.to_string(),
-                                  model::to_string(chosen_.ike)));
+  core_.progress(sa_,
+                 fmt::format("received IKE_SA_INIT request from {}, chose {}{}", sa_.path.remote.to_string(),
+                             model::to_string(chosen_.ike), sa_.auth_puzzle ? ", with a puzzle for IKE_AUTH" : ""));
 }
 
 }  // namespace culvert::ike::v2

@@ -396,7 +396,7 @@ Progression IkeSaInitInitiator::establish_keys(const Agreement& agreement, ByteV
   sa_.phase = Phase::authenticating;
   sa_.phase_deadline.reset();
   if (!give_way_to_living(core_, sa_, path))
-    go_on_with_set_up(core_, sa_, agreement.message, !solution_.empty(), model::ConnectionConfig(config_));
+    go_on_with_set_up(core_, sa_, agreement.message, model::ConnectionConfig(config_));
   // What follows, if anything does, is the IKE SA's exchange now.
   return Progression::done;
 }

@@ -18,9 +18,9 @@ using model::Role;
 // what is between them, which is the solution of a puzzle.
 void note(IkeSa& sa, Role side, ByteView header, model::PayloadType first, std::uint8_t flags, ByteView chain) {
   Bytes a = to_bytes(header);
-  const Bytes clear = solution_octets(sa, *codec::parse_header(header));
-  a[16] = clear.empty() ? static_cast<std::uint8_t>(model::PayloadType::encrypted) : kPuzzleSolutionPayload;
-  a.insert(a.end(), clear.begin(), clear.end());
+  const Bytes front = octets_in_front(sa, *codec::parse_header(header));
+  a[16] = front.empty() ? static_cast<std::uint8_t>(model::PayloadType::encrypted) : kPuzzleSolutionPayload;
+  a.insert(a.end(), front.begin(), front.end());
   const std::size_t at = a.size();
   a.resize(at + codec::kPayloadHeaderSize);
   store_be32(a.data() + 24, static_cast<std::uint32_t>(a.size() + chain.size()));

@@ -198,6 +198,7 @@ Result<std::optional<OpenedContent>, std::string> take_content(Core& core, IkeSa
 void receive_authentic(Core& core, IkeSa& sa, const net::Path& path, ByteView datagram,
                        const codec::ParsedMessage& parsed, Result<SecretBytes, codec::OpenFault> part) {
   const codec::Header& header = parsed.header;
+  note_solution(sa, datagram, parsed);
   const auto content = take_content(core, sa, path, parsed, std::move(part));
   if (content && !*content) return;
   forget_fragments(sa, header);
@@ -267,8 +268,9 @@ void receive(Core& core, IkeSa& sa, const net::Path& path, ByteView datagram, co
   if (verdict == Verdict::fresh && sa.phase == Phase::defunct) return core.drop(DatagramDrop::unexpected);
   // RFC 9242 3.3.2 would have them in AUTH; nobody sends any but the solution of a puzzle.
   if (header.exchange == model::ExchangeType::ike_intermediate && !parsed.payloads.empty() &&
-      !fits_auth_puzzle(sa, parsed))
+      !has_only_solution(sa, parsed))
     return core.drop(DatagramDrop::unexpected);
+  if (lacks_solution(sa, parsed)) return core.drop(DatagramDrop::unsolved_puzzle);
 
   // It has changed nothing yet: to the peer it is lost (RFC 7296 2.4), and comes again.
   const bool fresh_request = !header.response && verdict == Verdict::fresh;
