@@ -7,6 +7,7 @@ namespace culvert::control {
 namespace {
 
 using namespace testing;
+using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 class ControlPathsTest : public ControlPlaneTest {};
