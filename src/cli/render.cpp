@@ -183,6 +183,11 @@ std::string render(const api::Status& status, const Look& look) {
                                count_text(cookies), count_text(value(status.ike_counters, "puzzles")),
                                count_text(value(status.ike_counters, "puzzles_solved"))),
                    0);
+  if (const auto puzzles = value(status.ike_counters, "auth_puzzles"); puzzles != 0)
+    out += wrapped(fmt::format("{} of who solved one got another before IKE_AUTH, {} solved that: what came then was "
+                               "garbage too often",
+                               count_text(puzzles), count_text(value(status.ike_counters, "auth_puzzles_solved"))),
+                   0);
   const auto tickets = value(status.ike_counters, "tickets_given");
   const auto resumed = value(status.ike_counters, "resumed");
   if (tickets + resumed != 0)

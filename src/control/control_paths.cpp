@@ -11,6 +11,18 @@ namespace culvert::control {
 
 using Level = Notice::Level;
 
+namespace {
+
+// What the tunnel protects is no way to its peer, however well it can be reached from there. Unless the one in use is
+// protected itself, as between two hosts, or the user has decided.
+void leave_out_protected(std::vector<net::Path>& paths, const net::IpAddress& in_use,
+                         const model::ConnectionConfig& config) {
+  if (config.local_address || model::protects(config.local, in_use)) return;
+  std::erase_if(paths, [&](const net::Path& one) { return model::protects(config.local, one.local.address); });
+}
+
+}  // namespace
+
 void ControlPlane::belongs(model::ChildSaId child, model::IkeSaId before, model::IkeSaId ike_sa) {
   if (const auto old = ike_sas_.find(before); old != ike_sas_.end()) old->second.children.erase(child);
   if (const auto sa = ike_sas_.find(ike_sa); sa != ike_sas_.end()) sa->second.children.insert(child);
@@ -70,10 +82,11 @@ void ControlPlane::on(ike::PathInDoubt&& event, Instant) {
   requests_.emplace_back(std::move(request));
 }
 
-void ControlPlane::handle_paths(model::IkeSaId ike_sa, const std::vector<net::Path>& paths, Instant now) {
+void ControlPlane::handle_paths(model::IkeSaId ike_sa, std::vector<net::Path> paths, Instant now) {
   const auto found = ike_sas_.find(ike_sa);
   if (found == ike_sas_.end()) return;
   const Tunnel* tunnel = find(found->second.sa.connection);
+  if (tunnel != nullptr) leave_out_protected(paths, found->second.sa.path.local.address, tunnel->config());
   const bool only_tcp = tunnel != nullptr && tunnel->config().tcp == model::TcpPolicy::always;
   if (found->second.sa.mobike && found->second.opened_stream && only_tcp) {
     roam_over_tcp(found->second, *tunnel, paths);

@@ -102,7 +102,7 @@ class ControlPlane {
   void handle_path(model::ConnectionId connection, std::uint64_t attempt, const Result<net::Path, std::string>& path,
                    Instant now);
   /// Answers FindPaths; ports do not matter.
-  void handle_paths(model::IkeSaId ike_sa, const std::vector<net::Path>& paths, Instant now);
+  void handle_paths(model::IkeSaId ike_sa, std::vector<net::Path> paths, Instant now);
   /// Addresses, links or routes of the host changed. `addresses` are those that peers may use: not those of loopback,
   /// of links only, or of the TUN device. To be told at the start as well.
   void handle_network_change(std::vector<net::IpAddress> addresses, Instant now);

@@ -63,6 +63,8 @@ Result<api::Status, api::Error> Daemon::status() {
                          {"cookies", counters.cookies},
                          {"puzzles", counters.puzzles},
                          {"puzzles_solved", counters.solved},
+                         {"auth_puzzles", counters.auth_puzzles},
+                         {"auth_puzzles_solved", counters.auth_solved},
                          {"tickets_given", counters.tickets},
                          {"resumed", counters.resumed}};
   for (std::size_t i = 0; i < counters.dropped.size(); ++i) {

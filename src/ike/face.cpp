@@ -44,6 +44,7 @@ std::string_view name_of(DatagramDrop reason) {
     case DatagramDrop::unexpected: return "unexpected";
     case DatagramDrop::half_open_limit: return "half_open_limit";
     case DatagramDrop::half_open_share: return "half_open_share";
+    case DatagramDrop::unsolved_puzzle: return "unsolved_puzzle";
     case DatagramDrop::no_connection: return "no_connection";
     case DatagramDrop::bad_fragment: return "bad_fragment";
     case DatagramDrop::unexpected_fragment: return "unexpected_fragment";

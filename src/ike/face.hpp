@@ -41,6 +41,7 @@ enum class DatagramDrop : std::uint8_t {
   unexpected,           // well-formed but not allowed now
   half_open_limit,      // too many half-open IKE SAs (cookie demanded or dropped)
   half_open_share,      // too many of them from this address or network
+  unsolved_puzzle,      // the solution of its puzzle for IKE_AUTH is not there, or wrong (RFC 8019 7.2.4)
   no_connection,        // no configured connection for these addresses
   bad_fragment,         // its number or total cannot be (RFC 7383 2.6)
   unexpected_fragment,  // not agreed on
@@ -81,7 +82,8 @@ struct EndpointSettings {
   std::size_t half_open_per_address = 128;
   std::size_t half_open_per_network = 256;
   /// Half-open IKE SAs from which on who begins IKE_SA_INIT is given a puzzle beside the cookie (RFC 8019), and how
-  /// many zero bits that wants at first.
+  /// many zero bits that wants at first. Whoever has solved one gets another for IKE_AUTH while half-open IKE SAs get
+  /// garbage; with a threshold of 0 always.
   std::size_t puzzle_threshold = 512;
   std::uint8_t puzzle_bits = 16;
   /// As initiator: puzzles are solved; only where that keeps nothing else waiting.
@@ -110,11 +112,13 @@ struct EndpointCounters {
   std::uint64_t datagrams_out = 0;
   std::uint64_t retransmissions = 0;
   std::uint64_t half_open = 0;
-  std::uint64_t cookies = 0;  // demanded
-  std::uint64_t puzzles = 0;  // of these with a puzzle
-  std::uint64_t solved = 0;   // puzzles, by who was then let in
-  std::uint64_t tickets = 0;  // given to peers (RFC 5723)
-  std::uint64_t resumed = 0;  // IKE SAs set up by a ticket, in either role
+  std::uint64_t cookies = 0;       // demanded
+  std::uint64_t puzzles = 0;       // of these with a puzzle
+  std::uint64_t solved = 0;        // puzzles, by who was then let in
+  std::uint64_t auth_puzzles = 0;  // given for IKE_AUTH (RFC 8019 7.2)
+  std::uint64_t auth_solved = 0;   // of these
+  std::uint64_t tickets = 0;       // given to peers (RFC 5723)
+  std::uint64_t resumed = 0;       // IKE SAs set up by a ticket, in either role
   std::array<std::uint64_t, static_cast<std::size_t>(DatagramDrop::count_)> dropped{};
 };
 

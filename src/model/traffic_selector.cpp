@@ -178,6 +178,12 @@ bool is_subset(const TrafficSelectors& inner, const TrafficSelectors& outer) {
   });
 }
 
+bool protects(const TrafficSelectors& local, const net::IpAddress& address) {
+  return std::ranges::any_of(local, [&](const TrafficSelector& one) {
+    return one.addresses != net::AddressRange::all(address.family()) && one.addresses.contains(address);
+  });
+}
+
 std::string to_string(const TrafficSelectors& selectors) {
   std::string text;
   for (const TrafficSelector& selector : selectors) {

@@ -85,6 +85,9 @@ using TrafficSelectors = std::vector<TrafficSelector>;
                                       std::size_t limit = 64);
 /// True when every selector of `inner` lies within one of `outer`.
 [[nodiscard]] bool is_subset(const TrafficSelectors& inner, const TrafficSelectors& outer);
+/// An address of this host that the selectors of its own end are about, and more closely than about all addresses: what
+/// they protect is no way to the peer.
+[[nodiscard]] bool protects(const TrafficSelectors& local, const net::IpAddress& address);
 [[nodiscard]] std::string to_string(const TrafficSelectors& selectors);
 
 }  // namespace culvert::model

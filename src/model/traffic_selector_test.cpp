@@ -65,5 +65,14 @@ TEST(IsSubset, EachMustLieInOne) {
   EXPECT_TRUE(is_subset({ts("10.1.0.0/16[tcp/opaque]")}, {ts("10.1.0.0/16[tcp]")}));
 }
 
+TEST(Protects, WhatASelectorIsAbout) {
+  const auto address = [](const char* text) { return *net::IpAddress::parse(text); };
+  const TrafficSelectors local = {ts("0.0.0.0/0"), ts("10.1.0.0/16[tcp]"), ts("2001:db8::/32")};
+  EXPECT_TRUE(protects(local, address("10.1.2.3")));
+  EXPECT_FALSE(protects(local, address("10.2.2.3"))) << "all addresses are no network of this end";
+  EXPECT_TRUE(protects(local, address("2001:db8::1")));
+  EXPECT_FALSE(protects({ts("::/0")}, address("2001:db8::1")));
+}
+
 }  // namespace
 }  // namespace culvert::model

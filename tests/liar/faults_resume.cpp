@@ -34,6 +34,11 @@ Lie resumes(std::size_t ticket) {
   return resumes(ticket, [](M&) {});
 }
 
+/// The data of a PUZZLE notification in the answer that has SA, KE and Nr.
+Lie puzzle(Bytes data) {
+  return in_message([data = std::move(data)](M& m) { m.add_notify(NotifyType::puzzle, data); });
+}
+
 Outcome not_taken() {
   return {.reply = Reply::notify, .notify = NotifyType::ticket_nack, .drop = DatagramDrop::bad_ticket};
 }
@@ -92,6 +97,13 @@ std::vector<Fault> resume_faults() {
          return only(codec::serialize(message));
        }),
        {.drop = DatagramDrop::unexpected, .failure = ike::FailureKind::no_answer}},
+      // The liar wants no solution; where ours has one, it stands in front.
+      {"init_answer_with_a_light_puzzle", "RFC 8019 7.2.2", Step::init_answer, puzzle({0, 5, 8}), harmless()},
+      {"init_answer_with_a_puzzle_of_no_bits", "RFC 8019 7.2.1.1", Step::init_answer, puzzle({0, 5, 0}), harmless()},
+      {"init_answer_with_a_puzzle_too_hard", "RFC 8019 7.2.2", Step::init_answer, puzzle({0, 5, 200}), harmless()},
+      {"init_answer_with_a_puzzle_of_an_unknown_prf", "RFC 8019 7.2.2", Step::init_answer, puzzle({3, 5, 8}),
+       harmless()},
+      {"init_answer_with_a_malformed_puzzle", "RFC 8019 8.1", Step::init_answer, puzzle({0, 5}), harmless()},
       {"answer_of_session_resume_for_ike_sa_init",
        "RFC 5723 4.3.2",
        Step::init_answer,

@@ -7,6 +7,7 @@
 #include "ike/auth/shared_key.hpp"
 #include "ike/codec/seal.hpp"
 #include "ike/codec/serialize.hpp"
+#include "ike/puzzle.hpp"
 
 namespace culvert::liar {
 
@@ -105,6 +106,13 @@ codec::KePayload Liar::encapsulated(const codec::KePayload& asked) {
   return {.method = asked.method, .public_value = to_bytes(own->public_value())};
 }
 
+void Liar::add_nat_detection(Message& message) const {
+  message.add_notify(NotifyType::nat_detection_source_ip,
+                     ike::auth::nat_detection_digest(spi_i, spi_r, terms.path.local));
+  message.add_notify(NotifyType::nat_detection_destination_ip,
+                     ike::auth::nat_detection_digest(spi_i, spi_r, terms.path.remote));
+}
+
 Message Liar::init_request() {
   if (role == Role::initiator && spi_i.value() == 0) {
     spi_i = model::IkeSpi(next_ike_spi_++);
@@ -116,10 +124,7 @@ Message Liar::init_request() {
   message.add(codec::SaPayload{{offer}});
   message.add(new_ke(method_of(offer)));
   message.add(codec::NoncePayload{nonce_i_});
-  message.add_notify(NotifyType::nat_detection_source_ip,
-                     ike::auth::nat_detection_digest(spi_i, spi_r, terms.path.local));
-  message.add_notify(NotifyType::nat_detection_destination_ip,
-                     ike::auth::nat_detection_digest(spi_i, spi_r, terms.path.remote));
+  add_nat_detection(message);
   if (terms.fragmentation) message.add_notify(NotifyType::ikev2_fragmentation_supported);
   if (model::has_additional_key_exchanges({offer})) message.add_notify(NotifyType::intermediate_exchange_supported);
   return message;
@@ -169,10 +174,7 @@ std::optional<Message> Liar::init_answer(ByteView request) {
   answer.add(codec::SaPayload{{chosen->proposal}});
   answer.add(codec::KePayload{.method = ke->method, .public_value = to_bytes((*own)->public_value())});
   answer.add(codec::NoncePayload{nonce_r_});
-  answer.add_notify(NotifyType::nat_detection_source_ip,
-                    ike::auth::nat_detection_digest(spi_i, spi_r, terms.path.local));
-  answer.add_notify(NotifyType::nat_detection_destination_ip,
-                    ike::auth::nat_detection_digest(spi_i, spi_r, terms.path.remote));
+  add_nat_detection(answer);
   if (terms.fragmentation) answer.add_notify(NotifyType::ikev2_fragmentation_supported);
   if (model::has_additional_key_exchanges({chosen->proposal}))
     answer.add_notify(NotifyType::intermediate_exchange_supported);
@@ -195,17 +197,77 @@ void Liar::take_keys(const model::IkeSuite& suite, ike::v2::SkKeys keys) {
   seal_ = *crypto::make_packet_cipher(*suite_, keys_.sk_e(side), {});
 }
 
-Message Liar::intermediate_request() {
-  const auto method = ike_suite_.additional[0];
-  return request(ExchangeType::ike_intermediate, {new_ke(method)});
+std::vector<KeyExchangeMethod> Liar::further_methods() const {
+  std::vector<KeyExchangeMethod> methods;
+  for (const KeyExchangeMethod one : ike_suite_.additional)
+    if (one != KeyExchangeMethod::none) methods.push_back(one);
+  return methods;
+}
+
+Message Liar::intermediate_request(std::size_t n) {
+  return request(ExchangeType::ike_intermediate, {new_ke(further_methods().at(n))});
+}
+
+// RFC 8019 7.2.2: in front of the first request.
+Bytes Liar::solution_for(const codec::Header& of) const {
+  const bool first = !of.response && of.message_id.value() == 1 &&
+                     (of.exchange == ExchangeType::ike_auth || of.exchange == ExchangeType::ike_intermediate);
+  if (solution.empty() || !first) return {};
+  ByteWriter payload;
+  payload.u8(static_cast<std::uint8_t>(model::PayloadType::encrypted));
+  payload.u8(0);
+  payload.u16(static_cast<std::uint16_t>(4 + solution.size()));
+  payload.bytes(solution);
+  return payload.take();
+}
+
+// RFC 9242 3.3.2: prf(SK_p, what came before | header and generic header with adjusted lengths | the payloads).
+void Liar::note_intermediate(Role side, const Message& message) {
+  const Bytes chain = codec::serialize_payloads(message.payloads);
+  const Bytes front = solution_for(message.header);
+  const std::size_t payload = codec::kPayloadHeaderSize + chain.size();
+  const auto first =
+      front.empty() ? model::PayloadType::encrypted : static_cast<model::PayloadType>(ike::kPuzzleSolutionPayload);
+  Bytes octets = codec::serialize_header(message.header, first,
+                                         static_cast<std::uint32_t>(codec::kHeaderSize + front.size() + payload));
+  octets.insert(octets.end(), front.begin(), front.end());
+  octets.push_back(static_cast<std::uint8_t>(codec::first_type(message.payloads)));
+  octets.push_back(0);
+  octets.push_back(static_cast<std::uint8_t>(payload >> 8));
+  octets.push_back(static_cast<std::uint8_t>(payload));
+  octets.insert(octets.end(), chain.begin(), chain.end());
+  SecretBytes& so_far = side == Role::initiator ? int_auth_i_ : int_auth_r_;
+  so_far = (*model::prf_function(ike_suite_.prf))(keys_.sk_p(side), {so_far.view(), octets});
+}
+
+// RFC 9370 2.2.2
+bool Liar::finish_intermediate(const Message& request, const Message& answer) {
+  const auto* ke = answer.first<codec::KePayload>();
+  if (ke == nullptr || !key_exchange_) return false;
+  const auto shared = key_exchange_->derive(ke->public_value);
+  if (!shared) return false;
+  note_intermediate(Role::initiator, request);
+  note_intermediate(Role::responder, answer);
+  ++intermediates_;
+  const auto prf = *model::prf_function(ike_suite_.prf);
+  const SecretBytes seed = ike::v2::skeyseed_rekey(prf, keys_.sk_d(), shared->view(), nonce_i_, nonce_r_);
+  take_keys(model::IkeSuite(ike_suite_), derive_sk_keys(prf, *suite_, seed.view(), nonce_i_, nonce_r_, spi_i, spi_r));
+  return true;
 }
 
 // RFC 7296 2.15
 Bytes Liar::auth_data(const model::Identity& identity) const {
   const auto prf = *model::prf_function(ike_suite_.prf);
   const codec::IdPayload id{.side = role, .identity = identity, .reserved = {}};
-  const Bytes signed_octets = ike::auth::signed_octets(prf, init_own_, role == Role::initiator ? nonce_r_ : nonce_i_,
-                                                       keys_.sk_p(role), id.body());
+  Bytes signed_octets = ike::auth::signed_octets(prf, init_own_, role == Role::initiator ? nonce_r_ : nonce_i_,
+                                                 keys_.sk_p(role), id.body());
+  if (intermediates_ > 0) {
+    ByteWriter int_auth;
+    int_auth.bytes(int_auth_i_.view());
+    int_auth.bytes(int_auth_r_.view());
+    int_auth.u32(intermediates_ + 1);
+    signed_octets.insert(signed_octets.end(), int_auth.view().begin(), int_auth.view().end());
+  }
   return to_bytes(ike::auth::shared_key_mac(prf, terms.secret, signed_octets).view());
 }
 
@@ -215,14 +277,28 @@ void Liar::add_child(Message& message, bool with_key_exchange) {
   message.add(codec::TsPayload{.side = Role::responder, .selectors = network(terms.peer_network), .unknown = {}});
 }
 
-Message Liar::auth_request() {
+Message Liar::auth_request(unsigned round) {
   const auto own = model::Identity::parse(terms.own_id);
   Message message = request(ExchangeType::ike_auth);
+  if (round >= terms.rounds) return message;
   message.add(codec::IdPayload{.side = Role::initiator, .identity = own, .reserved = {}});
-  message.add(
-      codec::IdPayload{.side = Role::responder, .identity = model::Identity::parse(terms.peer_id), .reserved = {}});
+  if (round == 0) {
+    message.add(
+        codec::IdPayload{.side = Role::responder, .identity = model::Identity::parse(terms.peer_id), .reserved = {}});
+  }
   message.add(codec::AuthPayload{.method = model::AuthenticationMethod::shared_key_mic, .data = auth_data(own)});
+  if (round + 1 < terms.rounds) message.add_notify(NotifyType::another_auth_follows);
+  if (round > 0) return message;
   add_child(message, false);
+  if (terms.rounds > 1 || terms.peer_rounds > 1) message.add_notify(NotifyType::multiple_auth_supported);
+  if (terms.mobike) message.add_notify(NotifyType::mobike_supported);
+  return message;
+}
+
+Message Liar::update_request() {
+  Message message = request(ExchangeType::informational);
+  message.add_notify(NotifyType::update_sa_addresses);
+  add_nat_detection(message);
   return message;
 }
 
@@ -292,11 +368,29 @@ bool Liar::take_rekey_answer(const Message& answer) {
   const auto shared = next_->own->derive(ke->public_value);
   if (!shared) return false;
   next_->spi_r = model::IkeSpi(load_be64(sa->proposals.front().spi.data()));
-  const auto prf = *model::prf_function(ike_suite_.prf);
-  const SecretBytes seed = ike::v2::skeyseed_rekey(prf, keys_.sk_d(), shared->view(), next_->nonce, nonce->data);
-  next_->keys = derive_sk_keys(prf, *suite_, seed.view(), next_->nonce, nonce->data, next_->spi_i, next_->spi_r);
+  next_->shared = shared->clone();
+  next_->peer_nonce = nonce->data;
   next_->initiator = true;
+  derive_next();
   return true;
+}
+
+// RFC 9370 2.2.4
+bool Liar::take_further(const Message& answer) {
+  const auto* ke = answer.first<codec::KePayload>();
+  if (!next_ || ke == nullptr || !key_exchange_) return false;
+  const auto shared = key_exchange_->derive(ke->public_value);
+  if (!shared) return false;
+  next_->further.insert(next_->further.end(), shared->view().begin(), shared->view().end());
+  derive_next();
+  return true;
+}
+
+void Liar::derive_next() {
+  const auto prf = *model::prf_function(ike_suite_.prf);
+  const SecretBytes seed = ike::v2::skeyseed_rekey(prf, keys_.sk_d(), next_->shared.view(), next_->nonce,
+                                                   next_->peer_nonce, next_->further);
+  next_->keys = derive_sk_keys(prf, *suite_, seed.view(), next_->nonce, next_->peer_nonce, next_->spi_i, next_->spi_r);
 }
 
 Message Liar::rekey_ike_answer(const Message& request) {
@@ -369,10 +463,13 @@ Bytes Liar::seal(const codec::Header& of, model::PayloadType first, ByteView pla
   const crypto::SuiteSizes sizes = crypto::sizes_of(*suite_);
   const std::size_t fixed = codec::kPayloadHeaderSize + (place ? 4 : 0);
   const std::size_t sealed = fixed + sizes.iv + plain.size() + sizes.icv;
+  const Bytes front = clear.empty() && !place ? solution_for(of) : Bytes();
+  const auto in_front =
+      front.empty() ? model::PayloadType::vendor_id : static_cast<model::PayloadType>(ike::kPuzzleSolutionPayload);
+  if (!front.empty()) clear = front;
   const std::size_t at = codec::kHeaderSize + clear.size();
   const auto own = place ? model::PayloadType::encrypted_fragment : model::PayloadType::encrypted;
-  Bytes out = codec::serialize_header(of, clear.empty() ? own : model::PayloadType::vendor_id,
-                                      static_cast<std::uint32_t>(at + sealed));
+  Bytes out = codec::serialize_header(of, clear.empty() ? own : in_front, static_cast<std::uint32_t>(at + sealed));
   out.insert(out.end(), clear.begin(), clear.end());
   out.resize(at + sealed);
   std::uint8_t* const payload = out.data() + at;

@@ -40,7 +40,9 @@ struct Terms {
   std::string peer_id = "b.example";
   std::string own_network = "10.1.0.0/16";
   std::string peer_network = "10.2.0.0/16";
-  net::Path path;  // as the liar sees it; for NAT detection
+  unsigned rounds = 1, peer_rounds = 1;  // of authentication (RFC 4739)
+  bool mobike = false;                   // says that it knows it, as initiator
+  net::Path path;                        // as the liar sees it; for NAT detection
 };
 
 class Liar;
@@ -65,6 +67,9 @@ struct NextSa {
   model::IkeSpi spi_i, spi_r;
   std::optional<ike::v2::SkKeys> keys;
   bool initiator = true;
+  // As initiator: what the keys come of, when additional key exchanges follow.
+  SecretBytes shared;
+  Bytes peer_nonce, further;
 };
 
 class Liar {
@@ -72,7 +77,7 @@ class Liar {
   Liar(Role role, Terms terms, std::uint64_t seed = 7);
 
   const Role role;
-  const Terms terms;
+  Terms terms;
 
   // ---------------------------------------------------------------- drafts
 
@@ -82,8 +87,12 @@ class Liar {
   /// Draws the keys from the request, too. Nothing when the offer does not suit.
   [[nodiscard]] std::optional<codec::Message> init_answer(ByteView request);
 
-  codec::Message intermediate_request();
-  codec::Message auth_request();
+  /// The n-th additional key exchange.
+  codec::Message intermediate_request(std::size_t n = 0);
+  /// Takes both messages into AUTH (RFC 9242 3.3.2), and the keys that come of them; false when the answer is none.
+  [[nodiscard]] bool finish_intermediate(const codec::Message& request, const codec::Message& answer);
+  /// The n-th request of IKE_AUTH: an own round, or, when there are no more of these, nothing (RFC 4739 2.5).
+  codec::Message auth_request(unsigned round = 0);
   codec::Message auth_answer(const codec::Message& request);
   /// `rekeyed`: the SPI by which this end receives the pair that is to be replaced (RFC 7296 1.3.3).
   codec::Message child_request(std::optional<model::Spi> rekeyed = std::nullopt);
@@ -91,6 +100,8 @@ class Liar {
   codec::Message rekey_ike_request();
   codec::Message rekey_ike_answer(const codec::Message& request);
   codec::Message follow_up_request(ByteView link, model::KeyExchangeMethod method);
+  /// RFC 4555 3.5: from `terms.path` on.
+  codec::Message update_request();
   codec::Message informational(std::vector<codec::Payload> payloads = {});
   codec::Message answer_to(const codec::Message& request, std::vector<codec::Payload> payloads = {}) const;
 
@@ -103,7 +114,8 @@ class Liar {
   [[nodiscard]] std::vector<Bytes> tell(codec::Message draft, const Lie* lie = nullptr);
   /// Without a lie: IKE_SA_INIT in the clear, all else sealed.
   [[nodiscard]] Bytes honest(const codec::Message& draft) { return tell(draft).front(); }
-  /// Seals what stands there: with `place` an Encrypted Fragment payload. `plain` has its padding.
+  /// Seals what stands there: with `place` an Encrypted Fragment payload. `plain` has its padding. In front stands
+  /// `clear`, a Vendor ID; or what belongs there.
   [[nodiscard]] Bytes seal(const codec::Header& header, model::PayloadType first, ByteView plain,
                            std::optional<codec::FragmentPlace> place = std::nullopt, ByteView clear = {});
   /// The chain of the draft cut into `count` fragments.
@@ -114,15 +126,20 @@ class Liar {
 
   /// The rekeyed IKE SA takes the place of the old: after rekey_ike_request() and its answer, or rekey_ike_answer().
   [[nodiscard]] bool take_rekey_answer(const codec::Message& answer);
+  /// Likewise of IKE_FOLLOWUP_KE, one after the other (RFC 9370 2.2.4).
+  [[nodiscard]] bool take_further(const codec::Message& answer);
   void move_to_next();
 
   // ---------------------------------------------------------------- what it knows
 
   model::IkeSpi spi_i, spi_r;
   std::uint32_t next_id = 0;  // of its own requests
+  Bytes solution;             // of the puzzle for IKE_AUTH (RFC 8019 7.2); empty: there was none
   /// By which each end receives the Child SA made last.
   model::Spi peer_child, own_child;
   [[nodiscard]] const Bytes& first_message() const { return init_own_; }
+  /// Additional key exchanges that were agreed on, in their order.
+  [[nodiscard]] std::vector<model::KeyExchangeMethod> further_methods() const;
   [[nodiscard]] Bytes auth_data(const model::Identity& identity) const;
   [[nodiscard]] Bytes octets(std::size_t count) {
     Bytes made(count);
@@ -141,6 +158,10 @@ class Liar {
   [[nodiscard]] codec::Header header(model::ExchangeType exchange, bool response, std::uint32_t id) const;
   [[nodiscard]] model::Proposal ike_offer(ByteView spi = {}) const;
   void add_child(codec::Message& message, bool with_key_exchange);
+  void add_nat_detection(codec::Message& message) const;
+  [[nodiscard]] Bytes solution_for(const codec::Header& header) const;
+  void note_intermediate(Role side, const codec::Message& message);
+  void derive_next();
 
   SeededRandom random_;
   std::unique_ptr<crypto::KeyExchange> key_exchange_;
@@ -155,6 +176,8 @@ class Liar {
   std::uint32_t next_spi_ = 0xa0000001;
   std::uint64_t next_ike_spi_ = 0x4c49415200000001;
   std::optional<NextSa> next_;
+  SecretBytes int_auth_i_, int_auth_r_;  // RFC 9242 3.3.2
+  std::uint32_t intermediates_ = 0;
 };
 
 /// A four-octet or eight-octet SPI as it stands in payloads.

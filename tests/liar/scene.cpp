@@ -45,7 +45,9 @@ namespace {
 
 ike::EndpointSettings endpoint_settings(const Setting& setting) {
   ike::EndpointSettings settings;
-  if (setting.under_load) settings.cookie_threshold = 0;
+  if (setting.under_load || setting.puzzles) settings.cookie_threshold = 0;
+  if (setting.puzzles) settings.puzzle_threshold = 0;
+  if (setting.puzzles) settings.puzzle_bits = 8;
   return settings;
 }
 
@@ -54,6 +56,9 @@ Terms terms_of(const Setting& setting, const net::Path& path) {
   terms.ike = setting.ike;
   terms.esp = setting.esp;
   terms.fragmentation = setting.fragmentation;
+  terms.rounds = setting.liars_rounds;
+  terms.peer_rounds = setting.our_rounds;
+  terms.mobike = setting.mobike;
   terms.path = {path.remote, path.local};
   return terms;
 }
@@ -69,6 +74,8 @@ Scene::Scene(bool liar_is_initiator, const Setting& setting)
   config.esp_proposals = {*model::parse_proposal(model::ProtocolId::esp, setting.esp)};
   config.ike_window = setting.window;
   config.ike_fragmentation = setting.fragmentation ? model::IkeFragmentation::offered : model::IkeFragmentation::off;
+  config.peer_rounds.resize(setting.liars_rounds - 1, {.by = model::Authentication::shared_key});
+  config.own_rounds.resize(setting.our_rounds - 1, {.by = model::Authentication::shared_key});
   // Room for a wish beside the first pair.
   config.remote.push_back(model::TrafficSelector::of(*net::Prefix::parse("10.3.0.0/16")));
   ours.secrets[config.id] = liar.terms.secret;
@@ -77,7 +84,10 @@ Scene::Scene(bool liar_is_initiator, const Setting& setting)
 
 std::vector<Bytes> Scene::drain() {
   std::vector<Bytes> sent;
-  for (ike::Transmit& one : ours.drain(now)) sent.push_back(std::move(one.message));
+  for (ike::Transmit& one : ours.drain(now)) {
+    sent_last_on = one.path;
+    sent.push_back(std::move(one.message));
+  }
   sent_before.insert(sent_before.end(), sent.begin(), sent.end());
   return sent;
 }

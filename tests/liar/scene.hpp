@@ -54,8 +54,11 @@ struct Setting {
   std::string ike = "aes256gcm16-prfsha256-x25519";
   std::string esp = "aes256gcm16";
   bool fragmentation = false;
-  bool under_load = false;   // cookies are demanded of all
-  std::uint32_t window = 1;  // of our requests and the liar's, as ours has it
+  bool under_load = false;                    // cookies are demanded of all
+  std::uint32_t window = 1;                   // of our requests and the liar's, as ours has it
+  unsigned liars_rounds = 1, our_rounds = 1;  // of authentication (RFC 4739)
+  bool mobike = false;
+  bool puzzles = false;  // for everybody (RFC 8019)
 };
 
 class Scene {
@@ -85,6 +88,7 @@ class Scene {
   net::Path path;  // as ours sees it
   /// All that ours has sent by itself or in answer, in order.
   std::vector<Bytes> sent_before;
+  net::Path sent_last_on;
 
  private:
   void bring_up();

@@ -192,6 +192,7 @@ TEST_P(Scenario, PuzzlesAreGivenAndSolved) {
   }
   set_up();
   EXPECT_GE(world->monitor().requests()[0], 2u) << "IKE_SA_INIT was sent again with the solution";
+  EXPECT_GE(world->monitor().solutions(), 1u) << "and what follows has one too";
   for (const Side side : {Side::alice, Side::bob}) world->network().conditions(side).loss_ppm = 0;
   expect_traffic_flows();
 }

@@ -3,12 +3,14 @@
 #include <cstring>
 
 #include "crypto/packet_cipher.hpp"
+#include "ike/puzzle.hpp"
 #include "model/proposal.hpp"
 
 namespace culvert::sim {
 namespace {
 
 constexpr std::uint8_t kIkeSaInit = 34;
+constexpr std::uint8_t kInformational = 37;
 constexpr std::uint8_t kIkeIntermediate = 43;
 constexpr std::uint8_t kEncryptedPayload = 46;
 constexpr std::uint8_t kEncryptedFragment = 53;
@@ -118,7 +120,7 @@ void WireMonitor::check_esp(Side from, ByteView packet) {
   OutboundSa& sa = found->second;
   // RFC 4303 2.2: the sequence number grows by one per packet and never cycles.
   const std::uint32_t sequence = load_be32(packet.data() + 4);
-  if (sequence != sa.last_sequence + 1) {
+  if (failovers_ ? sequence <= sa.last_sequence : sequence != sa.last_sequence + 1) {
     return log_.fail("{} sent ESP sequence {} after {} with SPI 0x{:08x}", name_of(from), sequence, sa.last_sequence,
                      spi);
   }
@@ -136,11 +138,19 @@ void WireMonitor::check_ike(Side from, ByteView message) {
     if (!header->response) ++requests_[0];
     return;
   }
-  const bool fragment = header->next_payload == kEncryptedFragment;
-  if (header->next_payload != kEncryptedPayload && !fragment) return;
+  std::uint8_t type = header->next_payload;
+  std::size_t sealed_at = 28;
+  // RFC 8019 7.2.2: in front of the first one.
+  if (type == ike::kPuzzleSolutionPayload && message.size() >= 32) {
+    ++solutions_;
+    type = message[28];
+    sealed_at += load_be16(message.data() + 30);
+  }
+  const bool fragment = type == kEncryptedFragment;
+  if (type != kEncryptedPayload && !fragment) return;
   const SpiPair spis(header->spi_i, header->spi_r);
   const std::uint64_t message_digest = digest(message);
-  const std::size_t iv_at = fragment ? 36 : 32;
+  const std::size_t iv_at = sealed_at + (fragment ? 8 : 4);
   if (message.size() >= iv_at + 8) {
     // Each IKE_INTERMEDIATE ends with new keys.
     const std::uint32_t generation = header->exchange == kIkeIntermediate ? header->message_id : 0;
@@ -150,8 +160,11 @@ void WireMonitor::check_ike(Side from, ByteView message) {
       log_.fail("{} used an IV twice in an IKE SA: {}", name_of(from), describe({WireKind::ike, message}));
   }
   Part part;
-  if (fragment) part = {load_be16(message.data() + 32), load_be16(message.data() + 34)};
+  if (fragment && message.size() >= iv_at)
+    part = {load_be16(message.data() + sealed_at + 4), load_be16(message.data() + sealed_at + 6)};
   if (fragment) ++fragments_;
+  // RFC 6311 5.1: messages that set the numbers have none of their own.
+  if (failovers_ && header->message_id == 0 && header->exchange == kInformational) return;
   if (header->response) {
     check_response(from, *header, part, message_digest);
   } else {
@@ -176,8 +189,10 @@ void WireMonitor::check_request(Side from, const IkeHeader& header, Part part, s
       log_.fail("{} repeated request {} with other octets", name_of(from), header.message_id);
     return;
   }
+  const bool skips = failovers_ && header.message_id > (fresh ? 1 : stream.last_id + 1);
+  if (skips) stream.open.clear();
   const bool beyond = !stream.open.empty() && header.message_id - *stream.open.begin() >= window_;
-  if (fresh ? header.message_id > 1 : header.message_id != stream.last_id + 1) {
+  if (!skips && (fresh ? header.message_id > 1 : header.message_id != stream.last_id + 1)) {
     log_.fail("{} sent request {} after request {}", name_of(from), header.message_id, stream.last_id);
   } else if (!fresh && beyond && !shutting_down_[index_of(from)]) {
     log_.fail("{} sent request {} while {} was outstanding", name_of(from), header.message_id, *stream.open.begin());

@@ -33,6 +33,8 @@ class WireMonitor final : public NetworkObserver {
   /// Shutting down, a host sends its DELETEs without waiting for what is outstanding (ike::Shutdown).
   void shutting_down(Side at, bool now) { shutting_down_[index_of(at)] = now; }
 
+  /// Members of a cluster take over from each other: numbers of IKE messages and ESP packets skip forward (RFC 6311).
+  void allow_failovers() { failovers_ = true; }
   /// So many requests of a host may be outstanding in an IKE SA.
   void allow_window(std::uint32_t window) { window_ = window; }
 
@@ -51,6 +53,8 @@ class WireMonitor final : public NetworkObserver {
   [[nodiscard]] std::uint64_t packets() const { return packets_; }
   /// IKE messages in part (RFC 7383), repetitions counted.
   [[nodiscard]] std::uint64_t fragments() const { return fragments_; }
+  /// Messages with the solution of a puzzle in front of what is sealed (RFC 8019 7.2.2), repetitions counted.
+  [[nodiscard]] std::uint64_t solutions() const { return solutions_; }
   /// Requests of each exchange that were sent, repetitions not counted; index 0 is IKE_SA_INIT (34).
   [[nodiscard]] const std::array<std::uint64_t, 4>& requests() const { return requests_; }
 
@@ -98,10 +102,12 @@ class WireMonitor final : public NetworkObserver {
   std::map<std::tuple<SpiPair, bool, std::uint32_t, std::uint64_t>, std::uint64_t> ike_ivs_;
   std::array<std::uint64_t, 4> requests_{};
   std::uint64_t fragments_ = 0;
+  std::uint64_t solutions_ = 0;
   std::uint64_t run_digest_ = 0;
   std::uint64_t packets_ = 0;
   std::uint32_t window_ = 1;
   std::array<bool, 2> shutting_down_{};
+  bool failovers_ = false;
   bool may_be_plain_ = false;  // a NULL-encrypted SA stood
 };
 

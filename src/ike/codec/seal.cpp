@@ -18,7 +18,8 @@ using crypto::PacketSuite;
 using crypto::SuiteSizes;
 using model::PayloadType;
 
-constexpr std::size_t kMaxAeadData = 64;
+// The header, the solution of a puzzle (RFC 8019 8.2: four keys, of 64 octets at the most), and two payloads' headers.
+constexpr std::size_t kMaxAeadData = 320;
 constexpr std::size_t kFragmentFieldsSize = 4;  // the number and the total
 
 Result<std::unique_ptr<PacketCipher>, CryptoError> make_cipher(const PacketSuite& suite, ByteView sk_e, ByteView sk_a) {
@@ -40,8 +41,8 @@ SealedSizes::SealedSizes(const PacketSuite& suite) {
   block_ = block_of(suite, sizes);
 }
 
-std::size_t SealedSizes::whole(std::size_t chain) const {
-  return kHeaderSize + kPayloadHeaderSize + iv_ + padded(chain) + icv_;
+std::size_t SealedSizes::whole(std::size_t chain, std::size_t clear) const {
+  return kHeaderSize + clear + kPayloadHeaderSize + iv_ + padded(chain) + icv_;
 }
 
 std::size_t SealedSizes::room(std::size_t most) const {
@@ -51,14 +52,27 @@ std::size_t SealedSizes::room(std::size_t most) const {
   return blocks - 1;
 }
 
-std::size_t SealedSizes::fragments(std::size_t chain, std::size_t most) const {
+std::size_t SealedSizes::fragments(std::size_t chain, std::size_t most, std::size_t clear) const {
+  const std::size_t first = room(most - clear);
+  if (chain <= first) return 1;
   const std::size_t each = room(most);
-  return std::max<std::size_t>((chain + each - 1) / each, 1);
+  return 1 + (chain - first + each - 1) / each;
+}
+
+Bytes clear_octets(const MessageContent& content, PayloadType next) {
+  if (content.clear_size() == 0) return {};
+  ByteWriter octets;
+  octets.u8(static_cast<std::uint8_t>(next));
+  octets.u8(0);
+  octets.u16(static_cast<std::uint16_t>(content.clear_size()));
+  octets.bytes(content.clear);
+  return octets.take();
 }
 
 MessageContent content_of(const Message& message) {
   Bytes chain = serialize_payloads(message.payloads);
-  MessageContent content{message.header, first_type(message.payloads), SecretBytes::copy_of(chain)};
+  MessageContent content{
+      .header = message.header, .first = first_type(message.payloads), .chain = SecretBytes::copy_of(chain)};
   wipe(chain);
   return content;
 }
@@ -89,42 +103,44 @@ std::size_t MessageSealer::sealed_size(const Message& message) const {
   return SealedSizes(suite_).whole(serialize_payloads(message.payloads).size());
 }
 
-Bytes MessageSealer::seal(const Message& message) {
-  return seal_octets(message.header, first_type(message.payloads), serialize_payloads(message.payloads), nullptr);
-}
+Bytes MessageSealer::seal(const Message& message) { return seal(content_of(message)); }
 
-Bytes MessageSealer::seal(const MessageContent& content) {
-  return seal_octets(content.header, content.first, content.chain.view(), nullptr);
-}
+Bytes MessageSealer::seal(const MessageContent& content) { return seal_octets(content, content.chain.view(), nullptr); }
 
 std::vector<Bytes> MessageSealer::seal_fragments(const MessageContent& content, std::size_t most) {
   const SealedSizes sealed(suite_);
-  const std::size_t each = sealed.room(most);
-  const std::size_t total = sealed.fragments(content.chain.size(), most);
+  const std::size_t clear = content.clear_size();
+  const std::size_t total = sealed.fragments(content.chain.size(), most, clear);
   CHECK(total <= 0xffff);
   std::vector<Bytes> fragments;
   ByteView rest = content.chain.view();
   for (std::size_t number = 1; number <= total; ++number) {
     const FragmentPlace place{static_cast<std::uint16_t>(number), static_cast<std::uint16_t>(total)};
-    const ByteView part = rest.first(std::min(each, rest.size()));
+    const ByteView part = rest.first(std::min(sealed.room(number == 1 ? most - clear : most), rest.size()));
     rest = rest.subspan(part.size());
-    // RFC 7383 2.5: the type of the first payload stands in the first fragment, zero in the others.
-    fragments.push_back(seal_octets(content.header, number == 1 ? content.first : PayloadType::none, part, &place));
+    fragments.push_back(seal_octets(content, part, &place));
   }
   return fragments;
 }
 
-Bytes MessageSealer::seal_octets(const Header& header, PayloadType first, ByteView chain, const FragmentPlace* place) {
+Bytes MessageSealer::seal_octets(const MessageContent& content, ByteView chain, const FragmentPlace* place) {
+  // RFC 7383 2.5, 2.5.3: the type of the first payload stands in the first fragment, zero in the others; so does what
+  // is in front.
+  const bool leads = place == nullptr || place->number == 1;
+  const PayloadType own_type = place == nullptr ? PayloadType::encrypted : PayloadType::encrypted_fragment;
+  const Bytes clear = leads ? clear_octets(content, own_type) : Bytes();
   const std::size_t padded = SealedSizes(suite_).padded(chain.size());
   const std::size_t fields = place == nullptr ? 0 : kFragmentFieldsSize;
   const std::size_t sealed = kPayloadHeaderSize + fields + sizes_.iv + padded + sizes_.icv;
   CHECK(sealed <= 0xffff);
 
-  Bytes out = serialize_header(header, place == nullptr ? PayloadType::encrypted : PayloadType::encrypted_fragment,
-                               static_cast<std::uint32_t>(kHeaderSize + sealed));
-  out.resize(kHeaderSize + sealed);
-  std::uint8_t* const payload = out.data() + kHeaderSize;
-  payload[0] = static_cast<std::uint8_t>(first);
+  const std::size_t before = kHeaderSize + clear.size();
+  Bytes out = serialize_header(content.header, clear.empty() ? own_type : content.clear_type,
+                               static_cast<std::uint32_t>(before + sealed));
+  out.insert(out.end(), clear.begin(), clear.end());
+  out.resize(before + sealed);
+  std::uint8_t* const payload = out.data() + before;
+  payload[0] = static_cast<std::uint8_t>(leads ? content.first : PayloadType::none);
   store_be16(payload + 2, static_cast<std::uint16_t>(sealed));
   if (place != nullptr) {
     store_be16(payload + kPayloadHeaderSize, place->number);
@@ -141,7 +157,7 @@ Bytes MessageSealer::seal_octets(const Header& header, PayloadType first, ByteVi
   job.iv = iv;
   // RFC 5282 5.1: from the IKE header to the Encrypted payload's generic header; the MAC of RFC 7296 3.14 begins there
   // too. RFC 7383 2.5: a fragment's number and total belong to it.
-  job.aad = ByteView(out).first(kHeaderSize + kPayloadHeaderSize + fields);
+  job.aad = ByteView(out).first(before + kPayloadHeaderSize + fields);
   job.input = plain;
   job.output = plain;
   job.length = padded;

@@ -22,22 +22,33 @@ namespace culvert::ike::codec {
 /// A message before it is sealed, as octets: so that it can be cut at any place.
 struct MessageContent {
   Header header;
+  /// In front of the Encrypted payload: one payload, its generic header apart, of not more than some hundred octets
+  /// (RFC 8019 7.2.2). None: there is nothing.
+  model::PayloadType clear_type = model::PayloadType::none;
+  Bytes clear;
   model::PayloadType first = model::PayloadType::none;
   SecretBytes chain;  // the payloads
+
+  /// Octets in front of the Encrypted payload.
+  [[nodiscard]] std::size_t clear_size() const {
+    return clear_type == model::PayloadType::none ? 0 : kPayloadHeaderSize + clear.size();
+  }
 };
+/// The same octets, with the header of the payload, which says what comes behind it.
+[[nodiscard]] Bytes clear_octets(const MessageContent& content, model::PayloadType next);
 [[nodiscard]] MessageContent content_of(const Message& message);
 
 /// How many octets messages have when they are sealed with the suite.
 class SealedSizes {
  public:
   explicit SealedSizes(const crypto::PacketSuite& suite);
-  /// Of a whole message with so many octets of payloads.
-  [[nodiscard]] std::size_t whole(std::size_t chain) const;
+  /// Of a whole message with so many octets of payloads, and these in front.
+  [[nodiscard]] std::size_t whole(std::size_t chain, std::size_t clear = 0) const;
   /// Octets of payloads that a fragment of at most `most` octets, header included, has room for: one at least, which
   /// takes a hundred octets with any suite.
   [[nodiscard]] std::size_t room(std::size_t most) const;
-  /// Fragments for so many octets of payloads.
-  [[nodiscard]] std::size_t fragments(std::size_t chain, std::size_t most) const;
+  /// Fragments for so many octets of payloads, and these in front in the first.
+  [[nodiscard]] std::size_t fragments(std::size_t chain, std::size_t most, std::size_t clear = 0) const;
   /// Payloads, padding and pad length octet.
   // RFC 7296 3.14: any amount is allowed. A message without payloads has some more, so that the answer of a peer that
   // has forgotten the IKE SA, with its token (RFC 6290 4.5), need not be longer than what it answers.
@@ -78,9 +89,9 @@ class MessageSealer {
   MessageSealer(const crypto::PacketSuite& suite, std::unique_ptr<crypto::PacketCipher> cipher, RandomSource& random,
                 std::uint64_t next_iv);
   void write_iv(MutableByteView iv);
-  /// An Encrypted payload, or with `place` an Encrypted Fragment payload, with this plaintext.
-  [[nodiscard]] Bytes seal_octets(const Header& header, model::PayloadType first, ByteView plain,
-                                  const FragmentPlace* place);
+  /// An Encrypted payload, or with `place` an Encrypted Fragment payload, with this plaintext; what the content has in
+  /// front of it stands in the first only.
+  [[nodiscard]] Bytes seal_octets(const MessageContent& content, ByteView plain, const FragmentPlace* place);
 
   crypto::PacketSuite suite_;
   crypto::SuiteSizes sizes_;

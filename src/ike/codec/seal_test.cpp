@@ -308,11 +308,11 @@ TEST(Open, PayloadsInFront) {
     ASSERT_TRUE(opened) << name_of(opened.error().fault);
     EXPECT_TRUE(opened->payloads.empty());
   }
-  Bytes long_one(40, 0);
+  Bytes long_one(400, 0);
   long_one[0] = 46;
-  long_one[3] = 40;
+  store_be16(long_one.data() + 2, 400);
   Pair pair(kGcm);
-  Bytes wire = serialize_header(message_with({}).header, PayloadType::vendor_id, kHeaderSize + 40 + 4 + 40);
+  Bytes wire = serialize_header(message_with({}).header, PayloadType::vendor_id, kHeaderSize + 400 + 4 + 40);
   wire.insert(wire.end(), long_one.begin(), long_one.end());
   wire.insert(wire.end(), {0, 0, 0, 44});
   wire.resize(wire.size() + 40);

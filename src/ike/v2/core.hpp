@@ -50,6 +50,9 @@ struct Core {
   /// Cookies are demanded until then, however few IKE SAs are half-open.
   Instant cookies_until{};
 
+  /// Until then who has solved a puzzle gets another one for IKE_AUTH (RFC 8019 7.2).
+  Instant auth_puzzles_until{};
+
   /// Cookies whose puzzles were solved and have let somebody in (RFC 8019 7.1.1.3), of this secret and the last.
   std::set<Bytes> solved_puzzles, solved_before;
 
@@ -85,7 +88,8 @@ struct Core {
 
   RateLimiter unprotected_answers{20, std::chrono::milliseconds(100)};
   RateLimiter failed_key_exchanges{64, std::chrono::milliseconds(500)};
-  RateLimiter unprotected_reports{5, std::chrono::seconds(2)};  // events caused by messages that prove nothing
+  RateLimiter failed_openings{64, std::chrono::milliseconds(500)};  // of half-open IKE SAs
+  RateLimiter unprotected_reports{5, std::chrono::seconds(2)};      // events caused by messages that prove nothing
 
   void emit(Event event) { events.push_back(std::move(event)); }
   void progress(const IkeSa& sa, std::string text);

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "ike/v2/auth_puzzle.hpp"
 #include "ike/v2/children.hpp"
 #include "ike/v2/closing.hpp"
 #include "ike/v2/life_state.hpp"
@@ -63,6 +64,7 @@ void establish(Core& core, IkeSa& sa, const model::ConnectionConfig& config) {
   // Kept for AUTH only.
   sa.init.reset();
   sa.intermediate.reset();
+  sa.auth_puzzle.reset();
   sa.resumption.reset();
   sa.earlier_keys.reset();
   sa.ppk.reset();

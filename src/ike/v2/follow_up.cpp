@@ -99,9 +99,12 @@ std::optional<Instant> next_follow_up_expiry(const IkeSa& sa) {
 std::optional<Instant> follow_ups_block(const IkeSa& sa, const Task& task) {
   const auto* rekey = std::get_if<RekeyChildTask>(&task);
   // RFC 7296 2.25.2: nothing that makes or ends SAs, lest its answer comes when the Child SAs have moved to the
-  // successor. What ends the IKE SA itself, or asks for life, goes on.
-  const bool elsewhere = std::holds_alternative<DeleteIkeTask>(task) || std::holds_alternative<LivenessTask>(task) ||
-                         std::holds_alternative<NotifyTask>(task);
+  // successor. What ends the IKE SA itself, asks for life, or is about the path goes on: a peer that has moved and left
+  // its key exchanges out would be kept waiting.
+  const bool path = std::holds_alternative<UpdateAddressesTask>(task) ||
+                    std::holds_alternative<TellAddressesTask>(task) || std::holds_alternative<ProbePathTask>(task);
+  const bool elsewhere = path || std::holds_alternative<DeleteIkeTask>(task) ||
+                         std::holds_alternative<LivenessTask>(task) || std::holds_alternative<NotifyTask>(task);
   if (elsewhere) return std::nullopt;
   std::optional<Instant> last;
   for (const auto& one : sa.follow_ups) {

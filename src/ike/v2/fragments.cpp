@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "ike/v2/auth_puzzle.hpp"
 #include "ike/v2/describe.hpp"
 #include "ike/v2/ike_keys.hpp"
 #include "ike/v2/paths.hpp"
@@ -34,7 +35,7 @@ void seal_for(Core& core, IkeSa& sa, const net::Path& path, Outgoing& message) {
 
 std::size_t datagrams_for(const IkeSa& sa, const Core& core, const net::Path& path,
                           const codec::MessageContent& content, std::uint16_t size) {
-  return datagrams_within(sa, content.chain.size(), size - octets_around(core, path));
+  return datagrams_within(sa, content, size - octets_around(core, path));
 }
 
 }  // namespace
@@ -72,10 +73,10 @@ Outgoing seal_message(Core& core, IkeSa& sa, const codec::Message& message, cons
   Outgoing out;
   // RFC 9329 7.5: a stream needs no fragments.
   if (!sa.fragmentation.agreed || path.over_tcp()) {
-    out.datagrams = seal_within(core, sa, codec::content_of(message), std::numeric_limits<std::size_t>::max());
+    out.datagrams = seal_within(core, sa, content_with_solution(sa, message), std::numeric_limits<std::size_t>::max());
     return out;
   }
-  out.content = std::make_unique<codec::MessageContent>(codec::content_of(message));
+  out.content = std::make_unique<codec::MessageContent>(content_with_solution(sa, message));
   out.size = sa.fragmentation.size;
   // RFC 7383 2.4: what fits goes whole. A message that would have too many parts goes in larger ones.
   while (datagrams_for(sa, core, path, *out.content, out.size) > kMostFragments) out.size *= 2;

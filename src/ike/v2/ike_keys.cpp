@@ -41,7 +41,7 @@ std::vector<Bytes> seal_within(Core& core, IkeSa& sa, const codec::MessageConten
   auto sealer = make_sealer(core, sa, keys_for(sa, id), next_iv);
   CHECK(sealer);  // it could be made when the keys were
   std::vector<Bytes> datagrams;
-  if (sealed_sizes(sa).whole(content.chain.size()) <= most) {
+  if (sealed_sizes(sa).whole(content.chain.size(), content.clear_size()) <= most) {
     datagrams.push_back(sealer->seal(content));
   } else {
     datagrams = sealer->seal_fragments(content, most);
@@ -50,9 +50,11 @@ std::vector<Bytes> seal_within(Core& core, IkeSa& sa, const codec::MessageConten
   return datagrams;
 }
 
-std::size_t datagrams_within(const IkeSa& sa, std::size_t chain, std::size_t most) {
+std::size_t datagrams_within(const IkeSa& sa, const codec::MessageContent& content, std::size_t most) {
   const codec::SealedSizes sizes = sealed_sizes(sa);
-  return sizes.whole(chain) <= most ? 1 : sizes.fragments(chain, most);
+  const std::size_t chain = content.chain.size();
+  const std::size_t clear = content.clear_size();
+  return sizes.whole(chain, clear) <= most ? 1 : sizes.fragments(chain, most, clear);
 }
 
 std::optional<codec::MessageContent> reopen_own(const IkeSa& sa, ByteView datagram) {
@@ -61,8 +63,19 @@ std::optional<codec::MessageContent> reopen_own(const IkeSa& sa, ByteView datagr
   auto opener = make_opener(sa, keys_for(sa, parsed->header.message_id), sa.role);
   auto chain = opener ? opener->open_chain(datagram, *parsed) : err(codec::OpenFault::not_sealed);
   if (!chain) return std::nullopt;
-  codec::MessageContent content{parsed->header, parsed->sealed->first_inner, SecretBytes::copy_of(*chain)};
+  codec::MessageContent content{.header = parsed->header,
+                                .clear_type = model::PayloadType::none,
+                                .clear = {},
+                                .first = parsed->sealed->first_inner,
+                                .chain = SecretBytes::copy_of(*chain)};
   wipe(*chain);
+  // RFC 8019 7.2.2: of ours nothing stands in front but the solution of a puzzle.
+  if (parsed->payloads.size() == 1) {
+    if (const auto* front = std::get_if<codec::UnknownPayload>(parsed->payloads.data())) {
+      content.clear_type = static_cast<model::PayloadType>(front->type);
+      content.clear = front->body;
+    }
+  }
   return content;
 }
 

@@ -24,8 +24,8 @@ namespace culvert::ike::v2 {
 /// so many each. The keys must be there.
 [[nodiscard]] std::vector<Bytes> seal_within(Core& core, IkeSa& sa, const codec::MessageContent& content,
                                              std::size_t most);
-/// How many datagrams that would be for so many octets of payloads.
-[[nodiscard]] std::size_t datagrams_within(const IkeSa& sa, std::size_t chain, std::size_t most);
+/// How many datagrams that would be.
+[[nodiscard]] std::size_t datagrams_within(const IkeSa& sa, const codec::MessageContent& content, std::size_t most);
 /// What a message of ours was sealed from. Nothing when its keys are no more.
 [[nodiscard]] std::optional<codec::MessageContent> reopen_own(const IkeSa& sa, ByteView datagram);
 /// The payloads of the peer's message, or of a fragment its part of them; `datagram` is what `parsed` was made from.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ike/v2/auth_puzzle.hpp"
 #include "ike/v2/counter_sync.hpp"
 #include "ike/v2/follow_up.hpp"
 #include "ike/v2/life_state.hpp"

@@ -33,6 +33,7 @@
 
 namespace culvert::ike::v2 {
 
+struct AuthPuzzle;   // auth_puzzle.hpp
 struct CounterSync;  // counter_sync.hpp
 struct FollowUp;     // follow_up.hpp
 struct HeldRequest;  // parallel.hpp
@@ -163,7 +164,9 @@ struct IkeSa {
   Boxed<EarlierKeys> earlier_keys;
   Boxed<InitTranscript> init;
   std::unique_ptr<Resumption> resumption;  // what the ticket says
-  InitDigest init_digest{};                // responder: under which the IKE_SA_INIT request is remembered
+  std::unique_ptr<AuthPuzzle> auth_puzzle;
+  bool unopened = false;     // responder, half-open: something came that is not sealed with its keys
+  InitDigest init_digest{};  // responder: under which the IKE_SA_INIT request is remembered
 
   Fragmentation fragmentation;
   ExchangeWindow window;

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/check.hpp"
+#include "ike/v2/auth_puzzle.hpp"
 #include "ike/v2/auth_rounds.hpp"
 #include "ike/v2/authentication.hpp"
 #include "ike/v2/childless.hpp"
@@ -29,17 +30,24 @@ IkeSaInitAnswer::IkeSaInitAnswer(Core& core, IkeSa& sa, model::EncapsulationPoli
     : core_(core), sa_(sa), encapsulation_(encapsulation), chosen_(std::move(chosen)) {}
 
 void IkeSaInitAnswer::start(ByteView peer_value) {
-  token_ = ask_for_answer(core_, sa_, chosen_.ike.key_exchange, peer_value);
+  // RFC 8019 7.2.4: what has a puzzle in front of it is not computed yet.
+  token_ = sa_.auth_puzzle ? ask_for_key_pair(core_, sa_, chosen_.ike.key_exchange, Asker::responder)
+                           : ask_for_answer(core_, sa_, chosen_.ike.key_exchange, peer_value);
 }
 
 void IkeSaInitAnswer::handle_completion(RequestToken token, Completion result) {
   if (token != token_) return;
   const auto self = std::move(sa_.responder);  // ends with this function
   CHECK(self.get() == this);
-  const KeyExchangeResult computed = key_exchange_result(std::move(result));
+  KeyExchangeResult computed = key_exchange_result(std::move(result));
   if (!computed.own) return fail(crypto::to_string(*computed.fault));
   if (computed.fault) return refuse();
   sa_.init->nonce_r = core_.new_nonce();
+  if (sa_.auth_puzzle) {
+    sa_.suite = chosen_.ike;
+    sa_.auth_puzzle->own = std::move(computed.own);
+    return answer(sa_.auth_puzzle->own->public_value());
+  }
   const SecretBytes skeyseed = skeyseed_initial(*model::prf_function(chosen_.ike.prf), sa_.init->nonce_i,
                                                 sa_.init->nonce_r, computed.shared_secret.view());
   if (auto keyed = key_ike_sa(core_, sa_, chosen_.ike, skeyseed.view(), sa_.init->nonce_i, sa_.init->nonce_r); !keyed)
@@ -85,6 +93,7 @@ void IkeSaInitAnswer::answer(ByteView public_value) {
   if (additional || early_ppk) answer.add_notify(model::NotifyType::intermediate_exchange_supported);
   if (sa_.fragmentation.agreed) answer.add_notify(model::NotifyType::ikev2_fragmentation_supported);
   answer_ppk(answer, sa_);
+  if (sa_.auth_puzzle) answer.add_notify(model::NotifyType::puzzle, encode(sa_.auth_puzzle->puzzle));
   add_childless(answer, sa_.connection ? core_.connections.find(*sa_.connection) : nullptr);
   add_proof_wishes(answer, core_.connections, sa_.path);
   add_rounds_supported(answer, core_.connections, sa_.path);
@@ -94,8 +103,9 @@ void IkeSaInitAnswer::answer(ByteView public_value) {
   core_.transmit(sa_.path, octets);
   sa_.window.accept(model::MessageId{0});
   sa_.window.respond(model::MessageId{0}, Outgoing(std::move(octets)));
-  core_.progress(sa_, fmt::format("received IKE_SA_INIT request from {}, chose {}", sa_.path.remote.to_string(),
-                                  model::to_string(chosen_.ike)));
+  core_.progress(sa_,
+                 fmt::format("received IKE_SA_INIT request from {}, chose {}{}", sa_.path.remote.to_string(),
+                             model::to_string(chosen_.ike), sa_.auth_puzzle ? ", with a puzzle for IKE_AUTH" : ""));
 }
 
 }  // namespace culvert::ike::v2

@@ -10,6 +10,7 @@
 #include "base/check.hpp"
 #include "ike/codec/serialize.hpp"
 #include "ike/puzzle.hpp"
+#include "ike/v2/auth_puzzle.hpp"
 #include "ike/v2/auth_rounds.hpp"
 #include "ike/v2/authentication.hpp"
 #include "ike/v2/child_negotiation.hpp"
@@ -394,7 +395,8 @@ Progression IkeSaInitInitiator::establish_keys(const Agreement& agreement, ByteV
   sa_.window.answered(model::MessageId{0});
   sa_.phase = Phase::authenticating;
   sa_.phase_deadline.reset();
-  if (!give_way_to_living(core_, sa_, path)) continue_set_up(core_, sa_, model::ConnectionConfig(config_));
+  if (!give_way_to_living(core_, sa_, path))
+    go_on_with_set_up(core_, sa_, agreement.message, model::ConnectionConfig(config_));
   // What follows, if anything does, is the IKE SA's exchange now.
   return Progression::done;
 }

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "crypto/key_exchange.hpp"
+#include "ike/v2/auth_puzzle.hpp"
 #include "ike/v2/authentication.hpp"
 #include "ike/v2/describe.hpp"
 #include "ike/v2/fragments.hpp"
@@ -120,6 +121,7 @@ void IkeSaInitResponder::make_ike_sa(const codec::Message& request, ByteView dat
   core_.touch(sa);
   core_.sas.note(sa);
   note_admitted(core_, request, passage_);
+  give_auth_puzzle(core_, sa, passage_, chosen.ike, ke->public_value);
   auto answer = std::make_unique<IkeSaInitAnswer>(core_, sa, config.encapsulation, chosen);
   answer->start(ke->public_value);
   sa.responder = std::move(answer);

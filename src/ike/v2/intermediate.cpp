@@ -3,6 +3,8 @@
 #include <utility>
 
 #include "ike/codec/serialize.hpp"
+#include "ike/puzzle.hpp"
+#include "ike/v2/auth_puzzle.hpp"
 #include "ike/v2/ike_keys.hpp"
 #include "ike/v2/keys.hpp"
 
@@ -12,15 +14,19 @@ namespace {
 using model::Role;
 
 // RFC 9242 3.3.2: prf(SK_p, what came before | A | P). A is the IKE header and the generic header of the Encrypted
-// payload with the lengths that they would have without IV, padding and ICV, whether it went in fragments or not.
+// payload with the lengths that they would have without IV, padding and ICV, whether it went in fragments or not; and
+// what is between them, which is the solution of a puzzle.
 void note(IkeSa& sa, Role side, ByteView header, model::PayloadType first, std::uint8_t flags, ByteView chain) {
   Bytes a = to_bytes(header);
-  a[16] = static_cast<std::uint8_t>(model::PayloadType::encrypted);
-  a.resize(codec::kHeaderSize + codec::kPayloadHeaderSize);
+  const Bytes front = octets_in_front(sa, *codec::parse_header(header));
+  a[16] = front.empty() ? static_cast<std::uint8_t>(model::PayloadType::encrypted) : kPuzzleSolutionPayload;
+  a.insert(a.end(), front.begin(), front.end());
+  const std::size_t at = a.size();
+  a.resize(at + codec::kPayloadHeaderSize);
   store_be32(a.data() + 24, static_cast<std::uint32_t>(a.size() + chain.size()));
-  a[codec::kHeaderSize] = static_cast<std::uint8_t>(first);
-  a[codec::kHeaderSize + 1] = flags;
-  store_be16(a.data() + codec::kHeaderSize + 2, static_cast<std::uint16_t>(codec::kPayloadHeaderSize + chain.size()));
+  a[at] = static_cast<std::uint8_t>(first);
+  a[at + 1] = flags;
+  store_be16(a.data() + at + 2, static_cast<std::uint16_t>(codec::kPayloadHeaderSize + chain.size()));
   if (!sa.intermediate) sa.intermediate = IntermediateState{};
   SecretBytes& int_auth = side == Role::initiator ? sa.intermediate->int_auth_i : sa.intermediate->int_auth_r;
   int_auth = sa.prf(sa.keys.sk_p(side), {int_auth.view(), a, chain});

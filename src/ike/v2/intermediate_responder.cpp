@@ -71,7 +71,7 @@ void IntermediateResponder::handle_ppk(PpkResult result) {
   PpkCandidate candidate = std::move(ppks_.back());
   ppks_.pop_back();
   // RFC 9867 3.1: the same name for another secret is another PPK.
-  if (!result.keys || shown_confirmation(result) != candidate.confirmation) return try_next_ppk();
+  if (!is_confirmed(result, candidate.confirmation)) return try_next_ppk();
   skeyseed_ = std::move(result.keys->front());
   sa_.ppk->in_use = true;
   sa_.ppk->connection = candidate.connection;

@@ -20,14 +20,14 @@ RequestToken ask(Core& core, const IkeSa& sa, Asker asker, model::KeyExchangeMet
 
 }  // namespace
 
-RequestToken ask_for_key_pair(Core& core, const IkeSa& sa, model::KeyExchangeMethod method) {
-  return ask(core, sa, Asker::initiator, method, nullptr, std::nullopt);
+RequestToken ask_for_key_pair(Core& core, const IkeSa& sa, model::KeyExchangeMethod method, Asker asker) {
+  return ask(core, sa, asker, method, nullptr, std::nullopt);
 }
 
 RequestToken ask_for_shared_secret(Core& core, const IkeSa& sa, model::KeyExchangeMethod method,
-                                   std::unique_ptr<crypto::KeyExchange> own, ByteView peer_value) {
+                                   std::unique_ptr<crypto::KeyExchange> own, ByteView peer_value, Asker asker) {
   CHECK(own != nullptr);
-  return ask(core, sa, Asker::initiator, method, std::move(own), to_bytes(peer_value));
+  return ask(core, sa, asker, method, std::move(own), to_bytes(peer_value));
 }
 
 RequestToken ask_for_answer(Core& core, const IkeSa& sa, model::KeyExchangeMethod method, ByteView peer_value) {

@@ -10,11 +10,14 @@
 
 namespace culvert::ike::v2 {
 
-/// As initiator, before the request: a key pair of ours. The method must be one that our crypto has.
-[[nodiscard]] RequestToken ask_for_key_pair(Core& core, const IkeSa& sa, model::KeyExchangeMethod method);
-/// As initiator, with the response: the secret shared with the peer. The key pair comes back with it.
+/// As initiator, before the request: a key pair of ours. The method must be one that our crypto has. As responder only
+/// where the secret comes later (RFC 8019 7.2).
+[[nodiscard]] RequestToken ask_for_key_pair(Core& core, const IkeSa& sa, model::KeyExchangeMethod method,
+                                            Asker asker = Asker::initiator);
+/// As initiator, with the response, or later: the secret shared with the peer. The key pair comes back with it.
 [[nodiscard]] RequestToken ask_for_shared_secret(Core& core, const IkeSa& sa, model::KeyExchangeMethod method,
-                                                 std::unique_ptr<crypto::KeyExchange> own, ByteView peer_value);
+                                                 std::unique_ptr<crypto::KeyExchange> own, ByteView peer_value,
+                                                 Asker asker = Asker::initiator);
 /// As responder: a key pair of ours and the secret shared with the peer, at once.
 [[nodiscard]] RequestToken ask_for_answer(Core& core, const IkeSa& sa, model::KeyExchangeMethod method,
                                           ByteView peer_value);

@@ -6,6 +6,7 @@
 
 #include "base/check.hpp"
 #include "ike/codec/serialize.hpp"
+#include "ike/v2/auth_puzzle.hpp"
 #include "ike/v2/children.hpp"
 #include "ike/v2/closing.hpp"
 #include "ike/v2/counter_sync.hpp"
@@ -197,6 +198,7 @@ Result<std::optional<OpenedContent>, std::string> take_content(Core& core, IkeSa
 void receive_authentic(Core& core, IkeSa& sa, const net::Path& path, ByteView datagram,
                        const codec::ParsedMessage& parsed, Result<SecretBytes, codec::OpenFault> part) {
   const codec::Header& header = parsed.header;
+  note_solution(sa, datagram, parsed);
   const auto content = take_content(core, sa, path, parsed, std::move(part));
   if (content && !*content) return;
   forget_fragments(sa, header);
@@ -253,6 +255,7 @@ void receive(Core& core, IkeSa& sa, const net::Path& path, ByteView datagram, co
     return;
   }
   if (!parsed.sealed) return receive_unprotected(core, sa, parsed);
+  if (!sa.keyed && sa.auth_puzzle) return take_auth_solution(core, sa, path, datagram, parsed);
   if (!sa.keyed) return core.drop(DatagramDrop::unexpected);
   if (receive_counter_sync(core, sa, path, datagram, parsed)) return;
   // RFC 6311 8.1: until both ends have agreed on numbers, none is right.
@@ -263,9 +266,11 @@ void receive(Core& core, IkeSa& sa, const net::Path& path, ByteView datagram, co
   if (verdict == Verdict::old || verdict == Verdict::ahead) return core.drop(DatagramDrop::old_message_id);
   // What is left of the IKE SA answers retransmissions; the peer of one that failed has proved nothing.
   if (verdict == Verdict::fresh && sa.phase == Phase::defunct) return core.drop(DatagramDrop::unexpected);
-  // RFC 9242 3.3.2 would have them in AUTH; nobody sends any.
-  if (header.exchange == model::ExchangeType::ike_intermediate && !parsed.payloads.empty())
+  // RFC 9242 3.3.2 would have them in AUTH; nobody sends any but the solution of a puzzle.
+  if (header.exchange == model::ExchangeType::ike_intermediate && !parsed.payloads.empty() &&
+      !has_only_solution(sa, parsed))
     return core.drop(DatagramDrop::unexpected);
+  if (lacks_solution(sa, parsed)) return core.drop(DatagramDrop::unsolved_puzzle);
 
   // It has changed nothing yet: to the peer it is lost (RFC 7296 2.4), and comes again.
   const bool fresh_request = !header.response && verdict == Verdict::fresh;
@@ -273,7 +278,10 @@ void receive(Core& core, IkeSa& sa, const net::Path& path, ByteView datagram, co
 
   if (parsed.sealed->fragment && !wants_fragment(core, sa, parsed)) return;
   auto part = open_part(sa, datagram, parsed);
-  if (!part && !codec::OpenError{part.error(), {}}.authentic()) return core.drop(DatagramDrop::bad_integrity);
+  if (!part && !codec::OpenError{part.error(), {}}.authentic()) {
+    note_unopened(core, sa);
+    return core.drop(DatagramDrop::bad_integrity);
+  }
   if (verdict == Verdict::busy) return;
   if (verdict == Verdict::repeated) {
     // RFC 7383 2.6.1: of a repeated request in fragments the first one alone brings the response again.

@@ -22,12 +22,6 @@ constexpr std::size_t kMostKept = 16;
 constexpr std::size_t kLeastCookie = 8;
 constexpr std::size_t kMostCookie = 64;
 
-bool is_protected(const net::IpAddress& address, const model::TrafficSelectors& local) {
-  return std::ranges::any_of(local, [&](const model::TrafficSelector& one) {
-    return one.addresses != net::AddressRange::all(address.family()) && one.addresses.contains(address);
-  });
-}
-
 // All but that of the path. What the tunnel itself protects is no way to it.
 std::vector<net::IpAddress> additional_addresses(const Core& core, const IkeSa& sa,
                                                  const model::ConnectionConfig& config) {
@@ -36,7 +30,7 @@ std::vector<net::IpAddress> additional_addresses(const Core& core, const IkeSa& 
   if (config.local_address) return addresses;
   for (const net::IpAddress& one : core.own_addresses) {
     if (addresses.size() == kMostTold) break;
-    if (one != sa.path.local.address && !is_protected(one, config.local)) addresses.push_back(one);
+    if (one != sa.path.local.address && !model::protects(config.local, one)) addresses.push_back(one);
   }
   return addresses;
 }

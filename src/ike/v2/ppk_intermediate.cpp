@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/secret.hpp"
 #include "base/text.hpp"
 
 namespace culvert::ike::v2 {
@@ -48,6 +49,10 @@ RequestToken ask_to_mix_ppk(Core& core, const IkeSa& sa, model::ConnectionId con
 
 Bytes shown_confirmation(const PpkResult& result) {
   return to_bytes(ByteView(result.confirmation).first(std::min(kShown, result.confirmation.size())));
+}
+
+bool is_confirmed(const PpkResult& result, ByteView shown) {
+  return result.keys && constant_time_equal(shown_confirmation(result), shown);
 }
 
 void name_ppk(codec::Message& request, const IkeSa& sa, const model::Ppk& ppk, ByteView confirmation) {
@@ -127,8 +132,7 @@ PpkVerdict judge_mixed_ppk(Core& core, IkeSa& sa, const model::ConnectionConfig&
 
 std::optional<std::string> mixed_ppk_fault(const IkeSa& sa, const PpkResult& result,
                                            const model::ConnectionConfig& config) {
-  const bool same = result.keys && shown_confirmation(result) == sa.ppk->confirmation;
-  if (same || !config.ppk->required) return std::nullopt;
+  if (is_confirmed(result, sa.ppk->confirmation) || !config.ppk->required) return std::nullopt;
   return fmt::format("connection '{}': the PPK '{}' that the peer uses is not the one of that name on which it insists",
                      config.name, escaped(config.ppk->id));
 }

@@ -25,6 +25,8 @@ namespace culvert::ike::v2 {
                                           SecretBytes sk_d);
 /// The front of it, which is what is shown.
 [[nodiscard]] Bytes shown_confirmation(const PpkResult& result);
+/// The PPK is there, and it is the one that the peer has shown this of. In time that says nothing about it.
+[[nodiscard]] bool is_confirmed(const PpkResult& result, ByteView shown);
 
 // Initiator.
 

@@ -87,7 +87,8 @@ TicketState state_of(const Core& core, const IkeSa& sa, const model::ConnectionC
           .id_i = begun_by_us ? sa.local_id : sa.remote_id,
           .id_r = begun_by_us ? sa.remote_id : sa.local_id,
           .eap_identity = sa.admission.eap_identity(),
-          .group = sa.admission.group()};
+          .group = sa.admission.group(),
+          .ppk_use = sa.ppk_use};
 }
 
 // Whether the other end may still have it and means the peer well when it comes with its ticket.
@@ -117,6 +118,7 @@ Result<void, crypto::CryptoError> key_resumed(Core& core, IkeSa& sa, ByteView no
   const auto prf = model::prf_function(state.suite.prf);
   if (!prf) return err(crypto::CryptoError::unsupported);
   sa.resumed = true;
+  sa.ppk_use = state.ppk_use;
   const SecretBytes skeyseed = skeyseed_resumed(*prf, state.sk_d.view(), nonce_i, nonce_r);
   return key_ike_sa(core, sa, model::IkeSuite(state.suite), skeyseed.view(), nonce_i, nonce_r);
 }

@@ -42,6 +42,7 @@ TicketState some_state() {
   state.id_r = model::Identity::parse("b@example.net");
   state.eap_identity = "carol";
   state.group = "staff";
+  state.ppk_use = PpkUse::ike_auth;
   return state;
 }
 
@@ -89,6 +90,15 @@ TEST(Ticket, AStateThatEndsAnywhereElseIsNone) {
   const SecretBytes whole = encode_state(some_state());
   ASSERT_TRUE(decode_state(whole.view()));
   for (std::size_t size = 0; size < whole.size(); ++size) EXPECT_FALSE(decode_state(whole.view().first(size))) << size;
+}
+
+TEST(Ticket, AUseOfPpksThatThereIsNotIsNone) {
+  const SecretBytes whole = encode_state(some_state());
+  for (int use = 0; use < 256; ++use) {
+    Bytes state = to_bytes(whole.view());
+    state.back() = static_cast<std::uint8_t>(use);
+    EXPECT_EQ(decode_state(state).has_value(), use <= static_cast<int>(PpkUse::intermediate)) << use;
+  }
 }
 
 TEST(SpentTickets, ForgetThoseThatEndSoonest) {
@@ -183,6 +193,29 @@ class ResumptionTest : public ::testing::Test {
   bool cut = false;
   bool hold = false;  // IKE_AUTH of a
 };
+
+// RFC 8784 3, RFC 5723 5.1: what the PPK brought is in SK_d, and so in the keys that come of it, here and in what is
+// resumed from that.
+TEST_F(ResumptionTest, ThePpkIsInTheKeysStill) {
+  for (const auto exchange : {model::PpkExchange::ike_auth, model::PpkExchange::intermediate}) {
+    renew();
+    auto a = resuming(true);
+    auto b = resuming(false);
+    a.ppk = b.ppk = model::Ppk{.id = "office", .required = true, .exchange = exchange};
+    pair->a.ppks[kConnection] = pair->b.ppks[kConnection] = to_bytes(as_bytes("32 octets that no computer guesses"));
+    start(a, b);
+    const PpkUse use = exchange == model::PpkExchange::ike_auth ? PpkUse::ike_auth : PpkUse::intermediate;
+    for (int times = 0; times < 3; ++times) {
+      EXPECT_EQ(pair->a.ike_sa().ppk, use) << times;
+      EXPECT_EQ(pair->b.ike_sa().ppk, use) << times;
+      EXPECT_EQ(pair->b.ike_sa().resumed, times > 0);
+      crash(pair->b);
+      wait_until_lost(pair->a);
+      resume();
+      ASSERT_TRUE(in_step(*pair));
+    }
+  }
+}
 
 // RFC 5723 4.1 to 4.3: the ticket comes with IKE_AUTH; two round trips bring the IKE SA and its Child SA back.
 TEST_F(ResumptionTest, AfterACrashOfTheGateway) {

@@ -9,7 +9,7 @@
 namespace culvert::ike::v2 {
 namespace {
 
-constexpr std::uint8_t kVersion = 2;
+constexpr std::uint8_t kVersion = 3;
 constexpr std::size_t kSalt = 16;
 constexpr std::size_t kIcv = 16;
 constexpr std::size_t kHead = 1 + 8 + kSalt;
@@ -119,7 +119,8 @@ TicketState TicketState::clone() const {
           .id_i = id_i,
           .id_r = id_r,
           .eap_identity = eap_identity,
-          .group = group};
+          .group = group,
+          .ppk_use = ppk_use};
 }
 
 SecretBytes encode_state(const TicketState& state) {
@@ -140,6 +141,7 @@ SecretBytes encode_state(const TicketState& state) {
   put(writer, state.id_r);
   put(writer, as_bytes(state.eap_identity));
   put(writer, as_bytes(state.group));
+  writer.u8(static_cast<std::uint8_t>(state.ppk_use));
   SecretBytes octets = SecretBytes::copy_of(writer.view());
   std::ranges::copy(state.sk_d.view(), octets.mutable_view().begin() + static_cast<std::ptrdiff_t>(secret));
   return octets;
@@ -161,6 +163,9 @@ std::optional<TicketState> decode_state(ByteView octets) {
   state.id_r = take_identity(reader);
   state.eap_identity = take_text(reader);
   state.group = take_text(reader);
+  const std::uint8_t ppk_use = reader.u8();
+  if (ppk_use > static_cast<std::uint8_t>(PpkUse::intermediate)) return std::nullopt;
+  state.ppk_use = static_cast<PpkUse>(ppk_use);
   if (!reader.at_end()) return std::nullopt;
   const auto prf = model::prf_function(state.suite.prf);
   if (!prf || state.sk_d.size() != prf->size()) return std::nullopt;

@@ -1,7 +1,7 @@
 // Tickets by value (RFC 5723 6.1): the state of an IKE SA, sealed by a key that only we have, for the peer to keep.
 // What comes back is checked before any of it is believed.
 //
-//   version 2 | key id 8 | salt 16 | sealed state | ICV 16
+//   version 1 | key id 8 | salt 16 | sealed state | ICV 16
 //
 // Each ticket has keys of its own, made from the salt, so that no counter must outlive the process.
 #pragma once
@@ -15,6 +15,7 @@
 #include "base/bytes.hpp"
 #include "base/random.hpp"
 #include "base/secret.hpp"
+#include "ike/face.hpp"
 #include "ike/secrets.hpp"
 #include "model/connection.hpp"
 #include "model/identity.hpp"
@@ -44,6 +45,7 @@ struct TicketState {
   model::Identity id_r;
   std::string eap_identity;  // RFC 5723 5, note 1
   std::string group;
+  PpkUse ppk_use = PpkUse::none;  // what sk_d descends from
 
   [[nodiscard]] TicketState clone() const;
 };
