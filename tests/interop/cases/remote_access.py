@@ -203,7 +203,7 @@ def _(setup):
         return "dns culvert0 10.1.0.53" in said() or "nameserver 10.1.0.53" in said()
 
     def is_taken_back():
-        return said().rstrip().endswith(("resolvectl revert culvert0", "resolvconf -d culvert0"))
+        return said().rstrip().endswith(("resolvectl revert culvert0", "resolvconf -d tun.culvert0"))
 
     pair.start()
     pair.asker.up()
