@@ -19,10 +19,15 @@ std::string eap_advice(const ike::NegotiationFailed& failure, const model::Conne
   if (check == "tls")
     return "The other side broke TLS off: its log tells what it found wrong with our certificate, or with our TLS.";
   if (config.eap->client) {
-    const bool told = !failure.refusal && failure.notify == model::NotifyType::authentication_failed;
-    if (told || (about_eap && (check == "password" || check == "refused")))
+    if (about_eap && (check == "password" || check == "refused"))
       return fmt::format("Compare \"eap_identity\" and \"eap_secret\" of tunnel {} ({}) with what the server knows.",
                          config.name, config.place.to_string());
+    // Without a word of EAP about it.
+    if (!failure.refusal && failure.notify == model::NotifyType::authentication_failed)
+      return fmt::format(
+          "The gateway's log tells why: it may not be our remote_id, not take us by EAP, or have no server that knows "
+          "us. Else compare \"eap_identity\" and \"eap_secret\" of tunnel {} ({}) with what the server knows.",
+          config.name, config.place.to_string());
     if (about_eap && check == "protocol") return "The server breaks the rules of EAP; its log may tell more.";
     return {};
   }
@@ -30,8 +35,8 @@ std::string eap_advice(const ike::NegotiationFailed& failure, const model::Conne
   if (check == "reject") return "The RADIUS server decides who may come: its log says why not.";
   if (check == "radius")
     return fmt::format(
-        "Compare [radius.{}] with what the server has: its address and port, the secret, and that it "
-        "sends Message-Authenticator.",
+        "See that the RADIUS server runs and can be reached from here, and compare [radius.{}] with what it has: its "
+        "address and port, the secret, this gateway as a client, and that it sends Message-Authenticator.",
         config.eap->radius);
   if (check == "password")
     return "The user must type the password that its section [user.NAME] has, or it is somebody else.";
@@ -111,7 +116,9 @@ std::string advice(const ike::NegotiationFailed& failure, const model::Connectio
       return fmt::format("Our local = [{}] and remote = [{}] ({}) must overlap with the peer's remote and local.",
                          model::to_string(config.local), model::to_string(config.remote), config.place.to_string());
     case ike::FailureKind::unknown_peer:
-      return "Add a tunnel whose peer is that address, or whose remote_id is that identity.";
+      return "Add a tunnel whose peer is that address, or whose remote_id is that identity; the name that the peer "
+             "asks "
+             "for must be local_id here.";
     case ike::FailureKind::peer_refused: return initiator ? "The peer's log tells why it refused." : "";
     case ike::FailureKind::protocol_error:
       return "Look at the messages with a key export and a packet capture; the peer's message breaks the protocol.";

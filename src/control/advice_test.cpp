@@ -30,5 +30,27 @@ TEST(Advice, RoundsThatDoNotAgreeAreCompared) {
   }
 }
 
+// RFC 7296 2.21.2: all that a client hears is that it failed, be it the password or a gateway that has not asked for
+// one.
+TEST(Advice, AClientOfEapIsNotSentToItsPasswordAlone) {
+  model::ConnectionConfig config;
+  config.name = "work";
+  config.eap = model::EapSettings{.client = true, .methods = {}, .identity = "carol"};
+  ike::NegotiationFailed failure;
+  failure.kind = ike::FailureKind::authentication_failed;
+  failure.notify = model::NotifyType::authentication_failed;
+  EXPECT_THAT(advice(failure, config), HasSubstr("The gateway's log tells why"));
+  EXPECT_THAT(advice(refused("password"), config), Not(HasSubstr("gateway")));
+  EXPECT_THAT(advice(refused("password"), config), HasSubstr("eap_secret"));
+}
+
+// Who is silent may be down, or not know us.
+TEST(Advice, ASilentRadiusServerIsLookedForFirst) {
+  model::ConnectionConfig config;
+  config.eap = model::EapSettings{.client = false, .methods = {}, .radius = "office", .identity = {}};
+  EXPECT_THAT(advice(refused("radius"), config), HasSubstr("runs and can be reached"));
+  EXPECT_THAT(advice(refused("radius"), config), HasSubstr("[radius.office]"));
+}
+
 }  // namespace
 }  // namespace culvert::control

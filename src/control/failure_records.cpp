@@ -2,14 +2,19 @@
 
 #include <algorithm>
 #include <iterator>
+#include <string_view>
 #include <utility>
 
 namespace culvert::control {
 namespace {
 
+std::string_view check_of(const FailureRecord& record) {
+  return record.refusal ? std::string_view(record.refusal->check) : std::string_view();
+}
+
 bool alike(const FailureRecord& a, const FailureRecord& b) {
   return a.tunnel == b.tunnel && a.peer == b.peer && a.identity == b.identity && a.kind == b.kind &&
-         a.we_began == b.we_began && a.child_only == b.child_only;
+         a.we_began == b.we_began && a.child_only == b.child_only && check_of(a) == check_of(b);
 }
 
 }  // namespace

@@ -37,7 +37,8 @@ class FailureRecords {
   static constexpr std::size_t kMostOfTunnels = 128;
   static constexpr std::size_t kMostOfStrangers = 64;
 
-  /// Counts it into the record of the same tunnel, peer, identity and kind, or begins one; the oldest gives way.
+  /// Counts it into the record of the same tunnel, peer, identity, kind and failed check, or begins one; the oldest
+  /// gives way.
   void note(FailureRecord record);
   /// The latest first.
   [[nodiscard]] std::vector<FailureRecord> views() const;

@@ -47,6 +47,16 @@ TEST(FailureRecords, AnotherKindOrTunnelIsAnotherRecord) {
   child.child_only = true;
   records.note(child);
   EXPECT_EQ(records.views().size(), 4u);
+  // Whose certificate has expired now, and who typed a wrong password an hour ago, hides neither.
+  for (const char* check : {"password", "expired", "password"}) {
+    FailureRecord refused = failure(5, "office", "amy");
+    refused.refusal = model::AuthenticationRefusal{.subject = {}, .serial = {}, .check = check, .found = "x"};
+    records.note(refused);
+  }
+  const auto views = records.views();
+  ASSERT_EQ(views.size(), 6u);
+  EXPECT_EQ(views[0].times, 2u);
+  EXPECT_EQ(views[1].refusal->check, "expired");
 }
 
 TEST(FailureRecords, StrangersPushNoTunnelsOut) {

@@ -182,6 +182,14 @@ TEST_F(Trust, RevocationListsAreWantedOfEachIssuerOnceThereAreSome) {
             "C=CH, O=Culvert, CN=middle: revoked");
   EXPECT_EQ(verdict(store(root, of_root + middle.revocation_list({}, kToday - 9 * kDay, kToday - kDay)), end, others),
             "C=CH, O=Culvert, CN=gw: revocation_stale");
+  const auto found = [&](const std::string& lists) {
+    return store(root, of_root + lists).verify(end, others, {.now = kToday}).error().found;
+  };
+  EXPECT_EQ(found(middle.revocation_list({4660})), "revoked on 2027-01-14T08:00:00Z");
+  EXPECT_EQ(
+      found(middle.revocation_list({}, kToday - 9 * kDay, kToday - kDay)),
+      "the list of C=CH, O=Culvert, CN=middle was to be replaced by 2027-01-14T08:00:00Z, now is " + to_text(kToday));
+  EXPECT_EQ(found(""), "there is no list of C=CH, O=Culvert, CN=middle");
   // Somebody else's list under the issuer's name.
   const TestCertificate forger = TestCertificate::make(key(2), testing::authority("middle"));
   EXPECT_EQ(verdict(store(root, of_root + forger.revocation_list({})), end, others),

@@ -13,6 +13,10 @@ namespace {
 
 constexpr Duration kPatience = std::chrono::seconds(5);
 
+// Debian's resolvconf puts records in the order of their names (interface-order(5)), and those of tun* in front of the
+// network's own; openresolv goes by the metric and, with -x, asks nobody else's servers.
+std::string record_of(const std::string& link) { return "tun." + link; }
+
 std::string resolvconf_text(const control::NameServerWish& wish) {
   std::string text;
   for (const net::IpAddress& server : wish.servers) text += fmt::format("nameserver {}\n", server.to_string());
@@ -97,7 +101,7 @@ void HostNameServers::bring_about(const control::NameServerWish& wish) {
   if (way == Way::resolvconf) {
     if (!wish.domains.empty())
       problem_("resolvconf knows no servers for some domains only: all names are looked up by the tunnel's servers");
-    (void)call({"resolvconf", "-a", options_.link}, resolvconf_text(wish));
+    (void)call({"resolvconf", "-a", record_of(options_.link), "-m", "0", "-x"}, resolvconf_text(wish));
     return;
   }
   // Where there are such, nothing is asked in clear.
@@ -123,8 +127,8 @@ void HostNameServers::take_back() {
   over_tls_ = false;
   const Way way = std::exchange(in_force_, Way::none);
   if (way == Way::none) return;
-  const bool done =
-      way == Way::resolved ? call({"resolvectl", "revert", options_.link}) : call({"resolvconf", "-d", options_.link});
+  const bool done = way == Way::resolved ? call({"resolvectl", "revert", options_.link})
+                                         : call({"resolvconf", "-d", record_of(options_.link)});
   // Else the next run tries again.
   if (done) std::filesystem::remove(file());
 }
@@ -132,18 +136,18 @@ void HostNameServers::take_back() {
 void HostNameServers::take_back_of_a_crash() {
   std::ifstream in(file());
   std::string way;
-  std::string link;
-  if (!(in >> way >> link)) return;
+  std::string record;
+  if (!(in >> way >> record)) return;
   // The link, and what systemd-resolved knew of it, went with the process.
   std::error_code error;
-  if (way != "resolvconf" || call({"resolvconf", "-d", link})) std::filesystem::remove(file(), error);
+  if (way != "resolvconf" || call({"resolvconf", "-d", record})) std::filesystem::remove(file(), error);
 }
 
 bool HostNameServers::note(Way way) {
   std::error_code error;
   std::filesystem::create_directories(options_.folder, error);
   std::ofstream out(file(), std::ios::trunc);
-  out << (way == Way::resolved ? "resolved " : "resolvconf ") << options_.link << "\n";
+  out << (way == Way::resolved ? "resolved " + options_.link : "resolvconf " + record_of(options_.link)) << "\n";
   out.flush();
   if (out.good()) return true;
   problem_(

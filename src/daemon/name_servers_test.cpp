@@ -80,12 +80,12 @@ TEST_F(NameServers, ResolvconfKnowsNoTls) {
   HostNameServers servers = made();
   servers.apply(kOverTls);
   servers.wait();
-  EXPECT_EQ(calls(), "resolvconf -a culvert0\nnameserver 10.1.0.53\n");
+  EXPECT_EQ(calls(), "resolvconf -a tun.culvert0 -m 0 -x\nnameserver 10.1.0.53\n");
   control::NameServerWish only = kOverTls;
   only.servers.clear();
   servers.apply(only);
   servers.wait();
-  EXPECT_TRUE(calls().ends_with("resolvconf -d culvert0\n"));
+  EXPECT_TRUE(calls().ends_with("resolvconf -d tun.culvert0\n"));
   EXPECT_THAT(problems_, HasSubstr("run systemd-resolved"));
 }
 
@@ -122,10 +122,11 @@ TEST_F(NameServers, ResolvconfWithoutSystemdResolved) {
     HostNameServers servers = made();
     servers.apply(kSplit);
     servers.wait();
-    EXPECT_EQ(calls(), "resolvconf -a culvert0\nnameserver 10.1.0.53\nsearch example.org corp.example.net\n");
+    EXPECT_EQ(calls(),
+              "resolvconf -a tun.culvert0 -m 0 -x\nnameserver 10.1.0.53\nsearch example.org corp.example.net\n");
     EXPECT_THAT(problems_, HasSubstr("all names are looked up"));
   }
-  EXPECT_TRUE(calls().ends_with("resolvconf -d culvert0\n"));
+  EXPECT_TRUE(calls().ends_with("resolvconf -d tun.culvert0\n"));
 }
 
 TEST_F(NameServers, WhatACrashLeftIsTakenBack) {

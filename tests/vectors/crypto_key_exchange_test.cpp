@@ -123,20 +123,42 @@ TEST(KeyExchangeVectors, WycheproofX448) {
   expect_count("x448_test.json", count);
 }
 
-TEST(KeyExchangeVectors, NistAcvpX25519) {
+TEST(KeyExchangeVectors, NistAcvpX25519AndX448) {
   REQUIRE_VECTORS(path, "acvp/XECDH-SSC-RFC7748/internalProjection.json.gz");
   const auto document = read_gzip_json(path);
-  unsigned count = 0;
+  for (const auto& [curve, id] :
+       {std::pair("Curve25519", KeyExchangeId::x25519), std::pair("Curve448", KeyExchangeId::x448)}) {
+    unsigned count = 0;
+    for (const auto& group : document["testGroups"]) {
+      if (group["curve"] != curve) continue;
+      for (const auto& test : group["tests"]) {
+        const std::string z =
+            shared(id, hex(test["privateIut"].get<std::string>()), hex(test["publicServer"].get<std::string>()));
+        EXPECT_EQ(z == to_hex(hex(test["z"].get<std::string>())), test["testPassed"].get<bool>()) << test["tcId"];
+        ++count;
+      }
+    }
+    EXPECT_EQ(count, 25u) << curve;
+  }
+}
+
+// Of another length than the curve's they are refused; X25519's most significant bit means nothing (RFC 7748 5).
+TEST(KeyExchangeVectors, NistAcvpPublicValues) {
+  REQUIRE_VECTORS(path, "acvp/XECDH-keyVer-RFC7748/internalProjection.json.gz");
+  const auto document = read_gzip_json(path);
+  unsigned good = 0;
+  unsigned refused = 0;
   for (const auto& group : document["testGroups"]) {
-    if (group["curve"] != "Curve25519") continue;
+    const auto id = group["curve"] == "Curve25519" ? KeyExchangeId::x25519 : KeyExchangeId::x448;
     for (const auto& test : group["tests"]) {
-      const std::string z = shared(KeyExchangeId::x25519, hex(test["privateIut"].get<std::string>()),
-                                   hex(test["publicServer"].get<std::string>()));
-      EXPECT_EQ(z == to_hex(hex(test["z"].get<std::string>())), test["testPassed"].get<bool>()) << test["tcId"];
-      ++count;
+      const std::string secret =
+          shared(id, hex(test["privateKey"].get<std::string>()), hex(test["publicKey"].get<std::string>()));
+      EXPECT_EQ(secret != "refused", test["testPassed"].get<bool>()) << test["tcId"] << ' ' << test["reason"];
+      ++(secret == "refused" ? refused : good);
     }
   }
-  expect_count("XECDH-SSC", count);
+  EXPECT_EQ(good, 16u);
+  EXPECT_EQ(refused, 16u);
 }
 
 // Whether y is the public value of x in the 2048-bit MODP group (RFC 3526 3).

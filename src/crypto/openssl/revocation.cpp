@@ -174,6 +174,10 @@ int reason_of(const X509_REVOKED* entry) {
 
 }  // namespace
 
+std::string openssl::revoked_text(const X509_REVOKED* entry) {
+  return crypto::revoked_text(X509_REVOKED_get0_revocationDate(entry), reason_of(entry));
+}
+
 RevocationPlaces revocation_places(const Certificate& certificate) {
   const ErrorQueueGuard guard;
   RevocationPlaces places;
@@ -247,7 +251,7 @@ RevocationStatus judge_list(const RevocationList& list, const Certificate& certi
     X509_REVOKED* entry = nullptr;
     const bool found = X509_CRL_get0_by_cert(held, &entry, own) != 0 && entry != nullptr;
     return {.state = State::revoked,
-            .found = found ? revoked_text(X509_REVOKED_get0_revocationDate(entry), reason_of(entry)) : "revoked",
+            .found = found ? openssl::revoked_text(entry) : "revoked",
             .until = list.next_update()};
   }
   if (error == X509_V_ERR_CRL_HAS_EXPIRED)

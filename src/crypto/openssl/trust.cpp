@@ -81,15 +81,6 @@ bool about_revocation(PathCheck check) {
          check == PathCheck::revocation_list;
 }
 
-// RFC 5280 6.1: an authority is believed as it is; no list of anybody's speaks of it.
-int judge(int ok, X509_STORE_CTX* context) {
-  if (ok == 1) return 1;
-  const STACK_OF(X509)* path = X509_STORE_CTX_get0_chain(context);
-  const bool at_authority =
-      path != nullptr && X509_STORE_CTX_get_error_depth(context) == sk_X509_num(path) - 1 && sk_X509_num(path) > 1;
-  return at_authority && about_revocation(check_of(X509_STORE_CTX_get_error(context))) ? 1 : 0;
-}
-
 std::string serial_of(const X509* certificate) {
   const ASN1_INTEGER* serial = X509_get0_serialNumber(certificate);
   const ByteView octets(ASN1_STRING_get0_data(serial), static_cast<std::size_t>(ASN1_STRING_length(serial)));
@@ -127,7 +118,7 @@ std::string revocation_text(X509_STORE_CTX* context, X509* certificate) {
   X509_REVOKED* entry = nullptr;
   if (list == nullptr || X509_CRL_get0_by_cert(list, &entry, certificate) == 0 || entry == nullptr)
     return "its issuer's list names it";
-  return fmt::format("revoked on {}", date(X509_REVOKED_get0_revocationDate(entry)));
+  return openssl::revoked_text(entry);
 }
 
 /// What was found, for each check in its own words.
@@ -158,6 +149,28 @@ std::string found_text(X509_STORE_CTX* context, X509* certificate, int error, co
   }
   const char* text = X509_verify_cert_error_string(error);
   return text == nullptr ? fmt::format("error {}", error) : text;
+}
+
+/// What the callback tells the caller.
+struct Judgement {
+  const PathRules& rules;
+  std::string found;
+};
+
+// RFC 5280 6.1: an authority is believed as it is; no list of anybody's speaks of it.
+int judge(int ok, X509_STORE_CTX* context) {
+  if (ok == 1) return 1;
+  const STACK_OF(X509)* path = X509_STORE_CTX_get0_chain(context);
+  const int error = X509_STORE_CTX_get_error(context);
+  const bool at_authority =
+      path != nullptr && X509_STORE_CTX_get_error_depth(context) == sk_X509_num(path) - 1 && sk_X509_num(path) > 1;
+  if (at_authority && about_revocation(check_of(error))) return 1;
+  // Now: the list that it is about is forgotten with the return. Where the path of a list's own signer is looked at, in
+  // a context within ours, nobody asks what was found.
+  auto* judgement = static_cast<Judgement*>(X509_STORE_CTX_get_app_data(context));
+  X509* at = X509_STORE_CTX_get_current_cert(context);
+  if (judgement != nullptr && at != nullptr) judgement->found = found_text(context, at, error, judgement->rules);
+  return 0;
 }
 
 bool has_purpose(const EXTENDED_KEY_USAGE* usage) {
@@ -301,12 +314,15 @@ Result<void, PathRefusal> TrustStore::verify_into(const Certificate& end, std::s
   X509_VERIFY_PARAM_set_time(param, static_cast<std::time_t>(rules.now));
   X509_VERIFY_PARAM_set_depth(param, static_cast<int>(kPathLimit));
   X509_VERIFY_PARAM_set_auth_level(param, rules.strong ? 2 : 0);
+  Judgement judgement{.rules = rules, .found = {}};
+  CHECK(X509_STORE_CTX_set_app_data(context.get(), &judgement) == 1);
   X509_STORE_CTX_set_verify_cb(context.get(), judge);
   if (X509_verify_cert(context.get()) != 1) {
     const int error = X509_STORE_CTX_get_error(context.get());
     X509* at = X509_STORE_CTX_get_current_cert(context.get());
     if (at == nullptr) at = own;
-    return err(refusal(at, check_of(error), found_text(context.get(), at, error, rules)));
+    if (judgement.found.empty()) judgement.found = found_text(context.get(), at, error, rules);
+    return err(refusal(at, check_of(error), std::move(judgement.found)));
   }
   if (auto good = check_authorities(X509_STORE_CTX_get0_chain(context.get())); !good) return good;
   if (auto good = check_use(own); !good || path == nullptr) return good;

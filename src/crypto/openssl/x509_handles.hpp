@@ -65,6 +65,9 @@ bool each_pem_block(ByteView content,
   return X509_CRL_get_ext_by_NID(list, NID_delta_crl, -1) >= 0;
 }
 
+/// When a list's entry took its certificate back, and why: "revoked on 2027-01-14T08:00:00Z (keyCompromise)".
+[[nodiscard]] std::string revoked_text(const X509_REVOKED* entry);
+
 /// i2d_* of any object, as octets.
 template <typename T>
 [[nodiscard]] Bytes der_of(int (*encode)(const T*, unsigned char**), const T* object) {

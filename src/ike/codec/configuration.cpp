@@ -23,7 +23,7 @@ constexpr Attribute kKnown[] = {
     Attribute::internal_ip4_address, Attribute::internal_ip4_netmask, Attribute::internal_ip4_dns,
     Attribute::application_version,  Attribute::internal_ip6_address, Attribute::internal_ip6_dns,
     Attribute::internal_ip4_subnet,  Attribute::supported_attributes, Attribute::internal_ip6_subnet,
-    Attribute::internal_dns_domain,
+    Attribute::internal_dns_domain,  Attribute::encdns_ip4,           Attribute::encdns_ip6,
 };
 
 void put(ConfigurationPayload& payload, Attribute type, Bytes value = {}) {

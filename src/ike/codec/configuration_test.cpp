@@ -1,5 +1,7 @@
 #include "ike/codec/configuration.hpp"
 
+#include <set>
+
 #include <gtest/gtest.h>
 
 #include "base/random.hpp"
@@ -79,7 +81,18 @@ TEST(Configuration, AnswersWhatIsAskedBesideTheAddress) {
   EXPECT_EQ(count(reply, ConfigurationAttributeType::application_version), 1U);
   EXPECT_EQ(count(reply, ConfigurationAttributeType::internal_ip4_netmask), 1U);
   ASSERT_EQ(count(reply, ConfigurationAttributeType::supported_attributes), 1U);
-  EXPECT_EQ(reply.attributes.back().value.size() % 2, 0U);
+  // All that we ask for ourselves is among them, and what only answers are about.
+  std::set<std::uint16_t> supported;
+  ByteReader types(reply.attributes.back().value);
+  while (types.ok() && !types.at_end()) supported.insert(types.u16());
+  EXPECT_TRUE(types.ok());
+  const auto asked = make_request({{net::Family::v4, std::nullopt}, {net::Family::v6, std::nullopt}});
+  for (const auto& one : asked.attributes) EXPECT_TRUE(supported.contains(one.type)) << one.type;
+  for (const auto type :
+       {ConfigurationAttributeType::internal_ip4_netmask, ConfigurationAttributeType::application_version,
+        ConfigurationAttributeType::supported_attributes})
+    EXPECT_TRUE(supported.contains(static_cast<std::uint16_t>(type))) << name_of(type);
+  EXPECT_EQ(supported.size(), asked.attributes.size() + 3);
 }
 
 TEST(Configuration, WrongLengthsAndValuesAreIgnored) {

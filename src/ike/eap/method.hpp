@@ -40,7 +40,7 @@ struct Turn {
   /// With `refused`; with `more`, as server, where it is certain already, and only the words for it are still to be
   /// said.
   std::optional<Refusal> refusal;
-  /// With `done`, as server: whom the method itself found the peer to be, where that is not who it said at first.
+  /// As server, with `done`: whom the method found the peer to be, if another; with a refusal: who it said it is there.
   std::string identity;
   /// With `done`: until when what the other side has shown is good, in seconds since 1970; nothing: for ever.
   std::optional<std::int64_t> good_until = {};

@@ -98,6 +98,7 @@ class ServerPhase final : public TlsPhase {
     if (outcome.state == Outcome::State::going) {
       Turn turn = Turn::say(without_header(outcome.packet));
       turn.refusal = std::move(outcome.refusal);
+      if (turn.refusal) turn.identity = std::move(outcome.identity);
       return turn;
     }
     const bool good = outcome.state == Outcome::State::success;
@@ -107,6 +108,7 @@ class ServerPhase final : public TlsPhase {
     } else {
       turn.progress = Progress::refused;
       turn.refusal = std::move(outcome.refusal);
+      turn.identity = std::move(outcome.identity);
     }
     result_ = true;
     return turn;

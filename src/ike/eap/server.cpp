@@ -125,6 +125,7 @@ Outcome EapServer::take_nak(const Packet& packet) {
 
 Outcome EapServer::take_turn(const Packet& packet) {
   Turn turn = method_->handle(packet.identifier, packet.data);
+  if (turn.refusal && !turn.identity.empty()) identity_ = turn.identity;
   if (turn.progress == Progress::refused) return fail(std::move(*turn.refusal));
   if (turn.progress == Progress::more) {
     ++identifier_;

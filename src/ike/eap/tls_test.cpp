@@ -51,7 +51,10 @@ class TlsTest : public ::testing::Test {
       at_client = client->handle(to_client ? to_client(at_server.packet) : at_server.packet);
       if (at_server.state != State::going || at_client.state != State::going) return;
       at_server = server->handle(to_server ? to_server(at_client.packet) : at_client.packet);
-      if (at_server.refusal && !told) told = at_server.refusal;
+      if (at_server.refusal && !told) {
+        told = at_server.refusal;
+        told_of = at_server.identity;
+      }
     }
   }
   void expect_success(std::string_view who = "carol@example.net") {
@@ -93,6 +96,7 @@ class TlsTest : public ::testing::Test {
   Outcome at_server;
   Outcome at_client;
   std::optional<Refusal> told;  // by the server, at first
+  std::string told_of;          // as who the client was known then
   int rounds = 0;
 };
 
@@ -177,6 +181,26 @@ TEST_F(TlsTest, TheTunnelledIdentityCounts) {  // RFC 5281 5
     run(type);
     expect_success();
     EXPECT_EQ(seen.find("carol"), std::string::npos) << "our name is for nobody on the way";
+  }
+}
+
+// Whoever looks for the user that could not come in finds her under her own name, not under that of the tunnel.
+TEST_F(TlsTest, ARefusalIsOfTheTunnelledIdentity) {
+  outer = "anonymous@example.net";
+  for (const bool known : {true, false}) {
+    identity = known ? "carol@example.net" : "eve@example.net";
+    password = known ? "another" : std::string(kPassword);
+    for (const auto& [inner, name] : model::kEapInnerNames) {
+      server_inner = client_inner = {inner};
+      for (const EapType type : {EapType::ttls, EapType::peap}) {
+        if (type == EapType::peap && !model::method_of(inner)) continue;
+        SCOPED_TRACE(std::string(name_of(type)) + " with " + std::string(name) + ", " + identity);
+        run(type);
+        expect_server_refuses(known ? "password" : "identity");
+        EXPECT_EQ(told_of, identity);
+        EXPECT_EQ(at_server.identity, identity);
+      }
+    }
   }
 }
 

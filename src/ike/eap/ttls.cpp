@@ -124,6 +124,7 @@ class ServerPhase final : public TlsPhase {
     if (outcome.state == Outcome::State::failure) {
       Turn turn = Turn::refuse({}, {});
       turn.refusal = std::move(outcome.refusal);
+      turn.identity = std::move(outcome.identity);
       return turn;
     }
     // RFC 5281 11.2.1: its own end is not sent; that of EAP-TTLS says it.
@@ -136,11 +137,12 @@ class ServerPhase final : public TlsPhase {
     add_attribute(out, AttributeCode::eap_message, outcome.packet);
     Turn turn = Turn::say(out.take());
     turn.refusal = std::move(outcome.refusal);
+    if (turn.refusal) turn.identity = std::move(outcome.identity);
     return turn;
   }
 
-  Turn accepted(Turn verdict) const {
-    if (verdict.progress == Progress::done) verdict.identity = identity_;
+  [[nodiscard]] Turn about_them(Turn verdict) const {
+    verdict.identity = identity_;
     return verdict;
   }
 
@@ -152,7 +154,7 @@ class ServerPhase final : public TlsPhase {
     const ByteView rest = padded.subspan(given.size());
     const bool clean = std::ranges::all_of(rest, [](std::uint8_t octet) { return octet == 0; });
     const bool right = constant_time_equal(expected.secret.view(), given) && clean && !expected.secret.empty();
-    return accepted(expected.verdict(right, "TTLS with PAP"));
+    return about_them(expected.verdict(right, "TTLS with PAP"));
   }
 
   Turn take_chap(const std::vector<Attribute>& all) {
@@ -167,7 +169,7 @@ class ServerPhase final : public TlsPhase {
       return malformed("the challenge of CHAP is not that of this TLS");
     const Expected expected(identity_, users_.secret_of(identity_));
     const Bytes right = chap_digest(ours->identifier, expected.secret, ours->challenge);
-    return accepted(expected.verdict(constant_time_equal(right, answer.subspan(1)), "TTLS with CHAP"));
+    return about_them(expected.verdict(constant_time_equal(right, answer.subspan(1)), "TTLS with CHAP"));
   }
 
   Turn take_ms_chap(const std::vector<Attribute>& all) {
@@ -182,12 +184,12 @@ class ServerPhase final : public TlsPhase {
       return malformed("the challenge of MS-CHAP-V2 is not that of this TLS");
     const Expected expected(identity_, users_.secret_of(identity_));
     const auto hash = ms_chap::password_hash(expected.secret.view());
-    if (!hash) return expected.verdict(false, "TTLS with MS-CHAP-V2");
+    if (!hash) return about_them(expected.verdict(false, "TTLS with MS-CHAP-V2"));
     ms_chap::Exchange exchange{.server_challenge = {}, .peer_challenge = {}, .name = identity_};
     std::ranges::copy(ours->challenge, exchange.server_challenge.begin());
     std::ranges::copy(answer.subspan(2, kChallenge), exchange.peer_challenge.begin());
     const ms_chap::Response right = ms_chap::nt_response(exchange, *hash);
-    Turn verdict = expected.verdict(constant_time_equal(right, answer.subspan(26)), "TTLS with MS-CHAP-V2");
+    Turn verdict = about_them(expected.verdict(constant_time_equal(right, answer.subspan(26)), "TTLS with MS-CHAP-V2"));
     if (verdict.progress != Progress::done) return verdict;
     // The client has yet to hear that we have the password, too.
     proved_ = true;

@@ -110,6 +110,7 @@ TEST(Eap, WrongPasswordIsRefusedWithTheReason) {
     ASSERT_TRUE(failure.refusal);
     EXPECT_EQ(failure.refusal->check, "password");
     EXPECT_NE(failure.detail.find("carol"), std::string::npos) << failure.detail;
+    EXPECT_EQ(failure.identity, "carol") << "not the address that IKE has of her";
     EXPECT_NE(failure.detail.find(name_of(type)), std::string::npos) << failure.detail;
     EXPECT_EQ(failure.detail.find("phrase"), std::string::npos) << failure.detail;
     ASSERT_EQ(eap.pair.a.failures.size(), 1u);
@@ -125,6 +126,7 @@ TEST(Eap, UnknownIdentityIsRefusedWithTheReason) {
   eap.run();
   ASSERT_EQ(eap.pair.b.failures.size(), 1u);
   EXPECT_EQ(eap.pair.b.failures[0].refusal->check, "identity");
+  EXPECT_EQ(eap.pair.b.failures[0].identity, "eve\\x0a");
   EXPECT_NE(eap.pair.b.failures[0].detail.find("eve\\x0a"), std::string::npos) << eap.pair.b.failures[0].detail;
   eap.pair.advance(std::chrono::minutes(2));
   EXPECT_TRUE(eap.nothing_left());
@@ -216,6 +218,19 @@ TEST(Eap, AnyIdentityInIkeWhereEapTellsWhoItIs) {
   ASSERT_TRUE(in_step(eap.pair));
   EXPECT_EQ(eap.pair.b.ike_sa().admission.eap_identity(), "carol");
   EXPECT_EQ(eap.pair.b.ike_sa().remote_id.to_string(), "10.99.98.97");
+}
+
+// A tunnel for anybody is not said to be for somebody when it is our own name that does not fit.
+TEST(Eap, AnotherNameThanOursIsAskedFor) {
+  EapPair eap;
+  eap.b.remote_id.reset();
+  eap.b.peer.reset();
+  eap.a.remote_id = model::Identity::parse("vpn.example.net");
+  eap.run();
+  ASSERT_EQ(eap.pair.b.failures.size(), 1u);
+  const std::string& detail = eap.pair.b.failures[0].detail;
+  EXPECT_NE(detail.find("asks for vpn.example.net"), std::string::npos) << detail;
+  EXPECT_NE(detail.find("expects anybody whom EAP knows and is b.example"), std::string::npos) << detail;
 }
 
 // Who waits for an answer of a RADIUS server takes none of our threads, and so no room of those who want one.

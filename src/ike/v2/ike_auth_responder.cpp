@@ -204,8 +204,9 @@ std::string IkeAuthResponder::expectations() const {
       return true;
     }
     ++named;
-    const std::string whom =
-        one.remote_pattern ? one.remote_pattern->to_string() : remote_identity(one, path_).to_string();
+    const std::string whom = one.remote_pattern        ? one.remote_pattern->to_string()
+                             : takes_any_identity(one) ? "anybody whom EAP knows"
+                                                       : remote_identity(one, path_).to_string();
     expected += fmt::format("'{}' expects {} and is {}", one.name, whom, local_identity(one, path_).to_string());
     return false;
   });

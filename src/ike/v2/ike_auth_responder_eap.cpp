@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "base/text.hpp"
 #include "ike/auth/shared_key.hpp"
 #include "ike/v2/authentication.hpp"
 #include "ike/v2/configuration.hpp"
@@ -63,9 +64,10 @@ void IkeAuthResponder::take_eap_step(EapResult result) {
     case EapResult::State::failure: break;
   }
   end_eap(core_, sa_);
-  NegotiationFailed failure = refused_in_eap(result);
+  // Told here, since only EAP knows who came.
+  if (!std::exchange(reported_, true)) core_.emit(refused_in_eap(result));
   eap_farewell_ = std::move(result.packet);
-  refuse(NotifyType::authentication_failed, failure.kind, std::move(failure.detail), std::move(failure.refusal));
+  refuse(NotifyType::authentication_failed, FailureKind::authentication_failed, {});
 }
 
 NegotiationFailed IkeAuthResponder::refused_in_eap(const EapResult& result) const {
@@ -80,7 +82,8 @@ NegotiationFailed IkeAuthResponder::refused_in_eap(const EapResult& result) cons
           .child_only = false,
           .wish = std::nullopt,
           .refusal = result.refusal,
-          .identity = named_peer(sa_)};
+          // Many clients say no more than their address in IKE, and share it behind a NAT.
+          .identity = result.identity.empty() ? named_peer(sa_) : escaped(result.identity)};
 }
 
 void IkeAuthResponder::send_eap(Bytes packet) {

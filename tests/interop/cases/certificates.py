@@ -137,6 +137,36 @@ def _(setup):
     initiate(pair, "responder")
 
 
+@case("certificate-reload-list", "a new list by `culvert apply` leaves the tunnel up, and counts for the next one; a broken one changes nothing",
+      only=("culvert",), seconds=60)
+def _(setup):
+    pair, pki = make(setup)
+    give(pair.sut, lists=pki.lists())
+    pair.start()
+    initiate(pair, "responder")
+    before = pair.sut.state().ike
+    with open(pki.lists()[1], "w", encoding="ascii") as f:
+        f.write("-----BEGIN X509 CRL-----\nMIIB\n-----END X509 CRL-----\n")
+    said = pair.sut.command("apply", "--json", ok=(4,))
+    check("list.crl" in said, f"nobody says which list is broken: {said[-300:]}")
+    check(pair.sut.state().ike == before, "the IKE SA was given up for a broken list")
+    pair.prove()
+    pki.middle.revoke(pair.peer.tunnels[0].credentials.chain[0], "keyCompromise")
+    pki.lists()  # into the same files
+    pair.sut.command("apply")
+    check(pair.sut.state().ike == before, "the IKE SA was given up for a new list")
+    pair.prove()
+    for daemon in pair.both:
+        daemon.down_quietly()
+    pair.wait_down()
+    refused(pair, "responder", r"serial [0-9a-f]+\): revoked: revoked on", ("revoked",))
+    pair.peer.down_quietly()
+    renewed = pki.end("bob2", "DNS:bob.example")
+    give(pair.peer, chain=renewed.chain, key=renewed.key)
+    pair.peer.reload()
+    initiate(pair, "responder")
+
+
 @case("certificate-old-peer", "a peer without RFC 7427 signs ECDSA by method 9; we answer likewise")
 def _(setup):
     pair, _ = make(setup)

@@ -120,6 +120,10 @@ def refused(pair, client, reason, told):
         failure = pair.sut.tunnel()["last_failure"]
         check(failure["kind"] == "authentication_failed", f"kind {failure['kind']}")
         check(re.fullmatch(told, reason_of(failure)), f"the last failure is {failure}")
+        # As server under the name that EAP has, whatever IKE has.
+        who = "" if pair.sut is client else client.tunnels[0].eap.identity
+        why = pair.sut.why(*([who] if who else []))
+        check(why and re.fullmatch(told, reason_of(why[0])) and why[0]["identity"] == (who or why[0]["identity"]), f"culvert why {who} says {why}")
 
 
 for _role in ("initiator", "responder"):

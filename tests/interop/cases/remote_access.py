@@ -35,7 +35,7 @@ def given_to(pair, who, side):
 
 def prove(pair, client_side, address, count=5):
     """Pings between the client's address and the gateway's network, counted by the SAs of both ends."""
-    inner = INNER[traffic.other(client_side)][4]
+    inner = INNER[traffic.other(client_side)][6 if ":" in address else 4]
     before = [p.state() for p in pair.both]
     for side, source, target in ((client_side, address, inner), (traffic.other(client_side), inner, address)):
         got = int(pair.lab.exec(side, sys.executable, traffic.PINGER, source, target, count, 0.05, 56, 1, timeout=30))
@@ -96,6 +96,49 @@ for _kind in ("strongswan", "culvert"):
               only=("culvert",), seconds=60)
         def _(setup, kind=_kind, is_gateway=_gateway):
             life(setup, kind, is_gateway)
+
+
+BOTH = ("10.9.0.0/24", "fd00:9::/64", "")
+FIXED = {"10.9.0.77", "fd00:9::77"}
+
+
+def both_families(setup, peer_kind, sut_is_gateway):
+    """An address of each family in one Child SA; where our end gives them, those that are kept for the identity."""
+    pair = make(setup, peer_kind, sut_is_gateway)
+    side = "b" if sut_is_gateway else "a"
+    networks = tuple(SUBNET[traffic.other(side)][family] for family in (4, 6))
+    pair.giver.tunnels = [t.but(pool=BOTH, local_ts=networks) for t in pair.giver.tunnels]
+    pair.asker.tunnels = [t.but(remote_ts=networks) for t in pair.asker.tunnels]
+    if sut_is_gateway:
+        pair.giver.extra = 'fixed = { "bob.example" = ["10.9.0.77", "fd00:9::77"] }\n'  # behind the last section, which is the pool's
+
+    def given():
+        return set(re.findall(r"inet6? (10\.9\.0\.\d+|fd00:9:[0-9a-f:]+)/(?:32|128)", pair.lab.ip(side, "addr", "show")))
+
+    pair.start()
+    pair.asker.up()
+    pair.wait_up()
+    addresses = given()
+    check({":" in one for one in addresses} == {True, False} and len(addresses) == 2, f"the client should have one of each family, and has {addresses}")
+    check(not sut_is_gateway or addresses == FIXED, f"those kept for it are others than {addresses}")
+    for one in sorted(addresses):
+        prove(pair, side, one)
+    for who in pair.both:
+        who.rekey_child()
+        who.rekey_ike()
+    for one in sorted(addresses):
+        prove(pair, side, one)
+    pair.asker.down()
+    pair.wait_down()
+    wait_until(lambda: not given(), 5, "both are taken back")
+
+
+for _kind, _gateway in (("strongswan", True), ("strongswan", False), ("culvert", True)):
+    @case(f"remote-both-{'gives' if _gateway else 'asks'}-{_kind}",
+          f"our end {'gives' if _gateway else 'asks'} {_kind}{'' if _gateway else ' for'} an IPv4 and an IPv6 address, through rekeys"
+          + ("; they are kept for that identity" if _gateway else ""), only=("culvert",), seconds=60)
+    def _(setup, kind=_kind, is_gateway=_gateway):
+        both_families(setup, kind, is_gateway)
 
 
 @case("remote-only-peer-subnets", "strongSwan takes everything and names one subnet: with only_peer_subnets that alone goes through the tunnel",
@@ -180,6 +223,31 @@ def _(setup):
     prove(pair, "b", "10.9.0.7")
 
 
+@case("remote-sessions", "one session for each identity: a second one is refused, or takes the place of the first; others are left alone", only=("culvert",),
+      seconds=60)
+def _(setup):
+    pair = make(setup, "culvert", True)
+    one = pair.asker.tunnels[0].but(local_id="amy.example")
+    # Other networks to ask for, so that the tunnels of the client do not stand in each other's way.
+    pair.asker.tunnels = [one, one.but(name="second", remote_ts=("10.77.0.0/16",)), one.but(name="bob", local_id="bob.example", remote_ts=("10.78.0.0/16",))]
+    pair.giver.tunnels = [t.but(local_ts=(*t.local_ts, "10.77.0.0/16", "10.78.0.0/16")) for t in pair.giver.tunnels]
+    pair.giver.more = 'sessions = 1\nmore_sessions = "refuse"\n'
+    pair.start()
+    pair.asker.up()
+    pair.asker.up("bob")
+    pair.asker.command("up", "second", "--wait", "5", ok=(1, 6))
+    said = [one["message"] for one in pair.giver.why("amy.example")]
+    check(said and "amy.example" in said[0] and "has 1 sessions already" in said[0], f"culvert why says {said}")
+    check(pair.asker.state().up and not pair.asker.state("second").ike, "the second one is in, or the first one is not any more")
+    pair.asker.down("second")
+    prove(pair, "b", re.search(r"10\.9\.0\.\d+", "".join(pair.asker.tunnel()["given"]["addresses"]))[0])
+    pair.giver.more = 'sessions = 1\nmore_sessions = "replace"\n'
+    pair.giver.reload()
+    pair.asker.up("second")
+    wait_until(lambda: not pair.asker.state().ike, 5, "the second one takes the place of the first")
+    check(pair.asker.state("second").up and pair.asker.state("bob").up, "the second one, or somebody else's, is not up")
+
+
 @case("remote-name-servers", "the client's host asks the gateway's name server while the tunnel is up; taken back, also after SIGKILL",
       only=("culvert",), seconds=60)
 def _(setup):
@@ -203,7 +271,7 @@ def _(setup):
         return "dns culvert0 10.1.0.53" in said() or "nameserver 10.1.0.53" in said()
 
     def is_taken_back():
-        return said().rstrip().endswith(("resolvectl revert culvert0", "resolvconf -d culvert0"))
+        return said().rstrip().endswith(("resolvectl revert culvert0", "resolvconf -d tun.culvert0"))
 
     pair.start()
     pair.asker.up()

@@ -30,6 +30,7 @@ client gateway { ipaddr = @CLIENT@  secret = @SECRET@  require_message_authentic
 modules {
   always ok { rcode = ok }
   pap { }
+  chap { }
   mschap { use_mppe = yes  require_encryption = yes  require_strong = yes }
   files { usersfile = @DIR@/users }
   detail { filename = @DIR@/detail  permissions = 0600  locking = no }
@@ -45,8 +46,8 @@ modules {
 server default {
   listen { type = auth  ipaddr = *  port = 1812 }
   listen { type = acct  ipaddr = *  port = 1813 }
-  authorize { eap { ok = return }  files  mschap  pap }
-  authenticate { eap  Auth-Type MS-CHAP { mschap }  Auth-Type PAP { pap } }
+  authorize { eap { ok = return }  files  chap  mschap  pap }
+  authenticate { eap  Auth-Type CHAP { chap }  Auth-Type MS-CHAP { mschap }  Auth-Type PAP { pap } }
   preacct { ok }
   accounting { detail }
   post-auth { }
@@ -58,8 +59,8 @@ TLS = """
       private_key_file = @KEY@
       certificate_file = @CERT@
       ca_file = @CA@
-      tls_min_version = "1.2"
-      tls_max_version = "1.2"
+      tls_min_version = "@VERSION@"
+      tls_max_version = "@VERSION@"
       ecdh_curve = "prime256v1"
       cipher_list = "DEFAULT"
     }
@@ -70,16 +71,17 @@ TLS = """
 
 
 class FreeRadius:
-    """`users`: name -> (password, {attribute: value of the reply}). `tls`: (certificate, key, authority) of the server."""
+    """`users`: name -> (password, {attribute: value of the reply}). `tls`: (certificate, key, authority) of the server, in that
+    `tls_version`."""
 
     kind = "freeradius"
 
-    def __init__(self, setup, lab, side, client, users, default="mschapv2", tls=None):
+    def __init__(self, setup, lab, side, client, users, default="mschapv2", tls=None, tls_version="1.2"):
         if not os.path.exists(DAEMON):
             raise shell.Skipped("FreeRADIUS is not installed (Debian package freeradius; ./dev setup)")
         shell.need_tool("radclient", "freeradius-utils")
         self.lab, self.side, self.client = lab, side, client
-        self.users, self.default, self.tls = dict(users), default, tls
+        self.users, self.default, self.tls, self.tls_version = dict(users), default, tls, tls_version
         self.dir = lab.path(f"freeradius-{side}")
         os.makedirs(self.dir, exist_ok=True)
         setup.daemons.append(self)  # so that its log is shown
@@ -93,7 +95,7 @@ class FreeRadius:
     def start(self):
         tls = ""
         if self.tls:
-            tls = TLS.replace("@CERT@", self.tls[0]).replace("@KEY@", self.tls[1]).replace("@CA@", self.tls[2])
+            tls = TLS.replace("@CERT@", self.tls[0]).replace("@KEY@", self.tls[1]).replace("@CA@", self.tls[2]).replace("@VERSION@", self.tls_version)
         conf = CONF.replace("@TLS@", tls)
         for word, value in (("@DIR@", self.dir), ("@CLIENT@", self.client), ("@SECRET@", SECRET), ("@DEFAULT@", self.default)):
             conf = conf.replace(word, value)

@@ -60,4 +60,7 @@ TRIXIE = Root("debian-13", "trixie", ("libreswan", "openiked"), ("libnss3-tools"
 TRIXIE_STRONGSWAN = Root("debian-13-strongswan", "trixie", ("strongswan-charon",), (*STRONGSWAN[1:], *SHELL))
 # The first with ML-KEM in its packages.
 FORKY_STRONGSWAN = Root("debian-14-strongswan", "forky", ("strongswan-charon",), (*STRONGSWAN[1:], *SHELL))
-ROOTS = (BOOKWORM, TRIXIE, TRIXIE_STRONGSWAN, FORKY_STRONGSWAN)
+# No IKE daemons, but who gets the name servers that a gateway gives. Installed, they would take this machine's own resolver over.
+RESOLVED = Root("debian-12-resolved", "bookworm", ("systemd-resolved",), ("dbus", *SHELL))
+RESOLVCONF = Root("debian-12-resolvconf", "bookworm", ("resolvconf",), ("bash", "util-linux", *SHELL))
+ROOTS = (BOOKWORM, TRIXIE, TRIXIE_STRONGSWAN, FORKY_STRONGSWAN, RESOLVED, RESOLVCONF)

@@ -154,11 +154,21 @@ class StrongSwan(Peer):
         return text
 
 
+def _pool_names(t):
+    """One for each range: a pool of charon's has no more."""
+    return [f"pool-{t.name}" + (f"-{number}" if number else "") for number in range(len(t.pool) - 1)]
+
+
 def _pools(tunnels):
-    pools = "".join(f"  pool-{t.name} {{\n    addrs = {','.join(t.pool[:-1])}\n" + (f"    dns = {t.pool[-1]}\n" if t.pool[-1] else "") +
+    pools = "".join(f"  {name} {{\n    addrs = {addresses}\n" + (f"    dns = {t.pool[-1]}\n" if t.pool[-1] else "") +
                     (f"    subnet = {t.pool_subnets}\n" if t.pool_subnets else "") + "  }\n"
-                    for t in tunnels if t.pool)
+                    for t in tunnels for name, addresses in zip(_pool_names(t), t.pool))
     return f"pools {{\n{pools}}}\n" if pools else ""
+
+
+def _wanted_addresses(t):
+    families = {":" in subnet for subnet in t.remote_ts}
+    return ",".join(any_one for any_one, v6 in (("0.0.0.0", False), ("::", True)) if v6 in families)
 
 
 def _connection(t):
@@ -173,7 +183,7 @@ def _connection(t):
     mobike = {'yes' if t.mobike else 'no'}
     local_addrs = {'%any' if t.roams else t.local}
     remote_addrs = {'%any' if t.anybody else t.remote}
-    {f'pools = pool-{t.name}' if t.pool else ''}{'vips = 0.0.0.0' if t.request_address else ''}
+    {f"pools = {','.join(_pool_names(t))}" if t.pool else ''}{f'vips = {_wanted_addresses(t)}' if t.request_address else ''}
     proposals = {t.ike}
     {f'fragmentation = {t.fragmentation}' if t.fragmentation else ''}
     {f'ppk_id = {t.ppk[0]}' if t.ppk else ''}
