@@ -4,10 +4,11 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <memory>
+#include <cstring>
 #include <optional>
 
 #include "base/check.hpp"
+#include "base/dense_memory.hpp"
 
 namespace culvert::ipsec {
 
@@ -28,8 +29,16 @@ class ReplayWindow {
   /// receiver).
   ReplayWindow(std::uint32_t size, bool extended) : size_(size), extended_(extended) {
     CHECK(is_size(size));
-    if (size != 0) bits_ = std::make_unique<std::uint64_t[]>(ring() / kWordBits);
+    if (size == 0) return;
+    void* const memory = allocate_dense(octets());
+    bits_ = static_cast<std::uint64_t*>(std::memset(memory, 0, octets()));
   }
+
+  ~ReplayWindow() {
+    if (bits_ != nullptr) free_dense(bits_, octets());
+  }
+  ReplayWindow(const ReplayWindow&) = delete;
+  ReplayWindow& operator=(const ReplayWindow&) = delete;
 
   /// The full sequence number that the 32 bits in the packet stand for; nothing when it would lie before number 0.
   ///
@@ -116,6 +125,7 @@ class ReplayWindow {
 
   static constexpr std::uint32_t kWordBits = 64;
   [[nodiscard]] static std::uint64_t bit(std::uint64_t sequence) { return std::uint64_t{1} << (sequence & 63); }
+  [[nodiscard]] std::size_t octets() const { return ring() / 8; }
   [[nodiscard]] std::uint32_t ring() const { return std::max(size_, kWordBits); }
   [[nodiscard]] std::uint64_t& word(std::uint64_t sequence) const { return bits_[(sequence & (ring() - 1)) >> 6]; }
 
@@ -135,7 +145,7 @@ class ReplayWindow {
     }
   }
 
-  std::unique_ptr<std::uint64_t[]> bits_;
+  std::uint64_t* bits_ = nullptr;  // dense memory
   std::uint64_t top_ = 0;
   std::uint32_t size_;
   bool extended_;

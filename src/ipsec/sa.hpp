@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 
+#include "base/dense_memory.hpp"
 #include "base/result.hpp"
 #include "base/time.hpp"
 #include "crypto/packet_cipher.hpp"
@@ -208,7 +209,7 @@ struct SaParams {
 
 class EventQueue;
 
-class alignas(kCacheLine) SaPair {
+class alignas(kCacheLine) SaPair : public Dense {
  public:
   /// Takes a copy of the keys. `unsupported_suite` when no backend has the algorithms, when the keys do not have the
   /// suite's length; `unsupported_mode` when protocol, mode, encapsulation, suite and addresses do not go together.

@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <array>
+#include <type_traits>
 
 #include "crypto/own_gcm/vector_math.hpp"
 
@@ -79,8 +80,12 @@ template <int Rounds>
   return static_cast<const KeyedCipher<Rounds>&>(*work.cipher).key;
 }
 
-/// What the groups of one packet hand on.
+/// What the groups of one packet hand on. `Sums` is what groups of sixteen blocks are multiplied with: Product or
+/// Product3.
+template <typename Sums>
 struct State {
+  using Sum = Sums;
+
   __m512i nonce;        // with the first round key
   __m512i sum;          // of GHASH up to `pending`, in its order, per lane; at first the additional data's block
   __m128i hiding;       // the first block of the key stream
@@ -95,10 +100,10 @@ template <bool Last>
 /// GHASH of sixteen blocks, in five parts. More full groups follow: each lane is multiplied on its own, by H^16, H^12,
 /// H^8 and H^4. `Last`: none follows, and the lanes are summed in the first one.
 template <int Rounds, bool Last>
-[[OWN_GCM_INLINE]] inline void hash_part(int part, const ExpandedKey<Rounds>& key, const Quad& blocks, Product& p,
+[[OWN_GCM_INLINE]] inline void hash_part(int part, const ExpandedKey<Rounds>& key, const Quad& blocks, auto& p,
                                          __m512i& sum) {
   switch (part) {
-    case 0: p = multiply(_mm512_xor_si512(reverse_octets(blocks.v0), sum), power<Last>(key.powers[0])); break;
+    case 0: set_product(p, _mm512_xor_si512(reverse_octets(blocks.v0), sum), power<Last>(key.powers[0])); break;
     case 1: multiply_add(p, reverse_octets(blocks.v1), power<Last>(key.powers[4])); break;
     case 2: multiply_add(p, reverse_octets(blocks.v2), power<Last>(key.powers[8])); break;
     case 3: multiply_add(p, reverse_octets(blocks.v3), power<Last>(key.powers[12])); break;
@@ -109,8 +114,8 @@ template <int Rounds, bool Last>
 
 /// All of GHASH that is pending, `Quads` times sixteen blocks; no full group follows.
 template <int Rounds, int Quads>
-[[OWN_GCM_INLINE]] inline void hash_pending(const ExpandedKey<Rounds>& key, State& state) {
-  Product p;
+[[OWN_GCM_INLINE]] inline void hash_pending(const ExpandedKey<Rounds>& key, auto& state) {
+  typename std::remove_reference_t<decltype(state)>::Sum p;
 #pragma GCC unroll 5
   for (int part = 0; Quads > 0 && part < 5; ++part) {
     hash_part<Rounds, Quads == 1>(part, key, state.pending, p, state.sum);
@@ -133,8 +138,8 @@ template <int Count>
 /// GHASH of the group before is computed between them: AES and GHASH use different units of the CPU, and each alone
 /// waits for its own results. `Last`: no full group follows what is hashed.
 template <int Rounds, int Count, int Quads, bool Last>
-[[OWN_GCM_INLINE]] inline void middle_rounds(Quad& q, Quad& more, const ExpandedKey<Rounds>& key, State& state) {
-  Product p;
+[[OWN_GCM_INLINE]] inline void middle_rounds(Quad& q, Quad& more, const ExpandedKey<Rounds>& key, auto& state) {
+  typename std::remove_reference_t<decltype(state)>::Sum p;
 #pragma GCC unroll 16
   for (int round = 1; round < Rounds; ++round) {
     const __m512i round_key = broadcast(key.round_keys[round]);
@@ -242,7 +247,7 @@ template <bool Seal>
 /// `Whole`: all octets are there, else up to fifteen of the last block's are missing.
 template <int Rounds, bool Seal, bool First, bool Whole>
 [[OWN_GCM_INLINE]] inline Quad transform_four(const ExpandedKey<Rounds>& key, const Place& place, Quad& stream,
-                                              State& state) {
+                                              auto& state) {
   const __m512i last_key = broadcast(key.round_keys[Rounds]);
   Quad text;
   if constexpr (First) {
@@ -267,7 +272,7 @@ template <int Rounds, bool Seal, bool First, bool Whole>
 
 /// Sixteen blocks, behind `Quads` times sixteen that GHASH waits for. None: these are the packet's first.
 template <int Rounds, bool Seal, int Quads, bool Whole>
-[[OWN_GCM_INLINE]] inline void sixteen_blocks(const ExpandedKey<Rounds>& key, Place& place, State& state) {
+[[OWN_GCM_INLINE]] inline void sixteen_blocks(const ExpandedKey<Rounds>& key, Place& place, auto& state) {
   Quad stream = counters(place.step);
   add(stream, state.nonce);
   middle_rounds<Rounds, 4, Quads, false>(stream, stream, key, state);
@@ -277,7 +282,7 @@ template <int Rounds, bool Seal, int Quads, bool Whole>
 
 /// 32 blocks: eight registers hide AES's latency better than four.
 template <int Rounds, bool Seal, int Quads>
-[[OWN_GCM_INLINE]] inline void thirty_two_blocks(const ExpandedKey<Rounds>& key, Place& place, State& state) {
+[[OWN_GCM_INLINE]] inline void thirty_two_blocks(const ExpandedKey<Rounds>& key, Place& place, auto& state) {
   Quad stream = counters(place.step);
   Quad more = counters(place.step + 4);
   add(stream, state.nonce);
@@ -292,7 +297,7 @@ template <int Rounds, bool Seal, int Quads>
 /// The packet's end, 1 to 15 blocks in `Count` registers, and GHASH's block of lengths behind them.
 template <int Rounds, bool Seal, int Quads, int Count>
 [[OWN_GCM_INLINE]] inline void last_group(const ExpandedKey<Rounds>& key, const Place& place, __m128i lengths,
-                                          State& state) {
+                                          auto& state) {
   constexpr bool kFirst = Quads == 0;
   Quad stream = counters(place.step);
   add(stream, state.nonce);
@@ -351,7 +356,7 @@ template <int Rounds, bool Seal, int Quads, int Count>
 
 template <int Rounds, bool Seal, int Quads>
 [[OWN_GCM_INLINE]] inline void end_of_text(const ExpandedKey<Rounds>& key, const Place& place, __m128i lengths,
-                                           State& state) {
+                                           auto& state) {
   switch ((place.left + kStep - 1) / kStep) {
     case 1: return last_group<Rounds, Seal, Quads, 1>(key, place, lengths, state);
     case 2: return last_group<Rounds, Seal, Quads, 2>(key, place, lengths, state);
@@ -368,7 +373,7 @@ template <int Rounds, bool Seal, int Quads>
 /// What is left behind `Quads` times sixteen pending blocks, less than 768 octets. None pending: the whole packet.
 template <int Rounds, bool Seal, int Quads>
 [[OWN_GCM_INLINE]] inline void rest_of_text(const ExpandedKey<Rounds>& key, Place& place, __m128i lengths,
-                                            State& state) {
+                                            auto& state) {
   constexpr std::size_t kWithLengths = kGroup - kBlock;  // the block of lengths is one of a group's sixteen
   if (place.left <= kWithLengths) return end_of_text<Rounds, Seal, Quads>(key, place, lengths, state);
   if (place.left < kGroup) [[unlikely]] {
@@ -400,12 +405,12 @@ template <int Rounds>
 }
 
 /// `start` is the packet's, and afterwards that of `next` unless it is null.
-template <int Rounds, bool Seal>
+template <int Rounds, bool Seal, typename Sums>
 [[OWN_GCM_INLINE]] inline void run_long(const KeyedJob& work, Start& start, const KeyedJob* next) {
   const ExpandedKey<Rounds>& key = key_of<Rounds>(work);
   PacketJob& job = *work.job;
   // The output may overwrite IV and additional data.
-  State state{start.nonce, _mm512_zextsi128_si512(start.first), _mm_setzero_si128(), {}, {}};
+  State<Sums> state{start.nonce, _mm512_zextsi128_si512(start.first), _mm_setzero_si128(), {}, {}};
   const __m128i lengths = lengths_of(job);
   Place place{moved(job.input, kBlockBefore), moved(job.output, kBlockBefore), job.length + kBlock, 0};
   if (place.left < 3 * kGroup) {
@@ -613,7 +618,7 @@ struct Nothing {
   }
 };
 
-template <int Rounds, bool Seal>
+template <int Rounds, bool Seal, typename Sums>
 [[OWN_GCM_TARGET]] void run(std::span<const KeyedJob> all) {
   const auto is_short = [](const KeyedJob& work) {
     return work.job->length <= kShortText && work.job->aad.size() <= kBlock;
@@ -636,7 +641,7 @@ template <int Rounds, bool Seal>
       Start start = start_of<Rounds>(*work);
       for (bool more = true; more; ++work) {
         more = work + 1 != end && !is_short(work[1]);
-        run_long<Rounds, Seal>(*work, start, more ? work + 1 : nullptr);
+        run_long<Rounds, Seal, Sums>(*work, start, more ? work + 1 : nullptr);
       }
       continue;
     }
@@ -649,22 +654,31 @@ template <int Rounds, bool Seal>
   if (count == 0) return;
   if (count == 1) {
     Start start = start_of<Rounds>(waiting[0]);
-    return run_long<Rounds, Seal>(waiting[0], start, nullptr);
+    return run_long<Rounds, Seal, Sums>(waiting[0], start, nullptr);
   }
   std::array<Nothing, 2> nothing;
   for (std::size_t i = count; i < waiting.size(); ++i) waiting[i] = {waiting[0].cipher, &nothing[i - 2].job};
   run_short<Rounds, Seal>(waiting.data(), 1);
 }
 
+// AMD's CPUs multiply once in two cycles, Intel's once in one, and there shuffles take the same unit.
+bool multiplying_is_slow = [] {
+  __builtin_cpu_init();
+  return __builtin_cpu_is("amd") != 0;
+}();
+
 }  // namespace
+
+void use_three_multiplications(bool three) { multiplying_is_slow = three; }
+bool uses_three_multiplications() { return multiplying_is_slow; }
 
 template <int Rounds>
 void seal(std::span<const KeyedJob> work) {
-  run<Rounds, true>(work);
+  multiplying_is_slow ? run<Rounds, true, Product3>(work) : run<Rounds, true, Product>(work);
 }
 template <int Rounds>
 void open(std::span<const KeyedJob> work) {
-  run<Rounds, false>(work);
+  multiplying_is_slow ? run<Rounds, false, Product3>(work) : run<Rounds, false, Product>(work);
 }
 
 template void seal<10>(std::span<const KeyedJob>);

@@ -39,6 +39,11 @@ class KeyedCipher : public PacketCipher {
 /// True when this CPU and the operating system have what the kernel needs. Nothing below may be called otherwise.
 [[nodiscard]] bool runs_here();
 
+/// Whether long packets are hashed with three multiplications instead of four: the CPU decides. Tests set it, while no
+/// packet is in work.
+void use_three_multiplications(bool three);
+[[nodiscard]] bool uses_three_multiplications();
+
 /// `key` and `salt` have the sizes of AES with that many rounds and of GCM's salt.
 template <int Rounds>
 void expand(ByteView key, ByteView salt, std::size_t icv_size, ExpandedKey<Rounds>& out);

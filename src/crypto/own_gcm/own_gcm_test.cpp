@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "base/random.hpp"
+#include "crypto/own_gcm/kernel.hpp"
 #include "crypto/packet_cipher.hpp"
 
 namespace culvert::crypto {
@@ -28,6 +29,20 @@ class OwnGcm : public testing::Test {
 
   SeededRandom random_{31};
 };
+
+// Both ways of multiplying, whichever this CPU would take.
+class OwnGcmBothWays : public OwnGcm, public testing::WithParamInterface<bool> {
+ protected:
+  void SetUp() override {
+    OwnGcm::SetUp();
+    own_gcm::use_three_multiplications(GetParam());
+  }
+  void TearDown() override { own_gcm::use_three_multiplications(before_); }
+
+ private:
+  const bool before_ = own_gcm::uses_three_multiplications();
+};
+INSTANTIATE_TEST_SUITE_P(Multiplications, OwnGcmBothWays, testing::Bool());
 
 /// One key in both implementations.
 struct Pair {
@@ -85,7 +100,7 @@ void expect_same_as_reference(const Pair& pair, Packet& packet) {
   ASSERT_TRUE(equal({packet.job.output, packet.job.length}, packet.plain)) << "length " << packet.job.length;
 }
 
-TEST_F(OwnGcm, EveryLengthOfTextAtAnyAlignment) {
+TEST_P(OwnGcmBothWays, EveryLengthOfTextAtAnyAlignment) {
   const auto pairs = all_pairs(random_);
   for (std::size_t length = 0; length <= 2100; ++length) {
     for (std::size_t i = 0; i < 3; ++i) {
@@ -97,7 +112,7 @@ TEST_F(OwnGcm, EveryLengthOfTextAtAnyAlignment) {
   }
 }
 
-TEST_F(OwnGcm, LengthsWhereTheCounterCarries) {
+TEST_P(OwnGcmBothWays, LengthsWhereTheCounterCarries) {
   const auto pairs = all_pairs(random_);
   for (const std::size_t around : {4'064u, 8'160u, 16'352u, 65'500u, 1'048'560u}) {
     for (std::size_t length = around - 66; length <= around + 66; ++length) {
@@ -109,7 +124,7 @@ TEST_F(OwnGcm, LengthsWhereTheCounterCarries) {
   }
 }
 
-TEST_F(OwnGcm, EveryLengthOfAdditionalData) {
+TEST_P(OwnGcmBothWays, EveryLengthOfAdditionalData) {
   const auto pairs = all_pairs(random_);
   for (std::size_t aad = 0; aad <= 300; ++aad) {
     for (const std::size_t length : {0u, 1u, 64u, 96u, 97u, 300u}) {
@@ -178,7 +193,7 @@ TEST_F(OwnGcm, OneKindPerKeySizeWhateverTheIcv) {
   EXPECT_NE(kind(CipherId::aes_gcm_16, 128, Backend::own), kind(CipherId::aes_gcm_16, 256, Backend::own));
 }
 
-TEST_F(OwnGcm, BatchesOfManyKeysAndSizes) {
+TEST_P(OwnGcmBothWays, BatchesOfManyKeysAndSizes) {
   for (const unsigned bits : kKeyBits) {
     std::vector<Pair> pairs;
     for (int i = 0; i < 30; ++i) pairs.emplace_back(random_, PacketSuite{kCiphers[i % 3], bits});

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/dense_memory.hpp"
 #include "base/secret.hpp"
 #include "crypto/own_gcm/kernel.hpp"
 
@@ -18,7 +19,7 @@ void wipe_refused(PacketJob& job) {
 }
 
 template <int Rounds>
-class alignas(64) AesGcm final : public KeyedCipher<Rounds> {
+class alignas(64) AesGcm final : public KeyedCipher<Rounds>, public Dense {
  public:
   AesGcm(ByteView key_and_salt, std::size_t icv_size) {
     expand(key_and_salt.first(key_and_salt.size() - kSaltSize), key_and_salt.last(kSaltSize), icv_size, this->key);
