@@ -87,6 +87,36 @@ def by(initiator, responder):
     return run
 
 
+OCSP_PORT = 8680
+
+
+def stapled(this):
+    """OCSP responses go along in IKE, both ways (RFC 4806): whom the certificates name is on each end's own loopback."""
+    pair = this.pair()
+    pki = Pki(pair.lab)
+    names = f"authorityInfoAccess = OCSP;URI:http://127.0.0.1:{OCSP_PORT}/\n"
+    for daemon, name in zip(pair.both, ("alice.example", "bob.example")):
+        daemon.tunnels = [t.but(credentials=pki.end(name + "-2", f"DNS:{name}", issuer=pki.root, extensions=names)) for t in daemon.tunnels]
+    responder = f"openssl ocsp -index {pki.root.dir}/index -CA {pki.root.certificate} -rsigner {pki.root.certificate} -rkey {pki.root.key} " \
+        f"-port {OCSP_PORT} -nmin 60 -ignore_err"
+    ours = pair.lab.spawn("a", *responder.split(), output=pair.lab.path("ocsp"))
+    theirs = int(pair.peer.inside_sh(f"{responder} >/dev/null 2>&1 </dev/null & echo $!"))
+    pair.peer.plugins += " curl"
+    pair.peer.tunnels = [t.but(swanctl="ocsp = both") for t in pair.peer.tunnels]
+    pair.sut.more = 'revocation = "strict"\n'
+    wait_until(lambda: f":{OCSP_PORT} " in pair.lab.exec("a", "ss", "-ltn"), 5, "our responder listens")
+    try:
+        pair.start()
+        this.initiate(pair)
+    finally:
+        # The next round has certificates of its own.
+        ours.kill()
+        ours.wait()
+        pair.peer.inside_sh(f"kill {theirs}", ok=None)
+    for said in ("sending OCSP status for certificate", "received OCSP response issued by"):
+        check(said in pair.peer.log(), f"strongSwan's log has no '{said}'")
+
+
 def with_ppk(this):
     pair = this.pair(ppk=("office", PPK, True))
     pair.start()
@@ -368,6 +398,7 @@ AUTHENTICATION = (
     Subject("raw-rsa", "RSA keys without certificates", by_raw_key("rsa")),
     Subject("raw-p256", "ECDSA keys without certificates", by_raw_key("p256")),
     Subject("chain", "an authority between, sent along by either end", by_chain),
+    Subject("stapled", "OCSP responses about either end within IKE, which nobody else could be asked (RFC 4806)", stapled),
     Subject("mixed", "the initiator by shared secret, the responder by certificate", by("secret", "certificate")),
     Subject("null-client", "the initiator is nobody, the responder has a certificate (RFC 7619)", by("none", "certificate")),
     Subject("null", "neither end proves anything (RFC 7619)", by("none", "none")),

@@ -18,11 +18,11 @@ class GuestStrongSwan(GuestPeer, strongswan.StrongSwan):
     kind = "strongswan-kernel"
     package = "strongswan-charon"
     notes = ("no version announces its authentication methods (RFC 9593)",)
-    lacks = {**NOBODY, "eap-tls-1.3": "TLS 1.3 within EAP by a draft of RFC 9190", "eap-ttls-1.3": "TLS 1.3 within EAP by a draft of RFC 9427"}
+    lacks = {**NOBODY, "stapled": "no OCSP within IKE before 6.0", "eap-tls-1.3": "TLS 1.3 within EAP by a draft of RFC 9190", "eap-ttls-1.3": "TLS 1.3 within EAP by a draft of RFC 9427"}
 
     def __init__(self, lab, side, tunnels):
         GuestPeer.__init__(self, lab, side, tunnels)
-        self.settings = ""
+        self.settings, self.plugins = "", PLUGINS
         os.makedirs(self.dir + "/swanctl", exist_ok=True)
 
     @classmethod
@@ -35,7 +35,7 @@ class GuestStrongSwan(GuestPeer, strongswan.StrongSwan):
 
     def start(self):
         with open(self.dir + "/strongswan.conf", "w", encoding="ascii") as f:
-            f.write(strongswan.DAEMON_CONF.replace("@DIR@", HOME).replace("@PLUGINS@", PLUGINS).replace("@MORE@", self.settings)
+            f.write(strongswan.DAEMON_CONF.replace("@DIR@", HOME).replace("@PLUGINS@", self.plugins).replace("@MORE@", self.settings)
                     .replace("@VIRTUAL@", "yes" if any(t.request_address for t in self.tunnels) else "no"))
         # One that was ended the hard way has left it.
         self.inside_sh("rm -f /var/run/charon.pid")

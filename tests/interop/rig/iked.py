@@ -36,7 +36,7 @@ def _words(proposal):
 
 class Iked(GuestPeer):
     package = "openiked"
-    lacks = {**dict.fromkeys(("ed25519", "ed448"), "no EdDSA"), **dict.fromkeys(("null", "null-client"), "no NULL authentication"),
+    lacks = {**dict.fromkeys(("ed25519", "ed448"), "no EdDSA"), "stapled": "no OCSP within IKE", **dict.fromkeys(("null", "null-client"), "no NULL authentication"),
              "mixed": "one authentication for both ends, EAP apart", **dict.fromkeys(("ppk", "ppk-early", "ppk-early-other"), "no PPK"), "raw-rsa": "no certificate encoding of RFC 7670", "raw-p256": "no certificate encoding of RFC 7670",
              **dict.fromkeys(("eap-md5", "eap-tls-1.2", "eap-tls-1.3", "eap-ttls-1.3", "eap-tls-only"), "of EAP only MSCHAPv2"), ("eap-mschapv2", "responder"): "is no EAP client",
              ("mobike", "initiator"): "takes UPDATE_SA_ADDRESSES and moves its kernel's policies, but not the SAs",

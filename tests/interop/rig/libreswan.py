@@ -69,7 +69,7 @@ class Libreswan(GuestPeer):
     notes = ("neither version announces its authentication methods (RFC 9593)",)
     # In an INFORMATIONAL it passes over the notification and heeds the DELETE.
     hears_refusal = "AUTHENTICATION_FAILED|deleting .*established.IKE.SA"
-    lacks = {**dict.fromkeys(("ed25519", "ed448"), "no EdDSA"), **dict.fromkeys(("eap-mschapv2", "eap-md5", "eap-wrong", "eap-ttls-1.3"), "of EAP only TLS"),
+    lacks = {**dict.fromkeys(("ed25519", "ed448"), "no EdDSA"), "stapled": "no OCSP within IKE", **dict.fromkeys(("eap-mschapv2", "eap-md5", "eap-wrong", "eap-ttls-1.3"), "of EAP only TLS"),
              "resumed": "its AUTH of a resumed IKE SA is not that of RFC 5723 4.3.3: the keys that follow from the ticket agree, the hash does not, and a full set-up follows at once",
              ("mobike", "responder"): "its answers have no COOKIE2 (RFC 4555 3.7), which is what proves its new address to us",
              ("mobike-families", "initiator"): "names no further addresses of its own (RFC 4555 3.4), so that nobody learns that of the other family",
