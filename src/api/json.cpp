@@ -50,7 +50,8 @@ void members(const Failure*, auto& x, auto&& f) {
   f("refusal", x.refusal);
 }
 void members(const Given*, auto& x, auto&& f) {
-  f("addresses", x.addresses), f("dns_servers", x.dns_servers), f("domains", x.domains), f("subnets", x.subnets);
+  f("addresses", x.addresses), f("dns_servers", x.dns_servers), f("encrypted_dns", x.encrypted_dns);
+  f("domains", x.domains), f("subnets", x.subnets);
 }
 void members(const Lease*, auto& x, auto&& f) {
   f("address", x.address), f("identity", x.identity), f("pool", x.pool), f("sessions", x.sessions);

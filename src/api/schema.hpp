@@ -145,7 +145,8 @@ struct Failure {
 struct Given {
   std::vector<std::string> addresses;
   std::vector<std::string> dns_servers;
-  std::vector<std::string> domains;  // that these are for; empty: for all
+  std::vector<std::string> encrypted_dns;  // RFC 9464: "10.1.0.54:853#dns.example.org dot", with what it speaks
+  std::vector<std::string> domains;        // that these are for; empty: for all
   std::vector<std::string> subnets;
   friend bool operator==(const Given&, const Given&) = default;
 };

@@ -96,6 +96,8 @@ std::string render_given(const api::Given& given) {
   if (given.addresses.empty()) return {};
   std::string text = fmt::format("our address is {}", fmt::join(given.addresses, ", "));
   if (!given.dns_servers.empty()) text += fmt::format("; name servers {}", fmt::join(given.dns_servers, ", "));
+  if (!given.encrypted_dns.empty())
+    text += fmt::format("; encrypted name servers {}", fmt::join(given.encrypted_dns, ", "));
   if (!given.domains.empty()) text += fmt::format(" for {}", fmt::join(given.domains, ", "));
   return wrapped(text, 2);
 }

@@ -100,6 +100,21 @@ TEST_F(Command, StatusSaysWhichWorkerAChildSaIsFor) {
   EXPECT_NE(out().find("\n    Child SA 2 for worker 3: aes"), std::string::npos) << out();
 }
 
+TEST_F(Command, StatusSaysWhatThePeerGaveUs) {
+  office_is_up();
+  daemon_.handlers.office.given = {.addresses = {"10.9.0.7"},
+                                   .dns_servers = {"10.1.0.53"},
+                                   .encrypted_dns = {"10.1.0.54:853#dns.example.org dot"},
+                                   .domains = {"example.org"},
+                                   .subnets = {}};
+  daemon_.start();
+  EXPECT_EQ(run({"status", "office"}), 0);
+  EXPECT_NE(out().find("  our address is 10.9.0.7; name servers 10.1.0.53; encrypted name servers\n"
+                       "  10.1.0.54:853#dns.example.org dot for example.org\n"),
+            std::string::npos)
+      << out();
+}
+
 TEST_F(Command, StatusGolden) {
   office_is_up();
   api::Status& status = daemon_.handlers.answer;

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/text.hpp"
 
@@ -244,6 +245,14 @@ api::TunnelStatus to_status(const control::TunnelView& view, const model::Connec
   }
   status.given.addresses = texts(view.given.addresses);
   status.given.dns_servers = texts(view.given.dns_servers);
+  for (const model::EncryptedDns& resolver : view.given.encrypted_dns) {
+    for (const net::IpAddress& address : resolver.addresses) {
+      const std::string place =
+          resolver.port ? net::Endpoint{address, *resolver.port}.to_string() : address.to_string();
+      status.given.encrypted_dns.push_back(
+          fmt::format("{}#{} {}", place, resolver.name, fmt::join(resolver.protocols, " ")));
+    }
+  }
   status.given.domains = view.given.domains;
   for (const net::Prefix& prefix : view.given.subnets) status.given.subnets.push_back(prefix.to_string());
   if (view.retry_at) status.retry_in = seconds_until(*view.retry_at, now);

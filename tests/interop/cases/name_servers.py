@@ -151,6 +151,8 @@ def _(setup):
     knows(resolver, OURS, ANSWERS[OVER_TLS])
     check(not servers.heard(INSIDE, OURS), "it was asked in clear")
     knows(resolver, THEIRS, ANSWERS[OUTSIDE])
+    given = pair.asker.tunnel()["given"]["encrypted_dns"]
+    check(given == [f"{OVER_TLS}#dns.example.org dot"], f"culvert status says {given}")
 
 
 @case("name-servers-tls-name", "the name that the gateway gives is the one that its resolver's certificate is judged by: no answer from another",
