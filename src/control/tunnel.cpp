@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "ike/events.hpp"
+
 namespace culvert::control {
 namespace {
 
@@ -10,6 +12,9 @@ namespace {
 constexpr Duration kFirstRetry = std::chrono::milliseconds(200);
 constexpr Duration kSecondRetry = std::chrono::seconds(1);
 constexpr Duration kLongestRetry = std::chrono::seconds(60);
+// A refused password does not become right by itself, and directories lock accounts against which many are tried.
+constexpr Duration kAfterRefusedPassword = std::chrono::seconds(60);
+constexpr Duration kAfterFurtherOnes = std::chrono::minutes(5);
 // What is lost again before this time has passed is no accident: two hosts with one identity drive each other out, or
 // the peer ends what it has just agreed to.
 constexpr Duration kBriefLife = std::chrono::seconds(3);
@@ -26,6 +31,12 @@ Duration delay_after(unsigned brief_lives) {
   Duration delay = kFirstRetry;
   for (unsigned i = 1; i < brief_lives && delay < kLongestRetry; ++i) delay *= 2;
   return std::min(delay, kLongestRetry);
+}
+
+// The gateway, or who keeps its directory, has seen a try at a password of ours.
+bool password_refused(const model::ConnectionConfig& config, const std::string& kind) {
+  if (kind != ike::name_of(ike::FailureKind::authentication_failed) || !config.eap || !config.eap->client) return false;
+  return std::ranges::any_of(config.eap->methods, [](model::EapType type) { return type != model::EapType::tls; });
 }
 
 }  // namespace
@@ -73,6 +84,7 @@ void Tunnel::acquire(Instant now) {
 
 void Tunnel::hurry(Instant now) {
   const Change change(*this);
+  if (last_failure_ && password_refused(config_, last_failure_->kind)) return;
   if (retry_at_ && *retry_at_ > now && failures_in_row_ > 0) plan(now);
 }
 
@@ -104,13 +116,18 @@ void Tunnel::peer_failed(Instant now, std::string kind, std::string message, std
 
 void Tunnel::failed(Instant now, std::string kind, std::string message, std::string hint, RandomSource& random) {
   const Change change(*this);
+  const bool password = password_refused(config_, kind);
   peer_failed(now, std::move(kind), std::move(message), std::move(hint));
   attempt_running_ = false;
   progress.clear();
   // Only when no place of the peer's will do is there something to wait for.
   const bool others = take_turn(random);
   if (!others) ++failures_in_row_;
-  const Instant next = now + (others ? kFirstRetry : retry_delay(failures_in_row_, random));
+  const Duration delay = others                 ? kFirstRetry
+                         : !password            ? retry_delay(failures_in_row_, random)
+                         : failures_in_row_ > 1 ? kAfterFurtherOnes
+                                                : kAfterRefusedPassword;
+  const Instant next = now + delay;
   not_before_ = next;
   if (up_) return;
   const bool again = wanted_ && (config_.start == model::StartMode::automatic || was_up_ || others);

@@ -388,8 +388,8 @@ bool Liar::take_further(const Message& answer) {
 
 void Liar::derive_next() {
   const auto prf = *model::prf_function(ike_suite_.prf);
-  const SecretBytes seed = ike::v2::skeyseed_rekey(prf, keys_.sk_d(), next_->shared.view(), next_->nonce,
-                                                   next_->peer_nonce, next_->further);
+  const SecretBytes seed =
+      ike::v2::skeyseed_rekey(prf, keys_.sk_d(), next_->shared.view(), next_->nonce, next_->peer_nonce, next_->further);
   next_->keys = derive_sk_keys(prf, *suite_, seed.view(), next_->nonce, next_->peer_nonce, next_->spi_i, next_->spi_r);
 }
 
