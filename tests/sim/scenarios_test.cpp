@@ -527,7 +527,7 @@ TEST_P(Scenario, ACrashedPeerComesBackByItself) {
   world->host(actor()).crash();
   ASSERT_TRUE(world->run_for(seconds(3)));
   world->start(actor());
-  // Issue 2: traffic is back within five seconds of the start.
+  // Traffic is back within five seconds of the start.
   ASSERT_TRUE(
       world->run_until([&] { return world->host(actor()).view().state == control::TunnelState::up; }, seconds(2)))
       << why();
