@@ -416,7 +416,7 @@ TEST_F(Command, TransformsNeedsNoDaemon) {
   EXPECT_EQ(gmac["esp"], false);
   EXPECT_EQ(row("integrity", "md5")["compat"], "md5");
   EXPECT_EQ(row("integrity", "md5")["rfc8221"], "MUST NOT");
-  EXPECT_EQ(row("key exchange", "modp1024")["refused"], true);
+  EXPECT_EQ(row("key exchange", "modp768")["refused"], true);
 }
 
 TEST_F(Command, CheckNeedsNoDaemon) {

@@ -435,6 +435,11 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"weak_group", tunnel("ike = [\"aes256-sha256-modp1024\"]\n"),
              "a.toml:6:8: error: tunnel.office.ike: \"modp1024\" in \"aes256-sha256-modp1024\" is refused: "
              "groups below 2048 bits can be broken by precomputation\n"
+             "  use a suite such as \"aes256gcm16-prfsha256-x25519\"; for a peer that can do no better, "
+             "write compat = [\"modp1024\"] in [tunnel.office]\n"},
+        Case{"refused_group", tunnel("ike = [\"aes256-sha256-modp768\"]\n"),
+             "a.toml:6:8: error: tunnel.office.ike: \"modp768\" in \"aes256-sha256-modp768\" is refused: "
+             "groups below 2048 bits can be broken by precomputation\n"
              "  use a suite such as \"aes256gcm16-prfsha256-x25519\", or \"aes256-sha256-modp2048\" for "
              "an old peer\n"},
         Case{"weak_half_allowed", tunnel("compat = \"3des\"\nesp = [\"3des-md5\"]\n"),

@@ -16,8 +16,13 @@ openssl::MadeKeyExchange make(KeyExchangeId id, const openssl::PrivateValueSourc
     case KeyExchangeId::brainpool_p256r1:
     case KeyExchangeId::brainpool_p384r1:
     case KeyExchangeId::brainpool_p512r1: return openssl::make_ecp(id, source);
+    case KeyExchangeId::modp_1024:
+    case KeyExchangeId::modp_1536:
     case KeyExchangeId::modp_2048:
-    case KeyExchangeId::modp_3072: return openssl::make_modp(id, source);
+    case KeyExchangeId::modp_3072:
+    case KeyExchangeId::modp_4096:
+    case KeyExchangeId::modp_6144:
+    case KeyExchangeId::modp_8192: return openssl::make_modp(id, source);
     case KeyExchangeId::ml_kem_512:
     case KeyExchangeId::ml_kem_768:
     case KeyExchangeId::ml_kem_1024:
@@ -63,8 +68,13 @@ std::size_t public_value_size(KeyExchangeId id) {
     case KeyExchangeId::brainpool_p384r1: return 96;
     case KeyExchangeId::ecp_521: return 132;
     case KeyExchangeId::brainpool_p512r1: return 128;
+    case KeyExchangeId::modp_1024: return 128;
+    case KeyExchangeId::modp_1536: return 192;
     case KeyExchangeId::modp_2048: return 256;
     case KeyExchangeId::modp_3072: return 384;
+    case KeyExchangeId::modp_4096: return 512;
+    case KeyExchangeId::modp_6144: return 768;
+    case KeyExchangeId::modp_8192: return 1024;
     case KeyExchangeId::ml_kem_512:
     case KeyExchangeId::ml_kem_768:
     case KeyExchangeId::ml_kem_1024: return ml_kem_public_value_size(id, false);

@@ -1,5 +1,5 @@
 // Key exchange methods of IKEv2: X25519 and X448 (RFC 8031), NIST's curves (RFC 5903), Brainpool's (RFC 6954), MODP
-// groups (RFC 3526), and key encapsulation by ML-KEM (FIPS 203).
+// groups (RFC 3526; RFC 2409 6.2), and key encapsulation by ML-KEM (FIPS 203).
 #pragma once
 
 #include <cstdint>
@@ -22,8 +22,13 @@ enum class KeyExchangeId : std::uint8_t {
   brainpool_p384r1,
   brainpool_p512r1,
   x448,
+  modp_1024,
+  modp_1536,
   modp_2048,
   modp_3072,
+  modp_4096,
+  modp_6144,
+  modp_8192,
   ml_kem_512,
   ml_kem_768,
   ml_kem_1024

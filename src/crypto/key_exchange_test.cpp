@@ -11,7 +11,10 @@ constexpr KeyExchangeId kAll[] = {KeyExchangeId::x25519,           KeyExchangeId
                                   KeyExchangeId::ecp_384,          KeyExchangeId::ecp_521,
                                   KeyExchangeId::brainpool_p256r1, KeyExchangeId::brainpool_p384r1,
                                   KeyExchangeId::brainpool_p512r1, KeyExchangeId::x448,
-                                  KeyExchangeId::modp_2048,        KeyExchangeId::modp_3072};
+                                  KeyExchangeId::modp_1024,        KeyExchangeId::modp_1536,
+                                  KeyExchangeId::modp_2048,        KeyExchangeId::modp_3072,
+                                  KeyExchangeId::modp_4096,        KeyExchangeId::modp_6144,
+                                  KeyExchangeId::modp_8192};
 
 Bytes hex(std::string_view text) { return from_hex(text).value(); }
 std::unique_ptr<KeyExchange> from_private(KeyExchangeId id, ByteView private_value) {
@@ -24,7 +27,16 @@ std::string shared_hex(KeyExchange& mine, ByteView peer) {
   return secret ? to_hex(secret->view()) : to_string(secret.error());
 }
 
-// RFC 3526 3 and 4.
+// RFC 2409 6.2, RFC 3526 2, 3 and 4.
+const Bytes kPrime1024 = hex(
+    "ffffffffffffffffc90fdaa22168c234c4c6628b80dc1cd129024e088a67cc74020bbea63b139b22514a08798e3404ddef9519b3cd3a431b"
+    "302b0a6df25f14374fe1356d6d51c245e485b576625e7ec6f44c42e9a637ed6b0bff5cb6f406b7edee386bfb5a899fa5ae9f24117c4b1fe6"
+    "49286651ece65381ffffffffffffffff");
+const Bytes kPrime1536 = hex(
+    "ffffffffffffffffc90fdaa22168c234c4c6628b80dc1cd129024e088a67cc74020bbea63b139b22514a08798e3404ddef9519b3cd3a431b"
+    "302b0a6df25f14374fe1356d6d51c245e485b576625e7ec6f44c42e9a637ed6b0bff5cb6f406b7edee386bfb5a899fa5ae9f24117c4b1fe6"
+    "49286651ece45b3dc2007cb8a163bf0598da48361c55d39a69163fa8fd24cf5f83655d23dca3ad961c62f356208552bb9ed529077096966d"
+    "670c354e4abc9804f1746c08ca237327ffffffffffffffff");
 const Bytes kPrime2048 = hex(
     "ffffffffffffffffc90fdaa22168c234c4c6628b80dc1cd129024e088a67cc74020bbea63b139b22514a08798e3404ddef9519b3cd3a431b"
     "302b0a6df25f14374fe1356d6d51c245e485b576625e7ec6f44c42e9a637ed6b0bff5cb6f406b7edee386bfb5a899fa5ae9f24117c4b1fe6"
@@ -272,7 +284,8 @@ Bytes inverse_of_two(const Bytes& prime) {
 // generator.
 TEST(Modp, GroupsAreThoseOfRfc3526) {
   for (const auto& [id, prime] :
-       {std::pair(KeyExchangeId::modp_2048, kPrime2048), std::pair(KeyExchangeId::modp_3072, kPrime3072)}) {
+       {std::pair(KeyExchangeId::modp_1024, kPrime1024), std::pair(KeyExchangeId::modp_1536, kPrime1536),
+        std::pair(KeyExchangeId::modp_2048, kPrime2048), std::pair(KeyExchangeId::modp_3072, kPrime3072)}) {
     ASSERT_EQ(prime.size(), public_value_size(id));
     Bytes exponent = prime;
     exponent.back() = static_cast<std::uint8_t>(exponent.back() - 2);
@@ -288,7 +301,8 @@ TEST(Modp, GroupsAreThoseOfRfc3526) {
 TEST(Modp, ValuesOutOfRangeAreRefused) {
   SeededRandom random(5);
   for (const auto& [id, prime] :
-       {std::pair(KeyExchangeId::modp_2048, kPrime2048), std::pair(KeyExchangeId::modp_3072, kPrime3072)}) {
+       {std::pair(KeyExchangeId::modp_1024, kPrime1024), std::pair(KeyExchangeId::modp_1536, kPrime1536),
+        std::pair(KeyExchangeId::modp_2048, kPrime2048), std::pair(KeyExchangeId::modp_3072, kPrime3072)}) {
     const auto mine = make_key_exchange(id, random).value();
     const auto small = [&](std::uint8_t value) {
       Bytes out(prime.size());

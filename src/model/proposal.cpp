@@ -334,8 +334,13 @@ std::optional<crypto::KeyExchangeId> key_exchange_id(KeyExchangeMethod method) {
     case KeyExchangeMethod::brainpool_p384r1: return crypto::KeyExchangeId::brainpool_p384r1;
     case KeyExchangeMethod::brainpool_p512r1: return crypto::KeyExchangeId::brainpool_p512r1;
     case KeyExchangeMethod::curve448: return crypto::KeyExchangeId::x448;
+    case KeyExchangeMethod::modp_1024: return crypto::KeyExchangeId::modp_1024;
+    case KeyExchangeMethod::modp_1536: return crypto::KeyExchangeId::modp_1536;
     case KeyExchangeMethod::modp_2048: return crypto::KeyExchangeId::modp_2048;
     case KeyExchangeMethod::modp_3072: return crypto::KeyExchangeId::modp_3072;
+    case KeyExchangeMethod::modp_4096: return crypto::KeyExchangeId::modp_4096;
+    case KeyExchangeMethod::modp_6144: return crypto::KeyExchangeId::modp_6144;
+    case KeyExchangeMethod::modp_8192: return crypto::KeyExchangeId::modp_8192;
     case KeyExchangeMethod::ml_kem_512: return crypto::KeyExchangeId::ml_kem_512;
     case KeyExchangeMethod::ml_kem_768: return crypto::KeyExchangeId::ml_kem_768;
     case KeyExchangeMethod::ml_kem_1024: return crypto::KeyExchangeId::ml_kem_1024;

@@ -48,8 +48,8 @@ constexpr TransformInfo prf(PrfId id, std::string_view word, Status status, std:
   return row(TransformType::prf, id, 0, word, kIke, status, remark, compat);
 }
 constexpr TransformInfo group(KeyExchangeMethod id, std::string_view word, Status status, std::string_view remark,
-                              std::string_view alias = {}) {
-  return row(TransformType::key_exchange, id, 0, word, kIke | kEsp | kAh, status, remark, {}, alias);
+                              std::string_view alias = {}, std::string_view compat = {}) {
+  return row(TransformType::key_exchange, id, 0, word, kIke | kEsp | kAh, status, remark, compat, alias);
 }
 /// Known by name and number, and refused.
 constexpr TransformInfo refused(TransformType type, std::uint16_t id, std::string_view word, Status status,
@@ -161,8 +161,13 @@ constexpr TransformInfo kTransforms[] = {
           "ecp256bp"),
     group(KeyExchangeMethod::brainpool_p384r1, "brainpool384", {}, "as brainpool256, longer", "ecp384bp"),
     group(KeyExchangeMethod::brainpool_p512r1, "brainpool512", {}, "as brainpool256, the longest", "ecp512bp"),
+    group(KeyExchangeMethod::modp_8192, "modp8192", {}, "as modp4096, very slow, and IKE_SA_INIT is over 1,280 octets"),
+    group(KeyExchangeMethod::modp_6144, "modp6144", {}, "as modp4096, slower still"),
+    group(KeyExchangeMethod::modp_4096, "modp4096", {}, "slower than modp3072, hardly stronger"),
     group(KeyExchangeMethod::modp_3072, "modp3072", {}, "slow, 128 bits of strength"),
     group(KeyExchangeMethod::modp_2048, "modp2048", {must}, "slow, 112 bits of strength"),
+    group(KeyExchangeMethod::modp_1536, "modp1536", {should_not}, kSmallGroup, {}, "modp1536"),
+    group(KeyExchangeMethod::modp_1024, "modp1024", {should_not}, kSmallGroup, {}, "modp1024"),
     group(KeyExchangeMethod::ml_kem_768, "mlkem768", {},
           "against quantum computers; best beside another: x25519-ke1_mlkem768"),
     group(KeyExchangeMethod::ml_kem_1024, "mlkem1024", {}, "as mlkem768, larger"),
@@ -170,8 +175,6 @@ constexpr TransformInfo kTransforms[] = {
     row(TransformType::key_exchange, KeyExchangeMethod::none, 0, "nopfs", kEsp | kAh, {},
         "no key exchange of its own: whoever learns the IKE SA's keys has this SA's too"),
     refused(TransformType::key_exchange, 1, "modp768", {must_not}, kSmallGroup),
-    refused(TransformType::key_exchange, 2, "modp1024", {should_not}, kSmallGroup),
-    refused(TransformType::key_exchange, 5, "modp1536", {should_not}, kSmallGroup),
     refused(TransformType::key_exchange, 22, "modp1024s160", {must_not}, kDh22),
     refused(TransformType::key_exchange, 23, "modp2048s224", {should_not}, kDh22),
     refused(TransformType::key_exchange, 24, "modp2048s256", {should_not}, kDh22),

@@ -192,7 +192,9 @@ TEST(KeyExchangeVectors, Rfc3526Primes) {
   REQUIRE_VECTORS(path, "dh/rfc3526.txt");
   const std::string text = read_text(path);
   for (const auto& [id, bits] :
-       {std::pair(KeyExchangeId::modp_2048, "2048"), std::pair(KeyExchangeId::modp_3072, "3072")}) {
+       {std::pair(KeyExchangeId::modp_1536, "1536"), std::pair(KeyExchangeId::modp_2048, "2048"),
+        std::pair(KeyExchangeId::modp_3072, "3072"), std::pair(KeyExchangeId::modp_4096, "4096"),
+        std::pair(KeyExchangeId::modp_6144, "6144"), std::pair(KeyExchangeId::modp_8192, "8192")}) {
     const Bytes prime = prime_of(text, bits);
     ASSERT_EQ(prime.size(), crypto::public_value_size(id));
     Bytes exponent = prime;

@@ -4,7 +4,26 @@
 namespace culvert::crypto::openssl {
 namespace {
 
-/// A group of RFC 3526: a safe prime, generator 2.
+/// The octets of an exponent are at least twice the group's strength: RFC 3526 8, its larger estimates, 240 bits for
+/// 1536 to 620 for 8192. What it does not list, the weakest, has as many as the next.
+struct GroupFacts {
+  BIGNUM* (*prime)(BIGNUM*);
+  std::size_t exponent_size;
+};
+
+GroupFacts facts_of(KeyExchangeId id) {
+  switch (id) {
+    case KeyExchangeId::modp_1024: return {BN_get_rfc2409_prime_1024, 30};
+    case KeyExchangeId::modp_1536: return {BN_get_rfc3526_prime_1536, 30};
+    case KeyExchangeId::modp_2048: return {BN_get_rfc3526_prime_2048, 40};
+    case KeyExchangeId::modp_3072: return {BN_get_rfc3526_prime_3072, 53};
+    case KeyExchangeId::modp_4096: return {BN_get_rfc3526_prime_4096, 60};
+    case KeyExchangeId::modp_6144: return {BN_get_rfc3526_prime_6144, 68};
+    default: return {BN_get_rfc3526_prime_8192, 78};
+  }
+}
+
+/// A group of RFC 3526 or RFC 2409 6.2: a safe prime, generator 2.
 struct Group {
   BigNumber prime;
   BigNumber prime_minus_one;
@@ -13,7 +32,7 @@ struct Group {
   std::size_t size;
 
   explicit Group(KeyExchangeId id)
-      : prime(id == KeyExchangeId::modp_2048 ? BN_get_rfc3526_prime_2048(nullptr) : BN_get_rfc3526_prime_3072(nullptr)),
+      : prime(facts_of(id).prime(nullptr)),
         prime_minus_one(prime ? BN_dup(prime.get()) : nullptr),
         generator(BN_new()),
         context(BN_CTX_secure_new()),
@@ -61,10 +80,6 @@ class Modp final : public KeyExchange {
   Bytes public_value_;
 };
 
-/// RFC 3526 8: exponents of at least twice the group's strength; its larger estimates are 320 bits for 2048 and 420 for
-/// 3072.
-std::size_t exponent_size(KeyExchangeId id) { return id == KeyExchangeId::modp_2048 ? 40 : 53; }
-
 }  // namespace
 
 MadeKeyExchange make_modp(KeyExchangeId id, const PrivateValueSource& source) {
@@ -73,7 +88,7 @@ MadeKeyExchange make_modp(KeyExchangeId id, const PrivateValueSource& source) {
   BigNumber exponent(BN_secure_new());
   if (!group.ready() || !exponent) return err(CryptoError::backend_failure);
   if (source.random != nullptr) {
-    SecretBytes drawn(exponent_size(id));
+    SecretBytes drawn(facts_of(id).exponent_size);
     source.random->fill(drawn.mutable_view());
     drawn.mutable_view()[0] |= 0x80;  // one length for all exponents: the time of a power depends on it
     BN_bin2bn(drawn.view().data(), static_cast<int>(drawn.size()), exponent.get());

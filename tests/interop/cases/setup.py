@@ -8,7 +8,8 @@ ESP = ("aes128gcm16", "aes256gcm16", "chacha20poly1305", "aes128-sha256", "aes25
 IKE = ("aes256gcm16-prfsha256-x25519", "aes128-sha256-modp2048", "aes256-sha512-modp3072", "chacha20poly1305-prfsha384-ecp384",
        "aes128gcm16-prfsha512-ecp256", "aes128-aesxcbc-prfaesxcbc-x25519", "aes256-aescmac-prfaescmac-x25519",
        "aes256gcm16-prfsha512-ecp521", "aes256gcm16-prfsha512-curve448", "aes256gcm16-prfsha256-ecp256bp", "aes256gcm16-prfsha384-ecp384bp",
-       "aes256gcm16-prfsha512-ecp512bp")
+       "aes256gcm16-prfsha512-ecp512bp", "aes256-sha256-modp4096", "aes256-sha384-modp6144", "aes256-sha512-modp8192")
+OLD_GROUPS = ("modp1024", "modp1536")  # with compat only
 
 
 def initiate(pair, role):
@@ -29,6 +30,15 @@ def add_ike(role, ike):
         initiate(setup.pair(ike=ike), role)
 
 
+def add_old_group(role, group):
+    @case(f"{role}-ike-{group}", f"we are the {role}, {group} for IKE, as compat allows", only=("culvert",))
+    def _(setup):
+        pair = setup.pair(ike=f"aes128-sha256-{group}", launch=False)
+        pair.sut.more = f'compat = ["{group}"]\n'
+        pair.start()
+        initiate(pair, role)
+
+
 for _role in ("initiator", "responder"):
     for _esp in ESP:
         add(_role, 4, _esp)
@@ -36,6 +46,8 @@ for _role in ("initiator", "responder"):
         add(_role, 6, _esp)
     for _ike in IKE[1:]:
         add_ike(_role, _ike)
+    for _group in OLD_GROUPS:
+        add_old_group(_role, _group)
 
 
 @case("defaults", "neither suites nor identities named on our side: what we offer by default is something strongSwan takes")
