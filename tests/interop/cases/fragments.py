@@ -1,9 +1,14 @@
 """IKE messages larger than the path takes go in fragments of their own (RFC 7383), where those of IP are dropped."""
 
+import collections
 import re
 
+from cases import certificates
+from rig import wire
 from rig.authority import Authority, Pki
 from rig.case import case
+from rig.lab import OUTER
+from rig.rounds import Subject
 from rig.shell import Failed, check, need_tool, run, wait_until
 
 # Before the kernel puts fragments together.
@@ -34,6 +39,16 @@ def make(setup, most=None, outer=4, **options):
     return pair
 
 
+def chains(pair, kind, peer_takes_them):
+    """Each end believes the root and is certified by another authority below it, which it has to send along."""
+    pki = Pki(pair.lab, kind)
+    for daemon, name in zip(pair.both, ("alice.example", "bob.example")):
+        branch = Authority(pki.folder, "branch-" + name.split(".")[0], pki.kind, pki.root)
+        daemon.tunnels = [t.but(credentials=pki.end(name, f"DNS:{name}", issuer=branch)) for t in daemon.tunnels]
+    if not peer_takes_them:
+        certificates.give(pair.peer, authorities=(pki.root.certificate, pair.sut.tunnels[0].credentials.chain[1]))
+
+
 def dropped(pair):
     return sum(int(re.search(r"packets (\d+)", pair.lab.exec(side, "nft", "list", "counter", "inet", "narrow", "dropped"))[1])
                for side in ("a", "b"))
@@ -44,6 +59,46 @@ def initiate(pair, role):
     pair.wait_up(12)
     pair.prove()
 
+
+# ------------------------------------------------------------------------------------------------ with who is in a guest
+IKE_AUTH, SKF = 35, 53
+
+
+def seen(capture):
+    """(fragments of IKE_AUTH by who sent them, fragments of IP), by octets on the wire: IPv4, and IKE on 500 or behind the marker on 4500."""
+    capture.stop()
+    of_ike, of_ip = collections.Counter(), 0
+    for frame in wire.frames(capture.file):
+        packet = frame[14:]
+        if frame[12:14] != b"\x08\x00":
+            continue
+        of_ip += bool(int.from_bytes(packet[6:8], "big") & 0x3fff)
+        if wire.classify(frame)[0] == wire.IKE:
+            message = packet[(packet[0] & 15) * 4 + 8:]
+            message = message[4:] if message[:4] == bytes(4) else message
+            if (message[16], message[18]) == (SKF, IKE_AUTH):
+                of_ike[".".join(str(octet) for octet in packet[12:16])] += 1
+    return of_ike, of_ip
+
+
+def by_large_certificates(this):
+    """Chains of RSA certificates either way: both halves of IKE_AUTH are larger than a packet."""
+    pair = this.pair(fragmentation="yes")
+    chains(pair, "rsa", this.driver.takes_chain)
+    this.driver.tell_of_fragments(pair.peer)
+    capture = wire.Capture(pair.lab, "a")
+    pair.start()
+    this.initiate(pair)
+    of_ike, of_ip = seen(capture)
+    check(of_ip == 0, f"{of_ip} fragments of IP")
+    check(all(of_ike[OUTER[side][4]] >= 2 for side in "ab"), f"fragments of IKE_AUTH on the wire: {dict(of_ike)}")
+    word = "request" if this.role == "initiator" else "response"
+    check(re.search(rf"the IKE_AUTH {word} goes in \d fragments", pair.sut.log()), "our log has no fragments of ours")
+    for what, said in zip(("taken", "sent"), this.driver.says_fragments):
+        check(re.search(said, pair.peer.log()), f"the peer's log has no fragments that it has {what}: '{said}'")
+
+
+SUBJECTS = (Subject("fragments", "IKE_AUTH with chains of RSA certificates, in fragments of its own both ways (RFC 7383)", by_large_certificates),)
 
 for _role in ("initiator", "responder"):
     for _outer in (4, 6):

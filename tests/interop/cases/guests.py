@@ -7,7 +7,7 @@ import os
 import time
 from dataclasses import replace
 
-from cases import certificates, eap, post_quantum, remote_access, resumption
+from cases import certificates, eap, fragments, life, post_quantum, remote_access, resumption, tcp
 from rig.authority import Authority, Pki, raw_ends
 from rig.case import case
 from rig.guest_lab import DEVICE
@@ -163,14 +163,8 @@ def by_raw_key(kind):
 
 
 def by_chain(this):
-    """Each end believes the root and is certified by another authority below it, which it has to send along."""
     pair = this.pair()
-    pki = Pki(pair.lab)
-    for daemon, name in zip(pair.both, ("alice.example", "bob.example")):
-        branch = Authority(pki.folder, "branch-" + name.split(".")[0], pki.kind, pki.root)
-        daemon.tunnels = [t.but(credentials=pki.end(name, f"DNS:{name}", issuer=branch)) for t in daemon.tunnels]
-    if not this.driver.takes_chain:
-        certificates.give(pair.peer, authorities=(pki.root.certificate, pair.sut.tunnels[0].credentials.chain[1]))
+    fragments.chains(pair, "p256", this.driver.takes_chain)
     pair.start()
     this.initiate(pair)
 
@@ -426,13 +420,16 @@ REKEYS = (Subject("rekey-child", "the Child SA is rekeyed under traffic, begun b
           Subject("rekey-ike", "the IKE SA is rekeyed under traffic, begun by the initiator", rekeyed("ike")))
 MOBILITY = (Subject("mobike", "the initiator's address changes, and changes back: the same SAs go on (RFC 4555)", moved),
             Subject("mobike-families", "the initiator has IPv6 alone all of a sudden, then IPv4 again: the same SAs go on (RFC 4555)", moved_families))
+MESSAGES = life.SUBJECTS + tcp.SUBJECTS
 GROUPS = (("plain", "ESP as protocol 50", PLAIN),
           ("auth", "every authentication it has", AUTHENTICATION),
           ("refusals", "EAP, and whom we refuse and why", PASSWORDS + BY_TLS + REFUSALS),
           ("life", "inner addresses from a pool, rekeys under traffic, resumption", ADDRESSES + REKEYS + resumption.SUBJECTS),
           ("mobike", "addresses that change (RFC 4555)", MOBILITY),
+          ("messages", "IKE SAs that begin without a Child SA, and IKE in TCP", MESSAGES),
+          ("fragments", "IKE messages in fragments of their own (RFC 7383)", fragments.SUBJECTS),
           ("quantum", "additional key exchanges and ML-KEM, where it has them", post_quantum.SUBJECTS))
-SUBJECTS = PLAIN + AUTHENTICATION + PASSWORDS + BY_TLS + REFUSALS + ADDRESSES + REKEYS + resumption.SUBJECTS + MOBILITY + post_quantum.SUBJECTS
+SUBJECTS = tuple(subject for _, _, subjects in GROUPS for subject in subjects)
 PEERS = {"strongswan-kernel": "strongSwan of Debian 12", "strongswan-next": "strongSwan of Debian 13",
          "libreswan-12": "libreswan of Debian 12", "libreswan-13": "libreswan of Debian 13",
          "iked-12": "OpenIKED of Debian 12", "iked-13": "OpenIKED of Debian 13",

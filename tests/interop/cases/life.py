@@ -7,6 +7,7 @@ import time
 
 from rig import traffic
 from rig.case import case
+from rig.rounds import Subject
 from rig.shell import Failed, check, wait_until
 
 CHILDLESS = re.compile(r"sent IKE_AUTH request .* without a Child SA|set up the IKE SA without a Child SA")
@@ -70,6 +71,33 @@ for _role in ("initiator", "responder"):
             pass
         check(not any(p.state().up for p in pair.both), "there is a tunnel in spite of it")
 
+
+# pluto begins so for labelled traffic only (RFC 9478), and its kernel then asks for the Child SA: with the name that Linux has for
+# everything while SELinux has no policy, as in a guest.
+PLUTO_LABEL = (("policy-label", "system_u:object_r:ipsec_spd_t:s0"),)
+KERNEL_LABEL = 'security_label = "0x' + b"kernel\0".hex() + '"'
+
+
+def begun_childless(this):
+    """The same with who is in a guest: its first Child SA comes by CREATE_CHILD_SA, with a key exchange of its own."""
+    ours, by_label = this.role == "initiator", this.role == "responder" and "libreswan" in this.kind
+    peer = {"pluto": PLUTO_LABEL} if by_label else {} if ours else {"swanctl": "childless = force"}
+    pair = this.pair(esp="aes256gcm16-x25519", sut={"ours": 'childless = "force"' if ours else KERNEL_LABEL if by_label else ""}, peer=peer)
+    pair.start()
+    if by_label:
+        pair.peer.up()
+        check(not any(p.state().children for p in pair.both), "there is a Child SA before anybody has asked for one")
+        wait_until(lambda: traffic.ping(this.lab, "b", 4, 1, wait=0.3), 10, "a ping through the tunnel that the peer's kernel has asked for", 0.1)
+        pair.wait_up(8)
+        pair.prove()
+    else:
+        this.initiate(pair)
+    check(CHILDLESS.search(pair.sut.log()), "our log has a Child SA in IKE_AUTH")
+    rekeys(pair, "initiator" if by_label and not this.driver.rekeys_labelled else this.role)
+
+
+SUBJECTS = (Subject("childless", "the IKE SA begins without a Child SA, on which the initiator insists (RFC 6023), then rekeys of both",
+                    begun_childless),)
 
 # ---------------------------------------------------------------- crash tokens
 

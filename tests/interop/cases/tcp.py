@@ -6,6 +6,7 @@ from cases import mobike, workers
 from rig import traffic, wire
 from rig.case import case
 from rig.lab import INNER
+from rig.rounds import Subject
 from rig.shell import check, wait_until
 
 ONLY = ("culvert",)
@@ -39,6 +40,24 @@ def ends(setup, policy, **options):
     pair.peer.daemon["listen_tcp"] = [4500]
     pair.start()
     return pair
+
+
+def with_another(this):
+    """All of IKE and ESP in one connection, which the initiator opens, with who is in a guest."""
+    begins = this.role == "initiator"
+    pair = this.pair(**({} if begins else {"peer": {"pluto": (("enable-tcp", "yes"), ("tcp-remoteport", "4500"))}}))
+    if begins:
+        pair.sut.more = 'tcp = "always"\n'
+        pair.peer.setup["listen-tcp"] = "yes"
+    else:
+        pair.sut.daemon["listen_tcp"] = [4500]
+    pair.start()
+    this.initiate(pair)
+    found = {child["encapsulation"] for sa in pair.sut.tunnel()["ike_sas"] for child in sa["children"]}
+    check(found == {"tcp"}, f"ESP travels by {found}")
+
+
+SUBJECTS = (Subject("tcp", "IKE and ESP in TCP (RFC 9329)", with_another),)
 
 
 def transports(pair):

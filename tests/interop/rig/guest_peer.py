@@ -24,6 +24,7 @@ class GuestPeer(Peer):
     rekeys_lose = 0  # packets, at the change from one Child SA to the next
     rekeys_by_lifetime = 0  # seconds, where it has no command for it
     resumes = False  # RFC 5723
+    says_fragments = ()  # of IKE, in its log: those that it has taken, those that it has sent
     key_exchanges = "one"  # of an SA: "one" | "several" (RFC 9370) | "ML-KEM", as one of several
 
     def __init__(self, lab, side, tunnels):
@@ -56,6 +57,10 @@ class GuestPeer(Peer):
             for d in /proc /sys /dev {tempfile.gettempdir()}; do mkdir -p {top}$d; mount --rbind $d {top}$d; done
             mount --bind {top}.run {top}/run
             ln -sfn {top}.run/peer {HOME}; mkdir -p {top}/run/lock {top}/var/log""")
+
+    @staticmethod
+    def tell_of_fragments(peer):
+        """Before its start: its log is to have what `says_fragments` looks for."""
 
     # ---------------------------------------------------------------- running
     def inside_sh(self, script, ok=(0,), seconds=30):

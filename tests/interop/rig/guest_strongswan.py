@@ -8,7 +8,7 @@ from .roots import FORKY_STRONGSWAN, TRIXIE_STRONGSWAN
 from .shell import wait_until
 
 PLUGINS = strongswan.PLUGINS.replace("kernel-libipsec ", "")
-NOBODY = {**dict.fromkeys(("null", "null-client"), "no NULL authentication"),
+NOBODY = {"tcp": "no IKE in TCP", **dict.fromkeys(("null", "null-client"), "no NULL authentication"),
           **dict.fromkeys(("ppk-early", "ppk-early-other"), "no PPK in IKE_INTERMEDIATE")}
 
 
@@ -17,6 +17,7 @@ class GuestStrongSwan(GuestPeer, strongswan.StrongSwan):
 
     kind = "strongswan-kernel"
     package = "strongswan-charon"
+    says_fragments = (r"received fragment #\d of \d", r"splitting IKE message .* into \d fragments")
     notes = ("no version announces its authentication methods (RFC 9593)",)
     lacks = {**NOBODY, "stapled": "no OCSP within IKE before 6.0", "eap-tls-1.3": "TLS 1.3 within EAP by a draft of RFC 9190", "eap-ttls-1.3": "TLS 1.3 within EAP by a draft of RFC 9427"}
 

@@ -36,7 +36,8 @@ def _words(proposal):
 
 class Iked(GuestPeer):
     package = "openiked"
-    lacks = {**dict.fromkeys(("ed25519", "ed448"), "no EdDSA"), "stapled": "no OCSP within IKE", **dict.fromkeys(("null", "null-client"), "no NULL authentication"),
+    lacks = {**dict.fromkeys(("ed25519", "ed448"), "no EdDSA"), "stapled": "no OCSP within IKE",
+             "tcp": "no IKE in TCP", "childless": "no IKE SAs that begin without a Child SA", **dict.fromkeys(("null", "null-client"), "no NULL authentication"),
              "mixed": "one authentication for both ends, EAP apart", **dict.fromkeys(("ppk", "ppk-early", "ppk-early-other"), "no PPK"), "raw-rsa": "no certificate encoding of RFC 7670", "raw-p256": "no certificate encoding of RFC 7670",
              **dict.fromkeys(("eap-md5", "eap-tls-1.2", "eap-tls-1.3", "eap-ttls-1.3", "eap-tls-only"), "of EAP only MSCHAPv2"), ("eap-mschapv2", "responder"): "is no EAP client",
              ("mobike", "initiator"): "takes UPDATE_SA_ADDRESSES and moves its kernel's policies, but not the SAs",
@@ -45,6 +46,7 @@ class Iked(GuestPeer):
              ("mobike-families", "responder"): "moves nothing as initiator",
              ("eap-wrong", "initiator"): "falls silent at a wrong password, and refuses nothing", ("eap-wrong", "responder"): "is no EAP client"}
     takes_chain = False
+    says_fragments = (r"All fragments received: (\d) of \1", r"Fragment \d of \d has size of")
     notes = ("neither version announces its authentication methods (RFC 9593)", "of the certificates that its peer sends it looks at the first only, so that the authority between us and the root lies in a file there",
              "now and then a packet is lost when a Child SA is rekeyed: up to five are let pass")
     # Over PF_KEY Linux gives it neither combined modes nor SHA-256 with the right length of ICV.
@@ -102,7 +104,9 @@ class Iked(GuestPeer):
         run("openssl", "pkey", "-in", private, "-pubout", "-out", f"{folder}/iked/local.pub")
         users = "".join(f'user "{name}" "{secret}"\n' for t in self.tunnels if t.eap for name, secret in t.eap.users)
         with open(f"{folder}/iked.conf", "w", encoding="ascii") as f:
-            f.write(f"set {'' if any(t.roams for t in self.tunnels) else 'no'}mobike\n" + users + "".join(self._policy(t) for t in self.tunnels))
+            f.write(f"set {'' if any(t.roams for t in self.tunnels) else 'no'}mobike\n"
+                    + ("set fragmentation\n" if any(t.fragmentation == "yes" for t in self.tunnels) else "")
+                    + users + "".join(self._policy(t) for t in self.tunnels))
         os.chmod(f"{folder}/iked.conf", 0o600)
         os.chmod(private, 0o600)
         self.inside_sh(f"rm -rf /etc/iked && cp -r {folder}/iked {folder}/iked.conf /etc/ && chown -R 0:0 /etc/iked /etc/iked.conf && "

@@ -113,13 +113,18 @@ def reasons(subjects, peers, drivers):
     """What the peers have not, in their drivers' words."""
     lines = []
     for name in dict.fromkeys(n.split()[0] for n in peers.values()):
-        kind = next(k for k, n in peers.items() if n.split()[0] == name)
+        kinds = {k: n.split(" of ")[1] for k, n in peers.items() if n.split()[0] == name}
         said = {}
         for s in subjects:
             for our_role in s.roles:
-                if why := lacking(drivers[kind], s, our_role):
-                    said.setdefault(why, []).append(s.text)
-        told = [f"{why} ({', '.join(dict.fromkeys(texts))})" for why, texts in said.items()] + list(getattr(drivers[kind], "notes", ()))
+                for kind in kinds:
+                    if why := lacking(drivers[kind], s, our_role):
+                        texts, which = said.setdefault(why, ({}, {}))
+                        texts[s.text], which[kind] = True, kinds[kind]
+        # Who of several versions it is, where not all of them are.
+        told = [why + (f", in {' and '.join(which.values())}" if len(which) < len(kinds) else "") + f" ({', '.join(texts)})"
+                for why, (texts, which) in said.items()]
+        told += dict.fromkeys(note for kind in kinds for note in getattr(drivers[kind], "notes", ()))
         if told:
             lines.append(f"- {name}: " + "; ".join(told) + ".")
     return lines
