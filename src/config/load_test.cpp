@@ -457,7 +457,7 @@ INSTANTIATE_TEST_SUITE_P(
              "\"sha1\" out of compat\n"},
         Case{"compat_word", tunnel("compat = [\"rc4\"]\n"),
              "a.toml:6:11: error: tunnel.office.compat: \"rc4\" is not a weak algorithm that can be allowed\n"
-             "  write one or more of: 3des des sha1 md5\n"},
+             "  write one or more of: 3des des sha1 md5 modp1536 modp1024\n"},
         Case{"compat_unused", tunnel("compat = [\"md5\"]\n"),
              "a.toml:6:11: warning: tunnel.office.compat: \"md5\" allows what no suite here uses\n"
              "  take it out, or name the weak algorithm in ike or esp\n"},

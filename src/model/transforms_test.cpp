@@ -71,7 +71,7 @@ TEST(Transforms, WhatMustNotOrShouldNotBeUsedNeedsCompatOrIsRefused) {
     EXPECT_TRUE(!weak || !info.compat.empty()) << info.word;
     EXPECT_TRUE(info.served || !(info.ike || info.esp || info.ah)) << info.word;
   }
-  EXPECT_THAT(compat_words(), UnorderedElementsAre("3des", "des", "sha1", "md5"));
+  EXPECT_THAT(compat_words(), UnorderedElementsAre("3des", "des", "sha1", "md5", "modp1536", "modp1024"));
 }
 
 TEST(Transforms, DefaultsHaveNothingWeak) {
@@ -93,7 +93,7 @@ TEST(Transforms, WeakOnesAreTold) {
   EXPECT_THAT(weak_words(ProtocolId::esp, "aes128gcm16"), IsEmpty());
   EXPECT_THAT(weak_words(ProtocolId::esp, "aes128-3des-sha256-sha1"), ElementsAre("3des", "sha1"));
   EXPECT_THAT(weak_words(ProtocolId::ike, "aes128-sha1-modp2048"), ElementsAre("sha1", "prfsha1"));
-  EXPECT_THAT(weak_words(ProtocolId::ike, "aes128-sha256-modp1024-modp1536"), ElementsAre("modp1536", "modp1024"));
+  EXPECT_THAT(weak_words(ProtocolId::ike, "aes128-sha256-modp1024-modp1536"), ElementsAre("modp1024", "modp1536"));
   EXPECT_THAT(weak_words(ProtocolId::ike, "aes128-sha256-modp4096-modp6144-modp8192"), IsEmpty());
   EXPECT_THAT(weak_words(ProtocolId::ah, "md5"), ElementsAre("md5"));
   for (const ProtocolId protocol : kProtocols) {

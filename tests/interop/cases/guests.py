@@ -438,6 +438,6 @@ PEERS = {"strongswan-kernel": "strongSwan of Debian 12", "strongswan-next": "str
 # For a closer look at some rounds: CULVERT_ROUNDS='raw|psk' tests/interop/run guest-libreswan
 for _kind, _name in PEERS.items():
     for _group, _about, _subjects in GROUPS:
-        @case(f"guest-{_kind}-{_group}", f"{_name} in a guest, in both roles: {_about}", seconds=400, only=("culvert",))
+        @case(f"guest-{_kind}-{_group}", f"{_name} in a guest, in both roles: {_about}", seconds=700, only=("culvert",))
         def _(setup, kind=_kind, group=_group, subjects=_subjects):
             play(setup, f"guest-{kind}-{group}", kind, subjects)
