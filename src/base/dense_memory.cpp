@@ -90,12 +90,11 @@ class Shelf {
   }
   void add_block() {
     void* const memory = allocate_zeroed(kBlock, kUnit);
+    const bool first = blocks_++ == 0;
+    // Before anything is written to it, so that so far it costs no huge page.
+    if (first) (void)::madvise(memory, kBlock, MADV_NOHUGEPAGE);
     auto* const block = std::construct_at(static_cast<Block*>(memory));
-    if (blocks_++ == 0) {
-      // Nothing of it is used yet, so that so far it costs no huge page.
-      (void)::madvise(memory, kBlock, MADV_NOHUGEPAGE);
-      block->huge = false;
-    }
+    block->huge = !first;
     add(*block);
   }
   static void make_huge(Block& block) {
