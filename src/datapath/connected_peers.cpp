@@ -24,12 +24,24 @@ std::optional<std::size_t> ConnectedPeers::free_place() const {
   return static_cast<std::size_t>(oldest - peers_.begin());
 }
 
+void ConnectedPeers::forget(std::size_t number) {
+  Peer& peer = peers_[number];
+  if (peer.entry) closed_drops_ += peer.entry->socket.receive_drops();
+  peer = {};
+}
+
+std::uint64_t ConnectedPeers::receive_drops() const {
+  std::uint64_t drops = closed_drops_;
+  for (const Peer& peer : peers_) drops += peer.entry ? peer.entry->socket.receive_drops() : 0;
+  return drops;
+}
+
 std::optional<std::size_t> ConnectedPeers::connect_at(std::optional<std::size_t> place) {
   busy_ = false;
   lead_ = 0;
   if (!place) return {};
   Peer& peer = peers_[*place];
-  peer = {};
+  forget(*place);
   auto socket = sockets_.connect_to(candidate_, candidate_dont_fragment_);
   // Without one it goes on by the common socket, as before; the next try comes after as many messages.
   if (!socket) return {};

@@ -49,7 +49,9 @@ class ConnectedPeers {
   }
 
   /// Closes it: its peer goes by the common socket again.
-  void forget(std::size_t number) { peers_[number] = {}; }
+  void forget(std::size_t number);
+  /// Packets that the kernel dropped in front of these sockets: their buffers were full. Those of closed ones count on.
+  [[nodiscard]] std::uint64_t receive_drops() const;
   /// Of a socket that stands.
   [[nodiscard]] const OuterSockets::Entry& entry(std::size_t number) const { return *peers_[number].entry; }
 
@@ -75,6 +77,7 @@ class ConnectedPeers {
   net::Path candidate_;
   bool candidate_dont_fragment_ = false;
   std::uint32_t lead_ = 0;
+  std::uint64_t closed_drops_ = 0;
   bool busy_ = false;
 };
 

@@ -1,6 +1,9 @@
 #include "datapath/connected_peers.hpp"
 
 #include <string>
+#include <vector>
+
+#include <sys/socket.h>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -95,6 +98,31 @@ TEST(ConnectedPeers, ThePlaceOfAnIdlePeerIsTakenAndThatOfABusyOneIsNot) {
   EXPECT_EQ(left, std::vector<std::size_t>{0});
   EXPECT_EQ(peers.for_esp(path(2000), true), nullptr);
   EXPECT_NE(peers.for_esp(path(3000), true), nullptr);
+}
+
+TEST(ConnectedPeers, CountWhatTheKernelDroppedInFrontOfThem) {
+  auto sockets = OuterSockets::open({.ike_port = 45'627, .nat_port = 45'628, .raw = false, .connect_after = 10});
+  ASSERT_TRUE(sockets) << sockets.error().text;
+  ConnectedPeers peers(sockets->front(), true);
+  const net::IpAddress here = *net::IpAddress::parse("127.0.0.1");
+  const auto peer = io::DatagramSocket::open_udp({.local = {here, 0}});
+  ASSERT_TRUE(peer) << peer.error().text;
+  const net::Path path{{here, 45'628}, peer->local()};
+  for (int i = 0; i < 20; ++i) (void)peers.for_esp(path, true);
+  const auto number = peers.connect([](std::size_t) {});
+  ASSERT_TRUE(number);
+  constexpr int kSmall = 4096;
+  ASSERT_EQ(::setsockopt(peers.entry(*number).socket.fd(), SOL_SOCKET, SO_RCVBUF, &kSmall, sizeof kSmall), 0);
+  EXPECT_EQ(peers.receive_drops(), 0U);
+  const Bytes payload(1000);
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_EQ(peer->send_one({path.remote, path.local}, 0, std::vector<ByteView>{payload}), 0);
+  }
+  const std::uint64_t dropped = peers.receive_drops();
+  EXPECT_GT(dropped, 50U);
+  EXPECT_EQ(sockets->front().receive_drops(), 0U) << "they came to the connected one";
+  peers.forget(*number);
+  EXPECT_EQ(peers.receive_drops(), dropped);
 }
 
 TEST(ConnectedPeers, NobodyIsConnectedToBesideOtherWorkers) {

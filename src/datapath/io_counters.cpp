@@ -15,6 +15,10 @@ std::string io_drops_markdown() {
       "| `{}` | The kernel had packets for the TUN device and dropped them: more came at once than its queue holds, or "
       "the workers do not keep up. |\n",
       kTunQueueFull);
+  text += fmt::format(
+      "| `{}` | The kernel had packets from outside and dropped them: the workers do not keep up, and the sockets' "
+      "buffers were full (or a UDP checksum was wrong). |\n",
+      kOuterQueueFull);
   for (const IoDropEntry& entry : kIoDrops) text += fmt::format("| `{}` | {} |\n", entry.name, entry.text);
   text +=
       "| `clear_from_wire` | A packet came in clear for addresses that are to be protected (RFC 4301 5.2); the packet "

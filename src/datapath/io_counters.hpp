@@ -65,8 +65,10 @@ inline constexpr std::array kIoDrops{
 static_assert(kIoDrops.size() == static_cast<std::size_t>(IoDrop::count_));
 [[nodiscard]] constexpr std::string_view name_of(IoDrop drop) { return kIoDrops[static_cast<std::size_t>(drop)].name; }
 
-/// What the kernel counts, in the same list: packets for a TUN device whose queues were full.
+/// What the kernel counts, in the same list: packets for a TUN device whose queues were full, and packets from outside
+/// for sockets whose buffers were.
 inline constexpr std::string_view kTunQueueFull = "tun_queue_full";
+inline constexpr std::string_view kOuterQueueFull = "outer_queue_full";
 
 /// The text of docs/drop-reasons-io.md.
 [[nodiscard]] std::string io_drops_markdown();

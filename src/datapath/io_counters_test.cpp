@@ -11,7 +11,7 @@ namespace culvert::datapath {
 namespace {
 
 TEST(IoDrop, ListStandsInOrderWithDistinctNames) {
-  std::set<std::string_view> names{kTunQueueFull};
+  std::set<std::string_view> names{kTunQueueFull, kOuterQueueFull};
   for (std::size_t i = 0; i < kIoDrops.size(); ++i) {
     EXPECT_EQ(static_cast<std::size_t>(kIoDrops[i].drop), i) << kIoDrops[i].name;
     EXPECT_TRUE(names.insert(kIoDrops[i].name).second) << kIoDrops[i].name;

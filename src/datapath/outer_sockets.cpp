@@ -142,6 +142,12 @@ std::uint16_t OuterSockets::mtu_towards(const net::Path& path) const {
   return mtu_probe_.ask(path.local.address, path.remote.address).value_or(0);
 }
 
+std::uint64_t OuterSockets::receive_drops() const {
+  std::uint64_t drops = xdp_ ? xdp_->receive_drops() : 0;
+  for (const Entry& entry : entries_) drops += entry.socket.receive_drops();
+  return drops;
+}
+
 const io::DatagramSocket* OuterSockets::for_esp(const net::Path& path, model::Encapsulation encapsulation,
                                                 bool dont_fragment) const {
   // A sending socket has no address that the kernel could choose for it.

@@ -56,6 +56,9 @@ class OuterSockets {
   /// The first set's: the host's addresses changed. Control thread.
   void read_addresses() { xdp_ports_.read_addresses(); }
 
+  /// Packets from outside that the kernel dropped in front of this set: its buffers were full.
+  [[nodiscard]] std::uint64_t receive_drops() const;
+
   /// Sends an IKE message on a UDP path, behind the non-ESP marker when the local port is the NAT port (RFC 3948 2.2,
   /// RFC 7296 2.23). Any thread. 0 or an errno; EAFNOSUPPORT when no socket has that family and port.
   [[nodiscard]] int send_ike(const net::Path& path, ByteView message) const;

@@ -210,7 +210,11 @@ void Worker::carry_out(InstallCommand& command) {
 
 void Worker::answer(const AskCommand& command) {
   std::optional<CounterSnapshot> snapshot;
-  if (command.with_counters) snapshot = CounterSnapshot{engine_.all_counters(), engine_.drop_counters()};
+  if (command.with_counters) {
+    snapshot = CounterSnapshot{engine_.all_counters(), engine_.drop_counters()};
+    const std::uint64_t dropped = sockets_.receive_drops() + connected_.receive_drops();
+    if (dropped != 0) snapshot->drops.emplace_back(kOuterQueueFull, dropped);
+  }
   inbox_.answers.give(command.ticket, std::move(snapshot));
 }
 

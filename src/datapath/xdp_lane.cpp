@@ -95,6 +95,12 @@ bool XdpLane::flush() {
   return !pending_;
 }
 
+std::uint64_t XdpLane::receive_drops() const {
+  std::uint64_t drops = 0;
+  for (const Port& port : ports_) drops += port.socket.receive_drops();
+  return drops;
+}
+
 void XdpLane::close(std::size_t port) {
   ports_[port].open = false;
   ways_.clear();

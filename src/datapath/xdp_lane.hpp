@@ -36,6 +36,9 @@ class XdpLane {
   [[nodiscard]] std::span<const MutableByteView> receive(std::size_t port) { return ports_[port].socket.receive(); }
   void give_back(std::size_t port) { ports_[port].socket.give_back(); }
 
+  /// Frames for any port that the kernel dropped, with no room for them.
+  [[nodiscard]] std::uint64_t receive_drops() const;
+
   struct Sent {
     bool taken = false;             // false: it is for the raw sockets
     std::uint32_t buffer_full = 0;  // packets of it that found no room

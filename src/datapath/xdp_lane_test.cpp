@@ -187,6 +187,30 @@ TEST_F(XdpLanes, AreNotHadWhereThereIsNoEthernet) {
   EXPECT_NE(facts[1].text.find("there is no interface nowhere"), std::string::npos) << facts[1].text;
 }
 
+TEST_F(XdpLanes, CountFramesThatFoundNoMemory) {
+  std::vector<std::unique_ptr<XdpLane>> lanes(1);
+  std::optional<XdpPorts> ports;
+  lab_->alice.ns.run([&] { ports = XdpPorts::open({"v0"}, 0, lanes); });
+  ASSERT_TRUE(ports->facts().at(0).in_use) << ports->facts()[0].text;
+  constexpr std::size_t kMore = 300;
+  lab_->bob.ns.run([&] {
+    const auto sender = io::DatagramSocket::open_raw({.family = Family::v4, .protocol = 50});
+    ASSERT_TRUE(sender) << sender.error().text;
+    const Bytes esp(100, 7);
+    const net::Path path{{lab_->bob.outer(Family::v4), 0}, {lab_->alice.outer(Family::v4), 0}};
+    io::SendScratch scratch;
+    for (std::size_t i = 0; i < io::XdpSocket::kFrames + kMore; ++i) {
+      const io::OutgoingMessage message{.path = path, .bytes = esp};
+      ASSERT_EQ(sender->send(std::span(&message, 1), scratch).datagrams, 1U);
+    }
+  });
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  while (lanes[0]->receive_drops() < kMore && std::chrono::steady_clock::now() < end) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_EQ(lanes[0]->receive_drops(), kMore);
+}
+
 // A worker must not wake up again and again for frames that will never leave.
 TEST_F(XdpLanes, DoNotWaitForAnInterfaceThatIsGone) {
   lab_->alice.ns.run([&] {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
 #include <sys/socket.h>
@@ -147,6 +148,13 @@ ReceiveOutcome DatagramSocket::receive(ReceiveBuffers& buffers) const {
   }
   outcome.messages = {state.messages.data(), kept};
   return outcome;
+}
+
+std::uint32_t DatagramSocket::receive_drops() const {
+  std::array<std::uint32_t, SK_MEMINFO_VARS> counts{};
+  socklen_t length = sizeof counts;
+  if (::getsockopt(fd_.get(), SOL_SOCKET, SO_MEMINFO, counts.data(), &length) < 0) return 0;
+  return counts[SK_MEMINFO_DROPS];
 }
 
 // ---------------------------------------------------------------- ICMP errors

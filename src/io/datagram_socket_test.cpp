@@ -326,6 +326,23 @@ TEST_F(DaemonsSocket, AnErrorComesToTheReceiverAndFailsNoSend) {
   });
 }
 
+TEST(DatagramSocket, CountsWhatFindsNoRoom) {
+  UdpOptions options{.local = loopback(Family::v4), .receive_buffer = 16'384, .segmentation = false};
+  const auto receiver = DatagramSocket::open_udp(options);
+  ASSERT_TRUE(receiver) << receiver.error().text;
+  const auto sender = open_udp(loopback(Family::v4), false);
+  const Bytes payload = numbered(1000);
+  constexpr std::size_t kSent = 200;
+  const std::vector<OutgoingMessage> messages(kSent, {.path = {sender.local(), receiver->local()}, .bytes = payload});
+  SendScratch scratch;
+  ASSERT_EQ(sender.send(messages, scratch).datagrams, kSent);
+  ReceiveBuffers buffers(kSent);
+  ASSERT_TRUE(wait_readable(*receiver));
+  const std::size_t received = receiver->receive(buffers).messages.size();
+  EXPECT_LT(received, kSent);
+  EXPECT_EQ(receiver->receive_drops(), kSent - received);
+}
+
 TEST(DatagramSocket, ForeignAddressIsRefusedByName) {
   UdpOptions options;
   options.local = {*IpAddress::parse("192.0.2.77"), 0};

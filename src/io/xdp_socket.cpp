@@ -192,6 +192,14 @@ void XdpSocket::give_back() {
   }
 }
 
+std::uint64_t XdpSocket::receive_drops() const {
+  xdp_statistics counts{};
+  socklen_t length = sizeof counts;
+  if (::getsockopt(fd_.get(), SOL_XDP, XDP_STATISTICS, &counts, &length) < 0) return 0;
+  // An empty fill ring counts among the dropped, too.
+  return counts.rx_dropped + counts.rx_ring_full;
+}
+
 void XdpSocket::reclaim() {
   Ring& done = rings_[completion];
   const std::uint32_t there = load(done.producer);

@@ -41,6 +41,8 @@ class XdpSocket {
   static constexpr std::size_t kBatch = 64;
   [[nodiscard]] std::span<const MutableByteView> receive();
   void give_back();
+  /// Frames that the program gave to this socket and the kernel dropped: no free memory, or too long for it.
+  [[nodiscard]] std::uint64_t receive_drops() const;
 
   /// Room for one more frame to send; empty when the queue is full and stays so for the moment.
   [[nodiscard]] MutableByteView reserve();

@@ -76,6 +76,7 @@ class Pair:
 
     def __init__(self, setup, layout="direct", outer=4, inner=(4,), peer_kind="strongswan", swap=False,
                  sut=None, peer=None, lab=None, **both):
+        self.setup = setup
         lab = self.lab = lab or setup.lab(layout)
         near, far = (tuple(SUBNET[s][f] for f in inner) for s in ("a", "b"))
         a = TunnelSpec(lab.outer("a", outer), lab.outer_seen("b", outer), near, far)
@@ -107,8 +108,7 @@ class Pair:
         for attempt in (1, 2, 3):
             before = [p.state() for p in self.both]
             for side in ("a", "b"):
-                got = traffic.ping(self.lab, side, family, count)
-                check(got == count, f"ping from {side}: {got} of {count} came back")
+                self._ping(side, family, count)
             try:
                 wait_until(lambda: all(p.state().packets_since(old) >= 2 * count for old, p in zip(before, self.both)),
                            2, "the SAs have counted the pings")
@@ -118,6 +118,25 @@ class Pair:
                 # A rekey in between takes the old SAs' counts away with them: look once more.
                 if attempt == 3 or all(self._spis(old) == self._spis(new) for old, new in zip(before, now)):
                     raise Failed(f"{missing}: before {before}, now {now}") from None
+
+    def _ping(self, side, family, count):
+        before = [p.state() for p in self.both]
+        got = traffic.ping(self.lab, side, family, count)
+        if got == count:
+            return
+        lost = f"ping from {side}: {got} of {count} came back; {self._whereabouts(before)}"
+        # A guest has user-mode Linux as its kernel, which is late for a frame now and then on a machine that is busy. Once, that is told of.
+        again = traffic.ping(self.lab, side, family, count) if hasattr(self.lab, "guest") and got == count - 1 else 0
+        check(again == count, lost)
+        self.setup.note(f"once {lost}")
+
+    def _whereabouts(self, before):
+        """What each end and the wire between them say of packets that were lost."""
+        said = [f"{p.kind} at {p.side} had {old.children}, has {p.state().children}" for p, old in zip(self.both, before)]
+        said += [f"{p.kind} at {p.side} dropped {p.drops()}" for p in self.both if hasattr(p, "drops")]
+        if hasattr(self.lab, "frames"):
+            said.append(self.lab.frames())
+        return "; ".join(said)
 
     @staticmethod
     def _spis(state):

@@ -86,6 +86,11 @@ class Culvert(Peer):
     def status(self):
         return json.loads(self.command("status", "--json"))
 
+    def drops(self):
+        """What it has dropped, by reason."""
+        status = self.status()
+        return {**status["ike_drops"], **status["packet_drops"]}
+
     def tunnel(self, name="net"):
         """The tunnel's part of the status."""
         found = [t for t in self.status()["tunnels"] if t["name"] == name]

@@ -6,6 +6,7 @@ The addresses, routes and inner addresses are those of layout `direct`. One boot
 own, and begins with a guest that holds no SA, no policy, and no address but its own.
 """
 
+import json
 import os
 import shlex
 
@@ -52,6 +53,16 @@ class GuestLab(Lab):
         self.guest.sh(f"""ip xfrm state flush; ip xfrm policy flush
             for a in $(ip -4 -o addr show | awk '{{print $4 "," $2}}' | grep '^10\\.9\\.'); do ip addr del "${{a%,*}}" dev "${{a#*,}}"; done""")
         self._default_routes()
+
+    def frames(self):
+        """What the two ends of the wire have counted, as text: the guest has lost what its end has not."""
+        ours = self.exec("a", "ip", "-s", "-j", "link", "show", "wire")
+        counted = {"our end": ours, "the guest's": self.exec("b", "ip", "-s", "-j", "link", "show", DEVICE)}
+        parts = []
+        for end, text in counted.items():
+            stats = json.loads(text)[0]["stats64"]
+            parts.append(f"{end} of the wire {[(way, stats[way]['packets'], stats[way]['dropped']) for way in ('rx', 'tx')]}")
+        return "; ".join(parts)
 
     def path(self, name):
         return os.path.join(self.dir, f"round-{self.round}", name) if self.round else super().path(name)
