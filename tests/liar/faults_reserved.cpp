@@ -74,7 +74,7 @@ std::vector<Fault> reserved_faults() {
        harmless()},
       {"reserved_fields_of_a_create_child_sa_request", "RFC 7296 2.5", Step::child_request, sealed(), harmless(), pfs},
       {"reserved_fields_of_a_create_child_sa_answer", "RFC 7296 2.5", Step::child_answer, sealed(), harmless(), pfs},
-      {"reserved_fields_of_an_informational_request", "RFC 7296 2.5", Step::informational, with_delete(), answered()},
+      {"reserved_fields_of_an_informational_request", "RFC 7296 2.5", Step::informational, with_delete(), counted(answered(), ike::Refusal::unknown_child_sa)},
       {"reserved_fields_of_an_informational_answer", "RFC 7296 2.5", Step::informational_answer, with_configuration(),
        harmless()},
       {"asks_whether_we_live", "RFC 7296 2.4", Step::informational, {}, answered()},
