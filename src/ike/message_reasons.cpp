@@ -69,7 +69,8 @@ constexpr std::array<MessageReason<Refusal>, kRefusalCount> kRefusals = {{
      "Nothing: it begins again with that one. The peer's first offer could be the right one at once."},
     {Refusal::authentication, "authentication", "The peer has not proved that it is who it says.",
      "Check secrets, certificates and identities at both ends; `culvert why` says what did not fit."},
-    {Refusal::unknown_peer, "unknown_peer", "No tunnel is configured for the identity that the peer has, or for the way in which it proves that.",
+    {Refusal::unknown_peer, "unknown_peer",
+     "No tunnel is configured for the identity that the peer has, or for the way in which it proves that.",
      "Check `remote_id` and `peer_auth` of the tunnel, and what the peer sends."},
     {Refusal::policy, "policy", "The peer lacks, or wants, what the tunnel's configuration does not leave open.",
      kBothSides},
@@ -128,17 +129,20 @@ std::string_view name_of(Refusal reason) {
 std::string message_reasons_markdown() {
   std::string text =
       "# Why IKE messages come to nothing\n\n"
-      "A message of a peer that does not do what it was sent for counts under exactly one of these reasons. The name is "
+      "A message of a peer that does not do what it was sent for counts under exactly one of these reasons. The name "
+      "is "
       "the\n"
       "label of the counters in `culvert status`. This page is made from `src/ike/message_reasons.cpp`; a test holds "
       "both\n"
       "together. Why packets are dropped is in [drop-reasons.md](drop-reasons.md).\n\n"
       "## Dropped\n\n"
-      "The datagram changed nothing. Where the RFCs want an answer all the same, it is never longer than what came.\n\n";
+      "The datagram changed nothing. Where the RFCs want an answer all the same, it is never longer than what "
+      "came.\n\n";
   add_table(text, kDrops);
   text +=
       "\n## Refused\n\n"
-      "The message was answered with an error or a DELETE, or it ended what it belonged to: a set-up, a Child SA to be, "
+      "The message was answered with an error or a DELETE, or it ended what it belonged to: a set-up, a Child SA to "
+      "be, "
       "the\n"
       "IKE SA.\n\n";
   add_table(text, kRefusals);

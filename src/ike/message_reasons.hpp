@@ -1,5 +1,5 @@
-// Why a message of a peer came to nothing: dropped, or refused with an error, a DELETE or the end of what it belonged to.
-// Every such message counts under exactly one of these. One list serves as counter label and documentation
+// Why a message of a peer came to nothing: dropped, or refused with an error, a DELETE or the end of what it belonged
+// to. Every such message counts under exactly one of these. One list serves as counter label and documentation
 // (docs/message-reasons.md).
 #pragma once
 

@@ -35,7 +35,8 @@ TEST(MessageReasons, DocumentationIsThisList) {
   std::ifstream file(path);
   ASSERT_TRUE(file) << path << " is missing; run this test with CULVERT_UPDATE_DOCS=1 in the root of the checkout";
   const std::string text{std::istreambuf_iterator<char>(file), {}};
-  EXPECT_EQ(text, message_reasons_markdown()) << "run this test with CULVERT_UPDATE_DOCS=1 to write " << path << " anew";
+  EXPECT_EQ(text, message_reasons_markdown())
+      << "run this test with CULVERT_UPDATE_DOCS=1 to write " << path << " anew";
 }
 
 }  // namespace

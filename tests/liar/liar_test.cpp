@@ -166,8 +166,8 @@ void expect_count(const Fault& fault, const Course& course) {
 }
 
 // RFC 7296 2.6, 2.21.4: whoever has proved nothing gets nothing by itself, and in the clear no more octets than it has
-// sent. (Who seals a message right has our answer to IKE_SA_INIT, and so is where it says; an error in a sealed response
-// may be a little longer than an empty request.)
+// sent. (Who seals a message right has our answer to IKE_SA_INIT, and so is where it says; an error in a sealed
+// response may be a little longer than an empty request.)
 void expect_no_gain(const Fault& fault, const Course& course) {
   const bool set_up = fault.step == Step::init_request || fault.step == Step::intermediate_request ||
                       fault.step == Step::auth_request || fault.step == Step::informational_early ||

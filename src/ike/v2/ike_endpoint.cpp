@@ -171,7 +171,8 @@ void IkeEndpoint::finish_turn() {
     if (sa == nullptr) continue;
     run_tasks(core_, *sa);
     if (sa->phase == Phase::gone) {
-      for (std::size_t n = sa->fragmentation.incomplete.size(); n > 0; --n) core_.drop(DatagramDrop::incomplete_message);
+      for (std::size_t n = sa->fragmentation.incomplete.size(); n > 0; --n)
+        core_.drop(DatagramDrop::incomplete_message);
       core_.sas.erase(id);
       core_.touched.erase(id);
       continue;

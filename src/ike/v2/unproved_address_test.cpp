@@ -121,7 +121,8 @@ TEST(UnprovedAddressAgain, GetsALongerResponseAFewTimes) {
   pair.settle();
   ASSERT_TRUE(in_step(pair));
   Forger peer(pair.b.exported.at(0), 2);
-  codec::NotifyPayload ask{.protocol = model::ProtocolId::none, .spi = {}, .type = NotifyType::ticket_request, .data = {}};
+  codec::NotifyPayload ask{
+      .protocol = model::ProtocolId::none, .spi = {}, .type = NotifyType::ticket_request, .data = {}};
   const Bytes request = peer.request(model::ExchangeType::informational, {ask});
   const net::Path home = pair.b.ike_sa().path;
   const auto say = [&](const net::Path& path) {
@@ -141,12 +142,13 @@ TEST(UnprovedAddressAgain, GetsALongerResponseAFewTimes) {
   const auto counters = pair.b.endpoint().counters();
   EXPECT_EQ(counters.repeated, 8U);
   EXPECT_EQ(counters.dropped[static_cast<std::size_t>(DatagramDrop::unproved_address)], 92U);
-  for (int n = 0; n < 100; ++n) EXPECT_EQ(say(home).size(), 1U) << "where it is known to be it may ask as often as it likes";
+  for (int n = 0; n < 100; ++n)
+    EXPECT_EQ(say(home).size(), 1U) << "where it is known to be it may ask as often as it likes";
 }
 
-// The shortest request there is, to a responder that has all to ask of its peers that an answer may have. What makes the
-// answer longer than the request is our nonce, the authorities that we trust (RFC 7296 3.7), and which proofs we take
-// (RFC 7427 4, RFC 9593 3.1): the peer could not prove itself without.
+// The shortest request there is, to a responder that has all to ask of its peers that an answer may have. What makes
+// the answer longer than the request is our nonce, the authorities that we trust (RFC 7296 3.7), and which proofs we
+// take (RFC 7427 4, RFC 9593 3.1): the peer could not prove itself without.
 class UnprovedBeginning : public ::testing::Test {
  protected:
   UnprovedBeginning() {
