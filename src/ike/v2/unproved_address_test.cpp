@@ -83,6 +83,19 @@ TEST_F(UnprovedAddress, AfterAnUpdateGetsTheOldestRequestAlone) {
   EXPECT_EQ(sent()[elsewhere(7)], (std::vector{0, 1, 2}));
 }
 
+TEST_F(UnprovedAddress, AfterManyUpdatesGetsRequestsAtABoundedRate) {
+  sa.mobike = true;
+  std::size_t requests = 0;
+  for (std::uint8_t n = 1; n <= 100; ++n) {
+    follow_update(core, sa, at(elsewhere(n)));
+    for (const auto& [address, there] : sent()) requests += there.size();
+  }
+  EXPECT_EQ(requests, 4U);
+  EXPECT_EQ(sa.tasks.size(), 1U);
+  retransmit_all();
+  EXPECT_EQ(sent()[elsewhere(100)], (std::vector{0}));
+}
+
 // Whoever can see the peer's packets sends them on from as many addresses as he likes.
 TEST_F(UnprovedAddress, OfAPacketThatCameAnotherWayGetsRequestsAtABoundedRate) {
   std::size_t octets = 0;
