@@ -100,7 +100,7 @@ void members(const DaemonStatus*, auto& x, auto&& f) {
 }
 void members(const Status*, auto& x, auto&& f) {
   f("daemon", x.daemon), f("tunnels", x.tunnels), f("manual", x.manual), f("ike_counters", x.ike_counters),
-      f("ike_drops", x.ike_drops);
+      f("ike_drops", x.ike_drops), f("ike_refusals", x.ike_refusals);
   f("packet_drops", x.packet_drops);
 }
 void members(const TunnelSummary*, auto& x, auto&& f) {

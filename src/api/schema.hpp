@@ -310,10 +310,11 @@ struct Status {
   DaemonStatus daemon;
   std::vector<TunnelStatus> tunnels;
   std::vector<ManualSa> manual;
-  std::map<std::string, std::uint64_t> ike_counters;  // datagrams_in, datagrams_out, retransmissions, half_open,
-                                                      // cookies, puzzles, puzzles_solved, auth_puzzles,
+  std::map<std::string, std::uint64_t> ike_counters;  // datagrams_in, datagrams_out, retransmissions, repeated,
+                                                      // half_open, cookies, puzzles, puzzles_solved, auth_puzzles,
                                                       // auth_puzzles_solved, tickets_given, resumed
   std::map<std::string, std::uint64_t> ike_drops;     // by reason, without zeros
+  std::map<std::string, std::uint64_t> ike_refusals;  // by reason, without zeros
   std::map<std::string, std::uint64_t> packet_drops;  // by reason, without zeros
   friend bool operator==(const Status&, const Status&) = default;
 };

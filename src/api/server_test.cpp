@@ -81,12 +81,14 @@ class ServerTest : public ::testing::Test {
 TEST_F(ServerTest, EveryCall) {
   daemon_.handlers.answer.daemon.version = "1.2.3";
   daemon_.handlers.answer.packet_drops = {{"replayed", 4}};
+  daemon_.handlers.answer.ike_refusals = {{"invalid_request", 2}};
   daemon_.start();
   const Client client(daemon_.socket());
   const auto status = client.status();
   ASSERT_TRUE(status) << status.error().error.message;
   EXPECT_EQ(status->daemon.version, "1.2.3");
   EXPECT_EQ(status->packet_drops.at("replayed"), 4u);
+  EXPECT_EQ(status->ike_refusals.at("invalid_request"), 2u);
   EXPECT_EQ(client.list()->tunnels.at(0).name, "office");
   EXPECT_EQ(client.up("office")->state, TunnelState::connecting);
   EXPECT_EQ(client.tunnel("office")->attempts, 1u);

@@ -195,7 +195,12 @@ std::string render(const api::Status& status, const Look& look) {
   if (tickets + resumed != 0)
     out += wrapped(
         fmt::format("tickets: {} given, {} IKE SAs resumed by one", count_text(tickets), count_text(resumed)), 0);
+  if (const auto repeated = value(status.ike_counters, "repeated"); repeated != 0)
+    out += wrapped(
+        fmt::format("{} requests of peers came again: they, or our answers, were lost or late", count_text(repeated)),
+        0);
   if (!status.ike_drops.empty()) out += wrapped("IKE datagrams dropped: " + counts_text(status.ike_drops), 0);
+  if (!status.ike_refusals.empty()) out += wrapped("IKE messages refused: " + counts_text(status.ike_refusals), 0);
   if (!status.packet_drops.empty()) out += wrapped("packets dropped: " + counts_text(status.packet_drops), 0);
   return out;
 }

@@ -131,8 +131,9 @@ TEST_F(Command, StatusGolden) {
                                    "is it running, and do firewalls let UDP ports 500 and 4500 through?"};
   home.retry_in = 12;
   status.tunnels.push_back(home);
-  status.ike_counters = {{"datagrams_in", 10}, {"datagrams_out", 12}, {"retransmissions", 2}};
+  status.ike_counters = {{"datagrams_in", 10}, {"datagrams_out", 12}, {"retransmissions", 2}, {"repeated", 5}};
   status.ike_drops = {{"malformed", 3}, {"unknown_ike_sa", 1000}};
+  status.ike_refusals = {{"no_common_algorithms", 2}, {"invalid_request", 7}};
   status.packet_drops = {{"replayed", 4}};
   daemon_.start();
   EXPECT_EQ(run({"status"}), 0);
@@ -163,7 +164,9 @@ home  retrying  peer 198.51.100.7  start auto  (home.toml:3)
   next attempt in 12s
 
 IKE: 10 datagrams in, 12 out, 2 sent again, 0 half-open
+5 requests of peers came again: they, or our answers, were lost or late
 IKE datagrams dropped: unknown_ike_sa 1,000, malformed 3
+IKE messages refused: invalid_request 7, no_common_algorithms 2
 packets dropped: replayed 4
 )");
   EXPECT_EQ(err(), "");

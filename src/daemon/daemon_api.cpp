@@ -59,6 +59,7 @@ Result<api::Status, api::Error> Daemon::status() {
   status.ike_counters = {{"datagrams_in", counters.datagrams_in},
                          {"datagrams_out", counters.datagrams_out},
                          {"retransmissions", counters.retransmissions},
+                         {"repeated", counters.repeated},
                          {"half_open", counters.half_open},
                          {"cookies", counters.cookies},
                          {"puzzles", counters.puzzles},
@@ -70,6 +71,10 @@ Result<api::Status, api::Error> Daemon::status() {
   for (std::size_t i = 0; i < counters.dropped.size(); ++i) {
     if (counters.dropped[i] != 0)
       status.ike_drops.emplace(ike::name_of(static_cast<ike::DatagramDrop>(i)), counters.dropped[i]);
+  }
+  for (std::size_t i = 0; i < counters.refused.size(); ++i) {
+    if (counters.refused[i] != 0)
+      status.ike_refusals.emplace(ike::name_of(static_cast<ike::Refusal>(i)), counters.refused[i]);
   }
   auto packet_drops = data_plane_->drop_counters();
   packet_drops.emplace_back("clear_from_wire", network_->clear_packets_dropped());

@@ -34,33 +34,6 @@ std::string_view name_of(FailureKind kind) {
   return "unknown";
 }
 
-std::string_view name_of(DatagramDrop reason) {
-  switch (reason) {
-    case DatagramDrop::malformed: return "malformed";
-    case DatagramDrop::unsupported_version: return "unsupported_version";
-    case DatagramDrop::unknown_ike_sa: return "unknown_ike_sa";
-    case DatagramDrop::bad_integrity: return "bad_integrity";
-    case DatagramDrop::old_message_id: return "old_message_id";
-    case DatagramDrop::unexpected: return "unexpected";
-    case DatagramDrop::half_open_limit: return "half_open_limit";
-    case DatagramDrop::half_open_share: return "half_open_share";
-    case DatagramDrop::unsolved_puzzle: return "unsolved_puzzle";
-    case DatagramDrop::no_connection: return "no_connection";
-    case DatagramDrop::bad_fragment: return "bad_fragment";
-    case DatagramDrop::unexpected_fragment: return "unexpected_fragment";
-    case DatagramDrop::repeated_fragment: return "repeated_fragment";
-    case DatagramDrop::outdated_fragment: return "outdated_fragment";
-    case DatagramDrop::oversized_message: return "oversized_message";
-    case DatagramDrop::incomplete_message: return "incomplete_message";
-    case DatagramDrop::bad_crash_token: return "bad_crash_token";
-    case DatagramDrop::bad_redirect: return "bad_redirect";
-    case DatagramDrop::bad_ticket: return "bad_ticket";
-    case DatagramDrop::busy: return "busy";
-    case DatagramDrop::count_: break;
-  }
-  return "unknown";
-}
-
 RequestToken token_of(const Request& request) {
   return std::visit([](const auto& one) { return one.token; }, request);
 }

@@ -10,12 +10,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <string_view>
 
 #include "base/bytes.hpp"
 #include "base/time.hpp"
 #include "ike/commands.hpp"
 #include "ike/events.hpp"
+#include "ike/message_reasons.hpp"
 #include "ike/requests.hpp"
 #include "model/ids.hpp"
 #include "net/address.hpp"
@@ -30,32 +30,6 @@ struct Transmit {
   net::Path path;
   Bytes message;
 };
-
-/// Why a datagram was dropped without an answer or effect; each is counted.
-enum class DatagramDrop : std::uint8_t {
-  malformed,            // not a well-formed IKE message
-  unsupported_version,  // answered with INVALID_MAJOR_VERSION where the RFC allows it
-  unknown_ike_sa,       // no such SPI
-  bad_integrity,        // the ICV was wrong
-  old_message_id,       // outside the window
-  unexpected,           // well-formed but not allowed now
-  half_open_limit,      // too many half-open IKE SAs (cookie demanded or dropped)
-  half_open_share,      // too many of them from this address or network
-  unsolved_puzzle,      // the solution of its puzzle for IKE_AUTH is not there, or wrong (RFC 8019 7.2.4)
-  no_connection,        // no configured connection for these addresses
-  bad_fragment,         // its number or total cannot be (RFC 7383 2.6)
-  unexpected_fragment,  // not agreed on
-  repeated_fragment,    // it is there already, or its message is
-  outdated_fragment,    // of fewer and larger ones, when smaller ones have come already
-  oversized_message,    // more fragments, or more in them, than any message has
-  incomplete_message,   // the rest of its fragments did not come in time
-  bad_crash_token,      // it does not prove that the peer has forgotten the IKE SA (RFC 6290)
-  bad_redirect,         // not of the gateway that was asked, or not to be followed (RFC 5685)
-  bad_ticket,           // answered with TICKET_NACK: not ours, not good any more, or used before (RFC 5723)
-  busy,                 // too much slow work is under way; the peer sends it again
-  count_
-};
-[[nodiscard]] std::string_view name_of(DatagramDrop reason);
 
 /// Where IKE gets inbound ESP SPIs from: the data plane chooses them, for their bits carry the slot.
 class SpiAllocator {
@@ -111,6 +85,7 @@ struct EndpointCounters {
   std::uint64_t datagrams_in = 0;
   std::uint64_t datagrams_out = 0;
   std::uint64_t retransmissions = 0;
+  std::uint64_t repeated = 0;  // requests of peers that came again, and got the same answer or none yet
   std::uint64_t half_open = 0;
   std::uint64_t cookies = 0;       // demanded
   std::uint64_t puzzles = 0;       // of these with a puzzle
@@ -119,7 +94,8 @@ struct EndpointCounters {
   std::uint64_t auth_solved = 0;   // of these
   std::uint64_t tickets = 0;       // given to peers (RFC 5723)
   std::uint64_t resumed = 0;       // IKE SAs set up by a ticket, in either role
-  std::array<std::uint64_t, static_cast<std::size_t>(DatagramDrop::count_)> dropped{};
+  std::array<std::uint64_t, kDatagramDropCount> dropped{};
+  std::array<std::uint64_t, kRefusalCount> refused{};
 };
 
 /// The core itself. IkeEndpoint of ike/v2 implements it.

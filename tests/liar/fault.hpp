@@ -40,8 +40,9 @@ struct Outcome {
   Reply reply = Reply::nothing;
   After after = After::unchanged;
   std::optional<model::NotifyType> notify = {};
-  /// The one reason under which datagrams are counted; without it none may be.
+  /// The one reason under which what was told is counted: a drop or a refusal. Without either it may count under none.
   std::optional<ike::DatagramDrop> drop = {};
+  std::optional<ike::Refusal> refusal = {};
   /// What the user is told in the end, at the latest when the liar has been silent for some time.
   std::optional<ike::FailureKind> failure = {};
 };
@@ -72,29 +73,69 @@ struct Fault {
 
 // ---------------------------------------------------------------- outcomes
 
+/// Under which an answer with the notification counts, and what is given up for this.
+inline ike::Refusal reason_of(model::NotifyType notify) {
+  using model::NotifyType;
+  switch (notify) {
+    case NotifyType::invalid_syntax: return ike::Refusal::invalid_request;
+    case NotifyType::unsupported_critical_payload: return ike::Refusal::critical_payload;
+    case NotifyType::no_proposal_chosen: return ike::Refusal::no_common_algorithms;
+    case NotifyType::invalid_ke_payload: return ike::Refusal::other_key_exchange;
+    case NotifyType::authentication_failed: return ike::Refusal::authentication;
+    case NotifyType::ts_unacceptable: return ike::Refusal::traffic_selectors;
+    case NotifyType::child_sa_not_found: return ike::Refusal::unknown_child_sa;
+    case NotifyType::state_not_found: return ike::Refusal::unknown_key_exchange;
+    default: check_failed("the notification has a reason", __FILE__, __LINE__);
+  }
+}
+inline ike::Refusal reason_of(ike::FailureKind failure) {
+  using ike::FailureKind;
+  switch (failure) {
+    case FailureKind::protocol_error: return ike::Refusal::invalid_answer;
+    case FailureKind::authentication_failed: return ike::Refusal::authentication;
+    case FailureKind::traffic_selectors: return ike::Refusal::traffic_selectors;
+    default: check_failed("the failure has a reason", __FILE__, __LINE__);
+  }
+}
+/// The same, but for the reason.
+inline Outcome counted(Outcome outcome, ike::Refusal refusal) {
+  outcome.refusal = refusal;
+  return outcome;
+}
+
 inline Outcome ignored(ike::DatagramDrop drop) { return {.drop = drop}; }
 /// Nothing is said, and the genuine message is still awaited.
-inline Outcome awaits_better(ike::FailureKind failure) { return {.failure = failure}; }
+inline Outcome awaits_better(ike::FailureKind failure) {
+  return {.refusal = failure == ike::FailureKind::protocol_error ? ike::Refusal::invalid_answer
+                                                                 : ike::Refusal::refused_by_peer,
+          .failure = failure};
+}
 inline Outcome harmless() { return {.reply = Reply::as_honest, .after = After::as_honest}; }
-inline Outcome refused(model::NotifyType notify) { return {.reply = Reply::notify, .notify = notify}; }
+inline Outcome refused(model::NotifyType notify) {
+  return {.reply = Reply::notify, .notify = notify, .refusal = reason_of(notify)};
+}
 /// Refused, and the IKE SA ends with it.
 inline Outcome ends(model::NotifyType notify) {
-  return {.reply = Reply::notify, .after = After::gone, .notify = notify};
+  return {.reply = Reply::notify, .after = After::gone, .notify = notify, .refusal = reason_of(notify)};
 }
 inline Outcome childless(model::NotifyType notify) {
-  return {.reply = Reply::notify, .after = After::childless, .notify = notify};
+  return {.reply = Reply::notify, .after = After::childless, .notify = notify, .refusal = reason_of(notify)};
 }
+/// What it says is passed over, as the RFCs have it.
 inline Outcome answered() { return {.reply = Reply::empty}; }
 inline Outcome repeated() { return {.reply = Reply::repeats}; }
 /// As initiator: the IKE SA stands, and the pair that the peer believes in is deleted.
 inline Outcome disowns(ike::FailureKind failure) {
-  return {.reply = Reply::deletes, .after = After::disowned, .failure = failure};
+  return {.reply = Reply::deletes, .after = After::disowned, .refusal = reason_of(failure), .failure = failure};
 }
 /// As initiator: given up without a word.
-inline Outcome given_up(ike::FailureKind failure) { return {.after = After::gone, .failure = failure}; }
+inline Outcome given_up(ike::FailureKind failure) {
+  return {.after = After::gone, .refusal = reason_of(failure), .failure = failure};
+}
 /// As initiator: the peer, which takes the IKE SA for established, hears why it is not.
 inline Outcome tells(model::NotifyType notify, ike::FailureKind failure) {
-  return {.reply = Reply::tells, .after = After::gone, .notify = notify, .failure = failure};
+  return {
+      .reply = Reply::tells, .after = After::gone, .notify = notify, .refusal = reason_of(failure), .failure = failure};
 }
 
 // ---------------------------------------------------------------- lies

@@ -6,6 +6,7 @@ namespace culvert::liar {
 
 using ike::DatagramDrop;
 using ike::FailureKind;
+using ike::Refusal;
 using model::AuthenticationMethod;
 using model::ExchangeType;
 using model::NotifyType;
@@ -49,6 +50,9 @@ Lie child_suite(std::string_view text) {
     child_proposal(m).spi = spi;
   });
 }
+
+/// There is no connection for such a peer.
+Outcome is_unknown() { return counted(ends(NotifyType::authentication_failed), Refusal::unknown_peer); }
 
 constexpr auto kPsk = AuthenticationMethod::shared_key_mic;
 
@@ -156,23 +160,23 @@ std::vector<Fault> auth_faults() {
        in_message([](M& m) { std::ranges::fill(part<codec::AuthPayload>(m).data, std::uint8_t{0}); }),
        ends(NotifyType::authentication_failed)},
       {"auth_by_signature", "RFC 7427 3", Step::auth_request, auth(AuthenticationMethod::digital_signature, 32),
-       ends(NotifyType::authentication_failed)},
+       is_unknown()},
       {"auth_by_null", "RFC 7619 2.1", Step::auth_request, auth(static_cast<AuthenticationMethod>(13), 32),
-       ends(NotifyType::authentication_failed)},
+       is_unknown()},
       {"auth_by_method_0", "RFC 7296 3.8", Step::auth_request, auth(static_cast<AuthenticationMethod>(0), 32),
        ends(NotifyType::authentication_failed)},
       {"auth_asks_for_eap", "RFC 7296 2.16", Step::auth_request,
-       in_message([](M& m) { remove<codec::AuthPayload>(m); }), ends(NotifyType::authentication_failed)},
+       in_message([](M& m) { remove<codec::AuthPayload>(m); }), is_unknown()},
       {"identity_changed_behind_auth", "RFC 7296 2.15", Step::auth_request,
        in_message([](M& m) { id(m, Role::initiator).identity = model::Identity::parse("mallory.example"); }),
-       ends(NotifyType::authentication_failed)},
+       is_unknown()},
       {"identity_nobody_expects", "RFC 4301 4.4.3", Step::auth_request, other_identity("mallory.example"),
-       ends(NotifyType::authentication_failed)},
+       is_unknown()},
       {"identity_of_the_responder_itself", "RFC 4301 4.4.3", Step::auth_request, other_identity("b.example"),
-       ends(NotifyType::authentication_failed)},
+       is_unknown()},
       {"asks_for_somebody_else", "RFC 7296 2.15", Step::auth_request,
        in_message([](M& m) { id(m, Role::responder).identity = model::Identity::parse("carol.example"); }),
-       ends(NotifyType::authentication_failed)},
+       is_unknown()},
       {"reserved_octets_of_idi_behind_auth", "RFC 7296 2.15", Step::auth_request,
        in_message([](M& m) { id(m, Role::initiator).reserved = {1, 2, 3}; }), ends(NotifyType::authentication_failed)},
       // The Child SA.
@@ -323,12 +327,15 @@ std::vector<Fault> auth_answer_faults() {
          m.payloads.clear();
          m.add_notify(NotifyType::authentication_failed);
        }),
-       given_up(FailureKind::authentication_failed)},
-      {"auth_answer_with_an_unknown_error", "RFC 7296 3.10.1", Step::auth_answer, in_message([](M& m) {
+       counted(given_up(FailureKind::authentication_failed), Refusal::refused_by_peer)},
+      {"auth_answer_with_an_unknown_error",
+       "RFC 7296 3.10.1",
+       Step::auth_answer,
+       in_message([](M& m) {
          m.payloads.clear();
          m.add_notify(static_cast<NotifyType>(9999));
        }),
-       given_up(FailureKind::peer_refused)},
+       {.after = After::gone, .refusal = Refusal::refused_by_peer, .failure = FailureKind::peer_refused}},
       {"auth_answer_with_configuration_nobody_asked_for", "RFC 7296 2.19", Step::auth_answer, in_message([](M& m) {
          codec::ConfigurationPayload given{.type = model::ConfigurationType::reply, .attributes = {}};
          given.attributes.push_back({.type = 1, .value = {10, 66, 6, 6}});
@@ -351,8 +358,14 @@ std::vector<Fault> auth_answer_faults() {
        disowns(FailureKind::traffic_selectors)},
       {"auth_answer_with_selectors_of_another_family", "RFC 7296 2.9", Step::auth_answer, ts_r("::/0"),
        disowns(FailureKind::traffic_selectors)},
-      {"auth_answer_with_transport_mode", "RFC 7296 1.3.1", Step::auth_answer,
-       in_message([](M& m) { m.add_notify(NotifyType::use_transport_mode); }), disowns(FailureKind::peer_refused)},
+      {"auth_answer_with_transport_mode",
+       "RFC 7296 1.3.1",
+       Step::auth_answer,
+       in_message([](M& m) { m.add_notify(NotifyType::use_transport_mode); }),
+       {.reply = Reply::deletes,
+        .after = After::disowned,
+        .refusal = Refusal::policy,
+        .failure = FailureKind::peer_refused}},
       {"auth_answer_without_child_and_reason",
        "RFC 7296 1.2",
        Step::auth_answer,
@@ -360,7 +373,7 @@ std::vector<Fault> auth_answer_faults() {
          remove<codec::SaPayload>(m);
          remove<codec::TsPayload>(m);
        }),
-       {.reply = Reply::nothing, .after = After::childless, .failure = FailureKind::protocol_error}},
+       {.after = After::childless, .refusal = Refusal::invalid_answer, .failure = FailureKind::protocol_error}},
   };
 }
 

@@ -4,7 +4,7 @@
 namespace culvert::liar {
 
 using ike::DatagramDrop;
-using ike::FailureKind;
+using ike::Refusal;
 using model::KeyExchangeMethod;
 using model::NotifyType;
 using model::ProtocolId;
@@ -44,7 +44,7 @@ Lie error_alone(NotifyType type) {
   });
 }
 /// The pair that the peer believes in, or the exchange that cannot be trusted, ends by a DELETE of ours.
-constexpr Outcome kDeletesPair{.reply = Reply::deletes, .after = After::unchanged};
+constexpr Outcome kDeletesPair{.reply = Reply::deletes, .after = After::unchanged, .refusal = Refusal::invalid_answer};
 
 }  // namespace
 
@@ -147,7 +147,7 @@ std::vector<Fault> child_faults() {
 }
 
 std::vector<Fault> child_answer_faults() {
-  const Outcome untrusted{.reply = Reply::deletes, .after = After::gone};
+  const Outcome untrusted{.reply = Reply::deletes, .after = After::gone, .refusal = Refusal::invalid_answer};
   return {
       {"child_answer_without_nonce", "RFC 7296 2.21.3", Step::child_answer,
        in_message([](M& m) { remove<codec::NoncePayload>(m); }), untrusted},
@@ -165,7 +165,8 @@ std::vector<Fault> child_answer_faults() {
       {"child_answer_with_spi_of_zero", "RFC 4303 2.1", Step::child_answer,
        in_message([](M& m) { proposal(m).spi = Bytes(4); }), kDeletesPair},
       {"child_answer_with_wider_selectors", "RFC 7296 2.9", Step::child_answer,
-       in_message([](M& m) { ts(m, Role::responder).selectors = selectors("10.0.0.0/8"); }), kDeletesPair},
+       in_message([](M& m) { ts(m, Role::responder).selectors = selectors("10.0.0.0/8"); }),
+       counted(kDeletesPair, Refusal::traffic_selectors)},
       {"child_answer_with_ke_of_zero", "RFC 8031 5", Step::child_answer, value(Bytes(32)), kDeletesPair, kPfs},
       {"child_answer_without_ke", "RFC 7296 1.3.1", Step::child_answer,
        in_message([](M& m) { remove<codec::KePayload>(m); }), kDeletesPair, kPfs},
@@ -179,26 +180,27 @@ std::vector<Fault> child_answer_faults() {
        "RFC 7296 1.3.1",
        Step::child_answer,
        error_alone(NotifyType::no_additional_sas),
-       {.reply = Reply::nothing, .after = After::withdrawn}},
+       {.after = After::withdrawn, .refusal = Refusal::refused_by_peer}},
       {"child_answer_of_invalid_syntax",
        "RFC 7296 2.21.3",
        Step::child_answer,
        error_alone(NotifyType::invalid_syntax),
-       {.reply = Reply::nothing, .after = After::gone}},
+       {.after = After::gone, .refusal = Refusal::refused_by_peer}},
       {"child_rekey_answer_of_invalid_syntax",
        "RFC 7296 2.21.3",
        Step::child_rekey_answer,
        error_alone(NotifyType::invalid_syntax),
-       {.reply = Reply::nothing, .after = After::gone}},
+       {.after = After::gone, .refusal = Refusal::refused_by_peer}},
       {"ike_rekey_answer_of_invalid_syntax",
        "RFC 7296 2.21.3",
        Step::ike_rekey_answer,
        error_alone(NotifyType::invalid_syntax),
-       {.reply = Reply::nothing, .after = After::gone}},
+       {.after = After::gone, .refusal = Refusal::refused_by_peer}},
       {"child_rekey_answer_with_a_suite_never_offered", "RFC 7296 3.3.6", Step::child_rekey_answer,
        suite(ProtocolId::esp, "aes128gcm16"), kDeletesPair},
       {"child_rekey_answer_with_other_networks", "RFC 7296 2.9.2", Step::child_rekey_answer,
-       in_message([](M& m) { ts(m, Role::responder).selectors = selectors("172.16.0.0/12"); }), kDeletesPair},
+       in_message([](M& m) { ts(m, Role::responder).selectors = selectors("172.16.0.0/12"); }),
+       counted(kDeletesPair, Refusal::traffic_selectors)},
       {"ike_rekey_answer_with_spi_of_zero", "RFC 7296 3.1", Step::ike_rekey_answer,
        in_message([](M& m) { proposal(m).spi = Bytes(8); }), untrusted},
       {"ike_rekey_answer_without_ke", "RFC 7296 1.3.2", Step::ike_rekey_answer,

@@ -25,8 +25,10 @@ Bytes one(Liar& liar, const M& honest, std::uint16_t number, std::uint16_t total
 
 std::vector<Fault> fragment_faults() {
   // Authentic, so that it is the peer's own fault.
-  Outcome oversized = ends(NotifyType::invalid_syntax);
-  oversized.drop = DatagramDrop::oversized_message;
+  const Outcome oversized{.reply = Reply::notify,
+                          .after = After::gone,
+                          .notify = NotifyType::invalid_syntax,
+                          .drop = DatagramDrop::oversized_message};
   return {
       {"fragments_in_disorder", "RFC 7383 2.6", Step::auth_request, instead([](Liar& liar, const M& m) {
          auto all = liar.fragments(m, 5);
@@ -84,16 +86,12 @@ std::vector<Fault> fragment_faults() {
          return all;
        }),
        harmless(), kAgreed},
-      {"fragments_that_never_end",
-       "RFC 7383 2.6",
-       Step::auth_request,
-       instead([](Liar& liar, const M& m) {
+      {"fragments_that_never_end", "RFC 7383 2.6", Step::auth_request, instead([](Liar& liar, const M& m) {
          std::vector<Bytes> all;
          for (std::uint16_t n = 2; n <= 12; ++n) all.push_back(one(liar, m, n, 13, 1000));
          return all;
        }),
-       {.drop = {}},
-       kAgreed},
+       ignored(DatagramDrop::incomplete_message), kAgreed},
       {"fragments_of_more_than_a_message", "RFC 7383 2.6", Step::auth_request, instead([](Liar& liar, const M& m) {
          std::vector<Bytes> all;
          for (std::uint16_t n = 1; n <= 2; ++n) all.push_back(one(liar, m, n, 20, 60000));

@@ -49,6 +49,23 @@ std::vector<Fault> header_faults() {
          o[kFlags] |= 0x20;
        }),
        ignored(DatagramDrop::unsupported_version)},
+      // An answer would be longer than what came (RFC 7296 2.21.4: the source may be forged).
+      {"major_version_3_in_a_header_alone", "RFC 7296 2.21.4", Step::init_request, in_octets([](Bytes& o) {
+         o.resize(codec::kHeaderSize);
+         o[kVersion] = 0x30;
+         o[kNextPayload] = 0;
+         set_length(o);
+       }),
+       ignored(DatagramDrop::unsupported_version)},
+      {"critical_payload_and_no_other",
+       "RFC 7296 2.21.4",
+       Step::init_request,
+       in_octets([](Bytes& o) {
+         o.resize(codec::kHeaderSize);
+         o[kNextPayload] = 0;
+         prepend(o, static_cast<PayloadType>(200), {0, 0x80, 0, 4});
+       }),
+       {.refusal = ike::Refusal::critical_payload}},
       {"major_version_1", "RFC 7296 2.5", Step::init_request, in_octets([](Bytes& o) { o[kVersion] = 0x10; }),
        ignored(DatagramDrop::unsupported_version)},
       {"major_version_0", "RFC 7296 2.5", Step::init_request, in_octets([](Bytes& o) { o[kVersion] = 0; }),

@@ -6,7 +6,7 @@
 namespace culvert::liar {
 
 using ike::DatagramDrop;
-using ike::FailureKind;
+using ike::Refusal;
 using model::ExchangeType;
 using model::NotifyType;
 using model::ProtocolId;
@@ -39,20 +39,22 @@ Lie exchange(ExchangeType type) {
 
 std::vector<Fault> informational_faults() {
   const Outcome ends_both{.reply = Reply::empty, .after = After::gone};
+  const Outcome unknown_child = counted(answered(), Refusal::unknown_child_sa);
+  const Outcome reported = counted(answered(), Refusal::refused_by_peer);
   return {
       // Deletes.
       {"delete_of_a_strangers_spi", "RFC 7296 1.4.1", Step::informational,
-       deletes(ProtocolId::esp, {model::Spi(0x12345678)}), answered()},
+       deletes(ProtocolId::esp, {model::Spi(0x12345678)}), unknown_child},
       {"delete_of_the_receivers_spi", "RFC 7296 1.4.1", Step::informational, in_message([](Liar& liar, M& m) {
          m.add(codec::DeletePayload{.protocol = ProtocolId::esp, .spis = {liar.peer_child}});
        }),
-       answered()},
+       unknown_child},
       {"delete_of_a_thousand_strangers", "RFC 7296 3.11", Step::informational, in_message([](M& m) {
          std::vector<model::Spi> spis;
          for (std::uint32_t n = 0; n < 1000; ++n) spis.emplace_back(0x20000000 + n);
          m.add(codec::DeletePayload{.protocol = ProtocolId::esp, .spis = spis});
        }),
-       answered()},
+       unknown_child},
       {"delete_of_ten_thousand_strangers", "RFC 7296 3.11", Step::informational, in_message([](M& m) {
          std::vector<model::Spi> spis;
          for (std::uint32_t n = 0; n < 10000; ++n) spis.emplace_back(0x20000000 + n);
@@ -60,7 +62,7 @@ std::vector<Fault> informational_faults() {
        }),
        ends(NotifyType::invalid_syntax)},
       {"delete_of_an_ah_sa", "RFC 7296 3.11", Step::informational, deletes(ProtocolId::ah, {model::Spi(0x12345678)}),
-       answered()},
+       unknown_child},
       {"delete_with_fewer_spis_than_it_says", "RFC 7296 3.11", Step::informational,
        raw_delete({3, 4, 0, 9, 1, 2, 3, 4}), ends(NotifyType::invalid_syntax)},
       {"delete_with_more_spis_than_it_says", "RFC 7296 3.11", Step::informational,
@@ -74,7 +76,7 @@ std::vector<Fault> informational_faults() {
          m.add(codec::DeletePayload{.protocol = ProtocolId::esp, .spis = {model::Spi(0x12345678)}});
          m.add(codec::DeletePayload{.protocol = ProtocolId::ike, .spis = {}});
        }),
-       ends_both},
+       counted(ends_both, Refusal::unknown_child_sa)},
       {"delete_in_the_clear", "RFC 7296 1.4", Step::informational, instead([](Liar&, const M& m) {
          M message = m;
          message.add(codec::DeletePayload{.protocol = ProtocolId::ike, .spis = {}});
@@ -164,10 +166,9 @@ std::vector<Fault> informational_faults() {
        ends(NotifyType::invalid_syntax)},
       // Notifications.
       {"invalid_selectors", "RFC 7296 2.21.4", Step::informational, says(NotifyType::invalid_selectors, Bytes(40, 1)),
-       answered()},
-      {"invalid_syntax_reported", "RFC 7296 2.21.4", Step::informational, says(NotifyType::invalid_syntax), answered()},
-      {"unknown_error_reported", "RFC 7296 3.10.1", Step::informational, says(static_cast<NotifyType>(9999)),
-       answered()},
+       reported},
+      {"invalid_syntax_reported", "RFC 7296 2.21.4", Step::informational, says(NotifyType::invalid_syntax), reported},
+      {"unknown_error_reported", "RFC 7296 3.10.1", Step::informational, says(static_cast<NotifyType>(9999)), reported},
       {"cookie_inside_an_ike_sa", "RFC 7296 2.6", Step::informational, says(NotifyType::cookie, Bytes(40, 3)),
        answered()},
       {"initial_contact_outside_ike_auth", "RFC 7296 2.4", Step::informational, says(NotifyType::initial_contact),
@@ -187,7 +188,7 @@ std::vector<Fault> informational_faults() {
        says(NotifyType::update_sa_addresses), answered()},
       {"rekey_sa_in_informational", "RFC 7296 1.3.3", Step::informational, says(NotifyType::rekey_sa), answered()},
       {"authentication_failed_afterwards", "RFC 7296 2.21.2", Step::informational,
-       says(NotifyType::authentication_failed), ends_both},
+       says(NotifyType::authentication_failed), counted(ends_both, Refusal::refused_by_peer)},
       {"configuration_flood", "RFC 7296 3.15", Step::informational, in_message([](M& m) {
          for (int n = 0; n < 30; ++n) {
            codec::ConfigurationPayload set{.type = model::ConfigurationType::set, .attributes = {}};
@@ -212,7 +213,7 @@ std::vector<Fault> informational_faults() {
          first = model::PayloadType::notify;
          chain = {0, 0, 0, 9};
        }),
-       {.reply = Reply::deletes, .after = After::gone}},
+       {.reply = Reply::deletes, .after = After::gone, .refusal = Refusal::invalid_answer}},
       {"answer_of_another_exchange_type", "RFC 7296 2.2", Step::informational_answer,
        exchange(ExchangeType::create_child_sa), ignored(DatagramDrop::unexpected)},
       {"answer_with_another_message_id", "RFC 7296 2.2", Step::informational_answer,
@@ -221,7 +222,7 @@ std::vector<Fault> informational_faults() {
       {"answer_that_deletes_strangers", "RFC 7296 1.4.1", Step::informational_answer,
        deletes(ProtocolId::esp, {model::Spi(0x12345678)}), harmless()},
       {"answer_with_an_error", "RFC 7296 2.21.4", Step::informational_answer, says(NotifyType::invalid_selectors),
-       harmless()},
+       counted(harmless(), Refusal::refused_by_peer)},
       {"answer_in_the_clear", "RFC 7296 2.21.2", Step::informational_answer,
        instead([](Liar&, const M& m) { return only(codec::serialize(m)); }), ignored(DatagramDrop::unexpected)},
   };

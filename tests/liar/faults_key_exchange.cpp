@@ -83,7 +83,7 @@ std::vector<Fault> key_exchange_faults() {
          m.payloads.clear();
          m.add_notify(NotifyType::invalid_syntax);
        }),
-       {.after = After::gone},
+       {.after = After::gone, .refusal = ike::Refusal::refused_by_peer},
        kHybrid},
       {"ike_auth_where_an_intermediate_answer_is_due",
        "RFC 9242 3.2",

@@ -75,17 +75,14 @@ std::vector<Fault> resume_faults() {
        {.reply = Reply::notify, .notify = NotifyType::cookie, .drop = DatagramDrop::half_open_limit},
        kLoad},
       // As if ours had begun by a ticket.
-      {"ticket_nack_for_ike_sa_init",
-       "RFC 5723 4.3.2",
-       Step::init_answer,
-       instead([](Liar&, const M& honest) {
+      {"ticket_nack_for_ike_sa_init", "RFC 5723 4.3.2", Step::init_answer, instead([](Liar&, const M& honest) {
          M message;
          message.header = honest.header;
          message.header.spi_r = model::IkeSpi(0);
          message.add_notify(NotifyType::ticket_nack);
          return only(codec::serialize(message));
        }),
-       {.failure = ike::FailureKind::protocol_error}},
+       awaits_better(ike::FailureKind::protocol_error)},
       {"puzzle_without_cookie",
        "RFC 8019 7.1.2",
        Step::init_answer,
@@ -123,7 +120,10 @@ std::vector<Fault> resume_faults() {
          m.add(codec::NotifyPayload{
              .protocol = model::ProtocolId::none, .spi = {}, .type = NotifyType::ticket_request, .data = {}});
        }),
-       {.reply = Reply::notify, .after = After::as_honest, .notify = NotifyType::ticket_nack}},
+       {.reply = Reply::notify,
+        .after = After::as_honest,
+        .notify = NotifyType::ticket_nack,
+        .refusal = ike::Refusal::no_ticket}},
   };
 }
 

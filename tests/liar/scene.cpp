@@ -123,11 +123,6 @@ Held Scene::held() {
           .half_open = static_cast<std::size_t>(ours.endpoint().counters().half_open)};
 }
 
-std::vector<std::uint64_t> Scene::drops() {
-  const auto counters = ours.endpoint().counters();
-  return {counters.dropped.begin(), counters.dropped.end()};
-}
-
 std::string Scene::describe(const std::vector<Bytes>& datagrams) {
   std::string text;
   for (const Bytes& one : datagrams) {

@@ -81,7 +81,8 @@ class Scene {
   [[nodiscard]] codec::Message draft(Step step);
 
   [[nodiscard]] Held held();
-  [[nodiscard]] std::vector<std::uint64_t> drops();
+  /// What ours has counted: drops and refusals by reason, and how often it was asked again.
+  [[nodiscard]] ike::EndpointCounters counters() { return ours.endpoint().counters(); }
   /// A line for each datagram, as far as the liar can open it: exchange, request or response, payloads.
   [[nodiscard]] std::string describe(const std::vector<Bytes>& datagrams);
 

@@ -11,6 +11,7 @@
 #include "ike/v2/follow_up.hpp"
 #include "ike/v2/parallel.hpp"
 #include "ike/v2/reauthentication.hpp"
+#include "ike/v2/refusals.hpp"
 #include "ike/v2/resumption.hpp"
 #include "ike/v2/sessions.hpp"
 #include "ike/v2/shared_ike_sa.hpp"
@@ -68,6 +69,7 @@ void drop_candidate(Core& core, IkeSa& sa) {
 }  // namespace
 
 void close_ike_sa(Core& core, IkeSa& sa, CloseReason reason, Phase after) {
+  if (reason == CloseReason::protocol_error) core.refuse(Refusal::invalid_answer);
   end_eap(core, sa);
   withdraw(core, sa, reason);
   drop_candidate(core, sa);
@@ -80,6 +82,7 @@ void close_ike_sa(Core& core, IkeSa& sa, CloseReason reason, Phase after) {
 }
 
 void close_with_delete(Core& core, IkeSa& sa, CloseReason reason) {
+  if (reason == CloseReason::protocol_error) core.refuse(Refusal::invalid_answer);
   withdraw(core, sa, reason);
   drop_candidate(core, sa);
   // A rekey of the IKE SA under way may have given the peer a successor that must be deleted as well: let its response
@@ -98,6 +101,7 @@ void delete_unannounced(Core& core, IkeSa& sa) {
 
 void fail_negotiation(Core& core, IkeSa& sa, FailureKind kind, std::optional<model::NotifyType> notify,
                       std::string detail, Phase after, std::optional<model::AuthenticationRefusal> refusal) {
+  core.refuse(refusal_for(kind, sa.role, notify));
   core.emit(NegotiationFailed{.connection = sa.connection,
                               .path = sa.path,
                               .role = sa.role,
@@ -116,6 +120,7 @@ void fail_negotiation(Core& core, IkeSa& sa, FailureKind kind, std::optional<mod
 void report_child_failure(Core& core, const IkeSa& sa, model::Role role, FailureKind kind,
                           std::optional<model::NotifyType> notify, std::string detail, std::optional<ChildWish> wish,
                           std::optional<model::ConnectionId> connection) {
+  core.refuse(refusal_for(kind, role, notify));
   core.emit(NegotiationFailed{.connection = connection ? connection : sa.connection,
                               .path = sa.path,
                               .role = role,

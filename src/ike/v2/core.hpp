@@ -81,6 +81,9 @@ struct Core {
   bool shutting_down = false;
   /// IKE SAs whose tasks and timers must be looked at before the turn ends.
   std::set<model::IkeSaId> touched;
+  /// The message that is looked at, or the one that a completion belongs to, has its reason in the counters already; or
+  /// there is none, since time or a command brought the turn about.
+  bool judged = true;
   /// RFC 9611: whose turn it is among resources with equally many Child SAs.
   std::uint32_t next_resource = 0;
   /// Who waits for which completion.
@@ -95,7 +98,18 @@ struct Core {
   void progress(const IkeSa& sa, std::string text);
   void transmit(const net::Path& path, Bytes message);
   void transmit(const net::Path& path, const Outgoing& message);
-  void drop(DatagramDrop reason) { ++counters.dropped[static_cast<std::size_t>(reason)]; }
+  void drop(DatagramDrop reason) {
+    judged = true;
+    ++counters.dropped[static_cast<std::size_t>(reason)];
+  }
+  /// What a peer sent is answered with an error, or ends something. Where several places know of it, the first that
+  /// says so knows best.
+  void refuse(Refusal reason) {
+    if (!std::exchange(judged, true)) ++counters.refused[static_cast<std::size_t>(reason)];
+  }
+  void refuse(std::optional<Refusal> reason) {
+    if (reason) refuse(*reason);
+  }
   void touch(const IkeSa& sa) { touched.insert(sa.id); }
 
   [[nodiscard]] model::IkeSaId next_ike_sa_id() { return model::IkeSaId(++last_ike_sa_id_); }

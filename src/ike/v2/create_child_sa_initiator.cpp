@@ -13,6 +13,7 @@
 #include "ike/v2/follow_up.hpp"
 #include "ike/v2/key_exchange_work.hpp"
 #include "ike/v2/messages.hpp"
+#include "ike/v2/refusals.hpp"
 #include "ike/v2/resource_sas.hpp"
 #include "ike/v2/retry.hpp"
 #include "ike/v2/shared_ike_sa.hpp"
@@ -410,6 +411,7 @@ bool CreateChildSaInitiator::go_alone(const ChildRefusal& refusal) {
 }
 
 void CreateChildSaInitiator::fail(const ChildRefusal& refusal, bool peer_has_it) {
+  core_.refuse(refusal_for(refusal.kind, Role::initiator, refusal.notify));
   const bool alone = go_alone(refusal);
   end_wait(sa_, connection_);
   if (!alone && !unwanted_)

@@ -273,6 +273,7 @@ void IkeAuthInitiator::finish_child(const codec::Message& response) {
     return report_child_failure(core_, sa_, Role::initiator, FailureKind::protocol_error, std::nullopt,
                                 "the peer's IKE_AUTH response has no Child SA and no reason why", sa_.wish);
   }
+  core_.refuse(Refusal::refused_by_peer);
   report_child_failure(core_, sa_, Role::initiator, failure_kind(error->type), error->type,
                        fmt::format("the peer refused the Child SA with {}; we offered {} for {}", describe(error->type),
                                    describe(without_key_exchange(config_.esp_proposals)), asked),
@@ -296,6 +297,7 @@ void IkeAuthInitiator::refuse_peer(FailureKind kind, std::string detail,
 void IkeAuthInitiator::refuse_configuration(std::string detail) {
   abandon();
   const auto* error = response_->error_notify();
+  if (error != nullptr) core_.refuse(Refusal::refused_by_peer);
   fail_negotiation(core_, sa_, FailureKind::no_address, error != nullptr ? std::optional(error->type) : std::nullopt,
                    std::move(detail), Phase::closing);
   sa_.tasks.push_back({.task = DeleteIkeTask{}});

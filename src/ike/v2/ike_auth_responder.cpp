@@ -23,6 +23,7 @@
 #include "ike/v2/proof_wishes.hpp"
 #include "ike/v2/reauthentication.hpp"
 #include "ike/v2/redirect.hpp"
+#include "ike/v2/refusals.hpp"
 #include "ike/v2/resumption.hpp"
 #include "ike/v2/session_resume_responder.hpp"
 #include "ike/v2/shared_ike_sa.hpp"
@@ -355,6 +356,7 @@ void IkeAuthResponder::answer_child(codec::Message& answer, const Rivalry& rival
 void IkeAuthResponder::refuse(NotifyType type, FailureKind kind, std::string detail,
                               std::optional<model::AuthenticationRefusal> refusal) {
   const auto self = std::move(sa_.responder);  // ends with this function
+  core_.refuse(refusal_for(kind, Role::responder, type));
   codec::Message answer;
   if (!eap_farewell_.empty()) answer.add(codec::EapPayload{.message = std::move(eap_farewell_)});
   answer.add_notify(type);

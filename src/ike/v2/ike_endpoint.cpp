@@ -35,6 +35,7 @@ DatagramDrop drop_reason(codec::ParseFault fault) {
 
 void IkeEndpoint::handle_datagram(const net::Path& path, ByteView message, Instant now) {
   core_.now = now;
+  core_.judged = false;
   ++core_.counters.datagrams_in;
   route(path, message);
   finish_turn();
@@ -122,6 +123,7 @@ void IkeEndpoint::answer_unprotected(const net::Path& path, const codec::Header&
 
 void IkeEndpoint::handle_timeout(Instant now) {
   core_.now = now;
+  core_.judged = true;
   while (const auto id = core_.sas.due(now)) {
     handle_timers(core_, *core_.sas.find(*id));
     finish_turn();
@@ -130,6 +132,7 @@ void IkeEndpoint::handle_timeout(Instant now) {
 
 void IkeEndpoint::handle_command(Command command, Instant now) {
   core_.now = now;
+  core_.judged = true;
   std::visit([this](auto&& one) { handle(core_, std::forward<decltype(one)>(one)); }, std::move(command));
   finish_turn();
 }
@@ -144,6 +147,7 @@ void IkeEndpoint::complete(RequestToken token, Completion completion) {
   const auto awaiting = core_.completed(token);
   IkeSa* sa = awaiting ? core_.sas.find(awaiting->ike_sa) : nullptr;
   if (sa == nullptr) return;
+  core_.judged = false;
   core_.touch(*sa);
   if (awaiting->asker == Asker::responder) {
     if (sa->responder) sa->responder->handle_completion(token, std::move(completion));
@@ -167,6 +171,8 @@ void IkeEndpoint::finish_turn() {
     if (sa == nullptr) continue;
     run_tasks(core_, *sa);
     if (sa->phase == Phase::gone) {
+      for (std::size_t n = sa->fragmentation.incomplete.size(); n > 0; --n)
+        core_.drop(DatagramDrop::incomplete_message);
       core_.sas.erase(id);
       core_.touched.erase(id);
       continue;

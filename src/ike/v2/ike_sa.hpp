@@ -218,6 +218,8 @@ struct IkeSa {
   /// When the peer must have deleted its half of a pair that both sides made at once.
   OptionalInstant twins_at;
   FixedRateLimiter<1, 10'000> hints;
+  /// Responses that go again to another address than that of the path, and are longer than what came from there.
+  FixedRateLimiter<8, 1000> repeats_elsewhere;
   /// CREATE_CHILD_SA requests of the peer; goes over to the successor. Far above what lifetimes of seconds need.
   FixedRateLimiter<256, 100> creations;
   // Its places in the table.

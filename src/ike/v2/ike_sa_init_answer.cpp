@@ -1,6 +1,7 @@
 #include "ike/v2/ike_sa_init_answer.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <utility>
 
 #include <fmt/format.h>
@@ -22,6 +23,7 @@ namespace culvert::ike::v2 {
 namespace {
 
 constexpr Duration kCookiesAfterFailures = std::chrono::seconds(30);
+constexpr std::size_t kMostGain = 3;
 
 }  // namespace
 
@@ -98,7 +100,9 @@ void IkeSaInitAnswer::answer(ByteView public_value) {
   add_proof_wishes(answer, core_.connections, sa_.path);
   add_rounds_supported(answer, core_.connections, sa_.path);
   const bool intermediate = additional_method(sa_.suite, 0).has_value() || early_ppk;
-  Bytes octets = serialize_within(std::move(answer), sure_room(core_, sa_.path), intermediate);
+  // The request may have a forged source: what of the answer can be left out is, where it would be far longer.
+  const std::size_t room = std::min(sure_room(core_, sa_.path), kMostGain * sa_.init->request.size());
+  Bytes octets = serialize_within(std::move(answer), room, intermediate);
   sa_.init->response = octets;
   core_.transmit(sa_.path, octets);
   sa_.window.accept(model::MessageId{0});

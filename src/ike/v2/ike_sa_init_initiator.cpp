@@ -31,6 +31,7 @@
 #include "ike/v2/proof_wishes.hpp"
 #include "ike/v2/reauthentication.hpp"
 #include "ike/v2/redirect.hpp"
+#include "ike/v2/refusals.hpp"
 #include "ike/v2/resumption.hpp"
 #include "ike/v2/session_resume_initiator.hpp"
 
@@ -284,8 +285,10 @@ void IkeSaInitInitiator::handle_redirect(const codec::NotifyPayload& notify) {
   const auto note = decode_gateway(notify.data);
   if (!config_.life.follow_redirect || !note || note->nonce != nonce_) return core_.drop(DatagramDrop::bad_redirect);
   const auto standing = sa_.life ? sa_.life->replaces : std::nullopt;
-  if (auto why_not = follow(core_, sa_, config_, *note, standing))
+  if (auto why_not = follow(core_, sa_, config_, *note, standing)) {
+    core_.drop(DatagramDrop::bad_redirect);
     return doubt(FailureKind::peer_refused, NotifyType::redirect, std::move(*why_not));
+  }
   // Nothing is left there. Control goes on from here.
   close_ike_sa(core_, sa_, CloseReason::redirected, Phase::gone);
 }
@@ -303,6 +306,7 @@ void IkeSaInitInitiator::handle_error(const codec::NotifyPayload& notify) {
 // RFC 7296 2.21.1: an unauthenticated error must not end the attempt at once; the genuine answer is awaited for some
 // time.
 void IkeSaInitInitiator::doubt(FailureKind kind, std::optional<model::NotifyType> notify, std::string detail) {
+  core_.refuse(notify ? Refusal::refused_by_peer : refusal_for(kind, model::Role::initiator, notify));
   if (!doubt_) {
     // RFC 9329 6.4: who could forge it in a TCP stream would not let the genuine answer through; none is awaited.
     const bool final = sa_.path.over_tcp();

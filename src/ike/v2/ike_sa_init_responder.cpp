@@ -30,7 +30,7 @@ void IkeSaInitResponder::handle(ByteView datagram, const codec::ParsedMessage& p
   // RFC 7296 2.1: retransmissions are told by the whole message, since several peers behind one NAT may use the same
   // SPI.
   const InitDigest digest = init_digest_of(datagram);
-  if (repeat_answer(core_, path_, digest)) return;
+  if (repeat_answer(core_, path_, digest, datagram.size())) return;
   const codec::Message request{.header = parsed.header, .payloads = parsed.payloads};
   if (const auto type = codec::unsupported_critical(request.payloads)) {
     return refuse_set_up(core_, path_, request, NotifyType::unsupported_critical_payload, ByteView(&*type, 1));

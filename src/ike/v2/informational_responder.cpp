@@ -38,11 +38,16 @@ void InformationalResponder::handle_child_deletes(const codec::Message& request,
     return one != nullptr && one->activity() == activity && !one->not_begun();
   };
   for (const auto* payload : request.all<codec::DeletePayload>()) {
+    // There are none of AH here.
+    if (payload->protocol == model::ProtocolId::ah) core_.refuse(Refusal::unknown_child_sa);
     if (payload->protocol != model::ProtocolId::esp) continue;
     for (const model::Spi spi : payload->spis) {
       const ChildSa* child = sa_.find_child_by_peer_spi(spi);
       // RFC 7296 2.25.1: a pair that does not exist any more is answered without its SPI.
-      if (child == nullptr) continue;
+      if (child == nullptr) {
+        core_.refuse(Refusal::unknown_child_sa);
+        continue;
+      }
       // RFC 7296 1.4.1: when both DELETEs cross, neither response names the pair.
       const bool crossed = about(child->id, Activity::delete_child);
       if (!crossed) ours.push_back(child->spi_inbound);
@@ -61,6 +66,7 @@ void InformationalResponder::handle_notifies(const codec::Message& request) {
   take_replay_counter_sync(core_, sa_, request);
   redirect_ = redirect_in(core_, sa_, request, core_.connections.find(*sa_.connection));
   for (const auto* notify : request.all<codec::NotifyPayload>()) {
+    if (notify->is_error()) core_.refuse(Refusal::refused_by_peer);
     if (notify->type == NotifyType::authentication_failed) {
       authentication_failed_ = true;
     } else if (notify->is_error()) {

@@ -12,6 +12,7 @@
 #include "ike/v2/key_exchange_work.hpp"
 #include "ike/v2/messages.hpp"
 #include "ike/v2/proof_wishes.hpp"
+#include "ike/v2/refusals.hpp"
 
 namespace culvert::ike::v2 {
 
@@ -110,6 +111,7 @@ void IntermediateResponder::answer() {
 // RFC 9242 3.4: as in IKE_AUTH, but for what concerns authentication.
 void IntermediateResponder::refuse(FailureKind kind, std::string detail, NotifyType notify) {
   const auto self = std::move(sa_.responder);  // ends with this function
+  core_.refuse(refusal_for(kind, model::Role::responder, notify));
   codec::Message answer;
   answer.add_notify(notify);
   send_response(core_, sa_, model::ExchangeType::ike_intermediate, answering_, std::move(answer), path_);

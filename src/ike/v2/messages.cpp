@@ -19,6 +19,7 @@
 #include "ike/v2/paths.hpp"
 #include "ike/v2/payload_rules.hpp"
 #include "ike/v2/ppk_intermediate.hpp"
+#include "ike/v2/refusals.hpp"
 #include "ike/v2/requests.hpp"
 #include "ike/v2/set_up_exchange.hpp"
 
@@ -56,6 +57,7 @@ void receive_unprotected(Core& core, IkeSa& sa, const codec::ParsedMessage& pars
   // An answer with our SPIs to a number that we never used cannot be one.
   if (hint && sa.phase == Phase::established && parsed.header.message_id < sa.window.next_id()) {
     if (end_forgotten(core, sa, parsed)) return;
+    core.refuse(Refusal::refused_by_peer);
     suspect(core, sa, "the peer says that it does not know this IKE SA");
     return;
   }
@@ -84,6 +86,7 @@ void receive_malformed(Core& core, IkeSa& sa, const net::Path& path, const codec
                        const std::string& fault) {
   const bool established = sa.phase == Phase::established || sa.phase == Phase::rekeyed;
   if (header.response) {
+    core.refuse(Refusal::invalid_answer);
     core.progress(sa, fmt::format("the peer's {} response is invalid: {}", name_of(header.exchange), fault));
     sa.window.answered(header.message_id);
     if (const auto exchange = take_exchange(sa, header.message_id)) exchange->handle_bad_response(fault);
@@ -141,6 +144,7 @@ void receive_response(Core& core, IkeSa& sa, const net::Path& path, const codec:
   sa.heard = true;
   sa.window.answered(message.header.message_id);
   note_answer(core, sa, path, message.header.message_id);
+  if (refuses(message)) core.refuse(Refusal::refused_by_peer);
   if (exchange->handle_response(message) == Progression::waiting) put_back(sa, std::move(exchange), next);
   if (message.header.exchange != model::ExchangeType::ike_auth) end_by_syntax_error(core, sa, message);
   // Behind the exchange, which may have been about this very path.
@@ -194,6 +198,11 @@ Result<std::optional<OpenedContent>, std::string> take_content(Core& core, IkeSa
   return OpenedContent{parsed.sealed->first_inner, parsed.sealed->flags, std::move(*part)};
 }
 
+std::size_t response_size(IkeSa& sa, model::MessageId id) {
+  const Outgoing* response = sa.window.response(id);
+  return response != nullptr ? octets_in(*response) : 0;
+}
+
 // Authentic, its number one that is awaited or next.
 void receive_authentic(Core& core, IkeSa& sa, const net::Path& path, ByteView datagram,
                        const codec::ParsedMessage& parsed, Result<SecretBytes, codec::OpenFault> part) {
@@ -234,6 +243,7 @@ void send_response(Core& core, IkeSa& sa, model::ExchangeType exchange, model::M
   fill_header(sa, exchange, id, true, message.header);
   add_window(core, sa, exchange, message);
   if (exchange == model::ExchangeType::ike_intermediate) note_intermediate(sa, message);
+  core.refuse(refusal_in(message));
   Outgoing response = seal_message(core, sa, message, path);
   core.transmit(path, response);
   sa.window.respond(id, std::move(response), core.now);
@@ -282,13 +292,21 @@ void receive(Core& core, IkeSa& sa, const net::Path& path, ByteView datagram, co
     note_unopened(core, sa);
     return core.drop(DatagramDrop::bad_integrity);
   }
-  if (verdict == Verdict::busy) return;
+  if (verdict == Verdict::busy) {
+    ++core.counters.repeated;
+    return;
+  }
   if (verdict == Verdict::repeated) {
     // RFC 7383 2.6.1: of a repeated request in fragments the first one alone brings the response again.
     if (parsed.sealed->fragment && parsed.sealed->fragment->number != 1)
       return core.drop(DatagramDrop::repeated_fragment);
     // RFC 7296 2.1: a retransmitted request does nothing but bring the same response again. It was authentic, so that
     // no stranger makes us send; it may be a replay, so that it says nothing about the path or the peer's life.
+    // So it may be somebody else's address, too: where it gets more than came from there, not without end.
+    if (path.remote.address != sa.path.remote.address && datagram.size() < response_size(sa, header.message_id) &&
+        !sa.repeats_elsewhere.allow(core.now))
+      return core.drop(DatagramDrop::unproved_address);
+    ++core.counters.repeated;
     return resend_response(core, sa, path, header.message_id);
   }
   receive_authentic(core, sa, path, datagram, parsed, std::move(part));

@@ -219,9 +219,12 @@ class UpdateAddressesInitiator final : public PathExchange {
       judge_nat_detection(sa_, response, path_);
       known.seen_as = response.notify(NotifyType::nat_detection_destination_ip)->data;
     }
-    if (known.children_wait && cookie == CookieVerdict::missing)
+    if (known.children_wait && cookie == CookieVerdict::missing) {
+      core_.refuse(Refusal::invalid_answer);
       return core_.progress(sa_, "the peer has not returned COOKIE2: its address is not proved");
-    const bool waited = std::exchange(known.children_wait, false);
+    }
+    const bool waited = known.children_wait;
+    note_proved(core_, sa_);
     if (waited) return announce_path(core_, sa_, "the peer has answered there");
     if (ours != sa_.local_behind_nat || theirs != sa_.remote_behind_nat)
       announce_path(core_, sa_, sa_.local_behind_nat ? "there is a NAT on the new path" : "NAT detection");
@@ -280,6 +283,7 @@ class ProbePathInitiator final : public PathExchange {
       const CookieVerdict cookie = judge_cookie(response);
       if (cookie == CookieVerdict::wrong) return Progression::done;
       if (cookie == CookieVerdict::missing) {
+        core_.refuse(Refusal::invalid_answer);
         core_.progress(sa_, "the peer has not returned COOKIE2: its address is not proved");
         return Progression::done;
       }
@@ -305,12 +309,11 @@ class ProbePathInitiator final : public PathExchange {
   }
 
   void take_path() {
-    Mobility& known = mobility_of(sa_);
     const bool other_transport = task_.path.over_tcp() != sa_.path.over_tcp();
     if (chooses_paths(sa_) && (other_transport || task_.path.local.address != sa_.path.local.address))
       return move_to(core_, sa_, task_.path, task_.why);
-    known.children_wait = false;
     sa_.path = task_.path;
+    note_proved(core_, sa_);
     announce_path(core_, sa_, task_.why);
   }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/bytes.hpp"
+#include "ike/v2/rate_limiter.hpp"
 #include "model/ids.hpp"
 #include "net/address.hpp"
 
@@ -31,8 +32,11 @@ struct Mobility {
   std::set<model::MessageId> spread;
   /// The peer's newest request that changed addresses.
   std::optional<model::MessageId> newest_update;
-  /// The Child SAs are still on the path before, for the peer was not seen at its new address yet.
+  /// The Child SAs are still on the path before, for the peer was not seen at its new address yet; and requests of ours
+  /// but the oldest wait, too.
   bool children_wait = false;
+  /// Requests that went to an address because something authentic came from there, and nobody has answered yet.
+  FixedRateLimiter<4, 5000> asked_elsewhere;
   /// Where the last response came from.
   net::Path answered_on;
   /// The digest of our address as the peer saw it last (RFC 4555 3.8).

@@ -2,6 +2,7 @@
 // have to be sent again.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -23,5 +24,11 @@ struct Outgoing {
   /// From which they are made; null while a single datagram has it all, and can be opened again.
   std::unique_ptr<codec::MessageContent> content;
 };
+
+[[nodiscard]] inline std::size_t octets_in(const Outgoing& message) {
+  std::size_t octets = 0;
+  for (const Bytes& one : message.datagrams) octets += one.size();
+  return octets;
+}
 
 }  // namespace culvert::ike::v2

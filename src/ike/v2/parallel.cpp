@@ -116,6 +116,7 @@ void answer_held(Core& core, IkeSa& sa) {
   while (!sa.responder && !sa.held.empty()) {
     const std::unique_ptr<HeldRequest> one = std::move(sa.held.front());
     sa.held.erase(sa.held.begin());
+    core.judged = false;
     dispatch_request(core, sa, one->path, one->form, one->request);
   }
 }

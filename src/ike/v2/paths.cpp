@@ -53,15 +53,27 @@ std::optional<model::MessageId> outstanding(const IkeSa& sa) {
   return awaited.empty() ? std::nullopt : std::optional(awaited.front());
 }
 
-// RFC 4555 3.5: what the peer has not answered yet goes on over the new path.
-void resend_there(Core& core, IkeSa& sa, const net::Path& path) {
-  if (sa.window.idle()) return;
+void resend_there(Core& core, IkeSa& sa, const net::Path& path, model::MessageId id) {
   Mobility& known = mobility_of(sa);
+  const bool only_there = known.trying == id && known.trial == path && !known.spread.contains(id);
+  core.transmit(path, *sa.window.request(id));
+  if (!only_there) known.spread.insert(id);
+}
+
+// RFC 4555 3.5: what the peer has not answered yet goes on over the new path. RFC 4555 3.7, RFC 7296 2.23: as long as
+// nobody has answered there, it may be the address of someone who has nothing to do with us. Then the oldest request
+// goes there alone, without whose answer no other can be sent.
+void resend_there(Core& core, IkeSa& sa, const net::Path& path, bool proved) {
   for (const model::MessageId id : sa.window.awaited()) {
-    const bool only_there = known.trying == id && known.trial == path && !known.spread.contains(id);
-    core.transmit(path, *sa.window.request(id));
-    if (!only_there) known.spread.insert(id);
+    resend_there(core, sa, path, id);
+    if (!proved) return;
   }
+}
+
+// On a path whose other end is not proved only the oldest request is sent again, and the one that is to prove it.
+bool may_go_there(const IkeSa& sa, model::MessageId id) {
+  if (!sa.mobility || !sa.mobility->children_wait) return true;
+  return outstanding(sa) == id || sa.mobility->trying == id;
 }
 
 void try_ways(Core& core, IkeSa& sa, model::MessageId id, unsigned count) {
@@ -172,10 +184,10 @@ void move_to(Core& core, IkeSa& sa, const net::Path& path, const std::string& wh
   known.ways.clear();
   known.in_doubt = false;
   known.trying.reset();
-  resend_there(core, sa, path);
+  if (chooses_paths(sa)) known.children_wait = !proven;
+  resend_there(core, sa, path, !known.children_wait);
   for (const model::MessageId id : sa.window.awaited()) sa.window.restart(id, core.now, core.random);
   if (chooses_paths(sa)) {
-    known.children_wait = !proven;
     put_first(core, sa, UpdateAddressesTask{});
   } else {
     // RFC 4555 3.5, 3.6: the one exception to the initiator's choice, and it hears of it.
@@ -194,7 +206,9 @@ void follow_update(Core& core, IkeSa& sa, const net::Path& path) {
   known.in_doubt = false;
   // RFC 9329 7.1: that there is a connection proves the peer's address.
   known.children_wait = !path.over_tcp();
-  resend_there(core, sa, path);
+  // One that says so again and again is asked there when the next retransmission is due.
+  if (!known.children_wait || known.asked_elsewhere.allow(core.now))
+    resend_there(core, sa, path, !known.children_wait);
   for (const model::MessageId id : sa.window.awaited()) sa.window.restart(id, core.now, core.random);
   if (path.over_tcp()) return announce_path(core, sa, "the peer moved it");
   put_first(core, sa, ProbePathTask{.path = path, .why = "the peer moved it"});
@@ -228,8 +242,21 @@ void follow_peer(Core& core, IkeSa& sa, const net::Path& path, bool by_esp) {
   core.progress(sa, fmt::format("the peer seems to be at {}, not at {} any more; asking it there",
                                 path.remote.to_string(), sa.path.remote.to_string()));
   put_first(core, sa, ProbePathTask{.path = path, .why = "the peer's address at its NAT changed"});
-  // The answer that we wait for may not come over the old path any more.
-  resend_there(core, sa, path);
+  // The answer that we wait for may not come over the old path any more. Whoever sends on what it has seen of the peer
+  // chooses where this goes, with each packet anew.
+  if (known.asked_elsewhere.allow(core.now)) resend_there(core, sa, path, false);
+}
+
+void note_proved(Core& core, IkeSa& sa) {
+  Mobility& known = mobility_of(sa);
+  if (!std::exchange(known.children_wait, false)) return;
+  for (const model::MessageId id : sa.window.awaited()) {
+    // It is there already, or has been.
+    if (known.spread.contains(id)) continue;
+    core.transmit(sa.path, *sa.window.request(id));
+    known.spread.insert(id);
+    sa.window.restart(id, core.now, core.random);
+  }
 }
 
 void retransmit(Core& core, IkeSa& sa, model::MessageId id) {
@@ -238,6 +265,7 @@ void retransmit(Core& core, IkeSa& sa, model::MessageId id) {
   const unsigned sends = sa.window.sends(id);
   if (in_place && sa.mobility && sa.mobility->trying == id && sends <= kSendsOnOnePath)
     return core.transmit(sa.mobility->trial, request);
+  if (in_place && !may_go_there(sa, id)) return;
   core.transmit(sa.path, request);
   if (!in_place) return;
   if (sa.mobility && sa.mobility->trying == id && sa.mobility->trial != sa.path) sa.mobility->spread.insert(id);

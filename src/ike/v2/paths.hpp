@@ -32,6 +32,8 @@ void follow_update(Core& core, IkeSa& sa, const net::Path& path);
 /// RFC 7296 2.23: an authentic IKE message that is no replay came on this path, or ESP did (`by_esp`). Where the peer's
 /// mapping at a NAT may have changed, it is asked there, and followed if it answers.
 void follow_peer(Core& core, IkeSa& sa, const net::Path& path, bool by_esp);
+/// The peer has answered at the other end of the path: all that it has not answered yet may go there.
+void note_proved(Core& core, IkeSa& sa);
 /// Tells control of the path, and so the data plane.
 void announce_path(Core& core, IkeSa& sa, std::string why);
 

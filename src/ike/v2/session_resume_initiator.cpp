@@ -86,6 +86,7 @@ void SessionResumeInitiator::handle_init_response(const net::Path& path, ByteVie
   const auto* error = message.error_notify();
   if (message.notify(NotifyType::ticket_nack) == nullptr && error == nullptr)
     return core_.drop(DatagramDrop::unexpected);
+  core_.refuse(Refusal::refused_by_peer);
   begin_in_full(core_, sa_, std::move(beginning_),
                 fmt::format("the peer does not take our ticket ({})",
                             describe(error != nullptr ? error->type : NotifyType::ticket_nack)));
@@ -102,8 +103,10 @@ void SessionResumeInitiator::handle_cookie(const codec::NotifyPayload& notify) {
 void SessionResumeInitiator::agree(const codec::Message& message, ByteView datagram, const net::Path& path) {
   if (message.header.spi_r.value() == 0) return core_.drop(DatagramDrop::malformed);
   const Bytes nonce_r = message.first<codec::NoncePayload>()->data;
-  if (lacks_fragmentation(message, config_) || !note_childless(sa_, message, config_))
+  if (lacks_fragmentation(message, config_) || !note_childless(sa_, message, config_)) {
+    core_.refuse(Refusal::policy);
     return begin_in_full(core_, sa_, std::move(beginning_), "the peer has not what the connection insists on");
+  }
   sa_.spi_r = message.header.spi_r;
   if (const auto keyed = key_resumed(core_, sa_, nonce_, nonce_r); !keyed)
     return begin_in_full(core_, sa_, std::move(beginning_), std::string(crypto::to_string(keyed.error())));

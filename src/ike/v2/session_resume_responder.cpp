@@ -26,7 +26,7 @@ void SessionResumeResponder::handle(ByteView datagram, const codec::ParsedMessag
                     parsed.header.spi_i.value() != 0;
   if (!fits) return core_.drop(DatagramDrop::unexpected);
   const InitDigest digest = init_digest_of(datagram);
-  if (repeat_answer(core_, path_, digest)) return;
+  if (repeat_answer(core_, path_, digest, datagram.size())) return;
   const codec::Message request{.header = parsed.header, .payloads = parsed.payloads};
   if (const auto type = codec::unsupported_critical(request.payloads))
     return refuse_set_up(core_, path_, request, NotifyType::unsupported_critical_payload, ByteView(&*type, 1));

@@ -6,6 +6,7 @@
 #include "crypto/prf.hpp"
 #include "ike/codec/serialize.hpp"
 #include "ike/puzzle.hpp"
+#include "ike/v2/refusals.hpp"
 #include "model/proposal.hpp"
 
 namespace culvert::ike::v2 {
@@ -20,6 +21,8 @@ constexpr std::size_t kMostSolved = 65536;
 // Of those that bring no solution, because they know no puzzles or want none: of so many networks one is let in all the
 // same (RFC 8019 7.1), until the cookies' secret changes. To ask again does not help.
 constexpr std::uint64_t kLottery = 8;
+// Retransmissions of one IKE_SA_INIT; peers are known to send eight of them.
+constexpr unsigned kMostLongRepetitions = 16;
 constexpr unsigned kHarder = 2;  // bits, when half of the places above the threshold are taken
 
 codec::Message refusal_of(const codec::Message& request) {
@@ -119,6 +122,14 @@ bool has_room_for_sender(Core& core, const net::Path& path) {
   return false;
 }
 
+/// Nobody has proved an address here. An answer longer than the request, for what we ask of the peer in it, goes again
+/// where it went first, and as often as an honest peer asks.
+bool gains(IkeSa& sa, const net::Path& path, std::size_t octets, std::size_t received) {
+  if (octets <= received) return false;
+  return path.remote.address != sa.path.remote.address ||
+         sa.window.count_repetition(model::MessageId{0}) > kMostLongRepetitions;
+}
+
 }  // namespace
 
 InitDigest init_digest_of(ByteView datagram) {
@@ -128,15 +139,18 @@ InitDigest init_digest_of(ByteView datagram) {
   return front;
 }
 
-bool repeat_answer(Core& core, const net::Path& path, const InitDigest& digest) {
+bool repeat_answer(Core& core, const net::Path& path, const InitDigest& digest, std::size_t received) {
   IkeSa* sa = core.sas.find_by_init(digest);
   if (sa == nullptr) return false;
   const Outgoing* response = sa->window.response(model::MessageId{0});
   // RFC 7296 2.1: once IKE_AUTH has come, the old request is ignored.
-  if (sa->phase == Phase::half_open && response != nullptr) {
-    core.transmit(path, *response);
-  } else {
+  if (sa->phase != Phase::half_open || response == nullptr) {
     core.drop(DatagramDrop::old_message_id);
+  } else if (gains(*sa, path, octets_in(*response), received)) {
+    core.drop(DatagramDrop::unproved_address);
+  } else {
+    ++core.counters.repeated;
+    core.transmit(path, *response);
   }
   return true;
 }
@@ -174,6 +188,7 @@ void note_admitted(Core& core, const codec::Message& request, Passage passage) {
 void refuse_set_up(Core& core, const net::Path& path, const codec::Message& request, NotifyType type, ByteView data) {
   const bool leads_on = type == NotifyType::cookie || type == NotifyType::invalid_ke_payload ||
                         type == NotifyType::redirect || type == NotifyType::ticket_nack;
+  if (type != NotifyType::redirect) core.refuse(refusal_by(type));
   if (!leads_on && !core.unprotected_answers.allow(core.now)) return;
   codec::Message answer = refusal_of(request);
   answer.add_notify(type, data);

@@ -2,6 +2,7 @@
 // no state.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "base/bytes.hpp"
@@ -14,8 +15,8 @@
 namespace culvert::ike::v2 {
 
 [[nodiscard]] InitDigest init_digest_of(ByteView datagram);
-/// Answered already, or being answered: that again.
-[[nodiscard]] bool repeat_answer(Core& core, const net::Path& path, const InitDigest& digest);
+/// Answered already, or being answered: that again. `received`: octets of the request.
+[[nodiscard]] bool repeat_answer(Core& core, const net::Path& path, const InitDigest& digest, std::size_t received);
 enum class Passage : std::uint8_t { no, free, by_puzzle };
 /// Whether the request may go on: no cookie is needed, or it has a good one, and has solved the puzzle if one is given.
 /// If not, it was answered, or dropped and counted.
