@@ -265,6 +265,11 @@ void ControlPlane::on(ipsec::NothingComesBack&& event, Instant now) {
     return;
   }
   if (by_tcp) try_tcp_beside(*tunnel);
+  // A name may lead elsewhere by now.
+  if (!net::IpAddress::parse(tunnel->peer())) {
+    requests_.emplace_back(path_wish(*tunnel, FindPath::kAnew, false));
+    return;
+  }
   const net::Path& path = sa->second.sa.path;
   ike::Initiate command = initiation(*tunnel, {path.local.address, path.remote.address});
   command.despite_doubtful = true;

@@ -183,7 +183,14 @@ void ControlPlane::handle_data_plane(Instant now) { settle(now); }
 void ControlPlane::handle_path(model::ConnectionId connection, std::uint64_t attempt,
                                const Result<net::Path, std::string>& path, Instant now) {
   Tunnel* tunnel = find(connection);
+  // A name's address goes into the configuration too, so that IKE knows the peer when it calls us.
+  const auto know_address = [&](const net::IpAddress& peer) {
+    if (tunnel->config().peer == peer) return;
+    tunnel->config().peer = peer;
+    configure_ike(*tunnel, now);
+  };
   if (tunnel != nullptr && (attempt == FindPath::kBeside || attempt == FindPath::kAnew)) {
+    if (attempt == FindPath::kAnew && path && !path->over_tcp()) know_address(path->remote.address);
     begin_beside(*tunnel, attempt == FindPath::kAnew, path, now);
     return settle(now);
   }
@@ -207,11 +214,7 @@ void ControlPlane::handle_path(model::ConnectionId connection, std::uint64_t att
     ike_.handle_command(std::move(command), now);
     return settle(now);
   }
-  // A name's address goes into the configuration too, so that IKE knows the peer when it calls us.
-  if (tunnel->config().peer != path->remote.address) {
-    tunnel->config().peer = path->remote.address;
-    configure_ike(*tunnel, now);
-  }
+  know_address(path->remote.address);
   ike::Initiate command = initiation(*tunnel, *path);
   command.wish = first_wish(*tunnel, now);
   ike_.handle_command(std::move(command), now);

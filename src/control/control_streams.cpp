@@ -20,6 +20,8 @@ using Level = Notice::Level;
 // RFC 9329 5.1: IKE_SA_INIT is sent over UDP three times before TCP has its turn.
 constexpr Duration kPatienceWithUdp = std::chrono::seconds(3);
 constexpr Duration kPatienceWithTcp = std::chrono::seconds(10);
+// Where a name led when the peer had fallen silent: not so long that the next look at it would be put off.
+constexpr Duration kPatienceWithName = std::chrono::seconds(4);
 // How often UDP is tried while TCP carries the tunnel, and for how long.
 constexpr Duration kReturnInterval = std::chrono::seconds(20);
 constexpr Duration kReturnPatience = std::chrono::seconds(2);
@@ -142,6 +144,9 @@ void ControlPlane::begin_beside(const Tunnel& tunnel, bool anew, const Result<ne
   ike::Initiate command = initiation(tunnel, *path);
   if (path->over_tcp()) {
     command.despite_doubtful = true;
+  } else if (anew) {
+    command.despite_doubtful = true;
+    if (!command.patience) command.patience = kPatienceWithName;
   } else {
     command.beside = true;
     command.patience = kReturnPatience;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <initializer_list>
 
 #include "net/checksum.hpp"
 #include "net/header_writer.hpp"
@@ -83,6 +84,52 @@ std::optional<net::PacketInfo> quoted_v6(ByteView quoted) {
   return flow;
 }
 
+// Where the checksum of a quoted upper-layer header is; nothing for one without ports.
+std::optional<std::size_t> checksum_place(std::uint8_t protocol) {
+  switch (static_cast<net::IpProtocol>(protocol)) {
+    case net::IpProtocol::tcp: return 16;
+    case net::IpProtocol::udp:
+    case net::IpProtocol::udp_lite: return 6;
+    default: return std::nullopt;
+  }
+}
+
+// RFC 1624 3.
+std::uint16_t moved_sum(std::uint16_t sum, std::uint16_t before, std::uint16_t after) {
+  std::uint32_t wide = static_cast<std::uint16_t>(~sum);
+  wide += static_cast<std::uint16_t>(~before);
+  wide += after;
+  while (wide >> 16 != 0) wide = (wide & 0xffff) + (wide >> 16);
+  return static_cast<std::uint16_t>(~wide);
+}
+
+// Words of an error, each with the checksums over it.
+class QuoteWriter {
+ public:
+  QuoteWriter(std::uint8_t* icmp, bool sum_is_partial) : icmp_(icmp), fixed_(sum_is_partial) {}
+
+  void put(std::uint8_t* at, std::uint16_t value) {
+    const std::uint16_t before = load_be16(at);
+    store_be16(at, value);
+    if (!fixed_) store_be16(icmp_ + 2, moved_sum(load_be16(icmp_ + 2), before, value));
+  }
+  /// The same with a checksum in the quote that covers the word.
+  void put(std::uint8_t* at, std::uint16_t value, std::initializer_list<std::uint8_t*> sums) {
+    for (std::uint8_t* const sum : sums) {
+      if (sum != nullptr) put(sum, moved_sum(load_be16(sum), load_be16(at), value));
+    }
+    put(at, value);
+  }
+  void put(std::uint8_t* at, const net::IpAddress& address, std::initializer_list<std::uint8_t*> sums) {
+    const ByteView octets = address.bytes();
+    for (std::size_t i = 0; i < octets.size(); i += 2) put(at + i, load_be16(octets.data() + i), sums);
+  }
+
+ private:
+  std::uint8_t* icmp_;
+  bool fixed_;
+};
+
 bool is_one_host(const net::IpAddress& address) {
   if (address.is_unspecified() || address.is_multicast() || address.is_loopback()) return false;
   return !address.is_v4() || load_be32(address.bytes().data()) != 0xffffffff;
@@ -108,6 +155,33 @@ std::optional<net::PacketInfo> quoted_flow(ByteView error, const net::PacketInfo
   // An error goes to the source of what it is about; another address would make it a weapon against third parties.
   if (!flow || flow->destination != info.destination) return std::nullopt;
   return flow;
+}
+
+bool change_quote(MutableByteView error, const net::PacketInfo& info, const QuoteChange& change, bool sum_is_partial) {
+  const bool v4 = info.family == net::Family::v4;
+  const std::size_t at = info.header_length + kIcmpHeaderSize;
+  if (at + net::ip_header_size(info.family) > info.total_length) return false;
+  std::uint8_t* const quoted = error.data() + at;
+  const std::size_t head = v4 ? std::size_t{4} * (quoted[0] & 0x0f) : net::kIpv6HeaderSize;
+  const std::uint8_t protocol = v4 ? quoted[9] : quoted[6];
+  const bool first = !v4 || (load_be16(quoted + 6) & 0x1fff) == 0;
+  const std::size_t upper_size = info.total_length - std::min<std::size_t>(info.total_length, at + head);
+  std::uint8_t* const upper = quoted + head;
+  const auto place = checksum_place(protocol);
+  const bool ports = change.source_port || change.destination_port;
+  if (ports && (!first || !place || upper_size < 4)) return false;
+  std::uint8_t* sum = first && place && *place + 2 <= upper_size ? upper + *place : nullptr;
+  // A UDP checksum of zero is none.
+  if (sum != nullptr && load_be16(sum) == 0 && *place == 6) sum = nullptr;
+  QuoteWriter out(error.data() + info.header_length, sum_is_partial);
+  std::uint8_t* const ip_sum = v4 ? quoted + 10 : nullptr;
+  const std::size_t addresses = v4 ? 12 : 8;
+  if (change.source) out.put(quoted + addresses, *change.source, {ip_sum, sum});
+  if (change.destination)
+    out.put(quoted + addresses + change.destination->bytes().size(), *change.destination, {ip_sum, sum});
+  if (change.source_port) out.put(upper, *change.source_port, {sum});
+  if (change.destination_port) out.put(upper + 2, *change.destination_port, {sum});
+  return true;
 }
 
 std::optional<std::size_t> make_too_long_error(ByteView packet, const net::PacketInfo& info, std::uint16_t mtu,

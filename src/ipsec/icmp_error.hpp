@@ -20,6 +20,20 @@ namespace culvert::ipsec {
 /// error is not addressed to the sender of what it quotes.
 [[nodiscard]] std::optional<net::PacketInfo> quoted_flow(ByteView error, const net::PacketInfo& info);
 
+/// What is to stand in the packet that an ICMP error quotes, in place of what does. Ports only of protocols that have
+/// two.
+struct QuoteChange {
+  std::optional<net::IpAddress> source = {};
+  std::optional<net::IpAddress> destination = {};
+  std::optional<std::uint16_t> source_port = {};
+  std::optional<std::uint16_t> destination_port = {};
+};
+/// Changes the quoted packet, with its checksums as far as they are quoted, and the error's own unless it
+/// `sum_is_partial`: as a NAT on the way would have to. False, and nothing changed, where the quote is too short
+/// for that or has headers in between.
+[[nodiscard]] bool change_quote(MutableByteView error, const net::PacketInfo& info, const QuoteChange& change,
+                                bool sum_is_partial);
+
 /// The longest error that we make: RFC 4443 2.4(c); for ICMP RFC 1812 4.3.2.3 says 576.
 inline constexpr std::size_t kMaxIcmpError = 1280;
 

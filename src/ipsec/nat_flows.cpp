@@ -165,14 +165,7 @@ void NatFlows::moved(const SaPair& pair) {
 
 std::optional<DropReason> NatFlows::take_in(NatPeer& peer, const SaPair& pair, const Spd& spd, MutableByteView packet,
                                             net::PacketInfo& info, Instant now) {
-  if (is_icmp_error(info)) {
-    // About something that we sent: to this peer, and under its own port, or not for those who asked.
-    const auto about = quoted_flow(packet, info);
-    if (!about) return std::nullopt;
-    const auto known = by_seen_ends_.find(ends_of({}, turned(*about)));
-    const bool others = known != by_seen_ends_.end() && known->second->peer != &peer;
-    return others ? std::optional(DropReason::nat_flow_taken) : std::nullopt;
-  }
+  if (is_icmp_error(info)) return take_in_error(peer, packet, info);
   const FlowEnds own = ends_of(packet, turned(info));
   const NatPeer::Flow* flow = nullptr;
   if (const auto known = peer.by_own_ends_.find(own); known != peer.by_own_ends_.end()) {
@@ -200,6 +193,27 @@ std::optional<DropReason> NatFlows::take_in(NatPeer& peer, const SaPair& pair, c
   return std::nullopt;
 }
 
+// About something that we sent: to this peer, and under its own address and port, or not for those who asked. The stack
+// knows what it sent by the NAT's address and the port that the flow has here.
+std::optional<DropReason> NatFlows::take_in_error(const NatPeer& peer, MutableByteView packet,
+                                                  const net::PacketInfo& info) const {
+  const auto about = quoted_flow(packet, info);
+  if (!about) return std::nullopt;
+  FlowEnds own = ends_of({}, turned(*about));
+  const bool by_its_own = own.remote == peer.place_.behind && own.remote.family() == info.source.family();
+  if (by_its_own) own.remote = info.source;
+  if (const auto known = peer.by_own_ends_.find(own); known != peer.by_own_ends_.end()) {
+    const NatPeer::Flow& flow = *known->second;
+    QuoteChange change;
+    if (by_its_own) change.destination = info.source;
+    if (flow.translated()) change.destination_port = flow.seen.remote_port;
+    const bool changed = change_quote(packet, info, change, false);
+    return changed || !flow.translated() ? std::nullopt : std::optional(DropReason::nat_flow_taken);
+  }
+  const auto others = by_seen_ends_.find(own);
+  return others == by_seen_ends_.end() ? std::nullopt : std::optional(DropReason::nat_flow_taken);
+}
+
 const NatPeer::Flow* NatFlows::find(ByteView packet, const net::PacketInfo& info) const {
   FlowEnds ends = ends_of(packet, info);
   if (is_icmp_error(info) && !packet.empty()) {
@@ -219,16 +233,37 @@ void NatFlows::begin(NatPeer& peer, ByteView packet, const net::PacketInfo& info
 
 std::optional<DropReason> NatFlows::give_back(const NatPeer& peer, const InnerPacket& packet,
                                               net::PacketInfo& info) const {
+  if (is_icmp_error(info)) return give_back_error(peer, packet, info);
   if (peer.translated_ == 0) return std::nullopt;
   const NatPeer::Flow* const flow = find(packet.bytes, info);
   if (flow == nullptr || flow->peer != &peer || !flow->translated()) return std::nullopt;
   const auto place = port_place(packet.bytes, info);
-  // An ICMP error would have to name the peer's port in what it quotes.
-  if (!place || is_icmp_error(info)) return DropReason::nat_flow_taken;
+  if (!place) return DropReason::nat_flow_taken;
   set_port(packet.bytes.data() + info.header_length, place->destination, place->checksum, is_udp(info),
            packet.offload.checksum_partial, flow->own_port);
   if (!is_echo(info)) info.destination_port = flow->own_port;
   return std::nullopt;
+}
+
+// The peer knows what it sent by its own address and port: what a NAT that can read the error would put there.
+std::optional<DropReason> NatFlows::give_back_error(const NatPeer& peer, const InnerPacket& packet,
+                                                    const net::PacketInfo& info) const {
+  const NatPeer::Flow* const flow = find(packet.bytes, info);
+  if (flow == nullptr || flow->peer != &peer) return std::nullopt;
+  QuoteChange change;
+  if (peer.place_.behind.family() == info.family) change.source = peer.place_.behind;
+  if (flow->translated()) change.source_port = flow->own_port;
+  const bool changed = change_quote(packet.bytes, info, change, packet.offload.checksum_partial);
+  return changed || !flow->translated() ? std::nullopt : std::optional(DropReason::nat_flow_taken);
+}
+
+void NatFlows::undo(const NatPeer& peer, MutableByteView packet, const net::PacketInfo& info) const {
+  const auto known = peer.by_own_ends_.find(ends_of(packet, info));
+  if (known == peer.by_own_ends_.end() || !known->second->translated()) return;
+  const auto place = port_place(packet, info);
+  if (!place) return;
+  set_port(packet.data() + info.header_length, place->destination, place->checksum, is_udp(info), false,
+           known->second->seen.remote_port);
 }
 
 NatPeer::Flow* NatFlows::claim(NatPeer& peer, const FlowEnds& seen, std::uint16_t own_port) {

@@ -114,7 +114,8 @@ class NatFlows {
   [[nodiscard]] bool empty() const { return peers_.empty(); }
 
   /// A packet that came out of an SA of this peer, and that its selectors admit: gets another source port where another
-  /// peer has the flow. Or why it goes no further.
+  /// peer has the flow; an ICMP error, where it quotes what we sent to the peer, the address and the port that we have
+  /// for it. Or why it goes no further.
   [[nodiscard]] std::optional<DropReason> take_in(NatPeer& peer, const SaPair& pair, const Spd& spd,
                                                   MutableByteView packet, net::PacketInfo& info, Instant now);
 
@@ -123,15 +124,22 @@ class NatFlows {
   [[nodiscard]] const NatPeer::Flow* find(ByteView packet, const net::PacketInfo& info) const;
   /// The packet is the first of a flow, and goes to this peer.
   void begin(NatPeer& peer, ByteView packet, const net::PacketInfo& info);
-  /// Puts the peer's own port into a packet on its way to it. Or why it goes no further.
+  /// Puts the peer's own port into a packet on its way to it; into what an ICMP error quotes its own address as well.
+  /// Or why it goes no further.
   [[nodiscard]] std::optional<DropReason> give_back(const NatPeer& peer, const InnerPacket& packet,
                                                     net::PacketInfo& info) const;
+  /// The reverse, for a packet that does not go to the peer after all, and that an error to our own stack is about.
+  void undo(const NatPeer& peer, MutableByteView packet, const net::PacketInfo& info) const;
 
   /// Flows that had to make room since the last call: whatever was decided about them holds no more.
   [[nodiscard]] std::vector<FlowEnds> take_forgotten() { return std::exchange(forgotten_, {}); }
 
  private:
   friend class NatPeer;
+  [[nodiscard]] std::optional<DropReason> take_in_error(const NatPeer& peer, MutableByteView packet,
+                                                        const net::PacketInfo& info) const;
+  [[nodiscard]] std::optional<DropReason> give_back_error(const NatPeer& peer, const InnerPacket& packet,
+                                                          const net::PacketInfo& info) const;
   NatPeer::Flow* claim(NatPeer& peer, const FlowEnds& seen, std::uint16_t own_port);
   [[nodiscard]] bool make_room(NatPeer& peer);
   [[nodiscard]] std::optional<std::uint16_t> free_port(const NatPeer& peer, const Spd& spd,

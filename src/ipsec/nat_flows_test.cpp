@@ -322,6 +322,104 @@ TEST_F(BehindOneNat, IcmpErrorsFollowTheFlow) {
   EXPECT_TRUE(to(bob, unreachable(40003)).empty());
 }
 
+// An error, 3/3 for "nobody listens there", with this quote.
+Bytes error_about(const net::IpAddress& from, const net::IpAddress& to, const Bytes& quoted, std::uint8_t code = 3,
+                  std::size_t quoted_size = 64) {
+  Bytes message{3, code, 0, 0, 0, 0, 0, 0};
+  message.insert(
+      message.end(), quoted.begin(),
+      quoted.begin() + std::min<std::ptrdiff_t>(static_cast<std::ptrdiff_t>(quoted_size), std::ssize(quoted)));
+  store_be16(message.data() + 2, net::checksum_finish(net::checksum_add(0, message)));
+  return with_ip_header({from, to}, net::IpProtocol::icmp, message);
+}
+// What stands behind the IP header of an error, whose checksum is right.
+std::string told(const Bytes& packet) {
+  const ByteView message = ByteView(packet).subspan(20);
+  EXPECT_EQ(net::checksum_finish(net::checksum_add(0, message)), 0);
+  return to_hex(message);
+}
+
+// Of two with the same ports the second has another one here. What the server's stack says of the one's or the other's
+// packet goes to that one, who finds its own address and port in it.
+TEST_F(BehindOneNat, ErrorsAboutATranslatedFlowNameWhatThePeerSent) {
+  Client& ari = add("10.0.0.1", 31001);
+  Client& bob = add("10.0.0.2", 31002);
+  ASSERT_EQ(from(ari, 1701, 9).size(), 1u);
+  const std::uint16_t given = source_port(from(bob, 1701, 9).at(0));
+  ASSERT_NE(given, 1701);
+  for (const std::size_t quoted : {std::size_t{28}, std::size_t{64}}) {
+    const auto about = [&](std::uint16_t port) {
+      return error_about(kServer, kNat, udp_packet({kNat, kServer, port, 9}, Bytes(9, 7)), 3, quoted);
+    };
+    for (auto [client, port] : {std::pair{&ari, std::uint16_t{1701}}, std::pair{&bob, given}}) {
+      const auto got = to(*client, about(port));
+      ASSERT_EQ(got.size(), 1u) << port;
+      const Bytes sent = udp_packet({client->own, kServer, 1701, 9}, Bytes(9, 7));
+      EXPECT_EQ(told(got[0]), told(error_about(kServer, client->own, sent, 3, quoted)));
+    }
+  }
+  // A packet of its that was too long, by a TCP segment and all that is quoted of it.
+  const Bytes segment = tcp_packet({bob.own, kServer, 1701, 80}, 1, 0x10, Bytes(40, 1));
+  ASSERT_EQ(from(ari, tcp_packet({ari.own, kServer, 1701, 80}, 1, 0x10, Bytes(40, 1))).size(), 1u);
+  const Bytes seen = from(bob, segment).at(0);
+  const auto got = to(bob, error_about(kServer, kNat, seen, 4, 576));
+  ASSERT_EQ(got.size(), 1u);
+  const ByteView quoted = ByteView(got[0]).subspan(28);
+  EXPECT_EQ(to_hex(quoted.subspan(12)), to_hex(ByteView(segment).subspan(12)));
+  EXPECT_EQ(net::checksum_finish(net::checksum_add(0, quoted.first(20))), 0) << "of the quoted IP header";
+  (void)told(got[0]);
+}
+
+// A client's error is about what the server sent to that client: the stack hears of the flow that it knows, and not of
+// another client's that has the client's own port here.
+TEST_F(BehindOneNat, ErrorsOfAPeerAreAboutItsOwnFlow) {
+  Client& ari = add("10.0.0.1", 31001);
+  Client& bob = add("10.0.0.2", 31002);
+  ASSERT_EQ(from(ari, 1701, 9).size(), 1u);
+  const std::uint16_t given = source_port(from(bob, 1701, 9).at(0));
+  for (auto [client, port] : {std::pair{&ari, std::uint16_t{1701}}, std::pair{&bob, given}}) {
+    const Bytes heard = udp_packet({kServer, client->own, 9, 1701}, Bytes(5, 3));
+    const auto got = from(*client, error_about(client->own, kServer, heard));
+    ASSERT_EQ(got.size(), 1u) << port;
+    const Bytes sent = udp_packet({kServer, kNat, 9, port}, Bytes(5, 3));
+    EXPECT_EQ(told(got[0]), told(error_about(kNat, kServer, sent)));
+    // Quoted by the address that the server knows, it is the same.
+    const auto again =
+        from(*client, error_about(client->own, kServer, udp_packet({kServer, kNat, 9, 1701}, Bytes(5, 3))));
+    ASSERT_EQ(again.size(), 1u) << port;
+    EXPECT_EQ(told(again[0]), told(got[0]));
+  }
+  // Bob does not get at Ari's other flow, whichever address it quotes.
+  ASSERT_EQ(from(ari, 5000, 9).size(), 1u);
+  const std::uint64_t before = drops(server, "nat_flow_taken");
+  for (const net::IpAddress& quoted : {kNat, bob.own}) {
+    EXPECT_TRUE(from(bob, error_about(bob.own, kServer, udp_packet({kServer, quoted, 9, 5000}, Bytes(5, 3)))).empty());
+  }
+  EXPECT_EQ(drops(server, "nat_flow_taken"), before + 2);
+}
+
+// "Too long" about a packet that got the peer's own port on its way: the stack hears of what it sent, not of the flow
+// of the other client, whose port that is here.
+TEST_F(BehindOneNat, TooLongIsAboutWhatTheStackSent) {
+  Client& ari = add("10.0.0.1", 31001);
+  Client& bob = add("10.0.0.2", 31002);
+  ASSERT_EQ(from(ari, 1701, 9).size(), 1u);
+  const std::uint16_t given = source_port(from(bob, 1701, 9).at(0));
+  for (const std::uint16_t port : {std::uint16_t{1701}, given}) {
+    const Bytes sent = udp_packet(
+        {.source = kServer, .destination = kNat, .source_port = 9, .destination_port = port, .dont_fragment = true},
+        Bytes(65'480, 3));
+    const CollectingWire wire = kit.sends(server, {sent});
+    EXPECT_TRUE(wire.trains.empty());
+    ASSERT_EQ(wire.answers.size(), 1u);
+    const auto about = net::parse_packet(wire.answers[0]);
+    ASSERT_TRUE(about);
+    const ByteView quoted = ByteView(wire.answers[0]).subspan(28);
+    EXPECT_EQ(load_be16(quoted.data() + 22), port);
+    EXPECT_EQ(to_hex(quoted.subspan(12, 16)), to_hex(ByteView(sent).subspan(12, 16)));
+  }
+}
+
 // Whoever begins very many flows loses its own oldest, and gets at nobody else's.
 TEST_F(BehindOneNat, ManyFlowsPushOutTheirOwnOnly) {
   Client& ari = add("10.0.0.1", 31001);

@@ -190,6 +190,8 @@ void OutboundPath::refuse_long(const Segmenter& plan, const net::PacketInfo& inf
   plan.write(0, packet.data());
   const auto packet_info = net::parse_packet(packet);
   if (!packet_info) return;
+  // Of several peers behind one NAT another may have the port that this one's own is.
+  if (const NatPeer* const peer = nat_peer_of(sa)) nat_.undo(*peer, packet, *packet_info);
   const auto size = make_too_long_error(packet, *packet_info,
                                         static_cast<std::uint16_t>(std::min<std::size_t>(mtu, 0xffff)), answer_);
   if (size) sink.answer({answer_.data(), *size});

@@ -1,5 +1,6 @@
 #include "tests/sim/wire_monitor.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include "crypto/packet_cipher.hpp"
@@ -31,6 +32,7 @@ void WireMonitor::installed(Side at, const model::ChildSaParams& params) {
   OutboundSa sa{.child = params.id, .ivs = {}};
   if (suite) sa.iv_size = crypto::sizes_of(*suite).iv;
   sa.encrypted = suite && suite->encrypts();
+  sa.aggfrag = params.treatment.aggfrag.has_value();
   may_be_plain_ = may_be_plain_ || !sa.encrypted;
   outbound_[index_of(at)].insert_or_assign(params.spi_outbound.value(), std::move(sa));
   spi_of_[index_of(at)][params.id] = params.spi_outbound.value();
@@ -46,6 +48,11 @@ void WireMonitor::removed(Side at, model::ChildSaId child) {
   if (sa != outbound_[index_of(at)].end() && sa->second.child == child) outbound_[index_of(at)].erase(sa);
   spi_of_[index_of(at)].erase(spi);
   log_.line("{} removes Child SA {}", name_of(at), child.value());
+}
+
+bool WireMonitor::all_aggfrag(Side at) const {
+  const auto& pairs = outbound_[index_of(at)];
+  return !pairs.empty() && std::ranges::all_of(pairs, [](const auto& one) { return one.second.aggfrag; });
 }
 
 void WireMonitor::crashed(Side at) {

@@ -55,6 +55,8 @@ class WireMonitor final : public NetworkObserver {
   [[nodiscard]] std::uint64_t fragments() const { return fragments_; }
   /// Messages with the solution of a puzzle in front of what is sealed (RFC 8019 7.2.2), repetitions counted.
   [[nodiscard]] std::uint64_t solutions() const { return solutions_; }
+  /// The host has pairs, and all of them are in AGGFRAG mode (RFC 9347).
+  [[nodiscard]] bool all_aggfrag(Side at) const;
   /// Requests of each exchange that were sent, repetitions not counted; index 0 is IKE_SA_INIT (34).
   [[nodiscard]] const std::array<std::uint64_t, 4>& requests() const { return requests_; }
 
@@ -63,6 +65,7 @@ class WireMonitor final : public NetworkObserver {
     model::ChildSaId child;
     std::size_t iv_size = 0;
     bool encrypted = true;
+    bool aggfrag = false;
     std::uint32_t last_sequence = 0;
     std::unordered_set<std::uint64_t> ivs;
   };
