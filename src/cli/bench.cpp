@@ -130,13 +130,15 @@ struct PhaseReport {
 };
 
 nlohmann::json to_json(const load::IkeLoadPhase& phase, const PhaseReport& report, bool responder) {
-  nlohmann::json made{
-      {"done", phase.done},
-      {"seconds", phase.seconds},
-      {"per_second", phase.seconds > 0 ? static_cast<double>(phase.done) / phase.seconds : 0.0},
-      {"milliseconds",
-       {{"p50", phase.percentile(0.5)}, {"p90", phase.percentile(0.9)}, {"p99", phase.percentile(0.99)}}},
-      {"failures", phase.failures}};
+  nlohmann::json made{{"done", phase.done},
+                      {"seconds", phase.seconds},
+                      {"per_second", phase.seconds > 0 ? static_cast<double>(phase.done) / phase.seconds : 0.0},
+                      {"milliseconds",
+                       {{"p50", phase.percentile(0.5)},
+                        {"p90", phase.percentile(0.9)},
+                        {"p99", phase.percentile(0.99)},
+                        {"max", phase.percentile(1)}}},
+                      {"failures", phase.failures}};
   if (responder && phase.done > 0) {
     made["responder_cpu_ms"] = report.used.cpu_seconds * 1e3 / static_cast<double>(phase.done);
     made["responder_kilobytes"] = report.used.kilobytes / static_cast<double>(phase.done);
@@ -147,9 +149,10 @@ nlohmann::json to_json(const load::IkeLoadPhase& phase, const PhaseReport& repor
 
 void print(const World& world, const nlohmann::json& phase, const std::string& name) {
   const nlohmann::json& ms = phase["milliseconds"];
-  world.out << fmt::format("{}: {} done, {:.0f} per second; median {:.2f} ms, 90 % {:.2f} ms, 99 % {:.2f} ms\n", name,
-                           phase["done"].get<std::size_t>(), phase["per_second"].get<double>(), ms["p50"].get<double>(),
-                           ms["p90"].get<double>(), ms["p99"].get<double>());
+  world.out << fmt::format(
+      "{}: {} done, {:.0f} per second; median {:.2f} ms, 90 % {:.2f} ms, 99 % {:.2f} ms, longest {:.2f} ms\n", name,
+      phase["done"].get<std::size_t>(), phase["per_second"].get<double>(), ms["p50"].get<double>(),
+      ms["p90"].get<double>(), ms["p99"].get<double>(), ms["max"].get<double>());
   if (phase.contains("responder_cpu_ms")) {
     world.out << fmt::format("  the responder: {:.3f} ms of CPU and {:.1f} kB of memory for each; {:.1f} % of a core\n",
                              phase["responder_cpu_ms"].get<double>(), phase["responder_kilobytes"].get<double>(),

@@ -1,5 +1,9 @@
 // The control plane between stand-ins for IKE and the data plane: tunnels, their SAs, what users ask for.
 #include <algorithm>
+#include <map>
+#include <string_view>
+
+#include <fmt/format.h>
 
 #include "control/testing/control_plane_fixture.hpp"
 
@@ -199,6 +203,48 @@ TEST_F(ControlPlaneTest, AnAttemptGoesOnWhenTheIkeSaItReliedOnIsGone) {
   now += seconds(1);
   run();
   EXPECT_TRUE(request<FindPath>());
+}
+
+// Of two tunnels the second one's peer is found dead, and nothing of its IKE SA is there any more when the next attempt
+// begins: which tunnel that is for, and where its peer is, comes from the configuration.
+TEST_F(ControlPlaneTest, TheTunnelOfADeadPeerBeginsAnew) {  // RFC 7296 2.4
+  const auto second = [](std::string_view peer) {
+    return fmt::format(
+        "[tunnel.plant]\npeer = \"{}\"\nsecret = \"a long enough secret\"\nlocal = [\"10.1.0.0/16\"]\nremote = "
+        "[\"10.3.0.0/16\"]\nstart = \"auto\"\n",
+        peer);
+  };
+  apply(office("auto") + second("192.0.2.3"));
+  std::map<model::ConnectionId, net::Path> paths;
+  while (const auto find = request<FindPath>()) {
+    const net::Path way{path().local, {*net::IpAddress::parse(find->peer), 500}};
+    paths[find->connection] = way;
+    control.handle_path(find->connection, find->attempt, way, now);
+  }
+  ASSERT_EQ(paths.size(), 2u);
+  const model::ConnectionId plant(2);
+  ASSERT_EQ(paths.at(plant).remote.address.to_string(), "192.0.2.3");
+  for (const auto& [connection, way] : paths) {
+    established(model::IkeSaId(connection.value()), model::Role::initiator, false, connection, way);
+    child(model::ChildSaId(connection.value()), model::IkeSaId(connection.value()), connection, way);
+  }
+  run();
+  ike.commands.clear();
+  ike.events.emplace_back(ike::ChildSaRemoved{model::ChildSaId(2), plant, ike::CloseReason::peer_dead, {}});
+  ike.events.emplace_back(ike::IkeSaClosed{model::IkeSaId(2), plant, ike::CloseReason::peer_dead});
+  run();
+  now += seconds(2);
+  run();
+  const auto find = request<FindPath>();
+  ASSERT_TRUE(find);
+  EXPECT_EQ(find->connection, plant);
+  EXPECT_EQ(find->peer, "192.0.2.3");
+  control.handle_path(find->connection, find->attempt, paths.at(plant), now);
+  const auto begun = ike.seen<ike::Initiate>();
+  ASSERT_EQ(begun.size(), 1u);
+  EXPECT_EQ(begun[0]->connection, plant);
+  EXPECT_EQ(begun[0]->path, paths.at(plant));
+  EXPECT_EQ(state(), TunnelState::up) << "the other one stands";
 }
 
 TEST_F(ControlPlaneTest, DownStaysDown) {

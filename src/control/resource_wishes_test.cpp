@@ -8,6 +8,7 @@
 
 #include "config/load.hpp"
 #include "control/control_plane.hpp"
+#include "control/testing/control_plane_fixture.hpp"
 
 namespace culvert::control {
 namespace {
@@ -78,37 +79,6 @@ TEST_F(ResourceWishesTest, WhatIsKnownIsBounded) {
 }
 
 // ---------------------------------------------------------------- the control plane
-
-class QuietIke final : public ike::Endpoint {
- public:
-  void handle_datagram(const net::Path&, ByteView, Instant) override {}
-  void handle_timeout(Instant) override {}
-  void handle_command(ike::Command command, Instant) override { commands.push_back(std::move(command)); }
-  void handle_completion(ike::RequestToken, ike::Completion, Instant) override {}
-  void handle_wait(ike::RequestToken) override {}
-  std::optional<ike::Event> poll_event() override {
-    if (events.empty()) return std::nullopt;
-    std::optional<ike::Event> event(std::move(events.front()));
-    events.erase(events.begin());
-    return event;
-  }
-  std::optional<ike::Request> poll_request() override { return std::nullopt; }
-  std::optional<ike::Transmit> poll_transmit() override { return std::nullopt; }
-  std::optional<Instant> poll_timeout() const override { return std::nullopt; }
-  ike::EndpointCounters counters() const override { return {}; }
-
-  template <typename T>
-  std::vector<T> take() {
-    std::vector<T> found;
-    for (ike::Command& command : commands) {
-      if (T* one = std::get_if<T>(&command)) found.push_back(std::move(*one));
-    }
-    commands.clear();
-    return found;
-  }
-  std::vector<ike::Command> commands;
-  std::vector<ike::Event> events;
-};
 
 class Workers final : public ipsec::DataPlane {
  public:
@@ -238,7 +208,7 @@ class ControlResources : public ::testing::Test {
 
   Instant now{seconds(1000)};
   SeededRandom random{1};
-  QuietIke ike;
+  testing::RecordingIke ike;
   Workers data_plane;
   ControlPlane control{{.resources = 3}, ike, data_plane, random};
 };

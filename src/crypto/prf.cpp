@@ -7,6 +7,7 @@
 #include <openssl/params.h>
 
 #include "base/check.hpp"
+#include "crypto/available.hpp"
 #include "crypto/openssl/handles.hpp"
 #include "crypto/openssl/hmac_context.hpp"
 #include "crypto/openssl/packet_mac.hpp"
@@ -29,18 +30,33 @@ const char* name_of(HashId id) {
 struct FetchedHash {
   EVP_MD* digest = nullptr;
   EVP_MAC_CTX* hmac = nullptr;  // knows its digest, has no key
+  bool permitted = false;       // also where the machine's policy (FIPS) decides
 
-  explicit FetchedHash(HashId id) {
-    digest = EVP_MD_fetch(nullptr, name_of(id), nullptr);
-    CHECK(digest != nullptr);
-    const openssl::Mac mac(EVP_MAC_fetch(nullptr, "HMAC", nullptr));
-    CHECK(mac != nullptr);
-    hmac = EVP_MAC_CTX_new(mac.get());
-    CHECK(hmac != nullptr);
+  explicit FetchedHash(HashId id) : permitted(fetch(id, nullptr)) {
+    // RADIUS and EAP have MD5 where it protects nothing any more: those read on, what has a choice asks is_available().
+    if (!permitted) fetch(id, "-fips");
+  }
+
+ private:
+  bool fetch(HashId id, const char* properties) {
+    openssl::Mac mac(EVP_MAC_fetch(nullptr, "HMAC", properties));
+    EVP_MD* const fresh = mac ? EVP_MD_fetch(nullptr, name_of(id), properties) : nullptr;
+    if (fresh == nullptr) return false;
     std::string name = name_of(id);
+    std::string wanted = properties == nullptr ? "" : properties;
     const std::array parameters{OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name.data(), 0),
+                                OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_PROPERTIES, wanted.data(), 0),
                                 OSSL_PARAM_construct_end()};
-    CHECK(EVP_MAC_CTX_set_params(hmac, parameters.data()) == 1);
+    EVP_MAC_CTX* const context = EVP_MAC_CTX_new(mac.get());
+    CHECK(context != nullptr);
+    if (EVP_MAC_CTX_set_params(context, parameters.data()) != 1) {
+      EVP_MAC_CTX_free(context);
+      EVP_MD_free(fresh);
+      return false;
+    }
+    digest = fresh;
+    hmac = context;
+    return true;
   }
 };
 
@@ -61,6 +77,16 @@ std::size_t hash_size(HashId id) {
     case HashId::md5: return 16;
   }
   return 0;
+}
+
+bool is_available(HashId id) { return fetched(id).permitted; }
+
+bool is_available(const Prf& prf) {
+  for (const HashId id : {HashId::sha1, HashId::sha2_256, HashId::sha2_384, HashId::sha2_512, HashId::md5}) {
+    if (prf == Prf(id)) return is_available(id);
+  }
+  const IntegrityId mac = prf == Prf::aes128_xcbc() ? IntegrityId::aes_xcbc_96 : IntegrityId::aes_cmac_96;
+  return openssl::make_packet_mac(mac, Bytes(prf.size())).has_value();
 }
 
 Bytes hash(HashId id, std::initializer_list<ByteView> parts) {

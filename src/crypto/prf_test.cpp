@@ -1,7 +1,12 @@
 #include "crypto/prf.hpp"
 
-#include <gtest/gtest.h>
+#include <cstdlib>
 
+#include <gtest/gtest.h>
+#include <openssl/evp.h>
+
+#include "crypto/available.hpp"
+#include "crypto/openssl/packet_mac.hpp"
 #include "crypto/random.hpp"
 
 namespace culvert::crypto {
@@ -89,6 +94,31 @@ TEST(Prf, OfAHashIsHmac) {
             hmac_hex(HashId::sha2_384, as_bytes("key"), as_bytes("text")));
   EXPECT_FALSE(Prf::aes128_cmac().is_hmac());
   EXPECT_NE(Prf::aes128_cmac(), Prf::aes128_xcbc());
+}
+
+/// Whether all is as it should be where the policy of the machine refuses every algorithm.
+bool refuses_cleanly() {
+  if (EVP_set_default_properties(nullptr, "fips=yes") != 1) return false;
+  for (const HashId id : {HashId::sha1, HashId::sha2_256, HashId::sha2_384, HashId::sha2_512, HashId::md5}) {
+    if (is_available(id) || is_available(Prf(id))) return false;
+  }
+  if (is_available(Prf::aes128_xcbc()) || is_available(Prf::aes128_cmac())) return false;
+  for (const IntegrityId id : {IntegrityId::hmac_md5_96, IntegrityId::hmac_sha2_256_128, IntegrityId::aes_cmac_96}) {
+    if (openssl::make_packet_mac(id, Bytes(32)).error() != CryptoError::unsupported) return false;
+  }
+  // What RADIUS and EAP need of MD5 is there all the same.
+  return to_hex(hash(HashId::md5, {as_bytes("abc")})) == "900150983cd24fb0d6963f7d28e17f72";
+}
+
+// CVE-2018-10811: a prf that the library refuses, as it does MD5 in FIPS mode. In a process of its own: what the
+// library has is looked up once.
+TEST(PrfDeathTest, WhatTheLibraryRefusesIsNotThereAndNothingMore) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(std::exit(refuses_cleanly() ? 0 : 1), ::testing::ExitedWithCode(0), "");
+  EXPECT_TRUE(is_available(HashId::md5));
+  EXPECT_TRUE(is_available(Prf(HashId::sha2_256)));
+  EXPECT_TRUE(is_available(Prf::aes128_xcbc()));
+  EXPECT_TRUE(is_available(Prf::aes128_cmac()));
 }
 
 TEST(SystemRandom, FillsAndDiffers) {

@@ -61,7 +61,8 @@ class TcpStream {
 
   ipsec::StreamReader reader;
   bool was_open = false;
-  unsigned failures = 0;  // in a row
+  bool heard = false;     // something came by the connection that stands
+  unsigned failures = 0;  // in a row: connections that did not come about, or by which nothing came
 
   // Under the lock of TcpStreams.
   bool held = false;

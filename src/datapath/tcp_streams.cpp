@@ -238,7 +238,7 @@ void TcpStreams::serve(TcpStream& stream, std::uint32_t events, Instant now, Tcp
 void TcpStreams::finish_connecting(TcpStream& stream, Instant now) {
   if (const int error = io::tcp_error(stream.fd()); error != 0) return lost(stream, error, now);
   stream.opened();
-  stream.failures = 0;
+  stream.heard = false;
   if (std::exchange(stream.was_open, true)) tell({stream.path, TcpStreamEvent::Kind::opened_again, {}});
 }
 
@@ -248,7 +248,11 @@ bool TcpStreams::read(TcpStream& stream, TcpStreamSink& sink, IoCounters& counte
     if (count < 0) return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
     if (count == 0) return false;
     const auto taken = stream.reader.take({buffer_.get(), static_cast<std::size_t>(count)}, messages_);
-    if (!messages_.empty()) sink.stream_messages(stream.path, messages_);
+    if (!messages_.empty()) {
+      stream.heard = true;
+      stream.failures = 0;
+      sink.stream_messages(stream.path, messages_);
+    }
     if (!taken) {
       counters.count(IoDrop::stream_corrupt);
       return false;
@@ -258,7 +262,9 @@ bool TcpStreams::read(TcpStream& stream, TcpStreamSink& sink, IoCounters& counte
   return true;
 }
 
-// RFC 9329 6.1: the SAs outlive the connection; who opened it opens it again, the other side waits for that.
+// RFC 9329 6.1: the SAs outlive the connection; who opened it opens it again, the other side waits for that. A peer
+// that takes every connection and closes it without a word (a proxy, another service) is no better than one that takes
+// none.
 void TcpStreams::lost(TcpStream& stream, int error, Instant now) {
   const bool stood = stream.state() == TcpStream::State::open;
   stream.end();
@@ -269,6 +275,8 @@ void TcpStreams::lost(TcpStream& stream, int error, Instant now) {
   }
   if (!stood) {
     if (stream.failures++ == 0) tell({stream.path, TcpStreamEvent::Kind::failed, io::errno_text(error)});
+  } else if (!stream.heard) {
+    ++stream.failures;
   }
   stream.opens_at = now + reopening_delay(stream.failures);
   wake_at(*stream.opens_at);

@@ -5,6 +5,7 @@
 #include <thread>
 #include <utility>
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -155,6 +156,49 @@ TEST_F(TcpStreamsTest, GoesOnTryingAndSaysWhyOnce) {
   answerer.streams = std::move(*TcpStreams::open(listening()));
   ASSERT_TRUE(until([&] { return !answerer.got.empty(); }));
   EXPECT_EQ(caller.events.size(), 1u) << "it never stood before, so it is nothing to tell";
+}
+
+// Time is the test's own here, and behind the real one, so that every timer of the system is due at once: what counts
+// is how often a peer that takes each connection and closes it is called in ten seconds.
+TEST_F(TcpStreamsTest, IsSlowerEachTimeWithAPeerThatClosesAtOnce) {
+  answerer.streams = std::move(*TcpStreams::open({}));
+  const auto rude = io::bind_tcp(kLoopback, 0);
+  ASSERT_TRUE(rude);
+  ASSERT_EQ(::listen(rude->fd.get(), 16), 0);
+  ASSERT_EQ(::fcntl(rude->fd.get(), F_SETFL, O_NONBLOCK), 0);
+  Instant at = now() - std::chrono::hours(1);
+  const auto path = caller.streams->open_stream(kLoopback, {kLoopback, rude->local.port, net::Transport::tcp}, at);
+  ASSERT_TRUE(path);
+  caller.streams->hold(*path, true, at);
+  const auto pass = [&](Duration duration, auto answer) {
+    unsigned taken = 0;
+    for (const Instant end = at + duration; at < end; at += milliseconds(10)) {
+      if (const int fd = ::accept(rude->fd.get(), nullptr, nullptr); fd >= 0) {
+        ++taken;
+        answer(fd);
+        ::close(fd);
+      }
+      caller.streams->turn(at, caller, caller.counters);
+      std::this_thread::sleep_for(milliseconds(1));
+    }
+    return taken;
+  };
+  const unsigned calls = pass(seconds(10), [](int) {});
+  EXPECT_GE(calls, 3u);
+  EXPECT_LE(calls, 8u) << "50 ms, 150, 450, 1350, 4050, 5000";
+  // Whoever has said something is called again at once.
+  unsigned answered = 0;
+  const unsigned heard = pass(seconds(10), [&](int fd) {
+    const Bytes frame{0, 7, 0, 0, 0, 0, 9};
+    EXPECT_EQ(::send(fd, frame.data(), frame.size(), MSG_NOSIGNAL), static_cast<ssize_t>(frame.size()));
+    ++answered;
+    for (int n = 0; n < 100 && caller.count < answered; ++n) {
+      caller.streams->turn(at, caller, caller.counters);
+      std::this_thread::sleep_for(milliseconds(1));
+    }
+  });
+  EXPECT_EQ(caller.count, answered);
+  EXPECT_GT(heard, 20u);
 }
 
 TEST_F(TcpStreamsTest, ClosesWhatNobodyHolds) {  // RFC 9329 6.1

@@ -8,6 +8,8 @@
 
 #include <fmt/format.h>
 
+#include "crypto/available.hpp"
+#include "model/doable.hpp"
 #include "model/transforms.hpp"
 
 namespace culvert::model {
@@ -311,7 +313,9 @@ std::optional<crypto::PacketSuite> packet_suite(ProtocolId protocol, const EspSu
   return packet_suite(suite.encryption, suite.key_bits, suite.integrity);
 }
 
-std::optional<crypto::Prf> prf_function(PrfId prf) {
+namespace {
+
+std::optional<crypto::Prf> known_prf(PrfId prf) {
   switch (prf) {
     case PrfId::hmac_md5: return crypto::HashId::md5;
     case PrfId::hmac_sha1: return crypto::HashId::sha1;
@@ -322,6 +326,38 @@ std::optional<crypto::Prf> prf_function(PrfId prf) {
     case PrfId::aes128_cmac: return crypto::Prf::aes128_cmac();
     default: return std::nullopt;
   }
+}
+
+/// Whether it can be done here, as far as one transform alone tells.
+bool can_be_done(const Transform& transform) {
+  switch (transform.type) {
+    case TransformType::prf: return prf_function(static_cast<PrfId>(transform.id)).has_value();
+    case TransformType::encryption: return cipher_id(static_cast<EncryptionId>(transform.id)).has_value();
+    case TransformType::integrity: return integrity_id(static_cast<IntegrityId>(transform.id)).has_value();
+    default: return true;
+  }
+}
+
+}  // namespace
+
+// Nothing also where the library refuses it.
+std::optional<crypto::Prf> prf_function(PrfId prf) {
+  const auto known = known_prf(prf);
+  return known && crypto::is_available(*known) ? known : std::nullopt;
+}
+
+std::vector<Proposal> without_what_cannot_be_done(std::vector<Proposal> proposals) {
+  std::vector<Proposal> left;
+  for (Proposal& proposal : proposals) {
+    bool whole = true;
+    for (const TransformType type : {TransformType::encryption, TransformType::prf, TransformType::integrity}) {
+      const bool had = has(proposal, type);
+      std::erase_if(proposal.transforms, [&](const Transform& one) { return one.type == type && !can_be_done(one); });
+      whole = whole && had == has(proposal, type);
+    }
+    if (whole) left.push_back(std::move(proposal));
+  }
+  return left;
 }
 
 std::optional<crypto::KeyExchangeId> key_exchange_id(KeyExchangeMethod method) {

@@ -61,7 +61,7 @@ TEST(Transforms, EveryNumberOfTheIanaHeadersIsThere) {
   }
 }
 
-// RFC 8247 2, RFC 8221 5 and 6.
+// RFC 8247 2.1 to 2.4, RFC 8221 5 and 6.
 TEST(Transforms, WhatMustNotOrShouldNotBeUsedNeedsCompatOrIsRefused) {
   for (const TransformInfo& info : transforms()) {
     const auto bad = [](Requirement requirement) {
@@ -74,7 +74,7 @@ TEST(Transforms, WhatMustNotOrShouldNotBeUsedNeedsCompatOrIsRefused) {
   EXPECT_THAT(compat_words(), UnorderedElementsAre("3des", "des", "sha1", "md5", "modp1536", "modp1024"));
 }
 
-TEST(Transforms, DefaultsHaveNothingWeak) {
+TEST(Transforms, DefaultsHaveNothingWeak) {  // RFC 8247 2.1
   for (const auto& proposals : {default_ike_proposals(), default_esp_proposals()}) {
     for (const Proposal& proposal : proposals) {
       EXPECT_THAT(weak_transforms(proposal), IsEmpty());

@@ -3,13 +3,17 @@
 
 import os
 import sys
+import types
 import unittest
 import xml.dom.minidom
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../interop")]
 
-from vpn import compare, figures, subjects, svg  # noqa: E402
+import failover  # noqa: E402
+import ike_attack  # noqa: E402
+import ike_load  # noqa: E402
+from vpn import compare, figures, goals, subjects, svg  # noqa: E402
 from vpn.statistics import highest, median, spread  # noqa: E402
 
 
@@ -31,6 +35,44 @@ class Statistics(unittest.TestCase):
     def test_the_search_knows_its_bounds(self):
         self.assertIsNone(highest(lambda rate: False, 40e3, 1000, 4e6, 20))
         self.assertEqual(highest(lambda rate: True, 40e3, 1000, 4e6, 20), 4e6)
+
+
+class Goals(unittest.TestCase):
+    def missed(self, goals):
+        return [goal.what for goal in goals if not goal.reached]
+
+    def attack(self, rate=100_500.0, worst=1900.0, honest=100, took=9.0, again=1000, seconds=9.5):
+        options = types.SimpleNamespace(rate=100_000, seconds=20, initiators=1000)
+        results = {"flood": {"attack_per_second": rate, "seconds": took, "honest": {"phases": {"set-up": {"done": honest, "milliseconds": {"max": worst}}}}},
+                   "return": {"again": {"phases": {"set-up": {"done": again, "seconds": seconds}}}}}
+        return self.missed(ike_attack.goals_of(results, options))
+
+    def test_an_attack_is_judged_by_its_worst(self):
+        self.assertEqual(self.attack(), [])
+        self.assertEqual(self.attack(rate=100_000.0, worst=2000.0, seconds=10.0), [])
+        for wrong in ({"rate": 99_999.0}, {"worst": 2001.0}, {"honest": 99}, {"took": 19.5}, {"again": 999}, {"seconds": 10.1}):
+            self.assertEqual(len(self.attack(**wrong)), 1, wrong)
+
+    def test_liveness_is_judged_where_all_stand(self):
+        def load(done, *shares, standing=100_000):
+            options = types.SimpleNamespace(liveness=30, initiators=standing)
+            return self.missed(ike_load.goals_of({"culvert": [{"phases": {"hold": {"done": done, "responder_core_share": one}}} for one in shares]}, options))
+        self.assertEqual(load(100_000, 0.06, 0.1), [])
+        self.assertEqual(len(load(100_000, 0.06, 0.11)), 1)
+        self.assertEqual(len(load(99_999, 0.06)), 1)
+        self.assertEqual(len(load(100_000)), 1, "nothing was measured")
+        self.assertEqual(load(2000, 0.5, standing=2000), [], "too few to say anything")
+
+    def test_each_way_of_failover_has_its_bound(self):
+        found = {way: {"to_tcp": {"worst": 4.9}, "to_udp": {"worst": 59.0}} for way in ("mobike", "anew")}
+        self.assertEqual(self.missed(failover.goals_of(found)), [])
+        found["anew"]["to_udp"]["worst"] = 61.0
+        self.assertEqual(len(self.missed(failover.goals_of(found))), 1)
+
+    def test_it_is_said_in_words(self):
+        self.assertEqual(str(goals.Goal("x", 1.234, 2)), "x: 1.23 s, at most 2 s: reached")
+        self.assertEqual(str(goals.Goal("x", 98_900, 100_000, "per second", at_least=True)), "x: 98,900 per second, at least 100,000 per second: not reached")
+        self.assertEqual(str(goals.Goal("x", None, 2)), "x: not measured, at most 2 s: not reached")
 
 
 def measured(**more):

@@ -46,6 +46,17 @@ class RecordingIke final : public ike::Endpoint {
     return found;
   }
 
+  /// The same, and whatever else was asked for is forgotten.
+  template <typename T>
+  std::vector<T> take() {
+    std::vector<T> found;
+    for (ike::Command& command : commands) {
+      if (T* one = std::get_if<T>(&command)) found.push_back(std::move(*one));
+    }
+    commands.clear();
+    return found;
+  }
+
   int datagrams = 0;
   std::vector<ike::Command> commands;
   std::vector<ike::Event> events;
@@ -118,21 +129,23 @@ class ControlPlaneTest : public ::testing::Test {
     child(model::ChildSaId(1), model::IkeSaId(1));
     control.handle_timeout(now);
   }
-  void established(model::IkeSaId id, model::Role role, bool behind_nat = false) {
+  void established(model::IkeSaId id, model::Role role, bool behind_nat = false,
+                   model::ConnectionId connection = model::ConnectionId(1), std::optional<net::Path> way = {}) {
     ike::IkeSaEstablished event;
     event.ike_sa = id;
-    event.connection = model::ConnectionId(1);
+    event.connection = connection;
     event.role = role;
-    event.path = path();
+    event.path = way.value_or(path());
     event.local_behind_nat = behind_nat;
     ike.events.emplace_back(std::move(event));
   }
-  void child(model::ChildSaId id, model::IkeSaId ike_sa) {
+  void child(model::ChildSaId id, model::IkeSaId ike_sa, model::ConnectionId connection = model::ConnectionId(1),
+             std::optional<net::Path> way = {}) {
     ike::ChildSaEstablished event;
     event.params.id = id;
-    event.params.connection = model::ConnectionId(1);
+    event.params.connection = connection;
     event.params.ike_sa = ike_sa;
-    event.params.path = path();
+    event.params.path = way.value_or(path());
     ike.events.emplace_back(std::move(event));
   }
   void run() { control.handle_timeout(now); }

@@ -9,6 +9,7 @@
 
 #include "base/check.hpp"
 #include "base/secret.hpp"
+#include "crypto/available.hpp"
 #include "crypto/openssl/handles.hpp"
 #include "crypto/openssl/hmac_context.hpp"
 
@@ -52,7 +53,10 @@ MadePacketMac make_cmac(ByteView key) {
 }  // namespace
 
 MadePacketMac make_packet_mac(IntegrityId id, ByteView key) {
-  const auto hmac_of = [&](HashId hash) { return std::make_unique<LibraryMac>(keyed_hmac(hash, key)); };
+  const auto hmac_of = [&](HashId hash) -> MadePacketMac {
+    if (!is_available(hash)) return err(CryptoError::unsupported);
+    return std::make_unique<LibraryMac>(keyed_hmac(hash, key));
+  };
   switch (id) {
     case IntegrityId::hmac_sha2_256_128: return hmac_of(HashId::sha2_256);
     case IntegrityId::hmac_sha2_384_192: return hmac_of(HashId::sha2_384);

@@ -26,7 +26,7 @@ SignatureHashes only(SignatureHash hash) {
 }
 
 // RFC 7427 A, in its own octets.
-TEST(DigitalSignature, AlgorithmIdentifiersAreThoseOfTheRfc) {
+TEST(DigitalSignature, AlgorithmIdentifiersAreThoseOfTheRfc) {  // RFC 7427 3: and RFC 7427 A.4.3
   EXPECT_EQ(to_hex(algorithm_identifier(SignatureScheme::rsa_pkcs1_sha2_256)), "300d06092a864886f70d01010b0500");
   EXPECT_EQ(to_hex(algorithm_identifier(SignatureScheme::rsa_pkcs1_sha2_512)), "300d06092a864886f70d01010d0500");
   EXPECT_EQ(to_hex(algorithm_identifier(SignatureScheme::ecdsa_sha2_384)), "300a06082a8648ce3d040303");
@@ -91,7 +91,7 @@ TEST(DigitalSignature, OddPssParametersAreRefused) {
       SignatureScheme::rsa_pss_sha2_256);
 }
 
-TEST(DigitalSignature, HashesTravelAsNumbersOfTwoOctets) {
+TEST(DigitalSignature, HashesTravelAsNumbersOfTwoOctets) {  // RFC 7427 4: unknown ones are passed over
   EXPECT_EQ(to_hex(encode_hashes(accepted_hashes())), "0002000300040005");
   EXPECT_EQ(decode_hashes(*from_hex("0002000300040005")), accepted_hashes());
   EXPECT_EQ(decode_hashes(*from_hex("00010002ffff000000")), [] {
@@ -102,7 +102,7 @@ TEST(DigitalSignature, HashesTravelAsNumbersOfTwoOctets) {
   EXPECT_TRUE(decode_hashes({}).empty());
 }
 
-TEST(DigitalSignature, TheSignatureIsWhatThePeerCanVerify) {
+TEST(DigitalSignature, TheSignatureIsWhatThePeerCanVerify) {  // RFC 8247 3.2, RFC 7427 4: one of the hashes announced
   for (const auto& [kind, old_method, size] :
        {std::tuple("RSA:2048", AuthenticationMethod::rsa_signature, std::size_t{256}),
         std::tuple("P-256", AuthenticationMethod::ecdsa_256, std::size_t{64}),
@@ -114,6 +114,10 @@ TEST(DigitalSignature, TheSignatureIsWhatThePeerCanVerify) {
       ASSERT_TRUE(proof) << kind;
       EXPECT_EQ(proof->method, AuthenticationMethod::digital_signature);
       EXPECT_EQ(hash_of(*scheme_of(ByteView(proof->data).subspan(1, proof->data[0]))), hash);
+      if (std::string_view(kind).starts_with("RSA")) {
+        const Bytes pss = algorithm_identifier(SignatureScheme::rsa_pss_sha2_256);
+        EXPECT_EQ(to_hex(ByteView(proof->data).subspan(1, 13)), to_hex(ByteView(pss).first(13))) << "PSS before PKCS#1";
+      }
       EXPECT_FALSE(signature_fault(key.public_key(), *proof, kOctets, false));
       EXPECT_TRUE(signature_fault(key.public_key(), *proof, concat({kOctets, kOctets}), false));
     }

@@ -67,6 +67,17 @@ std::uint64_t dropped(Host& host, DatagramDrop reason) {
   return host.endpoint().counters().dropped[static_cast<std::size_t>(reason)];
 }
 
+/// Begins, up to the puzzle in front of the first sealed message, which a holds in its hands.
+bool stops_at_the_second_puzzle(Pair& pair, std::string_view suite) {
+  pair.a.postpones = [puzzles = 0](const Request& request) mutable {
+    return std::holds_alternative<PuzzleRequest>(request) && ++puzzles == 2;
+  };
+  configure_with(pair, suite);
+  initiate(pair);
+  pair.settle();
+  return pair.a.postponed.size() == 1;
+}
+
 // HDR, SA, KE, Nr, N(PUZZLE) <--; HDR, PS, SK {...} -->: RFC 8019 7.2.1, 7.2.2.
 TEST(AuthPuzzleSetUp, IsGivenAndSolved) {
   for (const char* suite : {kPlain, kCbc}) {
@@ -227,14 +238,7 @@ TEST(AuthPuzzleSetUp, AnotherSolutionInFrontOfGarbage) {
 TEST(AuthPuzzleSetUp, LongKeysAreTaken) {
   for (const char* suite : {kPlain, kThree}) {
     Pair pair(1, attacked());
-    unsigned puzzles = 0;
-    pair.a.postpones = [&](const Request& request) {
-      return std::holds_alternative<PuzzleRequest>(request) && ++puzzles == 2;
-    };
-    configure_with(pair, suite);
-    initiate(pair);
-    pair.settle();
-    ASSERT_EQ(pair.a.postponed.size(), 1U);
+    ASSERT_TRUE(stops_at_the_second_puzzle(pair, suite));
     const auto& asked = std::get<PuzzleRequest>(pair.a.postponed.front());
     const auto prf = *model::prf_function(asked.prf);
     Bytes solution;
@@ -265,14 +269,7 @@ TEST(AuthPuzzleSetUp, NotBeforeAKeyEncapsulation) {
 // It is not worked on any longer than somebody wants the IKE SA.
 TEST(AuthPuzzleSetUp, IsGivenUpWithTheSetUp) {
   Pair pair(1, attacked());
-  unsigned puzzles = 0;
-  pair.a.postpones = [&](const Request& request) {
-    return std::holds_alternative<PuzzleRequest>(request) && ++puzzles == 2;
-  };
-  configure_with(pair, kPlain);
-  initiate(pair);
-  pair.settle();
-  ASSERT_EQ(pair.a.postponed.size(), 1U);
+  ASSERT_TRUE(stops_at_the_second_puzzle(pair, kPlain));
   pair.command(pair.a, Terminate{kConnection});
   const std::size_t before = pair.wire.size();
   pair.answer_postponed(pair.a);
@@ -291,14 +288,7 @@ TEST(AuthPuzzleSetUp, NoneOrAWrongOneIsAsIfNothingHadCome) {
     EndpointSettings settings = attacked();
     settings.puzzle_bits = 12;
     Pair pair(1, settings);
-    unsigned puzzles = 0;
-    pair.a.postpones = [&](const Request& request) {
-      return std::holds_alternative<PuzzleRequest>(request) && ++puzzles == 2;
-    };
-    configure_with(pair, kPlain);
-    initiate(pair);
-    pair.settle();
-    ASSERT_EQ(pair.a.postponed.size(), 1U);
+    ASSERT_TRUE(stops_at_the_second_puzzle(pair, kPlain));
     const RequestToken token = std::get<PuzzleRequest>(pair.a.postponed.front()).token;
     pair.a.endpoint().handle_completion(token, PuzzleResult{.solution = solution}, pair.now);
     const std::size_t before = pair.wire.size();

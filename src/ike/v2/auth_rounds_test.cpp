@@ -139,7 +139,7 @@ const std::vector<std::vector<Way>> kInitiators = {
 const std::vector<std::vector<Way>> kResponders = {
     {kSecret}, {kCertificate}, {kCertificate, kSecret}, {kSecret, kCertificate}};
 
-TEST(AuthRounds, AllOrders) {  // RFC 4739 2.1 to 2.5
+TEST(AuthRounds, AllOrders) {  // RFC 4739 2.1, RFC 4739 2.2 to 2.5
   for (const auto& first : kInitiators) {
     for (const auto& second : kResponders) {
       SCOPED_TRACE(in_words(first) + "/ " + in_words(second));

@@ -79,6 +79,10 @@ void close_ike_sa(Core& core, IkeSa& sa, CloseReason reason, Phase after) {
   sa.responder.reset();
   sa.phase = after;
   sa.phase_deadline = core.now + core.answer_linger();
+  // What was refused as responder counts as half-open (ike_sa_table): no longer than what was never heard of again, so
+  // that nobody holds the places of others longer by false proofs than by none.
+  if (after == Phase::defunct && !sa.authenticated && sa.role == model::Role::responder)
+    sa.phase_deadline = std::min(*sa.phase_deadline, core.now + core.settings.half_open_timeout);
 }
 
 void close_with_delete(Core& core, IkeSa& sa, CloseReason reason) {

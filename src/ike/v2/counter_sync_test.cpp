@@ -166,7 +166,7 @@ TEST_P(LossyFailover, ThreeRequests) { run(3, true, 2); }
 TEST_P(LossyFailover, ThreeAnswers) { run(3, false, 2); }
 TEST_P(LossyFailover, AllTwice) { run(0, true, 2); }
 
-TEST_P(Failover, ARequestThatWaitedIsMadeAgain) {  // RFC 6311 9
+TEST_P(Failover, ARequestThatWaitedIsMadeAgain) {  // RFC 6311 8.1, RFC 6311 9: its answer can come no more
   set_up();
   go_on(2, 2);
   live.fate = [](const Datagram&) { return lost(); };
@@ -326,7 +326,7 @@ class Announced : public ::testing::Test {
   std::vector<std::uint64_t> skips;
 };
 
-TEST_F(Announced, TheAnswerSaysTheHigherNumbers) {  // RFC 6311 5.1, 6.3
+TEST_F(Announced, TheAnswerSaysTheHigherNumbers) {  // RFC 6311 5.1, RFC 6311 6.3
   const auto answer =
       say({ids("01020304"
                "00000010"
@@ -369,7 +369,7 @@ TEST_F(Announced, NothingElseMayBeSaidWithIt) {
   EXPECT_TRUE(in_step(pair));
 }
 
-TEST_F(Announced, SequenceNumbersSkipWhatWasAskedFor) {  // RFC 6311 5.2, 6.4
+TEST_F(Announced, SequenceNumbersSkipWhatWasAskedFor) {  // RFC 6311 5.2, RFC 6311 6.4
   EXPECT_TRUE(say({ids("010203040000001000000010"), counters("0000000000010000")}));
   EXPECT_EQ(skips, std::vector<std::uint64_t>{65536});
   // A replay of the numbers is one of the counters.

@@ -107,7 +107,7 @@ class CrashTokenTest : public ::testing::Test {
 };
 
 // RFC 6290 3, 4.5: one request into the void, one answer, and the IKE SA is gone at the other end.
-TEST_F(CrashTokenTest, APeerThatWasStartedAnewIsNoticedAtOnce) {
+TEST_F(CrashTokenTest, APeerThatWasStartedAnewIsNoticedAtOnce) {  // RFC 6290 3: without a word to the peer
   for (const bool responder_dies : {true, false}) {
     pair = std::make_unique<Pair>(5);
     start();

@@ -205,7 +205,7 @@ Progression CreateChildSaInitiator::handle_response(const codec::Message& respon
     fail(agreed.error(), true);
     return Progression::done;
   }
-  note_more_possible(core_, sa_, response);
+  note_more_possible(core_, sa_, response, *offer_, *agreed);
   // Whether both sides asked at once is told by their requests, however long the answers take.
   agreed->asked_at = sent_at_;
   if (fallback != nullptr) {

@@ -92,15 +92,20 @@ TEST(HostilePeer, WhoFailedToAuthenticateIsNotListenedToAnyMore) {  // RFC 7296 
   ASSERT_EQ(pair.b.endpoint().counters().half_open, 1u) << "it has cost a key exchange and counts for a while";
   Forger peer(pair.b.exported.at(0), 2);
   pair.wire.clear();
+  Duration held_for{};
   // Whatever it goes on to say neither makes events, nor gets an answer, nor keeps its place among the half-open ones.
   for (int n = 0; n < 20; ++n) {
     pair.inject(
         pair.b, path_from(false, 4500),
         peer.request(ExchangeType::informational, {codec::DeletePayload{.protocol = model::ProtocolId::ike, .spis = {}},
                                                    notification(NotifyType::authentication_failed)}));
-    pair.advance(seconds(10));
+    for (int tick = 0; tick < 10; ++tick) {
+      if (pair.b.endpoint().counters().half_open != 0) held_for += seconds(1);
+      pair.advance(seconds(1));
+    }
   }
   EXPECT_EQ(pair.b.failures.size(), 1u);
+  EXPECT_EQ(held_for, pair.b.settings.half_open_timeout) << "no longer than who is never heard of again";
   // At the end it is told in the clear that there is no such IKE SA (RFC 7296 2.21.4).
   EXPECT_TRUE(std::ranges::none_of(
       pair.wire, [](const Datagram& d) { return codec::parse_message(d.message)->sealed.has_value(); }));
@@ -129,6 +134,37 @@ TEST(HostilePeer, RekeysWithoutDeletesDoNotPileUp) {  // RFC 7296 2.8
     run.pair.advance(seconds(1));
   }
   EXPECT_LE(run.pair.b.children.size(), 2 * run.pair.b.settings.children_limit);
+}
+
+// RFC 7296 1.4.1, 3.11: one payload with the SPIs of several, in no order; the answer has the other half of each.
+TEST(HostilePeer, OneDeletePayloadEndsSeveralChildSas) {
+  Takeover run;
+  for (std::uint32_t n = 0; n < 3; ++n)
+    ASSERT_NE(run.ask(ExchangeType::create_child_sa, child_request(0x5000 + n)).first<codec::SaPayload>(), nullptr);
+  ASSERT_EQ(run.pair.b.children.size(), 4u);
+  std::vector<model::Spi> ours;
+  for (const auto& [id, child] : run.pair.b.children) {
+    if (child.params.spi_outbound != model::Spi(0x5001)) ours.push_back(child.params.spi_inbound);
+  }
+  std::vector<model::Spi> theirs{model::Spi(0x5002), model::Spi(0x5000)};
+  for (const auto& [id, child] : run.pair.b.children) {
+    if (child.params.spi_outbound.value() < 0x5000 || child.params.spi_outbound.value() > 0x5002)
+      theirs.insert(theirs.begin() + 1, child.params.spi_outbound);
+  }
+  ASSERT_EQ(theirs.size(), 3u);
+  const codec::Message answer =
+      run.ask(ExchangeType::informational, {codec::DeletePayload{.protocol = model::ProtocolId::esp, .spis = theirs}});
+  std::vector<model::Spi> told;
+  for (const auto* one : answer.all<codec::DeletePayload>()) {
+    EXPECT_EQ(one->protocol, model::ProtocolId::esp);
+    told.insert(told.end(), one->spis.begin(), one->spis.end());
+  }
+  std::ranges::sort(told);
+  std::ranges::sort(ours);
+  EXPECT_EQ(told, ours);
+  EXPECT_EQ(run.pair.b.child().spi_outbound, model::Spi(0x5001)) << "the one that was not named stays";
+  EXPECT_EQ(run.pair.b.ike_sas.size(), 1u);
+  EXPECT_EQ(run.pair.b.allocator().in_use.size(), 1u);
 }
 
 TEST(HostilePeer, TheRateOfRekeysIsBounded) {  // RFC 7296 2.25: TEMPORARY_FAILURE

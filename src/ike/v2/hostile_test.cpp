@@ -221,7 +221,7 @@ TEST_F(Hostile, AnUnknownCriticalPayloadIsRefusedByItsNumber) {  // RFC 7296 2.5
   EXPECT_EQ(pair.b.ike_sas.size(), 1u) << "the IKE SA stands";
 }
 
-TEST_F(Hostile, UnknownPayloadsNotificationsAndVendorIdsAreIgnored) {  // RFC 7296 2.5
+TEST_F(Hostile, UnknownPayloadsNotificationsAndVendorIdsAreIgnored) {  // RFC 7296 2.5, RFC 7296 3.12
   bring_up(pair);
   codec::Message message;
   message.add(codec::UnknownPayload{.type = 200, .critical = false, .body = {1, 2}});

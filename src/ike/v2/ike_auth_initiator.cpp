@@ -234,7 +234,7 @@ void IkeAuthInitiator::conclude() {
     // The peer believes that there is a pair.
     sa_.tasks.push_back({.task = DeleteUnknownChildTask{.spi_inbound = offer_->spi_inbound}});
   } else {
-    note_more_possible(core_, sa_, response);
+    note_more_possible(core_, sa_, response, *offer_, *agreed);
     const bool loses = rivalry.loser == sa_.id;
     ChildSa child;
     child.hold_outbound = loses;

@@ -34,6 +34,7 @@
 #include "ike/v2/refusals.hpp"
 #include "ike/v2/resumption.hpp"
 #include "ike/v2/session_resume_initiator.hpp"
+#include "model/doable.hpp"
 
 namespace culvert::ike::v2 {
 namespace {
@@ -97,7 +98,11 @@ void begin_ike_sa(Core& core, const model::ConnectionConfig& config, Beginning b
 }
 
 IkeSaInitInitiator::IkeSaInitInitiator(Core& core, IkeSa& sa, const model::ConnectionConfig& config)
-    : core_(core), sa_(sa), config_(config), offered_(config.ike_proposals), nonce_(core.new_nonce()) {
+    : core_(core),
+      sa_(sa),
+      config_(config),
+      offered_(model::without_what_cannot_be_done(config.ike_proposals)),
+      nonce_(core.new_nonce()) {
   std::uint8_t number = 0;
   for (model::Proposal& proposal : offered_) proposal.number = ++number;
 }
@@ -120,8 +125,8 @@ Progression IkeSaInitInitiator::start() {
   const auto methods = usable_methods(offered_);
   if (methods.empty()) {
     fail_negotiation(core_, sa_, FailureKind::local_error, std::nullopt,
-                     fmt::format("connection '{}' has no key exchange method that this installation can do: {}",
-                                 config_.name, describe(offered_)),
+                     fmt::format("connection '{}' has no key exchange method and prf that this installation can do: {}",
+                                 config_.name, describe(config_.ike_proposals)),
                      Phase::gone);
     return Progression::done;
   }

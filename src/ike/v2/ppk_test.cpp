@@ -220,7 +220,7 @@ TEST_F(PpkTest, TheResponderInsistsAndTheInitiatorHasNone) {
   expect_refused("the peer does not know PPK");
 }
 
-TEST_F(PpkTest, TheNamesDifferAndTheInitiatorInsists) {
+TEST_F(PpkTest, TheNamesDifferAndTheInitiatorInsists) {  // RFC 8784 5.1
   start(with("office", true), with("lab", false));
   expect_refused("names a PPK that is not known here");
 }

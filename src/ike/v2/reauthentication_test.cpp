@@ -56,7 +56,7 @@ TEST_F(ReauthenticationTest, WhatTheResponderSaysIsObeyed) {
   EXPECT_TRUE(pair->a.failures.empty() && pair->b.failures.empty());
 }
 
-TEST_F(ReauthenticationTest, OurOwnPolicyMayWantItEarlier) {  // RFC 4478 5
+TEST_F(ReauthenticationTest, OurOwnPolicyMayWantItEarlier) {  // RFC 4478 5: the earlier of both
   start(minutes(2), minutes(10));
   pair->advance(minutes(2));
   EXPECT_TRUE(is_new());

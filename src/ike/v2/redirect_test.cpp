@@ -202,7 +202,7 @@ TEST_F(RedirectTest, NobodyIsSentBackToWhereItComesFrom) {
 // ---------------------------------------------------------------- IKE_AUTH (RFC 5685 6)
 
 // The connection for the peer's identity sends it away; the one that IKE_SA_INIT was answered for does not.
-TEST_F(RedirectTest, AtTheEndOfIkeAuth) {
+TEST_F(RedirectTest, AtTheEndOfIkeAuth) {  // RFC 5685 6: the IKE SA stands, and is deleted
   auto first = config_of(false);
   first.remote_id = model::Identity::parse("somebody.else");
   auto second = gateway();

@@ -15,6 +15,7 @@
 #include "ike/v2/life_state.hpp"
 #include "ike/v2/messages.hpp"
 #include "ike/v2/retry.hpp"
+#include "model/doable.hpp"
 
 namespace culvert::ike::v2 {
 
@@ -38,7 +39,7 @@ Bytes spi_octets(model::IkeSpi spi) {
 Progression RekeyIkeSaInitiator::start() {
   const model::ConnectionConfig* config = core_.connections.find(*sa_.connection);
   if (config == nullptr || sa_.phase != Phase::established) return Progression::done;
-  offered_ = config->ike_proposals;
+  offered_ = model::without_what_cannot_be_done(config->ike_proposals);
   const auto methods = usable_methods(offered_);
   KeyExchangeMethod method = retry_.method;
   if (method == KeyExchangeMethod::none) {

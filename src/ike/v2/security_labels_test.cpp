@@ -69,7 +69,7 @@ TEST_P(Labels, TheResponderTakesOneOfSeveral) {  // RFC 9478 2.2
   EXPECT_EQ(labels_b.at(0), kBlue);
 }
 
-TEST_P(Labels, OtherLabelsHaveNothingInCommon) {  // RFC 9478 2.2, 3
+TEST_P(Labels, OtherLabelsHaveNothingInCommon) {  // RFC 9478 2.2, RFC 9478 3: TS_UNACCEPTABLE
   begin({kRed}, {kBlue});
   EXPECT_TRUE(pair.a.children.empty() && pair.b.children.empty());
   for (const Host* host : {&pair.a, &pair.b}) {
@@ -81,7 +81,7 @@ TEST_P(Labels, OtherLabelsHaveNothingInCommon) {  // RFC 9478 2.2, 3
   EXPECT_TRUE(no_leaks(pair));
 }
 
-TEST_P(Labels, WhoHasOneDoesNotDoWithout) {  // RFC 9478 3
+TEST_P(Labels, WhoHasOneDoesNotDoWithout) {  // RFC 9478 3: nor with a Child SA without one
   begin({kRed}, {});
   EXPECT_TRUE(pair.a.children.empty() && pair.b.children.empty());
   EXPECT_EQ(opener().failures.size(), 1u);
@@ -199,7 +199,7 @@ TEST_F(LabelAnswers, ALabelAloneIsUnacceptable) {
 }
 
 // A connection whose label is another is not meant, though its addresses are the same.
-TEST_F(LabelAnswers, ChooseTheConnection) {
+TEST_F(LabelAnswers, ChooseTheConnection) {  // RFC 9478 4: what fits but for the label does not fit
   Pair pair;
   auto a = config_of(true);
   a.security_labels = {kBlue};

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "ike/codec/serialize.hpp"
 #include "ike/v2/testing/forger.hpp"
 #include "ike/v2/testing/pair.hpp"
 
@@ -308,6 +309,44 @@ TEST_P(SetUp, UnderLoadACookieIsDemanded) {  // RFC 7296 2.6
   ASSERT_TRUE(in_step(pair));
   EXPECT_EQ(pair.wire.size(), 6u);
   EXPECT_TRUE(pair.host(GetParam()).logged("cookie"));
+}
+
+// A responder that does not remember that the address is proved: the request with the other group carries the cookie,
+// and still it wants a new one.
+TEST_P(SetUp, EachRequestCarriesTheCookieThatWasGivenLast) {  // RFC 7296 2.6.1
+  Pair pair;
+  auto config = config_of(GetParam());
+  config.ike_proposals = {ike("aes256gcm16-prfsha256-x25519-ecp256")};
+  configure(pair, GetParam() ? config : config_of(true), GetParam() ? config_of(false) : config);
+  pair.fate = [](const Datagram&) { return std::vector<Duration>{}; };
+  initiate(pair, GetParam());
+  struct Step {
+    NotifyType type;
+    Bytes data;
+    model::KeyExchangeMethod method;  // of the request that follows
+    Bytes cookie;
+  };
+  const Bytes first(20, 1), second(9, 2);
+  using enum model::KeyExchangeMethod;
+  for (const Step& step : {Step{NotifyType::cookie, first, curve25519, first},
+                           Step{NotifyType::invalid_ke_payload, {0, 19}, ecp_256, first},
+                           Step{NotifyType::cookie, second, ecp_256, second}}) {
+    codec::Message answer;
+    answer.header = pair.wire.back().header();
+    answer.header.initiator = false;
+    answer.header.response = true;
+    answer.add_notify(step.type, step.data);
+    const std::size_t before = pair.wire.size();
+    pair.inject(pair.host(GetParam()), path_from(GetParam()), codec::serialize(answer));
+    ASSERT_EQ(pair.wire.size(), before + 1);
+    const auto request = codec::parse_message(pair.wire.back().message);
+    ASSERT_TRUE(request);
+    EXPECT_EQ(codec::first_of<codec::KePayload>(request->payloads)->method, step.method);
+    const auto* notify = std::get_if<codec::NotifyPayload>(request->payloads.data());
+    ASSERT_NE(notify, nullptr) << "in front of all others";
+    EXPECT_EQ(notify->type, NotifyType::cookie);
+    EXPECT_EQ(notify->data, step.cookie);
+  }
 }
 
 TEST_P(SetUp, ACookieAndAnotherKeyExchangeMethodInOneSetUp) {  // RFC 7296 2.6.1

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "ike/v2/child_negotiation.hpp"
 #include "ike/v2/child_wish.hpp"
 #include "ike/v2/children.hpp"
 #include "ike/v2/commands.hpp"
@@ -119,8 +120,10 @@ void add_more_possible(codec::Message& answer, const Core& core, const IkeSa& sa
 }
 
 // RFC 7296 2.9: the next packet that finds no SA asks for the rest.
-void note_more_possible(Core& core, const IkeSa& sa, const codec::Message& response) {
-  if (response.notify(model::NotifyType::additional_ts_possible) != nullptr)
+void note_more_possible(Core& core, const IkeSa& sa, const codec::Message& response, const ChildOffer& offer,
+                        const ChildAgreement& agreed) {
+  const bool narrowed = agreed.local != offer.local || agreed.remote != offer.remote;
+  if (narrowed && response.notify(model::NotifyType::additional_ts_possible) != nullptr)
     core.progress(sa, "the peer has narrowed the Child SA, and takes what is left out in further ones");
 }
 

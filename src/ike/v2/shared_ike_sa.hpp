@@ -31,8 +31,11 @@ namespace culvert::ike::v2 {
 void add_more_possible(codec::Message& answer, const Core& core, const IkeSa& sa, const model::ConnectionConfig& chosen,
                        const codec::Message& request);
 
-/// As initiator: such an answer.
-void note_more_possible(Core& core, const IkeSa& sa, const codec::Message& response);
+struct ChildOffer;
+struct ChildAgreement;
+/// As initiator: such an answer. Where nothing was left out it says nothing.
+void note_more_possible(Core& core, const IkeSa& sa, const codec::Message& response, const ChildOffer& offer,
+                        const ChildAgreement& agreed);
 
 /// As initiator: the IKE SA of another connection, standing or on its way, in which the Child SAs of this one can be.
 /// Null: it needs one of its own.

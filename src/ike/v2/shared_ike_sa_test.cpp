@@ -2,10 +2,14 @@
 // of them goes, fails or is refused.
 #include "ike/v2/shared_ike_sa.hpp"
 
+#include <algorithm>
+
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "ike/secrets.hpp"
+#include "ike/v2/testing/forger.hpp"
 #include "ike/v2/testing/pair.hpp"
 
 namespace culvert::ike::v2 {
@@ -407,6 +411,73 @@ TEST_F(SharedIkeSaTest, WhatIsLeftOutIsForAFurtherChildSa) {
   EXPECT_EQ(up_at(pair.b), (std::multiset<model::ConnectionId>{kConnection, kSecond}));
   EXPECT_EQ(pair.a.children.size(), 2U);
   EXPECT_EQ(pair.b.ike_sas.size(), 1U);
+  EXPECT_TRUE(pair.a.failures.empty() && pair.b.failures.empty());
+}
+
+/// The messages of the exchange between them, opened; by whether a sent them.
+std::vector<std::pair<bool, codec::Message>> opened(Pair& pair, model::ExchangeType exchange) {
+  std::vector<std::pair<bool, codec::Message>> all;
+  const KeysExported& keys = pair.a.exported.at(0);
+  const auto suite = *model::packet_suite(keys.suite.encryption, keys.suite.key_bits, keys.suite.integrity);
+  for (const Datagram& datagram : pair.wire) {
+    const auto parsed = codec::parse_message(datagram.message);
+    if (!parsed || !parsed->sealed || parsed->header.exchange != exchange) continue;
+    const bool by_initiator = parsed->header.initiator;
+    auto opener = codec::MessageOpener::make(suite, (by_initiator ? keys.sk_ei : keys.sk_er).view(),
+                                             (by_initiator ? keys.sk_ai : keys.sk_ar).view());
+    if (auto message = opener->open(datagram.message, *parsed)) all.emplace_back(datagram.from_a, std::move(*message));
+  }
+  return all;
+}
+
+bool says_more_is_possible(Pair& pair) {
+  return std::ranges::any_of(opened(pair, model::ExchangeType::ike_auth), [](const auto& one) {
+    return one.second.notify(model::NotifyType::additional_ts_possible) != nullptr;
+  });
+}
+
+// RFC 7296 2.9: it is said where something was left out that a further Child SA can be for, and nowhere else.
+TEST(AdditionalTsPossible, IsSaidOnlyWhereThereIsMore) {
+  auto both = first_of(true);
+  both.local.push_back(further_of(true, kSecond).local.front());
+  both.remote.push_back(further_of(true, kSecond).remote.front());
+  for (const bool narrowed : {true, false}) {
+    for (const bool more : {true, false}) {
+      SCOPED_TRACE(fmt::format("{} {}", narrowed, more));
+      Pair pair(1, exporting());
+      configure(pair, narrowed ? both : first_of(true), first_of(false));
+      auto other = further_of(false, kSecond);
+      if (!more) other.local = other.remote = subnet("10.99.0.0/16");
+      configure(pair, further_of(true, kThird), other);
+      initiate(pair);
+      pair.settle();
+      ASSERT_EQ(pair.a.children.size(), 1U);
+      EXPECT_EQ(says_more_is_possible(pair), narrowed && more);
+      EXPECT_EQ(pair.a.logged("takes what is left out in further ones"), narrowed && more);
+    }
+  }
+}
+
+// Who is not told asks all the same when a packet needs it: the notification promises, and its absence forbids nothing.
+TEST_F(SharedIkeSaTest, WhatIsLeftOutWithoutAWordIsAskedForToo) {
+  auto both = first_of(true);
+  both.local.push_back(further_of(true, kSecond).local.front());
+  both.remote.push_back(further_of(true, kSecond).remote.front());
+  configure(pair, both, first_of(false));
+  begin(kConnection);
+  pair.settle();
+  ASSERT_EQ(pair.a.children.size(), 1U);
+  EXPECT_FALSE(pair.a.logged("takes what is left out in further ones"));
+  // The peer's configuration has it only now.
+  pair.b.secrets[kSecond] = pair.b.secrets.at(kConnection);
+  pair.command(pair.b, ConfigureConnection{further_of(false, kSecond)});
+  ChildWish wish{.local = further_of(true, kSecond).local, .remote = further_of(true, kSecond).remote, .packet = {}};
+  wish.packet.source = wish.local.front().addresses.first;
+  wish.packet.destination = wish.remote.front().addresses.first;
+  pair.command(pair.a, CreateChildSa{kConnection, wish});
+  pair.settle();
+  EXPECT_EQ(up_at(pair.b), (std::multiset<model::ConnectionId>{kConnection, kSecond}));
+  EXPECT_EQ(pair.a.children.size(), 2U);
   EXPECT_TRUE(pair.a.failures.empty() && pair.b.failures.empty());
 }
 

@@ -39,7 +39,7 @@ def all_come_about(setup):
     for phase in ("set-up", "rekey of the IKE SA", "rekey of the Child SA"):
         found = told["phases"][phase]
         check(found["done"] == COUNT and not found["failures"], f"{phase}: {found}")
-        check(found["responder_cpu_ms"] > 0 and found["milliseconds"]["p99"] >= found["milliseconds"]["p50"] > 0, f"{phase}: {found}")
+        check(found["responder_cpu_ms"] > 0 and found["milliseconds"]["max"] >= found["milliseconds"]["p99"] >= found["milliseconds"]["p50"] > 0, f"{phase}: {found}")
     log = daemon.log()
     check(log.count("IKE SA established with") == COUNT, "culvertd counts other IKE SAs than the generator")
     check(not any(t["ike_sas"] for t in daemon.status()["tunnels"]), "IKE SAs are left over")

@@ -107,6 +107,13 @@ def knows(resolver, name, address):
     wait_until(lambda: resolver.look_up(name) == address, 8, f"{name} is {address}", 0.1)
 
 
+def back_again(pair, resolver):
+    """`down` takes back what `up` has told, and the next one tells it again."""
+    pair.asker.down()
+    knows(resolver, OURS, ANSWERS[OUTSIDE])
+    up(pair)
+
+
 SPLIT = f'dns = "{INSIDE}"\ndomains = ["example.org"]\n'
 
 
@@ -119,9 +126,7 @@ def _(setup):
     knows(resolver, OURS, ANSWERS[INSIDE])
     knows(resolver, THEIRS, ANSWERS[OUTSIDE])
     check(not servers.heard(INSIDE, THEIRS), "the gateway's server was asked for what is not of its domains")
-    pair.asker.down()
-    knows(resolver, OURS, ANSWERS[OUTSIDE])
-    up(pair)
+    back_again(pair, resolver)
     knows(resolver, OURS, ANSWERS[INSIDE])
     pair.asker.kill(signal.SIGKILL)
     knows(resolver, OURS, ANSWERS[OUTSIDE])
@@ -183,9 +188,7 @@ def _(setup):
     knows(resolver, OURS, ANSWERS[INSIDE])
     check("search example.org" in resolver.run("cat", "/etc/resolv.conf"), "the domain is not searched")
     check("resolvconf knows no servers for some domains only" in pair.asker.log(), "our log does not say what is not split")
-    pair.asker.down()
-    knows(resolver, OURS, ANSWERS[OUTSIDE])
-    up(pair)
+    back_again(pair, resolver)
     pair.asker.kill(signal.SIGKILL)
     check(INSIDE in resolver.run("cat", "/etc/resolv.conf"), "nobody has taken it back yet")
     pair.asker.start()
