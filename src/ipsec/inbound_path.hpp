@@ -71,7 +71,6 @@ class InboundPath {
     std::uint64_t sequence = 0;
     const Nested* nested = nullptr;
     std::uint16_t ah_size = 0;  // octets of AH in front; 0: it is ESP
-    bool straight = false;      // it came in by enqueue_straight
     [[nodiscard]] ByteView headers() const { return nested != nullptr ? ByteView(nested->headers) : input->ip_header; }
   };
 
@@ -94,12 +93,18 @@ class InboundPath {
   [[nodiscard]] bool enqueue_straight(const WireInput& input, MutableByteView packet, SaPair& sa);
   template <typename Layout>
   [[nodiscard]] bool enqueue_straight(const WireInput& input, MutableByteView packet, SaPair& sa, const Layout& layout);
+  [[nodiscard]] std::size_t enqueue_run(const WireInput* first, std::size_t count, SaPair& sa);
   [[nodiscard]] std::size_t take_straight(std::size_t first);
   [[nodiscard]] std::size_t take_other_layout(std::size_t first, InnerPacket*& delivered_to);
+  struct Like;
+  [[nodiscard]] bool looks_right(const SaPair& sa, const WireInput& input, const std::uint8_t* inner,
+                                 const std::uint8_t* end, bool keep, Like& like) const;
   template <typename Layout>
   [[nodiscard]] std::size_t take_straight_run(std::size_t first, const Layout& layout, InnerPacket*& delivered_to);
   [[nodiscard]] bool admits(const SaPair& sa, const net::PlainPacket& plain, const std::uint8_t* inner) const;
-  void deliver_straight(const Item& item, MutableByteView payload, std::size_t length, std::uint8_t next_header);
+  void deliver_straight(const SaPair& sa, const WireInput& input, MutableByteView payload, std::size_t length,
+                        std::uint8_t next_header);
+  void complete(std::size_t index);
   void finish_full_batch(Instant now, InboundSink& sink);
   void sort(const WireInput& input, MutableByteView segment, Instant now, InboundSink& sink);
   void enqueue(const WireInput& input, MutableByteView packet, const Nested* nested, Instant now);
@@ -179,6 +184,13 @@ class InboundPath {
   std::optional<std::size_t> trial_;
   Bytes trial_packet_;
   std::array<Item, JobBatch<InboundSa>::kCapacity> items_;
+  // Of packets of the batch that came in by the straight way; null of others. With the usual layout `batch_` has the rest
+  // of their item, see `complete`.
+  struct Straightly {
+    SaPair* sa = nullptr;
+    const WireInput* input = nullptr;
+  };
+  std::array<Straightly, JobBatch<InboundSa>::kCapacity> straight_;
   IpComp ipcomp_;
   Bytes decompressed_;                         // one payload
   std::vector<model::ChildSaId> gap_watched_;  // AGGFRAG SAs with a packet that waits for an earlier one
