@@ -80,15 +80,22 @@ class InboundPath {
   }
   // Inputs are looked at ahead of their turn, some at a time, so that the memory of their SAs is there when it comes.
   static constexpr std::size_t kLookahead = 16;
+  // Inputs in a row with one SPI.
+  struct Run {
+    std::uint32_t spi = 0;  // 0: they have none
+    std::uint32_t count = 0;
+    SaPair* sa = nullptr;  // null where the straight way is out of the question
+  };
   struct Ahead {
     std::span<const WireInput> inputs;
-    std::array<std::uint32_t, kLookahead> spis;  // 0 where there is none
-    std::array<SaPair*, kLookahead> sas;         // null where the straight way is out of the question
+    std::array<Run, kLookahead> runs;
+    std::size_t run_count = 0;
   };
   void begin(std::span<const WireInput>& inputs, Ahead& ahead) const;
   void look_up(Ahead& ahead) const;
   static void prefetch_windows(const Ahead& ahead);
   void process(const Ahead& ahead, Instant now, InboundSink& sink);
+  void process_run(std::span<const WireInput> inputs, SaPair* sa, Instant now, InboundSink& sink);
   void process_train(const WireInput& input, SaPair* sa, Instant now, InboundSink& sink);
   [[nodiscard]] bool enqueue_straight(const WireInput& input, MutableByteView packet, SaPair& sa);
   template <typename Layout>
@@ -97,8 +104,8 @@ class InboundPath {
   [[nodiscard]] std::size_t take_straight(std::size_t first);
   [[nodiscard]] std::size_t take_other_layout(std::size_t first, InnerPacket*& delivered_to);
   struct Like;
-  [[nodiscard]] bool looks_right(const SaPair& sa, const WireInput& input, const std::uint8_t* inner,
-                                 const std::uint8_t* end, bool keep, Like& like) const;
+  [[nodiscard]] bool looks_right(const SaPair& sa, std::uint8_t tos, const std::uint8_t* inner, const std::uint8_t* end,
+                                 bool keep, Like& like) const;
   template <typename Layout>
   [[nodiscard]] std::size_t take_straight_run(std::size_t first, const Layout& layout, InnerPacket*& delivered_to);
   [[nodiscard]] bool admits(const SaPair& sa, const net::PlainPacket& plain, const std::uint8_t* inner) const;
@@ -189,6 +196,7 @@ class InboundPath {
   struct Straightly {
     SaPair* sa = nullptr;
     const WireInput* input = nullptr;
+    std::uint8_t tos = 0;  // the input's, which nobody else of the straight way reads once more
   };
   std::array<Straightly, JobBatch<InboundSa>::kCapacity> straight_;
   IpComp ipcomp_;

@@ -76,42 +76,37 @@ void InboundPath::run(std::span<const WireInput> inputs, Instant now, InboundSin
 void InboundPath::begin(std::span<const WireInput>& inputs, Ahead& ahead) const {
   const std::size_t count = std::min(inputs.size(), kLookahead);
   ahead.inputs = inputs.first(count);
+  ahead.run_count = 0;
   inputs = inputs.subspan(count);
-  const WireInput* const all = ahead.inputs.data();
-  std::uint32_t before = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::uint32_t spi = spi_of(all[i]);
-    ahead.spis.data()[i] = spi;
-    if (spi != before) sad_.prefetch_inbound(spi);
-    before = spi;
+  const WireInput* input = ahead.inputs.data();
+  const WireInput* const end = input + count;
+  Run* run = ahead.runs.data();
+  for (std::uint32_t spi = count == 0 ? 0 : spi_of(*input); input != end; ++run) {
+    const WireInput* const first = input;
+    run->spi = spi;
+    sad_.prefetch_inbound(spi);
+    while (++input != end && (spi = spi_of(*input)) == run->spi) {
+    }
+    run->count = static_cast<std::uint32_t>(input - first);
   }
+  ahead.run_count = static_cast<std::size_t>(run - ahead.runs.data());
 }
 
 void InboundPath::look_up(Ahead& ahead) const {
-  std::uint32_t before = 0;
-  SaPair* sa = nullptr;
-  for (std::size_t i = 0; i < ahead.inputs.size(); ++i) {
-    const std::uint32_t spi = ahead.spis.data()[i];
-    if (spi != before) {
-      before = spi;
-      sa = spi > 255 ? sad_.find_inbound(spi) : nullptr;
-      if (sa != nullptr) {
-        const auto* const inbound = reinterpret_cast<const std::uint8_t*>(&sa->inbound);
-        prefetch_to_write(inbound);
-        prefetch_to_write(inbound + kCacheLine);
-      }
-    }
-    ahead.sas.data()[i] = sa;
+  for (Run& run : std::span(ahead.runs.data(), ahead.run_count)) {
+    run.sa = run.spi > 255 ? sad_.find_inbound(run.spi) : nullptr;
+    if (run.sa == nullptr) continue;
+    const auto* const inbound = reinterpret_cast<const std::uint8_t*>(&run.sa->inbound);
+    prefetch_to_write(inbound);
+    prefetch_to_write(inbound + kCacheLine);
   }
 }
 
 void InboundPath::prefetch_windows(const Ahead& ahead) {
-  const SaPair* before = nullptr;
-  for (std::size_t i = 0; i < ahead.inputs.size(); ++i) {
-    const SaPair* const sa = ahead.sas.data()[i];
-    if (sa == nullptr || sa == before) continue;
-    before = sa;
-    prefetch_to_write(sa->inbound.window.place(load_be32(ahead.inputs.data()[i].bytes.data() + 4)));
+  const WireInput* first = ahead.inputs.data();
+  for (const Run& run : std::span(ahead.runs.data(), ahead.run_count)) {
+    if (run.sa != nullptr) prefetch_to_write(run.sa->inbound.window.place(load_be32(first->bytes.data() + 4)));
+    first += run.count;
   }
 }
 
@@ -131,6 +126,14 @@ template <typename Layout>
   return (text_length & (layout.alignment - std::size_t{1})) != 0 ? kNoText : text_length;
 }
 
+// RFC 7296 2.23: it comes from where the SA's peer is. What does not is looked at by itself, once it is opened.
+[[gnu::always_inline]] inline bool comes_from_peer(const WireInput& input, const SaPair& sa) {
+  const InboundSa& in = sa.inbound;
+  if (in.peer != PeerWord::kNone) [[likely]]
+    return in.peer == PeerWord::raw(input.path.remote, input.encapsulation);
+  return input.encapsulation == sa.params.encapsulation && input.path.remote == sa.params.path.remote;
+}
+
 }  // namespace
 
 // Stages 1 to 3. False when the packet has to go the other way. `Layout` is the SA's.
@@ -139,11 +142,12 @@ template <typename Layout>
                                                                  SaPair& sa, const Layout& layout) {
   InboundSa& in = sa.inbound;
   const std::size_t text_length = text_of(input, packet.size(), layout);
-  if (text_length == kNoText) return false;
+  if (text_length == kNoText || !comes_from_peer(input, sa)) return false;
   std::uint64_t sequence = 0;
   if (in.window.check_next(load_be32(packet.data() + 4), sequence) != ReplayWindow::Verdict::fresh) return false;
   straight_.data()[batch_.size()].sa = &sa;
   straight_.data()[batch_.size()].input = &input;
+  straight_.data()[batch_.size()].tos = input.tos;
   if constexpr (!std::is_same_v<Layout, UsualLayout>) {
     Item& item = items_.data()[batch_.size()];
     item.sa = &sa;
@@ -167,15 +171,15 @@ template <typename Layout>
 
 // What is left to the batch of a packet that came in by `enqueue_straight` with the usual layout.
 void InboundPath::complete(std::size_t index) {
-  const auto& [sa, input] = straight_[index];
+  const auto& [sa, input, tos] = straight_[index];
   if (!UsualLayout::is(sa->inbound.layout)) return;
   const crypto::EspJob& job = batch_.usual(index);
   const std::size_t size = UsualLayout::head() + job.length + UsualLayout::icv;
   items_[index] = {.sa = sa, .input = input, .packet = {job.packet, size}, .sequence = job.sequence};
 }
 
-// The same for packets of one SA behind one that went the straight way; answers how many go it as well. An SA is looked
-// at once for all of them.
+// The same for packets of the SA that the last packet of the batch has; answers how many go the straight way. An SA is
+// looked at once for all of them.
 std::size_t InboundPath::enqueue_run(const WireInput* first, std::size_t count, SaPair& sa) {
   InboundSa& in = sa.inbound;
   if (in.straight != Straight::usual_layout || in.resync.failing()) return 0;
@@ -189,11 +193,12 @@ std::size_t InboundPath::enqueue_run(const WireInput* first, std::size_t count, 
     const WireInput& input = first[number];
     std::uint8_t* const packet = input.bytes.data();
     const std::size_t text_length = text_of(input, input.bytes.size(), UsualLayout{});
-    if (text_length == kNoText || is_train(input)) break;
+    if (text_length == kNoText || is_train(input) || !comes_from_peer(input, sa)) break;
     std::uint64_t sequence = 0;
     if (in.window.check_next(load_be32(packet + 4), sequence) != ReplayWindow::Verdict::fresh) break;
     straight->sa = &sa;
     straight->input = &input;
+    straight->tos = input.tos;
     batch_.set(*job, packet, packet + UsualLayout::head(), text_length, sequence);
     octets += text_length;
   }
@@ -202,21 +207,30 @@ std::size_t InboundPath::enqueue_run(const WireInput* first, std::size_t count, 
 }
 
 void InboundPath::process(const Ahead& ahead, Instant now, InboundSink& sink) {
-  const std::size_t count = ahead.inputs.size();
-  for (std::size_t i = 0; i < count; ++i) {
-    const WireInput& input = ahead.inputs.data()[i];
-    SaPair* const sa = ahead.sas.data()[i];
+  std::size_t first = 0;
+  for (const Run& run : std::span(ahead.runs.data(), ahead.run_count)) {
+    process_run({ahead.inputs.data() + first, run.count}, run.sa, now, sink);
+    first += run.count;
+  }
+}
+
+[[gnu::always_inline]] inline void InboundPath::process_run(std::span<const WireInput> inputs, SaPair* sa, Instant now,
+                                                            InboundSink& sink) {
+  const WireInput* const end = inputs.data() + inputs.size();
+  for (const WireInput* at = inputs.data(); at != end;) {
+    if (sa != nullptr && batch_.goes_on_with(sa->inbound)) {
+      if (const std::size_t taken = enqueue_run(at, static_cast<std::size_t>(end - at), *sa); taken != 0) {
+        at += taken;
+        if (batch_.full()) finish_full_batch(now, sink);
+        continue;
+      }
+    }
+    const WireInput& input = *at++;
     if (is_train(input)) {
       process_train(input, sa, now, sink);
       continue;
     }
-    if (sa != nullptr && enqueue_straight(input, input.bytes, *sa)) {
-      std::size_t same = i + 1;
-      while (same < count && ahead.sas.data()[same] == sa) ++same;
-      if (same != i + 1) i += enqueue_run(&input + 1, same - i - 1, *sa);
-    } else {
-      sort(input, input.bytes, now, sink);
-    }
+    if (sa == nullptr || !enqueue_straight(input, input.bytes, *sa)) sort(input, input.bytes, now, sink);
     if (batch_.full()) finish_full_batch(now, sink);
   }
 }
@@ -259,13 +273,13 @@ struct InboundPath::Like {
 
 // Stages 6 and 7 for the text from `inner` to `end`; RFC 4303 2.4, RFC 4301 5.2: as in `content_of`, `unwrap_tunnel` and
 // `match`. Fills `like`, which is that of the packet in front if it is of the same SA; whole if others may be compared with it.
-[[gnu::always_inline]] inline bool InboundPath::looks_right(const SaPair& sa, const WireInput& input,
+[[gnu::always_inline]] inline bool InboundPath::looks_right(const SaPair& sa, std::uint8_t tos,
                                                             const std::uint8_t* inner, const std::uint8_t* end,
                                                             bool keep, Like& like) const {
   const auto text = static_cast<std::size_t>(end - inner);
   std::uint64_t trailer = 0;
   __builtin_memcpy(&trailer, end - sizeof trailer, sizeof trailer);
-  if (text == like.text && ((trailer ^ like.trailer) & like.trailer_mask) == 0 && input.tos == like.tos &&
+  if (text == like.text && ((trailer ^ like.trailer) & like.trailer_mask) == 0 && tos == like.tos &&
       like.header.of({inner, like.length})) {
     return true;
   }
@@ -278,14 +292,14 @@ struct InboundPath::Like {
   if (!net::read_plain({inner, length}, plain) || plain.syn) return false;
   const auto protocol = plain.family() == net::Family::v4 ? net::IpProtocol::ipv4 : net::IpProtocol::ipv6;
   if (next_header != static_cast<std::uint8_t>(protocol)) return false;
-  if (((plain.tos() ^ input.tos) & kEcnMask) != 0) return false;
+  if (((plain.tos() ^ tos) & kEcnMask) != 0) return false;
   if (!admits(sa, plain, inner)) return false;
   like.next_header = next_header;
   like.length = length;
   like.total_length = plain.total_length;
   if (keep && plain.family() == net::Family::v4 && padding <= kFewPadding) {
     like.text = text;
-    like.tos = input.tos;
+    like.tos = tos;
     like.trailer = trailer;
     like.trailer_mask = kPaddings.mask[padding] | kTrailerMask;
     like.header.set({inner, length}, plain);
@@ -306,25 +320,16 @@ template <typename Layout>
   const std::size_t head = layout.head();
   const std::size_t icv = layout.icv;
   const std::size_t count = batch_.size();
-  const WireInput* from = nullptr;  // one that came from where the SA's peer is
   std::uint64_t packets = 0;
   std::uint64_t octets = 0;
   const bool coalesce = options_.coalesce;
   InnerPacket* to = delivered_to;
   Like like;
+  std::uint64_t row = in.window.top();  // received in a row, up to here
   std::size_t i = first;
   for (; i < count; ++i) {
     const Straightly& straight = straight_.data()[i];
     if (straight.sa != &sa || !batch_.ok(i)) break;
-    const WireInput& input = *straight.input;
-    if (&input != from) {
-      if (in.peer == PeerWord::kNone
-              ? input.encapsulation != sa.params.encapsulation || input.path.remote != sa.params.path.remote
-              : in.peer != PeerWord::raw(input.path.remote, input.encapsulation)) {
-        break;
-      }
-      from = &input;
-    }
     std::uint8_t* inner = nullptr;
     const std::uint8_t* end = nullptr;
     std::uint64_t sequence = 0;
@@ -340,24 +345,31 @@ template <typename Layout>
       sequence = item.sequence;
     }
     const bool more = i + 1 < count && straight_.data()[i + 1].sa == &sa;
-    if (!looks_right(sa, input, inner, end, more, like)) break;
+    if (!looks_right(sa, straight.tos, inner, end, more, like)) break;
     // RFC 4303 3.4.3: only now, and again: an earlier packet of this batch may have been the same one.
-    const ReplayWindow::Verdict verdict = in.window.update_next(sequence);
-    if (verdict != ReplayWindow::Verdict::fresh) {
-      count_replay(sa, verdict);
-      continue;
+    if (ReplayWindow::follows(sequence, row)) [[likely]] {
+      row = sequence;
+    } else {
+      in.window.update_row(row);
+      const ReplayWindow::Verdict verdict = in.window.update(sequence);
+      row = in.window.top();
+      if (verdict != ReplayWindow::Verdict::fresh) {
+        count_replay(sa, verdict);
+        continue;
+      }
     }
     if (!coalesce) {
       // Not by way of a view of its own: copying what was just stored in two pieces would wait for the stores.
       to->bytes = {inner, like.total_length};
       ++to;
     } else {
-      deliver_straight(sa, input, {inner, like.length}, like.total_length, like.next_header);
+      deliver_straight(sa, *straight.input, {inner, like.length}, like.total_length, like.next_header);
     }
     ++packets;
     octets += like.length;
   }
   delivered_to = to;
+  in.window.update_row(row);
   in.meter.count(packets, octets);
   return i - first;
 }

@@ -24,7 +24,7 @@ class JobBatch {
   static constexpr std::size_t kCapacity = 128;
   /// A batch is better run before it holds more: what was just written or received is then in the first-level cache
   /// when the cipher reads it, and what the cipher wrote when its reader comes. Combined modes only.
-  static constexpr std::size_t kMostOctets = 16 * 1024;
+  static constexpr std::size_t kMostOctets = 32 * 1024;
   /// Likewise of jobs of many keys where the cipher takes them in any order: SAs and keys are much longer than packets.
   static constexpr std::size_t kMostMixed = 32;
 
@@ -40,7 +40,8 @@ class JobBatch {
   [[nodiscard]] bool ok(std::size_t index) const { return esp_.data()[index].ok; }
   /// What was added with UsualLayout.
   [[nodiscard]] const crypto::EspJob& usual(std::size_t index) const { return esp_.data()[index]; }
-  [[nodiscard]] Sa& sa(std::size_t index) const { return *sa_.data()[index]; }
+  /// Whether it is the SA of the packet that was added last.
+  [[nodiscard]] bool goes_on_with(const Sa& sa) const { return size_ != 0 && sa_.data()[size_ - 1] == &sa; }
   /// After `seal` or `open`: the packet is as it was, because no cipher could be made for its SA. It is not `ok`.
   [[nodiscard]] bool keyless(std::size_t index) const {
     return any_keyless() && std::ranges::find(keyless_, sa_[index]) != keyless_.end();
