@@ -125,9 +125,9 @@ struct KeyedJob {
   PacketJob* job = nullptr;
 };
 
-/// A packet of ESP as nearly all are, and the cipher that it is for: AES-GCM with an ICV of 16 octets and 64-bit sequence
-/// numbers (RFC 4106). SPI and sequence number, IV, text and ICV stand one behind the other, so this says of a packet
-/// in five words what a PacketJob says in nine and octets besides.
+/// A packet of ESP as nearly all are, and the cipher that it is for: AES-GCM with an ICV of 16 octets and 64-bit
+/// sequence numbers (RFC 4106). SPI and sequence number, IV, text and ICV stand one behind the other, so this says of a
+/// packet in five words what a PacketJob says in nine and octets besides.
 struct EspJob {
   static constexpr std::size_t kHead = 16;  // in front of the text
   static constexpr std::size_t kAad = 12;

@@ -191,8 +191,8 @@ class InboundPath {
   std::optional<std::size_t> trial_;
   Bytes trial_packet_;
   std::array<Item, JobBatch<InboundSa>::kCapacity> items_;
-  // Of packets of the batch that came in by the straight way; null of others. With the usual layout `batch_` has the rest
-  // of their item, see `complete`.
+  // Of packets of the batch that came in by the straight way; null of others. With the usual layout `batch_` has the
+  // rest of their item, see `complete`.
   struct Straightly {
     SaPair* sa = nullptr;
     const WireInput* input = nullptr;

@@ -271,8 +271,9 @@ struct InboundPath::Like {
   net::PlainLikeness header;
 };
 
-// Stages 6 and 7 for the text from `inner` to `end`; RFC 4303 2.4, RFC 4301 5.2: as in `content_of`, `unwrap_tunnel` and
-// `match`. Fills `like`, which is that of the packet in front if it is of the same SA; whole if others may be compared with it.
+// Stages 6 and 7 for the text from `inner` to `end`; RFC 4303 2.4, RFC 4301 5.2: as in `content_of`, `unwrap_tunnel`
+// and `match`. Fills `like`, which is that of the packet in front if it is of the same SA; whole if others may be
+// compared with it.
 [[gnu::always_inline]] inline bool InboundPath::looks_right(const SaPair& sa, std::uint8_t tos,
                                                             const std::uint8_t* inner, const std::uint8_t* end,
                                                             bool keep, Like& like) const {

@@ -140,8 +140,8 @@ template <typename Layout>
   if (!continues_train(sa, plain, at, sealed)) begin_plain_train(sa, plain, at, sealed);
 }
 
-// Stages 3 to 5 for packets behind one that went the straight way, and like it; answers how many went. What was found out
-// about that one holds for them, so they are numbered, counted and sent as one.
+// Stages 3 to 5 for packets behind one that went the straight way, and like it; answers how many went. What was found
+// out about that one holds for them, so they are numbered, counted and sent as one.
 std::size_t OutboundPath::protect_twins(const InnerPacket* packet, std::size_t count, const net::PlainPacket& plain,
                                         SaPair& sa) {
   OutboundSa& out = sa.outbound;
@@ -153,7 +153,8 @@ std::size_t OutboundPath::protect_twins(const InnerPacket* packet, std::size_t c
       aggfrag_.open() != 0) {
     return 0;
   }
-  const auto room = static_cast<std::uint32_t>(std::min<const std::uint8_t*>(train_stop_, region_.data() + region_.size()) - at);
+  const auto room =
+      static_cast<std::uint32_t>(std::min<const std::uint8_t*>(train_stop_, region_.data() + region_.size()) - at);
   const std::size_t number = std::min({count, std::size_t{out.unwatched}, batch_.free_places(padded),
                                        static_cast<std::size_t>(room / static_cast<std::uint32_t>(sealed))});
   if (number == 0) return 0;

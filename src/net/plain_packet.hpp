@@ -75,8 +75,8 @@ constexpr std::uint64_t in_memory(std::uint64_t octets) {
   return detail::read_plain_transport(at, kIpv6HeaderSize, plain);
 }
 
-/// Finds that a packet is like a plain one of IPv4 seen before: of the same size, flow, length, TOS and DF, with the same
-/// SYN bit. It is then plain as well, and `read_plain` would say the same.
+/// Finds that a packet is like a plain one of IPv4 seen before: of the same size, flow, length, TOS and DF, with the
+/// same SYN bit. It is then plain as well, and `read_plain` would say the same.
 class PlainLikeness {
  public:
   /// So many octets from the beginning must be readable, whatever the packet has.
@@ -102,7 +102,8 @@ class PlainLikeness {
  private:
   static constexpr std::size_t kNone = ~std::size_t{0};
   static constexpr std::size_t kLast = 28;
-  // As words lie in memory: all but the identification, and all but TTL and checksum; the third word is the destination and the ports.
+  // As words lie in memory: all but the identification, and all but TTL and checksum; the third word is the destination
+  // and the ports.
   static constexpr std::uint64_t kFirstMask = detail::in_memory(0xffff'ffff'0000'ffff);
   static constexpr std::uint64_t kSecondMask = detail::in_memory(0x00ff'0000'ffff'ffff);
   // TCP's data offset and SYN bit: octets 12 and 13 of its header.

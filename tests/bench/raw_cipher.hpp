@@ -25,8 +25,8 @@ inline constexpr std::size_t kMostCallsPerRound = 4;
 constexpr std::size_t calls_per_round(std::size_t size) { return size <= 512 ? kMostCallsPerRound : 2; }
 inline constexpr std::size_t kMostPacketsPerRound = kPacketsPerCall * kMostCallsPerRound;
 inline constexpr std::uint32_t kFirstDestination = 10U << 24 | 2U << 16;
-// What the benchmark itself does to each packet before it is sealed, whether by an engine or by a cipher alone: makes it
-// one for the next of `count` SAs.
+// What the benchmark itself does to each packet before it is sealed, whether by an engine or by a cipher alone: makes
+// it one for the next of `count` SAs.
 inline void write_destination(std::uint8_t* packet, std::size_t& next, std::size_t count) {
   store_be32(packet + 16, kFirstDestination + static_cast<std::uint32_t>(next));
   if (++next == count) next = 0;

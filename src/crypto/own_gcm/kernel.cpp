@@ -61,9 +61,7 @@ struct Waiting {
 
 template <int Rounds, bool Seal, typename Sums, typename Work>
 [[OWN_GCM_TARGET]] void run(std::span<Work> all) {
-  const auto is_short = [](const Work& work) {
-    return text_length(work) <= kShortText && aad_length(work) <= kBlock;
-  };
+  const auto is_short = [](const Work& work) { return text_length(work) <= kShortText && aad_length(work) <= kBlock; };
   Waiting<Work> waiting;
   Work* const end = all.data() + all.size();
   for (Work* work = all.data(); work != end;) {

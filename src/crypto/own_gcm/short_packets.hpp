@@ -99,8 +99,8 @@ struct ShortHash {
   }
 
   template <int Rounds, typename Work>
-  [[OWN_GCM_INLINE]] void step(int number, const Work* work, const Unhashed& u0, const Unhashed& u1,
-                               const Unhashed& u2, const Unhashed& u3) {
+  [[OWN_GCM_INLINE]] void step(int number, const Work* work, const Unhashed& u0, const Unhashed& u1, const Unhashed& u2,
+                               const Unhashed& u3) {
     switch (number) {
       case 1: a = multiply(u0.blocks0, load(powers_of<Rounds>(work[0]))); break;
       case 2: multiply_add(a, u0.blocks1, load(powers_of<Rounds>(work[0]) + kStep)); break;
