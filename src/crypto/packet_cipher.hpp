@@ -125,11 +125,31 @@ struct KeyedJob {
   PacketJob* job = nullptr;
 };
 
+/// A packet of ESP as nearly all are, and the cipher that it is for: AES-GCM with an ICV of 16 octets and 64-bit
+/// sequence numbers (RFC 4106). SPI and sequence number, IV, text and ICV stand one behind the other, so this says of a
+/// packet in five words what a PacketJob says in nine and octets besides.
+struct EspJob {
+  static constexpr std::size_t kHead = 16;  // in front of the text
+  static constexpr std::size_t kAad = 12;
+
+  PacketCipher* cipher = nullptr;
+  /// The text; `packet` + kHead, or elsewhere and overlapping nothing of the packet. For open always the former.
+  const std::uint8_t* input = nullptr;
+  /// Its first kHead octets are there.
+  std::uint8_t* packet = nullptr;
+  std::uint64_t sequence = 0;  // of which the packet has the lower half
+  std::uint32_t length = 0;    // of the text
+  /// As PacketJob::ok.
+  bool ok = false;
+};
+
 /// What seals and opens jobs of many ciphers in one call, as fast as those of one: no need to gather them by key. All
 /// ciphers of a call have this very object.
 struct ManyKeys {
   void (*seal)(std::span<const KeyedJob> jobs);
   void (*open)(std::span<const KeyedJob> jobs);
+  void (*seal_esp)(std::span<EspJob> jobs);
+  void (*open_esp)(std::span<EspJob> jobs);
 };
 
 /// Keyed for one direction of one SA. Not thread-safe: owned by one worker. A seal and an open object are told apart by

@@ -49,6 +49,7 @@ crypto::PacketCipher* CipherPool::expand(SaCipher& owner) {
   ++expansions_;
   owner.place_ = find_place();
   owner.expanded_ = cipher.get();
+  owner.family_ = static_cast<std::uint8_t>(cipher->family());
   places_[owner.place_] = {std::move(cipher), &owner};
   return owner.expanded_;
 }
@@ -56,7 +57,7 @@ crypto::PacketCipher* CipherPool::expand(SaCipher& owner) {
 void CipherPool::give_up(SaCipher& owner) {
   places_[owner.place_] = {};
   vacant_.push_back(owner.place_);
-  owner.expanded_ = nullptr;
+  owner.forget();
 }
 
 std::uint32_t CipherPool::find_place() {
@@ -76,10 +77,11 @@ std::uint32_t CipherPool::take_from_idle() {
     const std::uint32_t place = hand_;
     hand_ = place + 1 < places_.size() ? place + 1 : 0;
     SaCipher& owner = *places_[place].owner;
-    if (!std::exchange(owner.used_, false)) {
-      owner.expanded_ = nullptr;
+    if (!owner.used_) {
+      owner.forget();
       return place;
     }
+    owner.used_ = false;
   }
 }
 

@@ -35,7 +35,7 @@ class SaKeyPair {
   SecretBytes keys_;  // outbound, then inbound: the encryption key with its salt, then the integrity key
 };
 
-enum class KeyDirection : std::uint8_t { outbound, inbound };
+enum class KeyDirection : bool { outbound, inbound };
 
 /// One direction's cipher as its SA has it: the expanded key, while the pool has it. It stays where it is made, because
 /// the pool knows it by its place.
@@ -53,13 +53,17 @@ class SaCipher {
     return expanded_ != nullptr ? expanded_ : expand();
   }
   [[nodiscard]] bool is_expanded() const { return expanded_ != nullptr; }
+  /// PacketCipher::family of the expanded key, if there is one, without looking there; else 0.
+  [[nodiscard]] std::uint8_t family() const { return family_; }
   /// Asks for the memory of the expanded key, if there is one, as far as the short ones go (AES-GCM's).
   void prefetch(std::size_t text_length) const {
     if (expanded_ == nullptr) return;
     const auto* const at = reinterpret_cast<const std::uint8_t*>(expanded_);
-    culvert::prefetch(at);
     // The high powers of H, which only longer packets need.
-    if (text_length > 96) culvert::prefetch(at + 64);
+    if (text_length > 96) {
+      culvert::prefetch(at);
+      culvert::prefetch(at + 64);
+    }
 #pragma GCC unroll 7
     for (std::size_t line = 2; line < 7; ++line) culvert::prefetch(at + 64 * line);
   }
@@ -68,12 +72,17 @@ class SaCipher {
  private:
   friend class CipherPool;
   crypto::PacketCipher* expand();
+  void forget() {
+    expanded_ = nullptr;
+    family_ = 0;
+  }
 
   crypto::PacketCipher* expanded_ = nullptr;
   const SaKeyPair& keys_;
   std::uint32_t place_ = 0;  // in the pool, if expanded
-  bool used_ = false;        // since the hand came by
-  KeyDirection direction_;
+  bool used_ : 1 = false;    // since the hand came by
+  KeyDirection direction_ : 1;
+  std::uint8_t family_ = 0;
 };
 
 class CipherPool {

@@ -152,7 +152,7 @@ void InboundPath::enqueue(const WireInput& input, MutableByteView packet, const 
   item.sequence = sequence;
   item.nested = nested;
   item.ah_size = 0;
-  item.straight = false;
+  straight_[batch_.size()] = {};
   batch_.add(in, packet.data(), text_length, sequence);
 }
 
@@ -184,6 +184,7 @@ void InboundPath::open_batch(Instant now) {
       i += taken - 1;
       continue;
     }
+    if (straight_[i].sa != nullptr) complete(i);
     const Item& item = items_[i];
     if (batch_.keyless(i)) {
       drops_.count(DropReason::open_impossible);

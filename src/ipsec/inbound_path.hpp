@@ -71,7 +71,6 @@ class InboundPath {
     std::uint64_t sequence = 0;
     const Nested* nested = nullptr;
     std::uint16_t ah_size = 0;  // octets of AH in front; 0: it is ESP
-    bool straight = false;      // it came in by enqueue_straight
     [[nodiscard]] ByteView headers() const { return nested != nullptr ? ByteView(nested->headers) : input->ip_header; }
   };
 
@@ -81,25 +80,38 @@ class InboundPath {
   }
   // Inputs are looked at ahead of their turn, some at a time, so that the memory of their SAs is there when it comes.
   static constexpr std::size_t kLookahead = 16;
+  // Inputs in a row with one SPI.
+  struct Run {
+    std::uint32_t spi = 0;  // 0: they have none
+    std::uint32_t count = 0;
+    SaPair* sa = nullptr;  // null where the straight way is out of the question
+  };
   struct Ahead {
     std::span<const WireInput> inputs;
-    std::array<std::uint32_t, kLookahead> spis;  // 0 where there is none
-    std::array<SaPair*, kLookahead> sas;         // null where the straight way is out of the question
+    std::array<Run, kLookahead> runs;
+    std::size_t run_count = 0;
   };
   void begin(std::span<const WireInput>& inputs, Ahead& ahead) const;
   void look_up(Ahead& ahead) const;
   static void prefetch_windows(const Ahead& ahead);
   void process(const Ahead& ahead, Instant now, InboundSink& sink);
+  void process_run(std::span<const WireInput> inputs, SaPair* sa, Instant now, InboundSink& sink);
   void process_train(const WireInput& input, SaPair* sa, Instant now, InboundSink& sink);
   [[nodiscard]] bool enqueue_straight(const WireInput& input, MutableByteView packet, SaPair& sa);
   template <typename Layout>
   [[nodiscard]] bool enqueue_straight(const WireInput& input, MutableByteView packet, SaPair& sa, const Layout& layout);
+  [[nodiscard]] std::size_t enqueue_run(const WireInput* first, std::size_t count, SaPair& sa);
   [[nodiscard]] std::size_t take_straight(std::size_t first);
   [[nodiscard]] std::size_t take_other_layout(std::size_t first, InnerPacket*& delivered_to);
+  struct Like;
+  [[nodiscard]] bool looks_right(const SaPair& sa, std::uint8_t tos, const std::uint8_t* inner, const std::uint8_t* end,
+                                 bool keep, Like& like) const;
   template <typename Layout>
   [[nodiscard]] std::size_t take_straight_run(std::size_t first, const Layout& layout, InnerPacket*& delivered_to);
   [[nodiscard]] bool admits(const SaPair& sa, const net::PlainPacket& plain, const std::uint8_t* inner) const;
-  void deliver_straight(const Item& item, MutableByteView payload, std::size_t length, std::uint8_t next_header);
+  void deliver_straight(const SaPair& sa, const WireInput& input, MutableByteView payload, std::size_t length,
+                        std::uint8_t next_header);
+  void complete(std::size_t index);
   void finish_full_batch(Instant now, InboundSink& sink);
   void sort(const WireInput& input, MutableByteView segment, Instant now, InboundSink& sink);
   void enqueue(const WireInput& input, MutableByteView packet, const Nested* nested, Instant now);
@@ -179,6 +191,14 @@ class InboundPath {
   std::optional<std::size_t> trial_;
   Bytes trial_packet_;
   std::array<Item, JobBatch<InboundSa>::kCapacity> items_;
+  // Of packets of the batch that came in by the straight way; null of others. With the usual layout `batch_` has the
+  // rest of their item, see `complete`.
+  struct Straightly {
+    SaPair* sa = nullptr;
+    const WireInput* input = nullptr;
+    std::uint8_t tos = 0;  // the input's, which nobody else of the straight way reads once more
+  };
+  std::array<Straightly, JobBatch<InboundSa>::kCapacity> straight_;
   IpComp ipcomp_;
   Bytes decompressed_;                         // one payload
   std::vector<model::ChildSaId> gap_watched_;  // AGGFRAG SAs with a packet that waits for an earlier one

@@ -101,6 +101,7 @@ void InboundPath::enqueue_ah(const WireInput& input, MutableByteView packet, con
   item.sequence = *sequence;
   item.ah_size = static_cast<std::uint16_t>(ah_size);
   items_[batch_.size()] = item;
+  straight_[batch_.size()] = {};
   batch_.add(sa->inbound, make_ah_job(layout, covered.first(*kept + ah_size), packet.data(), ah_size,
                                       packet.size() - ah_size, *sequence));
 }

@@ -1,5 +1,6 @@
 // JobBatch: the crypto work of up to 128 packets of any SAs in order of arrival. Ciphers that work on many keys in one
-// call get it in that order, others gathered by SA.
+// call get it in that order, others gathered by SA. As long as all packets have the usual layout each is one EspJob,
+// which is all that their ciphers want to know; where something else comes in, all become PacketJobs.
 #pragma once
 
 #include <algorithm>
@@ -7,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <type_traits>
 #include <vector>
 
 #include "base/check.hpp"
@@ -22,50 +24,96 @@ class JobBatch {
   static constexpr std::size_t kCapacity = 128;
   /// A batch is better run before it holds more: what was just written or received is then in the first-level cache
   /// when the cipher reads it, and what the cipher wrote when its reader comes. Combined modes only.
-  static constexpr std::size_t kMostOctets = 16 * 1024;
+  static constexpr std::size_t kMostOctets = 32 * 1024;
   /// Likewise of jobs of many keys where the cipher takes them in any order: SAs and keys are much longer than packets.
   static constexpr std::size_t kMostMixed = 32;
 
   [[nodiscard]] std::size_t size() const { return size_; }
   /// No more than `kCapacity` fit; beyond the other bounds it only costs.
   [[nodiscard]] bool full() const { return size_ >= most_ || octets_ >= kMostOctets; }
-  [[nodiscard]] const crypto::PacketJob& job(std::size_t index) const { return job_[index]; }
-  [[nodiscard]] bool ok(std::size_t index) const { return job_.data()[index].ok; }
+  /// Of the batch before it is worked on, or of one that had to become PacketJobs: always so where `keyless`, and where
+  /// any packet came by `add` without the usual layout.
+  [[nodiscard]] const crypto::PacketJob& job(std::size_t index) const {
+    CHECK(!usual_);
+    return job_[index];
+  }
+  [[nodiscard]] bool ok(std::size_t index) const { return esp_.data()[index].ok; }
+  /// What was added with UsualLayout.
+  [[nodiscard]] const crypto::EspJob& usual(std::size_t index) const { return esp_.data()[index]; }
+  /// Whether it is the SA of the packet that was added last.
+  [[nodiscard]] bool goes_on_with(const Sa& sa) const { return size_ != 0 && sa_.data()[size_ - 1] == &sa; }
   /// After `seal` or `open`: the packet is as it was, because no cipher could be made for its SA. It is not `ok`.
   [[nodiscard]] bool keyless(std::size_t index) const {
     return any_keyless() && std::ranges::find(keyless_, sa_[index]) != keyless_.end();
   }
   [[nodiscard]] bool any_keyless() const { return !keyless_.empty(); }
 
-  /// Adds the packet at `packet`, to be worked on in place; the batch must not be full. The job is the batch's.
-  crypto::PacketJob& add(Sa& sa, std::uint8_t* packet, std::size_t text_length, std::uint64_t sequence) {
-    return add(sa, sa.layout, packet, packet + sa.layout.head(), text_length, sequence);
+  /// Adds the packet at `packet`, to be worked on in place; the batch must not be full.
+  void add(Sa& sa, std::uint8_t* packet, std::size_t text_length, std::uint64_t sequence) {
+    add(sa, sa.layout, packet, packet + sa.layout.head(), text_length, sequence);
   }
   /// The same with the SA's layout as the caller has it, and the text elsewhere.
   template <typename Layout>
-  crypto::PacketJob& add(Sa& sa, const Layout& layout, std::uint8_t* packet, const std::uint8_t* input,
-                         std::size_t text_length, std::uint64_t sequence) {
-    const std::size_t at = count(sa, text_length, layout.aead);
-    crypto::PacketJob& job = job_.data()[at];
-    make_esp_job(layout, packet, input, text_length, sequence, scratch_.data()[at], job);
-    return job;
+  void add(Sa& sa, const Layout& layout, std::uint8_t* packet, const std::uint8_t* input, std::size_t text_length,
+           std::uint64_t sequence) {
+    if constexpr (std::is_same_v<Layout, UsualLayout>) {
+      const std::size_t at = count(sa, text_length, true);
+      set(esp_.data()[at], packet, input, text_length, sequence);
+      if (!usual_) [[unlikely]]
+        make_job(at);
+    } else {
+      if (usual_) leave_usual();
+      const std::size_t at = count(sa, text_length, layout.aead);
+      make_esp_job(layout, packet, input, text_length, sequence, scratch_.data()[at], job_.data()[at]);
+    }
   }
   /// Likewise for a job made elsewhere.
-  void add(Sa& sa, const crypto::PacketJob& job) { job_[count(sa, job.length, sa.layout.aead)] = job; }
+  void add(Sa& sa, const crypto::PacketJob& job) {
+    if (usual_) leave_usual();
+    job_[count(sa, job.length, sa.layout.aead)] = job;
+  }
+
+  /// How many packets of the usual layout, of the SA that was added last, may be made in a row with `next`; as soon as
+  /// they have `free_octets` of text no more.
+  [[nodiscard]] std::size_t free_places() const { return !usual_ || full() ? 0 : most_ - size_; }
+  [[nodiscard]] std::size_t free_octets() const { return kMostOctets - octets_; }
+  /// The same for packets with so much text each.
+  [[nodiscard]] std::size_t free_places(std::size_t text_length) const {
+    const std::size_t places = free_places();
+    if (places == 0) return 0;
+    const auto each = static_cast<std::uint32_t>(text_length);
+    return std::min<std::size_t>(places, (static_cast<std::uint32_t>(free_octets()) + each - 1) / each);
+  }
+  /// The next places, for `set`; then `added` tells of them.
+  [[nodiscard]] crypto::EspJob* next() { return esp_.data() + size_; }
+  void added(Sa& sa, std::size_t count, std::size_t octets) {
+    CHECK(count <= kCapacity - size_ && (size_ == 0 || sa_.data()[size_ - 1] == &sa));
+    for (std::size_t i = 0; i < count; ++i) sa_.data()[size_ + i] = &sa;
+    size_ += count;
+    octets_ += octets;
+  }
+  static void set(crypto::EspJob& job, std::uint8_t* packet, const std::uint8_t* input, std::size_t text_length,
+                  std::uint64_t sequence) {
+    job.input = input;
+    job.packet = packet;
+    job.sequence = sequence;
+    job.length = static_cast<std::uint32_t>(text_length);
+  }
 
   void seal() {
     run([](crypto::PacketCipher& cipher, std::span<crypto::PacketJob> jobs) { cipher.seal(jobs); },
-        &crypto::ManyKeys::seal);
+        &crypto::ManyKeys::seal, &crypto::ManyKeys::seal_esp);
   }
   /// Afterwards `ok` tells of each packet.
   void open() {
     run([](crypto::PacketCipher& cipher, std::span<crypto::PacketJob> jobs) { cipher.open(jobs); },
-        &crypto::ManyKeys::open);
+        &crypto::ManyKeys::open, &crypto::ManyKeys::open_esp);
   }
   void clear() {
     size_ = 0;
     octets_ = 0;
     mixed_ = false;
+    usual_ = true;
     most_ = kCapacity;
     keyless_.clear();
   }
@@ -95,17 +143,55 @@ class JobBatch {
 
   using ManyKeysOperation = void (*crypto::ManyKeys::*)(std::span<const crypto::KeyedJob>);
 
+  using EspOperation = void (*crypto::ManyKeys::*)(std::span<crypto::EspJob>);
+
   template <typename Operation>
-  void run(Operation operation, ManyKeysOperation many_operation) {
+  void run(Operation operation, ManyKeysOperation many_operation, EspOperation esp_operation) {
     if (size_ == 0) return;
+    if (usual_) {
+      if (run_usual(esp_operation)) return;
+      leave_usual();
+    }
     if (!mixed_) {
       run_one(*sa_[0], {job_.data(), size_}, operation);
-      return;
+    } else {
+      const std::size_t rest = run_many_keys(many_operation);
+      if (rest > 0) run_gathered(rest, operation);
+      // As the last batch was, the next one will be.
+      most_mixed_ = rest == 0 ? kMostMixed : kCapacity;
     }
-    const std::size_t rest = run_many_keys(many_operation);
-    if (rest > 0) run_gathered(rest, operation);
-    // As the last batch was, the next one will be.
-    most_mixed_ = rest == 0 ? kMostMixed : kCapacity;
+    for (std::size_t i = 0; i < size_; ++i) esp_[i].ok = job_[i].ok;
+  }
+
+  // False, and nothing was done, unless all ciphers are there and of one kind, which takes such jobs.
+  bool run_usual(EspOperation operation) {
+    Sa& first = *sa_[0];
+    const std::uint8_t family = first.cipher.family();
+    if (family == 0) return false;
+    crypto::PacketCipher* const cipher = first.cipher.get();
+    const std::size_t count = size_;
+    if (!mixed_) {
+      for (std::size_t i = 0; i < count; ++i) esp_.data()[i].cipher = cipher;
+    } else {
+      for (std::size_t i = 0; i < count; ++i) {
+        Sa& sa = *sa_.data()[i];
+        if (sa.cipher.family() != family) [[unlikely]]
+          return false;
+        esp_.data()[i].cipher = sa.cipher.get();
+      }
+      most_mixed_ = kMostMixed;
+    }
+    (cipher->many_keys()->*operation)({esp_.data(), count});
+    return true;
+  }
+
+  void leave_usual() {
+    for (std::size_t i = 0; i < size_; ++i) make_job(i);
+    usual_ = false;
+  }
+  void make_job(std::size_t at) {
+    const crypto::EspJob& job = esp_[at];
+    make_esp_job(UsualLayout{}, job.packet, job.input, job.length, job.sequence, scratch_[at], job_[at]);
   }
 
   // Leaves in `rest_` the jobs that must be gathered, and returns their number.
@@ -125,13 +211,13 @@ class JobBatch {
       if (!sa.cipher.is_expanded()) [[unlikely]]
         work();
       crypto::PacketCipher* const cipher = sa.cipher.get();
-      if (cipher == nullptr || cipher->family() == 0) {
+      if (cipher == nullptr || sa.cipher.family() == 0) {
         rest_.data()[rest++] = static_cast<std::uint16_t>(i);
         continue;
       }
-      if (cipher->family() != family) {
+      if (sa.cipher.family() != family) {
         work();
-        family = cipher->family();
+        family = sa.cipher.family();
         kind = cipher->many_keys();
       }
       keyed_.data()[waiting++] = {cipher, &job_.data()[i]};
@@ -165,13 +251,13 @@ class JobBatch {
     for (std::size_t r = 0; r < rest; ++r) job_[rest_[r]].ok = gathered_[place_[r]].ok;
   }
 
-  static constexpr std::size_t kAhead = 4;  // packets between asking for a key's memory and looking at it
-
   std::size_t size_ = 0;
   std::size_t octets_ = 0;        // of combined modes' text
   std::size_t most_ = kCapacity;  // jobs in this batch
   std::size_t most_mixed_ = kMostMixed;
   bool mixed_ = false;
+  bool usual_ = true;  // all that were added are in `esp_`, else in `job_`
+  std::array<crypto::EspJob, kCapacity> esp_{};
   std::array<crypto::PacketJob, kCapacity> job_{};
   std::array<crypto::PacketJob, kCapacity> gathered_{};
   std::array<Sa*, kCapacity> sa_{};

@@ -68,6 +68,14 @@ std::optional<Instant> OutboundPath::next_deadline() const {
   return earliest(earliest(earliest(waiting_.next_expiry(), dummies_.next()), fragments), aggfrag_.next_deadline());
 }
 
+namespace {
+
+bool is_as_it_is(const Offload& offload) {
+  return offload.segmentation == Offload::Segmentation::none && !offload.checksum_partial;
+}
+
+}  // namespace
+
 // Stage 1: classify. Takes the next packets off `packets`. This and the two below each ask for the memory that the next
 // one needs.
 void OutboundPath::classify(std::span<const InnerPacket>& packets, Round& round) {
@@ -76,11 +84,19 @@ void OutboundPath::classify(std::span<const InnerPacket>& packets, Round& round)
   packets = packets.subspan(count);
   bool has_v6 = false;
   const InnerPacket* packet = round.packets.data();
-  const Ahead* before = nullptr;  // the packet in front, if it is a plain one of IPv4
+  const Ahead* before = nullptr;  // the packet in front, or that whose twin it is, if it is a plain one of IPv4
+  net::PlainLikeness likeness;
   Ahead* const first = round.ahead.data();
   for (Ahead* one = first; one != first + count; ++one, ++packet) {
-    one->repeats = false;
     one->info = nullptr;
+    one->twin = likeness.of(packet->bytes) && is_as_it_is(packet->offload);
+    if (one->twin) {
+      one->repeats = true;
+      one->is_plain = true;
+      continue;
+    }
+    one->repeats = false;
+    likeness.clear();
     net::PlainPacket plain;
     one->is_plain = net::read_plain(packet->bytes, plain);
     if (!one->is_plain) {
@@ -97,24 +113,32 @@ void OutboundPath::classify(std::span<const InnerPacket>& packets, Round& round)
     if (plain.family() == net::Family::v6) {
       has_v6 = true;
       before = nullptr;
-    } else if (before != nullptr && one->key.same_v4(before->key)) {
-      one->key.hash = before->key.hash;
-      one->repeats = true;
-      before = one;
-      continue;
     } else {
+      likeness.set(packet->bytes, plain);
+      one->repeats = before != nullptr && one->key.same_v4(before->key);
+      if (one->repeats) one->key.hash = before->key.hash;
       before = one;
+      if (one->repeats) continue;
     }
     flows_.locate(one->key);
   }
   round.has_v6 = has_v6;
 }
 
+// What a twin has in common with those in front.
+void OutboundPath::complete(Ahead& twin) {
+  const Ahead* first = &twin;
+  while (first->twin) --first;
+  twin.key = first->key;
+  twin.plain = first->plain;
+  twin.twin = false;
+}
+
 void OutboundPath::peek(const Round& round) const {
   if (!round.has_v6) return;  // the flow cache has nothing to peek at
   for (std::size_t i = 0; i < round.packets.size(); ++i) {
     const Ahead& one = round.ahead[i];
-    if (one.is_plain || *one.info) flows_.peek(one.key);
+    if (!one.repeats && (one.is_plain || *one.info)) flows_.peek(one.key);
   }
 }
 
@@ -132,6 +156,7 @@ void OutboundPath::look_up(Round& round, std::size_t from) {
     }
     const SaPair* const last = std::exchange(before, nullptr);
     one.sa = nullptr;
+    if (one.twin) complete(one);
     if (one.info != nullptr && !*one.info) continue;
     const FlowEntry* const known = flows_.find_entry(one.key);
     if (known != nullptr) {

@@ -76,6 +76,7 @@ class OutboundPath final : private AggfragFrames {
     net::PlainPacket plain;
     bool is_plain = false;
     bool repeats = false;  // plain, and of the same flow as the one before
+    bool twin = false;     // as well, and like it in length and all that matters: `key` and `plain` are not set then
     SaPair* sa = nullptr;  // of a plain packet of a known flow that is to be protected
     Info* info = nullptr;  // of plain packets only where it is needed
   };
@@ -91,11 +92,14 @@ class OutboundPath final : private AggfragFrames {
   void peek(const Round& round) const;
   void look_up(Round& round, std::size_t from);
   void process(Round& round, std::size_t from, Instant now, OutboundSink& sink);
+  static void complete(Ahead& twin);
   static void prefetch(const SaPair& sa);
   // outbound_plain.cpp
   template <typename Layout>
   void protect_plain(const InnerPacket& packet, const net::PlainPacket& plain, SaPair& sa, const Layout& layout,
                      OutboundSink& sink);
+  [[nodiscard]] std::size_t protect_twins(const InnerPacket* packet, std::size_t count, const net::PlainPacket& plain,
+                                          SaPair& sa);
   void protect_other_layout(const InnerPacket& packet, const net::PlainPacket& plain, SaPair& sa, OutboundSink& sink);
   void process_other(Round& round, std::size_t index, Instant now, OutboundSink& sink);
   /// The flow cache's key, with its place worked out.

@@ -36,11 +36,13 @@ static_assert(static_cast<unsigned>(net::IpProtocol::ipv4) == 4 && static_cast<u
 
 // As OutboundPath::write_around, with room behind the trailer for a whole word (kInnerTailroom).
 [[gnu::always_inline]] inline void write_usual_around(std::uint32_t spi, std::uint8_t* at, std::uint8_t* behind,
-                                                      const net::PlainPacket& plain, std::uint64_t sequence) {
+                                                      const std::uint8_t (&trailer)[8], std::uint64_t sequence) {
   store_be64(at, std::uint64_t{spi} << 32 | static_cast<std::uint32_t>(sequence));
   store_be64(at + kEspHeaderSize, sequence);
-  const std::size_t padding = (0U - plain.total_length - kEspTrailerSize) & 3;
-  std::memcpy(behind, kTrailers[plain.outer & 1][padding], 8);
+  std::memcpy(behind, trailer, 8);
+}
+[[gnu::always_inline]] inline auto trailer_of(const net::PlainPacket& plain) -> const std::uint8_t (&)[8] {
+  return kTrailers[plain.outer & 1][(0U - plain.total_length - kEspTrailerSize) & 3];
 }
 
 // Bounds and numbers are looked at here, and then not for so many packets as stay far from all of them.
@@ -129,13 +131,50 @@ template <typename Layout>
   const std::size_t sealed = layout.head() + padded + layout.icv;
   std::uint8_t* const at = reserve_plain(sealed, sink);
   if constexpr (std::is_same_v<Layout, UsualLayout>) {
-    write_usual_around(out.spi, at, inner + length, plain, sequence);
+    write_usual_around(out.spi, at, inner + length, trailer_of(plain), sequence);
   } else {
     const auto next_header = plain.family() == net::Family::v4 ? net::IpProtocol::ipv4 : net::IpProtocol::ipv6;
     write_around(out, layout, at, inner + length, length, static_cast<std::uint8_t>(next_header), sequence);
   }
   batch_.add(out, layout, at, inner, padded, sequence);
   if (!continues_train(sa, plain, at, sealed)) begin_plain_train(sa, plain, at, sealed);
+}
+
+// Stages 3 to 5 for packets behind one that went the straight way, and like it; answers how many went. What was found
+// out about that one holds for them, so they are numbered, counted and sent as one.
+std::size_t OutboundPath::protect_twins(const InnerPacket* packet, std::size_t count, const net::PlainPacket& plain,
+                                        SaPair& sa) {
+  OutboundSa& out = sa.outbound;
+  const std::size_t length = plain.total_length;
+  const std::size_t padded = UsualLayout::padded(length);
+  const std::size_t sealed = UsualLayout::head() + padded + UsualLayout::icv;
+  std::uint8_t* at = region_.data() + region_used_;
+  if (train_sa_ != &sa || train_end_ != at || train_segment_ != sealed || train_outer_ != plain.outer ||
+      aggfrag_.open() != 0) {
+    return 0;
+  }
+  const auto room =
+      static_cast<std::uint32_t>(std::min<const std::uint8_t*>(train_stop_, region_.data() + region_.size()) - at);
+  const std::size_t number = std::min({count, std::size_t{out.unwatched}, batch_.free_places(padded),
+                                       static_cast<std::size_t>(room / static_cast<std::uint32_t>(sealed))});
+  if (number == 0) return 0;
+  out.unwatched = static_cast<std::uint16_t>(out.unwatched - number);
+  out.meter.count(number, number * length);
+  std::uint64_t sequence = out.sequence.take_quietly(static_cast<std::uint32_t>(number));
+  const std::uint32_t spi = out.spi;
+  const auto& trailer = trailer_of(plain);
+  crypto::EspJob* job = batch_.next();
+  for (const InnerPacket* const end = packet + number; packet != end; ++packet, ++job, ++sequence, at += sealed) {
+    std::uint8_t* const inner = packet->bytes.data();
+    write_usual_around(spi, at, inner + length, trailer, sequence);
+    batch_.set(*job, at, inner, padded, sequence);
+  }
+  batch_.added(out, number, number * padded);
+  region_used_ += number * sealed;
+  train_end_ = at;
+  WireTrain& train = *(trains_.data() + trains_.size() - 1);
+  train.bytes = {train.bytes.data(), train.bytes.size() + number * sealed};
+  return number;
 }
 
 void OutboundPath::protect_other_layout(const InnerPacket& packet, const net::PlainPacket& plain, SaPair& sa,
@@ -147,21 +186,27 @@ void OutboundPath::protect_other_layout(const InnerPacket& packet, const net::Pl
 void OutboundPath::process(Round& round, std::size_t from, Instant now, OutboundSink& sink) {
   // What was decided ahead holds as long as no packet in between has closed its SA.
   bool decided = flows_.generation() == round.generation;
-  const std::size_t end = std::min(from + kSaLookahead, round.packets.size());
-  const Ahead* one = round.ahead.data() + from;
-  const InnerPacket* packet = round.packets.data() + from;
-  for (std::size_t i = from; i < end; ++i, ++one, ++packet) {
-    SaPair* const sa = one->sa;
-    if (sa == nullptr || !decided || !goes_straight(*packet, one->plain, sa->outbound)) {
+  const std::size_t size = round.packets.size();
+  const std::size_t end = std::min(from + kSaLookahead, size);
+  for (std::size_t i = from; i < end; ++i) {
+    Ahead& one = round.ahead.data()[i];
+    const InnerPacket& packet = round.packets.data()[i];
+    if (one.twin) complete(one);
+    SaPair* const sa = one.sa;
+    if (sa == nullptr || !decided || !goes_straight(packet, one.plain, sa->outbound)) {
       process_other(round, i, now, sink);
       decided = flows_.generation() == round.generation;
       continue;
     }
     OutboundSa& out = sa->outbound;
     if (out.straight == Straight::usual_layout) [[likely]] {
-      protect_plain(*packet, one->plain, *sa, UsualLayout{}, sink);
+      protect_plain(packet, one.plain, *sa, UsualLayout{}, sink);
+      std::size_t twins = i + 1;
+      while (twins < end && round.ahead.data()[twins].twin) ++twins;
+      twins -= i + 1;
+      if (twins != 0) i += protect_twins(&packet + 1, twins, one.plain, *sa);
     } else {
-      protect_other_layout(*packet, one->plain, *sa, sink);
+      protect_other_layout(packet, one.plain, *sa, sink);
     }
     if (!out.silence_asked.within(kSilenceInterval, now)) [[unlikely]] {
       out.silence_asked = now;

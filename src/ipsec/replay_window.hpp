@@ -83,12 +83,17 @@ class ReplayWindow {
     sequence = (top_ - top_low) | low;
     return Verdict::fresh;
   }
-  [[gnu::always_inline]] Verdict update_next(std::uint64_t sequence) {
-    if (sequence != top_ + 1 || sequence == 0 || size_ == 0) [[unlikely]]
-      return update(sequence);
-    top_ = sequence;
-    word(sequence) |= bit(sequence);
-    return Verdict::fresh;
+  /// For numbers in a row: begun with `top` it goes up with each, and `update_row` marks them all at once.
+  [[nodiscard]] static bool follows(std::uint64_t sequence, std::uint64_t row) {
+    return sequence == row + 1 && sequence != 0;
+  }
+  void update_row(std::uint64_t row) {
+    std::uint64_t first = top_ + 1;
+    if (row == top_) return;
+    top_ = row;
+    if (size_ == 0) return;
+    for (; (first ^ row) >= kWordBits; first = (first | 63) + 1) word(first) |= ~std::uint64_t{0} << (first & 63);
+    word(row) |= (~std::uint64_t{0} << (first & 63)) & (~std::uint64_t{0} >> (63 - (row & 63)));
   }
 
   /// What a packet with these low 32 bits reads besides the object, to be asked for ahead; never null.

@@ -35,6 +35,13 @@ class PlainWindow {
   std::set<std::uint64_t> seen_;
 };
 
+// `update` by way of `follows` and `update_row`.
+Verdict update_as_row(ReplayWindow& window, std::uint64_t sequence) {
+  if (!ReplayWindow::follows(sequence, window.top())) return window.update(sequence);
+  window.update_row(sequence);
+  return Verdict::fresh;
+}
+
 class ReplayWindowModel : public testing::TestWithParam<std::uint32_t> {};
 
 // RFC 4303 3.4.3, A2: the same verdicts as the plain model, at 64-bit numbers of every size, with jumps over the
@@ -76,7 +83,7 @@ TEST_P(ReplayWindowModel, AgreesWithPlainModel) {
         ASSERT_EQ(next, sequence);
       }
       if (random.below(4) == 0) continue;  // as if the ICV had been wrong: nothing may change
-      ASSERT_EQ(random.below(2) == 0 ? window.update(sequence) : window.update_next(sequence), expected);
+      ASSERT_EQ(random.below(2) == 0 ? window.update(sequence) : update_as_row(window, sequence), expected);
       if (expected == Verdict::fresh) plain.update(sequence);
       ASSERT_EQ(window.top(), plain.top());
     }
@@ -86,6 +93,32 @@ TEST_P(ReplayWindowModel, AgreesWithPlainModel) {
 }
 INSTANTIATE_TEST_SUITE_P(Sizes, ReplayWindowModel,
                          testing::Values(32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536));
+
+// Rows of all lengths from all places, in windows that others fill with gaps.
+TEST_P(ReplayWindowModel, RowsAreAsNumbersOneByOne) {
+  const std::uint32_t size = GetParam();
+  SeededRandom random(size + 2);
+  ReplayWindow window(size, true);
+  ReplayWindow one_by_one(size, true);
+  for (int step = 0; step < 500; ++step) {
+    const std::uint64_t gap = random.below(3) == 0 ? random.below(100) : 0;
+    if (gap != 0) {
+      ASSERT_EQ(window.update(window.top() + gap), Verdict::fresh);
+      ASSERT_EQ(one_by_one.update(one_by_one.top() + gap), Verdict::fresh);
+    }
+    const std::uint64_t row = window.top() + random.below(130);
+    for (std::uint64_t sequence = window.top() + 1; sequence <= row; ++sequence) {
+      ASSERT_TRUE(ReplayWindow::follows(sequence, sequence - 1));
+      ASSERT_EQ(one_by_one.update(sequence), Verdict::fresh);
+    }
+    window.update_row(row);
+    ASSERT_EQ(window.top(), one_by_one.top());
+    for (std::uint64_t back = 0; back < std::min<std::uint64_t>(row + 1, size + 3); ++back) {
+      ASSERT_EQ(window.check(row - back), one_by_one.check(row - back)) << "size " << size << " back " << back;
+    }
+  }
+  EXPECT_FALSE(ReplayWindow::follows(0, ~std::uint64_t{0}));
+}
 
 // RFC 4303 3.4.3 without ESN: numbers of 32 bits, up to the very last one.
 TEST_P(ReplayWindowModel, AgreesWithPlainModelInThirtyTwoBits) {
@@ -108,7 +141,7 @@ TEST_P(ReplayWindowModel, AgreesWithPlainModelInThirtyTwoBits) {
       ASSERT_EQ(window.check(low), expected) << "size " << size << " top " << top << " sequence " << low;
       std::uint64_t next = 0;
       ASSERT_EQ(window.check_next(low, next), expected);
-      ASSERT_EQ(random.below(2) == 0 ? window.update(low) : window.update_next(low), expected);
+      ASSERT_EQ(random.below(2) == 0 ? window.update(low) : update_as_row(window, low), expected);
       if (expected == Verdict::fresh) plain.update(low);
     }
     EXPECT_LE(window.top(), kLast);

@@ -99,6 +99,12 @@ class SequenceCounter {
   /// `take`.
   [[nodiscard]] std::uint64_t quiet_left() const { return last_ < quiet_ ? quiet_ - last_ : 0; }
   [[nodiscard]] std::uint64_t take_quietly() { return ++last_; }
+  /// `count` of them in a row: the first.
+  [[nodiscard]] std::uint64_t take_quietly(std::uint32_t count) {
+    const std::uint64_t first = last_ + 1;
+    last_ += count;
+    return first;
+  }
   /// Raises the highest number that may be used; never lowers it, never beyond what the protocol has.
   void grant(std::uint64_t granted) {
     limit_ = std::min(std::max(limit_, granted), end());

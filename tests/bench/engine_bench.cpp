@@ -14,17 +14,15 @@
 #include <fmt/format.h>
 
 #include "ipsec/engine_test_kit.hpp"
+#include "raw_cipher.hpp"
 
 namespace {
 
 using namespace culvert;
 using namespace culvert::ipsec;
 using namespace culvert::ipsec::test_kit;
+using namespace culvert::bench;
 
-constexpr std::size_t kPacketsPerCall = 128;
-// Opening uses packets up: so many calls' worth of them are made at a time, with the clock stopped.
-constexpr std::size_t kCallsPerRound = 4;
-constexpr std::size_t kPacketsPerRound = kPacketsPerCall * kCallsPerRound;
 // What the engine is told that a call takes: 10 million packets a second.
 constexpr Duration kTimePerCall = std::chrono::nanoseconds(100) * kPacketsPerCall;
 constexpr std::size_t kMostSas = 100'000;
@@ -44,16 +42,15 @@ class DiscardingWire final : public OutboundSink {
   Bytes memory_ = Bytes(kMinWireRegion * 4);
 };
 
-// Keeps the packets of one round one behind the other.
+// Keeps the packets of one round where they were made, one behind the other.
 class KeepingWire final : public OutboundSink {
  public:
-  MutableByteView region() override { return memory_; }
+  MutableByteView region() override { return MutableByteView(memory_).subspan(used_); }
   void send(std::span<const WireTrain> trains) override {
     for (const WireTrain& train : trains) {
       for (std::size_t at = 0; at < train.bytes.size(); at += train.segment_size) {
-        std::ranges::copy(train.bytes.subspan(at, train.segment_size),
-                          kept_.begin() + static_cast<std::ptrdiff_t>(used_));
-        packets.emplace_back(kept_.data() + used_, train.segment_size);
+        CHECK(train.bytes.data() + at == memory_.data() + used_);
+        packets.emplace_back(memory_.data() + used_, train.segment_size);
         used_ += train.segment_size;
       }
     }
@@ -69,8 +66,7 @@ class KeepingWire final : public OutboundSink {
   std::vector<MutableByteView> packets;
 
  private:
-  Bytes memory_ = Bytes(kMinWireRegion * 4);
-  Bytes kept_ = Bytes(kPacketsPerRound * 1600);
+  Bytes memory_ = Bytes(kMostPacketsPerRound * 1600 + kMinWireRegion);
   std::size_t used_ = 0;
 };
 
@@ -110,20 +106,16 @@ class Fleet {
   }
   // The next packets, for the SAs in turn.
   std::span<const InnerPacket> next() {
-    for (const InnerPacket& view : views_) {
-      store_be32(view.bytes.data() + 16, kFirst + static_cast<std::uint32_t>(at_));
-      if (++at_ == count_) at_ = 0;
-    }
+    for (const InnerPacket& view : views_) write_destination(view.bytes.data(), at_, count_);
     return views_;
   }
 
   TwoEngines pair;
 
  private:
-  static constexpr std::uint32_t kFirst = 10U << 24 | 2U << 16;
   static net::IpAddress destination(std::size_t i) {
     std::uint8_t octets[4];
-    store_be32(octets, kFirst + static_cast<std::uint32_t>(i));
+    store_be32(octets, kFirstDestination + static_cast<std::uint32_t>(i));
     return net::IpAddress::from_bytes(octets).value();
   }
   static EngineOptions options(std::size_t count) {
@@ -171,17 +163,18 @@ void seal(benchmark::State& state, const model::EspSuite& suite) {
 
 void open(benchmark::State& state, const model::EspSuite& suite) {
   Fleet& sas = fleet(suite, static_cast<std::size_t>(state.range(1)), static_cast<std::size_t>(state.range(0)));
+  const std::size_t calls = calls_per_round(static_cast<std::size_t>(state.range(0)));
   KeepingWire wire;
   DiscardingInner inner;
-  std::vector<WireInput> inputs(kPacketsPerRound);
+  std::vector<WireInput> inputs(calls * kPacketsPerCall);
   const auto make = [&] {
     wire.clear();
-    for (std::size_t i = 0; i < kCallsPerRound; ++i) sas.pair.alice.outbound(sas.next(), sas.pair.now, wire);
+    for (std::size_t i = 0; i < calls; ++i) sas.pair.alice.outbound(sas.next(), sas.pair.now, wire);
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       inputs[i] = {.path = {sas.pair.path.remote, sas.pair.path.local}, .bytes = wire.packets[i]};
     }
   };
-  for (std::int64_t i = 0; i <= state.range(1); i += kPacketsPerRound) {
+  for (std::int64_t i = 0; i <= state.range(1); i += static_cast<std::int64_t>(inputs.size())) {
     make();
     sas.pair.bob.inbound(inputs, sas.pair.now, inner);
   }
@@ -189,104 +182,14 @@ void open(benchmark::State& state, const model::EspSuite& suite) {
     state.PauseTiming();
     make();
     state.ResumeTiming();
-    for (std::size_t i = 0; i < kCallsPerRound; ++i) {
+    for (std::size_t i = 0; i < calls; ++i) {
       sas.pair.bob.inbound(std::span(inputs).subspan(i * kPacketsPerCall, kPacketsPerCall), sas.pair.now, inner);
       sas.pair.now += kTimePerCall;
     }
   }
   CHECK(all_drops(sas.pair.bob) == 0);
-  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kPacketsPerRound));
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(inputs.size()));
 }
-
-// The cipher alone, in place, with keys in turn.
-class RawCipher {
- public:
-  RawCipher(const model::EspSuite& suite, std::size_t size, std::size_t keys) {
-    SeededRandom random(1);
-    const crypto::PacketSuite packet_suite =
-        model::packet_suite(suite.encryption, suite.key_bits, suite.integrity).value();
-    sizes_ = crypto::sizes_of(packet_suite);
-    for (std::size_t i = 0; i < keys; ++i) {
-      ciphers_.push_back(crypto::make_packet_cipher(packet_suite, random_bytes(random, sizes_.encryption_key),
-                                                    random_bytes(random, sizes_.integrity_key))
-                             .value());
-    }
-    const std::size_t alignment = std::max<std::size_t>(4, sizes_.block);
-    text_ = (size + kEspTrailerSize + alignment - 1) / alignment * alignment;
-    whole_ = kEspHeaderSize + sizes_.iv + text_ + sizes_.icv;
-    memory_.resize(whole_ * kPacketsPerRound);
-    ivs_.resize(kPacketsPerRound);
-    jobs_.resize(kPacketsPerRound);
-    keyed_.resize(kPacketsPerRound);
-  }
-  [[nodiscard]] static bool takes_many_keys(const model::EspSuite& suite) {
-    return RawCipher(suite, 64, 1).ciphers_[0]->many_keys() != nullptr;
-  }
-  [[nodiscard]] const char* backend() const { return ciphers_[0]->backend(); }
-  // Call number `call` of a round, its jobs made anew.
-  void seal(std::size_t call) {
-    const std::size_t first = make_jobs(call, true);
-    if (ciphers_.size() == 1) return ciphers_[0]->seal(std::span(jobs_).subspan(first, kPacketsPerCall));
-    in_parts(first, [](const crypto::ManyKeys& many, std::span<const crypto::KeyedJob> jobs) { many.seal(jobs); });
-  }
-  void open(std::size_t call) {
-    const std::size_t first = make_jobs(call, false);
-    if (ciphers_.size() == 1) {
-      ciphers_[0]->open(std::span(jobs_).subspan(first, kPacketsPerCall));
-    } else {
-      in_parts(first, [](const crypto::ManyKeys& many, std::span<const crypto::KeyedJob> jobs) { many.open(jobs); });
-    }
-    for (std::size_t i = first; i < first + kPacketsPerCall; ++i) CHECK(jobs_[i].ok);
-  }
-  // The key of the next packet.
-  [[nodiscard]] std::size_t turn() const { return at_; }
-  void set_turn(std::size_t key) { at_ = key; }
-
- private:
-  static constexpr std::size_t kPart = 32;
-  // As an engine would that has nothing else to do: by few packets, whose keys are asked for ahead.
-  template <typename Operation>
-  void in_parts(std::size_t first, Operation operation) {
-    const crypto::ManyKeys& many = *ciphers_[0]->many_keys();
-    for (std::size_t part = first; part < first + kPacketsPerCall; part += kPart) {
-      for (std::size_t i = part; i < part + kPart; ++i) {
-        crypto::PacketCipher* const cipher = ciphers_[at_].get();
-        for (std::size_t line = 0; line < 7; ++line) {
-          prefetch(reinterpret_cast<const std::uint8_t*>(cipher) + kCacheLine * line);
-        }
-        keyed_[i] = {cipher, &jobs_[i]};
-        if (++at_ == ciphers_.size()) at_ = 0;
-      }
-      operation(many, std::span(keyed_).subspan(part, kPart));
-    }
-  }
-  std::size_t make_jobs(std::size_t call, bool with_iv) {
-    for (std::size_t i = call * kPacketsPerCall; i < (call + 1) * kPacketsPerCall; ++i) {
-      std::uint8_t* const packet = memory_.data() + i * whole_;
-      std::uint8_t* const iv = sizes_.iv == 0 ? ivs_[i].data() : packet + kEspHeaderSize;
-      if (with_iv && sizes_.nonce_iv != 0) store_be64(iv, ++sequence_);
-      crypto::PacketJob& job = jobs_[i];
-      job.iv = sizes_.nonce_iv == 0 ? nullptr : iv;
-      job.aad = {packet, kEspHeaderSize};
-      job.input = job.output = packet + kEspHeaderSize + sizes_.iv;
-      job.length = text_;
-      job.icv = packet + whole_ - sizes_.icv;
-    }
-    benchmark::DoNotOptimize(memory_.back());
-    return call * kPacketsPerCall;
-  }
-
-  std::vector<std::unique_ptr<crypto::PacketCipher>> ciphers_;
-  crypto::SuiteSizes sizes_;
-  std::size_t at_ = 0;
-  std::size_t text_ = 0;
-  std::size_t whole_ = 0;
-  Bytes memory_;
-  std::vector<std::array<std::uint8_t, 16>> ivs_;
-  std::vector<crypto::PacketJob> jobs_;
-  std::vector<crypto::KeyedJob> keyed_;
-  std::uint64_t sequence_ = 0;
-};
 
 void raw_seal(benchmark::State& state, const model::EspSuite& suite) {
   RawCipher raw(suite, static_cast<std::size_t>(state.range(0)), static_cast<std::size_t>(state.range(1)));
@@ -296,17 +199,19 @@ void raw_seal(benchmark::State& state, const model::EspSuite& suite) {
 }
 
 void raw_open(benchmark::State& state, const model::EspSuite& suite) {
-  RawCipher raw(suite, static_cast<std::size_t>(state.range(0)), static_cast<std::size_t>(state.range(1)));
+  const auto size = static_cast<std::size_t>(state.range(0));
+  RawCipher raw(suite, size, static_cast<std::size_t>(state.range(1)));
+  const std::size_t calls = calls_per_round(size);
   for (auto _ : state) {
     state.PauseTiming();
     const std::size_t turn = raw.turn();
-    for (std::size_t i = 0; i < kCallsPerRound; ++i) raw.seal(i);
+    for (std::size_t i = 0; i < calls; ++i) raw.seal(i);
     raw.set_turn(turn);
     state.ResumeTiming();
-    for (std::size_t i = 0; i < kCallsPerRound; ++i) raw.open(i);
+    for (std::size_t i = 0; i < calls; ++i) raw.open(i);
   }
   state.SetLabel(raw.backend());
-  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kPacketsPerRound));
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(calls * kPacketsPerCall));
 }
 
 // A 64 KB TCP super-packet, cut at 1360: per segment.

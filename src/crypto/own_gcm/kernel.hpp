@@ -55,4 +55,11 @@ void seal(std::span<const KeyedJob> work);
 template <int Rounds>
 void open(std::span<const KeyedJob> work);
 
+/// The same for packets in ESP's usual layout; `key` is one for an ICV of 16 octets.
+template <int Rounds>
+void seal(std::span<EspJob> work);
+/// Sets EspJob::ok; the same holds of the text.
+template <int Rounds>
+void open(std::span<EspJob> work);
+
 }  // namespace culvert::crypto::own_gcm

@@ -181,6 +181,98 @@ TEST_F(OwnGcm, RefusedTextIsWiped) {
   }
 }
 
+/// One packet of ESP, its SPI to its ICV, and the text that is sealed: there or elsewhere.
+struct EspPacket {
+  std::uint64_t sequence;
+  std::size_t length;
+  Bytes plain;
+  Bytes elsewhere;
+  Bytes memory;
+  static constexpr std::size_t kIcv = 16;
+
+  EspPacket(SeededRandom& random, std::size_t text, bool in_place) : sequence(random.u64()), length(text) {
+    plain.resize(text);
+    random.fill(plain);
+    memory.resize(EspJob::kHead + text + kIcv + 64);
+    random.fill(memory);
+    store_be32(memory.data() + 4, static_cast<std::uint32_t>(sequence));
+    std::ranges::copy(plain, memory.begin() + EspJob::kHead);
+    if (!in_place) elsewhere = plain;
+  }
+  [[nodiscard]] EspJob job(PacketCipher* cipher, bool seals) {
+    std::uint8_t* const text = memory.data() + EspJob::kHead;
+    return {.cipher = cipher,
+            .input = seals && !elsewhere.empty() ? elsewhere.data() : text,
+            .packet = memory.data(),
+            .sequence = sequence,
+            .length = static_cast<std::uint32_t>(length)};
+  }
+  // The same by a PacketJob.
+  [[nodiscard]] Bytes sealed_by(PacketCipher& cipher) const {
+    Bytes packet = memory;
+    std::array<std::uint8_t, EspJob::kAad> aad;
+    std::copy_n(packet.begin(), 4, aad.begin());
+    store_be64(aad.data() + 4, sequence);
+    PacketJob job;
+    job.iv = packet.data() + 8;
+    job.aad = aad;
+    job.input = plain.data();
+    job.output = packet.data() + EspJob::kHead;
+    job.length = length;
+    job.icv = job.output + length;
+    cipher.seal({&job, 1});
+    return packet;
+  }
+};
+
+TEST_P(OwnGcmBothWays, EspJobsOfManyKeysAndSizes) {
+  for (const unsigned bits : kKeyBits) {
+    std::vector<Pair> pairs;
+    for (int i = 0; i < 10; ++i) pairs.emplace_back(random_, PacketSuite{CipherId::aes_gcm_16, bits});
+    const ManyKeys* const kind = pairs[0].own->many_keys();
+    for (int round = 0; round < 150; ++round) {
+      const std::size_t count = 1 + random_.below(40);
+      std::vector<EspPacket> packets;
+      std::vector<EspJob> jobs;
+      std::vector<Bytes> expected;
+      for (std::size_t i = 0; i < count; ++i) {
+        packets.emplace_back(random_, random_.below(3) == 0 ? random_.below(1600) : random_.below(130),
+                             random_.below(2) == 0);
+      }
+      for (EspPacket& packet : packets) {
+        const Pair& pair = pairs[random_.below(pairs.size())];
+        jobs.push_back(packet.job(pair.own.get(), true));
+        expected.push_back(packet.sealed_by(*pair.reference));
+      }
+      kind->seal_esp(jobs);
+      std::vector<bool> damaged;
+      for (std::size_t i = 0; i < count; ++i) {
+        ASSERT_EQ(packets[i].memory, expected[i]) << "length " << packets[i].length;
+        damaged.push_back(random_.below(6) == 0);
+        jobs[i] = packets[i].job(jobs[i].cipher, false);
+        jobs[i].ok = damaged[i];
+        if (!damaged[i]) continue;
+        // Any octet of the packet, or the half of the sequence number that is not in it.
+        const std::size_t at = random_.below(EspJob::kHead + packets[i].length + EspPacket::kIcv + 4);
+        if (at < 4) {
+          jobs[i].sequence ^= std::uint64_t{1} << (32 + 8 * at);
+        } else if (at < 8) {
+          packets[i].memory[at - 4] ^= 1;
+        } else {
+          packets[i].memory[at - 4 + (at < 12 ? 4 : 0)] ^= 1;
+        }
+      }
+      kind->open_esp(jobs);
+      for (std::size_t i = 0; i < count; ++i) {
+        ASSERT_EQ(jobs[i].ok, !damaged[i]) << "length " << packets[i].length;
+        const ByteView text(packets[i].memory.data() + EspJob::kHead, packets[i].length);
+        ASSERT_TRUE(damaged[i] ? std::ranges::all_of(text, [](std::uint8_t octet) { return octet == 0; })
+                               : equal(text, packets[i].plain));
+      }
+    }
+  }
+}
+
 TEST_F(OwnGcm, OneKindPerKeySizeWhateverTheIcv) {
   const auto kind = [](CipherId cipher, unsigned bits, Backend backend) {
     return make_packet_cipher({cipher, bits}, Bytes(bits / 8 + 4), {}, backend).value()->many_keys();

@@ -53,7 +53,13 @@ class alignas(64) AesGcm final : public KeyedCipher<Rounds>, public Dense {
     own_gcm::open<Rounds>(jobs);
     for (const KeyedJob& keyed : jobs) wipe_refused(*keyed.job);
   }
-  static constexpr ManyKeys kManyKeys{&own_gcm::seal<Rounds>, &open_many};
+  static void open_esp(std::span<EspJob> jobs) {
+    own_gcm::open<Rounds>(jobs);
+    for (const EspJob& job : jobs) {
+      if (!job.ok) wipe({job.packet + EspJob::kHead, job.length});
+    }
+  }
+  static constexpr ManyKeys kManyKeys{&own_gcm::seal<Rounds>, &open_many, &own_gcm::seal<Rounds>, &open_esp};
 };
 static_assert(sizeof(AesGcm<10>) == 448 && sizeof(AesGcm<12>) == 512 && sizeof(AesGcm<14>) == 512);
 
