@@ -16,7 +16,8 @@ class PeerPlacesTest : public ControlPlaneTest {
  protected:
   static std::string tunnel(const std::string& peer) {
     return "[tunnel.office]\npeer = " + peer +
-           "\nsecret = \"a long enough secret\"\nlocal = [\"10.1.0.0/16\"]\nremote = [\"10.2.0.0/16\"]\nstart = \"auto\"\n";
+           "\nsecret = \"a long enough secret\"\nlocal = [\"10.1.0.0/16\"]\nremote = [\"10.2.0.0/16\"]\nstart = "
+           "\"auto\"\n";
   }
   static net::Path towards(const char* peer) {
     return {*net::Endpoint::parse("192.0.2.1:500"), {*net::IpAddress::parse(peer), 500}};
@@ -41,9 +42,7 @@ class PeerPlacesTest : public ControlPlaneTest {
     return find->peer;
   }
   /// What IKE takes the peer's address to be.
-  std::optional<net::IpAddress> peer_of_ike() const {
-    return ike.seen<ike::ConfigureConnection>().back()->config.peer;
-  }
+  std::optional<net::IpAddress> peer_of_ike() const { return ike.seen<ike::ConfigureConnection>().back()->config.peer; }
   void stands(std::uint64_t id, const net::Path& on, bool mobike = true) {
     ike::IkeSaEstablished event;
     event.ike_sa = model::IkeSaId(id);
@@ -62,8 +61,7 @@ class PeerPlacesTest : public ControlPlaneTest {
   void is_lost(std::uint64_t id) {
     ike.events.emplace_back(
         ike::ChildSaRemoved{model::ChildSaId(id), model::ConnectionId(1), ike::CloseReason::peer_dead, {}});
-    ike.events.emplace_back(
-        ike::IkeSaClosed{model::IkeSaId(id), model::ConnectionId(1), ike::CloseReason::peer_dead});
+    ike.events.emplace_back(ike::IkeSaClosed{model::IkeSaId(id), model::ConnectionId(1), ike::CloseReason::peer_dead});
     run();
     if (control.poll_timeout()) now = std::max(now, *control.poll_timeout());
     run();
@@ -216,8 +214,8 @@ TEST_F(PeerPlacesTest, AnUpTunnelFollowsTheNameWithMobike) {
   control.handle_path(find->connection, find->attempt, towards("192.0.2.2"), now);
   stands(1, towards("192.0.2.2"));
   ASSERT_EQ(state(), TunnelState::up);
-  ike.events.emplace_back(ike::PathInDoubt{
-      .ike_sa = model::IkeSaId(1), .peers = {*net::IpAddress::parse("192.0.2.2")}, .silent = true});
+  ike.events.emplace_back(
+      ike::PathInDoubt{.ike_sa = model::IkeSaId(1), .peers = {*net::IpAddress::parse("192.0.2.2")}, .silent = true});
   run();
   const auto ways = request<FindPaths>();
   ASSERT_TRUE(ways);
@@ -226,10 +224,8 @@ TEST_F(PeerPlacesTest, AnUpTunnelFollowsTheNameWithMobike) {
   control.handle_paths(ways->ike_sa, found, now);
   ASSERT_EQ(ike.seen<ike::UsePaths>().size(), 1U);
   EXPECT_EQ(ike.seen<ike::UsePaths>()[0]->paths, found);
-  ike.events.emplace_back(ike::PathChanged{.ike_sa = model::IkeSaId(1),
-                                           .path = towards("198.51.100.9"),
-                                           .encapsulation = std::nullopt,
-                                           .why = "of a test"});
+  ike.events.emplace_back(ike::PathChanged{
+      .ike_sa = model::IkeSaId(1), .path = towards("198.51.100.9"), .encapsulation = std::nullopt, .why = "of a test"});
   run();
   ASSERT_FALSE(data_plane.paths.empty());
   EXPECT_EQ(data_plane.paths.back().remote.address, *net::IpAddress::parse("198.51.100.9"));
@@ -261,8 +257,8 @@ TEST_F(PeerPlacesTest, AnUpTunnelFollowsTheNameWithoutMobike) {
   EXPECT_EQ(state(), TunnelState::up);
 }
 
-// And without MOBIKE, before the silence is long enough for the IKE SA to end: what is tried beside it is where the name
-// leads now, and not for so long that the next look would be put off.
+// And without MOBIKE, before the silence is long enough for the IKE SA to end: what is tried beside it is where the
+// name leads now, and not for so long that the next look would be put off.
 TEST_F(PeerPlacesTest, WhatIsTriedBesideIsWhereTheNameLeads) {
   apply(tunnel(kNamed));
   const auto find = request<FindPath>();

@@ -1,6 +1,6 @@
-// AGGFRAG (RFC 9347) in whole hosts: USE_AGGFRAG is agreed on by either initiator and kept through rekeys by either end,
-// and what is packed and cut comes out whole, in every way of sending, on networks that lose, repeat and reorder, and
-// through a NAT that forgets its mapping.
+// AGGFRAG (RFC 9347) in whole hosts: USE_AGGFRAG is agreed on by either initiator and kept through rekeys by either
+// end, and what is packed and cut comes out whole, in every way of sending, on networks that lose, repeat and reorder,
+// and through a NAT that forgets its mapping.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 

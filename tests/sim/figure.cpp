@@ -238,8 +238,7 @@ bool matches(const std::vector<Piece>& pieces, std::vector<std::string> names) {
 
 bool matches(const Arrow& arrow, const SeenMessage& message, bool a_is_left) {
   return arrow.from_left == (message.from_a == a_is_left) && arrow.exchange == message.exchange &&
-         arrow.sealed == message.sealed && matches(arrow.clear, message.clear) &&
-         matches(arrow.inside, message.inside);
+         arrow.sealed == message.sealed && matches(arrow.clear, message.clear) && matches(arrow.inside, message.inside);
 }
 
 }  // namespace

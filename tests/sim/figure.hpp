@@ -5,10 +5,10 @@
 //                        <-- HDR(IKE_SA_INIT), SAr1, KEr, Nr, [CERTREQ], [N+]
 //   HDR(IKE_AUTH), SK {IDi, AUTH, SAi2, TSi, TSr} -->
 //
-// as in RFC 7296 1.2: payloads stand in this order (RFC 7296 2.5), those in brackets may be missing, `+` is one or more.
-// N(NAME) is that notification, N any status notification; where status notifications stand no RFC says, but for those
-// with an exclamation mark behind them, which are held to their place: N(COOKIE)! (RFC 7296 2.6). Errors keep their
-// place. Numbers and letters behind SA, KE and N of nonces are for the reader.
+// as in RFC 7296 1.2: payloads stand in this order (RFC 7296 2.5), those in brackets may be missing, `+` is one or
+// more. N(NAME) is that notification, N any status notification; where status notifications stand no RFC says, but for
+// those with an exclamation mark behind them, which are held to their place: N(COOKIE)! (RFC 7296 2.6). Errors keep
+// their place. Numbers and letters behind SA, KE and N of nonces are for the reader.
 #pragma once
 
 #include <string>

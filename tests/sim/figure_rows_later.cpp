@@ -205,9 +205,8 @@ std::vector<Row> plain_informational_rows() {
        .figure = R"(
          HDR(INFORMATIONAL), SK {} -->
                       <-- HDR(INFORMATIONAL), SK {})",
-       .play = stands_then([](Scene& scene) -> ike::Command {
-         return ike::CheckLiveness{scene.left().ike_sa().ike_sa};
-       })},
+       .play =
+           stands_then([](Scene& scene) -> ike::Command { return ike::CheckLiveness{scene.left().ike_sa().ike_sa}; })},
       {.name = "ChildDeleted",
        .section = "RFC 7296 1.4.1",
        .figure = kDeleted,
@@ -310,8 +309,7 @@ std::vector<Row> moving_rows() {
            [](Scene& scene) {
              scene.stand();
              const net::Path elsewhere{{*net::IpAddress::parse("198.51.100.7"), 0}, {*scene.left_config().peer, 0}};
-             scene.command(scene.left(),
-                           ike::UsePaths{.ike_sa = scene.left().ike_sa().ike_sa, .paths = {elsewhere}});
+             scene.command(scene.left(), ike::UsePaths{.ike_sa = scene.left().ike_sa().ike_sa, .paths = {elsewhere}});
              scene.pass();
              scene.expect_up();
            },
@@ -333,17 +331,15 @@ std::vector<Row> moving_rows() {
        .figure = R"(
          HDR(INFORMATIONAL), SK {N(IKEV2_MESSAGE_ID_SYNC), N(IPSEC_REPLAY_COUNTER_SYNC)} -->
                       <-- HDR(INFORMATIONAL), SK {N(IKEV2_MESSAGE_ID_SYNC)})",
-       .play = stands_then([](Scene& scene) -> ike::Command {
-         return ike::TakeOver{scene.left().ike_sa().ike_sa, 5, 1000};
-       })},
+       .play = stands_then(
+           [](Scene& scene) -> ike::Command { return ike::TakeOver{scene.left().ike_sa().ike_sa, 5, 1000}; })},
       {.name = "NumbersOfIkeAlone",
        .section = "RFC 6311 5.1",
        .figure = R"(
          HDR(INFORMATIONAL), SK {N(IKEV2_MESSAGE_ID_SYNC)} -->
                       <-- HDR(INFORMATIONAL), SK {N(IKEV2_MESSAGE_ID_SYNC)})",
-       .play = stands_then([](Scene& scene) -> ike::Command {
-         return ike::TakeOver{scene.left().ike_sa().ike_sa, 5, 0};
-       })},
+       .play =
+           stands_then([](Scene& scene) -> ike::Command { return ike::TakeOver{scene.left().ike_sa().ike_sa, 5, 0}; })},
   };
 }
 

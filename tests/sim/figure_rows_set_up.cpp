@@ -98,8 +98,7 @@ std::vector<Row> begin_rows() {
                       <-- HDR(IKE_AUTH), SK {IDr, AUTH, [N+], N(TS_UNACCEPTABLE), [N+]})",
        .play =
            [](Scene& scene) {
-             scene.right_config().local = scene.right_config().remote =
-                 ike::v2::testing::subnet("10.77.0.0/16");
+             scene.right_config().local = scene.right_config().remote = ike::v2::testing::subnet("10.77.0.0/16");
              scene.set_up();
            }},
   };

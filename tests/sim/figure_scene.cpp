@@ -142,8 +142,7 @@ void Scene::give_secrets(Host& who) {
 }
 
 void Scene::configure() {
-  for (const bool is_a : {true, false})
-    command(pair_.host(is_a), ike::ConfigureConnection{configs_[is_a ? 0 : 1]});
+  for (const bool is_a : {true, false}) command(pair_.host(is_a), ike::ConfigureConnection{configs_[is_a ? 0 : 1]});
 }
 
 void Scene::initiate() { ike::v2::testing::initiate(pair_, roles_.a_is_left); }

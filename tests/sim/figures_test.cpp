@@ -88,7 +88,8 @@ TEST(Figure, NotificationsThatAreDrawnMustBeThere) {
   const auto same = [](const char* figure, std::vector<std::string> names) {
     return compare(parse_figure(figure), {message(true, "INFORMATIONAL", std::move(names))}, true).empty();
   };
-  constexpr const char* kCookie = "HDR(INFORMATIONAL), SK {N(COOKIE)!, SAi1, KEi, [N(REDIRECT_SUPPORTED)], N(USE_PPK)+} -->";
+  constexpr const char* kCookie =
+      "HDR(INFORMATIONAL), SK {N(COOKIE)!, SAi1, KEi, [N(REDIRECT_SUPPORTED)], N(USE_PPK)+} -->";
   EXPECT_TRUE(same(kCookie, {"N(COOKIE)", "SA", "KE", "N(USE_PPK)"}));
   EXPECT_TRUE(same(kCookie, {"N(COOKIE)", "N(USE_PPK)", "SA", "N(USE_PPK)", "KE", "N(REDIRECT_SUPPORTED)"}));
   EXPECT_FALSE(same(kCookie, {"SA", "N(COOKIE)", "KE", "N(USE_PPK)"})) << "it has its place";

@@ -187,9 +187,10 @@ std::vector<Story> changes() {
   });
   both("ChildDeletedFromInside", "ChildDeletedFromOutside", [](Side actor) {  // RFC 7296 1.4.1
     return Story{.name = "",
-                 .act = [actor](Telling& telling) {
-                   telling.host(actor).ike_command(ike::DeleteChildSa{telling.world->child(actor).id});
-                 },
+                 .act =
+                     [actor](Telling& telling) {
+                       telling.host(actor).ike_command(ike::DeleteChildSa{telling.world->child(actor).id});
+                     },
                  .done = [](Telling& telling) { return telling.has_new_child(); }};
   });
   // RFC 4478: proved anew by whoever was the first initiator, in an IKE SA that either end has rekeyed.
@@ -207,11 +208,12 @@ std::vector<Story> changes() {
                  .done = [](Telling& telling) { return telling.has_new_ike_sa(); },
                  .without_a_gap = true};
   });
-  stories.push_back({.name = "RedirectedWhileItStands",  // RFC 5685 5
-                     .prepare = [](Telling& telling) { telling.alice().life.follow_redirect = true; },
-                     .act = [](Telling& telling) { telling.host(Side::bob).redirect(telling.second_gateway().to_string()); },
-                     .done = [](Telling& telling) { return telling.at(telling.second_gateway()); },
-                     .without_a_gap = true});
+  stories.push_back(
+      {.name = "RedirectedWhileItStands",  // RFC 5685 5
+       .prepare = [](Telling& telling) { telling.alice().life.follow_redirect = true; },
+       .act = [](Telling& telling) { telling.host(Side::bob).redirect(telling.second_gateway().to_string()); },
+       .done = [](Telling& telling) { return telling.at(telling.second_gateway()); },
+       .without_a_gap = true});
   // RFC 6290: the gateway was started anew, and its token says so; or the client was, and comes back by itself.
   both("ARestartInside", "ARestartOutside", [](Side dies) {
     return Story{.name = "",
@@ -238,23 +240,23 @@ std::vector<Story> changes() {
                      .done = [](Telling& telling) { return telling.has_new_ike_sa(); }});
   // RFC 6311: another member of a cluster goes on from an old state.
   both("TakenOverInside", "TakenOverOutside", [](Side cluster) {
-    return Story{.name = "",
-                 .prepare =
-                     [](Telling& telling) {
-                       for (auto& connection : telling.options.connections) connection.replay_window = 8192;
-                     },
-                 .act =
-                     [cluster](Telling& telling) {
-                       telling.host(cluster).ike_command(
-                           ike::TakeOver{telling.world->ike_sa(cluster).sa.ike_sa, 5, 1000});
-                       // Rekeys show that the numbers of both ends are in step then.
-                       (void)telling.world->run_for(seconds(10));
-                       telling.host(cluster).rekey(true, true);
-                       telling.host(other(cluster)).rekey(false, true);
-                     },
-                 .done = [](Telling& telling) { return telling.has_new_ike_sa() && telling.has_new_child(); },
-                 .without_a_gap = true,
-                 .failovers = true};
+    return Story{
+        .name = "",
+        .prepare =
+            [](Telling& telling) {
+              for (auto& connection : telling.options.connections) connection.replay_window = 8192;
+            },
+        .act =
+            [cluster](Telling& telling) {
+              telling.host(cluster).ike_command(ike::TakeOver{telling.world->ike_sa(cluster).sa.ike_sa, 5, 1000});
+              // Rekeys show that the numbers of both ends are in step then.
+              (void)telling.world->run_for(seconds(10));
+              telling.host(cluster).rekey(true, true);
+              telling.host(other(cluster)).rekey(false, true);
+            },
+        .done = [](Telling& telling) { return telling.has_new_ike_sa() && telling.has_new_child(); },
+        .without_a_gap = true,
+        .failovers = true};
   });
   // RFC 4555: the gateway's address dies, and the client goes to the other one that it was told of.
   stories.push_back({.name = "AnotherAddressOfTheGateway",
@@ -299,7 +301,8 @@ class Rebinding : public ::testing::TestWithParam<std::tuple<Story, Kind>> {
       world.start(Side::bob);
       world.start(Side::alice);
     }
-    EXPECT_TRUE(world.run_until([&] { return story().done(telling); }, minutes(5), milliseconds(20))) << why(telling, message);
+    EXPECT_TRUE(world.run_until([&] { return story().done(telling); }, minutes(5), milliseconds(20)))
+        << why(telling, message);
     world.network().set_filter({});
     finish(telling, message);
     return rebound;
@@ -323,14 +326,15 @@ class Rebinding : public ::testing::TestWithParam<std::tuple<Story, Kind>> {
         link.jitter = milliseconds(30);
       }
     }
-    telling.world->network().set_filter([&telling, &rebound, message, count = std::size_t{0}](Side, const Packet& packet) mutable {
-      if (wire_view(packet, packet.source.port).kind != WireKind::ike || ++count != message) return false;
-      rebound = true;
-      telling.world->log().line("the NAT forgets its mapping");
-      Nat& nat = *telling.world->network().nat(Side::alice);
-      kind() == Kind::port ? nat.rebind() : nat.rebind(*net::IpAddress::parse("203.0.113.77"));
-      return false;
-    });
+    telling.world->network().set_filter(
+        [&telling, &rebound, message, count = std::size_t{0}](Side, const Packet& packet) mutable {
+          if (wire_view(packet, packet.source.port).kind != WireKind::ike || ++count != message) return false;
+          rebound = true;
+          telling.world->log().line("the NAT forgets its mapping");
+          Nat& nat = *telling.world->network().nat(Side::alice);
+          kind() == Kind::port ? nat.rebind() : nat.rebind(*net::IpAddress::parse("203.0.113.77"));
+          return false;
+        });
   }
   /// The network is good again: everything arrives, from inside and from outside.
   void finish(Telling& telling, std::size_t message) {

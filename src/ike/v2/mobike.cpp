@@ -382,10 +382,13 @@ void judge_path_answers(Core& core, IkeSa& sa, const codec::Message& response) {
   const auto* seen = response.notify(NotifyType::nat_detection_destination_ip);
   if (seen == nullptr) return;
   Mobility& known = mobility_of(sa);
-  const bool changed = !known.seen_as.empty() && !equal(known.seen_as, seen->data);
+  const bool first = known.seen_as.empty();
+  const bool changed = first || !equal(known.seen_as, seen->data);
   known.seen_as = seen->data;
   if (!changed) return;
-  core.progress(sa, "our address at the NAT changed");
+  // At first there is nothing to compare it with, and the mapping may be another than that of IKE_AUTH: a peer that
+  // follows our word alone would send its ESP to the old one for ever.
+  core.progress(sa, first ? "telling the peer to send where it sees us now" : "our address at the NAT changed");
   put_first(core, sa, UpdateAddressesTask{});
 }
 

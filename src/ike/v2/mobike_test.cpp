@@ -446,6 +446,36 @@ TEST_P(Mobike, AfterARekeyTheQuestionWhereThePeerIsComesFirst) {
   EXPECT_EQ(path_of(responder())->remote, (net::Endpoint{home(), kMapped}));
 }
 
+// The NAT before the initiator has forgotten it before there was any question about that, and the other end follows no
+// ESP: the first answer that says where we are seen brings the update about (RFC 4555 3.8).
+TEST_P(Mobike, ANatThatForgotBeforeTheFirstQuestionIsMadeUpFor) {
+  const net::IpAddress nat = ip("203.0.113.77");
+  std::uint16_t mapped = 4444;
+  pair.fate = [&](const Datagram& d) {
+    const bool there = d.path.remote.address != nat || d.path.remote.port == 555 || d.path.remote.port == mapped;
+    return there ? std::vector<Duration>{Pair::kLatency} : std::vector<Duration>{};
+  };
+  pair.translation = [&](const Datagram& d) {
+    net::Path path{d.path.remote, d.path.local};
+    if (&pair.host(d.from_a) == &initiator())
+      path.remote = {nat, d.path.local.port == 500 ? std::uint16_t{555} : mapped};
+    if (path.local.address == nat) path.local = {home(), std::uint16_t(path.local.port == 555 ? 500 : 4500)};
+    return path;
+  };
+  auto a = config_of(true);
+  auto b = config_of(false);
+  for (auto* config : {&a, &b}) config->liveness_interval = Duration::zero();
+  (GetParam() ? b : a).peer.reset();  // whoever calls
+  bring_up(a, b);
+  mapped = 5555;
+  pair.command(initiator(), CheckLiveness{initiator().ike_sa().ike_sa});
+  pair.advance(seconds(5));
+  ASSERT_TRUE(in_step(pair));
+  ASSERT_FALSE(responder().moves.empty());
+  EXPECT_EQ(responder().moves.back().path.remote, (net::Endpoint{nat, 5555}));
+  EXPECT_TRUE(pair.a.closed.empty() && pair.b.closed.empty());
+}
+
 TEST_P(Mobike, ConvergesUnderLossWhereverItGoes) {
   for (std::uint64_t seed = 1; seed <= 40; ++seed) {
     Pair lossy(seed);

@@ -224,7 +224,8 @@ void follow_peer(Core& core, IkeSa& sa, const net::Path& path, bool by_esp) {
     sa.path = path;
     return announce_path(core, sa, "the peer opened another TCP connection");
   }
-  if (path.local.port == core.settings.ike_port) return;
+  // ESP without UDP has passed no NAT, and says no port.
+  if (path.local.port == core.settings.ike_port || path.remote.port == 0) return;
   // RFC 7296 2.23: a host that is not behind a NAT itself follows the peer's new mapping; one that is must not, for
   // then a single stray packet could break the connection.
   if (!sa.remote_behind_nat || sa.local_behind_nat) return;
@@ -238,12 +239,14 @@ void follow_peer(Core& core, IkeSa& sa, const net::Path& path, bool by_esp) {
     const auto* probe = std::get_if<ProbePathTask>(&queued.task);
     return probe != nullptr && (probe->path == path || probe->path == sa.path);
   });
-  if (under_way || planned) return;
-  core.progress(sa, fmt::format("the peer seems to be at {}, not at {} any more; asking it there",
-                                path.remote.to_string(), sa.path.remote.to_string()));
-  put_first(core, sa, ProbePathTask{.path = path, .why = "the peer's address at its NAT changed"});
-  // The answer that we wait for may not come over the old path any more. Whoever sends on what it has seen of the peer
-  // chooses where this goes, with each packet anew.
+  if (!under_way && !planned) {
+    core.progress(sa, fmt::format("the peer seems to be at {}, not at {} any more; asking it there",
+                                  path.remote.to_string(), sa.path.remote.to_string()));
+    put_first(core, sa, ProbePathTask{.path = path, .why = "the peer's address at its NAT changed"});
+  }
+  // The answer that we wait for may not come over the old path any more. Nor does the probe's where it was lost, or
+  // came when the peer could not take it yet; and a probe that waits for other requests waits for these. Whoever sends
+  // on what it has seen of the peer chooses where this goes, with each packet anew.
   if (known.asked_elsewhere.allow(core.now)) resend_there(core, sa, path, false);
 }
 

@@ -10,11 +10,11 @@ from dataclasses import replace
 from cases import certificates, eap, fragments, life, post_quantum, remote_access, resumption, tcp
 from rig.authority import Authority, Pki, raw_ends
 from rig.case import case
-from rig.guest_lab import DEVICE
-from rig.lab import INNER, OUTER, SUBNET
+from rig.guest_lab import DEVICE, NAT_SECOND
+from rig.lab import INNER, NAT_OUTSIDE, OUTER, SUBNET
 from rig.rounds import Subject, play
 from rig.shell import Failed, check, wait_until
-from rig.traffic import Stream, ping
+from rig.traffic import Stream, ping, wait_for_traffic
 
 BEHIND = 600  # seconds
 PPK = "6f1d2c7a9be04453a1bb3e60d8c2f7740596aef1d3327c1f8e5b4a0d9c6e2713"
@@ -379,6 +379,38 @@ def moved_families(this):
             set_address(family, "replace")
 
 
+# ------------------------------------------------------------------------------------------------------------------ NAT
+def remapped(address=NAT_OUTSIDE, **options):
+    """The initiator's NAT forgets its mapping: the first packet from inside has another port, or address, and both ends go on with the
+    SAs that they have (RFC 7296 2.23). What the kernel has counted, inward and outward, is the same as what we have."""
+    def run(this):
+        inside = "a" if this.role == "initiator" else "b"
+        this.lab.put_nat(inside)
+        pair = this.pair(peer={"anybody": inside == "a"}, sut={"anybody": inside == "b"}, liveness=2, **options)
+        pair.start()
+        this.initiate(pair)
+        before = [{c.spi_in for c in p.state().children} for p in pair.both]
+        known = pair.sut.tunnel()["ike_sas"][0]["remote"]
+        taken = []
+        for turn in (1, 2):
+            pair.lab.new_mapping(address if turn == 1 else NAT_OUTSIDE)
+            taken.append(wait_for_traffic(pair.lab, inside, seconds=20))
+            pair.prove()
+        this.setup.note(f"{'ours' if inside == 'a' else 'theirs'} after {taken[0]:.1f} and {taken[1]:.1f} s")
+        after = [{c.spi_in for c in p.state().children} for p in pair.both]
+        check(before == after, f"other SAs: {before}, {after}")
+        if inside == "b":
+            wait_until(lambda: pair.sut.tunnel()["ike_sas"][0]["remote"] != known, 10, "IKE is where ESP is now")
+        # IKE, too, from outside to inside.
+        outer = pair.peer if inside == "a" else pair.sut
+        if outer is pair.sut or not this.driver.rekeys_by_lifetime:
+            outer.rekey_child()
+            wait_until(lambda: all({c.spi_in for c in p.state().children} - old for p, old in zip(pair.both, after)), 10, "new SAs at both ends")
+            this.one_each(pair)
+            pair.prove()
+    return run
+
+
 AUTHENTICATION = (
     Subject("psk", "shared secret", by_secret),
     Subject("ipv6", "shared secret, IPv6 inside and outside", lambda this: by_secret(this, 6)),
@@ -420,12 +452,16 @@ REKEYS = (Subject("rekey-child", "the Child SA is rekeyed under traffic, begun b
           Subject("rekey-ike", "the IKE SA is rekeyed under traffic, begun by the initiator", rekeyed("ike")))
 MOBILITY = (Subject("mobike", "the initiator's address changes, and changes back: the same SAs go on (RFC 4555)", moved),
             Subject("mobike-families", "the initiator has IPv6 alone all of a sudden, then IPv4 again: the same SAs go on (RFC 4555)", moved_families))
+NATS = (Subject("nat-port", "the NAT before the initiator forgets its mapping: the same SAs go on from another port (RFC 7296 2.23)", remapped(mobike=False)),
+        Subject("nat-address", "the same, and from another address as well", remapped(NAT_SECOND, mobike=False)),
+        Subject("nat-mobike", "the same from another address, with MOBIKE (RFC 4555 3.8)", remapped(NAT_SECOND, roams=True)))
 MESSAGES = life.SUBJECTS + tcp.SUBJECTS
 GROUPS = (("plain", "ESP as protocol 50", PLAIN),
           ("auth", "every authentication it has", AUTHENTICATION),
           ("refusals", "EAP, and whom we refuse and why", PASSWORDS + BY_TLS + REFUSALS),
           ("life", "inner addresses from a pool, rekeys under traffic, resumption", ADDRESSES + REKEYS + resumption.SUBJECTS),
           ("mobike", "addresses that change (RFC 4555)", MOBILITY),
+          ("nat", "a NAT that forgets its mapping", NATS),
           ("messages", "IKE SAs that begin without a Child SA, and IKE in TCP", MESSAGES),
           ("fragments", "IKE messages in fragments of their own (RFC 7383)", fragments.SUBJECTS),
           ("quantum", "additional key exchanges and ML-KEM, where it has them", post_quantum.SUBJECTS))
@@ -440,4 +476,4 @@ for _kind, _name in PEERS.items():
     for _group, _about, _subjects in GROUPS:
         @case(f"guest-{_kind}-{_group}", f"{_name} in a guest, in both roles: {_about}", seconds=700, only=("culvert",))
         def _(setup, kind=_kind, group=_group, subjects=_subjects):
-            play(setup, f"guest-{kind}-{group}", kind, subjects)
+            play(setup, f"guest-{kind}-{group}", kind, subjects, "guest-nat" if group == "nat" else "guest")

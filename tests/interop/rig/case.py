@@ -39,7 +39,7 @@ class Setup:
         self.notes = []  # figures worth printing beside the result
 
     def lab(self, layout="direct"):
-        return self.stack.enter_context(GuestLab() if layout == "guest" else Lab(layout))
+        return self.stack.enter_context(GuestLab(nat=layout == "guest-nat") if layout.startswith("guest") else Lab(layout))
 
     def daemon(self, kind, lab, side, tunnels):
         made = self.drivers[kind](lab, side, tunnels)

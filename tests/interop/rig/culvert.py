@@ -33,6 +33,7 @@ class Culvert(Peer):
         self.extra = ""  # more sections, as text
         self.more = ""  # more settings of each tunnel, as text
         self.environment = ()  # "NAME=VALUE" of culvertd
+        self.wrapper = ()  # a command that runs it
 
     # ------------------------------------------------------------------ life
     def start(self, seconds=10):
@@ -42,7 +43,7 @@ class Culvert(Peer):
 
     def launch(self):
         """Starts the daemon and does not wait for it."""
-        self.process = self.lab.spawn(self.side, "env", *self.environment, f"{self.binaries}/culvertd", "--config", self.config,
+        self.process = self.lab.spawn(self.side, *self.wrapper, "env", *self.environment, f"{self.binaries}/culvertd", "--config", self.config,
                                       "--socket", self.socket, output=self.dir + "/log")
 
     def _answers(self):

@@ -40,6 +40,7 @@ class Iked(GuestPeer):
              "tcp": "no IKE in TCP", "childless": "no IKE SAs that begin without a Child SA", **dict.fromkeys(("null", "null-client"), "no NULL authentication"),
              "mixed": "one authentication for both ends, EAP apart", **dict.fromkeys(("ppk", "ppk-early", "ppk-early-other"), "no PPK"), "raw-rsa": "no certificate encoding of RFC 7670", "raw-p256": "no certificate encoding of RFC 7670",
              **dict.fromkeys(("eap-md5", "eap-tls-1.2", "eap-tls-1.3", "eap-ttls-1.3", "eap-tls-only"), "of EAP only MSCHAPv2"), ("eap-mschapv2", "responder"): "is no EAP client",
+             **{(key, "initiator"): "its kernel's SAs stay with the port and address that a peer behind a NAT had at first" for key in ("nat-port", "nat-address", "nat-mobike")},
              ("mobike", "initiator"): "takes UPDATE_SA_ADDRESSES and moves its kernel's policies, but not the SAs",
              ("mobike", "responder"): "moves nothing as initiator",
              ("mobike-families", "initiator"): "takes UPDATE_SA_ADDRESSES and moves its kernel's policies, but not the SAs",

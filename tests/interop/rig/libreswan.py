@@ -77,7 +77,9 @@ class Libreswan(GuestPeer):
              "tcp": "the kernel has to take its TCP apart (ESPINTCP), and Debian builds user-mode Linux without that: pluto opens and takes connections, "
                     "and closes each at once",
              "resumed": "its AUTH of a resumed IKE SA is not that of RFC 5723 4.3.3: the keys that follow from the ticket agree, the hash does not, and a full set-up follows at once",
-             ("mobike", "responder"): "its answers have no COOKIE2 (RFC 4555 3.7), which is what proves its new address to us",
+             **{(key, "initiator"): "does not follow a peer behind a NAT to a new port or address without MOBIKE, and answers where it was" for key in ("nat-port", "nat-address")},
+             ("nat-mobike", "initiator"): "takes UPDATE_SA_ADDRESSES, but its kernel's SA goes on to the old port of the NAT",
+             **{(key, "responder"): "its answers have no COOKIE2 (RFC 4555 3.7), which is what proves its new address to us" for key in ("mobike", "nat-mobike")},
              ("mobike-families", "initiator"): "names no further addresses of its own (RFC 4555 3.4), so that nobody learns that of the other family",
              ("mobike-families", "responder"): "moves within a family only",
              **{(key, "responder"): "is no EAP client" for key in ("eap-tls-1.2", "eap-tls-1.3", "eap-tls-only")}}

@@ -62,13 +62,13 @@ def lacking(driver, subject, role):
     return driver.lacks.get((subject.key, role)) or driver.lacks.get(subject.key) or absent and subject.absent or None
 
 
-def play(setup, case_name, kind, subjects):
-    """All rounds of a case. A round that fails does not keep the next from its turn."""
+def play(setup, case_name, kind, subjects, layout="guest"):
+    """All rounds of a case, in one lab of the layout. A round that fails does not keep the next from its turn."""
     driver = setup.drivers[kind]
     if reason := driver.why_not():
         raise Skipped(reason)
     wanted = os.environ.get("CULVERT_ROUNDS", "")
-    lab, verdicts, shown = setup.lab("guest"), [], []
+    lab, verdicts, shown = setup.lab(layout), [], []
     try:
         for subject in subjects:
             for role in subject.roles:
