@@ -74,6 +74,25 @@ std::vector<Fault> child_faults() {
       {"child_with_a_key_of_12_bits", "RFC 7296 3.3.5", Step::child_request,
        in_message([](M& m) { transform(m, TransformType::encryption).key_bits = 12; }),
        refused(NotifyType::no_proposal_chosen)},
+      // CVE-2024-3652: suites that need no key, or do not say how long it is, of kinds that are accepted here.
+      {"child_of_gmac_without_a_key_length",
+       "RFC 4543 5.2",
+       Step::child_request,
+       in_message([](M& m) { transform(m, TransformType::encryption).key_bits = 0; }),
+       refused(NotifyType::no_proposal_chosen),
+       {.esp = "aes256gmac"}},
+      {"child_of_null_without_integrity",
+       "RFC 4303 3.2",
+       Step::child_request,
+       in_message([](M& m) { remove_transform(m, TransformType::integrity); }),
+       refused(NotifyType::no_proposal_chosen),
+       {.esp = "null-sha256"}},
+      {"child_of_null_with_integrity_none",
+       "RFC 4303 3.2",
+       Step::child_request,
+       in_message([](M& m) { transform(m, TransformType::integrity).id = 0; }),
+       refused(NotifyType::no_proposal_chosen),
+       {.esp = "null-sha256"}},
       {"child_of_other_networks", "RFC 7296 2.9", Step::child_request,
        in_message([](M& m) { ts(m, Role::responder).selectors = selectors("172.16.0.0/12"); }),
        refused(NotifyType::ts_unacceptable)},
@@ -82,6 +101,8 @@ std::vector<Fault> child_faults() {
          ts(m, Role::responder).selectors = selectors("0.0.0.0/0");
        }),
        harmless()},
+      {"child_request_with_more_selectors_possible", "RFC 7296 2.9", Step::child_request,
+       in_message([](M& m) { m.add_notify(NotifyType::additional_ts_possible); }), harmless()},
       {"child_with_ke_nobody_wants", "RFC 7296 1.3.1", Step::child_request, in_message([](M& m) {
          m.add(codec::KePayload{.method = KeyExchangeMethod::curve25519, .public_value = Bytes(32, 9)});
        }),
@@ -104,6 +125,14 @@ std::vector<Fault> child_faults() {
        refused(NotifyType::child_sa_not_found)},
       {"rekey_of_an_ah_sa", "RFC 7296 2.25", Step::child_rekey_request, rekey_sa(ProtocolId::ah, Bytes(4, 7)),
        refused(NotifyType::child_sa_not_found)},
+      {"rekey_behind_other_notifications", "RFC 7296 1.3.3", Step::child_rekey_request, in_message([](M& m) {
+         for (const std::uint16_t type : std::initializer_list<std::uint16_t>{40000, 41000})
+           m.payloads.insert(
+               m.payloads.begin(),
+               codec::NotifyPayload{
+                   .protocol = ProtocolId::none, .spi = {}, .type = static_cast<NotifyType>(type), .data = {1, 2, 3}});
+       }),
+       harmless()},
       {"rekey_of_protocol_0", "RFC 7296 2.25", Step::child_rekey_request,  // CVE-2023-38710
        rekey_sa(ProtocolId::none, {}), refused(NotifyType::child_sa_not_found)},
       {"rekey_of_protocol_1", "RFC 7296 2.25", Step::child_rekey_request,  // CVE-2023-38710
@@ -153,6 +182,8 @@ std::vector<Fault> child_answer_faults() {
        in_message([](M& m) { remove<codec::NoncePayload>(m); }), untrusted},
       {"child_answer_without_selectors", "RFC 7296 2.21.3", Step::child_answer,
        in_message([](M& m) { remove<codec::TsPayload>(m); }), untrusted},
+      {"child_answer_with_more_selectors_possible_unasked", "RFC 7296 2.9", Step::child_answer,
+       in_message([](M& m) { m.add_notify(NotifyType::additional_ts_possible, Bytes{1, 2, 3}); }), harmless()},
       {"child_answer_cut_short", "RFC 7296 2.21.3", Step::child_answer,
        in_chain([](auto&, Bytes& chain) { chain.resize(chain.size() - 3); }), untrusted},
       {"child_answer_with_a_critical_payload", "RFC 7296 2.5", Step::child_answer,

@@ -162,6 +162,7 @@ TEST(HostilePeer, OneDeletePayloadEndsSeveralChildSas) {
   std::ranges::sort(told);
   std::ranges::sort(ours);
   EXPECT_EQ(told, ours);
+  ASSERT_EQ(run.pair.b.children.size(), 1u);
   EXPECT_EQ(run.pair.b.child().spi_outbound, model::Spi(0x5001)) << "the one that was not named stays";
   EXPECT_EQ(run.pair.b.ike_sas.size(), 1u);
   EXPECT_EQ(run.pair.b.allocator().in_use.size(), 1u);

@@ -458,6 +458,20 @@ TEST(AdditionalTsPossible, IsSaidOnlyWhereThereIsMore) {
   }
 }
 
+// Nor where another connection would have them too: what was asked for was given.
+TEST(AdditionalTsPossible, IsNotSaidOfWhatWasGiven) {
+  Pair pair(1, exporting());
+  configure(pair, first_of(true), first_of(false));
+  auto other = further_of(false, kSecond);
+  other.local = other.remote = subnet("10.0.0.0/8");
+  configure(pair, further_of(true, kThird), other);
+  initiate(pair);
+  pair.settle();
+  ASSERT_EQ(pair.a.children.size(), 1U);
+  EXPECT_EQ(pair.a.child().remote, first_of(true).remote);
+  EXPECT_FALSE(says_more_is_possible(pair));
+}
+
 // Who is not told asks all the same when a packet needs it: the notification promises, and its absence forbids nothing.
 TEST_F(SharedIkeSaTest, WhatIsLeftOutWithoutAWordIsAskedForToo) {
   auto both = first_of(true);
