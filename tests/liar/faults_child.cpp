@@ -125,14 +125,6 @@ std::vector<Fault> child_faults() {
        refused(NotifyType::child_sa_not_found)},
       {"rekey_of_an_ah_sa", "RFC 7296 2.25", Step::child_rekey_request, rekey_sa(ProtocolId::ah, Bytes(4, 7)),
        refused(NotifyType::child_sa_not_found)},
-      {"rekey_behind_other_notifications", "RFC 7296 1.3.3", Step::child_rekey_request, in_message([](M& m) {
-         for (const std::uint16_t type : std::initializer_list<std::uint16_t>{40000, 41000})
-           m.payloads.insert(
-               m.payloads.begin(),
-               codec::NotifyPayload{
-                   .protocol = ProtocolId::none, .spi = {}, .type = static_cast<NotifyType>(type), .data = {1, 2, 3}});
-       }),
-       harmless()},
       {"rekey_of_protocol_0", "RFC 7296 2.25", Step::child_rekey_request,  // CVE-2023-38710
        rekey_sa(ProtocolId::none, {}), refused(NotifyType::child_sa_not_found)},
       {"rekey_of_protocol_1", "RFC 7296 2.25", Step::child_rekey_request,  // CVE-2023-38710
