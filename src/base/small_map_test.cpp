@@ -18,7 +18,16 @@ TEST(SmallMap, DoesWhatAMapDoes) {
   std::map<std::uint64_t, std::uint64_t> model;
   for (std::uint64_t step = 0; step < 20'000; ++step) {
     const std::uint64_t key = random.below(12);
-    switch (random.below(4)) {
+    switch (random.below(6)) {
+      case 5:
+        if (const auto at = map.find(key); at != map.end()) map.erase(at);
+        model.erase(key);
+        break;
+      case 4:
+        if (key != 0) break;
+        map.clear();
+        model.clear();
+        break;
       case 0:
       case 1: {
         const auto [at, fresh] = map.try_emplace(key, std::make_unique<std::uint64_t>(step));
@@ -37,6 +46,10 @@ TEST(SmallMap, DoesWhatAMapDoes) {
     for (const auto& [number, value] : map) {
       ASSERT_EQ(number, expected->first);
       ASSERT_EQ(*value, (expected++)->second);
+    }
+    ASSERT_EQ(map.empty(), model.empty());
+    if (!model.empty()) {
+      ASSERT_EQ(map.rbegin()->first, model.rbegin()->first);
     }
     ASSERT_EQ(map.contains(key), model.contains(key));
     if (!model.contains(key)) continue;

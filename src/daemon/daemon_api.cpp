@@ -168,9 +168,13 @@ Result<api::RedirectResult, api::Error> Daemon::redirect(const std::string& name
 Result<api::ApplyResult, api::Error> Daemon::apply(const api::ApplyRequest& request) {
   auto loaded = config::load(options_.config);
   if (!loaded) {
-    return err(api::Error{api::ErrorCode::config_invalid,
-                          fmt::format("{} has errors; nothing was changed", options_.config),
-                          "Mend them and run `culvert apply` again.", "", to_problems(loaded.error())});
+    api::Error error{api::ErrorCode::config_invalid, fmt::format("{} has errors; nothing was changed", options_.config),
+                     "Mend them and run `culvert apply` again.", "", to_problems(loaded.error())};
+    // Whoever asked hears it; so does whoever looks later why an old configuration is in force.
+    if (!request.dry_run) {
+      for (const std::string& line : lines_of(error)) log_.write(control::Notice::Level::error, "", line);
+    }
+    return err(std::move(error));
   }
   const config::Diff diff = config::diff(config_, *loaded);
   api::ApplyResult result;

@@ -149,6 +149,23 @@ std::vector<api::Problem> to_problems(const config::Problems& problems) {
   return list;
 }
 
+std::vector<std::string> lines_of(const api::Error& error) {
+  constexpr std::size_t kLongest = 512;
+  constexpr std::size_t kMost = 32;
+  std::vector<std::string> lines{escaped(error.message, kLongest)};
+  for (const api::Problem& problem : error.problems) {
+    if (lines.size() > kMost) {
+      lines.push_back(fmt::format("and {} more", error.problems.size() - kMost));
+      break;
+    }
+    const config::Position place{.file = problem.file, .line = problem.line, .column = problem.column};
+    lines.push_back(escaped(
+        fmt::format("{}: {}{}{}", place.to_string(), problem.field, problem.field.empty() ? "" : ": ", problem.message),
+        kLongest));
+  }
+  return lines;
+}
+
 std::string escaped_name(std::string_view name) { return escaped(name, 60); }
 
 api::ManualSa to_manual(const control::ManualView& view, Instant now, ipsec::SuiteSupport& ciphers) {

@@ -23,6 +23,8 @@ namespace culvert::daemon {
 [[nodiscard]] api::PolicyEntry to_policy(const control::SpdEntry& entry);
 [[nodiscard]] api::TunnelState to_state(control::TunnelState state);
 [[nodiscard]] std::vector<api::Problem> to_problems(const config::Problems& problems);
+/// The same for a log: one line for what was refused, one for each problem, nothing unescaped of what a file says.
+[[nodiscard]] std::vector<std::string> lines_of(const api::Error& error);
 /// A name as a client sent it, for messages.
 [[nodiscard]] std::string escaped_name(std::string_view name);
 [[nodiscard]] std::string_view start_name(model::StartMode start);

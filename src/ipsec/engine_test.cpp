@@ -339,6 +339,24 @@ TEST(Engine, ReplayedForgedAndTruncatedPacketsAreDropped) {
 }
 
 // RFC 4301 5.2: an SA carries only what it was negotiated for.
+TEST(Engine, OneBadPacketOfABatchCostsNoOther) {
+  for (std::size_t bad = 0; bad < 8; ++bad) {
+    for (const bool cut : {false, true}) {
+      TwoEngines pair;
+      pair.set_policies();
+      pair.install(1);
+      std::vector<Bytes> sealed = pair.alice_sends(std::vector(8, udp_packet(pair.v4, Bytes(100, 7)))).packets();
+      ASSERT_EQ(sealed.size(), 8U);
+      if (cut) {
+        sealed[bad].resize(5);
+      } else {
+        sealed[bad].back() ^= 1;
+      }
+      EXPECT_EQ(pair.bob_receives(sealed).packets.size(), 7U) << bad;
+    }
+  }
+}
+
 TEST(Engine, SelectorsAreCheckedBehindTheSa) {
   TwoEngines pair;
   pair.set_policies();

@@ -54,6 +54,20 @@ TEST(UseMeter, HardBoundReachedExactlyClosesBehindThePacket) {
   EXPECT_FALSE(meter.admit(1, 1, bounds));
 }
 
+TEST(UseMeter, HardBoundReachedExactlyBehindTheSoftOne) {
+  for (const bool by_packets : {true, false}) {
+    const UseBounds bounds =
+        by_packets ? UseBounds{.soft_packets = 3, .hard_packets = 5} : UseBounds{.soft_bytes = 300, .hard_bytes = 500};
+    UseMeter meter(bounds);
+    EXPECT_TRUE(meter.admit(3, 300, bounds));
+    EXPECT_EQ(meter.news(), ExpiryNews::soft);
+    meter.told();
+    EXPECT_TRUE(meter.admit(2, 200, bounds));
+    EXPECT_EQ(meter.news(), ExpiryNews::hard) << "with the last packet, not with the one that is too much";
+    EXPECT_TRUE(meter.closed());
+  }
+}
+
 TEST(UseMeter, HardBoundBelowTheSoftOneStillEnds) {
   const UseBounds bounds{.soft_packets = 10, .hard_packets = 2};
   UseMeter meter(bounds);

@@ -28,7 +28,7 @@ from vpn.processes import cpu_seconds  # noqa: E402
 
 GOALS = {"honest": 2.0, "return": 10.0}
 # What the generator is told to send: it falls behind a little where the responder takes its turn.
-MARGIN = 1.06
+MARGIN = 1.02
 HONEST = 100
 
 
@@ -56,7 +56,10 @@ def flood(options):
         attack = lab.spawn("a", f"{options.bin}/ike_flood", OUTER["b"][4], round(options.rate * MARGIN), options.seconds, output=lab.path("flood"))
         time.sleep(1)
         begin = time.monotonic()
-        told = initiators(lab, options, secret, HONEST, 1)
+        told = []
+        # Over and over, as long as there is time for a round that goes badly.
+        while not told or time.monotonic() - begin < options.seconds / 2:
+            told.append(initiators(lab, options, secret, HONEST, 1)["phases"]["set-up"])
         took = time.monotonic() - begin
         attack.wait(options.seconds + 10)
         with open(lab.path("flood"), encoding="ascii") as f:
@@ -79,10 +82,11 @@ def goals_of(results, options):
     """What the figures are held against. One that did not come about is missed, however fast the others were."""
     goals = []
     if flooded := results.get("flood"):
-        done = flooded["honest"]["phases"]["set-up"]
-        worst = done["milliseconds"]["max"] / 1000 if done["done"] == HONEST and flooded["seconds"] < options.seconds - 1 else None
+        rounds = flooded["honest"]
+        complete = all(one["done"] == HONEST for one in rounds) and flooded["seconds"] < options.seconds - 1
+        worst = max(one["milliseconds"]["max"] for one in rounds) / 1000 if complete else None
         goals += [Goal("forged requests", flooded["attack_per_second"], options.rate, "per second", at_least=True),
-                  Goal(f"{HONEST} set-ups of an honest peer meanwhile, the longest", worst, GOALS["honest"])]
+                  Goal(f"{HONEST * len(rounds):,} set-ups of an honest peer meanwhile, one after the other, the longest", worst, GOALS["honest"])]
     if returned := results.get("return"):
         done = returned["again"]["phases"]["set-up"]
         goals.append(Goal(f"{options.initiators:,} peers at once after a restart, all up", done["seconds"] if done["done"] == options.initiators else None, GOALS["return"]))

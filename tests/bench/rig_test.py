@@ -43,7 +43,7 @@ class Goals(unittest.TestCase):
 
     def attack(self, rate=100_500.0, worst=1900.0, honest=100, took=9.0, again=1000, seconds=9.5):
         options = types.SimpleNamespace(rate=100_000, seconds=20, initiators=1000)
-        results = {"flood": {"attack_per_second": rate, "seconds": took, "honest": {"phases": {"set-up": {"done": honest, "milliseconds": {"max": worst}}}}},
+        results = {"flood": {"attack_per_second": rate, "seconds": took, "honest": [{"done": 100, "milliseconds": {"max": 10.0}}, {"done": honest, "milliseconds": {"max": worst}}]},
                    "return": {"again": {"phases": {"set-up": {"done": again, "seconds": seconds}}}}}
         return self.missed(ike_attack.goals_of(results, options))
 

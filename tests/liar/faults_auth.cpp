@@ -229,6 +229,14 @@ std::vector<Fault> auth_faults() {
          m.add(flood);
        }),
        ends(NotifyType::invalid_syntax)},
+      {"two_requests_for_addresses", "RFC 7296 3.15", Step::auth_request, in_message([](M& m) {
+         codec::ConfigurationPayload wish{.type = model::ConfigurationType::request, .attributes = {}};
+         for (int n = 0; n < 2; ++n) {
+           wish.attributes.push_back({.type = 1, .value = {}});
+           m.add(wish);
+         }
+       }),
+       harmless()},
       {"hundred_configuration_requests", "RFC 7296 3.15", Step::auth_request, in_message([](M& m) {
          for (int n = 0; n < 100; ++n)
            m.add(codec::ConfigurationPayload{.type = model::ConfigurationType::set, .attributes = {}});
@@ -336,6 +344,10 @@ std::vector<Fault> auth_answer_faults() {
          m.add_notify(static_cast<NotifyType>(9999));
        }),
        {.after = After::gone, .refusal = Refusal::refused_by_peer, .failure = FailureKind::peer_refused}},
+=======
+       given_up(FailureKind::peer_refused)},
+      {"auth_answer_with_more_selectors_possible_unasked", "RFC 7296 2.9", Step::auth_answer,
+       in_message([](M& m) { m.add_notify(NotifyType::additional_ts_possible); }), harmless()},
       {"auth_answer_with_configuration_nobody_asked_for", "RFC 7296 2.19", Step::auth_answer, in_message([](M& m) {
          codec::ConfigurationPayload given{.type = model::ConfigurationType::reply, .attributes = {}};
          given.attributes.push_back({.type = 1, .value = {10, 66, 6, 6}});

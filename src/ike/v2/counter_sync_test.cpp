@@ -217,6 +217,7 @@ TEST_P(Failover, EndsBeforeTheAnswer) {
   fail_over(2);
   flying.clear();
   copy.command(copy.a, Terminate{kConnection});
+  EXPECT_FALSE(flying.empty()) << "the DELETE waits for nothing";
   deliver([](const Flying&) { return 1U; }, std::chrono::minutes(2));
   EXPECT_TRUE(copy.a.ike_sas.empty());
   EXPECT_TRUE(live.b.ike_sas.empty());

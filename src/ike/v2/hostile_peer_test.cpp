@@ -162,9 +162,22 @@ TEST(HostilePeer, OneDeletePayloadEndsSeveralChildSas) {
   std::ranges::sort(told);
   std::ranges::sort(ours);
   EXPECT_EQ(told, ours);
+  ASSERT_EQ(run.pair.b.children.size(), 1u);
   EXPECT_EQ(run.pair.b.child().spi_outbound, model::Spi(0x5001)) << "the one that was not named stays";
   EXPECT_EQ(run.pair.b.ike_sas.size(), 1u);
   EXPECT_EQ(run.pair.b.allocator().in_use.size(), 1u);
+}
+
+// RFC 7296 1.3.3: what says which SA is rekeyed may stand behind any others.
+TEST(HostilePeer, ARekeyBehindOtherNotificationsIsARekey) {
+  Takeover run;
+  const model::ChildSaId old = run.pair.b.child().id;
+  auto payloads = child_request(0x5000, run.pair.b.child().spi_outbound.value());
+  for (const std::uint16_t type : std::initializer_list<std::uint16_t>{40000, 41000})
+    payloads.insert(payloads.begin(), notification(static_cast<NotifyType>(type)));
+  ASSERT_NE(run.ask(ExchangeType::create_child_sa, std::move(payloads)).first<codec::SaPayload>(), nullptr);
+  ASSERT_EQ(run.pair.b.children.size(), 2u);
+  EXPECT_EQ(run.pair.b.children.rbegin()->second.params.replaces, old);
 }
 
 TEST(HostilePeer, TheRateOfRekeysIsBounded) {  // RFC 7296 2.25: TEMPORARY_FAILURE

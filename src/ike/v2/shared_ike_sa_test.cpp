@@ -11,6 +11,7 @@
 #include "ike/secrets.hpp"
 #include "ike/v2/testing/forger.hpp"
 #include "ike/v2/testing/pair.hpp"
+#include "ike/v2/testing/resource_sas.hpp"
 
 namespace culvert::ike::v2 {
 namespace {
@@ -456,6 +457,48 @@ TEST(AdditionalTsPossible, IsSaidOnlyWhereThereIsMore) {
       EXPECT_EQ(pair.a.logged("takes what is left out in further ones"), narrowed && more);
     }
   }
+}
+
+// Nor where another connection would have them too: what was asked for was given.
+TEST(AdditionalTsPossible, IsNotSaidOfWhatWasGiven) {
+  Pair pair(1, exporting());
+  configure(pair, first_of(true), first_of(false));
+  auto other = further_of(false, kSecond);
+  other.local = other.remote = subnet("10.0.0.0/8");
+  configure(pair, further_of(true, kThird), other);
+  initiate(pair);
+  pair.settle();
+  ASSERT_EQ(pair.a.children.size(), 1U);
+  EXPECT_EQ(pair.a.child().remote, first_of(true).remote);
+  EXPECT_FALSE(says_more_is_possible(pair));
+}
+
+// A peer that says it although it has left nothing out.
+TEST(AdditionalTsPossible, SaidUnaskedItMeansNothing) {
+  Pair pair(1, exporting());
+  auto a = first_of(true);
+  auto b = first_of(false);
+  a.esp_proposals = b.esp_proposals = {*model::parse_proposal(model::ProtocolId::esp, "aes256gcm16-esn")};
+  configure(pair, a, b);
+  initiate(pair);
+  pair.settle();
+  ASSERT_TRUE(in_step(pair));
+  pair.fate = [](const Datagram&) { return std::vector<Duration>{}; };
+  Wiretap tap(pair);
+  pair.command(pair.a, RekeyChildSa{pair.a.child().id});
+  const codec::Message request = tap.open(pair.wire.back());
+  codec::SaPayload sa = *request.first<codec::SaPayload>();
+  sa.proposals.at(0).spi = {0, 0, 0x50, 1};
+  pair.inject(pair.a, path_from(true, 4500),
+              tap.answer(request, {codec::NotifyPayload{.protocol = model::ProtocolId::none,
+                                                        .spi = {},
+                                                        .type = model::NotifyType::additional_ts_possible,
+                                                        .data = {}},
+                                   sa, codec::NoncePayload{Bytes(32, 7)}, *request.ts(model::Role::initiator),
+                                   *request.ts(model::Role::responder)}));
+  EXPECT_EQ(pair.a.children.size(), 2U) << "the new pair stands, and the old one until it is deleted";
+  EXPECT_FALSE(pair.a.logged("takes what is left out in further ones"));
+  EXPECT_TRUE(pair.a.failures.empty());
 }
 
 // Who is not told asks all the same when a packet needs it: the notification promises, and its absence forbids nothing.

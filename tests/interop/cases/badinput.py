@@ -92,6 +92,9 @@ def bad_apply(setup):
         text = str(reason)
     # The beginning of what a command said is left out when it is long.
     check(re.search(r"\.toml:\d+", text) and "colour" in text, f"apply says: {text}")
+    pair.sut.process.send_signal(signal.SIGHUP)
+    # Each try is in the log, for whoever wonders later why the old configuration is in force.
+    wait_until(lambda: len(re.findall(r"\.toml:\d+:\d+: .*colour", pair.sut.log())) == 2, 5, "the log tells of both refusals")
     pair.prove()
 
 
