@@ -95,7 +95,7 @@ class Twins : public testing::TestWithParam<NamedSuite> {
   SeededRandom random_{9};
 };
 INSTANTIATE_TEST_SUITE_P(Suites, Twins, testing::ValuesIn(suites_and_mixed()),
-                         [](const auto& info) { return std::string(info.param.name); });
+                         [](const auto& param) { return std::string(param.param.name); });
 
 TEST_P(Twins, AreSealedAsIfEachCameAlone) {
   for (int round = 0; round < 6; ++round) {
