@@ -81,8 +81,8 @@ class Twins : public testing::TestWithParam<NamedSuite> {
     for (std::size_t i = 1; i <= kSas; ++i) {
       const auto of = [i](const Engine& engine) {
         const SaCounters counters = engine.counters(model::ChildSaId{i}).value();
-        return std::array{counters.inbound_packets,   counters.inbound_bytes, counters.outbound_packets,
-                          counters.outbound_bytes,    counters.outbound_sequence, counters.replay_drops,
+        return std::array{counters.inbound_packets, counters.inbound_bytes,     counters.outbound_packets,
+                          counters.outbound_bytes,  counters.outbound_sequence, counters.replay_drops,
                           counters.integrity_drops};
       };
       EXPECT_EQ(of(one.alice), of(other.alice)) << i;
@@ -90,12 +90,31 @@ class Twins : public testing::TestWithParam<NamedSuite> {
     }
   }
 
+  // What came, and what its datagram said.
+  struct Arrival {
+    Bytes packet;
+    std::uint8_t tos = 0;
+    std::uint16_t port = 4500;
+  };
+  static std::vector<Bytes> receive(TwoEngines& pair, std::span<const Arrival> arrivals) {
+    std::vector<Bytes> packets;
+    std::vector<WireInput> inputs;
+    for (const Arrival& arrival : arrivals) packets.push_back(arrival.packet);
+    for (std::size_t i = 0; i < arrivals.size(); ++i) {
+      const net::Endpoint remote{pair.path.local.address, arrivals[i].port};
+      inputs.push_back({.path = {pair.path.remote, remote}, .tos = arrivals[i].tos, .bytes = packets[i]});
+    }
+    CollectingInner inner;
+    pair.bob.inbound(inputs, pair.now, inner);
+    return inner.packets;
+  }
+
   TwoEngines together_;
   TwoEngines apart_;
   SeededRandom random_{9};
 };
 INSTANTIATE_TEST_SUITE_P(Suites, Twins, testing::ValuesIn(suites_and_mixed()),
-                         [](const auto& info) { return std::string(info.param.name); });
+                         [](const auto& param) { return std::string(param.param.name); });
 
 TEST_P(Twins, AreSealedAsIfEachCameAlone) {
   for (int round = 0; round < 6; ++round) {
@@ -145,12 +164,17 @@ TEST_P(Twins, AreOpenedAsIfEachCameAlone) {
     }
     // An empty datagram is no WireInput.
     std::erase_if(sealed, [](const Bytes& packet) { return packet.empty(); });
-    const CollectingInner inner = together_.bob_receives(sealed);
-    std::vector<Bytes> one_by_one;
+    std::vector<Arrival> arrivals;
     for (const Bytes& packet : sealed) {
-      for (Bytes& alone : apart_.bob_receives({packet}).packets) one_by_one.push_back(std::move(alone));
+      // RFC 6040 4.2: congestion marked outside of what is not ECN-capable means a drop.
+      const std::uint8_t tos = random_.below(20) == 0 ? static_cast<std::uint8_t>(random_.below(4)) : 0;
+      arrivals.push_back({packet, tos, static_cast<std::uint16_t>(random_.below(20) == 0 ? 4501 : 4500)});
     }
-    ASSERT_EQ(inner.packets, one_by_one);
+    std::vector<Bytes> one_by_one;
+    for (const Arrival& arrival : arrivals) {
+      for (Bytes& alone : receive(apart_, {&arrival, 1})) one_by_one.push_back(std::move(alone));
+    }
+    ASSERT_EQ(receive(together_, arrivals), one_by_one);
   }
   // Whether a packet is refused for its number or for its ICV depends on what was received before it was looked at.
   for (std::size_t i = 1; i <= kSas; ++i) {

@@ -344,8 +344,6 @@ std::vector<Fault> auth_answer_faults() {
          m.add_notify(static_cast<NotifyType>(9999));
        }),
        {.after = After::gone, .refusal = Refusal::refused_by_peer, .failure = FailureKind::peer_refused}},
-=======
-       given_up(FailureKind::peer_refused)},
       {"auth_answer_with_more_selectors_possible_unasked", "RFC 7296 2.9", Step::auth_answer,
        in_message([](M& m) { m.add_notify(NotifyType::additional_ts_possible); }), harmless()},
       {"auth_answer_with_configuration_nobody_asked_for", "RFC 7296 2.19", Step::auth_answer, in_message([](M& m) {
