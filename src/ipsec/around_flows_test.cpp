@@ -1,9 +1,9 @@
 // Fragments and ICMP errors in the engine: they go the way of the packets that they are parts of, or speak of.
 #include <gtest/gtest.h>
 
-#include "ipsec/testing/around.hpp"
 #include "ipsec/icmp_error.hpp"
 #include "ipsec/spd.hpp"
+#include "ipsec/testing/around.hpp"
 
 namespace culvert::ipsec {
 namespace {

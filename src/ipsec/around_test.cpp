@@ -1,10 +1,11 @@
 // The engine around the straight way: lengths, ICMP errors about the path, header fields, confidentiality of traffic
 // flow.
+#include "ipsec/testing/around.hpp"
+
 #include <set>
 
 #include <gtest/gtest.h>
 
-#include "ipsec/testing/around.hpp"
 #include "ipsec/icmp_error.hpp"
 #include "ipsec/mss_test_kit.hpp"
 #include "ipsec/spd.hpp"

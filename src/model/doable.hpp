@@ -1,7 +1,6 @@
 // What of a configured offer this machine can carry out.
 #pragma once
 
-#include <optional>
 #include <vector>
 
 #include "model/proposal.hpp"
