@@ -207,8 +207,7 @@ void follow_update(Core& core, IkeSa& sa, const net::Path& path) {
   // RFC 9329 7.1: that there is a connection proves the peer's address.
   known.children_wait = !path.over_tcp();
   // One that says so again and again is asked there when the next retransmission is due.
-  if (!known.children_wait || known.asked_elsewhere.allow(core.now))
-    resend_there(core, sa, path, !known.children_wait);
+  if (!known.children_wait || known.asked_elsewhere.allow(core.now)) resend_there(core, sa, path, !known.children_wait);
   for (const model::MessageId id : sa.window.awaited()) sa.window.restart(id, core.now, core.random);
   if (path.over_tcp()) return announce_path(core, sa, "the peer moved it");
   put_first(core, sa, ProbePathTask{.path = path, .why = "the peer moved it"});
