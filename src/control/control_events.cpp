@@ -69,6 +69,10 @@ void ControlPlane::on(ike::ChildSaEstablished&& event, Instant now) {
   if (params.hard.time) child.view.expires_at = now + *params.hard.time;
   if (settings_.export_keys) requests_.emplace_back(esp_keys_of(params));
   const bool rekeyed = params.replaces.has_value();
+  if (rekeyed) {
+    const auto old = children_.find(*params.replaces);
+    child.renewed = old != children_.end() && old->second.renewed;
+  }
   const std::string text =
       fmt::format("Child SA {}: {} === {}, {}, SPI 0x{:08x} in, 0x{:08x} out{}", rekeyed ? "rekeyed" : "established",
                   model::to_string(params.local), model::to_string(params.remote), model::to_string(params.suite),
@@ -219,13 +223,13 @@ void ControlPlane::on(ike::KeysExported&& event, Instant) { requests_.emplace_ba
 // ---------------------------------------------------------------- life
 
 void ControlPlane::heard_from(Child& child, Instant now) {
-  child.doubtful = false;
+  child.doubtful = child.tried = child.renewed = false;
   const auto sa = ike_sas_.find(child.ike_sa);
   if (!child.per_resource || sa == ike_sas_.end()) return;
   sa->second.traffic_at = now;
   for (const model::ChildSaId id : sa->second.children) {
     Child& other = children_.at(id);
-    if (other.per_resource) other.doubtful = false;
+    if (other.per_resource) other.doubtful = other.tried = other.renewed = false;
   }
 }
 
@@ -234,6 +238,14 @@ void ControlPlane::on(ipsec::InboundActivity&& event, Instant now) {
   const auto child = children_.find(event.child);
   if (child != children_.end()) heard_from(child->second, now);
   ike_.handle_command(ike::PeerAlive{event.child}, now);
+}
+
+// Some peers' IKE follows us to where a NAT has put us, and their kernel's SAs do not: the IKE SA lives, and what they send
+// is lost. A new pair goes to where IKE is. Once, for traffic may well go one way only.
+void ControlPlane::renew_silent(Child& child, Instant now) {
+  if (!std::exchange(child.tried, true) || std::exchange(child.renewed, true)) return;
+  notice(Level::info, child.connection, "packets go out and none comes back, while the IKE SA stands: rekeying the Child SA");
+  ike_.handle_command(ike::RekeyChildSa{child.view.id}, now);
 }
 
 void ControlPlane::on(ipsec::NothingComesBack&& event, Instant now) {
@@ -259,6 +271,7 @@ void ControlPlane::on(ipsec::NothingComesBack&& event, Instant now) {
   // IKE_SA_INIT. If it is the network that is silent, the old SAs are there when it comes back.
   notice(Level::debug, child->second.connection, "still nothing: trying a new IKE SA beside the old one");
   ike_.handle_command(ike::CheckLiveness{child->second.ike_sa}, now);
+  renew_silent(child->second, now);
   const bool by_tcp = tunnel->config().tcp != model::TcpPolicy::never;
   if (by_tcp && (sa->second.sa.path.over_tcp() || movable(*tunnel) == nullptr)) {
     requests_.emplace_back(beside_wish(*tunnel, FindPath::kAnew, true));

@@ -153,6 +153,8 @@ class ControlPlane {
     ChildSaFacts view;
     net::Path path;
     bool doubtful = false;  // nothing came back, and the peer was asked whether it lives
+    bool tried = false;     // still nothing, and a new IKE SA was tried
+    bool renewed = false;   // and then a new pair, or this is one: until something comes, no other
     bool for_wish = false;  // ike::ChildSaEstablished::for_wish
     /// RFC 9611: others with the same selectors may stand beside it, one for each worker.
     bool per_resource = false;
@@ -275,6 +277,7 @@ class ControlPlane {
   void install_failed(const Child& child, const std::string& problem, Instant now);
   /// Traffic came over it. That clears those of any doubt whose answers may come over it.
   void heard_from(Child& child, Instant now);
+  void renew_silent(Child& child, Instant now);
   void on(ipsec::PathMtuChanged&& event, Instant now);
   void on(ipsec::EcnAnomaly&& event, Instant now);
   void on(ipsec::NatFlowShared&& event, Instant now);

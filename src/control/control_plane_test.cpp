@@ -332,6 +332,38 @@ TEST_F(ControlPlaneTest, APeerThatStaysSilentIsTriedAnew) {  // RFC 7296 2.4
   EXPECT_EQ(ike.seen<ike::Initiate>()[0]->path.remote.port, 500);
 }
 
+// A peer whose IKE answers and whose ESP goes to where a NAT had us before.
+TEST_F(ControlPlaneTest, APairThatStaysSilentIsRenewedOnce) {
+  apply(office("auto"));
+  bring_up();
+  ike.commands.clear();
+  const auto silence = [&](std::uint64_t id) {
+    data_plane.events.emplace_back(ipsec::NothingComesBack{model::ChildSaId(id)});
+    control.handle_data_plane(now);
+  };
+  for (int i = 0; i < 2; ++i) silence(1);
+  EXPECT_TRUE(ike.seen<ike::RekeyChildSa>().empty()) << "a new IKE SA is tried first";
+  silence(1);
+  ASSERT_EQ(ike.seen<ike::RekeyChildSa>().size(), 1u);
+  EXPECT_EQ(ike.seen<ike::RekeyChildSa>()[0]->child, model::ChildSaId(1));
+  for (int i = 0; i < 3; ++i) silence(1);
+  EXPECT_EQ(ike.seen<ike::RekeyChildSa>().size(), 1u);
+  // The new pair is as silent: the traffic goes one way, or nothing helps.
+  ike::ChildSaEstablished rekeyed;
+  rekeyed.params.id = model::ChildSaId(2);
+  rekeyed.params.connection = model::ConnectionId(1);
+  rekeyed.params.ike_sa = model::IkeSaId(1);
+  rekeyed.params.path = path();
+  rekeyed.params.replaces = model::ChildSaId(1);
+  ike.events.emplace_back(std::move(rekeyed));
+  run();
+  for (int i = 0; i < 5; ++i) silence(2);
+  EXPECT_EQ(ike.seen<ike::RekeyChildSa>().size(), 1u);
+  data_plane.events.emplace_back(ipsec::InboundActivity{model::ChildSaId(2)});
+  for (int i = 0; i < 3; ++i) silence(2);
+  EXPECT_EQ(ike.seen<ike::RekeyChildSa>().size(), 2u) << "something had come by it";
+}
+
 TEST_F(ControlPlaneTest, WhoOnlyWaitsForThePeerDoesNotTryAnew) {
   apply(office("manual"));
   established(model::IkeSaId(1), model::Role::responder);

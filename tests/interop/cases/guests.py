@@ -452,9 +452,24 @@ REKEYS = (Subject("rekey-child", "the Child SA is rekeyed under traffic, begun b
           Subject("rekey-ike", "the IKE SA is rekeyed under traffic, begun by the initiator", rekeyed("ike")))
 MOBILITY = (Subject("mobike", "the initiator's address changes, and changes back: the same SAs go on (RFC 4555)", moved),
             Subject("mobike-families", "the initiator has IPv6 alone all of a sudden, then IPv4 again: the same SAs go on (RFC 4555)", moved_families))
+def healed(**options):
+    """The initiator's NAT forgets its mapping, and the peer's kernel may stay with the old one: traffic comes back all the same, by other SAs."""
+    def run(this):
+        this.lab.put_nat("a")
+        pair = this.pair(peer={"anybody": True}, liveness=2, **options)
+        pair.start()
+        this.initiate(pair)
+        pair.lab.new_mapping(NAT_OUTSIDE)
+        this.setup.note(f"ours is back after {wait_for_traffic(pair.lab, 'a', seconds=30):.1f} s")
+        pair.wait_up(8)
+        pair.prove()
+    return run
+
+
 NATS = (Subject("nat-port", "the NAT before the initiator forgets its mapping: the same SAs go on from another port (RFC 7296 2.23)", remapped(mobike=False)),
         Subject("nat-address", "the same, and from another address as well", remapped(NAT_SECOND, mobike=False)),
-        Subject("nat-mobike", "the same from another address, with MOBIKE (RFC 4555 3.8)", remapped(NAT_SECOND, roams=True)))
+        Subject("nat-mobike", "the same from another address, with MOBIKE (RFC 4555 3.8)", remapped(NAT_SECOND, roams=True)),
+        Subject("nat-healed", "the NAT before us forgets its mapping: traffic is back, with peers that stay at the old one by new SAs", healed(mobike=False), roles=("initiator",)))
 MESSAGES = life.SUBJECTS + tcp.SUBJECTS
 GROUPS = (("plain", "ESP as protocol 50", PLAIN),
           ("auth", "every authentication it has", AUTHENTICATION),
