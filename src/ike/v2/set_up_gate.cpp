@@ -122,12 +122,10 @@ bool has_room_for_sender(Core& core, const net::Path& path) {
   return false;
 }
 
-/// Nobody has proved an address here. An answer longer than the request, for what we ask of the peer in it, goes again
-/// where it went first, and as often as an honest peer asks.
-bool gains(IkeSa& sa, const net::Path& path, std::size_t octets, std::size_t received) {
-  if (octets <= received) return false;
-  return path.remote.address != sa.path.remote.address ||
-         sa.window.count_repetition(model::MessageId{0}) > kMostLongRepetitions;
+/// Nobody has proved an address here. An answer longer than the request, for what we ask of the peer in it, goes out again
+/// as often as an honest peer asks, and be it through another mapping of its NAT.
+bool gains(IkeSa& sa, std::size_t octets, std::size_t received) {
+  return octets > received && sa.window.count_repetition(model::MessageId{0}) > kMostLongRepetitions;
 }
 
 }  // namespace
@@ -146,7 +144,7 @@ bool repeat_answer(Core& core, const net::Path& path, const InitDigest& digest, 
   // RFC 7296 2.1: once IKE_AUTH has come, the old request is ignored.
   if (sa->phase != Phase::half_open || response == nullptr) {
     core.drop(DatagramDrop::old_message_id);
-  } else if (gains(*sa, path, octets_in(*response), received)) {
+  } else if (gains(*sa, octets_in(*response), received)) {
     core.drop(DatagramDrop::unproved_address);
   } else {
     ++core.counters.repeated;

@@ -214,15 +214,14 @@ TEST_F(UnprovedBeginning, GetsNoMoreThanThreeTimesWhatItHasSent) {
   EXPECT_GE(answer, 8 * 20U) << "the authorities are there";
 }
 
-TEST_F(UnprovedBeginning, GetsALongerAnswerAgainWhereItWentAndNotForEver) {
+TEST_F(UnprovedBeginning, GetsALongerAnswerAgainAndNotForEver) {
   const Bytes request = shortest_request();
   const std::size_t answer = say(from(1), request);
   ASSERT_GT(answer, request.size());
-  EXPECT_EQ(say(from(2), request), 0U) << "the same from another address";
-  EXPECT_EQ(dropped(DatagramDrop::unproved_address), 1U);
+  EXPECT_EQ(say(from(2), request), answer) << "the same by another mapping of the peer's NAT";
   std::size_t octets = 0;
   for (int n = 0; n < 1000; ++n) octets += say(from(1), request);
-  EXPECT_EQ(octets, 16 * answer);
+  EXPECT_EQ(octets, 15 * answer);
   EXPECT_EQ(host.endpoint().counters().repeated, 16U);
   EXPECT_EQ(dropped(DatagramDrop::unproved_address), 985U);
 }
