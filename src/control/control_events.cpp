@@ -240,11 +240,12 @@ void ControlPlane::on(ipsec::InboundActivity&& event, Instant now) {
   ike_.handle_command(ike::PeerAlive{event.child}, now);
 }
 
-// Some peers' IKE follows us to where a NAT has put us, and their kernel's SAs do not: the IKE SA lives, and what they send
-// is lost. A new pair goes to where IKE is. Once, for traffic may well go one way only.
+// Some peers' IKE follows us to where a NAT has put us, and their kernel's SAs do not: the IKE SA lives, and what they
+// send is lost. A new pair goes to where IKE is. Once, for traffic may well go one way only.
 void ControlPlane::renew_silent(Child& child, Instant now) {
   if (!std::exchange(child.tried, true) || std::exchange(child.renewed, true)) return;
-  notice(Level::info, child.connection, "packets go out and none comes back, while the IKE SA stands: rekeying the Child SA");
+  notice(Level::info, child.connection,
+         "packets go out and none comes back, while the IKE SA stands: rekeying the Child SA");
   ike_.handle_command(ike::RekeyChildSa{child.view.id}, now);
 }
 

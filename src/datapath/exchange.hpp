@@ -28,6 +28,8 @@ class Exchange {
   [[nodiscard]] bool asked_all(const OuterError& error) const { return error.asked >= shared_.inboxes.size(); }
   /// Wakes those who got something since the last call; to be called before waiting.
   void wake();
+  /// How long packets in other workers' hands are waited for.
+  static constexpr Duration kLongestSettling = std::chrono::milliseconds(20);
   /// Waits until others have done all that was handed over to them; not for ever: true when they have.
   [[nodiscard]] bool settle(Duration longest);
 

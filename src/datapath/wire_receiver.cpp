@@ -60,9 +60,28 @@ void WireReceiver::stream_messages(const net::Path& path, std::span<const Mutabl
     const auto some = messages.first(std::min(messages.size(), kBuffers));
     messages = messages.subspan(some.size());
     inputs_.clear();
-    for (const MutableByteView message : some) distribute({.path = path, .bytes = message});
+    int settled = 0;
+    for (const MutableByteView message : some) {
+      // A flow may come by another SA from here on, whose packets are another worker's: those before have to be
+      // through. Whoever makes SPIs up shall not hold this worker up with each.
+      constexpr int kMostSettled = 4;
+      if (!exchange_.alone() && begins_sa(message) && settled++ < kMostSettled) {
+        if (!inputs_.empty()) engine_.inbound(inputs_, now_, *this);
+        inputs_.clear();
+        (void)exchange_.settle(Exchange::kLongestSettling);
+      }
+      distribute({.path = path, .bytes = message});
+    }
     if (!inputs_.empty()) engine_.inbound(inputs_, now_, *this);
   }
+}
+
+bool WireReceiver::begins_sa(ByteView message) {
+  if (message.size() < sizeof(std::uint32_t)) return false;
+  const std::uint32_t spi = load_be32(message.data());
+  static_assert(kStreamSpis == 1U << 8);
+  std::uint32_t& place = stream_spis_[spi * 0x9e37'79b1U >> 24];
+  return spi != 0 && std::exchange(place, spi) != spi;
 }
 
 // A train may hold packets of several SAs: each run of one owner's goes its way in one piece.

@@ -1,6 +1,10 @@
 // WireReceiver: batches from the sockets to the engine; inner packets on to TUN, IKE messages on to the control thread.
 #pragma once
 
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "base/time.hpp"
@@ -44,6 +48,8 @@ class WireReceiver final : public ipsec::InboundSink, public TcpStreamSink {
   /// To this worker's engine or to the workers whose SAs the packets are for.
   void distribute(const ipsec::WireInput& input);
   [[nodiscard]] std::uint32_t owner_of(const ipsec::WireInput& input, ByteView segment) const;
+  /// The message of a stream is ESP of an SA that none of the last ones were of.
+  [[nodiscard]] bool begins_sa(ByteView message);
 
   ipsec::Engine& engine_;
   io::TunQueue& tun_;
@@ -52,6 +58,8 @@ class WireReceiver final : public ipsec::InboundSink, public TcpStreamSink {
   io::ReceiveBuffers buffers_;
   io::ErrorBuffers error_buffers_;
   std::vector<ipsec::WireInput> inputs_;
+  static constexpr std::size_t kStreamSpis = 256;
+  std::array<std::uint32_t, kStreamSpis> stream_spis_{};  // by a hash; 0: none
   Instant now_{};
   bool control_wanted_ = false;
 };

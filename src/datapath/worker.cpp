@@ -15,8 +15,6 @@ constexpr std::uint32_t kFirstConnectedToken = 3;
 constexpr std::uint32_t kFirstSocketToken = kFirstConnectedToken + ConnectedPeers::kMost;
 /// Batches of one source before the next one has its turn.
 constexpr int kBatchesPerTurn = 2;
-/// How long commands wait for packets in other workers' hands.
-constexpr Duration kLongestSettling = std::chrono::milliseconds(20);
 
 template <typename... Handlers>
 struct Overloaded : Handlers... {
@@ -193,7 +191,7 @@ void Worker::give_back_spis() {
 
 // Flows that went by another worker's SA are about to take one of this worker: what was handed over leaves first.
 void Worker::settle() {
-  if (!exchange_.alone()) (void)exchange_.settle(kLongestSettling);
+  if (!exchange_.alone()) (void)exchange_.settle(Exchange::kLongestSettling);
 }
 
 void Worker::carry_out(InstallCommand& command) {

@@ -176,8 +176,8 @@ class DatagramSocket {
   /// skipped.
   [[nodiscard]] ReceiveOutcome receive(ReceiveBuffers& buffers) const;
 
-  /// Packets that the kernel had for this socket and dropped: its buffer was full, or a UDP checksum was wrong. Since it
-  /// was opened, modulo 2^32; 0 where the kernel does not say (before Linux 4.12).
+  /// Packets that the kernel had for this socket and dropped: its buffer was full, or a UDP checksum was wrong. Since
+  /// it was opened, modulo 2^32; 0 where the kernel does not say (before Linux 4.12).
   [[nodiscard]] std::uint32_t receive_drops() const;
 
   /// ICMP errors that wait, at most as many as the buffers hold. Empty when there are none. The views hold until the

@@ -122,8 +122,8 @@ bool has_room_for_sender(Core& core, const net::Path& path) {
   return false;
 }
 
-/// Nobody has proved an address here. An answer longer than the request, for what we ask of the peer in it, goes out again
-/// as often as an honest peer asks, and be it through another mapping of its NAT.
+/// Nobody has proved an address here. An answer longer than the request, for what we ask of the peer in it, goes out
+/// again as often as an honest peer asks, and be it through another mapping of its NAT.
 bool gains(IkeSa& sa, std::size_t octets, std::size_t received) {
   return octets > received && sa.window.count_repetition(model::MessageId{0}) > kMostLongRepetitions;
 }
