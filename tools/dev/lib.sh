@@ -25,7 +25,7 @@ packages_test="
   tshark nftables conntrack ethtool openssl python3-scapy user-mode-linux busybox-static bird2
   strongswan-swanctl strongswan-charon libcharon-extra-plugins libcharon-extauth-plugins
    libstrongswan-standard-plugins libstrongswan-extra-plugins freeradius freeradius-utils
-   softhsm2 opensc libengine-pkcs11-openssl tpm2-openssl tpm2-tools swtpm spin"
+   softhsm2 opensc libengine-pkcs11-openssl tpm2-openssl tpm2-tools swtpm spin valgrind"
 packages_lint="clang-19 clang-tidy-19 clang-format-19 shellcheck"
 packages_fuzz="clang-19 lld-19 libclang-rt-19-dev llvm-19"
 
