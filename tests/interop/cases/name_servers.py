@@ -6,6 +6,7 @@ import sys
 
 from rig.authority import Authority
 from rig.case import case
+from rig.dns import REPLY
 from rig.lab import OUTER
 from rig.resolver import Resolver
 from rig.shell import check, wait_until
@@ -17,25 +18,15 @@ ANSWERS = {INSIDE: "10.1.0.99", OVER_TLS: "10.1.0.98", OUTSIDE: "198.51.100.9"}
 OURS, THEIRS = "files.example.org", "www.example.net"
 
 # Answers every question of an A record with the address that it was started for, and writes down what it was asked.
-SERVER = """
-import socket, ssl, struct, sys
+SERVER = REPLY + """
+import ssl
 address, answer, heard, certificate, key = sys.argv[1:]
-def reply(query):
-    at, labels = 12, []
-    while query[at]:
-        labels.append(query[at + 1:at + 1 + query[at]].decode("ascii", "replace"))
-        at += 1 + query[at]
-    kind = struct.unpack("!H", query[at + 1:at + 3])[0]
-    with open(heard, "a") as f:
-        f.write(".".join(labels).lower() + "\\n")
-    records = b"\\xc0\\x0c" + struct.pack("!HHIH", 1, 1, 1, 4) + socket.inet_aton(answer) if kind == 1 else b""
-    return query[:2] + struct.pack("!HHHHH", 0x8180, 1, 1 if records else 0, 0, 0) + query[12:at + 5] + records
 def datagrams():
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     s.bind((address, 53))
     while True:
         query, peer = s.recvfrom(4096)
-        s.sendto(reply(query), peer)
+        s.sendto(reply(query, answer, heard, 1), peer)
 def whole(stream, size):
     data = b""
     while len(data) < size:
@@ -53,7 +44,7 @@ def over_tls():
             with context.wrap_socket(s.accept()[0], server_side=True) as stream:
                 stream.settimeout(5)
                 while True:
-                    said = reply(whole(stream, struct.unpack("!H", whole(stream, 2))[0]))
+                    said = reply(whole(stream, struct.unpack("!H", whole(stream, 2))[0]), answer, heard, 1)
                     stream.sendall(struct.pack("!H", len(said)) + said)
         except OSError as problem:
             print(problem, flush=True)

@@ -6,30 +6,22 @@ import sys
 
 from rig import traffic
 from rig.case import case
+from rig.dns import REPLY
 from rig.lab import OUTER
 from rig.shell import check, wait_until
 
 NAME, SERVER, OTHER = "gw.example.net", "127.0.0.53", "192.0.2.66"
 
 # Answers every question of an A record with the address that stands in a file, and writes down what it was asked. Nobody may keep it.
-SERVE = """
-import socket, struct, sys
+SERVE = REPLY + """
 address, answer, heard = sys.argv[1:]
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.bind((address, 53))
 while True:
     query, peer = s.recvfrom(4096)
-    at, labels = 12, []
-    while query[at]:
-        labels.append(query[at + 1:at + 1 + query[at]].decode("ascii", "replace"))
-        at += 1 + query[at]
-    kind = struct.unpack("!H", query[at + 1:at + 3])[0]
-    with open(heard, "a") as f:
-        f.write(".".join(labels).lower() + "\\n")
     with open(answer) as f:
         said = f.read().strip()
-    records = b"\\xc0\\x0c" + struct.pack("!HHIH", 1, 1, 0, 4) + socket.inet_aton(said) if kind == 1 else b""
-    s.sendto(query[:2] + struct.pack("!HHHHH", 0x8180, 1, 1 if records else 0, 0, 0) + query[12:at + 5] + records, peer)
+    s.sendto(reply(query, said, heard, 0), peer)
 """
 
 
