@@ -162,7 +162,8 @@ TEST_P(SimFamilies, ThroughANatThatForgets) {
 // RFC 7296 2.19: the addresses are the client's for as long as it has an IKE SA, whoever rekeys it, or proves itself
 // anew (RFC 4478).
 TEST_P(SimFamilies, TheyStayThroughRekeysAndNewProofs) {
-  if (!GetParam().any()) GTEST_SKIP() << "this row of the table gives the client no address at all, so there is none to keep through rekeys";
+  if (!GetParam().any())
+    GTEST_SKIP() << "this row of the table gives the client no address at all, so there is none to keep through rekeys";
   options.connections[index_of(gateway())].life.reauthentication = minutes(5);
   start();
   expect_outcome();

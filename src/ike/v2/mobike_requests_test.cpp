@@ -5,6 +5,7 @@
 #include "ike/v2/mobike.hpp"
 #include "ike/v2/paths.hpp"
 #include "ike/v2/testing/pair.hpp"
+#include "ike/v2/testing/standing_sa.hpp"
 
 namespace culvert::ike::v2 {
 namespace {
@@ -12,7 +13,6 @@ namespace {
 using model::NotifyType;
 using testing::address_of;
 using testing::config_of;
-using testing::kConnection;
 
 net::IpAddress ip(const char* text) { return *net::IpAddress::parse(text); }
 
@@ -23,15 +23,8 @@ const net::IpAddress kFarther = ip("198.51.100.8");
 class MobikeRequests : public ::testing::Test {
  protected:
   MobikeRequests() {
-    core.connections.put(config_of(false));
-    sa.phase = Phase::established;
-    sa.role = sa.origin_role = model::Role::responder;
-    sa.connection = kConnection;
+    testing::stand_as_responder(core, sa);
     sa.mobike = true;
-    sa.nat_traversal = true;
-    sa.spi_i = model::IkeSpi(11);
-    sa.spi_r = model::IkeSpi(22);
-    sa.path = path(address_of(true));
     request.header.message_id = model::MessageId(5);
   }
   static net::Path path(const net::IpAddress& peer) { return {{address_of(false), 4500}, {peer, 4500}}; }

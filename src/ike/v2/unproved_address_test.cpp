@@ -16,6 +16,7 @@
 #include "ike/v2/paths.hpp"
 #include "ike/v2/testing/forger.hpp"
 #include "ike/v2/testing/pair.hpp"
+#include "ike/v2/testing/standing_sa.hpp"
 
 namespace culvert::ike::v2 {
 namespace {
@@ -27,7 +28,6 @@ using testing::config_of;
 using testing::configure;
 using testing::Forger;
 using testing::in_step;
-using testing::kConnection;
 using testing::Pair;
 
 constexpr std::size_t kRequestSize = 700;
@@ -38,15 +38,8 @@ net::IpAddress elsewhere(std::uint8_t n) { return *net::IpAddress::from_bytes(By
 class UnprovedAddress : public ::testing::Test {
  protected:
   UnprovedAddress() {
-    core.connections.put(config_of(false));
-    sa.phase = Phase::established;
-    sa.role = sa.origin_role = model::Role::responder;
-    sa.connection = kConnection;
-    sa.nat_traversal = true;
+    testing::stand_as_responder(core, sa);
     sa.remote_behind_nat = true;
-    sa.spi_i = model::IkeSpi(11);
-    sa.spi_r = model::IkeSpi(22);
-    sa.path = at(address_of(true));
     sa.window.grant(4);
     for (std::uint8_t n = 0; n < 3; ++n)
       sa.window.sent(Outgoing(Bytes(kRequestSize, n)), core.retransmission(), core.now, random);
