@@ -1,6 +1,8 @@
 #include "io/clear_packet_filter.hpp"
 
+#include <algorithm>
 #include <charconv>
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -92,6 +94,26 @@ std::string rule_texts(const ClearPacketRule& rule, const std::string& mark) {
   return text;
 }
 
+/// Lets through at once what no rule can drop, whatever else it is: a packet whose source lies outside of everything
+/// from the first to the last protected source of its family. Mostly that is all outer packets, which would else pass
+/// through look-ups in sets and routes one by one.
+std::string outsiders_text(const std::vector<ClearPacketRule>& rules, net::Family family) {
+  std::optional<net::AddressRange> hull;
+  for (const ClearPacketRule& rule : rules) {
+    if (rule.accept || rule.source.family() != family) continue;
+    if (!hull) hull = rule.source;
+    hull->first = std::min(hull->first, rule.source.first);
+    hull->last = std::max(hull->last, rule.source.last);
+  }
+  const bool v4 = family == net::Family::v4;
+  if (!hull) return fmt::format("    meta nfproto {} accept\n", v4 ? "ipv4" : "ipv6");
+  if (*hull == net::AddressRange::all(family)) return {};
+  const std::string first = hull->first.to_string();
+  const std::string last = hull->last.to_string();
+  return fmt::format("    {} saddr != {} accept\n", v4 ? "ip" : "ip6",
+                     first == last ? first : fmt::format("{}-{}", first, last));
+}
+
 /// Whether nftables' language can name the interface; the kernel allows almost anything.
 bool can_be_quoted(const std::string& interface) { return interface.find_first_of("\"\\*\n") == std::string::npos; }
 
@@ -118,6 +140,9 @@ std::string ClearPacketFilter::text(const ClearPacketOptions& options, const std
                            fmt::join(options.listen_tcp, ", "), mark);
   if (options.own_streams && options.mark != 0)
     streams += fmt::format("    fib daddr type local meta l4proto tcp socket mark {} {}accept\n", options.mark, mark);
+  // Not where some of them need the mark.
+  std::string outsiders;
+  if (mark.empty()) outsiders = outsiders_text(rules, net::Family::v4) + outsiders_text(rules, net::Family::v6);
   text += fmt::format(
       "table inet culvert {{\n"
       "  counter dropped {{ }}\n"
@@ -125,6 +150,7 @@ std::string ClearPacketFilter::text(const ClearPacketOptions& options, const std
       "  chain arriving {{\n"
       // Behind connection tracking's defragmentation where that is in use, before NAT and everybody's filters.
       "    type filter hook prerouting priority -190; policy accept;\n"
+      "{6}"
       "    iifname {{ \"lo\", \"{0}\" }} accept\n"
       "    fib daddr type local meta l4proto {{ 50, 51 }} {3}accept\n"
       "    fib daddr type local udp dport {{ {1}, {2} }} {3}accept\n"
@@ -136,7 +162,8 @@ std::string ClearPacketFilter::text(const ClearPacketOptions& options, const std
       "    fib daddr type local frag frag-off != 0 {3}accept\n"
       // RFC 4861: the link itself must work; these never cross a router.
       "    icmpv6 type {{ 130-137, 143 }} ip6 hoplimit {{ 1, 255 }} accept\n",
-      options.tun_name, options.ike_port, options.nat_port, mark, switched_on_text(needs.switched_on), streams);
+      options.tun_name, options.ike_port, options.nat_port, mark, switched_on_text(needs.switched_on), streams,
+      outsiders);
   for (const ClearPacketRule& rule : rules) text += rule_texts(rule, mark);
   text += "  }\n}\n";
   return text;

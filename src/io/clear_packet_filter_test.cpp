@@ -82,6 +82,27 @@ TEST_F(ClearPackets, WhatShouldBeProtectedIsDroppedAndCounted) {
   });
 }
 
+// What no rule can drop is let through by one look at its source: no source that a rule names may be among that.
+TEST_F(ClearPackets, NoProtectedSourceIsTakenForAnOutsider) {
+  here_->run([&] {
+    ASSERT_TRUE(reaches("10.2.0.1", "10.1.0.1") && reaches("192.0.2.2", "192.0.2.1") && reaches("fd02::1", "fd01::1"));
+    ClearPacketFilter filter(options_);
+    ClearPacketRule passes = drop("10.2.0.0/24", "10.1.0.0/16");
+    passes.accept = true;
+    passes.protocol = 17;
+    ASSERT_TRUE(filter.apply({passes, drop("192.0.2.2/32", "0.0.0.0/0"), drop("10.2.0.1/32", "0.0.0.0/0")}));
+    EXPECT_FALSE(ping("192.0.2.2", "192.0.2.1")) << "the last of them";
+    EXPECT_FALSE(ping("10.2.0.1", "10.1.0.1")) << "the first";
+    EXPECT_TRUE(reaches("fd02::1", "fd01::1")) << "no rule names IPv6";
+    ASSERT_TRUE(filter.apply({drop("fd02::1/128", "::/0")}));
+    EXPECT_FALSE(ping("fd02::1", "fd01::1"));
+    EXPECT_TRUE(reaches("10.2.0.1", "10.1.0.1")) << "no rule names IPv4";
+    ASSERT_TRUE(filter.apply({drop("0.0.0.0/0", "10.1.0.0/16")}));
+    EXPECT_FALSE(ping("10.2.0.1", "10.1.0.1")) << "whatever the source";
+    EXPECT_TRUE(reaches("192.0.2.2", "192.0.2.1"));
+  });
+}
+
 // RFC 9329: where the peer's own address is protected, the TCP streams to it are not what should have come protected.
 TEST_F(ClearPackets, TcpStreamsOfOurOwnComeBack) {
   constexpr std::uint16_t kPort = 4500;

@@ -4,6 +4,7 @@
 // SAs. "time per item" is per packet. At the end a table, and the same as JSON where CULVERT_BENCH_RATIOS says.
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <map>
 #include <memory>
 #include <optional>
@@ -219,12 +220,18 @@ void seal_super(benchmark::State& state) {
   TwoEngines pair;
   pair.set_policies();
   pair.install(1);
+  constexpr std::size_t kHeaders = net::kIpv4HeaderSize + net::kTcpHeaderSize;
   const Bytes packet = tcp_packet(pair.v4, 1, 0x10, Bytes(1360 * 44));
   InnerBuffer buffer(packet,
                      {.segmentation = Offload::Segmentation::tcp4, .segment_size = 1360, .checksum_partial = true});
   const InnerPacket view = buffer.view();
   DiscardingWire wire;
-  for (auto _ : state) pair.alice.outbound({&view, 1}, pair.now, wire);
+  for (auto _ : state) {
+    // The engine has used its headers up.
+    std::memcpy(view.bytes.data(), packet.data(), kHeaders);
+    pair.alice.outbound({&view, 1}, pair.now, wire);
+  }
+  CHECK(all_drops(pair.alice) == 0);
   state.SetItemsProcessed(state.iterations() * 44);
   state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(packet.size()));
 }
