@@ -1,9 +1,10 @@
 #include "ipsec/segment_coalescer.hpp"
 
-#include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "base/bytes.hpp"
+#include "base/check.hpp"
 #include "net/checksum.hpp"
 #include "net/headers.hpp"
 
@@ -11,33 +12,38 @@ namespace culvert::ipsec {
 namespace {
 
 constexpr std::size_t kTcpSequenceAt = 4;
-constexpr std::size_t kTcpAcknowledgmentAt = 8;
 constexpr std::size_t kTcpFlagsAt = 13;
-constexpr std::size_t kTcpWindowAt = 14;
 constexpr std::size_t kTcpChecksumAt = 16;
-constexpr std::size_t kTcpUrgentAt = 18;
 constexpr std::size_t kUdpLengthAt = 4;
 constexpr std::size_t kUdpChecksumAt = 6;
+constexpr std::uint8_t kDontFragment = 0x40;  // in the octet where IPv4's flags begin
 constexpr std::uint8_t kTcpPush = 0x08;
 constexpr std::uint8_t kTcpAck = 0x10;
 
-bool same(const std::uint8_t* a, const std::uint8_t* b, std::size_t from, std::size_t to) {
-  return std::memcmp(a + from, b + from, to - from) == 0;
+std::uint64_t word(const std::uint8_t* at) {
+  std::uint64_t value = 0;
+  std::memcpy(&value, at, sizeof value);
+  return value;
 }
 
-bool same_tcp_header(const std::uint8_t* a, const std::uint8_t* b, std::size_t size) {
-  return same(a, b, 0, kTcpSequenceAt) && same(a, b, kTcpAcknowledgmentAt, kTcpFlagsAt) &&
-         ((a[kTcpFlagsAt] ^ b[kTcpFlagsAt]) & ~kTcpPush) == 0 && same(a, b, kTcpWindowAt, kTcpChecksumAt) &&
-         same(a, b, kTcpUrgentAt, size);
+bool ip_checksum_right(ByteView packet, std::size_t ip_header) {
+  return packet[0] >> 4 != 4 || net::ipv4_header_checksum(packet.first(ip_header)) == 0;
 }
 
-// Of a packet whose IP header has `ip_header` octets. Only such may be joined whose checksums are right, or damage done
-// before the tunnel would be covered up.
-bool checksums_right(ByteView packet, std::size_t ip_header, std::uint64_t pseudo_sum) {
-  if (packet[0] >> 4 == 4 && net::ipv4_header_checksum(packet.first(ip_header)) != 0) return false;
-  const ByteView segment = packet.subspan(ip_header);
-  return net::checksum_finish(net::checksum_add(pseudo_sum + segment.size(), segment)) == 0;
-}
+// A copy of so many octets, at least a piece. In pieces of one length, of which the last overlaps the one in front.
+class KeptHeaders {
+ public:
+  KeptHeaders(const std::uint8_t* from, std::size_t size) { copy(octets_.data(), from, size); }
+  void put_back(std::uint8_t* to, std::size_t size) const { copy(to, octets_.data(), size); }
+
+ private:
+  static constexpr std::size_t kPiece = 16;
+  static void copy(std::uint8_t* to, const std::uint8_t* from, std::size_t size) {
+    for (std::size_t at = 0; at + kPiece < size; at += kPiece) std::memcpy(to + at, from + at, kPiece);
+    std::memcpy(to + size - kPiece, from + size - kPiece, kPiece);
+  }
+  std::array<std::uint8_t, 128> octets_;
+};
 
 std::uint64_t pseudo_sum_of(const net::PacketInfo& info) {
   return net::pseudo_header_sum(info.source, info.destination, info.protocol, 0);
@@ -60,21 +66,26 @@ bool SegmentCoalescer::is_candidate(ByteView packet, const net::PacketInfo& info
   } else if ((transport[kTcpFlagsAt] & ~kTcpPush) != kTcpAck) {
     return false;
   }
-  return checksums_right(packet, plain, pseudo_sum_of(info));
+  // Only such may be joined whose checksums are right, or damage done before the tunnel would be covered up.
+  const ByteView segment = packet.subspan(plain);
+  return ip_checksum_right(packet, plain) &&
+         net::checksum_finish(net::checksum_add(pseudo_sum_of(info) + segment.size(), segment)) == 0;
 }
 
 void SegmentCoalescer::add(MutableByteView packet, const net::PacketInfo& info, const void* buffer,
                            std::vector<InnerPacket>& list) {
+  if (append(packet, buffer, list)) return;
+  finish(list);
   if (!is_candidate(packet, info)) {
-    finish(list);
     list.push_back({packet, {}});
     return;
   }
-  const std::size_t headers = std::size_t{info.header_length} + info.payload_header_length;
-  if (joins(packet, headers, buffer)) return join(packet, buffer, list);
-  finish(list);
   head_ = list.size();
   list.push_back({packet, {.checksum_valid = true}});
+  begin(packet, info, buffer);
+}
+
+void SegmentCoalescer::begin(MutableByteView packet, const net::PacketInfo& info, const void* buffer) {
   const std::uint8_t* const transport = packet.data() + info.header_length;
   datagrams_ = info.protocol == static_cast<std::uint8_t>(net::IpProtocol::udp);
   open_ = datagrams_ || (transport[kTcpFlagsAt] & kTcpPush) == 0;
@@ -83,73 +94,125 @@ void SegmentCoalescer::add(MutableByteView packet, const net::PacketInfo& info, 
   first_ = packet.data();
   length_ = packet.size();
   ip_header_ = info.header_length;
-  headers_ = static_cast<std::uint16_t>(headers);
-  step_ = static_cast<std::uint16_t>(packet.size() - headers);
+  headers_ = static_cast<std::uint16_t>(info.header_length + info.payload_header_length);
+  step_ = static_cast<std::uint16_t>(packet.size() - headers_);
   segments_ = 1;
   pieces_ = 1;
   next_sequence_ = datagrams_ ? 0 : load_be32(transport + kTcpSequenceAt) + step_;
   pseudo_sum_ = pseudo_sum_of(info);
+  remember_headers();
+}
+
+// All has to be the same but what may differ from packet to packet, and is looked at by itself: lengths, checksums,
+// IPv4's identification, TCP's sequence number and PSH.
+void SegmentCoalescer::remember_headers() {
+  CHECK(headers_ <= kMostHeaders && headers_ >= net::kIpv4HeaderSize);
+  std::memcpy(like_.data(), first_, headers_);
+  std::memset(mask_.data(), 0xff, headers_);
+  const auto differs = [this](std::size_t at, std::size_t octets) { std::memset(mask_.data() + at, 0, octets); };
+  if (v4_) {
+    differs(2, 4);
+    differs(10, 2);
+  } else {
+    differs(4, 2);
+  }
+  if (datagrams_) {
+    differs(ip_header_ + kUdpLengthAt, 4);
+  } else {
+    differs(ip_header_ + kTcpSequenceAt, 4);
+    differs(ip_header_ + kTcpChecksumAt, 2);
+    mask_[ip_header_ + kTcpFlagsAt] = static_cast<std::uint8_t>(~kTcpPush);
+  }
+  std::array<std::uint8_t, kMostHeaders> shared;
+  for (std::size_t at = 0; at < headers_; ++at) shared[at] = like_[at] & mask_[at];
+  ip_sum_ = net::checksum_add(0, ByteView(shared).first(ip_header_));
+  transport_sum_ = net::checksum_add(pseudo_sum_, ByteView(shared).subspan(ip_header_, headers_ - ip_header_));
 }
 
 bool SegmentCoalescer::follow(MutableByteView text, const void* buffer, std::vector<InnerPacket>& list) {
   if (!open_ || text.size() <= headers_) return false;
   const std::size_t length = v4_ ? load_be16(text.data() + 2) : net::kIpv6HeaderSize + load_be16(text.data() + 4);
-  if (length <= headers_ || length > text.size()) return false;
-  const MutableByteView packet = text.first(length);
-  if (!joins(packet, headers_, buffer) || !checksums_right(packet, ip_header_, pseudo_sum_)) return false;
-  join(packet, buffer, list);
+  return length <= text.size() && append(text.first(length), buffer, list);
+}
+
+bool SegmentCoalescer::has_same_headers(const std::uint8_t* packet) const {
+  std::uint64_t differs = 0;
+  const auto look = [&](std::size_t at) {
+    differs |= (word(packet + at) ^ word(like_.data() + at)) & word(mask_.data() + at);
+  };
+  // The last word overlaps the one before: what stands behind the headers is none of them.
+  for (std::size_t at = 0; at + sizeof(std::uint64_t) < headers_; at += sizeof(std::uint64_t)) look(at);
+  look(headers_ - sizeof(std::uint64_t));
+  return differs == 0;
+}
+
+// Whether what may differ is what it has to be in the packet behind; the transport's checksum apart.
+bool SegmentCoalescer::continues(ByteView packet) const {
+  const std::uint8_t* const transport = packet.data() + ip_header_;
+  if (v4_) {
+    const std::uint16_t identification = load_be16(packet.data() + 4);
+    const bool counts = (like_[6] & kDontFragment) == 0;
+    if (counts && identification != static_cast<std::uint16_t>(load_be16(like_.data() + 4) + segments_)) return false;
+    const std::uint64_t sum = ip_sum_ + load_be16(packet.data() + 2) + identification + load_be16(packet.data() + 10);
+    if (net::checksum_finish(sum) != 0) return false;
+  }
+  if (!datagrams_) return load_be32(transport + kTcpSequenceAt) == next_sequence_;
+  return load_be16(transport + kUdpLengthAt) == packet.size() - ip_header_ &&
+         load_be16(transport + kUdpChecksumAt) != 0;
+}
+
+// Of pseudo header and transport header, where the packet has the same headers and continues.
+std::uint64_t SegmentCoalescer::sum_of_headers(ByteView packet) const {
+  const std::uint8_t* const transport = packet.data() + ip_header_;
+  const std::uint64_t sum = transport_sum_ + (packet.size() - ip_header_);
+  if (datagrams_) return sum + load_be16(transport + kUdpLengthAt) + load_be16(transport + kUdpChecksumAt);
+  return sum + (next_sequence_ >> 16) + (next_sequence_ & 0xffff) + (transport[kTcpFlagsAt] & kTcpPush) +
+         load_be16(transport + kTcpChecksumAt);
+}
+
+// False when the packet does not go on with the super-packet; then nothing is changed.
+bool SegmentCoalescer::append(MutableByteView packet, const void* buffer, std::vector<InnerPacket>& list) {
+  if (!open_ || packet.size() <= headers_ || (buffer != buffer_ && pieces_ == kMaxPieces)) return false;
+  const std::size_t payload = packet.size() - headers_;
+  if (payload > step_ || length_ + payload > kMaxInnerPacket) return false;
+  if (!has_same_headers(packet.data()) || !continues(packet)) return false;
+  // Only the last segment may push. PSH in the super-packet's header means its last segment.
+  const auto push = static_cast<std::uint8_t>(datagrams_ ? 0 : packet[ip_header_ + kTcpFlagsAt] & kTcpPush);
+  if (!take_payload(packet, buffer, list)) return false;
+  if (!datagrams_) {
+    first_[ip_header_ + kTcpFlagsAt] |= push;
+    next_sequence_ += static_cast<std::uint32_t>(payload);
+  }
+  length_ += payload;
+  ++segments_;
+  const bool most = datagrams_ && segments_ == kMostDatagrams;
+  if (push != 0 || payload != step_ || most) complete(list[head_]);
   return true;
 }
 
-// Everything between version and addresses but what may differ from packet to packet.
-bool SegmentCoalescer::same_ip_header(const std::uint8_t* other) const {
-  if (!v4_) return same(first_, other, 0, 4) && same(first_, other, 6, net::kIpv6HeaderSize);
-  // Version, length and TOS; flags and offset, TTL and protocol; addresses.
-  if (!same(first_, other, 0, 2) || !same(first_, other, 6, 10) || !same(first_, other, 12, net::kIpv4HeaderSize)) {
-    return false;
-  }
-  const bool dont_fragment = (first_[6] & 0x40) != 0;
-  const auto expected = static_cast<std::uint16_t>(load_be16(first_ + 4) + segments_);
-  return dont_fragment || load_be16(other + 4) == expected;
-}
-
-bool SegmentCoalescer::joins(MutableByteView packet, std::size_t headers, const void* buffer) const {
-  if (!open_ || headers != headers_ || (buffer != buffer_ && pieces_ == kMaxPieces)) return false;
-  const std::size_t payload = packet.size() - headers;
-  if (payload > step_ || length_ + payload > kMaxInnerPacket) return false;
-  if (!same_ip_header(packet.data())) return false;
-  const std::uint8_t* const open = first_ + ip_header_;
-  const std::uint8_t* const other = packet.data() + ip_header_;
-  if (datagrams_) {
-    return same(open, other, 0, kUdpLengthAt) && load_be16(other + kUdpLengthAt) == packet.size() - ip_header_ &&
-           load_be16(other + kUdpChecksumAt) != 0;
-  }
-  return load_be32(other + kTcpSequenceAt) == next_sequence_ && same_tcp_header(open, other, headers - ip_header_);
-}
-
-void SegmentCoalescer::join(MutableByteView packet, const void* buffer, std::vector<InnerPacket>& list) {
+// The payload comes to stand behind that in front; false, and all is as it was, when a checksum is wrong. Summed while
+// it moves: one pass over it instead of two.
+bool SegmentCoalescer::take_payload(MutableByteView packet, const void* buffer, std::vector<InnerPacket>& list) {
   const MutableByteView payload = packet.subspan(headers_);
-  std::uint8_t push = 0;
-  if (!datagrams_) {
-    // Only the last segment may push. PSH in the super-packet's header means its last segment.
-    push = packet[ip_header_ + kTcpFlagsAt] & kTcpPush;
-    first_[ip_header_ + kTcpFlagsAt] |= push;
-    next_sequence_ += static_cast<std::uint32_t>(payload.size());
-  }
-  if (buffer == buffer_) {
-    // The packet's own headers may go under.
-    MutableByteView& piece = list.back().bytes;
-    std::memmove(piece.data() + piece.size(), payload.data(), payload.size());
-    piece = {piece.data(), piece.size() + payload.size()};
-  } else {
+  const std::uint64_t sum = sum_of_headers(packet);
+  if (buffer != buffer_) {
+    if (net::checksum_finish(net::checksum_add(sum, payload)) != 0) return false;
     buffer_ = buffer;
     list.push_back({payload, {}});
     list[head_].pieces = ++pieces_;
+    return true;
   }
-  length_ += payload.size();
-  ++segments_;
-  const bool most = datagrams_ && segments_ == kMostDatagrams;
-  if (push != 0 || payload.size() != step_ || most) complete(list[head_]);
+  // The packet's own headers may go under.
+  const KeptHeaders headers(packet.data(), headers_);
+  MutableByteView& piece = list.back().bytes;
+  std::uint8_t* const to = piece.data() + piece.size();
+  if (net::checksum_finish(net::checksum_copy(sum, payload, to)) != 0) [[unlikely]] {
+    std::memmove(payload.data(), to, payload.size());
+    headers.put_back(packet.data(), headers_);
+    return false;
+  }
+  piece = {piece.data(), piece.size() + payload.size()};
+  return true;
 }
 
 void SegmentCoalescer::finish(std::vector<InnerPacket>& list) {

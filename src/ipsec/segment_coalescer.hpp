@@ -2,6 +2,7 @@
 // which TUN takes in one write.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -41,9 +42,13 @@ class SegmentCoalescer {
 
  private:
   [[nodiscard]] bool is_candidate(ByteView packet, const net::PacketInfo& info) const;
-  [[nodiscard]] bool joins(MutableByteView packet, std::size_t headers, const void* buffer) const;
-  [[nodiscard]] bool same_ip_header(const std::uint8_t* other) const;
-  void join(MutableByteView packet, const void* buffer, std::vector<InnerPacket>& list);
+  void begin(MutableByteView packet, const net::PacketInfo& info, const void* buffer);
+  void remember_headers();
+  [[nodiscard]] bool append(MutableByteView packet, const void* buffer, std::vector<InnerPacket>& list);
+  [[nodiscard]] bool has_same_headers(const std::uint8_t* packet) const;
+  [[nodiscard]] bool continues(ByteView packet) const;
+  [[nodiscard]] std::uint64_t sum_of_headers(ByteView packet) const;
+  [[nodiscard]] bool take_payload(MutableByteView packet, const void* buffer, std::vector<InnerPacket>& list);
   void complete(InnerPacket& super);
 
   bool udp_;
@@ -61,6 +66,13 @@ class SegmentCoalescer {
   std::uint16_t pieces_ = 1;
   std::uint32_t next_sequence_ = 0;
   std::uint64_t pseudo_sum_ = 0;  // of the pseudo header with length 0
+  // The first packet's headers as they came, and which of their bits the others' have to share.
+  static constexpr std::size_t kMostHeaders = 128;
+  std::array<std::uint8_t, kMostHeaders> like_{};
+  std::array<std::uint8_t, kMostHeaders> mask_{};
+  // What those bits add to the checksums of IPv4's header and, with the pseudo header's, of the transport's.
+  std::uint64_t ip_sum_ = 0;
+  std::uint64_t transport_sum_ = 0;
 };
 
 }  // namespace culvert::ipsec

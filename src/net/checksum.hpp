@@ -11,7 +11,7 @@ namespace culvert::net {
 /// The one's complement sum of the bytes as big-endian 16-bit words, added to `sum`, not yet folded. An odd last byte
 /// counts as the high half of a word, so only the last part of a sum may be odd.
 [[nodiscard]] std::uint64_t checksum_add(std::uint64_t sum, ByteView bytes);
-/// The same, and copies the bytes to `out`, which does not overlap them.
+/// The same, and copies the bytes to `out`, which does not overlap them or begins in front of them.
 [[nodiscard]] std::uint64_t checksum_copy(std::uint64_t sum, ByteView bytes, std::uint8_t* out);
 /// Folds to 16 bits and complements: the value that goes into a header.
 [[nodiscard]] inline std::uint16_t checksum_finish(std::uint64_t sum) {

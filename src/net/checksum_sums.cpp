@@ -41,8 +41,9 @@ std::uint64_t sum_words(const std::uint8_t* at, std::size_t left) {
 }
 
 std::uint64_t copy_words(const std::uint8_t* at, std::size_t size, std::uint8_t* out) {
-  std::memcpy(out, at, size);
-  return sum_words(at, size);
+  const std::uint64_t sum = sum_words(at, size);
+  std::memmove(out, at, size);
+  return sum;
 }
 
 #if defined(__x86_64__)
@@ -77,8 +78,9 @@ __attribute__((target("avx2"))) std::uint64_t run_avx2(const std::uint8_t* at, s
     odd = _mm256_add_epi32(odd, _mm256_madd_epi16(_mm256_xor_si256(second, flip), ones));
   }
   const std::uint64_t sum = sum_of_lanes(_mm256_add_epi32(even, odd)) + blocks * 32 * kWordBias;
-  if constexpr (kCopy) std::memcpy(out, at, size % 64);
-  return add_with_carry(sum, sum_words(at, size % 64));
+  const std::uint64_t all = add_with_carry(sum, sum_words(at, size % 64));
+  if constexpr (kCopy) std::memmove(out, at, size % 64);
+  return all;
 }
 std::uint64_t sum_avx2(const std::uint8_t* at, std::size_t size) { return run_avx2<false>(at, size, nullptr); }
 std::uint64_t copy_avx2(const std::uint8_t* at, std::size_t size, std::uint8_t* out) {

@@ -13,7 +13,7 @@ struct ChecksumSums {
   /// The sum of the bytes as 16-bit machine words, modulo 2^16 - 1, an odd last byte counting as the first half of a
   /// word. At most kMost octets.
   std::uint64_t (*sum)(const std::uint8_t* bytes, std::size_t size);
-  /// The same, and copies them to `out`, which does not overlap them.
+  /// The same, and copies them to `out`, which does not overlap them or begins in front of them.
   std::uint64_t (*copy)(const std::uint8_t* bytes, std::size_t size, std::uint8_t* out);
 
   static constexpr std::size_t kMost = 64 * 1024;

@@ -52,6 +52,12 @@ TEST(Checksum, EveryWayAgreesAndCopiesNothingElse) {
         EXPECT_EQ(checksum_finish(way.copy(view.data(), size, out.data() + 1)), sum) << way.name << " " << size;
         ASSERT_TRUE(std::ranges::equal(ByteView(out).subspan(1, size), view)) << way.name << " " << size;
         ASSERT_TRUE(out.front() == 0xee && out.back() == 0xee) << way.name << " " << size;
+        for (const std::size_t distance : {1UL, 36UL, 88UL}) {
+          Bytes moved(size + distance);
+          std::ranges::copy(view, moved.begin() + static_cast<std::ptrdiff_t>(distance));
+          EXPECT_EQ(checksum_finish(way.copy(moved.data() + distance, size, moved.data())), sum) << way.name << size;
+          ASSERT_TRUE(std::ranges::equal(ByteView(moved).first(size), view)) << way.name << size << " by " << distance;
+        }
       }
     }
   }
