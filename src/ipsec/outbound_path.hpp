@@ -127,8 +127,12 @@ class OutboundPath final : private AggfragFrames {
   [[nodiscard]] static bool cuts_in_place(const Segmenter& plan, const SaPair& sa);
   void protect_in_place(const InnerPacket& packet, const Segmenter& plan, const net::PacketInfo& info, SaPair& sa,
                         OutboundSink& sink);
-  [[nodiscard]] static bool seal_alone(OutboundSa& out, const std::uint8_t* inner, std::uint8_t* at, std::size_t padded,
-                                       std::uint64_t sequence);
+  template <typename Layout>
+  void cut_in_place(const InnerPacket& packet, const Segmenter& plan, const net::PacketInfo& info, SaPair& sa,
+                    const Layout& layout, std::uint64_t sequence, OutboundSink& sink);
+  template <typename Layout>
+  [[nodiscard]] static bool seal_alone(OutboundSa& out, const Layout& layout, const std::uint8_t* inner,
+                                       std::uint8_t* at, std::size_t padded, std::uint64_t sequence);
   void protect_planned(const InnerPacket& packet, const Segmenter& plan, const net::PacketInfo& info, SaPair& sa,
                        OutboundSink& sink);
   [[nodiscard]] std::optional<std::uint64_t> take_numbers(SaPair& sa, std::uint32_t count, std::uint64_t bytes);

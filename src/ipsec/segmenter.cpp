@@ -142,15 +142,8 @@ std::uint64_t Segmenter::payload_sum(std::uint32_t index) const {
   return net::checksum_add(0, {source_ + header_ + index * step_, length(index) - header_});
 }
 
-void Segmenter::write_headers(std::uint32_t index, const std::uint8_t* original, std::uint64_t payload_sum,
-                              std::uint8_t* out) const {
-  const std::size_t size = length(index);
-  std::memcpy(out, original, header_);
-  fix_ip(out, original, index, size);
-  fix_transport(out, original, index, size - transport_, payload_sum);
-}
-
-void Segmenter::fix_ip(std::uint8_t* out, const std::uint8_t* original, std::uint32_t index, std::size_t length) const {
+[[gnu::always_inline]] inline void Segmenter::fix_ip(std::uint8_t* out, const std::uint8_t* original,
+                                                     std::uint32_t index, std::size_t length) const {
   if (family_ == net::Family::v6) {
     store_be16(out + 4, static_cast<std::uint16_t>(length - net::kIpv6HeaderSize));
     return;
@@ -161,8 +154,9 @@ void Segmenter::fix_ip(std::uint8_t* out, const std::uint8_t* original, std::uin
   store_be16(out + 10, net::checksum_finish(ip_sum_ + length + identification));
 }
 
-void Segmenter::fix_transport(std::uint8_t* out, const std::uint8_t* original, std::uint32_t index, std::size_t length,
-                              std::uint64_t payload_sum) const {
+[[gnu::always_inline]] inline void Segmenter::fix_transport(std::uint8_t* out, const std::uint8_t* original,
+                                                            std::uint32_t index, std::size_t length,
+                                                            std::uint64_t payload_sum) const {
   std::uint8_t* const header = out + transport_;
   std::uint64_t sum = transport_sum_ + payload_sum + length;
   if (kind_ == Kind::udp) {
@@ -181,6 +175,14 @@ void Segmenter::fix_transport(std::uint8_t* out, const std::uint8_t* original, s
   header[kTcpFlagsAt] = flags;
   sum += (sequence >> 16) + (sequence & 0xffff) + flags;
   store_be16(out + checksum_at_, net::checksum_finish(sum));
+}
+
+void Segmenter::write_headers(std::uint32_t index, const std::uint8_t* original, std::uint64_t payload_sum,
+                              std::uint8_t* out) const {
+  const std::size_t size = length(index);
+  std::memcpy(out, original, header_);
+  fix_ip(out, original, index, size);
+  fix_transport(out, original, index, size - transport_, payload_sum);
 }
 
 }  // namespace culvert::ipsec
