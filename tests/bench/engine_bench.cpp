@@ -215,50 +215,66 @@ void raw_open(benchmark::State& state, const model::EspSuite& suite) {
   state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(calls * kPacketsPerCall));
 }
 
-// A 64 KB TCP super-packet, cut at 1360: per segment.
-void seal_super(benchmark::State& state) {
-  TwoEngines pair;
-  pair.set_policies();
-  pair.install(1);
-  constexpr std::size_t kHeaders = net::kIpv4HeaderSize + net::kTcpHeaderSize;
-  const Bytes packet = tcp_packet(pair.v4, 1, 0x10, Bytes(1360 * 44));
-  InnerBuffer buffer(packet,
-                     {.segmentation = Offload::Segmentation::tcp4, .segment_size = 1360, .checksum_partial = true});
-  const InnerPacket view = buffer.view();
-  DiscardingWire wire;
-  for (auto _ : state) {
-    // The engine has used its headers up.
-    std::memcpy(view.bytes.data(), packet.data(), kHeaders);
-    pair.alice.outbound({&view, 1}, pair.now, wire);
+// A TCP super-packet of almost 64 KB, again and again, to be cut at 1360.
+class SuperPacket {
+ public:
+  static constexpr std::size_t kSegments = 44;
+
+  // The engine uses its headers up, so each call writes them anew.
+  void send(OutboundSink& wire) {
+    std::memcpy(view_.bytes.data(), packet_.data(), kHeaders);
+    pair.alice.outbound({&view_, 1}, pair.now, wire);
   }
-  CHECK(all_drops(pair.alice) == 0);
-  state.SetItemsProcessed(state.iterations() * 44);
-  state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(packet.size()));
+
+  TwoEngines pair;
+
+  explicit SuperPacket(const EngineOptions& options = {}) : pair(options) {
+    pair.set_policies();
+    pair.install(1);
+  }
+
+ private:
+  static constexpr std::size_t kHeaders = net::kIpv4HeaderSize + net::kTcpHeaderSize;
+
+  Bytes packet_ = tcp_packet(pair.v4, 1, 0x10, Bytes(1360 * kSegments));
+  InnerBuffer buffer_{packet_,
+                      {.segmentation = Offload::Segmentation::tcp4, .segment_size = 1360, .checksum_partial = true}};
+  InnerPacket view_ = buffer_.view();
+};
+
+// Per segment.
+void seal_super(benchmark::State& state) {
+  SuperPacket super;
+  DiscardingWire wire;
+  for (auto _ : state) super.send(wire);
+  CHECK(all_drops(super.pair.alice) == 0);
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(super.kSegments));
 }
 
+// Likewise; trains of what one super-packet became, joined to super-packets again or not.
 void open_train(benchmark::State& state) {
   EngineOptions options;
   options.coalesce = state.range(0) != 0;
-  TwoEngines pair(options);
-  pair.set_policies();
-  pair.install(1);
-  const Bytes packet = tcp_packet(pair.v4, 1, 0x10, Bytes(1360 * 44));
-  const Offload offload{.segmentation = Offload::Segmentation::tcp4, .segment_size = 1360, .checksum_partial = true};
+  SuperPacket super(options);
+  constexpr std::size_t kTrains = 4;
+  KeepingWire wire;
   DiscardingInner inner;
+  std::vector<WireInput> inputs(kTrains);
   for (auto _ : state) {
     state.PauseTiming();
-    std::vector<SentTrain> trains;
-    for (int i = 0; i < 16; ++i) trains.push_back(pair.alice_sends({packet}, offload).trains.at(0));
-    std::vector<WireInput> inputs;
-    for (SentTrain& train : trains) {
-      inputs.push_back({.path = {pair.path.remote, pair.path.local},
-                        .segment_size = train.train.segment_size,
-                        .bytes = train.bytes});
+    wire.clear();
+    for (std::size_t i = 0; i < kTrains; ++i) super.send(wire);
+    for (std::size_t i = 0; i < kTrains; ++i) {
+      const MutableByteView first = wire.packets.at(i * super.kSegments);
+      inputs[i] = {.path = {super.pair.path.remote, super.pair.path.local},
+                   .segment_size = static_cast<std::uint16_t>(first.size()),
+                   .bytes = {first.data(), first.size() * super.kSegments}};
     }
     state.ResumeTiming();
-    pair.bob.inbound(inputs, pair.now, inner);
+    super.pair.bob.inbound(inputs, super.pair.now, inner);
   }
-  state.SetItemsProcessed(state.iterations() * 44 * 16);
+  CHECK(all_drops(super.pair.bob) == 0);
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(super.kSegments * kTrains));
 }
 
 // Collects ns per packet as the runs come in, for the table behind them. Names are what/suite/size/SAs.
