@@ -139,6 +139,20 @@ TEST(BackendMeter, MeasuresEveryOneThatServes) {
   EXPECT_LT((*costs)[1].at(Backend::ipsec_mb).back(), (*costs)[1].at(Backend::ipsec_mb).front());
 }
 
+// The engine hands it single packets in jobs of their own (EspJob), so that what a call by PacketJobs costs beside them
+// must not tip the scales.
+TEST(BackendMeter, TakesOurOwnByWhatFullBatchesCost) {
+  if (!own_available()) GTEST_SKIP() << "this CPU lacks what Culvert's own AES-GCM needs (AVX-512 with VAES)";
+  BackendMeter meter(std::chrono::seconds(20));
+  const auto costs = meter.measure({CipherId::aes_gcm_16, 128, IntegrityId::none});
+  ASSERT_TRUE(costs);
+  for (const BackendCosts& of_class : *costs) {
+    const Costs& own = of_class.at(Backend::own);
+    EXPECT_EQ(std::ranges::count(own, own.back()), std::ssize(own));
+    EXPECT_LT(own.back(), 1e6);
+  }
+}
+
 // ---------------------------------------------------------------- what follows a plan
 
 // Each plan gives the same octets as OpenSSL, whatever the number and the lengths.

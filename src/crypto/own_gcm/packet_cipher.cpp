@@ -40,6 +40,10 @@ class alignas(64) AesGcm final : public KeyedCipher<Rounds>, public Dense {
  private:
   template <typename Operation>
   void for_each_part(std::span<PacketJob> jobs, Operation operation) {
+    if (jobs.size() == 1) {
+      const KeyedJob one{this, jobs.data()};
+      return operation(std::span(&one, 1));
+    }
     std::array<KeyedJob, kAtOnce> work;
     while (!jobs.empty()) {
       const std::size_t count = std::min(jobs.size(), kAtOnce);
