@@ -13,8 +13,10 @@ constexpr std::uint32_t kTunToken = 1;
 constexpr std::uint32_t kStreamsToken = 2;
 constexpr std::uint32_t kFirstConnectedToken = 3;
 constexpr std::uint32_t kFirstSocketToken = kFirstConnectedToken + ConnectedPeers::kMost;
-/// Batches of one source before the next one has its turn.
-constexpr int kBatchesPerTurn = 2;
+/// Batches of one source before the next one has its turn. What was received, up to a megabyte, is answered before more
+/// is taken: a peer that waits for acknowledgments would else stand still meanwhile.
+constexpr int kReceivedPerTurn = 1;
+constexpr int kReadPerTurn = 4;
 
 template <typename... Handlers>
 struct Overloaded : Handlers... {
@@ -130,7 +132,7 @@ bool Worker::pump_lane(std::size_t port, bool failed) {
     return false;
   }
   bool moved = false;
-  for (int i = 0; i < kBatchesPerTurn && receiver_.receive(lane, port, now_); ++i) moved = true;
+  for (int i = 0; i < kReceivedPerTurn && receiver_.receive(lane, port, now_); ++i) moved = true;
   if (moved && engine_.take_hold_ended()) settle();
   return moved;
 }
@@ -218,7 +220,7 @@ void Worker::answer(const AskCommand& command) {
 
 bool Worker::pump_tun() {
   bool moved = false;
-  for (int i = 0; i < kBatchesPerTurn && !tun_gone_; ++i) {
+  for (int i = 0; i < kReadPerTurn && !tun_gone_; ++i) {
     const TunReader::Batch batch = reader_.read();
     if (!batch.packets.empty()) {
       moved = true;
@@ -241,7 +243,7 @@ bool Worker::pump_tun() {
 bool Worker::pump_socket(const OuterSockets::Entry& entry, bool failed) {
   if (failed) receiver_.receive_errors(entry, now_);
   bool moved = false;
-  for (int i = 0; i < kBatchesPerTurn && receiver_.receive(entry, now_); ++i) {
+  for (int i = 0; i < kReceivedPerTurn && receiver_.receive(entry, now_); ++i) {
     moved = entry.kind != OuterSockets::Kind::ike;
   }
   if (moved && engine_.take_hold_ended()) settle();
