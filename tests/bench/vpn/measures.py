@@ -17,6 +17,8 @@ LOSS = 0.001  # what a rate may lose and still count as carried
 class Bench:
     """Measurements between the two ends of a lab through a subject. Traffic goes from a to b."""
 
+    settling = 3  # seconds after which the daemons must be idle when the load has ended
+
     def __init__(self, lab, subject, options):
         self.lab, self.subject, self.options = lab, subject, options
 
@@ -54,7 +56,7 @@ class Bench:
         pids = self.subject.pids()
         before = cpu_seconds(pids)
         sent = json.loads(self.lab.exec("a", program, *load, timeout=30 + float(load[-1])))
-        wait_until(lambda settled=[-1.0]: self._settled(pids, settled), 3, "the daemons have settled", 0.05)
+        wait_until(lambda settled=[-1.0]: self._settled(pids, settled), self.settling, "the daemons have settled", 0.05)
         used = cpu_seconds(pids) - before
         end(receiver, signal.SIGINT)
         got = json.loads(self._text(output).split("ready", 1)[1])
