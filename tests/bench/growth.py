@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a packet of 64 octets costs two culvertd as rules, SAs and destinations grow in number.
 
-    growth.py [--counts 1,1000,...] [--kinds flows,rules,tunnels] [--rounds N] [--rate N] [--bin FOLDER] [--json FILE] [--keep]
+    growth.py [--counts 1,1000,...] [--kinds flows,rules,tunnels,peers] [--rounds N] [--rate N] [--bin FOLDER] [--json FILE] [--keep]
 
 Two namespaces with a daemon each. Packets go to N addresses in turn, so that no two in a row are of one flow: through one tunnel (one rule,
 one SA); through one SA by N rules; through N tunnels, each a peer with an IKE SA, a Child SA and a rule of its own. All stand at once; the
@@ -42,7 +42,7 @@ def daemon_of(options, kind, count):
     class Many(culvert.driver(options.bin)):
         def status(self):
             # Of all of them it would be long, and dear to write.
-            return json.loads(self.command("status", "s0" if kind == "tunnels" else "net", "--json"))
+            return json.loads(self.command("status", "s0" if kind in many.WITH_SAS else "net", "--json"))
 
         def _answers(self):
             try:
@@ -77,7 +77,8 @@ class Subject:
 
     def start(self):
         # Any of the addresses is taken by one route, and none needs an entry of its own.
-        self.lab.ip("b", "route", "add", "local", many.NETWORK, "dev", "lo")
+        for network in (many.NETWORK, many.OUTER_NETWORK):
+            self.lab.ip("b", "route", "add", "local", network, "dev", "lo")
         make = daemon_of(self.options, self.kind, self.count)
         ends = [make(self.lab, side, []) for side in "ba"]
         begin = time.monotonic()
@@ -92,7 +93,7 @@ class Subject:
     def set_up(self):
         begin = time.monotonic()
         # One SA needs one packet.
-        wanted = self.count if self.kind == "tunnels" else 1
+        wanted = self.count if self.kind in many.WITH_SAS else 1
         for first in range(0, wanted, PIECE):
             number = min(PIECE, wanted - first)
             lost = 1

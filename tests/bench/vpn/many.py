@@ -8,15 +8,25 @@ from .statistics import median, spread
 
 FROM, FIRST = "10.1.0.1", 0x0a800000  # 10.128.0.0/9
 NETWORK = "10.128.0.0/9"
+FIRST_OUTER, OUTER_NETWORK = 0xc6120000, "198.18.0.0/15"
 SECRET = "a secret for what grows"
 BOUND = 1.5
 # A file of the configuration has its limit.
 PER_FILE = 1000
 
 
+def _dotted(value):
+    return ".".join(str(octet) for octet in value.to_bytes(4, "big"))
+
+
 def address(number):
     """Where the packets of this number go: an address of its own behind b."""
-    return ".".join(str(octet) for octet in (FIRST + number).to_bytes(4, "big"))
+    return _dotted(FIRST + number)
+
+
+def outer(kind, number):
+    """Where the peer of this number is: all at b's address, or each at one of its own, as peers are that are apart."""
+    return _dotted(FIRST_OUTER + number) if kind == "peers" else OUTER["b"][4]
 
 
 @dataclass(frozen=True)
@@ -25,22 +35,26 @@ class Kind:
     what: str  # there are N of
 
 
-KINDS = (Kind("flows", "destinations, one rule and SA"), Kind("rules", "rules, one SA"), Kind("tunnels", "tunnels, a rule and an SA each"))
+KINDS = (Kind("flows", "destinations, one rule and SA"), Kind("rules", "rules, one SA"), Kind("tunnels", "tunnels, a rule and an SA each"),
+         Kind("peers", "tunnels, a peer's address each"))
+WITH_SAS = ("tunnels", "peers")
 BASE = ("flows", 1)
 
 
-def _tunnel(side, name, behind_b, own_ike_sa, start):
+def _tunnel(side, name, behind_b, at_b, many_peers, start):
     here, there = (FROM, behind_b) if side == "a" else (behind_b, FROM)
+    ends = (OUTER["a"][4], at_b) if side == "a" else (at_b, OUTER["a"][4])
     ids = (f"{name}.example", "hub.example")
     own, peers = ids if side == "a" else ids[::-1]
     return f"""
 [tunnel.{name}]
-peer = "{OUTER['b' if side == 'a' else 'a'][4]}"
-local_address = "{OUTER[side][4]}"
+peer = "{ends[1]}"
+local_address = "{ends[0]}"
 local_id = "{own}"
 remote_id = "{peers}"
 secret = "{SECRET}"
-share_ike_sa = {str(not own_ike_sa).lower()}
+share_ike_sa = {str(not many_peers).lower()}
+mobike = {str(not many_peers).lower()}
 ike = ["aes256gcm16-prfsha256-x25519"]
 esp = ["aes128gcm16"]
 local = ["{here}"]
@@ -65,10 +79,10 @@ remote = ["{there}"]
 
 def sections(kind, side, numbers):
     """The sections of the configuration for these of the destinations."""
-    if kind == "tunnels":
+    if kind in WITH_SAS:
         # Each a peer of its own, as at a gateway: an IKE SA has a limit of Child SAs.
-        return "".join(_tunnel(side, f"s{n}", address(n), True, "on-demand") for n in numbers)
-    text = _tunnel(side, "net", NETWORK, False, "auto") if 0 in numbers else ""
+        return "".join(_tunnel(side, f"s{n}", address(n), outer(kind, n), True, "on-demand") for n in numbers)
+    text = _tunnel(side, "net", NETWORK, OUTER["b"][4], False, "auto") if 0 in numbers else ""
     return text + ("".join(_rule(side, n) for n in numbers) if kind == "rules" else "")
 
 
