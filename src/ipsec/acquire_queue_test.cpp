@@ -87,9 +87,9 @@ TEST(AcquireQueue, ForgetsRulesThatAskNoMore) {
   EXPECT_TRUE(queue.should_ask(PolicyId{1}, {}, Instant{1s}));
   EXPECT_TRUE(queue.should_ask(PolicyId{2}, {}, Instant{1s}));
   EXPECT_TRUE(queue.should_ask(PolicyId{1}, {}, Instant{8s}));
+  EXPECT_FALSE(queue.should_ask(PolicyId{1}, {}, Instant{8500ms})) << "it has asked not long ago";
   (void)queue.expire(Instant{11s});
   EXPECT_EQ(queue.rules(), 1U);
-  EXPECT_FALSE(queue.should_ask(PolicyId{1}, {}, Instant{8500ms})) << "it has asked not long ago";
   (void)queue.expire(Instant{21s});
   EXPECT_EQ(queue.rules(), 0U);
   EXPECT_TRUE(queue.should_ask(PolicyId{1}, {}, Instant{22s}));
