@@ -124,14 +124,39 @@ void check_secrets(const DraftTunnel& first, const DraftTunnel& second, Problems
 using Pair = std::pair<std::size_t, std::size_t>;
 Pair in_order(std::size_t a, std::size_t b) { return {std::max(a, b), std::min(a, b)}; }
 
-/// Tunnels some of whose remote addresses are the same. A gateway may have ten thousand, so they are found by one sweep
-/// over all ranges, not by trying each with each.
-std::set<Pair> overlapping(const std::vector<DraftTunnel>& tunnels) {
-  std::vector<std::pair<net::AddressRange, std::size_t>> ranges;
+/// What the tunnels have on one side, each with its tunnel's position, in the order of their first addresses.
+using Ranges = std::vector<std::pair<net::AddressRange, std::size_t>>;
+
+Ranges ranges_of(const std::vector<DraftTunnel>& tunnels, auto side) {
+  Ranges ranges;
   for (std::size_t at = 0; at < tunnels.size(); ++at) {
-    for (const TrafficSelector& selector : tunnels[at].remote.selectors) ranges.emplace_back(selector.addresses, at);
+    for (const TrafficSelector& selector : (tunnels[at].*side).selectors) ranges.emplace_back(selector.addresses, at);
   }
   std::ranges::sort(ranges, {}, [](const auto& entry) { return std::pair(entry.first.first, entry.second); });
+  return ranges;
+}
+
+/// How many of them have some address in common, two by two.
+std::size_t count_overlaps(const Ranges& sorted) {
+  std::vector<net::IpAddress> ends;
+  for (const auto& [range, at] : sorted) ends.push_back(range.last);
+  std::ranges::sort(ends);
+  std::size_t pairs = 0;
+  std::size_t begun = 0;
+  for (const auto& [range, at] : sorted) {
+    const auto over = std::ranges::lower_bound(ends, range.first) - ends.begin();
+    pairs += begun++ - static_cast<std::size_t>(over);
+  }
+  return pairs;
+}
+
+/// Tunnels whose addresses may overlap. A gateway may have ten thousand, so they are found by one sweep over all
+/// ranges, not by trying each with each; on that side where fewer are the same, since all may have one network of ours,
+/// or lead to one of theirs.
+std::set<Pair> overlapping(const std::vector<DraftTunnel>& tunnels) {
+  Ranges ranges = ranges_of(tunnels, &DraftTunnel::remote);
+  if (Ranges locals = ranges_of(tunnels, &DraftTunnel::local); count_overlaps(locals) < count_overlaps(ranges))
+    ranges = std::move(locals);
   std::set<Pair> pairs;
   std::multimap<net::IpAddress, std::size_t> open;  // by their last address
   for (const auto& [range, at] : ranges) {
@@ -144,8 +169,18 @@ std::set<Pair> overlapping(const std::vector<DraftTunnel>& tunnels) {
   return pairs;
 }
 
-/// Tunnels between which a responder must choose by what each says of the peer and of us.
-std::set<Pair> with_the_same_peer(const std::vector<DraftTunnel>& tunnels) {
+/// Whether a third tunnel gets along with the one as with the other.
+bool same_claim(const DraftTunnel& a, const DraftTunnel& b) {
+  const model::ConnectionConfig& x = a.config.connection;
+  const model::ConnectionConfig& y = b.config.connection;
+  return same_peers(x, y) && a.config.credentials.has_value() == b.config.credentials.has_value() &&
+         a.config.secret.empty() == b.config.secret.empty() && is_told_by_eap(x) == is_told_by_eap(y);
+}
+
+/// Tunnels between which a responder must choose by what each says of the peer and of us. Each is compared with those
+/// before it that differ: of ten thousand with one peer, which all have its secret, with the first.
+template <typename Counts>
+void check_same_peers(const std::vector<DraftTunnel>& tunnels, Counts counts, Problems& problems) {
   const auto key = [](const DraftTunnel& tunnel) {
     const model::ConnectionConfig& config = tunnel.config.connection;
     return std::tie(config.peer_name, config.peer_port, config.local_address, config.local_id, config.remote_id);
@@ -153,15 +188,20 @@ std::set<Pair> with_the_same_peer(const std::vector<DraftTunnel>& tunnels) {
   std::vector<std::size_t> order(tunnels.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::ranges::stable_sort(order, {}, [&](std::size_t at) { return key(tunnels[at]); });
-  std::set<Pair> pairs;
-  for (std::size_t begin = 0; begin < order.size();) {
-    std::size_t end = begin;
-    for (; end < order.size() && key(tunnels[order[end]]) == key(tunnels[order[begin]]); ++end) {
-      for (std::size_t other = begin; other < end; ++other) pairs.insert(in_order(order[end], order[other]));
+  std::vector<std::size_t> kept;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const DraftTunnel& tunnel = tunnels[order[i]];
+    if (i != 0 && key(tunnel) != key(tunnels[order[i - 1]])) kept.clear();
+    const std::size_t before = problems.size();
+    bool known = false;
+    for (std::size_t one = 0; one < kept.size() && problems.size() == before; ++one) {
+      if (!counts(Pair{order[i], kept[one]})) continue;
+      check_secrets(tunnels[kept[one]], tunnel, problems);
+      check_eap_servers(tunnels[kept[one]], tunnel, problems);
+      known = known || same_claim(tunnels[kept[one]], tunnel);
     }
-    begin = end;
+    if (!known && problems.size() == before) kept.push_back(order[i]);
   }
-  return pairs;
 }
 
 /// The first tunnel of the same name, for each that is not the first.
@@ -194,11 +234,7 @@ void check_across(Draft& draft) {
   for (const Pair& pair : overlapping(draft.tunnels)) {
     if (counts(pair)) check_pair(draft.tunnels[pair.second], draft.tunnels[pair.first], draft.problems);
   }
-  for (const Pair& pair : with_the_same_peer(draft.tunnels)) {
-    if (!counts(pair)) continue;
-    check_secrets(draft.tunnels[pair.second], draft.tunnels[pair.first], draft.problems);
-    check_eap_servers(draft.tunnels[pair.second], draft.tunnels[pair.first], draft.problems);
-  }
+  check_same_peers(draft.tunnels, counts, draft.problems);
 }
 
 }  // namespace culvert::config

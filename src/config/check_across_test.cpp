@@ -48,6 +48,37 @@ TEST(CheckAcross, TwoSecretsForOnePeer) {
             "  give both the same secret, or tell them apart by local_id or remote_id\n");
 }
 
+TEST(CheckAcross, EachTunnelOfManyWithOnePeerIsComparedWithAllKinds) {
+  const auto by_key = [](std::string_view net) {
+    return "[tunnel.k" + std::string(net) + "]\npeer = \"192.0.2.2\"\nlocal = [\"10.1." + std::string(net) +
+           ".0/24\"]\nremote = [\"10.2.0.0/16\"]\nsecret = \"a secret that is long\"\n";
+  };
+  EXPECT_EQ(both(by_key("1") + by_key("2"), by_key("3") + by_key("4")), "");
+  std::string wrong = by_key("3");
+  wrong.replace(wrong.find("a secret"), 8, "one else");
+  EXPECT_EQ(both(by_key("1") + by_key("2"), by_key("4") + wrong),
+            "b.toml:7:8: error: tunnel.k3.peer: the tunnel k1 at a.toml:1:1 has the same peer and identities, but "
+            "another secret\n"
+            "  give both the same secret, or tell them apart by local_id or remote_id\n");
+}
+
+TEST(CheckAcross, OverlapsAreFoundByWhicheverSideDiffers) {
+  const auto many = [](int count, const auto& subnets) {
+    std::string text;
+    for (int i = 0; i < count; ++i) {
+      text += "[tunnel.t" + std::to_string(i) + "]\npeer = \"192.0.2.1\"\nsecret = \"0123456789abcdef\"\n" + subnets(i);
+    }
+    const auto result = testing::load_text(text);
+    return result ? std::size_t{0} : result.error().size();
+  };
+  const auto net = [](int i) { return "\"10." + std::to_string(i) + ".0.0/16\"\n"; };
+  const std::string same = "\"10.255.0.0/16\"\n";
+  EXPECT_EQ(many(9, [&](int i) { return "local = " + same + "remote = " + net(i); }), 0U);
+  EXPECT_EQ(many(9, [&](int i) { return "remote = " + same + "local = " + net(i); }), 0U);
+  EXPECT_EQ(many(9, [&](int i) { return "local = " + same + "remote = " + net(i % 8); }), 1U);
+  EXPECT_EQ(many(9, [&](int i) { return "remote = " + same + "local = " + net(i % 8); }), 1U);
+}
+
 TEST(CheckAcross, OneDaemonSectionOnly) {
   EXPECT_EQ(both("[daemon]\nlog_level = \"debug\"\n", "[daemon]\n"),
             "b.toml:1:1: error: daemon: there is a [daemon] at a.toml:1:1 already\n"

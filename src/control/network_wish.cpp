@@ -110,10 +110,11 @@ void find_sources(std::vector<RouteWish>& sorted_routes, const std::vector<SpdEn
     open.erase(open.begin(), open.lower_bound(inner.first));
     std::set<std::size_t> leading;
     for (auto rule = open.lower_bound(inner.last); rule != open.end(); ++rule) leading.insert(rule->second);
+    std::set<net::AddressRange> known;  // all rules may lead to one network of the peer's
     for (const std::size_t at : leading) {
       for (const model::TrafficSelector& selector : spd[at].policy.local) {
-        const bool fresh = std::ranges::find(route.sources, selector.addresses) == route.sources.end();
-        if (selector.addresses.family() == inner.family() && fresh) route.sources.push_back(selector.addresses);
+        if (selector.addresses.family() == inner.family() && known.insert(selector.addresses).second)
+          route.sources.push_back(selector.addresses);
       }
     }
   }

@@ -61,6 +61,17 @@ TEST(NetworkWish, RangesBecomePrefixesAndBypassWins) {
   EXPECT_EQ(wish.mtu, kDefaultInnerMtu);
 }
 
+TEST(NetworkWish, ARouteHasTheSourcesOfAllRulesOnceInTheirOrder) {
+  using enum config::RuleAction;
+  const auto wish = wish_for({rule(protect, {"10.1.3.0/24", "10.1.1.0/24"}, {"10.2.0.0/16"}),
+                              rule(protect, {"10.1.2.0/24", "10.1.3.0/24", "fd01::/32"}, {"10.2.0.0/16"})},
+                             {});
+  ASSERT_EQ(wish.routes.size(), 1U);
+  std::string sources;
+  for (const net::AddressRange& source : wish.routes.front().sources) sources += source.to_string() + " ";
+  EXPECT_EQ(sources, "10.1.3.0/24 10.1.1.0/24 10.1.2.0/24 ");
+}
+
 // RFC 4301 4.4.1: the first rule that matches decides. A route is blind to source and order, so it must not let out
 // what they hold back.
 TEST(NetworkWish, ABypassRouteLetsNothingOutThatTheRulesHoldBack) {

@@ -10,13 +10,14 @@
 namespace culvert::datapath {
 
 WireSender::WireSender(const OuterSockets& sockets, ConnectedPeers& connected, TcpStreams& streams, io::TunQueue& tun,
-                       Exchange& exchange, IoCounters& counters)
+                       Exchange& exchange, IoCounters& counters, const MessageBounds& bounds)
     : sockets_(sockets),
       connected_(connected),
       streams_(streams),
       tun_(tun),
       exchange_(exchange),
       counters_(counters),
+      bounds_(bounds),
       slab_(std::make_unique_for_overwrite<std::uint8_t[]>(kSlab)) {
   messages_.reserve(kMostMessages);
   by_.reserve(kMostMessages);
@@ -46,6 +47,11 @@ void WireSender::send(std::span<const ipsec::WireTrain> trains) {
       counters_.count(IoDrop::outer_buffer_full, sent.buffer_full);
       if (sent.taken) continue;
     }
+    if (joins_last(train)) {
+      ByteView& bytes = messages_.back().bytes;
+      bytes = {bytes.data(), bytes.size() + train.bytes.size()};
+      continue;
+    }
     const Way way = way_of(train);
     if (way.socket == nullptr) {
       counters_.count(IoDrop::outer_no_socket, train.segments());
@@ -59,15 +65,31 @@ void WireSender::send(std::span<const ipsec::WireTrain> trains) {
   if (messages_.size() >= kMostMessages / 2) flush();
 }
 
+// Trains of several SAs to one peer, as those of many subnets are: UDP_SEGMENT cuts by length and knows nothing of
+// SPIs. A train that ends with a shorter packet can be the last part only.
+bool WireSender::joins_last(const ipsec::WireTrain& train) const {
+  if (messages_.empty() || train.encapsulation != model::Encapsulation::udp) return false;
+  const Way& way = by_.back();
+  const io::OutgoingMessage& last = messages_.back();
+  const bool behind = last.bytes.data() + last.bytes.size() == train.bytes.data();
+  if (!behind || way.encapsulation != model::Encapsulation::udp || way.dont_fragment != train.dont_fragment ||
+      last.path != train.path || last.tos != train.tos || last.hop_limit != train.hop_limit)
+    return false;
+  const std::size_t segment = last.segment_size;
+  const bool fits = train.segment_size == segment || (train.segment_size < segment && train.segments() == 1);
+  const std::size_t length = last.bytes.size() + train.bytes.size();
+  return fits && last.bytes.size() % segment == 0 && length <= bounds_.bytes && length <= bounds_.segments * segment;
+}
+
 WireSender::Way WireSender::way_of(const ipsec::WireTrain& train) {
   if (train.with_ip_header) {
-    return {sockets_.for_whole(train.path.remote.address.family()), train.encapsulation, true};
+    return {sockets_.for_whole(train.path.remote.address.family()), train.encapsulation, true, false};
   }
   const auto* socket = sockets_.for_esp(train.path, train.encapsulation, train.dont_fragment);
   if (socket != nullptr && train.encapsulation == model::Encapsulation::udp) {
     if (const auto* own = connected_.for_esp(train.path, train.dont_fragment); own != nullptr) socket = own;
   }
-  return {socket, train.encapsulation, false};
+  return {socket, train.encapsulation, false, train.dont_fragment};
 }
 
 bool WireSender::bypass(const ipsec::InnerPacket& packet) {

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <memory>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -14,15 +15,22 @@
 #include "datapath/tcp_streams.hpp"
 #include "io/datagram_socket.hpp"
 #include "io/tun.hpp"
+#include "ipsec/engine.hpp"
 #include "ipsec/icmp_error.hpp"
 #include "ipsec/packet_io.hpp"
 
 namespace culvert::datapath {
 
+/// What one message may hold, whichever SAs its packets are of: as ipsec::EngineOptions has it for a train.
+struct MessageBounds {
+  std::size_t segments = ipsec::EngineOptions{}.max_train_segments;
+  std::size_t bytes = ipsec::EngineOptions{}.max_train_bytes;
+};
+
 class WireSender final : public ipsec::OutboundSink {
  public:
   WireSender(const OuterSockets& sockets, ConnectedPeers& connected, TcpStreams& streams, io::TunQueue& tun,
-             Exchange& exchange, IoCounters& counters);
+             Exchange& exchange, IoCounters& counters, const MessageBounds& bounds = {});
 
   MutableByteView region() override;
   void send(std::span<const ipsec::WireTrain> trains) override;
@@ -37,6 +45,8 @@ class WireSender final : public ipsec::OutboundSink {
 
   /// Sends all that is gathered. To be called before waiting.
   void flush();
+  /// What `flush` would send.
+  [[nodiscard]] std::span<const io::OutgoingMessage> gathered() const { return messages_; }
 
   /// A packet of ours that the interface refused because of its length.
   struct TooLong {
@@ -58,6 +68,7 @@ class WireSender final : public ipsec::OutboundSink {
   io::TunQueue& tun_;
   Exchange& exchange_;
   IoCounters& counters_;
+  MessageBounds bounds_;
   bool second_hand_ = false;
   // Not set to zero: what no packet has needed stays the system's.
   std::unique_ptr<std::uint8_t[]> slab_;
@@ -68,12 +79,14 @@ class WireSender final : public ipsec::OutboundSink {
     const io::DatagramSocket* socket;
     model::Encapsulation encapsulation;
     bool whole;
+    bool dont_fragment;
     friend bool operator==(const Way&, const Way&) = default;
   };
   std::vector<Way> by_;
   std::vector<TooLong> too_long_;
 
   [[nodiscard]] Way way_of(const ipsec::WireTrain& train);
+  [[nodiscard]] bool joins_last(const ipsec::WireTrain& train) const;
   void note_too_long(const io::OutgoingMessage& message, const Way& way);
   void flush_bypassed();
   /// Those of `bypassed_` that the interface refused for their length: cut where they may be, or told to the first

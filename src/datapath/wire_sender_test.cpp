@@ -1,44 +1,102 @@
 #include "datapath/wire_sender.hpp"
 
 #include <array>
+#include <vector>
 
 #include <gtest/gtest.h>
 
 namespace culvert::datapath {
 namespace {
 
+// What a sender needs around it.
+struct Rig {
+  SocketOptions options{.ike_port = 45'617, .nat_port = 45'618, .raw = false};
+  Result<std::vector<OuterSockets>, io::IoError> sockets = OuterSockets::open(options);
+  io::TunQueue tun{io::FileDescriptor(), false};
+  Shared shared{{}, wakeups(), *io::EventFd::open()};
+  Exchange exchange{shared, 0};
+  Result<std::unique_ptr<TcpStreams>, io::IoError> streams = TcpStreams::open({});
+  ConnectedPeers connected{sockets->front(), true};
+  WireSender sender;
+
+  explicit Rig(const MessageBounds& bounds = {})
+      : sender(sockets->front(), connected, **streams, tun, exchange, shared.counters, bounds) {}
+  [[nodiscard]] ipsec::WireTrain train(ByteView bytes, std::size_t segment = 0) const {
+    const net::IpAddress here = *net::IpAddress::parse("127.0.0.1");
+    return {.path = {{here, options.nat_port}, {here, 9}},
+            .encapsulation = model::Encapsulation::udp,
+            .segment_size = static_cast<std::uint16_t>(segment == 0 ? bytes.size() : segment),
+            .bytes = bytes};
+  }
+  static std::vector<io::EventFd> wakeups() {
+    std::vector<io::EventFd> all;
+    all.push_back(*io::EventFd::open());
+    return all;
+  }
+};
+
 // AGGFRAG payloads stay open while packets of other SAs are framed behind them, so the trains of one call may come in
 // another order than their places. None of them may be written over before it has left.
 TEST(WireSender, RegionsBeginBehindEveryTrainThatWaits) {
-  SocketOptions options{.ike_port = 45'617, .nat_port = 45'618, .raw = false};
-  auto sockets = OuterSockets::open(options);
-  ASSERT_TRUE(sockets) << sockets.error().text;
-  io::TunQueue tun(io::FileDescriptor(), false);
-  auto wakeup = io::EventFd::open();
-  auto control = io::EventFd::open();
-  ASSERT_TRUE(wakeup && control);
-  std::vector<io::EventFd> wakeups;
-  wakeups.push_back(std::move(*wakeup));
-  Shared shared({}, std::move(wakeups), std::move(*control));
-  Exchange exchange(shared, 0);
-  const auto streams = TcpStreams::open({});
-  ASSERT_TRUE(streams);
-  ConnectedPeers connected(sockets->front(), true);
-  WireSender sender(sockets->front(), connected, **streams, tun, exchange, shared.counters);
+  Rig rig;
+  const MutableByteView region = rig.sender.region();
+  const std::array trains{rig.train(region.subspan(1400, 1000)), rig.train(region.subspan(0, 1400))};
+  rig.sender.send(trains);
+  EXPECT_GE(rig.sender.region().data(), region.data() + 2400);
+  rig.sender.flush();
+  EXPECT_EQ(rig.sender.region().data(), region.data()) << "all have left";
+}
 
-  const MutableByteView region = sender.region();
-  const net::IpAddress here = *net::IpAddress::parse("127.0.0.1");
-  const auto train = [&](std::size_t at, std::size_t length) {
-    return ipsec::WireTrain{.path = {{here, options.nat_port}, {here, 9}},
-                            .encapsulation = model::Encapsulation::udp,
-                            .segment_size = static_cast<std::uint16_t>(length),
-                            .bytes = region.subspan(at, length)};
+TEST(WireSender, TrainsOfSeveralSasToOnePeerShareAMessage) {
+  Rig rig;
+  const MutableByteView region = rig.sender.region();
+  const std::array trains{rig.train(region.subspan(0, 100)), rig.train(region.subspan(100, 300), 100),
+                          rig.train(region.subspan(400, 60)), rig.train(region.subspan(460, 60))};
+  rig.sender.send(trains);
+  ASSERT_EQ(rig.sender.gathered().size(), 2U) << "nothing comes behind a shorter one";
+  EXPECT_EQ(rig.sender.gathered()[0].segment_size, 100);
+  EXPECT_EQ(rig.sender.gathered()[0].bytes.data(), region.data());
+  EXPECT_EQ(rig.sender.gathered()[0].bytes.size(), 460U);
+  EXPECT_EQ(rig.sender.gathered()[1].bytes.data(), region.data() + 460);
+  EXPECT_EQ(rig.sender.gathered()[1].segment_size, 60);
+}
+
+TEST(WireSender, WhatLeavesOtherwiseIsAMessageOfItsOwn) {
+  Rig rig;
+  const MutableByteView region = rig.sender.region();
+  const auto second_joins = [&](const auto& change) {
+    std::array trains{rig.train(region.subspan(0, 100)), rig.train(region.subspan(100, 100))};
+    change(trains[1]);
+    rig.sender.send(trains);
+    const bool joins = rig.sender.gathered().size() == 1;
+    rig.sender.flush();
+    return joins;
   };
-  const std::array trains{train(1400, 1000), train(0, 1400)};
-  sender.send(trains);
-  EXPECT_GE(sender.region().data(), region.data() + 2400);
-  sender.flush();
-  EXPECT_EQ(sender.region().data(), region.data()) << "all have left";
+  EXPECT_TRUE(second_joins([](ipsec::WireTrain&) {}));
+  EXPECT_FALSE(second_joins([](ipsec::WireTrain& train) { train.path.remote.port = 10; }));
+  EXPECT_FALSE(second_joins([](ipsec::WireTrain& train) { train.tos = 4; }));
+  EXPECT_FALSE(second_joins([](ipsec::WireTrain& train) { train.hop_limit = 1; }));
+  EXPECT_FALSE(second_joins([](ipsec::WireTrain& train) { train.dont_fragment = true; }));
+  EXPECT_FALSE(second_joins([&](ipsec::WireTrain& train) { train.bytes = region.subspan(101, 100); })) << "a gap";
+  EXPECT_FALSE(second_joins([&](ipsec::WireTrain& train) { train = rig.train(region.subspan(100, 120)); })) << "longer";
+  EXPECT_FALSE(second_joins([&](ipsec::WireTrain& train) { train = rig.train(region.subspan(100, 110), 60); }))
+      << "of other pieces";
+}
+
+TEST(WireSender, AMessageHasItsBounds) {
+  const auto messages = [](const MessageBounds& bounds) {
+    Rig rig(bounds);
+    const MutableByteView region = rig.sender.region();
+    std::vector<ipsec::WireTrain> trains;
+    for (std::size_t i = 0; i < 7; ++i) trains.push_back(rig.train(region.subspan(i * 100, 100)));
+    rig.sender.send(trains);
+    std::vector<std::size_t> sizes;
+    for (const io::OutgoingMessage& message : rig.sender.gathered()) sizes.push_back(message.bytes.size());
+    return sizes;
+  };
+  EXPECT_EQ(messages({}), (std::vector<std::size_t>{700}));
+  EXPECT_EQ(messages({.segments = 3}), (std::vector<std::size_t>{300, 300, 100}));
+  EXPECT_EQ(messages({.bytes = 299}), (std::vector<std::size_t>{200, 200, 200, 100}));
 }
 
 }  // namespace

@@ -56,7 +56,8 @@ Worker::Worker(io::Poller poller, const ipsec::EngineOptions& options, io::TunQu
       engine_(options, random),
       reader_(tun, shared.counters),
       connected_(sockets, exchange_.alone()),
-      sender_(sockets, connected_, *shared.streams, tun, exchange_, shared.counters),
+      sender_(sockets, connected_, *shared.streams, tun, exchange_, shared.counters,
+              {options.max_train_segments, options.max_train_bytes}),
       receiver_(engine_, tun, exchange_, shared) {}
 
 void Worker::run() {

@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <iterator>
+#include <utility>
 
 namespace culvert::ipsec {
 namespace {
@@ -21,12 +22,14 @@ InnerPacket WaitingPacket::view() {
 }
 
 bool AcquireQueue::push(PolicyId policy, const InnerPacket& packet, Instant since) {
-  Queue& queue = queues_[policy];
+  const auto known = queues_.find(policy);
   const std::size_t size = kInnerHeadroom + packet.bytes.size() + kInnerTailroom;
-  if (queue.packets.size() >= bounds_.packets || queue.bytes + size > bounds_.bytes ||
-      total_bytes_ + size > bounds_.total_bytes) {
+  const std::size_t packets = known == queues_.end() ? 0 : known->second.packets.size();
+  const std::size_t bytes = known == queues_.end() ? 0 : known->second.bytes;
+  if (packets >= bounds_.packets || bytes + size > bounds_.bytes || total_bytes_ + size > bounds_.total_bytes)
     return false;
-  }
+  Queue& queue = known == queues_.end() ? queues_[policy] : known->second;
+  if (queue.packets.empty()) waiting_.emplace(since, policy);
   queue.packets.emplace_back(packet, since);
   queue.bytes += size;
   total_bytes_ += size;
@@ -34,7 +37,9 @@ bool AcquireQueue::push(PolicyId policy, const InnerPacket& packet, Instant sinc
 }
 
 bool AcquireQueue::should_ask(PolicyId policy, const SaSelectors& selectors, Instant now) {
-  std::map<SaSelectors, Instant>& asked = queues_[policy].asked;
+  Queue& queue = queues_[policy];
+  std::map<SaSelectors, Instant>& asked = queue.asked;
+  note_asked(queue, policy, now);
   if (const auto before = asked.find(selectors); before != asked.end()) {
     if (now - before->second < kAskInterval) return false;
     before->second = now;
@@ -48,20 +53,30 @@ bool AcquireQueue::should_ask(PolicyId policy, const SaSelectors& selectors, Ins
   return true;
 }
 
+void AcquireQueue::note_asked(Queue& queue, PolicyId policy, Instant now) {
+  if (!std::exchange(queue.listed, true)) asking_.emplace_back(now, policy);
+}
+
 std::vector<WaitingPacket> AcquireQueue::take_all() {
   std::vector<WaitingPacket> taken;
-  for (auto& [policy, queue] : queues_) {
+  std::set<PolicyId> rules;
+  for (const auto& [since, policy] : waiting_) rules.insert(policy);
+  for (const PolicyId policy : rules) {
+    Queue& queue = queues_.at(policy);
     std::move(queue.packets.begin(), queue.packets.end(), std::back_inserter(taken));
     queue.packets.clear();
     queue.bytes = 0;
   }
+  waiting_.clear();
   total_bytes_ = 0;
   return taken;
 }
 
 std::size_t AcquireQueue::expire(Instant now) {
   std::size_t dropped = 0;
-  for (auto entry = queues_.begin(); entry != queues_.end();) {
+  while (!waiting_.empty() && now - waiting_.begin()->first >= bounds_.age) {
+    const auto entry = queues_.find(waiting_.begin()->second);
+    waiting_.erase(waiting_.begin());
     Queue& queue = entry->second;
     while (!queue.packets.empty() && now - queue.packets.front().since() >= bounds_.age) {
       queue.bytes -= queue.packets.front().size();
@@ -69,19 +84,27 @@ std::size_t AcquireQueue::expire(Instant now) {
       queue.packets.pop_front();
       ++dropped;
     }
+    if (!queue.packets.empty()) waiting_.emplace(queue.packets.front().since(), entry->first);
+    forget_when_idle(entry);
+  }
+  while (!asking_.empty() && now - asking_.front().first >= bounds_.age) {
+    const auto entry = queues_.find(asking_.front().second);
+    asking_.pop_front();
+    Queue& queue = entry->second;
     std::erase_if(queue.asked, [&](const auto& asked) { return now - asked.second >= bounds_.age; });
-    const bool idle = queue.packets.empty() && queue.asked.empty();
-    entry = idle ? queues_.erase(entry) : std::next(entry);
+    queue.listed = false;
+    if (!queue.asked.empty()) note_asked(queue, entry->first, now);
+    forget_when_idle(entry);
   }
   return dropped;
 }
 
+void AcquireQueue::forget_when_idle(std::map<PolicyId, Queue>::iterator queue) {
+  if (queue->second.packets.empty() && queue->second.asked.empty()) queues_.erase(queue);
+}
+
 std::optional<Instant> AcquireQueue::next_expiry() const {
-  std::optional<Instant> next;
-  for (const auto& [policy, queue] : queues_) {
-    if (!queue.packets.empty()) next = earliest(next, queue.packets.front().since() + bounds_.age);
-  }
-  return next;
+  return waiting_.empty() ? std::nullopt : std::optional(waiting_.begin()->first + bounds_.age);
 }
 
 }  // namespace culvert::ipsec

@@ -6,6 +6,8 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.hpp"
@@ -56,15 +58,24 @@ class AcquireQueue {
   std::size_t expire(Instant now);
   [[nodiscard]] std::optional<Instant> next_expiry() const;
   [[nodiscard]] bool empty() const { return total_bytes_ == 0; }
+  /// Rules of which it knows something.
+  [[nodiscard]] std::size_t rules() const { return queues_.size(); }
 
  private:
   struct Queue {
     std::deque<WaitingPacket> packets;
     std::size_t bytes = 0;
     std::map<SaSelectors, Instant> asked;
+    bool listed = false;  // in asking_
   };
+  void note_asked(Queue& queue, PolicyId policy, Instant now);
+  void forget_when_idle(std::map<PolicyId, Queue>::iterator queue);
+
   AcquireBounds bounds_;
+  // Of 100,000 rules all may wait at once, while IKE brings their SAs one by one: none of this looks at all of them.
   std::map<PolicyId, Queue> queues_;
+  std::set<std::pair<Instant, PolicyId>> waiting_;   // rules with packets, by the first one's time
+  std::deque<std::pair<Instant, PolicyId>> asking_;  // rules that have asked, by when they were last looked at
   std::size_t total_bytes_ = 0;
 };
 

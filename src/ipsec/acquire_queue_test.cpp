@@ -63,6 +63,39 @@ TEST(AcquireQueue, OldPacketsLeaveAndFreeTheirBytes) {
   EXPECT_TRUE(queue.empty());
 }
 
+// Those that are tried again keep their age.
+TEST(AcquireQueue, TheOldestOfAllRulesGoesFirst) {
+  AcquireQueue queue({.age = 10s});
+  EXPECT_TRUE(push(queue, 1, 100, Instant{5s}));
+  EXPECT_TRUE(push(queue, 1, 100, Instant{6s}));
+  EXPECT_TRUE(push(queue, 2, 100, Instant{3s}));
+  EXPECT_EQ(queue.next_expiry(), Instant{13s});
+  EXPECT_EQ(queue.expire(Instant{13s}), 1U);
+  EXPECT_EQ(queue.next_expiry(), Instant{15s});
+  EXPECT_EQ(queue.expire(Instant{15s}), 1U);
+  EXPECT_EQ(queue.next_expiry(), Instant{16s});
+  EXPECT_EQ(queue.take_all().size(), 1U);
+  EXPECT_FALSE(queue.next_expiry().has_value());
+  EXPECT_TRUE(push(queue, 1, 100, Instant{7s}));
+  EXPECT_EQ(queue.next_expiry(), Instant{17s});
+}
+
+TEST(AcquireQueue, ForgetsRulesThatAskNoMore) {
+  AcquireQueue queue({.packets = 0, .age = 10s});
+  EXPECT_FALSE(push(queue, 7, 100)) << "there is no room";
+  EXPECT_EQ(queue.rules(), 0U);
+  EXPECT_TRUE(queue.should_ask(PolicyId{1}, {}, Instant{1s}));
+  EXPECT_TRUE(queue.should_ask(PolicyId{2}, {}, Instant{1s}));
+  EXPECT_TRUE(queue.should_ask(PolicyId{1}, {}, Instant{8s}));
+  EXPECT_FALSE(queue.should_ask(PolicyId{1}, {}, Instant{8500ms})) << "it has asked not long ago";
+  (void)queue.expire(Instant{11s});
+  EXPECT_EQ(queue.rules(), 1U);
+  (void)queue.expire(Instant{21s});
+  EXPECT_EQ(queue.rules(), 0U);
+  EXPECT_TRUE(queue.should_ask(PolicyId{1}, {}, Instant{22s}));
+  EXPECT_EQ(queue.rules(), 1U);
+}
+
 // RFC 4301 5.1; at most one question a second and rule.
 TEST(AcquireQueue, AsksOnceASecondPerRule) {
   AcquireQueue queue({});

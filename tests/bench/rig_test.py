@@ -11,9 +11,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../interop")]
 
 import failover  # noqa: E402
+import growth  # noqa: E402
 import ike_attack  # noqa: E402
 import ike_load  # noqa: E402
-from vpn import compare, figures, goals, subjects, svg  # noqa: E402
+from vpn import compare, figures, goals, many, subjects, svg  # noqa: E402
 from vpn.statistics import highest, median, spread  # noqa: E402
 
 
@@ -128,6 +129,53 @@ class Comparison(unittest.TestCase):
 
     def test_a_change_beyond_it_is_told(self):
         self.assertEqual(compare.lines([self.row(1.2, 0.1)], [self.row(1.0, 0.1)]), ["X (u): 1 -> 1.2 (+20%)"])
+
+
+class Many(unittest.TestCase):
+    def test_each_destination_has_its_address(self):
+        self.assertEqual([many.address(n) for n in (0, 255, 99_999)], ["10.128.0.0", "10.128.0.255", "10.129.134.159"])
+
+    def test_each_kind_has_its_sections(self):
+        def count(kind, number):
+            texts = [text for _, text in many.files(kind, "a", number, "[daemon]\n")]
+            whole = "".join(texts)
+            self.assertEqual(whole.count("[daemon]"), 1)
+            return len(texts), whole.count("[tunnel."), whole.count("[[policy]]")
+        self.assertEqual(count("flows", 2500), (3, 1, 0))
+        self.assertEqual(count("rules", 2500), (3, 1, 2500))
+        self.assertEqual(count("tunnels", 2500), (3, 2500, 0))
+
+    def test_the_ends_mirror_each_other(self):
+        a, b = (many.sections("tunnels", side, [7]) for side in "ab")
+        self.assertIn('local = ["10.1.0.1"]\nremote = ["10.128.0.7"]', a)
+        self.assertIn('local = ["10.128.0.7"]\nremote = ["10.1.0.1"]', b)
+        self.assertIn('local_id = "s7.example"\nremote_id = "hub.example"', a)
+        self.assertIn('local_id = "hub.example"\nremote_id = "s7.example"', b)
+
+    ROUNDS = [{("flows", 1): {"cpu": 2.0, "flood_cpu": 2.0, "flood": 3e5, "lost": 0}, ("flows", 10): {"cpu": 3.0}, ("tunnels", 10): {"cpu": 3.3, "flood_cpu": 5.0}},
+              {("flows", 1): {"cpu": 4.0}, ("flows", 10): {"cpu": 5.0}, ("tunnels", 10): {"cpu": 10.0}}]
+
+    def test_ratios_are_made_inside_a_round(self):
+        rows = {row["name"]: row for row in many.evaluate(self.ROUNDS)}
+        self.assertEqual(list(rows), ["flows-1", "flows-10", "tunnels-10"])
+        self.assertAlmostEqual(rows["tunnels-10"]["of_one"], (1.65 + 2.5) / 2)
+        self.assertAlmostEqual(rows["tunnels-10"]["of_flows"], (1.1 + 2.0) / 2)
+        self.assertAlmostEqual(rows["tunnels-10"]["flood_of_one"], 2.5)
+        self.assertNotIn("of_flows", rows["flows-10"])
+        self.assertEqual(len(many.table(list(rows.values()))), 4)
+
+    def test_rules_and_sas_are_judged_by_the_same_packets(self):
+        rows = many.evaluate(self.ROUNDS)
+        self.assertEqual([(goal.what, goal.reached) for goal in growth.goals_of(rows)],
+                         [("CPU per packet, 10 tunnels, a rule and an SA each, of 10 destinations by one SA", False)])
+        rows[-1]["of_flows"] = 1.5
+        self.assertTrue(all(goal.reached for goal in growth.goals_of(rows)))
+        rows[-1]["of_flows"] = None
+        self.assertFalse(all(goal.reached for goal in growth.goals_of(rows)))
+
+    def test_one_destination_is_measured_once(self):
+        options = types.SimpleNamespace(counts="1,10", kinds="flows,rules,tunnels")
+        self.assertEqual(growth.subjects_of(options), [("flows", 1), ("flows", 10), ("rules", 10), ("tunnels", 10)])
 
 
 class Charts(unittest.TestCase):

@@ -3,6 +3,8 @@
 //
 //   udp_load receive PORT              prints "ready", then counts until SIGINT or SIGTERM, then one JSON object
 //   udp_load send ADDRESS PORT OCTETS RATE SECONDS    RATE in packets per second; prints one JSON object
+//   udp_load spread FROM ADDRESS COUNT PORT OCTETS RATE SECONDS    the same from one socket to COUNT addresses in turn,
+//                                      from ADDRESS on, so that no two packets in a row have the same flow
 //
 // Datagrams carry a number, so that what comes twice or out of order is seen and not taken for delivery.
 #include <algorithm>
@@ -91,18 +93,49 @@ int receive(std::uint16_t port) {
   return 0;
 }
 
-int send(const char* address, std::uint16_t port, std::size_t octets, double rate, double seconds) {
-  const std::size_t size = octets - kHeaders;
-  const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  sockaddr_in there{};
-  there.sin_family = AF_INET;
-  there.sin_port = htons(port);
-  if (fd < 0) return fail("socket");
-  if (::inet_pton(AF_INET, address, &there.sin_addr) != 1) return fail("the address");
-  if (::connect(fd, reinterpret_cast<const sockaddr*>(&there), sizeof there) != 0) return fail("connect");
+struct Load {
+  std::uint16_t port = 0;
+  std::size_t octets = 0;
+  double rate = 0;
+  double seconds = 0;
+};
+
+sockaddr_in with_port(std::uint16_t port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  return address;
+}
+
+/// Whom the packets of a batch go to: addresses that follow each other, each in its turn.
+class Spread {
+ public:
+  Spread(const sockaddr_in& first, std::uint32_t count)
+      : first_(ntohl(first.sin_addr.s_addr)), count_(count), addresses_(kBatch, first) {}
+  void attach(Batch& batch) {
+    for (unsigned i = 0; i < kBatch; ++i) {
+      batch.messages[i].msg_hdr.msg_name = &addresses_[i];
+      batch.messages[i].msg_hdr.msg_namelen = sizeof addresses_[i];
+    }
+  }
+  void turn(unsigned packets) {
+    for (unsigned i = 0; i < packets; ++i) {
+      addresses_[i].sin_addr.s_addr = htonl(first_ + next_);
+      if (++next_ == count_) next_ = 0;
+    }
+  }
+
+ private:
+  std::uint32_t first_, count_, next_ = 0;
+  std::vector<sockaddr_in> addresses_;
+};
+
+int send(int fd, const Load& load, Spread* spread) {
+  const auto [port, octets, rate, seconds] = load;
   (void)::setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &kBuffer, sizeof kBuffer);
 
-  auto batch = std::make_unique<Batch>(size);
+  auto batch = std::make_unique<Batch>(octets - kHeaders);
+  if (spread != nullptr) spread->attach(*batch);
   std::uint64_t sent = 0, refused = 0;
   const auto begin = Clock::now();
   const std::chrono::duration<double> span(seconds);
@@ -119,6 +152,7 @@ int send(const char* address, std::uint16_t port, std::size_t octets, double rat
       const std::uint64_t number = sent + i;
       std::memcpy(batch->bytes[i].data(), &number, sizeof number);
     }
+    if (spread != nullptr) spread->turn(count);
     const int taken = ::sendmmsg(fd, batch->messages.data(), count, 0);
     sent += count;  // what the kernel refused is lost, as on any host
     refused += count - static_cast<unsigned>(std::max(taken, 0));
@@ -128,8 +162,30 @@ int send(const char* address, std::uint16_t port, std::size_t octets, double rat
   return 0;
 }
 
+int send_to_one(const char* address, const Load& load) {
+  const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  sockaddr_in there = with_port(load.port);
+  if (fd < 0) return fail("socket");
+  if (::inet_pton(AF_INET, address, &there.sin_addr) != 1) return fail("the address");
+  if (::connect(fd, reinterpret_cast<const sockaddr*>(&there), sizeof there) != 0) return fail("connect");
+  return send(fd, load, nullptr);
+}
+
+int send_to_many(const char* from, const char* address, std::uint32_t count, const Load& load) {
+  const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  sockaddr_in here = with_port(0), there = with_port(load.port);
+  if (fd < 0) return fail("socket");
+  if (::inet_pton(AF_INET, from, &here.sin_addr) != 1 || ::inet_pton(AF_INET, address, &there.sin_addr) != 1)
+    return fail("the addresses");
+  if (::bind(fd, reinterpret_cast<const sockaddr*>(&here), sizeof here) != 0) return fail("bind");
+  Spread spread(there, count);
+  return send(fd, load, &spread);
+}
+
 int usage() {
-  fmt::print(stderr, "usage: udp_load receive PORT | udp_load send ADDRESS PORT OCTETS RATE SECONDS\n");
+  fmt::print(stderr,
+             "usage: udp_load receive PORT | udp_load send ADDRESS PORT OCTETS RATE SECONDS\n"
+             "       | udp_load spread FROM ADDRESS COUNT PORT OCTETS RATE SECONDS\n");
   return 2;
 }
 
@@ -139,12 +195,17 @@ int main(int argc, char** argv) {
   const std::string_view mode = argc > 1 ? argv[1] : "";
   for (const int number : {SIGINT, SIGTERM}) std::signal(number, [](int) { stopped = 1; });
   if (mode == "receive" && argc == 3) return receive(static_cast<std::uint16_t>(std::atoi(argv[2])));
-  if (mode != "send" || argc != 7) return usage();
-  const int octets = std::atoi(argv[4]);
+  const bool many = mode == "spread";
+  if ((mode != "send" || argc != 7) && (!many || argc != 9)) return usage();
+  char** const load_at = argv + (many ? 5 : 3);
+  const int octets = std::atoi(load_at[1]);
   if (octets < static_cast<int>(kHeaders + sizeof(std::uint64_t)) || octets > static_cast<int>(kMost + kHeaders)) {
     fmt::print(stderr, "udp_load: OCTETS is from {} to {}\n", kHeaders + sizeof(std::uint64_t), kMost + kHeaders);
     return 2;
   }
-  return send(argv[2], static_cast<std::uint16_t>(std::atoi(argv[3])), static_cast<std::size_t>(octets),
-              std::atof(argv[5]), std::atof(argv[6]));
+  const Load load{static_cast<std::uint16_t>(std::atoi(load_at[0])), static_cast<std::size_t>(octets),
+                  std::atof(load_at[2]), std::atof(load_at[3])};
+  if (!many) return send_to_one(argv[2], load);
+  const int count = std::atoi(argv[4]);
+  return count < 1 ? usage() : send_to_many(argv[2], argv[3], static_cast<std::uint32_t>(count), load);
 }

@@ -42,6 +42,15 @@ std::set<net::IpAddress> peer_addresses(const model::ConnectionConfig& config) {
 
 }  // namespace
 
+std::set<ConnectionTable::PeerIdentity> ConnectionTable::peer_identities(const model::ConnectionConfig& config) {
+  std::set<PeerIdentity> all;
+  for (const net::IpAddress& address : peer_addresses(config)) {
+    if (config.remote_pattern || takes_any_identity(config)) all.emplace(address, std::nullopt);
+    if (!config.remote_pattern) all.emplace(address, remote_identity(config, {{}, {address, 0}}).comparable());
+  }
+  return all;
+}
+
 bool is_shareable(const model::ConnectionConfig& config) {
   return config.share_ike_sa && config.credential_group != 0 && !config.eap && config.own_rounds.empty() &&
          config.peer_rounds.empty() && !config.remote_pattern && config.pools.empty() && config.groups.empty() &&
@@ -62,6 +71,7 @@ void ConnectionTable::put(model::ConnectionConfig config) {
   const model::ConnectionId id = config.id;
   if (config.peer) {
     for (const net::IpAddress& address : peer_addresses(config)) by_peer_[address].insert(id);
+    for (const PeerIdentity& peer : peer_identities(config)) by_peer_identity_[peer].insert(id);
   } else {
     open_.insert(id);
     (config.remote_pattern ? open_by_pattern_
@@ -86,6 +96,7 @@ void ConnectionTable::remove(model::ConnectionId id) {
   const model::ConnectionConfig& config = found->second;
   if (config.peer) {
     for (const net::IpAddress& address : peer_addresses(config)) take_out(by_peer_, address);
+    for (const PeerIdentity& peer : peer_identities(config)) take_out(by_peer_identity_, peer);
   } else {
     open_.erase(id);
     open_without_identity_.erase(id);

@@ -9,6 +9,7 @@
 #include <string>
 #include <tuple>
 #include <unordered_map>
+#include <utility>
 
 #include "model/connection.hpp"
 #include "model/ids.hpp"
@@ -56,16 +57,17 @@ class ConnectionTable {
   const model::ConnectionConfig* find_candidate(const net::Path& path, const model::Identity& peer, Visit visit) const {
     const model::Identity wanted = peer.comparable();
     // One that names the identity goes before one with a pattern, and both before one that takes any.
-    const auto* expecting = visit_first(
-        {in(by_peer_, path.remote.address), in(open_by_identity_, wanted), &open_without_identity_, &open_by_pattern_},
-        [&](const model::ConnectionConfig& config) {
-          return allows(config, path) && expects(config, path, wanted) && visit(config);
-        });
+    const net::IpAddress& address = path.remote.address;
+    const auto* others = in(by_peer_identity_, PeerIdentity{address, std::nullopt});
+    const auto* expecting = visit_first({in(by_peer_identity_, PeerIdentity{address, wanted}), others,
+                                         in(open_by_identity_, wanted), &open_without_identity_, &open_by_pattern_},
+                                        [&](const model::ConnectionConfig& config) {
+                                          return allows(config, path) && expects(config, path, wanted) && visit(config);
+                                        });
     if (expecting != nullptr) return expecting;
-    return visit_first({in(by_peer_, path.remote.address), &open_without_identity_},
-                       [&](const model::ConnectionConfig& config) {
-                         return allows(config, path) && takes_any_identity(config) && visit(config);
-                       });
+    return visit_first({others, &open_without_identity_}, [&](const model::ConnectionConfig& config) {
+      return allows(config, path) && takes_any_identity(config) && visit(config);
+    });
   }
 
   /// Calls `visit` with the connections that have the share key of `config`, itself among them, by id, until it answers
@@ -86,6 +88,9 @@ class ConnectionTable {
   using Ids = std::set<model::ConnectionId>;
   using ShareKey = std::tuple<std::uint32_t, std::optional<net::IpAddress>, std::optional<model::Identity>,
                               std::optional<model::Identity>>;
+  // An address, and who is expected there, as Identity::comparable() has it; nobody: any of many.
+  using PeerIdentity = std::pair<net::IpAddress, std::optional<model::Identity>>;
+  [[nodiscard]] static std::set<PeerIdentity> peer_identities(const model::ConnectionConfig& config);
   [[nodiscard]] static ShareKey share_key(const model::ConnectionConfig& config);
   friend bool same_share_key(const model::ConnectionConfig& a, const model::ConnectionConfig& b);
 
@@ -110,6 +115,8 @@ class ConnectionTable {
 
   std::unordered_map<model::ConnectionId, model::ConnectionConfig> connections_;
   std::map<net::IpAddress, Ids> by_peer_;
+  // The same ones: behind one address there may be as many as behind all others.
+  std::map<PeerIdentity, Ids> by_peer_identity_;
   std::unordered_map<std::string, model::ConnectionId> by_name_;
   std::map<ShareKey, Ids> sharing_;
   std::size_t certificates_ = 0;                     // connections that use them

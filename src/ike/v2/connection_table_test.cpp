@@ -68,6 +68,27 @@ TEST_F(ConnectionTableTest, AnIdentityIsExpectedOrIsTheAddress) {
   EXPECT_EQ(by_identity("192.0.2.9", "192.0.2.9"), (Ids{4}));
 }
 
+TEST_F(ConnectionTableTest, ManyBehindOneAddressAreToldApart) {
+  for (std::uint32_t id = 10; id < 20; ++id)
+    table.put(connection(id, "192.0.2.7", ("site" + std::to_string(id) + ".example").c_str()));
+  model::ConnectionConfig pattern = connection(1, "192.0.2.7", nullptr);
+  pattern.remote_pattern = model::IdentityPattern::parse("*.example");
+  table.put(pattern);
+  model::ConnectionConfig places = connection(2, "192.0.2.8", nullptr);
+  places.further_peers = {"192.0.2.7"};
+  table.put(places);
+  EXPECT_EQ(by_identity("192.0.2.7", "site13.example"), (Ids{13, 1})) << "the name before the pattern";
+  EXPECT_EQ(by_identity("192.0.2.7", "192.0.2.7"), (Ids{2})) << "of several places this one";
+  EXPECT_EQ(by_identity("192.0.2.8", "192.0.2.7"), Ids{});
+  EXPECT_EQ(by_identity("192.0.2.8", "192.0.2.8"), (Ids{2}));
+  table.remove(model::ConnectionId(1));
+  table.remove(model::ConnectionId(2));
+  table.remove(model::ConnectionId(13));
+  EXPECT_EQ(by_identity("192.0.2.7", "site13.example"), Ids{});
+  EXPECT_EQ(by_identity("192.0.2.7", "192.0.2.7"), Ids{});
+  EXPECT_EQ(by_identity("192.0.2.7", "site14.example"), (Ids{14}));
+}
+
 TEST_F(ConnectionTableTest, OurAddressMustFit) {
   model::ConnectionConfig config = connection(1, "192.0.2.7", nullptr);
   config.local_address = ip("192.0.2.1");

@@ -17,6 +17,8 @@ LOSS = 0.001  # what a rate may lose and still count as carried
 class Bench:
     """Measurements between the two ends of a lab through a subject. Traffic goes from a to b."""
 
+    settling = 3  # seconds after which the daemons must be idle when the load has ended
+
     def __init__(self, lab, subject, options):
         self.lab, self.subject, self.options = lab, subject, options
 
@@ -42,16 +44,19 @@ class Bench:
             return f.read()
 
     def _udp_trial(self, octets, rate, seconds):
-        """(packets delivered per second, share lost, daemon CPU per delivered packet) of one stream."""
+        return self.udp_load("send", self.subject.address("b"), PORT, octets, rate, seconds)
+
+    def udp_load(self, *load):
+        """(packets delivered per second, share lost, daemon CPU per delivered packet) of what udp_load sends."""
         output = "udp-receiver"
         open(self.lab.path(output), "w", encoding="ascii").close()
-        load = f"{self.options.bin}/udp_load"
-        receiver = self.lab.spawn("b", load, "receive", PORT, output=self.lab.path(output))
+        program = f"{self.options.bin}/udp_load"
+        receiver = self.lab.spawn("b", program, "receive", PORT, output=self.lab.path(output))
         wait_until(lambda: "ready" in self._text(output), 5, "the receiver of the UDP stream is ready", 0.01)
         pids = self.subject.pids()
         before = cpu_seconds(pids)
-        sent = json.loads(self.lab.exec("a", load, "send", self.subject.address("b"), PORT, octets, rate, seconds))
-        wait_until(lambda settled=[-1.0]: self._settled(pids, settled), 3, "the daemons have settled", 0.05)
+        sent = json.loads(self.lab.exec("a", program, *load, timeout=30 + float(load[-1])))
+        wait_until(lambda settled=[-1.0]: self._settled(pids, settled), self.settling, "the daemons have settled", 0.05)
         used = cpu_seconds(pids) - before
         end(receiver, signal.SIGINT)
         got = json.loads(self._text(output).split("ready", 1)[1])
