@@ -64,16 +64,23 @@ void WorkPool::run() {
     lock.lock();
     const bool first = answers_.empty();
     answers_.push_back(std::move(answer));
-    if (first) ready_.signal();
+    if (!first) continue;
+    // Not under the lock, which the loop wants as soon as it wakes.
+    lock.unlock();
+    ready_.signal();
+    lock.lock();
   }
 }
 
 std::optional<WorkPool::Answer> WorkPool::poll_answer() {
-  const std::lock_guard lock(mutex_);
-  if (answers_.empty()) return std::nullopt;
+  if (taken_.empty()) {
+    const std::lock_guard lock(mutex_);
+    taken_.swap(answers_);
+  }
+  if (taken_.empty()) return std::nullopt;
   --outstanding_;
-  std::optional<Answer> answer(std::move(answers_.front()));
-  answers_.pop_front();
+  std::optional<Answer> answer(std::move(taken_.front()));
+  taken_.pop_front();
   return answer;
 }
 

@@ -64,7 +64,9 @@ class WorkPool {
 
   const unsigned most_threads_;
   io::EventFd ready_;
-  std::size_t outstanding_ = 0;  // the loop's own count
+  // The loop's own.
+  std::size_t outstanding_ = 0;
+  std::deque<Answer> taken_;
   std::mutex mutex_;
   std::condition_variable changed_;
   // Under the mutex.

@@ -128,8 +128,15 @@ struct Inbox {
     }
   }
 
+  /// Once there are commands. The worker is woken once until it looks.
+  void tell() {
+    if (!ordered.exchange(true)) wakeup.signal();
+  }
+
   BoundedQueue<Command> commands;
   io::EventFd wakeup;
+  /// Commands wait. The worker clears this before it takes them.
+  std::atomic<bool> ordered{false};
   /// The worker waits, or is about to and looks into the rings once more. Whoever wakes it clears this.
   std::atomic<bool> sleeping{false};
   std::vector<std::unique_ptr<HandoverRing>> from;  // by worker; null for itself

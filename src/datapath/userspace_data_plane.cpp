@@ -12,6 +12,7 @@
 
 #include "base/check.hpp"
 #include "crypto/packet_cipher.hpp"
+#include "datapath/control_inlet.hpp"
 #include "datapath/placement.hpp"
 #include "datapath/shared.hpp"
 #include "datapath/shared_early_packets.hpp"
@@ -93,7 +94,7 @@ struct UserspaceDataPlane::State {
       inbox.wakeup.signal();
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
-    inbox.wakeup.signal();
+    inbox.tell();
   }
   /// To the worker that has the pair; nobody knows of it otherwise.
   void order_for(model::ChildSaId child, Command command) {
@@ -109,10 +110,6 @@ struct UserspaceDataPlane::State {
     spis.release(spi);
   }
 
-  void ask(std::uint32_t worker) {
-    order(worker, AskCommand{++last_ticket, false});
-    shared.inboxes[worker]->answers.wait_for(last_ticket);
-  }
   /// All of them at once.
   void ask_all(bool with_counters) {
     const std::uint64_t ticket = ++last_ticket;
@@ -148,6 +145,7 @@ struct UserspaceDataPlane::State {
   std::vector<std::thread> threads;
 
   // Of the control thread.
+  std::optional<ControlInlet> inlet;
   Placement placement;
   std::vector<std::shared_ptr<const ipsec::PolicyTable>>
       policies;  // the workers', and those they may not have left yet
@@ -191,8 +189,7 @@ Result<void, ipsec::DataPlaneError> UserspaceDataPlane::State::install(model::Ch
     if (placement.gone(spi)) tell_home(connection);
     return err(ipsec::DataPlaneError::overloaded);
   }
-  // Once the peer hears of the pair, its packets may be here sooner than the worker looks into its commands again.
-  ask(placed->worker);
+  shared.inboxes[placed->worker]->tell();
   if (placed->home_changed) tell_home(connection);
   return {};
 }
@@ -227,6 +224,9 @@ Result<std::unique_ptr<UserspaceDataPlane>, io::IoError> UserspaceDataPlane::sta
   settled.engine.coalesce_udp = tun.offload() >= io::TunOffload::tcp_and_udp;
   auto state = std::make_unique<State>(settled, std::move(tun), std::move(sockets), random, std::move(wakeups),
                                        std::move(*control_wakeup), std::move(streams));
+  auto inlet = ControlInlet::open(state->shared.to_control, state->sockets.front());
+  if (!inlet) return err(std::move(inlet.error()));
+  state->inlet.emplace(std::move(*inlet));
   for (std::uint32_t i = 0; i < state->sockets.size(); ++i) {
     settled.engine.worker = i;
     settled.engine.early_packets = &state->early;
@@ -240,10 +240,11 @@ Result<std::unique_ptr<UserspaceDataPlane>, io::IoError> UserspaceDataPlane::sta
   return std::unique_ptr<UserspaceDataPlane>(new UserspaceDataPlane(std::move(state)));
 }
 
-int UserspaceDataPlane::wakeup_fd() const { return state_->shared.to_control.fd(); }
+int UserspaceDataPlane::wakeup_fd() const { return state_->inlet->fd(); }
 
 void UserspaceDataPlane::handle_wakeup() {
   Shared& shared = state_->shared;
+  if (!state_->inlet->take(state_->datagrams, shared.counters)) return;
   shared.take_wakeup();
   append(state_->datagrams, shared.datagrams.take_all());
   auto events = shared.events.take_all();

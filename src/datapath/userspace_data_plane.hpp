@@ -4,8 +4,8 @@
 // Each worker owns an engine, a queue of TUN, and the sockets that have one share of the peers' addresses. Each SA pair
 // belongs to one worker; whatever comes to another is handed over to it, so that one place hands out an SA's sequence
 // numbers and keeps its replay window. All pairs of a connection belong to one worker, its home; but for those that are
-// for one worker's packets only (RFC 9611). The control thread talks to the workers through bounded queues only, and is
-// woken by one descriptor. NAT keepalives are control's timers; here they are only sent.
+// for one worker's packets only (RFC 9611). The control thread talks to the workers through bounded queues only, reads
+// IKE's own port itself, and is woken by one descriptor. NAT keepalives are control's timers; here they are only sent.
 #pragma once
 
 #include <cstdint>

@@ -16,9 +16,7 @@ WireReceiver::WireReceiver(ipsec::Engine& engine, io::TunQueue& tun, Exchange& e
 bool WireReceiver::receive(const OuterSockets::Entry& entry, Instant now) {
   const auto outcome = entry.socket.receive(buffers_);
   shared_.counters.count(IoDrop::receive_truncated, outcome.dropped);
-  if (entry.kind == OuterSockets::Kind::ike) {
-    for (const io::ReceivedMessage& message : outcome.messages) receive_ike(message);
-  } else if (!outcome.messages.empty()) {
+  if (!outcome.messages.empty()) {
     inputs_.clear();
     const auto encapsulation =
         entry.kind == OuterSockets::Kind::nat ? model::Encapsulation::udp : model::Encapsulation::none;
@@ -118,7 +116,6 @@ std::uint32_t WireReceiver::owner_of(const ipsec::WireInput& input, ByteView seg
 }
 
 void WireReceiver::receive_errors(const OuterSockets::Entry& entry, Instant now) {
-  if (entry.kind == OuterSockets::Kind::ike) return;
   const auto encapsulation =
       entry.kind == OuterSockets::Kind::nat ? model::Encapsulation::udp : model::Encapsulation::none;
   // Whoever sends us errors without end shall not hold up packets.
@@ -139,18 +136,6 @@ void WireReceiver::take_error(const OuterError& error, Instant now) {
   const bool left = !exchange_.asked_all(error);
   const bool ours = engine_.unprotected_error(error.path, error.encapsulation, error.mtu, error.quoted, now, left);
   if (!ours && left) exchange_.pass_on(error);
-}
-
-// RFC 3948 2.2: the marker exists on the NAT port only; what comes to the IKE port is IKE as a whole.
-void WireReceiver::receive_ike(const io::ReceivedMessage& message) {
-  const std::size_t step = message.segment_size != 0 ? message.segment_size : message.bytes.size();
-  MutableByteView rest = message.bytes;
-  // At least once: IKE counts an empty datagram too.
-  do {
-    const std::size_t length = std::min(step, rest.size());
-    ike_message(message.path, rest.first(length));
-    rest = rest.subspan(length);
-  } while (!rest.empty());
 }
 
 void WireReceiver::deliver(std::span<const ipsec::InnerPacket> packets) {

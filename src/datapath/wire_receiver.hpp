@@ -44,7 +44,6 @@ class WireReceiver final : public ipsec::InboundSink, public TcpStreamSink {
   // The buffers' touched parts stay in the L2 cache; more of them carried no more.
   static constexpr std::size_t kBuffers = 16;
 
-  void receive_ike(const io::ReceivedMessage& message);
   /// To this worker's engine or to the workers whose SAs the packets are for.
   void distribute(const ipsec::WireInput& input);
   [[nodiscard]] std::uint32_t owner_of(const ipsec::WireInput& input, ByteView segment) const;

@@ -35,6 +35,7 @@ Result<std::unique_ptr<Worker>, io::IoError> Worker::make(const ipsec::EngineOpt
   // One worker has them all: packets for the others' SAs are handed over as any are.
   if (added && options.worker == 0) added = poller->add(shared.streams->fd(), kStreamsToken);
   for (std::size_t i = 0; added && i < sockets.entries().size(); ++i) {
+    if (sockets.entries()[i].kind == OuterSockets::Kind::ike) continue;  // the control thread's
     added = poller->add(sockets.entries()[i].socket.fd(), kFirstSocketToken + static_cast<std::uint32_t>(i));
   }
   for (std::size_t i = 0; added && sockets.xdp() != nullptr && i < sockets.xdp()->ports(); ++i) {
@@ -68,6 +69,7 @@ void Worker::run() {
     exchange_.woke_up();
     now_ = io::MonotonicClock::now();
     bool moved = false;
+    catch_up();
     for (const io::Poller::Ready& source : ready) moved |= dispatch(source);
     moved |= take_handed_over();
     // While packets were in work others came, and those for TUN may have been answered at once: looking costs less than
@@ -107,10 +109,14 @@ std::optional<Duration> Worker::time_to_wait() const {
   return *due <= now_ ? Duration::zero() : *due - now_;
 }
 
-// True when packets came; IKE's do not count.
+// True when packets came.
 bool Worker::dispatch(const io::Poller::Ready& source) {
   switch (source.token) {
-    case kCommandToken: run_commands(); return false;
+    case kCommandToken:
+      // In this order: what was ordered since this turn began may be what it was woken for.
+      inbox_.wakeup.drain();
+      catch_up();
+      return false;
     case kTunToken: return pump_tun();
     case kStreamsToken: return pump_streams();
     default: break;
@@ -157,8 +163,14 @@ void Worker::empty(const OuterSockets::Entry& entry) {
   }
 }
 
+// What control has ordered goes before the packets that came of it, in whatever order the two are found: nobody waits
+// for an order to be carried out. Packets of the wire that are here before it wait for their SA (ipsec/early_packets).
+void Worker::catch_up() {
+  if (inbox_.ordered.load(std::memory_order_acquire)) run_commands();
+}
+
 void Worker::run_commands() {
-  inbox_.wakeup.drain();
+  inbox_.ordered.exchange(false);
   for (Command& command : inbox_.commands.take_all()) {
     std::visit(Overloaded{
                    [&](InstallCommand& install) { carry_out(install); },
@@ -225,6 +237,7 @@ bool Worker::pump_tun() {
     const TunReader::Batch batch = reader_.read();
     if (!batch.packets.empty()) {
       moved = true;
+      catch_up();
       engine_.outbound(batch.packets, now_, sender_);
       sender_.flush();
     }
@@ -244,9 +257,7 @@ bool Worker::pump_tun() {
 bool Worker::pump_socket(const OuterSockets::Entry& entry, bool failed) {
   if (failed) receiver_.receive_errors(entry, now_);
   bool moved = false;
-  for (int i = 0; i < kReceivedPerTurn && receiver_.receive(entry, now_); ++i) {
-    moved = entry.kind != OuterSockets::Kind::ike;
-  }
+  for (int i = 0; i < kReceivedPerTurn && receiver_.receive(entry, now_); ++i) moved = true;
   if (moved && engine_.take_hold_ended()) settle();
   return moved;
 }
@@ -260,6 +271,7 @@ bool Worker::pump_streams() {
 
 bool Worker::take_handed_over() {
   return exchange_.take([this](const HandoverRing::Batch& batch) {
+    catch_up();
     if (!batch.inner.empty()) {
       sender_.set_second_hand(true);
       engine_.outbound(batch.inner, now_, sender_);

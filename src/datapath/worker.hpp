@@ -38,6 +38,7 @@ class Worker {
 
   [[nodiscard]] std::optional<Duration> time_to_wait() const;
   bool dispatch(const io::Poller::Ready& source);
+  void catch_up();
   void run_commands();
   void give_back_spis();
   void settle();

@@ -1,5 +1,5 @@
 // Poller: waits for several descriptors (epoll, level-triggered). For the worker threads; the control thread has an
-// event loop of its own.
+// event loop of its own, and one of these for what the data plane has for it.
 #pragma once
 
 #include <array>
@@ -25,6 +25,8 @@ class Poller {
   /// Waits for `fd` to become readable.
   [[nodiscard]] Result<void, IoError> add(int fd, std::uint32_t token);
   void remove(int fd);
+  /// Readable while `wait` would find something: one poller may wait for another.
+  [[nodiscard]] int fd() const { return fd_.get(); }
   /// Blocks until something is ready or `timeout` has passed (rounded up to milliseconds; absent: no bound).
   /// The answer stands until the next call; empty on a timeout or an interrupting signal.
   [[nodiscard]] std::span<const Ready> wait(std::optional<Duration> timeout);

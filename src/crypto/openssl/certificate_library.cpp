@@ -18,8 +18,9 @@
 namespace culvert::crypto::openssl {
 namespace {
 
-// As the provider names them. The last one finds out which kind of key a SubjectPublicKeyInfo has.
-constexpr std::array<std::string_view, 7> kKinds{"RSA", "RSA-PSS", "DSA", "EC", "ED25519", "ED448", "DER"};
+// As the provider names them. The decoder that finds out which kind of key a SubjectPublicKeyInfo has is not among
+// them: whoever reads one says what its AlgorithmIdentifier names.
+constexpr std::array<std::string_view, 6> kKinds{"RSA", "RSA-PSS", "DSA", "EC", "ED25519", "ED448"};
 constexpr const char* kName = "culvert-certificates";
 
 using Algorithms = std::vector<OSSL_ALGORITHM>;
@@ -82,7 +83,7 @@ OSSL_LIB_CTX* make() {
   made.decoders = select(made.whole, OSSL_OP_DECODER, "structure=SubjectPublicKeyInfo");
   made.key_managers = select(made.whole, OSSL_OP_KEYMGMT, "");
   // Another version of the library, with other names: better slow than blind.
-  if (made.decoders.size() != kKinds.size() + 1 || made.key_managers.size() != kKinds.size()) return nullptr;
+  if (made.decoders.size() != kKinds.size() + 1 || made.key_managers.size() != kKinds.size() + 1) return nullptr;
   made.context = OSSL_LIB_CTX_new();
   const bool stands = made.context != nullptr && OSSL_PROVIDER_add_builtin(made.context, kName, begin) == 1 &&
                       OSSL_PROVIDER_load(made.context, kName) != nullptr;

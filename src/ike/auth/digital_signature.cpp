@@ -63,6 +63,12 @@ Bytes identifier(std::string_view oid, ByteView parameters) {
 
 Bytes null() { return der_element(der::kNull, {}); }
 
+/// An AlgorithmIdentifier as somebody may send it.
+struct KnownIdentifier {
+  SignatureScheme scheme;
+  Bytes octets;
+};
+
 // RFC 4055 3.1: hash, MGF1 with the same hash, salt as long as the hash, the usual trailer.
 Bytes pss_parameters(const HashRow& hash) {
   constexpr std::uint8_t kHash = 0xa0;
@@ -125,6 +131,26 @@ std::optional<SignatureScheme> read_pss(DerReader reader) {
     case SignatureHash::sha2_384: return SignatureScheme::rsa_pss_sha2_384;
     default: return SignatureScheme::rsa_pss_sha2_512;
   }
+}
+
+Bytes make_identifier(const SchemeRow& row) {
+  if (row.oid == kPssOid)
+    return identifier(row.oid, pss_parameters(*std::ranges::find(kHashes, row.hash, &HashRow::hash)));
+  return identifier(row.oid, row.null ? null() : Bytes());
+}
+
+/// Made once: each message about certificates is full of them.
+const std::vector<KnownIdentifier>& known_identifiers() {
+  static const std::vector<KnownIdentifier> all = [] {
+    std::vector<KnownIdentifier> made;
+    for (const SchemeRow& row : kRows) made.push_back({row.scheme, make_identifier(row)});
+    // RFC 7427 A: compared as a whole. One of RSA without its NULL says the same and is met.
+    for (const SchemeRow& row : kRows) {
+      if (row.null) made.push_back({row.scheme, identifier(row.oid, {})});
+    }
+    return made;
+  }();
+  return all;
 }
 
 /// What a key signs with, the best first: the hash that its strength calls for.
@@ -254,28 +280,22 @@ SignatureHashes decode_hashes(ByteView data) {
 }
 
 Bytes algorithm_identifier(SignatureScheme scheme) {
-  const SchemeRow& row = row_of(scheme);
-  if (row.oid == kPssOid)
-    return identifier(row.oid, pss_parameters(*std::ranges::find(kHashes, row.hash, &HashRow::hash)));
-  return identifier(row.oid, row.null ? null() : Bytes());
+  return std::ranges::find(known_identifiers(), scheme, &KnownIdentifier::scheme)->octets;  // there is one for each
 }
 
 std::optional<SignatureScheme> scheme_of(ByteView algorithm_identifier_octets) {
+  for (const KnownIdentifier& known : known_identifiers()) {
+    if (known.scheme != SignatureScheme::rsa_pkcs1_sha1 && equal(algorithm_identifier_octets, known.octets))
+      return known.scheme;
+  }
+  // PSS has more than one way to say the same.
   DerReader outer(algorithm_identifier_octets);
   const auto content = outer.next(der::kSequence);
   if (!content || !outer.at_end()) return std::nullopt;
   DerReader reader(*content);
   const auto oid = reader.next(der::kObjectIdentifier);
-  if (!oid) return std::nullopt;
-  if (equal(*oid, octets_of(kPssOid))) return read_pss(reader);
-  for (const SchemeRow& row : kRows) {
-    // RFC 7427 A: compared as a whole. One of RSA without its NULL says the same and is met.
-    if (row.hash == SignatureHash::sha1 || row.oid == kPssOid) continue;
-    if (equal(algorithm_identifier_octets, algorithm_identifier(row.scheme)) ||
-        (row.null && equal(algorithm_identifier_octets, identifier(row.oid, {}))))
-      return row.scheme;
-  }
-  return std::nullopt;
+  if (!oid || !equal(*oid, octets_of(kPssOid))) return std::nullopt;
+  return read_pss(reader);
 }
 
 SignatureHash hash_of(SignatureScheme scheme) { return row_of(scheme).hash; }

@@ -7,12 +7,11 @@
 namespace culvert::crypto::openssl {
 namespace {
 
-const char* name_of(KeyExchangeId id) { return id == KeyExchangeId::x25519 ? "X25519" : "X448"; }
+constexpr const char* kName = "X448";
 
-class Montgomery final : public KeyExchange {
+class X448 final : public KeyExchange {
  public:
-  Montgomery(KeyExchangeId id, PublicKey key, Bytes public_value)
-      : id_(id), key_(std::move(key)), public_value_(std::move(public_value)) {}
+  X448(PublicKey key, Bytes public_value) : key_(std::move(key)), public_value_(std::move(public_value)) {}
 
   [[nodiscard]] ByteView public_value() const override { return public_value_; }
 
@@ -20,8 +19,7 @@ class Montgomery final : public KeyExchange {
     const ErrorQueueGuard guard;
     const std::size_t length = public_value_.size();
     if (peer_public_value.size() != length) return err(CryptoError::bad_public_value);
-    const PublicKey peer(
-        EVP_PKEY_new_raw_public_key_ex(nullptr, name_of(id_), nullptr, peer_public_value.data(), length));
+    const PublicKey peer(EVP_PKEY_new_raw_public_key_ex(nullptr, kName, nullptr, peer_public_value.data(), length));
     const PublicKeyCtx context(EVP_PKEY_CTX_new_from_pkey(nullptr, key_.get(), nullptr));
     if (!peer || !context || EVP_PKEY_derive_init(context.get()) != 1) return err(CryptoError::backend_failure);
     // Without the library's validation of the peer's value: any octets are one (RFC 7748 5), and what comes of a wrong
@@ -33,22 +31,21 @@ class Montgomery final : public KeyExchange {
     if (EVP_PKEY_derive(context.get(), secret.mutable_view().data(), &size) != 1 || size != length) {
       return err(CryptoError::bad_public_value);
     }
-    // RFC 8031 5: an all-zero shared secret (RFC 7748 6.1, 6.2) is refused, found without a branch on secret bytes.
+    // RFC 8031 5: an all-zero shared secret (RFC 7748 6.2) is refused, found without a branch on secret bytes.
     if (constant_time_equal(secret.view(), Bytes(length))) return err(CryptoError::bad_public_value);
     return secret;
   }
 
  private:
-  KeyExchangeId id_;
   PublicKey key_;
   Bytes public_value_;
 };
 
 }  // namespace
 
-MadeKeyExchange make_montgomery(KeyExchangeId id, const PrivateValueSource& source) {
+MadeKeyExchange make_x448(const PrivateValueSource& source) {
   const ErrorQueueGuard guard;
-  const std::size_t length = public_value_size(id);
+  const std::size_t length = public_value_size(KeyExchangeId::x448);
   SecretBytes scalar(length);
   if (source.random != nullptr) {
     source.random->fill(scalar.mutable_view());
@@ -56,12 +53,12 @@ MadeKeyExchange make_montgomery(KeyExchangeId id, const PrivateValueSource& sour
     if (source.private_value.size() != length) return err(CryptoError::bad_key_length);
     std::ranges::copy(source.private_value, scalar.mutable_view().begin());
   }
-  PublicKey key(EVP_PKEY_new_raw_private_key_ex(nullptr, name_of(id), nullptr, scalar.view().data(), scalar.size()));
+  PublicKey key(EVP_PKEY_new_raw_private_key_ex(nullptr, kName, nullptr, scalar.view().data(), scalar.size()));
   Bytes public_value(length);
   std::size_t size = length;
   if (!key || EVP_PKEY_get_raw_public_key(key.get(), public_value.data(), &size) != 1 || size != length)
     return err(CryptoError::backend_failure);
-  return std::make_unique<Montgomery>(id, std::move(key), std::move(public_value));
+  return std::make_unique<X448>(std::move(key), std::move(public_value));
 }
 
 }  // namespace culvert::crypto::openssl
