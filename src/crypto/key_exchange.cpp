@@ -2,26 +2,14 @@
 
 #include "crypto/ml_kem_exchange.hpp"
 #include "crypto/openssl/key_exchanges.hpp"
-#include "crypto/x25519/exchange.hpp"
 
 namespace culvert::crypto {
 namespace {
 
-openssl::MadeKeyExchange make_x25519(const openssl::PrivateValueSource& source) {
-  const std::size_t size = public_value_size(KeyExchangeId::x25519);
-  if (source.random == nullptr) {
-    if (source.private_value.size() != size) return err(CryptoError::bad_key_length);
-    return x25519::make_exchange(SecretBytes::copy_of(source.private_value));
-  }
-  SecretBytes scalar(size);
-  source.random->fill(scalar.mutable_view());
-  return x25519::make_exchange(std::move(scalar));
-}
-
 openssl::MadeKeyExchange make(KeyExchangeId id, const openssl::PrivateValueSource& source) {
   switch (id) {
-    case KeyExchangeId::x25519: return make_x25519(source);
-    case KeyExchangeId::x448: return openssl::make_x448(source);
+    case KeyExchangeId::x25519:
+    case KeyExchangeId::x448: return openssl::make_montgomery(id, source);
     case KeyExchangeId::ecp_256:
     case KeyExchangeId::ecp_384:
     case KeyExchangeId::ecp_521:
@@ -67,7 +55,7 @@ Result<std::unique_ptr<KeyExchange>, CryptoError> make_key_exchange_from_private
 bool is_own(KeyExchangeId id) {
   const bool ml_kem =
       id == KeyExchangeId::ml_kem_512 || id == KeyExchangeId::ml_kem_768 || id == KeyExchangeId::ml_kem_1024;
-  return id == KeyExchangeId::x25519 || (ml_kem && is_own_ml_kem(id));
+  return ml_kem && is_own_ml_kem(id);
 }
 
 std::size_t public_value_size(KeyExchangeId id) {

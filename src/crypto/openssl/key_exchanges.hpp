@@ -13,7 +13,8 @@ struct PrivateValueSource {
   ByteView private_value;
 };
 
-[[nodiscard]] MadeKeyExchange make_x448(const PrivateValueSource& source);
+/// X25519 and X448.
+[[nodiscard]] MadeKeyExchange make_montgomery(KeyExchangeId id, const PrivateValueSource& source);
 [[nodiscard]] MadeKeyExchange make_ecp(KeyExchangeId id, const PrivateValueSource& source);
 [[nodiscard]] MadeKeyExchange make_modp(KeyExchangeId id, const PrivateValueSource& source);
 

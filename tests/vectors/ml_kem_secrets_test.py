@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""key_exchange_secrets_test.py PROGRAM: no branch and no address of our own ML-KEM and X25519 depends on a secret, as valgrind's memcheck sees it; and of one that
+"""ml_kem_secrets_test.py PROGRAM: no branch and no address of ML-KEM depends on a secret, as valgrind's memcheck sees it; and of one that
 does it tells. Skips without valgrind. Divisions, whose time may depend on what is divided, it does not see: there are none."""
 
 import shutil
@@ -31,7 +31,7 @@ def main():
     if status(sys.argv[1], "branch")[0] != TOLD:
         print("a branch by a secret is not told of: memcheck shows nothing here", file=sys.stderr)
         return 1
-    print("ML-KEM's encapsulation and decapsulation, all three sets, and X25519: nothing depends on a secret; a branch put there is told of")
+    print("encapsulation and decapsulation, all three sets: nothing depends on a secret; a branch put there is told of")
     return 0
 
 

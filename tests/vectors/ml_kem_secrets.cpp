@@ -1,6 +1,6 @@
-// What our own ML-KEM and X25519 do with secrets, for valgrind's memcheck: they are marked as octets without a value,
-// and memcheck tells of each branch and each address that depends on such an octet. `branch` adds a branch of that
-// kind, which has to be told of.
+// What ML-KEM does with secrets, for valgrind's memcheck: they are marked as octets without a value, and memcheck tells
+// of each branch and each address that depends on such an octet. `branch` adds a branch of that kind, which has to be
+// told of.
 //
 // Exit status 77: built without valgrind's header.
 #include <algorithm>
@@ -8,7 +8,6 @@
 #include <cstring>
 
 #include "crypto/ml_kem.hpp"
-#include "crypto/x25519/x25519.hpp"
 
 #if __has_include(<valgrind/memcheck.h>)
 #include <valgrind/memcheck.h>
@@ -51,16 +50,6 @@ bool run(ml_kem::ParameterSet set, bool branch) {
          ml_kem::decapsulate(set, key, forged).has_value();
 }
 
-void run_x25519() {
-  Bytes scalar = seed(4);
-  VALGRIND_MAKE_MEM_UNDEFINED(scalar.data(), scalar.size());
-  Bytes value(x25519::kSize);
-  x25519::public_value(scalar, value);
-  Bytes secret(x25519::kSize);
-  // Also of a value that nobody may know that we got it.
-  x25519::shared_secret(scalar, value, secret);
-}
-
 }  // namespace
 }  // namespace culvert::crypto
 
@@ -74,7 +63,6 @@ int main(int count, char** arguments) {
   for (const ParameterSet set : {ParameterSet::ml_kem_512, ParameterSet::ml_kem_768, ParameterSet::ml_kem_1024}) {
     if (!culvert::crypto::run(set, branch)) return 1;
   }
-  culvert::crypto::run_x25519();
   return 0;
 #endif
 }
