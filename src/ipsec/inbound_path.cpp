@@ -61,9 +61,7 @@ InboundPath::InboundPath(const EngineOptions& options, const Spd& spd, const Sad
       events_(events),
       drops_(drops),
       fragments_(options.fragments, random.u64()),
-      coalescer_(options.coalesce_udp) {
-  delivery_.reserve(JobBatch<InboundSa>::kCapacity);
-}
+      coalescer_(options.coalesce_udp) {}
 
 bool InboundPath::take_sending_changed() { return std::exchange(sending_changed_, false); }
 
@@ -232,13 +230,13 @@ void InboundPath::hand_over(const Decapsulated& inner) {
   if (options_.coalesce) {
     coalescer_.add(inner.packet, inner.info, inner.buffer, delivery_);
   } else {
-    delivery_.push_back({inner.packet, {}});
+    singles_.add(inner.packet);
   }
 }
 
 // All but a super-packet that the next batch may continue: TUN copies what the cipher has just written.
 void InboundPath::deliver_settled(InboundSink& sink) {
-  if (!built_.empty()) return finish_delivery(sink);
+  if (!built_.empty() || !options_.coalesce) return finish_delivery(sink);
   const std::size_t settled = coalescer_.settled(delivery_);
   if (settled == 0) return;
   sink.deliver(std::span(delivery_).first(settled));
@@ -247,6 +245,8 @@ void InboundPath::deliver_settled(InboundSink& sink) {
 }
 
 void InboundPath::finish_delivery(InboundSink& sink) {
+  if (!singles_.all().empty()) sink.deliver(singles_.all());
+  singles_.clear();
   coalescer_.finish(delivery_);
   if (!delivery_.empty()) sink.deliver(delivery_);
   delivery_.clear();

@@ -80,37 +80,34 @@ class InboundPath {
   }
   // Inputs are looked at ahead of their turn, some at a time, so that the memory of their SAs is there when it comes.
   static constexpr std::size_t kLookahead = 16;
-  // Inputs in a row with one SPI.
-  struct Run {
-    std::uint32_t spi = 0;  // 0: they have none
-    std::uint32_t count = 0;
-    SaPair* sa = nullptr;  // null where the straight way is out of the question
-  };
   struct Ahead {
     std::span<const WireInput> inputs;
-    std::array<Run, kLookahead> runs;
-    std::size_t run_count = 0;
+    std::array<std::uint32_t, kLookahead> spis;  // 0: it has none
+    std::array<SaPair*, kLookahead> sas;         // null where the straight way is out of the question
+    bool mixed = false;                          // they are not all the same
   };
   void begin(std::span<const WireInput>& inputs, Ahead& ahead) const;
   void look_up(Ahead& ahead) const;
-  static void prefetch_windows(const Ahead& ahead);
   void process(const Ahead& ahead, Instant now, InboundSink& sink);
-  void process_run(std::span<const WireInput> inputs, SaPair* sa, Instant now, InboundSink& sink);
+  void process_other(const WireInput& input, SaPair* sa, Instant now, InboundSink& sink);
   void process_train(const WireInput& input, SaPair* sa, Instant now, InboundSink& sink);
-  [[nodiscard]] bool enqueue_straight(const WireInput& input, MutableByteView packet, SaPair& sa);
   template <typename Layout>
   [[nodiscard]] bool enqueue_straight(const WireInput& input, MutableByteView packet, SaPair& sa, const Layout& layout);
-  [[nodiscard]] std::size_t enqueue_run(const WireInput* first, std::size_t count, SaPair& sa);
+  [[nodiscard]] std::size_t enqueue_usual(const Ahead& ahead, std::size_t first);
+  [[nodiscard]] bool enqueue_straight(const WireInput& input, MutableByteView packet, SaPair& sa);
+  // inbound_opened.cpp
+  struct Opened {
+    std::int32_t length;        // of the inner packet and what stands behind it, padding and trailer taken off
+    std::int32_t total_length;  // of the inner packet
+  };
   [[nodiscard]] std::size_t take_straight(std::size_t first);
-  [[nodiscard]] std::size_t take_other_layout(std::size_t first, InnerPacket*& delivered_to);
-  struct Like;
-  [[nodiscard]] bool looks_right(const SaPair& sa, std::uint8_t tos, const std::uint8_t* inner, const std::uint8_t* end,
-                                 bool keep, Like& like) const;
-  template <typename Layout>
-  [[nodiscard]] std::size_t take_straight_run(std::size_t first, const Layout& layout, InnerPacket*& delivered_to);
-  [[nodiscard]] bool admits(const SaPair& sa, const net::PlainPacket& plain, const std::uint8_t* inner) const;
-  void deliver_straight(const SaPair& sa, const WireInput& input, MutableByteView payload, std::size_t length,
-                        std::uint8_t next_header);
+  [[nodiscard]] std::size_t take_usual(std::size_t first);
+  [[nodiscard]] std::size_t take_others(std::size_t first);
+  [[nodiscard]] static bool looks_usual(const InboundSa& in, std::uint8_t tos, const std::uint8_t* inner,
+                                        std::size_t text, Opened& opened);
+  [[nodiscard]] static bool looks_right(const SaPair& sa, std::uint8_t tos, const std::uint8_t* inner, std::size_t text,
+                                        Opened& opened);
+  void deliver_straight(const SaPair& sa, const WireInput& input, std::uint8_t* inner, const Opened& opened);
   void complete(std::size_t index);
   void finish_full_batch(Instant now, InboundSink& sink);
   void sort(const WireInput& input, MutableByteView segment, Instant now, InboundSink& sink);
@@ -203,7 +200,28 @@ class InboundPath {
   Bytes decompressed_;                         // one payload
   std::vector<model::ChildSaId> gap_watched_;  // AGGFRAG SAs with a packet that waits for an earlier one
   SegmentCoalescer coalescer_;
-  std::vector<InnerPacket> delivery_;
+  std::vector<InnerPacket> delivery_;  // where super-packets are wanted
+  // Where they are not: items differ in their octets only, so all else is written once.
+  class Singles {
+   public:
+    void add(MutableByteView packet) {
+      next(1)->bytes = packet;
+      ++count_;
+    }
+    /// Places for so many more; `added` tells how far they were used.
+    [[nodiscard]] InnerPacket* next(std::size_t count) {
+      if (list_.size() < count_ + count) list_.resize(count_ + count);
+      return list_.data() + count_;
+    }
+    void added(const InnerPacket* end) { count_ = static_cast<std::size_t>(end - list_.data()); }
+    [[nodiscard]] std::span<const InnerPacket> all() const { return {list_.data(), count_}; }
+    void clear() { count_ = 0; }
+
+   private:
+    std::vector<InnerPacket> list_;
+    std::size_t count_ = 0;
+  };
+  Singles singles_;
   // Where the last packet of `delivery_` came from, unless something was special about it.
   struct Followed {
     const SaPair* sa = nullptr;

@@ -13,7 +13,9 @@
 namespace culvert::ipsec {
 
 /// Remembers which of the last `size` sequence numbers were received. A ring of one bit per number, at least a word
-/// long: the bit of number n stands at n modulo the ring's length.
+/// long: the bit of number n stands at n modulo the ring's length. Numbers that come in order only move the window's
+/// right edge; their bits are written when one that does not goes on with the row. So most packets read and write
+/// nothing but this object.
 class ReplayWindow {
  public:
   enum class Verdict : std::uint8_t { fresh, replayed, too_old };
@@ -27,7 +29,8 @@ class ReplayWindow {
 
   /// `size` is a power of two from 32 to 65,536, or 0: then nothing is ever a replay (RFC 4303 3.4.3 allows it for the
   /// receiver).
-  ReplayWindow(std::uint32_t size, bool extended) : size_(size), extended_(extended) {
+  ReplayWindow(std::uint32_t size, bool extended)
+      : size_(static_cast<std::uint16_t>(size / kUnit)), extended_(extended) {
     CHECK(is_size(size));
     if (size == 0) return;
     void* const memory = allocate_dense(octets());
@@ -57,53 +60,37 @@ class ReplayWindow {
     // RFC 4303 3.3.3: the first packet of an SA has number 1.
     if (sequence == 0) return Verdict::too_old;
     if (size_ == 0 || sequence > top_) return Verdict::fresh;
-    if (top_ - sequence >= size_) return Verdict::too_old;
+    if (top_ - sequence >= size()) return Verdict::too_old;
+    if (top_ - sequence < unmarked()) return Verdict::replayed;
     return (word(sequence) & bit(sequence)) != 0 ? Verdict::replayed : Verdict::fresh;
   }
 
   /// Checks again and marks the number as received. Only after authentication. Between `check` and here other packets
   /// of the same batch may have moved the window.
-  Verdict update(std::uint64_t sequence) {
-    const Verdict verdict = check(sequence);
-    if (verdict != Verdict::fresh) return verdict;
-    if (sequence > top_) {
-      if (size_ != 0 && sequence - top_ > 1) forget(top_ + 1, sequence);
-      top_ = sequence;
-    }
-    if (size_ != 0) word(sequence) |= bit(sequence);
-    return Verdict::fresh;
+  Verdict update(std::uint64_t sequence) { return take_next(sequence) ? Verdict::fresh : update_out_of_row(sequence); }
+  /// The same for the number behind the highest one; false says nothing, and changes nothing.
+  [[nodiscard, gnu::always_inline]] bool take_next(std::uint64_t sequence) {
+    // Not beyond 2^32 in a row: `unmarked` could not say more.
+    if (sequence != top_ + 1 || static_cast<std::uint32_t>(sequence) == 0) [[unlikely]]
+      return false;
+    top_ = sequence;
+    return true;
   }
 
-  /// As `check` and `update`, with a short way for what packets in order are.
+  /// As `check`, with a short way for what packets in order are.
   [[nodiscard, gnu::always_inline]] Verdict check_next(std::uint32_t low, std::uint64_t& sequence) const {
     const auto top_low = static_cast<std::uint32_t>(top_);
-    // To the right of a window that lies within one subspace, and in the same one.
-    if (low <= top_low || top_low < size_ - 1) [[unlikely]]
+    const std::uint32_t step = low - top_low;
+    // To the right of the window and in the same subspace, and not so far that the one before could be meant.
+    if (low <= top_low || step > kLongStep) [[unlikely]]
       return check(low, sequence);
-    sequence = (top_ - top_low) | low;
+    sequence = top_ + step;
     return Verdict::fresh;
-  }
-  /// For numbers in a row: begun with `top` it goes up with each, and `update_row` marks them all at once.
-  [[nodiscard]] static bool follows(std::uint64_t sequence, std::uint64_t row) {
-    return sequence == row + 1 && sequence != 0;
-  }
-  void update_row(std::uint64_t row) {
-    std::uint64_t first = top_ + 1;
-    if (row == top_) return;
-    top_ = row;
-    if (size_ == 0) return;
-    for (; (first ^ row) >= kWordBits; first = (first | 63) + 1) word(first) |= ~std::uint64_t{0} << (first & 63);
-    word(row) |= (~std::uint64_t{0} << (first & 63)) & (~std::uint64_t{0} >> (63 - (row & 63)));
-  }
-
-  /// What a packet with these low 32 bits reads besides the object, to be asked for ahead; never null.
-  [[nodiscard]] const void* place(std::uint32_t low) const {
-    return size_ == 0 ? static_cast<const void*>(this) : &word(low);
   }
 
   /// The highest number received, 0 before the first.
   [[nodiscard]] std::uint64_t top() const { return top_; }
-  [[nodiscard]] std::uint32_t size() const { return size_; }
+  [[nodiscard]] std::uint32_t size() const { return std::uint32_t{size_} * kUnit; }
 
  private:
   [[nodiscard]] bool infer(std::uint32_t low, std::uint64_t& sequence) const {
@@ -112,7 +99,7 @@ class ReplayWindow {
       const auto top_low = static_cast<std::uint32_t>(top_);
       high = static_cast<std::uint32_t>(top_ >> 32);
       // Without a window the nearest number on either side is meant.
-      const std::uint32_t width = size_ != 0 ? size_ : 0x8000'0000U;
+      const std::uint32_t width = size_ != 0 ? size() : 0x8000'0000U;
       const std::uint32_t bottom_low = top_low - width + 1;  // modulo 2^32
       if (top_low >= width - 1) {
         if (low < bottom_low) {  // Case A: the window lies within one subspace, the packet in the next
@@ -128,10 +115,36 @@ class ReplayWindow {
     return true;
   }
 
+  // Numbers that come later than those behind them, or behind a gap.
+  Verdict update_out_of_row(std::uint64_t sequence) {
+    const Verdict verdict = check(sequence);
+    if (verdict != Verdict::fresh) return verdict;
+    if (sequence > top_) {
+      mark_row();
+      if (size_ != 0 && sequence - top_ > 1) forget(top_ + 1, sequence);
+      top_ = sequence;
+      marked_ = static_cast<std::uint32_t>(sequence);
+    }
+    if (size_ != 0) word(sequence) |= bit(sequence);
+    return Verdict::fresh;
+  }
+
+  /// How many numbers up to the highest were received without having their bits.
+  [[nodiscard]] std::uint32_t unmarked() const { return static_cast<std::uint32_t>(top_) - marked_; }
+  // Gives them their bits.
+  void mark_row() {
+    if (size_ == 0 || unmarked() == 0) return;
+    std::uint64_t first = top_ + 1 - std::min(unmarked(), ring());
+    for (; (first ^ top_) >= kWordBits; first = (first | 63) + 1) word(first) |= ~std::uint64_t{0} << (first & 63);
+    word(top_) |= (~std::uint64_t{0} << (first & 63)) & (~std::uint64_t{0} >> (63 - (top_ & 63)));
+  }
+
+  static constexpr std::uint32_t kUnit = kSmallest;  // of sizes
+  static constexpr std::uint32_t kLongStep = 0x7fff'0000;
   static constexpr std::uint32_t kWordBits = 64;
   [[nodiscard]] static std::uint64_t bit(std::uint64_t sequence) { return std::uint64_t{1} << (sequence & 63); }
   [[nodiscard]] std::size_t octets() const { return ring() / 8; }
-  [[nodiscard]] std::uint32_t ring() const { return std::max(size_, kWordBits); }
+  [[nodiscard]] std::uint32_t ring() const { return std::max(size(), kWordBits); }
   [[nodiscard]] std::uint64_t& word(std::uint64_t sequence) const { return bits_[(sequence & (ring() - 1)) >> 6]; }
 
   // Clears the bits of the numbers from `first` to `last`, which enter the window from the right.
@@ -152,7 +165,8 @@ class ReplayWindow {
 
   std::uint64_t* bits_ = nullptr;  // dense memory
   std::uint64_t top_ = 0;
-  std::uint32_t size_;
+  std::uint32_t marked_ = 0;  // the lower half of the last number whose bit was written, see `unmarked`
+  std::uint16_t size_;        // in units
   bool extended_;
 };
 

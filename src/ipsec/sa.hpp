@@ -3,6 +3,8 @@
 // thread. A gateway may have a million of these: what only rare modes need stands behind a pointer.
 #pragma once
 
+#include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -17,6 +19,7 @@
 #include "ipsec/drop_reason.hpp"
 #include "ipsec/esn_resync.hpp"
 #include "ipsec/ipcomp.hpp"
+#include "ipsec/packet_io.hpp"
 #include "ipsec/path_mtu.hpp"
 #include "ipsec/replay_window.hpp"
 #include "ipsec/sa_profile.hpp"
@@ -138,17 +141,32 @@ static_assert(sizeof(OutboundSa) == 2 * kCacheLine);
 
 /// Where packets come from, in a word: two are the same if their words are, of IPv4 at least. Others have none.
 struct PeerWord {
-  static constexpr std::uint64_t kNone = 0;
+  static constexpr std::uint64_t kNone = ~std::uint64_t{0};
   [[nodiscard]] static std::uint64_t of(const net::Endpoint& remote, model::Encapsulation encapsulation) {
     return remote.address.is_v4() ? raw(remote, encapsulation) : kNone;
   }
-  /// The same for IPv4; for IPv6 a number that no IPv4 endpoint has. From below: the family and the address as they lie
-  /// in memory, zeros, overlaid by the port, on top the encapsulation.
+  /// The same for IPv4; for IPv6 a number that no IPv4 endpoint has, nor kNone. From below: the family and the address
+  /// as they lie in memory, zeros, overlaid by the port, on top the encapsulation.
   [[nodiscard]] static std::uint64_t raw(const net::Endpoint& remote, model::Encapsulation encapsulation) {
     std::uint64_t head = 0;
     __builtin_memcpy(&head, &remote, sizeof head);
-    return head ^ std::uint64_t{remote.port} << 40 ^ (static_cast<std::uint64_t>(encapsulation) + 1) << 56;
+    return head ^ std::uint64_t{remote.port} << 40 ^ static_cast<std::uint64_t>(encapsulation) << 56;
   }
+  /// The same of what was received: port and encapsulation stand side by side there.
+  [[nodiscard]] static std::uint64_t of_sender(const WireInput& input) {
+    static_assert(offsetof(WireInput, encapsulation) == kPort + 2);
+    if constexpr (std::endian::native != std::endian::little) return raw(input.path.remote, input.encapsulation);
+    std::uint64_t head = 0;
+    std::uint32_t port = 0;
+    const auto* const at = reinterpret_cast<const std::uint8_t*>(&input);
+    __builtin_memcpy(&head, at + offsetof(WireInput, path) + offsetof(net::Path, remote), sizeof head);
+    __builtin_memcpy(&port, at + kPort, sizeof port);
+    return head ^ std::uint64_t{port} << 40;
+  }
+
+ private:
+  static constexpr std::size_t kPort =
+      offsetof(WireInput, path) + offsetof(net::Path, remote) + offsetof(net::Endpoint, port);
 };
 
 /// What opening needs; written for every packet.
@@ -157,11 +175,11 @@ struct alignas(kCacheLine) InboundSa {
   [[no_unique_address]] SaCipher cipher;
   // ESP in tunnel mode, and nothing that needs a packet looked at by itself; see SaPair::settle.
   Straight straight = Straight::no;
-  bool in_place = true;  // tunnel mode: the inner packet is delivered where it lies
+  bool in_place : 1 = true;  // tunnel mode: the inner packet is delivered where it lies
+  // The selectors say of IPv4 just what `remote` and `local` say.
+  bool has_ranges : 1 = false;
   [[no_unique_address]] ReplayWindow window;
   bool ah = false;  // else ESP
-  // The selectors say of IPv4 just what `remote` and `local` say.
-  bool has_ranges = false;
   [[no_unique_address]] UseMeter meter;
   [[no_unique_address]] EsnResync resync;
   EspLayout layout;

@@ -1,5 +1,8 @@
 #include "ipsec/sa.hpp"
 
+#include <initializer_list>
+#include <set>
+
 #include <gtest/gtest.h>
 
 namespace culvert::ipsec {
@@ -14,6 +17,34 @@ TEST(EspLayout, SealedSizes) {
   const EspLayout cbc{.iv = 16, .icv = 16, .alignment = 16, .aead = false, .random_iv = true};
   EXPECT_EQ(cbc.sealed(64), 8U + 16 + 80 + 16);
   EXPECT_EQ(cbc.sealed(62), 8U + 16 + 64 + 16);
+}
+
+// What tells that a packet comes from where the SA's peer is (RFC 7296 2.23), whatever else was received with it.
+TEST(PeerWord, TellsSendersOfIPv4Apart) {
+  std::set<std::uint64_t> words;
+  for (const char* const address : {"0.0.0.0", "192.0.2.1", "192.0.2.2", "2001:db8::1", "::"}) {
+    for (const std::uint16_t port : std::initializer_list<std::uint16_t>{0, 500, 4500, 0xffff}) {
+      for (const auto encapsulation : {model::Encapsulation::udp, model::Encapsulation::none}) {
+        WireInput input;
+        input.path.remote = {net::IpAddress::parse(address).value(), port};
+        input.encapsulation = encapsulation;
+        const std::uint64_t word = PeerWord::of_sender(input);
+        EXPECT_EQ(word, PeerWord::raw(input.path.remote, encapsulation));
+        EXPECT_NE(word, PeerWord::kNone);
+        if (!input.path.remote.address.is_v4()) {
+          EXPECT_EQ(PeerWord::of(input.path.remote, encapsulation), PeerWord::kNone);
+          EXPECT_FALSE(words.contains(word));
+          continue;
+        }
+        EXPECT_EQ(PeerWord::of(input.path.remote, encapsulation), word);
+        EXPECT_TRUE(words.insert(word).second);
+        input.tos = 0xff;
+        input.hop_limit = 64;
+        input.protocol = 51;
+        EXPECT_EQ(PeerWord::of_sender(input), word);
+      }
+    }
+  }
 }
 
 }  // namespace

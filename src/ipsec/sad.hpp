@@ -31,18 +31,36 @@ class Sad {
   /// The pair with this id, also while it lingers; null when there is none.
   [[nodiscard]] SaPair* find(model::ChildSaId child) const;
   /// The pair that a received SPI names, or null. One array access.
-  [[nodiscard]] SaPair* find_inbound(std::uint32_t spi) const {
-    const std::uint32_t slot = spi & (layout_.capacity() - 1);
-    if (slot < by_slot_.size()) {
-      const Slot& entry = by_slot_[slot];
-      if (entry.spi == spi) return entry.pair;
+  [[nodiscard]] SaPair* find_inbound(std::uint32_t spi) const { return find_inbound(spi, slots()); }
+
+ private:
+  struct Slot {
+    std::uint32_t spi = 0;
+    SaPair* pair = nullptr;
+  };
+
+ public:
+  /// For many SPIs in a row: where the array is, in registers. Good until a pair is installed.
+  struct Slots {
+    const Slot* first;
+    std::uint32_t count;
+    std::uint32_t mask;
+    /// Asks for the memory that `find_inbound` reads.
+    void prefetch(std::uint32_t spi) const {
+      // Beyond the array it does no harm, so this counts in numbers.
+      // NOLINTNEXTLINE(performance-no-int-to-ptr)
+      culvert::prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(first) +
+                                                      sizeof(Slot) * std::size_t{spi & mask}));
     }
-    return beside_.empty() ? nullptr : find_beside(spi);
+  };
+  [[nodiscard]] Slots slots() const {
+    return {by_slot_.data(), static_cast<std::uint32_t>(by_slot_.size()), layout_.capacity() - 1};
   }
-  /// Asks for the memory that `find_inbound` reads.
-  void prefetch_inbound(std::uint32_t spi) const {
-    const std::uint32_t slot = spi & (layout_.capacity() - 1);
-    if (slot < by_slot_.size()) prefetch(&by_slot_[slot]);
+  [[nodiscard]] SaPair* find_inbound(std::uint32_t spi, const Slots& slots) const {
+    const std::uint32_t slot = spi & slots.mask;
+    if (slot < slots.count && slots.first[slot].spi == spi) [[likely]]
+      return slots.first[slot].pair;
+    return find_beside(spi);
   }
   /// The newest pair of the connection that may send this packet. A held one only when there is no other: its
   /// predecessor is gone, so waiting longer would only stop the traffic. With `within` only pairs whose selectors lie
@@ -63,10 +81,6 @@ class Sad {
   [[nodiscard]] std::vector<SaPair*> all() const;
 
  private:
-  struct Slot {
-    std::uint32_t spi = 0;
-    SaPair* pair = nullptr;
-  };
   struct IdOf {
     std::uint64_t operator()(const std::unique_ptr<SaPair>& pair) const { return pair->params.id.value(); }
   };
