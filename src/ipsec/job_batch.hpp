@@ -84,15 +84,32 @@ class JobBatch {
     const auto each = static_cast<std::uint32_t>(text_length);
     return std::min<std::size_t>(places, (static_cast<std::uint32_t>(free_octets()) + each - 1) / each);
   }
+  /// Whether a packet of this SA makes it a batch of several SAs, or it is one.
+  [[nodiscard]] bool mixed_with(const Sa& sa) const { return mixed_ || (size_ != 0 && sa_.data()[0] != &sa); }
+  /// As free_places, of several SAs or just of the one that the batch has, or will have.
+  [[nodiscard]] std::size_t free_places_if(bool mixed) const {
+    const std::size_t most = mixed ? most_mixed_ : kCapacity;
+    return !usual_ || size_ >= most || octets_ >= kMostOctets ? 0 : most - size_;
+  }
   /// The next places, for `set`; then `added` tells of them.
   [[nodiscard]] crypto::EspJob* next() { return esp_.data() + size_; }
+  /// And for their SAs, unless `added` is told that they all have one.
+  [[nodiscard]] Sa** next_sa() { return sa_.data() + size_; }
+  void added(std::size_t count, std::size_t octets, bool mixed) {
+    CHECK(count <= kCapacity - size_);
+    size_ += count;
+    octets_ += octets;
+    if (!mixed) return;
+    mixed_ = true;
+    most_ = most_mixed_;
+  }
   void added(Sa& sa, std::size_t count, std::size_t octets) {
     CHECK(count <= kCapacity - size_ && (size_ == 0 || sa_.data()[size_ - 1] == &sa));
     for (std::size_t i = 0; i < count; ++i) sa_.data()[size_ + i] = &sa;
     size_ += count;
     octets_ += octets;
   }
-  static void set(crypto::EspJob& job, std::uint8_t* packet, const std::uint8_t* input, std::size_t text_length,
+  [[gnu::always_inline]] static void set(crypto::EspJob& job, std::uint8_t* packet, const std::uint8_t* input, std::size_t text_length,
                   std::uint64_t sequence) {
     job.input = input;
     job.packet = packet;

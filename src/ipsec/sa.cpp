@@ -164,7 +164,9 @@ void SaPair::move_to(const net::Path& path, model::Encapsulation encapsulation) 
   params.encapsulation = encapsulation;
   inbound.peer = PeerWord::of(path.remote, encapsulation);
   outbound.framing = framing_of(params.protocol, params.mode, encapsulation);
-  outbound.straight = Straight::no;  // until the lengths are known again
+  // Until the lengths are known again.
+  outbound.straight = Straight::no;
+  outbound.longest_usual = 0;
 }
 
 void SaPair::settle(bool hold) {

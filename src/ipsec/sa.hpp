@@ -124,13 +124,15 @@ struct alignas(kCacheLine) OutboundSa {
   std::uint32_t spi = 0;
   [[no_unique_address]] UseMeter meter;
   // Inner packets up to this leave in one piece; longer ones are looked at.
-  std::uint32_t longest_inner = 0;
-  std::uint32_t pad_to = 0;  // RFC 4303 2.7: shorter ones are padded to this
+  std::uint16_t longest_inner = 0;
+  // The same for those of the straight way in the usual layout; 0: none goes there.
+  std::uint16_t longest_usual = 0;
+  std::uint16_t pad_to = 0;  // RFC 4303 2.7: shorter ones are padded to this
   std::uint16_t mss_v4 = 0;  // 0: left alone
   std::uint16_t mss_v6 = 0;
   BatchCursor cursor;
-  // On the straight way SaPair::silence is asked only so often, see OutboundPath::watch_silence.
-  CoarseInstant silence_asked;
+  // On the straight way SaPair::silence is asked once in each of these, see OutboundPath::watch_silence.
+  std::uint32_t silence_tick = 0;
   /// Only where packets are compressed.
   std::unique_ptr<CompressionBackoff> compression;
 };
