@@ -34,7 +34,7 @@ CipherPool::Maker CipherPool::maker_of(crypto::Backend backend) {
 }
 
 CipherPool::CipherPool(std::size_t capacity, Maker maker) : capacity_(capacity), maker_(std::move(maker)) {
-  CHECK(capacity >= 1 && capacity <= UINT32_MAX);
+  CHECK(capacity >= 1 && capacity <= kPlaces);
 }
 
 CipherPool::~CipherPool() { CHECK(size() == 0); }
@@ -47,7 +47,7 @@ crypto::PacketCipher* CipherPool::expand(SaCipher& owner) {
   auto cipher = maker_(owner.suite(), key.first(encryption), key.subspan(encryption));
   if (cipher == nullptr) return nullptr;
   ++expansions_;
-  owner.place_ = find_place();
+  owner.place_ = find_place() & kPlaces;
   owner.expanded_ = cipher.get();
   owner.family_ = static_cast<std::uint8_t>(cipher->family());
   places_[owner.place_] = {std::move(cipher), &owner};
@@ -55,6 +55,7 @@ crypto::PacketCipher* CipherPool::expand(SaCipher& owner) {
 }
 
 void CipherPool::give_up(SaCipher& owner) {
+  ++losses_;
   places_[owner.place_] = {};
   vacant_.push_back(owner.place_);
   owner.forget();

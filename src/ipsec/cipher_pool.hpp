@@ -53,6 +53,13 @@ class SaCipher {
     return expanded_ != nullptr ? expanded_ : expand();
   }
   [[nodiscard]] bool is_expanded() const { return expanded_ != nullptr; }
+  /// The cipher if it is there, to be used as long as `pool_changes` stays.
+  [[nodiscard, gnu::always_inline]] crypto::PacketCipher* ready() {
+    used_ = true;
+    return expanded_;
+  }
+  /// Changes whenever the pool gives a place to another key, or takes one away.
+  [[nodiscard]] std::uint64_t pool_changes() const;
   /// PacketCipher::family of the expanded key, if there is one, without looking there; else 0.
   [[nodiscard]] std::uint8_t family() const { return family_; }
   /// Asks for the memory of the expanded key as far as the short ones go (AES-GCM's). Where there is none nothing is
@@ -79,9 +86,9 @@ class SaCipher {
 
   crypto::PacketCipher* expanded_ = nullptr;
   const SaKeyPair& keys_;
-  std::uint32_t place_ = 0;  // in the pool, if expanded
-  bool used_ : 1 = false;    // since the hand came by
+  std::uint32_t place_ : 31 = 0;  // in the pool, if expanded
   KeyDirection direction_ : 1;
+  bool used_ = false;  // since the hand came by
   std::uint8_t family_ = 0;
 };
 
@@ -110,6 +117,7 @@ class CipherPool {
     std::unique_ptr<crypto::PacketCipher> cipher;
     SaCipher* owner = nullptr;
   };
+  static constexpr std::uint32_t kPlaces = 0x7fff'ffff;  // as many as SaCipher can number
   crypto::PacketCipher* expand(SaCipher& owner);
   void give_up(SaCipher& owner);
   [[nodiscard]] std::uint32_t find_place();
@@ -121,6 +129,9 @@ class CipherPool {
   std::vector<std::uint32_t> vacant_;
   std::uint32_t hand_ = 0;
   std::uint64_t expansions_ = 0;
+  std::uint64_t losses_ = 0;  // keys given up
 };
+
+inline std::uint64_t SaCipher::pool_changes() const { return keys_.pool_.expansions_ + keys_.pool_.losses_; }
 
 }  // namespace culvert::ipsec

@@ -23,8 +23,8 @@ namespace culvert::ipsec {
 
 class SaPair;
 
-/// Everything about a packet that a selector can see. IPv4 uses the first and the last word. Addresses and ports as they
-/// lie in the packet.
+/// Everything about a packet that a selector can see. IPv4 uses the first and the last word. Addresses and ports as
+/// they lie in the packet.
 struct FlowKey {
   std::array<std::uint64_t, 5> words{};
   std::size_t place = 0;  // FlowCache::locate's
@@ -51,8 +51,8 @@ struct FlowKey {
   /// The same from a plain packet of IPv6 itself.
   void set_v6(const net::PlainPacket& plain, const std::uint8_t* packet) {
     std::memcpy(words.data(), packet + 8, 32);
-    words[4] = (std::uint64_t{word32(packet + net::kIpv6HeaderSize)} << 32) |
-               rest(net::Family::v6, plain.protocol, true);
+    words[4] =
+        (std::uint64_t{word32(packet + net::kIpv6HeaderSize)} << 32) | rest(net::Family::v6, plain.protocol, true);
   }
   /// The last word without the ports.
   [[nodiscard]] static std::uint64_t rest(net::Family family, std::uint8_t protocol, bool ports_visible) {
@@ -159,7 +159,9 @@ class FlowCache {
 
   /// Null when the flow is not known; good until the next change of the cache.
   [[nodiscard, gnu::always_inline]] const FlowEntry* find_entry(const FlowKey& key) const {
-    return key.is_v4() ? v4_.find(key, generation_) : v6_.find(key, generation_);
+    if (key.is_v4()) [[likely]]
+      return v4_.find(key, generation_);
+    return v6_.find(key, generation_);
   }
   [[nodiscard]] std::optional<FlowVerdict> find(const FlowKey& key) const {
     const FlowEntry* const entry = find_entry(key);
@@ -235,7 +237,7 @@ class FlowCache {
       return *reinterpret_cast<Entry*>(reinterpret_cast<std::uint8_t*>(entries_) + (place ^ way * sizeof(Entry)));
     }
     // In the other ways.
-    [[nodiscard]] const FlowEntry* find_behind(const FlowKey& key, std::uint32_t generation) const {
+    [[nodiscard, gnu::noinline]] const FlowEntry* find_behind(const FlowKey& key, std::uint32_t generation) const {
       for (std::size_t way = 1; way < kWays; ++way) {
         const Entry& entry = at(key.place, way);
         if (entry.is(key) && entry.value.generation == generation) return &entry.value;

@@ -91,6 +91,14 @@ class JobBatch {
     const std::size_t most = mixed ? most_mixed_ : kCapacity;
     return !usual_ || size_ >= most || octets_ >= kMostOctets ? 0 : most - size_;
   }
+  /// Where all ciphers are known when the packets come, and of one family, nothing has to be asked for when the batch
+  /// is run: the family, and that of `sa` if the batch is empty.
+  [[nodiscard]] std::uint8_t family(const Sa& sa) {
+    if (size_ != 0) return sa_.data()[0]->cipher.family();
+    ready_ = sa.cipher.family() != 0;
+    pool_changes_ = sa.cipher.pool_changes();
+    return sa.cipher.family();
+  }
   /// The next places, for `set`; then `added` tells of them.
   [[nodiscard]] crypto::EspJob* next() { return esp_.data() + size_; }
   /// And for their SAs, unless `added` is told that they all have one.
@@ -109,8 +117,8 @@ class JobBatch {
     size_ += count;
     octets_ += octets;
   }
-  [[gnu::always_inline]] static void set(crypto::EspJob& job, std::uint8_t* packet, const std::uint8_t* input, std::size_t text_length,
-                  std::uint64_t sequence) {
+  [[gnu::always_inline]] static void set(crypto::EspJob& job, std::uint8_t* packet, const std::uint8_t* input,
+                                         std::size_t text_length, std::uint64_t sequence) {
     job.input = input;
     job.packet = packet;
     job.sequence = sequence;
@@ -130,6 +138,7 @@ class JobBatch {
     size_ = 0;
     octets_ = 0;
     mixed_ = false;
+    ready_ = false;
     usual_ = true;
     most_ = kCapacity;
     keyless_.clear();
@@ -138,6 +147,7 @@ class JobBatch {
  private:
   // The place of one more job.
   std::size_t count(Sa& sa, std::size_t text_length, bool aead) {
+    ready_ = false;
     const std::size_t at = size_++;
     CHECK(at < kCapacity);
     sa_.data()[at] = &sa;
@@ -187,7 +197,9 @@ class JobBatch {
     if (family == 0) return false;
     crypto::PacketCipher* const cipher = first.cipher.get();
     const std::size_t count = size_;
-    if (!mixed_) {
+    if (ready_ && pool_changes_ == first.cipher.pool_changes()) {
+      if (mixed_) most_mixed_ = kMostMixed;
+    } else if (!mixed_) {
       for (std::size_t i = 0; i < count; ++i) esp_.data()[i].cipher = cipher;
     } else {
       for (std::size_t i = 0; i < count; ++i) {
@@ -273,6 +285,8 @@ class JobBatch {
   std::size_t most_ = kCapacity;  // jobs in this batch
   std::size_t most_mixed_ = kMostMixed;
   bool mixed_ = false;
+  bool ready_ = false;  // each job has its cipher, as the pool was then
+  std::uint64_t pool_changes_ = 0;
   bool usual_ = true;  // all that were added are in `esp_`, else in `job_`
   std::array<crypto::EspJob, kCapacity> esp_{};
   std::array<crypto::PacketJob, kCapacity> job_{};

@@ -105,40 +105,48 @@ void OutboundPath::peek(const Round& round) const {
 void OutboundPath::look_up(Round& round, std::size_t from) {
   if (from == 0) round.generation = flows_.generation();
   const std::size_t end = std::min(from + kSaLookahead, round.packets.size());
-  Ahead* const all = round.ahead.data();
-  SaPair* before = from == 0 || from >= end ? nullptr : all[from - 1].sa;  // of the packet in front
-  for (std::size_t i = from; i < end; ++i) {
-    Ahead& one = all[i];
-    const PlainFacts::Kind kind = one.facts.kind();
-    if (kind >= PlainFacts::Kind::repeats && before != nullptr) {
-      one.sa = before;
-      round.halts |= std::uint64_t{kind == PlainFacts::Kind::twin} << i;
-      continue;
+  if (from >= end) return;
+  Ahead* one = round.ahead.data() + from;
+  SaPair* before = from == 0 ? nullptr : one[-1].sa;  // of the packet in front
+  std::uint64_t halts = 0;
+  std::uint64_t changes = 0;
+  for (std::uint64_t bit = std::uint64_t{1} << from; one != round.ahead.data() + end; ++one, bit <<= 1) {
+    if (one->facts.kind() >= PlainFacts::Kind::repeats) {
+      const bool twin = one->facts.kind() == PlainFacts::Kind::twin;
+      if (before != nullptr) {
+        one->sa = before;
+        if (twin) halts |= bit;
+        continue;
+      }
+      if (twin) complete(*one);
     }
-    if (kind == PlainFacts::Kind::twin) complete(one);
-    SaPair* const sa = known_sa(round, i);
-    one.sa = sa;
-    if (sa != nullptr && sa != before) prefetch(*sa);
-    round.halts |= std::uint64_t{sa == nullptr} << i;
-    round.changes |= std::uint64_t{sa != before} << i;
+    SaPair* const sa = known_sa(round, *one);
+    one->sa = sa;
+    if (sa == nullptr) [[unlikely]] {
+      halts |= bit;
+    } else if (sa != before) {
+      changes |= bit;
+      prefetch(*sa);
+    }
     before = sa;
   }
+  round.halts |= halts;
+  round.changes |= changes;
 }
 
 // The SA of a plain packet of a known flow.
-[[gnu::always_inline]] inline SaPair* OutboundPath::known_sa(Round& round, std::size_t index) {
-  const Ahead& one = round.ahead.data()[index];
+[[gnu::always_inline]] inline SaPair* OutboundPath::known_sa(Round& round, const Ahead& one) {
   if (one.facts.kind() != PlainFacts::Kind::other) [[likely]] {
     const FlowEntry* const known = flows_.find_entry(one.key);
     // Null: another engine's.
     if (known != nullptr) [[likely]]
       return known->action() == PolicyAction::protect ? known->sa : nullptr;
   }
-  look_up_unknown(round, index);
+  look_up_unknown(round, static_cast<std::size_t>(&one - round.ahead.data()));
   return nullptr;
 }
 
-void OutboundPath::look_up_unknown(Round& round, std::size_t index) {
+[[gnu::noinline]] void OutboundPath::look_up_unknown(Round& round, std::size_t index) {
   const Info& info = parse(round, index);
   if (info && flows_.find_entry(round.ahead[index].key) == nullptr) spd_.table().prefetch_outbound(*info);
 }

@@ -49,7 +49,7 @@ class OutboundPath final : private AggfragFrames {
   /// How many packets are classified ahead of the one in work, so that the flow cache's memory is there when asked.
   static constexpr std::size_t kLookahead = 64;
   /// And how many of them have their SA found, and its memory asked for, before the first is worked on.
-  static constexpr std::size_t kSaLookahead = 16;
+  static constexpr std::size_t kSaLookahead = 32;
 
   OutboundPath(const EngineOptions& options, const Spd& spd, const Sad& sad, NatFlows& nat, EventQueue& events,
                DropCounters& drops, RandomSource& random);
@@ -87,11 +87,11 @@ class OutboundPath final : private AggfragFrames {
     // A bit for each packet, the first one's the lowest.
     std::uint64_t parsed = 0;   // there is an Info
     std::uint64_t halts = 0;    // twins, and packets without an SA
-    std::uint64_t changes = 0;  // another SA than the packet in front
+    std::uint64_t changes = 0;  // an SA that the packet in front has not
     std::array<Ahead, kLookahead> ahead;
     std::array<Info, kLookahead> infos;
   };
-  static_assert(kLookahead == 64);
+  static_assert(kLookahead <= 64);
   void classify(std::span<const InnerPacket>& packets, Round& round);
   void peek(const Round& round) const;
   void look_up(Round& round, std::size_t from);
@@ -99,7 +99,7 @@ class OutboundPath final : private AggfragFrames {
   void classify_other(Round& round, std::size_t index, const net::PlainPacket* plain) const;
   [[nodiscard]] static const Info& parse(Round& round, std::size_t index);
   static void complete(Ahead& twin);
-  [[nodiscard]] SaPair* known_sa(Round& round, std::size_t index);
+  [[nodiscard]] SaPair* known_sa(Round& round, const Ahead& one);
   void look_up_unknown(Round& round, std::size_t index);
   static void prefetch(const SaPair& sa);
   // outbound_plain.cpp

@@ -16,9 +16,7 @@ static_assert(kInnerTailroom >= 16 + kEspTrailerSize);
 
 // What SaPair::silence says changes over seconds; it stands apart, and for each packet that would be a line more. So it
 // is asked once in each 134 ms in which packets go. From 1 on.
-std::uint32_t silence_tick(Instant now) {
-  return static_cast<std::uint32_t>(now.time_since_epoch().count() >> 27) + 1;
-}
+std::uint32_t silence_tick(Instant now) { return static_cast<std::uint32_t>(now.time_since_epoch().count() >> 27) + 1; }
 
 // The packet is of one piece, and its checksum is there or can be completed where it stands.
 bool fits_in_one(const Offload& offload, const PlainFacts& facts) {
@@ -118,9 +116,10 @@ std::size_t OutboundPath::protect_usual(const Round& round, std::size_t from, st
   const bool mixed = batch_.size() == 0 ? next_differs : batch_.mixed_with(one->sa->outbound);
   // Up to the next packet that is not for here, and in a batch of one SA up to the next one of another.
   const std::uint64_t stops = (round.halts | (mixed ? 0 : round.changes)) >> 1 >> from;
-  end = std::min({end, from + 1 + static_cast<std::size_t>(std::countr_zero(stops)),
-                  from + batch_.free_places_if(mixed)});
+  end = std::min(
+      {end, from + 1 + static_cast<std::size_t>(std::countr_zero(stops)), from + batch_.free_places_if(mixed)});
   const std::uint32_t tick = silence_tick(now_);
+  const std::uint8_t family = batch_.family(one->sa->outbound);
   std::uint8_t* at = region_.data() + region_used_;
   const std::uint8_t* const stop = at + std::min(region_.size() - region_used_, batch_.free_octets());
   WireTrain* const first_train = trains_.make_room(kSaLookahead);
@@ -134,7 +133,7 @@ std::size_t OutboundPath::protect_usual(const Round& round, std::size_t from, st
     SaPair& sa = *one->sa;
     OutboundSa& out = sa.outbound;
     const std::size_t length = one->facts.marked_length();
-    if (length > out.longest_usual || tick != out.silence_tick) [[unlikely]]
+    if (length > out.longest_usual || tick != out.silence_tick || family != out.cipher.family()) [[unlikely]]
       break;
     const std::size_t padded = UsualLayout::padded(length);
     const std::size_t sealed = UsualLayout::head() + padded + UsualLayout::icv;
@@ -145,7 +144,8 @@ std::size_t OutboundPath::protect_usual(const Round& round, std::size_t from, st
     const std::uint64_t sequence = out.sequence.take_quietly();
     std::uint8_t* const inner = packet->bytes.data();
     write_usual_around(out.spi, at, inner + length, kTrailers[one->facts.trailer()], sequence);
-    batch_.set(*job++, at, inner, padded, sequence);
+    batch_.set(*job, at, inner, padded, sequence);
+    job++->cipher = out.cipher.ready();
     *job_sa++ = &out;
     out.cipher.prefetch(padded);
     const TrainWord word = outer_of(*sa.params.profile.get(), one->facts).word.with(sa.params.encapsulation);
@@ -190,11 +190,13 @@ std::size_t OutboundPath::protect_twins(const InnerPacket* packet, std::size_t c
   std::uint64_t sequence = out.sequence.take_quietly(static_cast<std::uint32_t>(number));
   const std::uint32_t spi = out.spi;
   const auto& trailer = kTrailers[facts.trailer()];
+  crypto::PacketCipher* const cipher = out.cipher.ready();
   crypto::EspJob* job = batch_.next();
   for (const InnerPacket* const end = packet + number; packet != end; ++packet, ++job, ++sequence, at += sealed) {
     std::uint8_t* const inner = packet->bytes.data();
     write_usual_around(spi, at, inner + length, trailer, sequence);
     batch_.set(*job, at, inner, padded, sequence);
+    job->cipher = cipher;
   }
   batch_.added(out, number, number * padded);
   region_used_ += number * sealed;

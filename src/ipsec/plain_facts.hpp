@@ -25,7 +25,8 @@ class PlainFacts {
       : word_(plain.total_length | (plain.syn ? kSyn : 0) | (special ? kSpecial : 0) |
               std::uint64_t{plain.tos()} << kTosShift | (plain.dont_fragment() ? kDontFragment : 0) |
               static_cast<std::uint64_t>(plain.family()) << kOuterShift |
-              ((static_cast<std::uint64_t>(plain.family()) << 2) | ((0 - plain.total_length - 2) & 3)) << kTrailerShift |
+              ((static_cast<std::uint64_t>(plain.family()) << 2) | ((0 - plain.total_length - 2) & 3))
+                  << kTrailerShift |
               static_cast<std::uint64_t>(Kind::fresh) << kKindShift) {}
   [[nodiscard, gnu::always_inline]] PlainFacts as(Kind kind) const {
     PlainFacts facts;
@@ -35,8 +36,8 @@ class PlainFacts {
 
   [[nodiscard]] Kind kind() const { return static_cast<Kind>(word_ >> kKindShift); }
   [[nodiscard]] std::uint32_t length() const { return marked_length() & ~kMarks; }
-  /// The length, and far more for a packet that needs a look at itself: one with the SYN bit, and one whose Offload asks
-  /// for something.
+  /// The length, and far more for a packet that needs a look at itself: one with the SYN bit, and one whose Offload
+  /// asks for something.
   [[nodiscard]] std::uint32_t marked_length() const { return static_cast<std::uint32_t>(word_); }
   [[nodiscard]] bool syn() const { return (word_ & kSyn) != 0; }
   /// All that an outer header may take from the packet.

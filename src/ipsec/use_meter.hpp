@@ -67,8 +67,8 @@ class UseMeter {
   [[nodiscard]] bool admit_near_bound(std::uint64_t packets, std::uint64_t bytes, const UseBounds& bounds);
 
   std::uint64_t packets_ = 0;
-  std::uint64_t bytes_ = 0;
   std::uint64_t quiet_packets_;  // up to here nothing has to be looked at
+  std::uint64_t bytes_ = 0;
   std::uint64_t quiet_bytes_;
   ExpiryNews news_ = ExpiryNews::none;
   ExpiryNews raised_ = ExpiryNews::none;

@@ -13,8 +13,8 @@
 
 namespace culvert::ipsec {
 
-/// What a WireTrain says between its path and its bytes, as it lies there: a word, so that it is written and compared as
-/// one. Put together by shifts: octets that are stored one by one and read as a word wait for the stores.
+/// What a WireTrain says between its path and its bytes, as it lies there: a word, so that it is written and compared
+/// as one. Put together by shifts: octets that are stored one by one and read as a word wait for the stores.
 class TrainWord {
  public:
   TrainWord() = default;
@@ -65,8 +65,7 @@ class TrainWord {
 
 class WireTrains {
  public:
-  explicit WireTrains(std::size_t capacity)
-      : trains_(std::make_unique<WireTrain[]>(capacity)), capacity_(capacity) {}
+  explicit WireTrains(std::size_t capacity) : trains_(std::make_unique<WireTrain[]>(capacity)), capacity_(capacity) {}
 
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] bool empty() const { return size_ == 0; }
@@ -74,7 +73,8 @@ class WireTrains {
   [[nodiscard]] WireTrain& back() { return trains_[size_ - 1]; }
   [[nodiscard]] WireTrain& operator[](std::size_t index) { return trains_[index]; }
 
-  /// Where the next train comes to stand, with room for `count`; what is there says nothing. `added` tells how many came.
+  /// Where the next train comes to stand, with room for `count`; what is there says nothing. `added` tells how many
+  /// came.
   [[nodiscard]] WireTrain* make_room(std::size_t count) {
     if (capacity_ - size_ < count) [[unlikely]]
       grow(count);
