@@ -160,11 +160,9 @@ const OutboundPath::Info& OutboundPath::parse(Round& round, std::size_t index) {
   return info;
 }
 
-// The lines that a plain packet touches.
+// The lines that a usual packet touches.
 void OutboundPath::prefetch(const SaPair& sa) {
-  const auto* const outbound = reinterpret_cast<const std::uint8_t*>(&sa.outbound);
-  prefetch_to_write(outbound);
-  prefetch_to_write(outbound + kCacheLine);
+  prefetch_to_write(&sa.outbound);
   culvert::prefetch(&sa.params);
 }
 

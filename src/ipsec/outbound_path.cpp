@@ -309,7 +309,7 @@ OutboundPath::Payload OutboundPath::shrink(Payload plain, std::uint64_t flow, Sa
 // Stage 4: number. A super-packet goes as a whole or not at all.
 std::optional<std::uint64_t> OutboundPath::take_numbers(SaPair& sa, std::uint32_t count, std::uint64_t bytes) {
   OutboundSa& out = sa.outbound;
-  out.unwatched = 0;
+  out.unwatched.end(out.meter);
   if (!out.meter.admit(count, bytes, sa.params.profile->bounds)) {
     drops_.count(DropReason::lifetime_reached, count);
     tell_expiry(sa);
@@ -322,7 +322,7 @@ std::optional<std::uint64_t> OutboundPath::take_numbers(SaPair& sa, std::uint32_
 }
 
 bool OutboundPath::admit(SaPair& sa, std::size_t octets) {
-  sa.outbound.unwatched = 0;
+  sa.outbound.unwatched.end(sa.outbound.meter);
   const bool admitted = sa.outbound.meter.admit(0, octets, sa.params.profile->bounds);
   if (!admitted) drops_.count(DropReason::lifetime_reached);
   if (sa.outbound.meter.news() != ExpiryNews::none) tell_expiry(sa);

@@ -53,17 +53,18 @@ static_assert(static_cast<unsigned>(net::IpProtocol::ipv4) == 4 && static_cast<u
 
 // Bounds and numbers are looked at here, and then not for so many packets as stay far from all of them.
 [[gnu::noinline]] bool allow_unwatched(OutboundSa& out) {
-  constexpr std::uint64_t kMost = std::numeric_limits<decltype(out.unwatched)>::max();
-  const std::uint64_t count = std::min({out.meter.far_packets(kMaxInnerPacket), out.sequence.quiet_left(), kMost});
-  out.unwatched = static_cast<std::uint16_t>(count);
-  return count != 0;
+  static_assert(kMaxInnerPacket <= 65535);
+  out.unwatched.end(out.meter);
+  out.unwatched.allow(
+      std::min({out.meter.far_packets(kMaxInnerPacket), out.sequence.quiet_left(), UnwatchedRun::kMost}));
+  return out.unwatched.left() != 0;
 }
 
 // Whether the packet goes the straight way over its SA, which is far from any bound.
 bool goes_straight(const InnerPacket& packet, const PlainFacts& facts, OutboundSa& out) {
   if (out.straight == Straight::no || facts.length() > out.longest_inner || is_clamped(out, facts)) return false;
   if (!fits_in_one(packet.offload, facts)) return false;
-  return out.unwatched != 0 || allow_unwatched(out);
+  return out.unwatched.left() != 0 || allow_unwatched(out);
 }
 
 }  // namespace
@@ -86,11 +87,10 @@ template <typename Layout>
 void OutboundPath::protect_plain(const InnerPacket& packet, const PlainFacts& facts, SaPair& sa, const Layout& layout,
                                  OutboundSink& sink) {
   OutboundSa& out = sa.outbound;
-  --out.unwatched;
   const std::uint64_t sequence = out.sequence.take_quietly();
   std::uint8_t* const inner = packet.bytes.data();
   const std::size_t length = facts.length();
-  out.meter.count(1, length);
+  out.unwatched.take(1, length);
   if (packet.offload.checksum_partial) {
     complete_checksum({inner, length}, packet.offload.checksum_start,
                       std::size_t{packet.offload.checksum_start} + packet.offload.checksum_offset,
@@ -106,14 +106,14 @@ void OutboundPath::protect_plain(const InnerPacket& packet, const PlainFacts& fa
 }
 
 // Stages 3 to 5 for the packets from number `from` on that ask for no look at anything: plain ones of SAs with the
-// usual layout that are far from any bound, as long as batch and region have room. Answers where it had to stop.
+// usual layout that are far from any bound, as long as batch and region have room. An empty batch will be one of
+// several SAs if the first two packets are. Answers where it had to stop.
 std::size_t OutboundPath::protect_usual(const Round& round, std::size_t from, std::size_t end, OutboundSink& sink) {
   const Ahead* one = round.ahead.data() + from;
   if (one->sa == nullptr || aggfrag_.open() != 0) return from;
   if (region_.empty()) open_region(sink);
-  if (batch_.free_places_if(batch_.mixed_with(one->sa->outbound)) == 0) seal();
-  const bool next_differs = (round.changes >> 1 >> from & 1) != 0;
-  const bool mixed = batch_.size() == 0 ? next_differs : batch_.mixed_with(one->sa->outbound);
+  if (batch_.full()) seal();
+  const bool mixed = batch_.size() == 0 ? (round.changes >> 1 >> from & 1) != 0 : batch_.mixed_with(one->sa->outbound);
   // Up to the next packet that is not for here, and in a batch of one SA up to the next one of another.
   const std::uint64_t stops = (round.halts | (mixed ? 0 : round.changes)) >> 1 >> from;
   end = std::min(
@@ -137,10 +137,9 @@ std::size_t OutboundPath::protect_usual(const Round& round, std::size_t from, st
       break;
     const std::size_t padded = UsualLayout::padded(length);
     const std::size_t sealed = UsualLayout::head() + padded + UsualLayout::icv;
-    if (at + sealed > stop || out.unwatched == 0) [[unlikely]]
+    if (at + sealed > stop || out.unwatched.left() == 0) [[unlikely]]
       break;
-    --out.unwatched;
-    out.meter.count(1, length);
+    out.unwatched.take(1, length);
     const std::uint64_t sequence = out.sequence.take_quietly();
     std::uint8_t* const inner = packet->bytes.data();
     write_usual_around(out.spi, at, inner + length, kTrailers[one->facts.trailer()], sequence);
@@ -182,11 +181,10 @@ std::size_t OutboundPath::protect_twins(const InnerPacket* packet, std::size_t c
   WireTrain& train = trains_.back();
   const std::size_t free = std::min(most_in_train(sealed) - train.bytes.size(), region_.size() - region_used_);
   const std::size_t number =
-      std::min({count, std::size_t{out.unwatched}, batch_.free_places(padded),
+      std::min({count, std::size_t{out.unwatched.left()}, batch_.free_places(padded),
                 static_cast<std::size_t>(static_cast<std::uint32_t>(free) / static_cast<std::uint32_t>(sealed))});
   if (number == 0) return 0;
-  out.unwatched = static_cast<std::uint16_t>(out.unwatched - number);
-  out.meter.count(number, number * length);
+  out.unwatched.take(number, number * length);
   std::uint64_t sequence = out.sequence.take_quietly(static_cast<std::uint32_t>(number));
   const std::uint32_t spi = out.spi;
   const auto& trailer = kTrailers[facts.trailer()];

@@ -87,10 +87,10 @@ Framing framing_of(model::ProtocolId protocol, model::Mode mode, model::Encapsul
 
 OutboundSa::OutboundSa(const SaKeyPair& keys, const SaProfile& profile, const model::ChildSaParams& params)
     : cipher(keys, KeyDirection::outbound),
-      framing(framing_of(params.protocol, params.mode, params.encapsulation)),
-      sequence(params.suite.esn == model::EsnId::esn, params.sequence_used, params.sequence_granted),
-      layout(layout_of(profile.suite, params.suite.esn)),
       spi(params.spi_outbound.value()),
+      sequence(params.suite.esn == model::EsnId::esn, params.sequence_used, params.sequence_granted),
+      framing(framing_of(params.protocol, params.mode, params.encapsulation)),
+      layout(layout_of(profile.suite, params.suite.esn)),
       meter(profile.bounds) {}
 
 InboundSa::InboundSa(const SaKeyPair& keys, const SaProfile& profile, const model::ChildSaParams& params)
@@ -190,8 +190,8 @@ void SaPair::tell_expiry(EventQueue& events) {
 SaCounters SaPair::counters() const {
   return {.inbound_packets = inbound.meter.packets(),
           .inbound_bytes = inbound.meter.bytes(),
-          .outbound_packets = outbound.meter.packets(),
-          .outbound_bytes = outbound.meter.bytes(),
+          .outbound_packets = outbound.packets(),
+          .outbound_bytes = outbound.bytes(),
           .outbound_sequence = outbound.sequence.last(),
           .replay_drops = replay_drops,
           .integrity_drops = integrity_drops};
