@@ -33,9 +33,11 @@ class TrainWord {
               at(offsetof(WireTrain, hop_limit), parts.hop_limit, 1) | at(offsetof(WireTrain, tos), parts.tos, 1) |
               at(offsetof(WireTrain, dont_fragment), parts.dont_fragment, 1) |
               at(offsetof(WireTrain, segment_size), parts.segment_size, 2)) {}
-  [[nodiscard]] static TrainWord of(const WireTrain& train) {
-    return TrainWord({train.encapsulation, train.with_ip_header, train.hop_limit, train.tos, train.dont_fragment,
-                      train.segment_size});
+  [[nodiscard, gnu::always_inline]] static TrainWord of(const WireTrain& train) {
+    TrainWord word;
+    std::memcpy(&word.word_, reinterpret_cast<const std::uint8_t*>(&train) + kEncapsulation, sizeof word_);
+    word.word_ &= ~at(kUnused, 0xff, 1);
+    return word;
   }
   [[gnu::always_inline]] void write_to(WireTrain& train) const {
     std::memcpy(reinterpret_cast<std::uint8_t*>(&train) + kEncapsulation, &word_, sizeof word_);
@@ -51,6 +53,8 @@ class TrainWord {
 
  private:
   static constexpr std::size_t kEncapsulation = offsetof(WireTrain, encapsulation);
+  static constexpr std::size_t kUnused = offsetof(WireTrain, dont_fragment) + 1;  // no member is there
+  static_assert(offsetof(WireTrain, segment_size) == kUnused + 1);
   static_assert(offsetof(WireTrain, bytes) == kEncapsulation + sizeof(std::uint64_t));
   explicit TrainWord(std::uint64_t word) : word_(word) {}
   // A number of so many octets where WireTrain has them, `offset` from its beginning.
