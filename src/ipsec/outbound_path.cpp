@@ -387,14 +387,14 @@ void OutboundPath::finish(SaPair& sa, std::uint8_t* at, std::size_t length, std:
 
 // Part of stage 7. A shorter packet may only end a train, so it closes it.
 void OutboundPath::add_to_train(const SaPair& sa, const OuterFields& outer, std::uint8_t* at, std::size_t length) {
-  const TrainWord word = word_of(outer).with(sa.params.encapsulation);
-  if (train_end_ == at && train_sa_ == &sa && joins(trains_.back(), word, length)) {
+  if (train_end_ == at && train_sa_ == &sa && train_fields_ == outer && grows(trains_.back(), length)) {
     train_end_ = length == trains_.back().segment_size ? at + length : nullptr;
     return;
   }
-  begin_train(*trains_.make_room(1), sa, word, at, length);
+  begin_train(*trains_.make_room(1), sa, word_of(outer).with(sa.params.encapsulation), at, length);
   trains_.added(1);
   train_sa_ = &sa;
+  train_fields_ = outer;
   train_end_ = at + length;
 }
 

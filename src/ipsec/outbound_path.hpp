@@ -221,11 +221,10 @@ class OutboundPath final : private AggfragFrames {
   [[nodiscard]] std::size_t most_in_train(std::size_t segment) const {
     return std::min(options_.max_train_bytes, segment * options_.max_train_segments);
   }
-  // Whether a packet behind the train's last one joined it. `word` is without a segment size.
-  [[nodiscard]] bool joins(WireTrain& train, const TrainWord& word, std::size_t length) const {
+  // Whether a packet behind the train's last one, with the same fields, joined it.
+  [[nodiscard]] bool grows(WireTrain& train, std::size_t length) const {
     const std::size_t segment = train.segment_size;
-    if (word.with_segment(segment) != TrainWord::of(train) || length > segment) return false;
-    if (train.bytes.size() + length > most_in_train(segment)) return false;
+    if (length > segment || train.bytes.size() + length > most_in_train(segment)) return false;
     train.bytes = {train.bytes.data(), train.bytes.size() + length};
     return true;
   }
@@ -309,6 +308,7 @@ class OutboundPath final : private AggfragFrames {
   std::vector<OuterCut> cuts_;
   // Of the last train, as long as it may grow.
   const SaPair* train_sa_ = nullptr;
+  OuterFields train_fields_;
   const std::uint8_t* train_end_ = nullptr;  // where the next packet has to stand; null: it is closed
   OuterMemo outer_memo_;
 };

@@ -128,8 +128,7 @@ std::size_t OutboundPath::protect_usual(const Round& round, std::size_t from, st
   crypto::EspJob* job = batch_.next();
   OutboundSa** job_sa = batch_.next_sa();
   const InnerPacket* packet = round.packets.data() + from;
-  const Ahead* const end_of_ahead = one + (end - from);
-  for (; one != end_of_ahead; ++one, ++packet) {
+  for (const Ahead* const last = one + (end - from); one != last; ++one, ++packet) {
     SaPair& sa = *one->sa;
     OutboundSa& out = sa.outbound;
     const std::size_t length = one->facts.marked_length();
@@ -148,9 +147,9 @@ std::size_t OutboundPath::protect_usual(const Round& round, std::size_t from, st
     *job_sa++ = &out;
     out.cipher.prefetch(padded);
     const TrainWord word = outer_of(*sa.params.profile.get(), one->facts).word.with(sa.params.encapsulation);
-    if (train_sa == &sa && joins(train[-1], word, sealed)) {
-      // A shorter packet closes it.
-      if (train[-1].segment_size != sealed) train_sa = nullptr;
+    const bool same = train_sa == &sa && TrainWord::of(train[-1]) == word.with_segment(train[-1].segment_size);
+    if (same && grows(train[-1], sealed)) {
+      if (train[-1].segment_size != sealed) train_sa = nullptr;  // a shorter packet closes it
     } else {
       begin_train(*train++, sa, word, at, sealed);
       train_sa = &sa;
@@ -164,6 +163,7 @@ std::size_t OutboundPath::protect_usual(const Round& round, std::size_t from, st
   trains_.added(static_cast<std::size_t>(train - first_train));
   region_used_ += octets;
   train_sa_ = train_sa;
+  train_fields_ = outer_memo_.fields;  // the last packet's
   train_end_ = train_sa == nullptr ? nullptr : at;
   return from + count;
 }
