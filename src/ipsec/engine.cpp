@@ -169,7 +169,7 @@ void Engine::grant_sequence(model::ChildSaId child, std::uint64_t granted) {
   SaPair* const pair = state_->sad.find(child);
   if (pair == nullptr) return;
   pair->outbound.sequence.grant(granted);
-  pair->outbound.unwatched = 0;
+  pair->outbound.unwatched.end(pair->outbound.meter);
   pair->outbound.grant_asked = false;
 }
 
@@ -177,7 +177,7 @@ void Engine::skip_sequence(model::ChildSaId child, std::uint64_t count) {
   SaPair* const pair = state_->sad.find(child);
   if (pair == nullptr) return;
   pair->outbound.sequence.skip(count);
-  pair->outbound.unwatched = 0;
+  pair->outbound.unwatched.end(pair->outbound.meter);
   // RFC 6311 5.2: a new SA, should there be few numbers left.
   if (!pair->outbound.sequence.running_out()) return;
   pair->outbound.meter.raise(ExpiryNews::soft);

@@ -23,41 +23,57 @@ namespace culvert::ipsec {
 
 class SaPair;
 
-/// Everything about a packet that a selector can see. IPv4 uses the first and the last word.
+/// Everything about a packet that a selector can see. IPv4 uses the first and the last word. Addresses and ports as
+/// they lie in the packet.
 struct FlowKey {
   std::array<std::uint64_t, 5> words{};
-  std::size_t hash = 0;  // FlowCache::locate's
+  std::size_t place = 0;  // FlowCache::locate's
 
   [[nodiscard]] static FlowKey of(const net::PacketInfo& packet) {
     FlowKey key;
     const std::uint8_t* const source = packet.source.bytes().data();
     const std::uint8_t* const destination = packet.destination.bytes().data();
     if (packet.family == net::Family::v4) {
-      key.words[0] = std::uint64_t{load_be32(source)} << 32 | load_be32(destination);
+      std::uint8_t both[8];
+      std::memcpy(both, source, 4);
+      std::memcpy(both + 4, destination, 4);
+      key.words[0] = word64(both);
     } else {
       std::memcpy(key.words.data(), source, 16);
       std::memcpy(key.words.data() + 2, destination, 16);
     }
-    key.words[4] = (std::uint64_t{packet.source_port} << 48) | (std::uint64_t{packet.destination_port} << 32) |
-                   (std::uint64_t{packet.protocol} << 16) | (std::uint64_t{packet.ports_visible} << 8) |
-                   static_cast<std::uint64_t>(packet.family);
+    std::uint8_t ports[4];
+    store_be16(ports, packet.source_port);
+    store_be16(ports + 2, packet.destination_port);
+    key.words[4] = (std::uint64_t{word32(ports)} << 32) | rest(packet.family, packet.protocol, packet.ports_visible);
     return key;
   }
-  /// The same from the packet itself. Sets what its family uses; the rest may be left from another flow of the family,
-  /// or of IPv6.
-  void set(const net::PlainPacket& plain, const std::uint8_t* packet) {
-    const std::uint32_t ports = load_be32(packet + plain.header_length());
-    if (plain.family() == net::Family::v4) {
-      words[0] = load_be64(packet + 12);
-    } else {
-      std::memcpy(words.data(), packet + 8, 32);
-    }
-    words[4] = (std::uint64_t{ports} << 32) | (std::uint64_t{plain.protocol} << 16) | (std::uint64_t{1} << 8) |
-               static_cast<std::uint64_t>(plain.family());
+  /// The same from a plain packet of IPv6 itself.
+  void set_v6(const net::PlainPacket& plain, const std::uint8_t* packet) {
+    std::memcpy(words.data(), packet + 8, 32);
+    words[4] =
+        (std::uint64_t{word32(packet + net::kIpv6HeaderSize)} << 32) | rest(net::Family::v6, plain.protocol, true);
   }
-  /// Whether two keys of IPv4 are the same.
-  [[nodiscard]] bool same_v4(const FlowKey& other) const {
-    return ((words[0] ^ other.words[0]) | (words[4] ^ other.words[4])) == 0;
+  /// The last word without the ports.
+  [[nodiscard]] static std::uint64_t rest(net::Family family, std::uint8_t protocol, bool ports_visible) {
+    return (std::uint64_t{protocol} << 16) | (std::uint64_t{ports_visible} << 8) | static_cast<std::uint64_t>(family);
+  }
+  /// What a plain packet of IPv4 has in the first word, and the ports of the last one.
+  [[nodiscard]] static std::uint64_t v4_addresses(const std::uint8_t* packet) { return word64(packet + 12); }
+  /// See v4_addresses.
+  [[nodiscard]] static std::uint64_t v4_ports(const std::uint8_t* packet) {
+    return std::uint64_t{word32(packet + net::kIpv4HeaderSize)} << 32;
+  }
+  // As they lie in memory.
+  [[nodiscard]] static std::uint64_t word64(const std::uint8_t* at) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, at, sizeof word);
+    return word;
+  }
+  [[nodiscard]] static std::uint32_t word32(const std::uint8_t* at) {
+    std::uint32_t word = 0;
+    std::memcpy(&word, at, sizeof word);
+    return word;
   }
   [[nodiscard]] bool is_v4() const { return (words[4] & 0xff) == static_cast<std::uint64_t>(net::Family::v4); }
   /// A number that is the same for all packets of a flow, and mostly another for other flows. Not secret.
@@ -126,8 +142,14 @@ class FlowCache {
 
   /// First of all for each key: works out its place and asks for the memory there.
   void locate(FlowKey& key) const {
-    key.hash = key.is_v4() ? hash_v4(key) : hash_v6(key);
-    key.is_v4() ? v4_.prefetch(key.hash) : v6_.prefetch(key.hash);
+    if (key.is_v4()) return locate_v4(key);
+    key.place = v6_.place_of(hash_v6(key));
+    v6_.prefetch(key.place);
+  }
+  /// The same for a key that is known to be one of IPv4.
+  [[gnu::always_inline]] void locate_v4(FlowKey& key) const {
+    key.place = v4_.place_of(hash_v4(key));
+    v4_.prefetch(key.place);
   }
   /// Second, where many are looked up one after the other: asks for the rest of the set where the flow may stand beyond
   /// its first line. Does nothing for IPv4, whose second line lies beside the first and comes along with it.
@@ -136,8 +158,10 @@ class FlowCache {
   }
 
   /// Null when the flow is not known; good until the next change of the cache.
-  [[nodiscard]] const FlowEntry* find_entry(const FlowKey& key) const {
-    return key.is_v4() ? v4_.find(key, generation_) : v6_.find(key, generation_);
+  [[nodiscard, gnu::always_inline]] const FlowEntry* find_entry(const FlowKey& key) const {
+    if (key.is_v4()) [[likely]]
+      return v4_.find(key, generation_);
+    return v6_.find(key, generation_);
   }
   [[nodiscard]] std::optional<FlowVerdict> find(const FlowKey& key) const {
     const FlowEntry* const entry = find_entry(key);
@@ -178,59 +202,71 @@ class FlowCache {
     explicit Table(std::size_t size)
         : memory_(allocate_zeroed(size * sizeof(Entry), kWays * sizeof(Entry)), Free{size * sizeof(Entry)}),
           entries_(static_cast<Entry*>(memory_.get())),
-          mask_(size - 1) {}
-    void clear() { std::memset(static_cast<void*>(entries_), 0, (mask_ + 1) * sizeof(Entry)); }
-    void prefetch(std::size_t hash) const { culvert::prefetch(entries_ + (hash & mask_)); }
+          octets_(size * sizeof(Entry)) {}
+    void clear() { std::memset(static_cast<void*>(entries_), 0, octets_); }
+    /// Where a flow with that hash stands first, in octets: then nothing is left to do but add.
+    [[nodiscard]] std::size_t place_of(std::size_t hash) const { return hash & (octets_ - sizeof(Entry)); }
+    void prefetch(std::size_t place) const { culvert::prefetch(&at(place, 0)); }
     void peek(const FlowKey& key, std::uint32_t generation) const {
-      const std::size_t home = key.hash & mask_;
-      if (entries_[home].is(key) && entries_[home].value.generation == generation) return;
-      for (std::size_t way = 1; way < kWays; ++way) culvert::prefetch(entries_ + (home ^ way));
+      if (at(key.place, 0).is(key) && at(key.place, 0).value.generation == generation) return;
+      for (std::size_t way = 1; way < kWays; ++way) culvert::prefetch(&at(key.place, way));
     }
-    [[nodiscard]] const FlowEntry* find(const FlowKey& key, std::uint32_t generation) const {
-      const std::size_t home = key.hash & mask_;
+    [[nodiscard, gnu::always_inline]] const FlowEntry* find(const FlowKey& key, std::uint32_t generation) const {
+      const Entry& first = at(key.place, 0);
+      if (first.is(key) && first.value.generation == generation) [[likely]]
+        return &first.value;
+      return find_behind(key, generation);
+    }
+    void forget(const FlowKey& key) {
       for (std::size_t way = 0; way < kWays; ++way) {
-        const Entry& entry = entries_[home ^ way];
+        if (at(key.place, way).is(key)) at(key.place, way).value.generation = 0;
+      }
+    }
+    void insert(const FlowKey& key, const FlowVerdict& verdict, std::uint32_t generation) {
+      std::size_t way = 0;
+      while (way < kWays && at(key.place, way).value.generation == generation) ++way;
+      if (way == kWays) {
+        at(key.place, 1) = at(key.place, 0);
+        way = 0;
+      }
+      at(key.place, way) = Entry(key, FlowEntry(verdict, generation));
+    }
+
+   private:
+    [[nodiscard]] Entry& at(std::size_t place, std::size_t way) const {
+      return *reinterpret_cast<Entry*>(reinterpret_cast<std::uint8_t*>(entries_) + (place ^ way * sizeof(Entry)));
+    }
+    // In the other ways.
+    [[nodiscard, gnu::noinline]] const FlowEntry* find_behind(const FlowKey& key, std::uint32_t generation) const {
+      for (std::size_t way = 1; way < kWays; ++way) {
+        const Entry& entry = at(key.place, way);
         if (entry.is(key) && entry.value.generation == generation) return &entry.value;
       }
       return nullptr;
     }
-    void forget(const FlowKey& key) {
-      const std::size_t home = key.hash & mask_;
-      for (std::size_t way = 0; way < kWays; ++way) {
-        if (entries_[home ^ way].is(key)) entries_[home ^ way].value.generation = 0;
-      }
-    }
-    void insert(const FlowKey& key, const FlowVerdict& verdict, std::uint32_t generation) {
-      const std::size_t home = key.hash & mask_;
-      std::size_t way = 0;
-      while (way < kWays && entries_[home ^ way].value.generation == generation) ++way;
-      if (way == kWays) {
-        entries_[home ^ 1] = entries_[home];
-        way = 0;
-      }
-      entries_[home ^ way] = Entry(key, FlowEntry(verdict, generation));
-    }
-
-   private:
     struct Free {
       std::size_t size;
       void operator()(void* memory) const { free_zeroed(memory, size); }
     };
     std::unique_ptr<void, Free> memory_;
     Entry* entries_ = nullptr;
-    std::size_t mask_ = 0;
+    std::size_t octets_ = 0;  // a power of two
   };
 
+  // The two halves of a product of 128 bits: every bit of both factors reaches the low bits of the sum.
+  [[nodiscard]] std::size_t hash_v4(const FlowKey& key) const {
+    __extension__ using Wide = unsigned __int128;
+    const Wide product = Wide{key.words[0] ^ multipliers_[0]} * (key.words[4] ^ multipliers_[4]);
+    return static_cast<std::size_t>(product) ^ static_cast<std::size_t>(product >> 64);
+  }
   // Multilinear hashing: the products do not wait for each other, and the high bits depend on every bit of the key.
   [[nodiscard]] std::uint64_t term(const FlowKey& key, std::size_t i) const {
     const std::uint64_t word = key.words[i];
     return (word ^ (word >> 32)) * multipliers_[i];
   }
-  [[nodiscard]] std::size_t hash_v4(const FlowKey& key) const {
-    return static_cast<std::size_t>((term(key, 0) + term(key, 4)) >> 32);
-  }
   [[nodiscard]] std::size_t hash_v6(const FlowKey& key) const {
-    return static_cast<std::size_t>((term(key, 0) + term(key, 1) + term(key, 2) + term(key, 3) + term(key, 4)) >> 32);
+    const std::uint64_t sum = term(key, 0) + term(key, 1) + term(key, 2) + term(key, 3) + term(key, 4);
+    return static_cast<std::size_t>(sum >> 26);
   }
 
   std::array<std::uint64_t, 5> multipliers_{};

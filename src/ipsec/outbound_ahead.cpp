@@ -5,6 +5,7 @@
 
 #include "base/prefetch.hpp"
 #include "ipsec/outbound_path.hpp"
+#include "net/plain_shape.hpp"
 
 namespace culvert::ipsec {
 namespace {
@@ -16,68 +17,87 @@ bool is_as_it_is(const Offload& offload) {
 }  // namespace
 
 // Stage 1: classify. Takes the next packets off `packets`. This and the two below each ask for the memory that the next
-// one needs.
+// one needs. What is plain and of IPv4 is done here, and of packets of one shape just the flow is read.
 void OutboundPath::classify(std::span<const InnerPacket>& packets, Round& round) {
   const std::size_t count = std::min(packets.size(), kLookahead);
   round.packets = packets.first(count);
   packets = packets.subspan(count);
-  bool has_v6 = false;
-  const InnerPacket* packet = round.packets.data();
-  const Ahead* before = nullptr;  // the packet in front, or that whose twin it is, if it is a plain one of IPv4
-  net::PlainLikeness likeness;
-  Ahead* const first = round.ahead.data();
-  for (Ahead* one = first; one != first + count; ++one, ++packet) {
-    one->info = nullptr;
-    one->twin = likeness.of(packet->bytes) && is_as_it_is(packet->offload);
-    if (one->twin) {
-      one->repeats = true;
-      one->is_plain = true;
+  round.has_v6 = false;
+  round.parsed = round.halts = round.changes = 0;
+  net::PlainShape shape;
+  PlainFacts facts;        // of that shape
+  std::uint64_t rest = 0;  // of the flow key, likewise
+  FlowKey before;          // of the packet in front, if it is a plain one of IPv4; else no packet's
+  for (std::size_t i = 0; i < count; ++i) {
+    const InnerPacket& packet = round.packets.data()[i];
+    Ahead& one = round.ahead.data()[i];
+    const bool as_it_is = is_as_it_is(packet.offload);
+    const bool alike = as_it_is && shape.of(packet.bytes);
+    if (!alike) {
+      net::PlainPacket plain;
+      const bool is_plain = net::read_plain(packet.bytes, plain);
+      shape.clear();
+      if (!is_plain || plain.family() != net::Family::v4) {
+        classify_other(round, i, is_plain ? &plain : nullptr);
+        before.words[4] = 0;
+        continue;
+      }
+      if (as_it_is) shape.set(packet.bytes, plain);
+      facts = PlainFacts(plain, !as_it_is);
+      rest = FlowKey::rest(net::Family::v4, plain.protocol, true);
+    }
+    const std::uint64_t addresses = FlowKey::v4_addresses(packet.bytes.data());
+    const std::uint64_t ports = FlowKey::v4_ports(packet.bytes.data()) | rest;
+    const bool repeats = addresses == before.words[0] && ports == before.words[4];
+    if (repeats && alike) {
+      one.facts = facts.as(PlainFacts::Kind::twin);
       continue;
     }
-    one->repeats = false;
-    likeness.clear();
-    net::PlainPacket plain;
-    one->is_plain = net::read_plain(packet->bytes, plain);
-    if (!one->is_plain) {
-      one->info = &round.infos[static_cast<std::size_t>(one - first)];
-      *one->info = net::parse_packet(packet->bytes);
-      before = nullptr;
-      if (!*one->info) continue;
-      one->key = key_of(**one->info);
-      has_v6 |= !one->key.is_v4();
-      continue;
+    if (!repeats) {
+      before.words[0] = addresses;
+      before.words[4] = ports;
+      flows_.locate_v4(before);
     }
-    one->plain = plain;
-    one->key.set(plain, packet->bytes.data());
-    if (plain.family() == net::Family::v6) {
-      has_v6 = true;
-      before = nullptr;
-    } else {
-      likeness.set(packet->bytes, plain);
-      one->repeats = before != nullptr && one->key.same_v4(before->key);
-      if (one->repeats) one->key.hash = before->key.hash;
-      before = one;
-      if (one->repeats) continue;
-    }
-    flows_.locate(one->key);
+    one.facts = repeats ? facts.as(PlainFacts::Kind::repeats) : facts;
+    one.key.words[0] = addresses;
+    one.key.words[4] = ports;
+    one.key.place = before.place;
   }
-  round.has_v6 = has_v6;
+}
+
+// What is of IPv6, or not `plain`.
+void OutboundPath::classify_other(Round& round, std::size_t index, const net::PlainPacket* plain) const {
+  Ahead& one = round.ahead[index];
+  const InnerPacket& packet = round.packets[index];
+  if (plain != nullptr) {
+    round.has_v6 = true;
+    one.facts = PlainFacts(*plain, !is_as_it_is(packet.offload));
+    one.key.set_v6(*plain, packet.bytes.data());
+    flows_.locate(one.key);
+    return;
+  }
+  one.facts = {};
+  const Info& info = parse(round, index);
+  if (!info) return;
+  one.key = key_of(*info);
+  round.has_v6 |= !one.key.is_v4();
 }
 
 // What a twin has in common with those in front.
 void OutboundPath::complete(Ahead& twin) {
   const Ahead* first = &twin;
-  while (first->twin) --first;
+  while (first->facts.kind() == PlainFacts::Kind::twin) --first;
   twin.key = first->key;
-  twin.plain = first->plain;
-  twin.twin = false;
+  twin.facts = twin.facts.as(PlainFacts::Kind::fresh);
 }
 
 void OutboundPath::peek(const Round& round) const {
   if (!round.has_v6) return;  // the flow cache has nothing to peek at
   for (std::size_t i = 0; i < round.packets.size(); ++i) {
     const Ahead& one = round.ahead[i];
-    if (!one.repeats && (one.is_plain || *one.info)) flows_.peek(one.key);
+    if (one.facts.kind() == PlainFacts::Kind::fresh || ((round.parsed >> i & 1) != 0 && round.infos[i])) {
+      flows_.peek(one.key);
+    }
   }
 }
 
@@ -85,38 +105,64 @@ void OutboundPath::peek(const Round& round) const {
 void OutboundPath::look_up(Round& round, std::size_t from) {
   if (from == 0) round.generation = flows_.generation();
   const std::size_t end = std::min(from + kSaLookahead, round.packets.size());
-  Ahead* const all = round.ahead.data();
-  SaPair* before = from == 0 || from >= end ? nullptr : all[from - 1].sa;  // of the packet in front
-  for (std::size_t i = from; i < end; ++i) {
-    Ahead& one = all[i];
-    if (one.repeats && before != nullptr) {
-      one.sa = before;
-      continue;
+  if (from >= end) return;
+  Ahead* one = round.ahead.data() + from;
+  SaPair* before = from == 0 ? nullptr : one[-1].sa;  // of the packet in front
+  std::uint64_t halts = 0;
+  std::uint64_t changes = 0;
+  for (std::uint64_t bit = std::uint64_t{1} << from; one != round.ahead.data() + end; ++one, bit <<= 1) {
+    if (one->facts.kind() >= PlainFacts::Kind::repeats) {
+      const bool twin = one->facts.kind() == PlainFacts::Kind::twin;
+      if (before != nullptr) {
+        one->sa = before;
+        if (twin) halts |= bit;
+        continue;
+      }
+      if (twin) complete(*one);
     }
-    const SaPair* const last = std::exchange(before, nullptr);
-    one.sa = nullptr;
-    if (one.twin) complete(one);
-    if (one.info != nullptr && !*one.info) continue;
-    const FlowEntry* const known = flows_.find_entry(one.key);
-    if (known != nullptr) {
-      if (!one.is_plain || known->action() != PolicyAction::protect) continue;
-      one.sa = before = known->sa;
-      if (before != nullptr && before != last) prefetch(*before);  // null: another engine's
-      continue;
+    SaPair* const sa = known_sa(round, *one);
+    one->sa = sa;
+    if (sa == nullptr) [[unlikely]] {
+      halts |= bit;
+    } else if (sa != before) {
+      changes |= bit;
+      prefetch(*sa);
     }
-    if (one.info == nullptr) {
-      one.info = &round.infos[i];
-      *one.info = net::parse_packet(round.packets[i].bytes);
-    }
-    spd_.table().prefetch_outbound(**one.info);
+    before = sa;
   }
+  round.halts |= halts;
+  round.changes |= changes;
 }
 
-// The lines that a plain packet touches.
+// The SA of a plain packet of a known flow.
+[[gnu::always_inline]] inline SaPair* OutboundPath::known_sa(Round& round, const Ahead& one) {
+  if (one.facts.kind() != PlainFacts::Kind::other) [[likely]] {
+    const FlowEntry* const known = flows_.find_entry(one.key);
+    // Null: another engine's.
+    if (known != nullptr) [[likely]]
+      return known->action() == PolicyAction::protect ? known->sa : nullptr;
+  }
+  look_up_unknown(round, static_cast<std::size_t>(&one - round.ahead.data()));
+  return nullptr;
+}
+
+[[gnu::noinline]] void OutboundPath::look_up_unknown(Round& round, std::size_t index) {
+  const Info& info = parse(round, index);
+  if (info && flows_.find_entry(round.ahead[index].key) == nullptr) spd_.table().prefetch_outbound(*info);
+}
+
+// What `parse_packet` says of it.
+const OutboundPath::Info& OutboundPath::parse(Round& round, std::size_t index) {
+  Info& info = round.infos[index];
+  const std::uint64_t bit = std::uint64_t{1} << index;
+  if ((round.parsed & bit) == 0) info = net::parse_packet(round.packets[index].bytes);
+  round.parsed |= bit;
+  return info;
+}
+
+// The lines that a usual packet touches.
 void OutboundPath::prefetch(const SaPair& sa) {
-  const auto* const outbound = reinterpret_cast<const std::uint8_t*>(&sa.outbound);
-  prefetch_to_write(outbound);
-  prefetch_to_write(outbound + kCacheLine);
+  prefetch_to_write(&sa.outbound);
   culvert::prefetch(&sa.params);
 }
 

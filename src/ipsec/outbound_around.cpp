@@ -299,7 +299,7 @@ void OutboundPath::cut_outer_packets() {
     }
     ++cut;
   }
-  trains_ = std::move(all);
+  trains_.replace(all);
   cuts_.clear();
 }
 

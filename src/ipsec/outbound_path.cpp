@@ -26,10 +26,10 @@ OutboundPath::OutboundPath(const EngineOptions& options, const Spd& spd, const S
       random_(random),
       fragments_(options.fragments, random.u64()),
       early_(options.fragments),
-      reassembler_(options.reassembly) {
+      reassembler_(options.reassembly),
+      trains_(JobBatch<OutboundSa>::kCapacity) {
   CHECK(options.max_train_segments >= 1);
   CHECK(options.max_train_bytes >= 1 && options.max_train_bytes <= 65535);
-  trains_.reserve(JobBatch<OutboundSa>::kCapacity);
 }
 
 void OutboundPath::run(std::span<const InnerPacket> packets, Instant now, OutboundSink& sink) {
@@ -258,14 +258,16 @@ std::uint8_t* OutboundPath::reserve(std::size_t length, std::size_t in_front, Ou
   } else if (aggfrag_.open() == 0 && batch_.full()) {
     seal();
   }
-  if (region_.empty()) {
-    region_ = sink.region();
-    CHECK(region_.size() >= kMinWireRegion);
-  }
+  if (region_.empty()) open_region(sink);
   if (region_used_ < in_front) region_used_ = in_front;
   std::uint8_t* const at = region_.data() + region_used_;
   region_used_ += length;
   return at;
+}
+
+void OutboundPath::open_region(OutboundSink& sink) {
+  region_ = sink.region();
+  CHECK(region_.size() >= kMinWireRegion);
 }
 
 // Part of stage 5. RFC 3173 2.2: what does not shrink goes as it is. In tunnel mode the whole inner packet is the
@@ -307,7 +309,7 @@ OutboundPath::Payload OutboundPath::shrink(Payload plain, std::uint64_t flow, Sa
 // Stage 4: number. A super-packet goes as a whole or not at all.
 std::optional<std::uint64_t> OutboundPath::take_numbers(SaPair& sa, std::uint32_t count, std::uint64_t bytes) {
   OutboundSa& out = sa.outbound;
-  out.unwatched = 0;
+  out.unwatched.end(out.meter);
   if (!out.meter.admit(count, bytes, sa.params.profile->bounds)) {
     drops_.count(DropReason::lifetime_reached, count);
     tell_expiry(sa);
@@ -320,7 +322,7 @@ std::optional<std::uint64_t> OutboundPath::take_numbers(SaPair& sa, std::uint32_
 }
 
 bool OutboundPath::admit(SaPair& sa, std::size_t octets) {
-  sa.outbound.unwatched = 0;
+  sa.outbound.unwatched.end(sa.outbound.meter);
   const bool admitted = sa.outbound.meter.admit(0, octets, sa.params.profile->bounds);
   if (!admitted) drops_.count(DropReason::lifetime_reached);
   if (sa.outbound.meter.news() != ExpiryNews::none) tell_expiry(sa);
@@ -385,14 +387,15 @@ void OutboundPath::finish(SaPair& sa, std::uint8_t* at, std::size_t length, std:
 
 // Part of stage 7. A shorter packet may only end a train, so it closes it.
 void OutboundPath::add_to_train(const SaPair& sa, const OuterFields& outer, std::uint8_t* at, std::size_t length) {
-  if (train_end_ == at && train_sa_ == &sa && train_fields_ == outer && length <= train_segment_ &&
-      length <= static_cast<std::size_t>(train_stop_ - at)) {
-    WireTrain& train = trains_.back();
-    train.bytes = {train.bytes.data(), train.bytes.size() + length};
-    train_end_ = length == train_segment_ ? at + length : nullptr;
+  if (train_end_ == at && train_sa_ == &sa && train_fields_ == outer && grows(trains_.back(), length)) {
+    train_end_ = length == trains_.back().segment_size ? at + length : nullptr;
     return;
   }
-  start_train(sa, outer, at, length);
+  begin_train(*trains_.make_room(1), sa, word_of(outer).with(sa.params.encapsulation), at, length);
+  trains_.added(1);
+  train_sa_ = &sa;
+  train_fields_ = outer;
+  train_end_ = at + length;
 }
 
 // Packets without a cipher are plaintext and must not leave. A train is of one SA, so it goes as a whole, with those of
@@ -401,7 +404,7 @@ void OutboundPath::withdraw_keyless() {
   for (std::size_t i = 0; i < batch_.size(); ++i) {
     if (!batch_.keyless(i)) continue;
     const std::uint8_t* const within = batch_.job(i).icv;
-    for (WireTrain& train : trains_) {
+    for (WireTrain& train : trains_.all()) {
       if (train.bytes.empty() || within < train.bytes.data() || within >= train.bytes.data() + train.bytes.size())
         continue;
       drops_.count(DropReason::seal_impossible, train.segments());
@@ -410,7 +413,7 @@ void OutboundPath::withdraw_keyless() {
   }
   // The cuts know their trains by number.
   if (!cuts_.empty()) cut_outer_packets();
-  std::erase_if(trains_, [](const WireTrain& train) { return train.bytes.empty(); });
+  trains_.drop_empty();
   train_end_ = nullptr;
 }
 
@@ -430,7 +433,7 @@ void OutboundPath::seal() {
 void OutboundPath::flush(OutboundSink& sink) {
   if (aggfrag_.open() != 0) aggfrag_.close_all();
   if (batch_.size() != 0) seal();
-  if (!trains_.empty()) sink.send(trains_);
+  if (!trains_.empty()) sink.send(trains_.all());
   trains_.clear();
   train_sa_ = nullptr;
   train_end_ = nullptr;

@@ -34,11 +34,13 @@
 #include "ipsec/job_batch.hpp"
 #include "ipsec/nat_flows.hpp"
 #include "ipsec/packet_io.hpp"
+#include "ipsec/plain_facts.hpp"
 #include "ipsec/reassembler.hpp"
 #include "ipsec/sa_timers.hpp"
 #include "ipsec/sad.hpp"
 #include "ipsec/segmenter.hpp"
 #include "ipsec/spd.hpp"
+#include "ipsec/wire_trains.hpp"
 
 namespace culvert::ipsec {
 
@@ -47,7 +49,7 @@ class OutboundPath final : private AggfragFrames {
   /// How many packets are classified ahead of the one in work, so that the flow cache's memory is there when asked.
   static constexpr std::size_t kLookahead = 64;
   /// And how many of them have their SA found, and its memory asked for, before the first is worked on.
-  static constexpr std::size_t kSaLookahead = 16;
+  static constexpr std::size_t kSaLookahead = 32;
 
   OutboundPath(const EngineOptions& options, const Spd& spd, const Sad& sad, NatFlows& nat, EventQueue& events,
                DropCounters& drops, RandomSource& random);
@@ -72,36 +74,42 @@ class OutboundPath final : private AggfragFrames {
   using Info = Result<net::PacketInfo, net::PacketError>;
   // A packet ahead of its turn.
   struct Ahead {
-    FlowKey key;
-    net::PlainPacket plain;
-    bool is_plain = false;
-    bool repeats = false;  // plain, and of the same flow as the one before
-    bool twin = false;     // as well, and like it in length and all that matters: `key` and `plain` are not set then
+    FlowKey key;  // not set for twins
+    PlainFacts facts;
     SaPair* sa = nullptr;  // of a plain packet of a known flow that is to be protected
-    Info* info = nullptr;  // of plain packets only where it is needed
   };
+  static_assert(sizeof(Ahead) == kCacheLine);
   // Two rounds of them: while one is in work, the flow cache's memory for the next is on its way.
   struct Round {
     std::span<const InnerPacket> packets;
     bool has_v6 = false;
     std::uint32_t generation = 0;  // of the flow cache when the first SA was looked up
+    // A bit for each packet, the first one's the lowest.
+    std::uint64_t parsed = 0;   // there is an Info
+    std::uint64_t halts = 0;    // twins, and packets without an SA
+    std::uint64_t changes = 0;  // an SA that the packet in front has not
     std::array<Ahead, kLookahead> ahead;
     std::array<Info, kLookahead> infos;
   };
+  static_assert(kLookahead <= 64);
   void classify(std::span<const InnerPacket>& packets, Round& round);
   void peek(const Round& round) const;
   void look_up(Round& round, std::size_t from);
   void process(Round& round, std::size_t from, Instant now, OutboundSink& sink);
+  void classify_other(Round& round, std::size_t index, const net::PlainPacket* plain) const;
+  [[nodiscard]] static const Info& parse(Round& round, std::size_t index);
   static void complete(Ahead& twin);
+  [[nodiscard]] SaPair* known_sa(Round& round, const Ahead& one);
+  void look_up_unknown(Round& round, std::size_t index);
   static void prefetch(const SaPair& sa);
   // outbound_plain.cpp
-  template <typename Layout>
-  void protect_plain(const InnerPacket& packet, const net::PlainPacket& plain, SaPair& sa, const Layout& layout,
-                     OutboundSink& sink);
-  [[nodiscard]] std::size_t protect_twins(const InnerPacket* packet, std::size_t count, const net::PlainPacket& plain,
+  [[nodiscard]] std::size_t protect_usual(const Round& round, std::size_t from, std::size_t end, OutboundSink& sink);
+  [[nodiscard]] std::size_t protect_twins(const InnerPacket* packet, std::size_t count, const PlainFacts& facts,
                                           SaPair& sa);
-  void protect_other_layout(const InnerPacket& packet, const net::PlainPacket& plain, SaPair& sa, OutboundSink& sink);
-  void process_other(Round& round, std::size_t index, Instant now, OutboundSink& sink);
+  void process_one(Round& round, std::size_t index, bool& decided, Instant now, OutboundSink& sink);
+  template <typename Layout>
+  void protect_plain(const InnerPacket& packet, const PlainFacts& facts, SaPair& sa, const Layout& layout,
+                     OutboundSink& sink);
   /// The flow cache's key, with its place worked out.
   [[nodiscard]] FlowKey key_of(const net::PacketInfo& info) const;
   void process(const InnerPacket& packet, const Info& info, const FlowKey& key, Instant now, Instant since,
@@ -181,17 +189,14 @@ class OutboundPath final : private AggfragFrames {
       return std::bit_cast<std::uint32_t>(a) == std::bit_cast<std::uint32_t>(b);
     }
   };
-  [[nodiscard]] std::uint8_t* reserve_plain(std::size_t length, OutboundSink& sink);
-  [[nodiscard]] bool continues_train(const SaPair& sa, const net::PlainPacket& plain, const std::uint8_t* at,
-                                     std::size_t length);
-  void begin_plain_train(const SaPair& sa, const net::PlainPacket& plain, std::uint8_t* at, std::size_t length);
   // The last ones worked out in the running call; after it the profile may be gone.
   struct OuterMemo {
     const SaProfile* profile = nullptr;
-    std::uint32_t outer = 0;  // net::PlainPacket's
+    std::uint16_t outer = 0;  // PlainFacts::outer
     OuterFields fields;
+    TrainWord word;
   };
-  [[nodiscard]] const OuterFields& outer_fields_of(const SaProfile& profile, const net::PlainPacket& plain);
+  [[nodiscard]] const OuterMemo& outer_of(const SaProfile& profile, const PlainFacts& facts);
   [[nodiscard]] static OuterFields outer_fields(const model::OuterHeader& outer, net::Family inner, std::uint8_t tos,
                                                 bool dont_fragment);
   [[nodiscard]] static OuterFields outer_fields(const SaPair& sa, net::Family inner, std::uint8_t tos,
@@ -199,6 +204,7 @@ class OutboundPath final : private AggfragFrames {
   void protect_wrapped(const InnerPacket& packet, const net::PacketInfo& info, SaPair& sa, const Segmenter& plan,
                        OutboundSink& sink);
   [[nodiscard]] bool ah_can_cover(ByteView headers);
+  void open_region(OutboundSink& sink);
   [[nodiscard]] std::uint8_t* reserve(std::size_t length, std::size_t in_front, OutboundSink& sink);
   [[nodiscard]] std::size_t frame_wrapped(const Segmenter& plan, std::uint32_t index, const Wrapping& wrapping,
                                           const OuterFields& outer, std::uint64_t flow, std::uint64_t sequence,
@@ -210,18 +216,27 @@ class OutboundPath final : private AggfragFrames {
                         SaPair& sa);
   [[nodiscard]] std::uint16_t next_identification();
   void add_to_train(const SaPair& sa, const OuterFields& outer, std::uint8_t* at, std::size_t length);
-  void start_train(const SaPair& sa, const OuterFields& outer, std::uint8_t* at, std::size_t length) {
-    // Each part made in its place: a copy of what was just stored in smaller pieces would wait for the stores.
-    WireTrain& train =
-        trains_.emplace_back(sa.params.path, sa.params.encapsulation, outer.whole_packet, outer.hop_limit, outer.tos,
-                             outer.dont_fragment, static_cast<std::uint16_t>(length));
+  [[nodiscard]] static TrainWord word_of(const OuterFields& outer) {
+    return TrainWord({.with_ip_header = outer.whole_packet,
+                      .hop_limit = outer.hop_limit,
+                      .tos = outer.tos,
+                      .dont_fragment = outer.dont_fragment});
+  }
+  [[nodiscard]] std::size_t most_in_train(std::size_t segment) const {
+    return std::min(options_.max_train_bytes, segment * options_.max_train_segments);
+  }
+  // Whether a packet behind the train's last one, with the same fields, joined it.
+  [[nodiscard]] bool grows(WireTrain& train, std::size_t length) const {
+    const std::size_t segment = train.segment_size;
+    if (length > segment || train.bytes.size() + length > most_in_train(segment)) return false;
+    train.bytes = {train.bytes.data(), train.bytes.size() + length};
+    return true;
+  }
+  [[gnu::always_inline]] static void begin_train(WireTrain& train, const SaPair& sa, const TrainWord& word,
+                                                 std::uint8_t* at, std::size_t length) {
+    train.path = sa.params.path;
+    word.with_segment(length).write_to(train);
     train.bytes = {at, length};
-    train_sa_ = &sa;
-    train_fields_ = outer;
-    train_outer_ = kUnknownOuter;
-    train_segment_ = length;
-    train_end_ = at + length;
-    train_stop_ = at + std::min(options_.max_train_bytes, length * options_.max_train_segments);
   }
   // A packet of the batch that is cut once it is sealed; `room` is what was kept free for its fragments.
   struct OuterCut {
@@ -293,17 +308,12 @@ class OutboundPath final : private AggfragFrames {
   JobBatch<OutboundSa> batch_;
   Arena covered_;  // what the ICVs of AH packets cover of their headers
   std::uint16_t identification_ = 0;
-  std::vector<WireTrain> trains_;
+  WireTrains trains_;
   std::vector<OuterCut> cuts_;
-  // The last train, as long as it may grow.
+  // Of the last train, as long as it may grow.
   const SaPair* train_sa_ = nullptr;
   OuterFields train_fields_;
-  // Plain packets that have this as net::PlainPacket::outer have those fields.
-  static constexpr std::uint32_t kUnknownOuter = 0xffff'ffff;
-  std::uint32_t train_outer_ = kUnknownOuter;
-  std::size_t train_segment_ = 0;
   const std::uint8_t* train_end_ = nullptr;  // where the next packet has to stand; null: it is closed
-  const std::uint8_t* train_stop_ = nullptr;
   OuterMemo outer_memo_;
 };
 

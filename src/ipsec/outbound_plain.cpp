@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
-#include <type_traits>
 
 #include "ipsec/mss_clamp.hpp"
 #include "ipsec/outbound_path.hpp"
+#include "net/header_writer.hpp"
 
 namespace culvert::ipsec {
 namespace {
@@ -14,215 +14,236 @@ namespace {
 // RFC 4303 2.4: the longest padding is 255, but no cipher asks for more than a block.
 static_assert(kInnerTailroom >= 16 + kEspTrailerSize);
 
-// What SaPair::silence says changes over seconds; it stands apart, and for each packet that would be a line more.
-constexpr Duration kSilenceInterval = std::chrono::milliseconds(125);
+// What SaPair::silence says changes over seconds; it stands apart, and for each packet that would be a line more. So it
+// is asked once in each 134 ms in which packets go. From 1 on.
+std::uint32_t silence_tick(Instant now) { return static_cast<std::uint32_t>(now.time_since_epoch().count() >> 27) + 1; }
 
 // The packet is of one piece, and its checksum is there or can be completed where it stands.
-bool fits_in_one(const Offload& offload, const net::PlainPacket& plain) {
+bool fits_in_one(const Offload& offload, const PlainFacts& facts) {
   if (offload.segmentation != Offload::Segmentation::none) return false;
-  return !offload.checksum_partial || partial_checksum_fits(offload, plain.header_length(), plain.total_length);
+  return !offload.checksum_partial ||
+         partial_checksum_fits(offload, net::ip_header_size(facts.family()), facts.length());
 }
 
-bool is_clamped(const OutboundSa& out, const net::PlainPacket& plain) {
-  return plain.syn && (plain.family() == net::Family::v4 ? out.mss_v4 : out.mss_v6) != 0;
+bool is_clamped(const OutboundSa& out, const PlainFacts& facts) {
+  return facts.syn() && (facts.family() == net::Family::v4 ? out.mss_v4 : out.mss_v6) != 0;
 }
 
-// RFC 4303 2.4: padding octets count 1, 2, 3; behind them their number, then the next header. By family and padding.
-constexpr std::uint8_t kTrailers[2][4][8] = {
-    {{0, 4}, {1, 1, 4}, {1, 2, 2, 4}, {1, 2, 3, 3, 4}},
-    {{0, 41}, {1, 1, 41}, {1, 2, 2, 41}, {1, 2, 3, 3, 41}},
+// The transport protocol of a plain packet.
+std::uint8_t protocol_of(const std::uint8_t* packet, net::Family family) {
+  return packet[family == net::Family::v4 ? 9 : 6];
+}
+
+// RFC 4303 2.4: padding octets count 1, 2, 3; behind them their number, then the next header. By PlainFacts::trailer.
+constexpr std::uint8_t kTrailers[8][8] = {
+    {0, 4},  {1, 1, 4},  {1, 2, 2, 4},  {1, 2, 3, 3, 4},  // IPv4
+    {0, 41}, {1, 1, 41}, {1, 2, 2, 41}, {1, 2, 3, 3, 41},
 };
 static_assert(static_cast<unsigned>(net::IpProtocol::ipv4) == 4 && static_cast<unsigned>(net::IpProtocol::ipv6) == 41);
 
 // As OutboundPath::write_around, with room behind the trailer for a whole word (kInnerTailroom).
 [[gnu::always_inline]] inline void write_usual_around(std::uint32_t spi, std::uint8_t* at, std::uint8_t* behind,
                                                       const std::uint8_t (&trailer)[8], std::uint64_t sequence) {
-  store_be64(at, std::uint64_t{spi} << 32 | static_cast<std::uint32_t>(sequence));
+  // The lower half of the number comes to stand in the header, the SPI over the upper one.
+  store_be64(at, sequence);
+  store_be32(at, spi);
   store_be64(at + kEspHeaderSize, sequence);
   std::memcpy(behind, trailer, 8);
-}
-[[gnu::always_inline]] inline auto trailer_of(const net::PlainPacket& plain) -> const std::uint8_t (&)[8] {
-  return kTrailers[plain.outer & 1][(0U - plain.total_length - kEspTrailerSize) & 3];
 }
 
 // Bounds and numbers are looked at here, and then not for so many packets as stay far from all of them.
 [[gnu::noinline]] bool allow_unwatched(OutboundSa& out) {
-  constexpr std::uint64_t kMost = std::numeric_limits<decltype(out.unwatched)>::max();
-  const std::uint64_t count = std::min({out.meter.far_packets(kMaxInnerPacket), out.sequence.quiet_left(), kMost});
-  out.unwatched = static_cast<std::uint16_t>(count);
-  return count != 0;
+  static_assert(kMaxInnerPacket <= 65535);
+  out.unwatched.end(out.meter);
+  out.unwatched.allow(
+      std::min({out.meter.far_packets(kMaxInnerPacket), out.sequence.quiet_left(), UnwatchedRun::kMost}));
+  return out.unwatched.left() != 0;
 }
 
 // Whether the packet goes the straight way over its SA, which is far from any bound.
-[[gnu::always_inline]] inline bool goes_straight(const InnerPacket& packet, const net::PlainPacket& plain,
-                                                 OutboundSa& out) {
-  if (out.straight == Straight::no || plain.total_length > out.longest_inner || is_clamped(out, plain)) return false;
-  const Offload& offload = packet.offload;
-  const bool special = offload.segmentation != Offload::Segmentation::none || offload.checksum_partial;
-  if (special && !fits_in_one(offload, plain)) return false;
-  return out.unwatched != 0 || allow_unwatched(out);
+bool goes_straight(const InnerPacket& packet, const PlainFacts& facts, OutboundSa& out) {
+  if (out.straight == Straight::no || facts.length() > out.longest_inner || is_clamped(out, facts)) return false;
+  if (!fits_in_one(packet.offload, facts)) return false;
+  return out.unwatched.left() != 0 || allow_unwatched(out);
 }
 
 }  // namespace
 
-// Room in the region, as `reserve` without anything in front.
-[[gnu::always_inline]] inline std::uint8_t* OutboundPath::reserve_plain(std::size_t length, OutboundSink& sink) {
-  const std::size_t used = region_used_;
-  const bool there = aggfrag_.open() == 0 && !batch_.full() && used + length <= region_.size();
-  if (!there) [[unlikely]]
-    return reserve(length, 0, sink);
-  region_used_ = used + length;
-  return region_.data() + used;
-}
-
-// Whether the packet at `at` goes on with the train in work, as long as those before.
-[[gnu::always_inline]] inline bool OutboundPath::continues_train(const SaPair& sa, const net::PlainPacket& plain,
-                                                                 const std::uint8_t* at, std::size_t length) {
-  const std::uint8_t* const end = at + length;
-  if (train_sa_ != &sa || train_end_ != at || train_outer_ != plain.outer || train_segment_ != length ||
-      end > train_stop_) {
-    return false;
-  }
-  train_end_ = end;
-  WireTrain& train = *(trains_.data() + trains_.size() - 1);
-  train.bytes = {train.bytes.data(), train.bytes.size() + length};
-  return true;
-}
-
 // As `outer_fields`; SAs of the same profile and packets with the same fields mostly come in a row.
-[[gnu::always_inline]] inline const OutboundPath::OuterFields& OutboundPath::outer_fields_of(
-    const SaProfile& profile, const net::PlainPacket& plain) {
+[[gnu::always_inline]] inline const OutboundPath::OuterMemo& OutboundPath::outer_of(const SaProfile& profile,
+                                                                                    const PlainFacts& facts) {
   OuterMemo& memo = outer_memo_;
-  if (memo.profile != &profile || memo.outer != plain.outer) [[unlikely]] {
+  if (memo.profile != &profile || memo.outer != facts.outer()) [[unlikely]] {
     memo.profile = &profile;
-    memo.outer = plain.outer;
-    memo.fields = outer_fields(profile.treatment.outer, plain.family(), plain.tos(), plain.dont_fragment());
+    memo.outer = facts.outer();
+    memo.fields = outer_fields(profile.treatment.outer, facts.family(), facts.tos(), facts.dont_fragment());
+    memo.word = word_of(memo.fields);
   }
-  return memo.fields;
-}
-
-// The packet does not go on with a train that was begun here.
-[[gnu::always_inline]] inline void OutboundPath::begin_plain_train(const SaPair& sa, const net::PlainPacket& plain,
-                                                                   std::uint8_t* at, std::size_t length) {
-  const OuterFields& outer = outer_fields_of(*sa.params.profile.get(), plain);
-  if (train_sa_ == &sa) {
-    add_to_train(sa, outer, at, length);
-  } else {
-    start_train(sa, outer, at, length);
-  }
-  train_outer_ = plain.outer;
+  return memo;
 }
 
 // Stages 3 to 5. `Layout` is the SA's.
 template <typename Layout>
-[[gnu::always_inline]] inline void OutboundPath::protect_plain(const InnerPacket& packet, const net::PlainPacket& plain,
-                                                               SaPair& sa, const Layout& layout, OutboundSink& sink) {
+void OutboundPath::protect_plain(const InnerPacket& packet, const PlainFacts& facts, SaPair& sa, const Layout& layout,
+                                 OutboundSink& sink) {
   OutboundSa& out = sa.outbound;
-  --out.unwatched;
   const std::uint64_t sequence = out.sequence.take_quietly();
   std::uint8_t* const inner = packet.bytes.data();
-  const std::size_t length = plain.total_length;
-  out.meter.count(1, length);
-  if (packet.offload.checksum_partial) [[unlikely]] {
+  const std::size_t length = facts.length();
+  out.unwatched.take(1, length);
+  if (packet.offload.checksum_partial) {
     complete_checksum({inner, length}, packet.offload.checksum_start,
-                      std::size_t{packet.offload.checksum_start} + packet.offload.checksum_offset, plain.protocol);
+                      std::size_t{packet.offload.checksum_start} + packet.offload.checksum_offset,
+                      protocol_of(inner, facts.family()));
   }
   const std::size_t padded = layout.padded(length);
   const std::size_t sealed = layout.head() + padded + layout.icv;
-  std::uint8_t* const at = reserve_plain(sealed, sink);
-  if constexpr (std::is_same_v<Layout, UsualLayout>) {
-    write_usual_around(out.spi, at, inner + length, trailer_of(plain), sequence);
-  } else {
-    const auto next_header = plain.family() == net::Family::v4 ? net::IpProtocol::ipv4 : net::IpProtocol::ipv6;
-    write_around(out, layout, at, inner + length, length, static_cast<std::uint8_t>(next_header), sequence);
-  }
+  std::uint8_t* const at = reserve(sealed, 0, sink);
+  const auto next_header = facts.family() == net::Family::v4 ? net::IpProtocol::ipv4 : net::IpProtocol::ipv6;
+  write_around(out, layout, at, inner + length, length, static_cast<std::uint8_t>(next_header), sequence);
   batch_.add(out, layout, at, inner, padded, sequence);
-  if (!continues_train(sa, plain, at, sealed)) begin_plain_train(sa, plain, at, sealed);
+  add_to_train(sa, outer_of(*sa.params.profile, facts).fields, at, sealed);
 }
 
-// Stages 3 to 5 for packets behind one that went the straight way, and like it; answers how many went. What was found
-// out about that one holds for them, so they are numbered, counted and sent as one.
-std::size_t OutboundPath::protect_twins(const InnerPacket* packet, std::size_t count, const net::PlainPacket& plain,
+// Stages 3 to 5 for the packets from number `from` on that ask for no look at anything: plain ones of SAs with the
+// usual layout that are far from any bound, as long as batch and region have room. An empty batch will be one of
+// several SAs if the first two packets are. Answers where it had to stop.
+std::size_t OutboundPath::protect_usual(const Round& round, std::size_t from, std::size_t end, OutboundSink& sink) {
+  const Ahead* one = round.ahead.data() + from;
+  if (one->sa == nullptr || aggfrag_.open() != 0) return from;
+  if (region_.empty()) open_region(sink);
+  if (batch_.full()) seal();
+  const bool mixed = batch_.size() == 0 ? (round.changes >> 1 >> from & 1) != 0 : batch_.mixed_with(one->sa->outbound);
+  // Up to the next packet that is not for here, and in a batch of one SA up to the next one of another.
+  const std::uint64_t stops = (round.halts | (mixed ? 0 : round.changes)) >> 1 >> from;
+  end = std::min(
+      {end, from + 1 + static_cast<std::size_t>(std::countr_zero(stops)), from + batch_.free_places_if(mixed)});
+  const std::uint32_t tick = silence_tick(now_);
+  const std::uint8_t family = batch_.family(one->sa->outbound);
+  std::uint8_t* at = region_.data() + region_used_;
+  const std::uint8_t* const stop = at + std::min(region_.size() - region_used_, batch_.free_octets());
+  WireTrain* const first_train = trains_.make_room(kSaLookahead);
+  WireTrain* train = first_train;
+  const SaPair* train_sa = train_end_ == at ? train_sa_ : nullptr;  // of the last one, if the next packet may join it
+  crypto::EspJob* job = batch_.next();
+  OutboundSa** job_sa = batch_.next_sa();
+  const InnerPacket* packet = round.packets.data() + from;
+  for (const Ahead* const last = one + (end - from); one != last; ++one, ++packet) {
+    SaPair& sa = *one->sa;
+    OutboundSa& out = sa.outbound;
+    const std::size_t length = one->facts.marked_length();
+    if (length > out.longest_usual || tick != out.silence_tick || family != out.cipher.family()) [[unlikely]]
+      break;
+    const std::size_t padded = UsualLayout::padded(length);
+    const std::size_t sealed = UsualLayout::head() + padded + UsualLayout::icv;
+    if (at + sealed > stop || out.unwatched.left() == 0) [[unlikely]]
+      break;
+    out.unwatched.take(1, length);
+    const std::uint64_t sequence = out.sequence.take_quietly();
+    std::uint8_t* const inner = packet->bytes.data();
+    write_usual_around(out.spi, at, inner + length, kTrailers[one->facts.trailer()], sequence);
+    batch_.set(*job, at, inner, padded, sequence);
+    job++->cipher = out.cipher.ready();
+    *job_sa++ = &out;
+    out.cipher.prefetch(padded);
+    const TrainWord word = outer_of(*sa.params.profile.get(), one->facts).word.with(sa.params.encapsulation);
+    const bool same = train_sa == &sa && TrainWord::of(train[-1]) == word.with_segment(train[-1].segment_size);
+    if (same && grows(train[-1], sealed)) {
+      if (train[-1].segment_size != sealed) train_sa = nullptr;  // a shorter packet closes it
+    } else {
+      begin_train(*train++, sa, word, at, sealed);
+      train_sa = &sa;
+    }
+    at += sealed;
+  }
+  const auto count = static_cast<std::size_t>(job - batch_.next());
+  if (count == 0) return from;
+  const auto octets = static_cast<std::size_t>(at - region_.data()) - region_used_;
+  batch_.added(count, octets - count * (UsualLayout::head() + UsualLayout::icv), mixed);
+  trains_.added(static_cast<std::size_t>(train - first_train));
+  region_used_ += octets;
+  train_sa_ = train_sa;
+  train_fields_ = outer_memo_.fields;  // the last packet's
+  train_end_ = train_sa == nullptr ? nullptr : at;
+  return from + count;
+}
+
+// Stages 3 to 5 for packets behind one that went as usual, and like it; answers how many went. What was found out about
+// that one holds for them, so they are numbered, counted and sent as one.
+std::size_t OutboundPath::protect_twins(const InnerPacket* packet, std::size_t count, const PlainFacts& facts,
                                         SaPair& sa) {
   OutboundSa& out = sa.outbound;
-  const std::size_t length = plain.total_length;
+  const std::size_t length = facts.length();
   const std::size_t padded = UsualLayout::padded(length);
   const std::size_t sealed = UsualLayout::head() + padded + UsualLayout::icv;
   std::uint8_t* at = region_.data() + region_used_;
-  if (train_sa_ != &sa || train_end_ != at || train_segment_ != sealed || train_outer_ != plain.outer ||
-      aggfrag_.open() != 0) {
-    return 0;
-  }
-  const auto room =
-      static_cast<std::uint32_t>(std::min<const std::uint8_t*>(train_stop_, region_.data() + region_.size()) - at);
-  const std::size_t number = std::min({count, std::size_t{out.unwatched}, batch_.free_places(padded),
-                                       static_cast<std::size_t>(room / static_cast<std::uint32_t>(sealed))});
+  if (train_sa_ != &sa || train_end_ != at || trains_.back().segment_size != sealed) return 0;
+  WireTrain& train = trains_.back();
+  const std::size_t free = std::min(most_in_train(sealed) - train.bytes.size(), region_.size() - region_used_);
+  const std::size_t number =
+      std::min({count, std::size_t{out.unwatched.left()}, batch_.free_places(padded),
+                static_cast<std::size_t>(static_cast<std::uint32_t>(free) / static_cast<std::uint32_t>(sealed))});
   if (number == 0) return 0;
-  out.unwatched = static_cast<std::uint16_t>(out.unwatched - number);
-  out.meter.count(number, number * length);
+  out.unwatched.take(number, number * length);
   std::uint64_t sequence = out.sequence.take_quietly(static_cast<std::uint32_t>(number));
   const std::uint32_t spi = out.spi;
-  const auto& trailer = trailer_of(plain);
+  const auto& trailer = kTrailers[facts.trailer()];
+  crypto::PacketCipher* const cipher = out.cipher.ready();
   crypto::EspJob* job = batch_.next();
   for (const InnerPacket* const end = packet + number; packet != end; ++packet, ++job, ++sequence, at += sealed) {
     std::uint8_t* const inner = packet->bytes.data();
     write_usual_around(spi, at, inner + length, trailer, sequence);
     batch_.set(*job, at, inner, padded, sequence);
+    job->cipher = cipher;
   }
   batch_.added(out, number, number * padded);
   region_used_ += number * sealed;
   train_end_ = at;
-  WireTrain& train = *(trains_.data() + trains_.size() - 1);
   train.bytes = {train.bytes.data(), train.bytes.size() + number * sealed};
   return number;
-}
-
-void OutboundPath::protect_other_layout(const InnerPacket& packet, const net::PlainPacket& plain, SaPair& sa,
-                                        OutboundSink& sink) {
-  protect_plain(packet, plain, sa, EspLayout(sa.outbound.layout), sink);
 }
 
 // Stages 2 to 5 for a part of a round.
 void OutboundPath::process(Round& round, std::size_t from, Instant now, OutboundSink& sink) {
   // What was decided ahead holds as long as no packet in between has closed its SA.
   bool decided = flows_.generation() == round.generation;
-  const std::size_t size = round.packets.size();
-  const std::size_t end = std::min(from + kSaLookahead, size);
-  for (std::size_t i = from; i < end; ++i) {
-    Ahead& one = round.ahead.data()[i];
-    const InnerPacket& packet = round.packets.data()[i];
-    if (one.twin) complete(one);
-    SaPair* const sa = one.sa;
-    if (sa == nullptr || !decided || !goes_straight(packet, one.plain, sa->outbound)) {
-      process_other(round, i, now, sink);
-      decided = flows_.generation() == round.generation;
+  const Ahead* const ahead = round.ahead.data();
+  const std::size_t end = std::min(from + kSaLookahead, round.packets.size());
+  for (std::size_t i = from; i < end;) {
+    const std::size_t begin = i;
+    if (decided) i = protect_usual(round, i, end, sink);
+    if (i == begin) {
+      process_one(round, i++, decided, now, sink);
       continue;
     }
-    OutboundSa& out = sa->outbound;
-    if (out.straight == Straight::usual_layout) [[likely]] {
-      protect_plain(packet, one.plain, *sa, UsualLayout{}, sink);
-      std::size_t twins = i + 1;
-      while (twins < end && round.ahead.data()[twins].twin) ++twins;
-      twins -= i + 1;
-      if (twins != 0) i += protect_twins(&packet + 1, twins, one.plain, *sa);
-    } else {
-      protect_other_layout(packet, one.plain, *sa, sink);
-    }
-    if (!out.silence_asked.within(kSilenceInterval, now)) [[unlikely]] {
-      out.silence_asked = now;
-      watch_silence(*sa);
+    const std::size_t behind = i;
+    while (i < end && ahead[i].facts.kind() == PlainFacts::Kind::twin) ++i;
+    if (i != behind) {
+      i = behind + protect_twins(round.packets.data() + behind, i - behind, ahead[behind].facts, *ahead[behind - 1].sa);
     }
   }
 }
 
-void OutboundPath::process_other(Round& round, std::size_t index, Instant now, OutboundSink& sink) {
+void OutboundPath::process_one(Round& round, std::size_t index, bool& decided, Instant now, OutboundSink& sink) {
   Ahead& one = round.ahead[index];
   const InnerPacket& packet = round.packets[index];
-  if (one.info == nullptr) {
-    one.info = &round.infos[index];
-    *one.info = net::parse_packet(packet.bytes);
+  if (one.facts.kind() == PlainFacts::Kind::twin) complete(one);
+  SaPair* const sa = one.sa;
+  if (sa == nullptr || !decided || !goes_straight(packet, one.facts, sa->outbound)) {
+    process(packet, parse(round, index), one.key, now, now, sink);
+    decided = flows_.generation() == round.generation;
+    return;
   }
-  process(packet, *one.info, one.key, now, now, sink);
+  OutboundSa& out = sa->outbound;
+  if (out.straight == Straight::usual_layout) {
+    protect_plain(packet, one.facts, *sa, UsualLayout{}, sink);
+  } else {
+    protect_plain(packet, one.facts, *sa, EspLayout(out.layout), sink);
+  }
+  if (const std::uint32_t tick = silence_tick(now); out.silence_tick != tick) {
+    out.silence_tick = tick;
+    watch_silence(*sa);
+  }
 }
 
 }  // namespace culvert::ipsec

@@ -87,10 +87,10 @@ Framing framing_of(model::ProtocolId protocol, model::Mode mode, model::Encapsul
 
 OutboundSa::OutboundSa(const SaKeyPair& keys, const SaProfile& profile, const model::ChildSaParams& params)
     : cipher(keys, KeyDirection::outbound),
-      framing(framing_of(params.protocol, params.mode, params.encapsulation)),
-      sequence(params.suite.esn == model::EsnId::esn, params.sequence_used, params.sequence_granted),
-      layout(layout_of(profile.suite, params.suite.esn)),
       spi(params.spi_outbound.value()),
+      sequence(params.suite.esn == model::EsnId::esn, params.sequence_used, params.sequence_granted),
+      framing(framing_of(params.protocol, params.mode, params.encapsulation)),
+      layout(layout_of(profile.suite, params.suite.esn)),
       meter(profile.bounds) {}
 
 InboundSa::InboundSa(const SaKeyPair& keys, const SaProfile& profile, const model::ChildSaParams& params)
@@ -164,7 +164,9 @@ void SaPair::move_to(const net::Path& path, model::Encapsulation encapsulation) 
   params.encapsulation = encapsulation;
   inbound.peer = PeerWord::of(path.remote, encapsulation);
   outbound.framing = framing_of(params.protocol, params.mode, encapsulation);
-  outbound.straight = Straight::no;  // until the lengths are known again
+  // Until the lengths are known again.
+  outbound.straight = Straight::no;
+  outbound.longest_usual = 0;
 }
 
 void SaPair::settle(bool hold) {
@@ -188,8 +190,8 @@ void SaPair::tell_expiry(EventQueue& events) {
 SaCounters SaPair::counters() const {
   return {.inbound_packets = inbound.meter.packets(),
           .inbound_bytes = inbound.meter.bytes(),
-          .outbound_packets = outbound.meter.packets(),
-          .outbound_bytes = outbound.meter.bytes(),
+          .outbound_packets = outbound.packets(),
+          .outbound_bytes = outbound.bytes(),
           .outbound_sequence = outbound.sequence.last(),
           .replay_drops = replay_drops,
           .integrity_drops = integrity_drops};

@@ -38,10 +38,10 @@ struct EspLayout {
   std::uint8_t iv = 0;  // in the packet
   std::uint8_t icv = 0;
   std::uint8_t alignment = 4;  // of the plaintext with its trailer: RFC 4303 2.4, at least 4
-  bool aead = true;
-  bool random_iv = false;    // CBC: a block of unpredictable octets instead of a counter
-  bool implicit_iv = false;  // RFC 8750: the sequence number is the IV, and none is in the packet
-  bool extended = true;      // 64-bit sequence numbers
+  bool aead : 1 = true;
+  bool random_iv : 1 = false;    // CBC: a block of unpredictable octets instead of a counter
+  bool implicit_iv : 1 = false;  // RFC 8750: the sequence number is the IV, and none is in the packet
+  bool extended : 1 = true;      // 64-bit sequence numbers
 
   [[nodiscard]] std::size_t head() const { return kEspHeaderSize + iv; }
   /// Plaintext octets, padding and trailer included, for an inner packet.
@@ -112,30 +112,36 @@ struct BatchCursor {
 // member ends unevenly, the next ones fill it up (no_unique_address).
 inline constexpr std::size_t kCacheLine = 64;
 
-/// What sealing needs; written for every packet.
+/// What sealing needs. Packets that go as usual need the first line only, and write there.
 struct alignas(kCacheLine) OutboundSa {
   OutboundSa(const SaKeyPair& keys, const SaProfile& profile, const model::ChildSaParams& params);
   [[no_unique_address]] SaCipher cipher;
+  // As `longest_inner`, of the straight way in the usual layout; 0: none goes there.
+  std::uint16_t longest_usual = 0;
+  // Of the straight way. Ended before anybody asks the meter.
+  UnwatchedRun unwatched;
+  std::uint32_t spi = 0;
+  // On the straight way SaPair::silence is asked once in each of these, see OutboundPath::watch_silence.
+  std::uint32_t silence_tick = 0;
+  std::uint16_t mss_v4 = 0;  // 0: left alone
+  std::uint16_t mss_v6 = 0;
+  // Inner packets up to this leave in one piece; longer ones are looked at.
+  std::uint16_t longest_inner = 0;
+  std::uint16_t pad_to = 0;  // RFC 4303 2.7: shorter ones are padded to this
+  /// Only where packets are compressed.
+  std::unique_ptr<CompressionBackoff> compression;
+  // The last number ends the first line.
+  [[no_unique_address]] SequenceCounter sequence;
   Framing framing = Framing::esp_tunnel;
   // See sa_lengths.hpp: ESP in tunnel mode and nothing that needs a packet looked at by itself.
   Straight straight = Straight::no;
-  [[no_unique_address]] SequenceCounter sequence;
   bool grant_asked = false;  // SequenceGrantWanted was told for the present grant
   EspLayout layout;
-  // So many packets more may go the straight way before bounds and numbers are looked at again.
-  std::uint16_t unwatched = 0;
-  std::uint32_t spi = 0;
   [[no_unique_address]] UseMeter meter;
-  // Inner packets up to this leave in one piece; longer ones are looked at.
-  std::uint32_t longest_inner = 0;
-  std::uint32_t pad_to = 0;  // RFC 4303 2.7: shorter ones are padded to this
-  std::uint16_t mss_v4 = 0;  // 0: left alone
-  std::uint16_t mss_v6 = 0;
   BatchCursor cursor;
-  // On the straight way SaPair::silence is asked only so often, see OutboundPath::watch_silence.
-  CoarseInstant silence_asked;
-  /// Only where packets are compressed.
-  std::unique_ptr<CompressionBackoff> compression;
+
+  [[nodiscard]] std::uint64_t packets() const { return meter.packets() + unwatched.packets(); }
+  [[nodiscard]] std::uint64_t bytes() const { return meter.bytes() + unwatched.bytes(); }
 };
 static_assert(sizeof(OutboundSa) == 2 * kCacheLine);
 

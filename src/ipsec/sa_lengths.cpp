@@ -102,19 +102,20 @@ void update_lengths(SaPair& sa, std::size_t max_train_bytes) {
   if (sa.params.mode != model::Mode::tunnel) longest -= std::min(longest, out.layout.alignment + std::size_t{48});
   // RFC 9347: AGGFRAG cuts inner packets itself.
   if (treatment.aggfrag) longest = kMaxInnerPacket;
-  out.longest_inner = static_cast<std::uint32_t>(longest);
+  out.longest_inner = static_cast<std::uint16_t>(std::min(longest, kMaxInnerPacket));
 
   const std::uint16_t pad_to = treatment.confidentiality.pad_to;
   const bool known = sa.path_mtu.value() != 0;
   if (pad_to == model::TrafficFlowConfidentiality::kPadToPath) {
     out.pad_to = known ? out.longest_inner : 0;
   } else {
-    out.pad_to = std::min<std::uint32_t>(pad_to, out.longest_inner);
+    out.pad_to = std::min(pad_to, out.longest_inner);
   }
   // Who sends dummies must know just when the last packet left.
   const bool straight = out.framing == Framing::esp_tunnel && out.pad_to == 0 && sa.aggfrag == nullptr &&
                         out.compression == nullptr && !treatment.confidentiality.dummy_after;
   out.straight = straight_of(straight, out.layout);
+  out.longest_usual = out.straight == Straight::usual_layout ? out.longest_inner : 0;
   out.mss_v4 = mss_of(sa, net::Family::v4, max_train_bytes);
   out.mss_v6 = mss_of(sa, net::Family::v6, max_train_bytes);
 }

@@ -187,5 +187,43 @@ TEST_P(Twins, AreOpenedAsIfEachCameAlone) {
   EXPECT_EQ(all_drops(together_.bob), all_drops(apart_.bob));
 }
 
+// Packets that wait to be sealed have their ciphers already. A super-packet behind them is sealed at once, and in a
+// small pool its key takes the place of one of theirs.
+TEST(SealedTogether, AKeyMayLeaveThePoolBeforeItsPacketsAreSealed) {
+  EngineOptions options;
+  options.expanded_keys = 2;
+  TwoEngines pair(options);
+  pair.set_policies();
+  for (std::size_t i = 0; i < 3; ++i) {
+    auto [a, b] = pair.make_pair(i + 1, all_suites()[0].suite);
+    a.remote = b.local = {selector(fmt::format("10.2.{}.0/24", i))};
+    ASSERT_TRUE(pair.alice.install(std::move(a), pair.now).has_value());
+    ASSERT_TRUE(pair.bob.install(std::move(b), pair.now).has_value());
+  }
+  const auto flow = [&pair](std::size_t sa) {
+    Flow towards = pair.v4;
+    towards.destination = address(fmt::format("10.2.{}.1", sa % 3));
+    return towards;
+  };
+  for (std::size_t round = 0; round < 9; ++round) {
+    const std::vector<Bytes> two{udp_packet(flow(round), Bytes(64, 1)), udp_packet(flow(round + 1), Bytes(64, 2))};
+    EXPECT_EQ(pair.bob_receives(pair.alice_sends(two).packets()).packets, two);
+    std::vector<InnerBuffer> buffers;
+    for (const Bytes& packet : two) buffers.emplace_back(packet);
+    buffers.emplace_back(
+        tcp_packet(flow(round + 2), 1, 0x10, Bytes(3000, 3)),
+        Offload{.segmentation = Offload::Segmentation::tcp4, .segment_size = 1000, .checksum_partial = true});
+    std::vector<InnerPacket> views;
+    for (InnerBuffer& buffer : buffers) views.push_back(buffer.view());
+    CollectingWire wire;
+    pair.alice.outbound(views, pair.now, wire);
+    const std::vector<Bytes> received = pair.bob_receives(wire.packets()).packets;
+    ASSERT_EQ(received.size(), 5U);
+    EXPECT_EQ(received[0], two[0]);
+    EXPECT_EQ(received[1], two[1]);
+  }
+  EXPECT_EQ(all_drops(pair.bob), 0U);
+}
+
 }  // namespace
 }  // namespace culvert::ipsec

@@ -67,12 +67,41 @@ class UseMeter {
   [[nodiscard]] bool admit_near_bound(std::uint64_t packets, std::uint64_t bytes, const UseBounds& bounds);
 
   std::uint64_t packets_ = 0;
-  std::uint64_t bytes_ = 0;
   std::uint64_t quiet_packets_;  // up to here nothing has to be looked at
+  std::uint64_t bytes_ = 0;
   std::uint64_t quiet_bytes_;
   ExpiryNews news_ = ExpiryNews::none;
   ExpiryNews raised_ = ExpiryNews::none;
   bool closed_ = false;
+};
+
+/// A run of packets that reach no bound, whatever their length, and so are not looked at one by one; and what they took
+/// so far, which the meter learns at the end. Small, so that it stands beside what else each packet changes.
+class UnwatchedRun {
+ public:
+  /// The most packets of a run, each of up to 65,535 octets: the octets are counted in 32 bits.
+  static constexpr std::uint64_t kMost = 65535;
+
+  /// So many packets more may be taken. None before `allow`, and behind `end`.
+  [[nodiscard]] std::uint16_t left() const { return left_; }
+  [[gnu::always_inline]] void take(std::size_t packets, std::size_t bytes) {
+    left_ = static_cast<std::uint16_t>(left_ - packets);
+    bytes_ += static_cast<std::uint32_t>(bytes);
+  }
+  [[nodiscard]] std::uint64_t packets() const { return allowed_ - left_; }
+  [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
+
+  /// Behind `end`; up to kMost packets.
+  void allow(std::uint64_t packets) { allowed_ = left_ = static_cast<std::uint16_t>(packets); }
+  void end(UseMeter& meter) {
+    meter.count(packets(), bytes());
+    *this = {};
+  }
+
+ private:
+  std::uint32_t bytes_ = 0;
+  std::uint16_t left_ = 0;
+  std::uint16_t allowed_ = 0;
 };
 
 /// Hands out sequence numbers from 1 on, each once; the AEADs' IVs are the same numbers, so no IV repeats under one key

@@ -153,5 +153,28 @@ TEST(SequenceCounter, NoGrantReachesBeyondTheProtocol) {
   EXPECT_FALSE(narrow.has(1));
 }
 
+TEST(UnwatchedRun, TellsTheMeterAtItsEnd) {
+  UseMeter meter(UseBounds{});
+  UnwatchedRun run;
+  EXPECT_EQ(run.left(), 0U);
+  run.allow(UnwatchedRun::kMost);
+  for (std::uint64_t i = 1; i <= UnwatchedRun::kMost; ++i) {
+    run.take(1, 65535);
+    ASSERT_EQ(run.packets(), i);
+    ASSERT_EQ(run.bytes(), 65535 * i);
+  }
+  EXPECT_EQ(run.left(), 0U);
+  run.end(meter);
+  EXPECT_EQ(meter.packets(), 65535U);
+  EXPECT_EQ(meter.bytes(), 65535ULL * 65535);
+  EXPECT_EQ(run.packets() + run.bytes(), 0U);
+  run.allow(9);
+  run.take(4, 1000);
+  EXPECT_EQ(run.left(), 5U);
+  run.end(meter);
+  EXPECT_EQ(meter.packets(), 65539U);
+  EXPECT_EQ(run.left(), 0U);
+}
+
 }  // namespace
 }  // namespace culvert::ipsec
