@@ -48,6 +48,8 @@ class Named:
         os.replace(part, self.lab.path("answer"))
 
     def asked(self):
+        if not os.path.exists(self.lab.path("heard")):
+            return 0  # nobody has asked yet
         with open(self.lab.path("heard"), encoding="ascii") as f:
             return f.read().split().count(NAME)
 
