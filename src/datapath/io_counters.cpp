@@ -16,8 +16,9 @@ std::string io_drops_markdown() {
       "the workers do not keep up. |\n",
       kTunQueueFull);
   text += fmt::format(
-      "| `{}` | The kernel had packets from outside and dropped them: the workers do not keep up, and the sockets' "
-      "buffers were full (or a UDP checksum was wrong). |\n",
+      "| `{}` | The kernel had packets from outside and dropped them: the workers do not keep up, or the control "
+      "thread "
+      "with what comes to the IKE port, and the sockets' buffers were full (or a UDP checksum was wrong). |\n",
       kOuterQueueFull);
   for (const IoDropEntry& entry : kIoDrops) text += fmt::format("| `{}` | {} |\n", entry.name, entry.text);
   text +=
