@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "crypto/quick_key.hpp"
 #include "crypto/testing/issuer.hpp"
 
 namespace culvert::crypto {
@@ -57,6 +58,28 @@ TEST(Signature, EachKindOfKeySignsWhatFitsItAndNothingElse) {
     }
     EXPECT_EQ(signed_with, schemes) << kind;
   }
+}
+
+// Of a scheme each signature but the first goes on from where the first one began.
+TEST(Signature, NoneHasAnythingOfTheOneBefore) {
+  for (const char* kind : {"RSA:2048", "P-256", "P-384", "P-521", "ED25519", "ED448"}) {
+    const PrivateKey key = TestKey::make(kind).private_key();
+    for (const SignatureScheme scheme : kAll) {
+      if (!fits(scheme, key.kind())) continue;
+      for (const std::size_t size : {0U, 800U, 3U, 64U}) {
+        const Bytes message(size, static_cast<std::uint8_t>(size));
+        const auto signature = key.sign(scheme, message);
+        ASSERT_TRUE(signature);
+        EXPECT_TRUE(key.public_key().verify(scheme, message, *signature)) << kind << name_of(scheme) << size;
+      }
+    }
+  }
+}
+
+TEST(Signature, KeysAreQuickOrNot) {
+  for (const auto& [kind, quick] : {std::pair("RSA:2048", true), std::pair("RSA:3072", false), std::pair("P-256", true),
+                                    std::pair("P-384", false), std::pair("ED25519", true)})
+    EXPECT_EQ(is_quick(TestKey::make(kind).private_key()), quick) << kind;
 }
 
 // RFC 4754 3: methods 9 to 11 have r and s one after the other.

@@ -63,7 +63,8 @@ Result<Certificate, std::string> Certificate::from_der(ByteView der) {
     return err(fmt::format("has {} octets, {} are allowed", der.size(), kCertificateLimit));
   const unsigned char* at = der.data();
   // The library reads into what there is, and frees it when it fails.
-  X509* read = X509_new_ex(openssl::certificate_library(), nullptr);
+  OSSL_LIB_CTX* const library = openssl::library_for_certificate(der);
+  X509* read = X509_new_ex(library, nullptr);
   if (read != nullptr && d2i_X509(&read, &at, static_cast<long>(der.size())) == nullptr) read = nullptr;
   openssl::X509Cert certificate(read);
   if (!certificate || at != der.data() + der.size()) return err(std::string("is no X.509 certificate"));
@@ -78,7 +79,7 @@ Result<Certificate, std::string> Certificate::from_der(ByteView der) {
   // Reads the extensions once for all; a wrong one stays marked and is refused when the path is verified.
   (void)X509_check_purpose(certificate.get(), -1, 0);
   const KeyKind kind = openssl::kind_of(key.get());
-  auto held = std::make_shared<const KeyHandle>(KeyHandle{std::move(key), kind});
+  auto held = std::make_shared<const KeyHandle>(KeyHandle{.key = std::move(key), .kind = kind, .library = library});
   return Certificate(
       std::make_shared<const CertificateHandle>(CertificateHandle{std::move(certificate), std::move(held)}));
 }

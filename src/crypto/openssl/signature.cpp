@@ -1,10 +1,13 @@
 #include "crypto/signature.hpp"
 
 #include <array>
+#include <bit>
 #include <cstring>
 
 #include <fmt/format.h>
+#include <openssl/core_names.h>
 #include <openssl/ec.h>
+#include <openssl/params.h>
 #include <openssl/pem.h>
 #include <openssl/provider.h>
 #include <openssl/rsa.h>
@@ -14,6 +17,7 @@
 #include "base/text.hpp"
 #include "crypto/openssl/certificate_library.hpp"
 #include "crypto/openssl/x509_handles.hpp"
+#include "crypto/quick_key.hpp"
 
 namespace culvert::crypto {
 namespace {
@@ -70,14 +74,31 @@ bool set_padding(EVP_PKEY_CTX* context, Family family) {
 // Exponents of more than 64 bits only make verifying slow; even ones and 1 make it meaningless. The library bounds the
 // modulus by 16384 bits.
 bool sane_rsa(const EVP_PKEY* key) {
-  BIGNUM* n = nullptr;
-  BIGNUM* e = nullptr;
-  (void)EVP_PKEY_get_bn_param(key, "n", &n);
-  (void)EVP_PKEY_get_bn_param(key, "e", &e);
-  const openssl::BigNumber modulus(n);
-  const openssl::BigNumber exponent(e);
-  return modulus && exponent && BN_is_odd(n) && BN_is_odd(e) && !BN_is_one(e) && BN_num_bits(e) <= 64 &&
-         BN_num_bits(n) <= 8192;
+  constexpr int kMostBits = 8192;
+  const int bits = EVP_PKEY_get_bits(key);
+  if (bits <= 0 || bits > kMostBits) return false;
+  // As numbers of the machine; one that has no room, or is not there, is an error. No longer than it is: each octet of
+  // the room costs as much as one of the number.
+  std::array<unsigned char, kMostBits / 8> modulus{};
+  const std::size_t size = (static_cast<std::size_t>(bits) + 7) / 8;
+  std::uint64_t exponent = 0;
+  std::array parameters{OSSL_PARAM_construct_BN(OSSL_PKEY_PARAM_RSA_N, modulus.data(), size),
+                        OSSL_PARAM_construct_uint64(OSSL_PKEY_PARAM_RSA_E, &exponent), OSSL_PARAM_construct_end()};
+  const std::size_t lowest = std::endian::native == std::endian::little ? 0 : size - 1;
+  return EVP_PKEY_get_params(key, parameters.data()) == 1 && OSSL_PARAM_modified(parameters.data()) == 1 &&
+         OSSL_PARAM_modified(&parameters[1]) == 1 && modulus.at(lowest) % 2 == 1 && exponent % 2 == 1 && exponent != 1;
+}
+
+/// Where signatures by the key are verified. Another library would be given a copy of the key; but where a policy
+/// (FIPS) says what computes, it is the usual one.
+OSSL_LIB_CTX* library_of(const KeyHandle& handle) {
+  return EVP_default_properties_is_fips_enabled(nullptr) == 1 ? nullptr : handle.library;
+}
+
+/// Nothing more comes behind: without this the library finishes a copy.
+bool ends_here(EVP_MD_CTX* context) {
+  EVP_MD_CTX_set_flags(context, EVP_MD_CTX_FLAG_FINALISE);
+  return true;
 }
 
 }  // namespace
@@ -112,11 +133,12 @@ bool fits(SignatureScheme scheme, KeyKind kind) {
 Result<PublicKey, CryptoError> PublicKey::from_spki(ByteView der) {
   const ErrorQueueGuard guard;
   const unsigned char* at = der.data();
-  openssl::PublicKey key(
-      d2i_PUBKEY_ex(nullptr, &at, static_cast<long>(der.size()), openssl::certificate_library(), nullptr));
+  OSSL_LIB_CTX* const library = openssl::library_for_key(der);
+  openssl::PublicKey key(d2i_PUBKEY_ex(nullptr, &at, static_cast<long>(der.size()), library, nullptr));
   if (!key || at != der.data() + der.size()) return err(CryptoError::bad_public_value);
   const KeyKind kind = openssl::kind_of(key.get());
-  return PublicKey(std::make_shared<const KeyHandle>(KeyHandle{std::move(key), kind}));
+  return PublicKey(
+      std::make_shared<const KeyHandle>(KeyHandle{.key = std::move(key), .kind = kind, .library = library}));
 }
 
 Result<PublicKey, std::string> PublicKey::parse(ByteView content) {
@@ -162,9 +184,9 @@ bool PublicKey::verify(SignatureScheme scheme, ByteView message, ByteView signat
   const openssl::MdCtx context(EVP_MD_CTX_new());
   EVP_PKEY_CTX* key_context = nullptr;
   return context &&
-         EVP_DigestVerifyInit_ex(context.get(), &key_context, row.digest, nullptr, nullptr, handle_->key.get(),
-                                 nullptr) == 1 &&
-         set_padding(key_context, row.family) &&
+         EVP_DigestVerifyInit_ex(context.get(), &key_context, row.digest, library_of(*handle_), nullptr,
+                                 handle_->key.get(), nullptr) == 1 &&
+         set_padding(key_context, row.family) && ends_here(context.get()) &&
          EVP_DigestVerify(context.get(), signature.data(), signature.size(), message.data(), message.size()) == 1;
 }
 
@@ -190,7 +212,8 @@ Result<PrivateKey, std::string> from_der(ByteView der) {
                     "P-384 or P-521, Ed25519 or Ed448",
                     EVP_PKEY_get_bits(key.get())));
   }
-  return PrivateKey(std::make_shared<const KeyHandle>(KeyHandle{std::move(key), kind}));
+  return PrivateKey(std::make_shared<const KeyHandle>(
+      KeyHandle{.key = std::move(key), .kind = kind, .signer = std::make_shared<PreparedSigner>()}));
 }
 
 }  // namespace
@@ -246,6 +269,18 @@ std::string signer_of(const EVP_PKEY* key) {
   return name == "default" ? std::string() : fmt::format("?provider={}", name);
 }
 
+openssl::MdCtx begin_to_sign(EVP_PKEY* key, const SchemeRow& row) {
+  openssl::MdCtx context(EVP_MD_CTX_new());
+  const std::string signer = signer_of(key);
+  EVP_PKEY_CTX* key_context = nullptr;
+  const bool begun =
+      context &&
+      EVP_DigestSignInit_ex(context.get(), &key_context, row.digest, nullptr, signer.empty() ? nullptr : signer.c_str(),
+                            key, nullptr) == 1 &&
+      set_padding(key_context, row.family);
+  return begun ? std::move(context) : nullptr;
+}
+
 }  // namespace
 
 Result<Bytes, CryptoError> PrivateKey::sign(SignatureScheme scheme, ByteView message) const {
@@ -254,14 +289,11 @@ Result<Bytes, CryptoError> PrivateKey::sign(SignatureScheme scheme, ByteView mes
   if (!fits(scheme, handle_->kind)) return err(CryptoError::unsupported);
   std::unique_lock<std::mutex> turn;
   if (handle_->turn) turn = std::unique_lock(*handle_->turn);
-  const openssl::MdCtx context(EVP_MD_CTX_new());
-  const std::string signer = signer_of(handle_->key.get());
-  EVP_PKEY_CTX* key_context = nullptr;
+  const auto begin = [&] { return begin_to_sign(handle_->key.get(), row); };
+  openssl::MdCtx context = handle_->signer ? handle_->signer->start(scheme, begin) : nullptr;
+  if (!context) context = begin();
   std::size_t size = 0;
-  if (!context ||
-      EVP_DigestSignInit_ex(context.get(), &key_context, row.digest, nullptr, signer.empty() ? nullptr : signer.c_str(),
-                            handle_->key.get(), nullptr) != 1 ||
-      !set_padding(key_context, row.family) ||
+  if (!context || !ends_here(context.get()) ||
       EVP_DigestSign(context.get(), nullptr, &size, message.data(), message.size()) != 1) {
     return err(CryptoError::backend_failure);
   }
@@ -270,6 +302,17 @@ Result<Bytes, CryptoError> PrivateKey::sign(SignatureScheme scheme, ByteView mes
     return err(CryptoError::backend_failure);
   signature.resize(size);
   return signature;
+}
+
+bool is_quick(const PrivateKey& key) {
+  constexpr unsigned kLongestRsa = 2048;
+  if (!key.handle().signer) return false;  // on a token, say
+  switch (key.kind()) {
+    case KeyKind::rsa: return key.public_key().bits() <= kLongestRsa;
+    case KeyKind::ecdsa_p256:
+    case KeyKind::ed25519: return true;
+    default: return false;
+  }
 }
 
 // ---------------------------------------------------------------- ECDSA's two forms

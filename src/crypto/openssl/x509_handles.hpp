@@ -2,6 +2,7 @@
 // X.509 and ipsec-mb name some functions alike.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -28,10 +29,32 @@ using X509StoreCtx = std::unique_ptr<X509_STORE_CTX, Freer<X509_STORE_CTX_free>>
 
 namespace culvert::crypto {
 
+/// Signatures that have begun, of each scheme, to be copied and gone on with: a beginning asks the library for some ten
+/// things by their names.
+class PreparedSigner {
+ public:
+  /// Null when `begin`, called for the first of a scheme, answers null, or when the library does not copy it.
+  template <typename Begin>
+  [[nodiscard]] openssl::MdCtx start(SignatureScheme scheme, Begin begin) {
+    openssl::MdCtx own(EVP_MD_CTX_new());
+    const std::lock_guard lock(mutex_);
+    openssl::MdCtx& first = begun_.at(static_cast<std::size_t>(scheme));
+    if (!first) first = begin();
+    return own && first && EVP_MD_CTX_copy_ex(own.get(), first.get()) == 1 ? std::move(own) : nullptr;
+  }
+
+ private:
+  std::mutex mutex_;
+  static constexpr std::size_t kSchemes = static_cast<std::size_t>(SignatureScheme::ed448) + 1;
+  std::array<openssl::MdCtx, kSchemes> begun_;
+};
+
 struct KeyHandle {
   openssl::PublicKey key;
   KeyKind kind = KeyKind::other;
   std::shared_ptr<std::mutex> turn = {};  // locked for each signature of a key that is not for several threads
+  OSSL_LIB_CTX* library = nullptr;        // that the key was read in and is used in; null: the usual one
+  std::shared_ptr<PreparedSigner> signer = {};  // of a private key that the library has itself
 };
 
 struct CertificateHandle {

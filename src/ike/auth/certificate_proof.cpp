@@ -70,7 +70,10 @@ std::optional<AuthenticationRefusal> judge(const PeerClaim& claim, const crypto:
 
 std::optional<crypto::CalendarTime> end_of(std::span<const crypto::Certificate> path) {
   std::optional<crypto::CalendarTime> end;
-  for (const crypto::Certificate& one : path) end = std::min(end.value_or(one.not_after()), one.not_after());
+  for (const crypto::Certificate& one : path) {
+    const crypto::CalendarTime its = one.not_after();
+    end = std::min(end.value_or(its), its);
+  }
   return end;
 }
 
