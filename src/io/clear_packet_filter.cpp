@@ -151,7 +151,8 @@ std::string ClearPacketFilter::text(const ClearPacketOptions& options, const std
                            fmt::join(options.listen_tcp, ", "), mark);
   if (options.own_streams && options.mark != 0)
     streams += fmt::format("    fib daddr type local meta l4proto tcp socket mark {} {}accept\n", options.mark, mark);
-  const std::string tun = options.tun_index == 0 ? std::string() : fmt::format("    iif {} accept\n", options.tun_index);
+  const std::string tun =
+      options.tun_index == 0 ? std::string() : fmt::format("    iif {} accept\n", options.tun_index);
   // Not where some of them need the mark.
   std::string outsiders;
   if (mark.empty()) outsiders = outsiders_text(rules, net::Family::v4) + outsiders_text(rules, net::Family::v6);

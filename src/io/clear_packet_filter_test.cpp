@@ -369,7 +369,8 @@ TEST_F(ClearPackets, ManyRulesAreSets) {
     std::vector<ClearPacketRule> rules;
     for (std::uint16_t i = 0; i < 20'000; ++i) {
       ClearPacketRule rule = drop("10.7.0.0/16", "10.1.0.0/16");
-      const auto octets = std::to_array<std::uint8_t>({10, 7, static_cast<std::uint8_t>(i >> 7), static_cast<std::uint8_t>(2 * i)});
+      const auto octets =
+          std::to_array<std::uint8_t>({10, 7, static_cast<std::uint8_t>(i >> 7), static_cast<std::uint8_t>(2 * i)});
       rule.source.first = rule.source.last = *net::IpAddress::from_bytes(octets);
       rules.push_back(rule);
     }

@@ -65,7 +65,8 @@ TEST(ClearPacketJoins, NothingIsJoinedAcrossAnotherVerdict) {
 
 TEST(ClearPacketJoins, ListsAreCut) {
   std::vector<ClearPacketRule> rules;
-  for (int i = 0; i < 10; ++i) rules.push_back(drop(("10.2." + std::to_string(2 * i) + ".0/24").c_str(), "10.1.0.0/16"));
+  for (int i = 0; i < 10; ++i)
+    rules.push_back(drop(("10.2." + std::to_string(2 * i) + ".0/24").c_str(), "10.1.0.0/16"));
   const auto joined = join_rules(rules, 4);
   ASSERT_EQ(joined.size(), 3U);
   EXPECT_EQ(joined[0].sources.size(), 4U);

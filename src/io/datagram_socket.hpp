@@ -173,8 +173,8 @@ class DatagramSocket {
   [[nodiscard]] bool sends_trains() const { return gso_; }
   [[nodiscard]] bool receives_trains() const { return gro_; }
 
-  /// What waits, at most one message per buffer (of small ones more: ReceiveBuffers); never blocks. Errors that belong to a datagram sent earlier are
-  /// skipped.
+  /// What waits, at most one message per buffer (of small ones more: ReceiveBuffers); never blocks. Errors that belong
+  /// to a datagram sent earlier are skipped.
   [[nodiscard]] ReceiveOutcome receive(ReceiveBuffers& buffers) const;
 
   /// Packets that the kernel had for this socket and dropped: its buffer was full, or a UDP checksum was wrong. Since
