@@ -1,6 +1,9 @@
 #include "api/client.hpp"
 
+#include <algorithm>
 #include <cerrno>
+#include <iterator>
+#include <utility>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
@@ -86,6 +89,11 @@ Answer<T> parsed(const Answer<std::string>& body) {
                         {}}});
 }
 
+/// Answers that lead on without end are no daemon's.
+bool is_further(const StatusPlace& next, const StatusPlace& than) {
+  return std::pair(next.tunnel, next.ike_sa) > std::pair(than.tunnel, than.ike_sa);
+}
+
 /// "/v1/sas", or "/v1/sas/NAME/delete".
 std::string listed_path(std::string_view list, const std::string& name = {}) {
   const std::string path = fmt::format("/v{}/{}", kApiVersion, list);
@@ -134,8 +142,39 @@ Answer<std::string> Client::call(const std::string& method, const std::string& t
                         {}}});
 }
 
+Answer<void> Client::each_status(const std::optional<std::string>& tunnel,
+                                 const std::function<void(Status)>& visit) const {
+  StatusPlace from;
+  while (true) {
+    std::string target = fmt::format("/v{}/status?from={}&from_sa={}", kApiVersion, from.tunnel, from.ike_sa);
+    if (tunnel) target += "&tunnel=" + percent_encoded(*tunnel);
+    auto status = parsed<Status>(call("GET", target, {}));
+    if (!status) return err(std::move(status.error()));
+    const auto next = status->next;
+    visit(std::move(*status));
+    if (!next || !is_further(*next, from)) return {};
+    from = *next;
+  }
+}
+
 Answer<Status> Client::status() const {
-  return parsed<Status>(call("GET", fmt::format("/v{}/status", kApiVersion), {}));
+  std::optional<Status> whole;
+  const auto done = each_status({}, [&](Status part) {
+    if (!whole) {
+      whole = std::move(part);
+      whole->next.reset();
+      return;
+    }
+    for (TunnelStatus& tunnel : part.tunnels) {
+      if (whole->tunnels.empty() || whole->tunnels.back().name != tunnel.name) {
+        whole->tunnels.push_back(std::move(tunnel));
+      } else {
+        std::ranges::move(tunnel.ike_sas, std::back_inserter(whole->tunnels.back().ike_sas));
+      }
+    }
+  });
+  if (!done) return err(done.error());
+  return std::move(*whole);
 }
 
 Answer<TunnelStatus> Client::tunnel(const std::string& name) const {
@@ -143,7 +182,15 @@ Answer<TunnelStatus> Client::tunnel(const std::string& name) const {
 }
 
 Answer<TunnelList> Client::list() const {
-  return parsed<TunnelList>(call("GET", fmt::format("/v{}/tunnels", kApiVersion), {}));
+  TunnelList whole;
+  StatusPlace from;
+  while (true) {
+    auto part = parsed<TunnelList>(call("GET", fmt::format("/v{}/tunnels?from={}", kApiVersion, from.tunnel), {}));
+    if (!part) return part;
+    std::ranges::move(part->tunnels, std::back_inserter(whole.tunnels));
+    if (!part->next || !is_further(*part->next, from)) return whole;
+    from = *part->next;
+  }
 }
 
 Answer<TunnelStatus> Client::up(const std::string& name) const {

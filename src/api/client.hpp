@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -26,6 +27,12 @@ class Client {
   explicit Client(std::filesystem::path socket, std::chrono::milliseconds timeout = std::chrono::seconds(10))
       : socket_(std::move(socket)), timeout_(timeout) {}
 
+  /// Calls `visit` with one answer after the other until all tunnels, or all of the one, were in them: the first has
+  /// everything else as well. A tunnel with very many IKE SAs may be at the end of one answer and go on in the next.
+  /// What it answers is the last answer's error, if any.
+  [[nodiscard]] Answer<void> each_status(const std::optional<std::string>& tunnel,
+                                         const std::function<void(Status)>& visit) const;
+  /// All in one.
   [[nodiscard]] Answer<Status> status() const;
   [[nodiscard]] Answer<TunnelStatus> tunnel(const std::string& name) const;
   [[nodiscard]] Answer<TunnelList> list() const;

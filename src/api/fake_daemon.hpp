@@ -7,6 +7,8 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include <stdlib.h>
 
@@ -43,21 +45,34 @@ class FakeHandlers : public Handlers {
   RekeyWhat rekeyed = RekeyWhat::ike;
   bool dry_run = false;
 
-  Result<Status, Error> status() override {
-    if (auto error = refused()) return err(*error);
+  /// Of `answer`, behind "office"; not more than `most_at_once` of what StatusWish::limit counts, as a daemon does it.
+  std::size_t most_at_once = 1000;
+  Result<Status, Error> status(const StatusWish& wish) override {
+    if (auto error = refused(wish.tunnel.value_or(office.name))) return err(*error);
     Status out = answer;
     out.tunnels.insert(out.tunnels.begin(), office);
-    return out;
+    if (wish.tunnel) out.tunnels.resize(1);
+    return part_of(std::move(out), wish.from);
   }
   Result<TunnelStatus, Error> tunnel(const std::string& name) override {
     if (auto error = refused(name)) return err(*error);
     on_poll(office);
     return office;
   }
-  Result<TunnelList, Error> list() override {
+  Result<TunnelList, Error> list(const StatusWish& wish) override {
     if (auto error = refused()) return err(*error);
-    return TunnelList{
-        {{office.name, office.state, office.start, office.peer, office.local, office.remote, office.place}}};
+    TunnelList out;
+    std::vector<TunnelStatus> all = answer.tunnels;
+    all.insert(all.begin(), office);
+    for (std::size_t i = wish.from.tunnel; i < all.size() && !out.next; ++i) {
+      const TunnelStatus& one = all[i];
+      if (out.tunnels.size() == most_at_once) {
+        out.next = StatusPlace{i, 0};
+      } else {
+        out.tunnels.push_back({one.name, one.state, one.start, one.peer, one.local, one.remote, one.place});
+      }
+    }
+    return out;
   }
   Result<TunnelStatus, Error> up(const std::string& name) override {
     if (auto error = refused(name)) return err(*error);
@@ -137,7 +152,46 @@ class FakeHandlers : public Handlers {
     return Removed{name};
   }
 
+  /// "office" with three IKE SAs, and four tunnels with 0, 1, 2 and 3.
+  void have_many() {
+    std::uint64_t last = 0;
+    const auto add_sas = [&](TunnelStatus& tunnel, std::size_t count) {
+      for (std::size_t i = 0; i < count; ++i)
+        tunnel.ike_sas.push_back({.id = ++last, .local_id = "a\nb \"tunnels\": []"});
+    };
+    add_sas(office, 3);
+    for (std::size_t count = 0; count < 4; ++count) {
+      TunnelStatus tunnel = office;
+      tunnel.name = "site" + std::to_string(count);
+      tunnel.ike_sas.clear();
+      add_sas(tunnel, count);
+      answer.tunnels.push_back(std::move(tunnel));
+    }
+  }
+
  private:
+  [[nodiscard]] Status part_of(Status whole, const StatusPlace& from) const {
+    Status part = std::move(whole);
+    const std::vector<TunnelStatus> all = std::exchange(part.tunnels, {});
+    if (from != StatusPlace{}) part = {};
+    std::size_t room = most_at_once;
+    for (std::size_t i = from.tunnel; i < all.size(); ++i) {
+      if (room == 0) {
+        part.next = StatusPlace{i, 0};
+        return part;
+      }
+      --room;
+      TunnelStatus& tunnel = part.tunnels.emplace_back(all[i]);
+      if (i == from.tunnel) std::erase_if(tunnel.ike_sas, [&](const IkeSa& sa) { return sa.id <= from.ike_sa; });
+      if (tunnel.ike_sas.size() > room) {
+        tunnel.ike_sas.resize(room);
+        part.next = StatusPlace{i, tunnel.ike_sas.empty() ? from.ike_sa : tunnel.ike_sas.back().id};
+        return part;
+      }
+      room -= tunnel.ike_sas.size();
+    }
+    return part;
+  }
   std::optional<Error> refused(const std::string& name = "office") {
     ++calls;
     if (failure) return failure;

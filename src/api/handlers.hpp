@@ -9,6 +9,13 @@
 
 namespace culvert::api {
 
+/// What GET /v1/status and GET /v1/tunnels ask for.
+struct StatusWish {
+  std::optional<std::string> tunnel;  // only the one of this name
+  StatusPlace from;
+  std::size_t limit = 500;  // of tunnels and their IKE SAs together
+};
+
 /// All calls come from the thread that runs the server's io_context, one at a time, and answer without waiting: `up`
 /// begins, and whoever wants to know how it went asks `tunnel` again. Names are what the client sent: any text of 1 to
 /// 255 octets without control characters.
@@ -16,10 +23,11 @@ class Handlers {
  public:
   virtual ~Handlers() = default;
 
-  [[nodiscard]] virtual Result<Status, Error> status() = 0;
+  /// no_such_tunnel where one is wished that is not there.
+  [[nodiscard]] virtual Result<Status, Error> status(const StatusWish& wish) = 0;
   /// no_such_tunnel where there is none of that name; so for all that follow.
   [[nodiscard]] virtual Result<TunnelStatus, Error> tunnel(const std::string& name) = 0;
-  [[nodiscard]] virtual Result<TunnelList, Error> list() = 0;
+  [[nodiscard]] virtual Result<TunnelList, Error> list(const StatusWish& wish) = 0;
   /// Begins an attempt; when the tunnel is up or connecting already, nothing happens. Answers with the state after
   /// that.
   [[nodiscard]] virtual Result<TunnelStatus, Error> up(const std::string& name) = 0;

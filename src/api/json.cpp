@@ -1,8 +1,11 @@
 #include "api/json.hpp"
 
+#include <algorithm>
 #include <concepts>
 #include <limits>
+#include <string>
 #include <type_traits>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -98,17 +101,18 @@ void members(const DaemonStatus*, auto& x, auto&& f) {
       f("ike_port", x.ike_port);
   f("nat_port", x.nat_port), f("export_keys", x.export_keys), f("data_path", x.data_path);
 }
+void members(const StatusPlace*, auto& x, auto&& f) { f("tunnel", x.tunnel), f("ike_sa", x.ike_sa); }
 void members(const Status*, auto& x, auto&& f) {
   f("daemon", x.daemon), f("tunnels", x.tunnels), f("manual", x.manual), f("ike_counters", x.ike_counters),
       f("ike_drops", x.ike_drops), f("ike_refusals", x.ike_refusals);
-  f("packet_drops", x.packet_drops);
+  f("packet_drops", x.packet_drops), f("next", x.next);
 }
 void members(const TunnelSummary*, auto& x, auto&& f) {
   f("name", x.name), f("state", x.state), f("start", x.start), f("peer", x.peer), f("local", x.local),
       f("remote", x.remote);
   f("place", x.place);
 }
-void members(const TunnelList*, auto& x, auto&& f) { f("tunnels", x.tunnels); }
+void members(const TunnelList*, auto& x, auto&& f) { f("tunnels", x.tunnels), f("next", x.next); }
 void members(const RekeyRequest*, auto& x, auto&& f) { f("what", x.what); }
 void members(const RedirectRequest*, auto& x, auto&& f) { f("gateway", x.gateway); }
 void members(const RedirectResult*, auto& x, auto&& f) { f("ike_sas", x.ike_sas); }
@@ -147,45 +151,100 @@ constexpr LogLevel kLastOf<LogLevel> = LogLevel::error;
 
 // ---------------------------------------------------------------- writing
 
-template <typename T>
-  requires(std::is_enum_v<T> || std::is_class_v<T>)
-Json to_value(const T& value);
+/// Straight into the text: of lists of a hundred thousand entries nothing else is made.
+class Writer {
+ public:
+  explicit Writer(int indent) : indent_(indent) {}
+  [[nodiscard]] std::string take() { return std::move(out_); }
 
-Json to_value(const std::string& value) { return value; }
-Json to_value(bool value) { return value; }
-template <std::integral T>
-Json to_value(T value) {
-  return value;
-}
-template <typename T>
-Json to_value(const std::vector<T>& list) {
-  Json out = Json::array();
-  for (const T& entry : list) out.push_back(to_value(entry));
-  return out;
-}
-Json to_value(const std::map<std::string, std::uint64_t>& map) {
-  Json out = Json::object();
-  for (const auto& [key, number] : map) out[key] = number;
-  return out;
-}
-
-template <typename T>
-  requires(std::is_enum_v<T> || std::is_class_v<T>)
-Json to_value(const T& value) {
-  if constexpr (std::is_enum_v<T>) {
-    return std::string(name_of(value));
-  } else {
-    Json out = Json::object();
-    members(static_cast<const T*>(nullptr), value, [&](const char* name, const auto& member) {
-      if constexpr (requires { member.has_value(); }) {
-        if (member) out[name] = to_value(*member);
-      } else {
-        out[name] = to_value(member);
-      }
-    });
-    return out;
+  void write(const std::string& value) { write_text(value); }
+  void write(bool value) { out_ += value ? "true" : "false"; }
+  template <std::integral T>
+  void write(T value) {
+    out_ += std::to_string(value);
   }
-}
+  template <typename T>
+  void write(const std::vector<T>& list) {
+    open('[');
+    for (const T& entry : list) {
+      next();
+      write(entry);
+    }
+    close(']');
+  }
+  void write(const std::map<std::string, std::uint64_t>& map) {
+    open('{');
+    for (const auto& [key, number] : map) {
+      name(key);
+      write(number);
+    }
+    close('}');
+  }
+  template <typename T>
+    requires(std::is_enum_v<T> || std::is_class_v<T>)
+  void write(const T& value) {
+    if constexpr (std::is_enum_v<T>) {
+      write_text(name_of(value));
+    } else {
+      open('{');
+      members(static_cast<const T*>(nullptr), value, [&](const char* key, const auto& member) {
+        if constexpr (requires { member.has_value(); }) {
+          if (!member) return;
+          name(key);
+          write(*member);
+        } else {
+          name(key);
+          write(member);
+        }
+      });
+      close('}');
+    }
+  }
+
+ private:
+  void open(char bracket) {
+    out_ += bracket;
+    empty_ = true;
+    ++depth_;
+  }
+  void close(char bracket) {
+    --depth_;
+    if (!empty_) new_line();
+    out_ += bracket;
+    empty_ = false;
+  }
+  /// In front of each entry.
+  void next() {
+    if (!empty_) out_ += ',';
+    new_line();
+    empty_ = false;
+  }
+  void name(std::string_view key) {
+    next();
+    write_text(key);
+    out_ += indent_ < 0 ? ":" : ": ";
+  }
+  void new_line() {
+    if (indent_ < 0) return;
+    out_ += '\n';
+    out_.append(static_cast<std::size_t>(indent_) * depth_, ' ');
+  }
+  void write_text(std::string_view text) {
+    const bool plain = std::ranges::all_of(text, [](char c) { return c >= ' ' && c <= '~' && c != '"' && c != '\\'; });
+    if (plain) {
+      out_ += '"';
+      out_ += text;
+      out_ += '"';
+    } else {
+      out_ += Json(std::string(text)).dump(-1, ' ', false, Json::error_handler_t::replace);
+    }
+  }
+
+  int indent_;
+  std::size_t depth_ = 0;
+  bool empty_ = true;  // nothing stands in the innermost brackets so far
+  std::string out_;
+};
 
 // ---------------------------------------------------------------- reading
 
@@ -270,7 +329,9 @@ struct Reader {
 
 template <typename T>
 std::string to_json_text(const T& value, int indent) {
-  return to_value(value).dump(indent, ' ', false, Json::error_handler_t::replace);
+  Writer writer(indent);
+  writer.write(value);
+  return writer.take();
 }
 
 template <typename T>

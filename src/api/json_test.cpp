@@ -1,6 +1,7 @@
 #include "api/json.hpp"
 
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 namespace culvert::api {
 namespace {
@@ -70,6 +71,22 @@ TEST(Json, RoundTrip) {
   EXPECT_EQ(from_json_text<ApplyResult>(to_json_text(apply)), apply);
   const LogPage page{{{1, 2, LogLevel::warning, "t", "x"}}, 3, 4};
   EXPECT_EQ(from_json_text<LogPage>(to_json_text(page)), page);
+}
+
+TEST(Json, TextIsWhatALibraryMakesOfIt) {
+  Status status;
+  status.tunnels = {full_tunnel(), {}};
+  status.tunnels[0].progress = "a \"quoted\" back\\slash\n\x01 \x7f tab\t \u00e9 \xff end";
+  status.ike_counters = {{"datagrams_in", 5}, {"a \"b\"", ~0ull}};
+  status.next = StatusPlace{3, 4};
+  for (const int indent : {-1, 0, 2, 4}) {
+    const std::string text = to_json_text(status, indent);
+    EXPECT_EQ(nlohmann::ordered_json::parse(text).dump(indent), text);
+    EXPECT_EQ(to_json_text(LeaseList{}, indent),
+              nlohmann::ordered_json({{"leases", nlohmann::json::array()}}).dump(indent));
+  }
+  EXPECT_NE(to_json_text(status).find("\\u0001 \x7f tab\\t \u00e9 \ufffd end"), std::string::npos)
+      << "what is no UTF-8 is replaced";
 }
 
 TEST(Json, FormOnTheWire) {

@@ -96,13 +96,15 @@ Result<T, Error> body_of(const Request& request) {
   return *value;
 }
 
-Reply status_reply(const Target& target, Handlers& handlers) {
-  auto status = handlers.status();
-  const auto wanted = target.query.find("tunnel");
-  if (!status || wanted == target.query.end()) return reply_to(status);
-  std::erase_if(status->tunnels, [&](const TunnelStatus& tunnel) { return tunnel.name != wanted->second; });
-  if (status->tunnels.empty()) return error_reply(no_such_tunnel(wanted->second));
-  return reply_to(status);
+Result<StatusWish, Error> status_wish(const Target& target) {
+  StatusWish wish;
+  if (const auto wanted = target.query.find("tunnel"); wanted != target.query.end()) wish.tunnel = wanted->second;
+  for (auto& [name, place] : {std::pair("from", &wish.from.tunnel), std::pair("from_sa", &wish.from.ike_sa)}) {
+    const auto value = number(target, name);
+    if (!value) return err(value.error());
+    *place = value->value_or(0);
+  }
+  return wish;
 }
 
 Routed log_query(const Target& target, const RouterLimits& limits) {
@@ -185,7 +187,11 @@ Routed dispatch(const Request& request, Handlers& handlers, const RouterLimits& 
   }
   const std::string& first = target->parts[0];
   if (first == "log") return log_query(*target, limits);
-  if (first == "status") return {std::nullopt, status_reply(*target, handlers)};
+  if (target->parts.size() == 1 && (first == "status" || first == "tunnels")) {
+    const auto wish = status_wish(*target);
+    if (!wish) return {std::nullopt, error_reply(wish.error())};
+    return {std::nullopt, first == "status" ? reply_to(handlers.status(*wish)) : reply_to(handlers.list(*wish))};
+  }
   if (first == "apply") {
     const auto wanted = body_of<ApplyRequest>(request);
     return {std::nullopt, wanted ? reply_to(handlers.apply(*wanted)) : error_reply(wanted.error())};
@@ -193,7 +199,6 @@ Routed dispatch(const Request& request, Handlers& handlers, const RouterLimits& 
   if (first == "leases") return {std::nullopt, reply_to(handlers.leases())};
   if (first == "failures") return {std::nullopt, reply_to(handlers.failures())};
   if (is_listed(target->parts)) return {std::nullopt, listed_reply(request, *target, handlers)};
-  if (target->parts.size() == 1) return {std::nullopt, reply_to(handlers.list())};
   return {std::nullopt, tunnel_reply(request, *target, handlers)};
 }
 

@@ -48,6 +48,22 @@ TEST_F(Router, EveryPath) {
             (LogQuery{7, 5, "a b", std::chrono::milliseconds(3000)}));
 }
 
+TEST_F(Router, TunnelsGoOnWhereTheAnswerBeforeEnded) {
+  handlers_.have_many();
+  handlers_.most_at_once = 3;
+  const auto first = from_json_text<Status>(ask(Method::get, "/v1/status").reply.body);
+  EXPECT_EQ(first->tunnels.at(0).ike_sas.size(), 2u);
+  EXPECT_EQ(first->next, (StatusPlace{0, 2}));
+  const auto second = from_json_text<Status>(ask(Method::get, "/v1/status?from=0&from_sa=2").reply.body);
+  ASSERT_EQ(second->tunnels.size(), 2u);
+  EXPECT_EQ(second->tunnels[0].ike_sas.at(0).id, 3u);
+  EXPECT_EQ(second->tunnels[1].name, "site0");
+  EXPECT_EQ(second->next, (StatusPlace{2, 0}));
+  EXPECT_EQ(from_json_text<TunnelList>(ask(Method::get, "/v1/tunnels?from=4").reply.body)->tunnels.size(), 1u);
+  EXPECT_EQ(from_json_text<Status>(ask(Method::get, "/v1/status?from=18446744073709551615").reply.body)->tunnels.size(),
+            0u);
+}
+
 TEST_F(Router, WhatIsNotThere) {
   for (const char* path : {"/", "/v1", "/v1/", "/v1/status/", "/v1/nothing", "/v1/tunnels/", "/v1/tunnels/office/dance",
                            "/v1/tunnels/a/up/b", "/v2/status", "/v01/status"}) {
@@ -71,7 +87,8 @@ TEST_F(Router, MalformedRequests) {
        {std::string("status"), std::string(), std::string("/v1/tunnels/%"), std::string("/v1/tunnels/%zz"),
         std::string("/v1/tunnels/%00"), std::string("/v1/tunnels/a%0ab"), std::string("/v1/") + std::string(4000, 'a'),
         std::string("/v1/a/b/c/d/e/f/g/h/i/j"), "/v1/tunnels/" + std::string(300, 'a'), std::string("/v1/log?after=x"),
-        std::string("/v1/log?limit=-1"), std::string("/v1/log?wait=1e9")}) {
+        std::string("/v1/log?limit=-1"), std::string("/v1/log?wait=1e9"), std::string("/v1/status?from=x"),
+        std::string("/v1/status?from_sa=-1"), std::string("/v1/tunnels?from=")}) {
     EXPECT_EQ(status(Method::get, target), 400u) << target;
   }
   EXPECT_EQ(status(Method::post, "/v1/apply", "{"), 400u);

@@ -305,7 +305,15 @@ struct DaemonStatus {
   friend bool operator==(const DaemonStatus&, const DaemonStatus&) = default;
 };
 
-/// GET /v1/status[?tunnel=NAME]
+/// Where a list of tunnels and their IKE SAs goes on when it is longer than one answer: at which tunnel, in the order
+/// of the configuration, and behind which of its IKE SAs.
+struct StatusPlace {
+  std::uint64_t tunnel = 0;
+  std::uint64_t ike_sa = 0;  // 0: at its beginning
+  friend bool operator==(const StatusPlace&, const StatusPlace&) = default;
+};
+
+/// GET /v1/status[?tunnel=NAME][&from=N][&from_sa=ID]
 struct Status {
   DaemonStatus daemon;
   std::vector<TunnelStatus> tunnels;
@@ -316,10 +324,13 @@ struct Status {
   std::map<std::string, std::uint64_t> ike_drops;     // by reason, without zeros
   std::map<std::string, std::uint64_t> ike_refusals;  // by reason, without zeros
   std::map<std::string, std::uint64_t> packet_drops;  // by reason, without zeros
+  /// There are more tunnels, or IKE SAs of the last one here: ask for those from this place on. Answers that begin
+  /// elsewhere than at the beginning hold those only.
+  std::optional<StatusPlace> next;
   friend bool operator==(const Status&, const Status&) = default;
 };
 
-/// GET /v1/tunnels
+/// GET /v1/tunnels[?from=N]
 struct TunnelSummary {
   std::string name;
   TunnelState state = TunnelState::down;
@@ -332,6 +343,7 @@ struct TunnelSummary {
 };
 struct TunnelList {
   std::vector<TunnelSummary> tunnels;
+  std::optional<StatusPlace> next;  // as Status::next
   friend bool operator==(const TunnelList&, const TunnelList&) = default;
 };
 

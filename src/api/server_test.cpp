@@ -103,6 +103,36 @@ TEST_F(ServerTest, EveryCall) {
   EXPECT_EQ(missing.error().error.message, "there is no tunnel \"no/such tunnel\"");
 }
 
+TEST_F(ServerTest, ManyTunnelsComeInParts) {
+  daemon_.handlers.have_many();
+  daemon_.handlers.answer.daemon.version = "1.2.3";
+  daemon_.handlers.answer.packet_drops = {{"replayed", 4}};
+  daemon_.start();
+  const Client client(daemon_.socket());
+  const auto whole = client.status();
+  ASSERT_TRUE(whole);
+  ASSERT_EQ(whole->tunnels.size(), 5u);
+  EXPECT_EQ(whole->tunnels[0].ike_sas.size(), 3u);
+  for (const std::size_t most : {2u, 3u, 4u, 7u}) {
+    daemon_.handlers.most_at_once = most;
+    daemon_.handlers.calls = 0;
+    const auto joined = client.status();
+    ASSERT_TRUE(joined);
+    EXPECT_EQ(*joined, *whole) << most;
+    EXPECT_GT(daemon_.handlers.calls, 1);
+    EXPECT_EQ(client.list()->tunnels.size(), 5u) << most;
+    std::vector<std::uint64_t> ids;
+    ASSERT_TRUE(client.each_status("office", [&](const Status& part) {
+      for (const TunnelStatus& tunnel : part.tunnels) {
+        EXPECT_EQ(tunnel.name, "office");
+        for (const IkeSa& sa : tunnel.ike_sas) ids.push_back(sa.id);
+      }
+    }));
+    EXPECT_EQ(ids, (std::vector<std::uint64_t>{1, 2, 3})) << most;
+  }
+  EXPECT_EQ(client.each_status("nowhere", [](const Status&) {}).error().error.code, ErrorCode::no_such_tunnel);
+}
+
 TEST_F(ServerTest, ErrorsKeepTheirProblems) {
   const Error error{ErrorCode::config_invalid,
                     "the configuration is not whole",

@@ -167,11 +167,12 @@ std::string render(const api::TunnelStatus& tunnel, const Look& look) {
   return out;
 }
 
-std::string render(const api::Status& status, const Look& look) {
-  std::string out = render_daemon(status.daemon, look);
-  for (const api::TunnelStatus& tunnel : status.tunnels) out += '\n' + render(tunnel, look);
+std::string render_head(const api::Status& status, const Look& look) { return render_daemon(status.daemon, look); }
+
+std::string render_rest(const api::Status& status, bool any_tunnels, const Look& look) {
+  std::string out;
   for (const api::ManualSa& sa : status.manual) out += '\n' + render(sa, look);
-  if (status.tunnels.empty() && status.manual.empty()) out += "\nno tunnels\n";
+  if (!any_tunnels && status.manual.empty()) out += "\nno tunnels\n";
   out += '\n';
   out += wrapped(fmt::format("IKE: {} datagrams in, {} out, {} sent again, {} half-open",
                              count_text(value(status.ike_counters, "datagrams_in")),

@@ -14,7 +14,9 @@ struct Look {
   std::int64_t now = 0;  // milliseconds since 1970
 };
 
-[[nodiscard]] std::string render(const api::Status& status, const Look& look);
+/// What stands in front of the tunnels, and behind them.
+[[nodiscard]] std::string render_head(const api::Status& status, const Look& look);
+[[nodiscard]] std::string render_rest(const api::Status& status, bool any_tunnels, const Look& look);
 /// Only the tunnels, as `culvert status NAME` shows them.
 [[nodiscard]] std::string render(const api::TunnelStatus& tunnel, const Look& look);
 [[nodiscard]] std::string render(const api::TunnelList& list, const Look& look);

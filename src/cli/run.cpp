@@ -1,11 +1,14 @@
 #include "cli/run.hpp"
 
+#include <algorithm>
+#include <iterator>
 #include <ostream>
 #include <thread>
 
 #include <fmt/format.h>
 
 #include "api/client.hpp"
+#include "api/handlers.hpp"
 #include "api/json.hpp"
 #include "base/version.hpp"
 #include "cli/bench.hpp"
@@ -14,6 +17,7 @@
 #include "cli/options.hpp"
 #include "cli/render.hpp"
 #include "cli/settings.hpp"
+#include "cli/status_printer.hpp"
 #include "cli/transforms.hpp"
 
 namespace culvert::cli {
@@ -43,6 +47,7 @@ class Conversation {
   ExitCode rekey();
   ExitCode redirect();
   ExitCode status();
+  ExitCode status_of_one();
   ExitCode list() { return show(client_.list()); }
   ExitCode leases() { return show(client_.leases()); }
   ExitCode why();
@@ -200,8 +205,28 @@ ExitCode Conversation::redirect() {
 }
 
 ExitCode Conversation::status() {
-  if (options_.tunnel.empty()) return show(client_.status());
-  return show(client_.tunnel(options_.tunnel));
+  if (!options_.tunnel.empty()) return status_of_one();
+  StatusPrinter printer(world_.out, look(), options_.json ? std::optional(kIndent) : std::nullopt);
+  const auto done = client_.each_status({}, [&](api::Status part) { printer.take(std::move(part)); });
+  if (!done) return fail(done.error());
+  printer.finish();
+  return ExitCode::ok;
+}
+
+ExitCode Conversation::status_of_one() {
+  std::optional<api::TunnelStatus> whole;
+  const auto done = client_.each_status(options_.tunnel, [&](api::Status part) {
+    for (api::TunnelStatus& tunnel : part.tunnels) {
+      if (!whole) {
+        whole = std::move(tunnel);
+      } else {
+        std::ranges::move(tunnel.ike_sas, std::back_inserter(whole->ike_sas));
+      }
+    }
+  });
+  if (!done) return fail(done.error());
+  if (!whole) return fail(api::no_such_tunnel(options_.tunnel));
+  return show(api::Answer<api::TunnelStatus>(std::move(*whole)));
 }
 
 std::optional<api::AddRequest> Conversation::read_settings() {

@@ -12,6 +12,8 @@
 #include <gtest/gtest.h>
 
 #include "api/fake_daemon.hpp"
+#include "api/json.hpp"
+#include "cli/status_printer.hpp"
 #include "cli/text.hpp"
 #include "config/credential_files.hpp"
 #include "config/words.hpp"
@@ -179,6 +181,41 @@ packets dropped: replayed 4
   EXPECT_THAT(out(), StartsWith("office  up"));
   EXPECT_EQ(run({"status", "--json"}), 0);
   EXPECT_THAT(out(), StartsWith("{\n  \"daemon\": {\n    \"version\": \"0.1.0\""));
+}
+
+TEST_F(Command, StatusInPartsIsTheSame) {
+  daemon_.handlers.have_many();
+  daemon_.handlers.answer.manual.emplace_back().name = "wire";
+  api::Status whole = daemon_.handlers.answer;
+  whole.tunnels.insert(whole.tunnels.begin(), daemon_.handlers.office);
+  daemon_.start();
+  EXPECT_EQ(run({"status", "--json"}), 0);
+  EXPECT_EQ(out(), api::to_json_text(whole, 2) + '\n');
+  for (const auto& arguments : std::vector<std::vector<std::string>>{
+           {"status"}, {"status", "--json"}, {"status", "office"}, {"status", "office", "--json"}, {"list"}}) {
+    daemon_.handlers.most_at_once = 1000;
+    EXPECT_EQ(run(arguments), 0);
+    const std::string at_once = out();
+    EXPECT_THAT(at_once, HasSubstr("office"));
+    daemon_.handlers.most_at_once = 2;
+    EXPECT_EQ(run(arguments), 0);
+    EXPECT_EQ(out(), at_once);
+  }
+  EXPECT_EQ(run({"status", "nowhere"}), 5);
+}
+
+TEST_F(Command, StatusOfNoTunnelsAtAll) {
+  // "office" is always there with these handlers: what is printed of nothing is seen without them.
+  std::ostringstream text;
+  StatusPrinter people(text, {}, std::nullopt);
+  people.take({});
+  people.finish();
+  EXPECT_THAT(text.str(), HasSubstr("\nno tunnels\n"));
+  std::ostringstream json;
+  StatusPrinter programs(json, {}, 2);
+  programs.take({});
+  programs.finish();
+  EXPECT_EQ(json.str(), api::to_json_text(api::Status{}, 2) + '\n');
 }
 
 TEST_F(Command, ListGolden) {

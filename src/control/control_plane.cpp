@@ -301,15 +301,15 @@ std::optional<Instant> ControlPlane::poll_timeout() const {
 
 std::vector<TunnelView> ControlPlane::tunnels() const {
   std::vector<TunnelView> views;
-  for (const auto& [id, tunnel] : tunnels_) views.push_back(view_of(*tunnel));
+  for (const auto& [id, tunnel] : tunnels_) views.push_back(view_of(*tunnel, {}));
   return views;
 }
 
-std::optional<TunnelView> ControlPlane::tunnel(std::string_view name) const {
+std::optional<TunnelView> ControlPlane::tunnel(std::string_view name, const IkeSaRange& range) const {
   const auto named = by_name_.find(std::string(name));
   if (named == by_name_.end()) return std::nullopt;
   const auto found = tunnels_.find(named->second);
-  return found == tunnels_.end() ? std::nullopt : std::optional(view_of(*found->second));
+  return found == tunnels_.end() ? std::nullopt : std::optional(view_of(*found->second, range));
 }
 
 std::vector<std::pair<std::string, model::ConnectionId>> ControlPlane::connection_ids() const {
@@ -318,7 +318,7 @@ std::vector<std::pair<std::string, model::ConnectionId>> ControlPlane::connectio
   return ids;
 }
 
-TunnelView ControlPlane::view_of(const Tunnel& tunnel) const {
+TunnelView ControlPlane::view_of(const Tunnel& tunnel, const IkeSaRange& range) const {
   TunnelView view;
   view.name = tunnel.config().name;
   view.state = tunnel.state();
@@ -329,7 +329,11 @@ TunnelView ControlPlane::view_of(const Tunnel& tunnel) const {
   if (tunnel.given) view.given = *tunnel.given;
   const Standing& ours = standing(tunnel.config().id);
   std::unordered_map<model::IkeSaId, std::size_t> places;  // a gateway may have thousands
-  for (const model::IkeSaId id : ike_sas_used(tunnel.config().id)) {
+  const ChunkedSet<model::IkeSaId> used = ike_sas_used(tunnel.config().id);
+  for (auto at = used.upper_bound(range.behind); at != used.end(); ++at) {
+    view.more_ike_sas = view.ike_sas.size() == range.most;
+    if (view.more_ike_sas) break;
+    const model::IkeSaId id = *at;
     const IkeSa& sa = ike_sas_.at(id);
     const auto owner = tunnels_.find(sa.sa.connection);
     const bool guest = sa.sa.connection != tunnel.config().id && owner != tunnels_.end();

@@ -124,7 +124,7 @@ class ControlPlane {
   // Views.
 
   [[nodiscard]] std::vector<TunnelView> tunnels() const;
-  [[nodiscard]] std::optional<TunnelView> tunnel(std::string_view name) const;
+  [[nodiscard]] std::optional<TunnelView> tunnel(std::string_view name, const IkeSaRange& range = {}) const;
   [[nodiscard]] std::vector<ManualView> manual_sas() const { return manual_.views(); }
   /// By address; also those that wait for their identity to come back.
   [[nodiscard]] std::vector<LeaseView> leases() const;
@@ -188,7 +188,7 @@ class ControlPlane {
   void settle(Instant now);
   [[nodiscard]] Tunnel* find(std::string_view name);
   [[nodiscard]] Tunnel* find(model::ConnectionId id);
-  [[nodiscard]] TunnelView view_of(const Tunnel& tunnel) const;
+  [[nodiscard]] TunnelView view_of(const Tunnel& tunnel, const IkeSaRange& range) const;
   [[nodiscard]] const Standing& standing(model::ConnectionId connection) const;
   /// Its own, and those of others that its Child SAs are in.
   [[nodiscard]] ChunkedSet<model::IkeSaId> ike_sas_used(model::ConnectionId connection) const;

@@ -34,6 +34,28 @@ TEST_F(ControlPlaneTest, AnAutomaticTunnelBeginsAtOnceAndItsRulesStandFirst) {
   EXPECT_EQ(view->ike_sas[0].children[0].counters.inbound_packets, 7u);
 }
 
+TEST_F(ControlPlaneTest, OfManyIkeSasSomeAreShown) {
+  apply(office("auto"));
+  bring_up();
+  for (std::uint64_t id = 2; id < 6; ++id) {
+    established(model::IkeSaId(id), model::Role::responder);
+    child(model::ChildSaId(static_cast<std::uint32_t>(id)), model::IkeSaId(id));
+  }
+  run();
+  EXPECT_EQ(control.tunnel("office")->ike_sas.size(), 5u);
+  EXPECT_FALSE(control.tunnel("office")->more_ike_sas);
+  const auto some = control.tunnel("office", {.behind = model::IkeSaId(2), .most = 2});
+  ASSERT_EQ(some->ike_sas.size(), 2u);
+  EXPECT_TRUE(some->more_ike_sas);
+  EXPECT_EQ(some->ike_sas[0].sa.ike_sa, model::IkeSaId(3));
+  ASSERT_EQ(some->ike_sas[1].children.size(), 1u) << "each with its own Child SAs";
+  EXPECT_EQ(some->ike_sas[1].children[0].id.value(), 4u);
+  const auto last = control.tunnel("office", {.behind = model::IkeSaId(3), .most = 2});
+  EXPECT_EQ(last->ike_sas.size(), 2u);
+  EXPECT_FALSE(last->more_ike_sas);
+  EXPECT_TRUE(control.tunnel("office", {.most = 0})->more_ike_sas);
+}
+
 TEST_F(ControlPlaneTest, AFailedAttemptIsExplainedAndTriedAgainLater) {
   apply(office("auto"));
   const auto find = request<FindPath>();

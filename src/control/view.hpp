@@ -69,6 +69,13 @@ struct TunnelView {
   std::optional<Instant> retry_at;
   model::Configuration given;  // by the peer
   std::vector<IkeSaView> ike_sas;
+  bool more_ike_sas = false;  // behind those
+};
+
+/// Which of a tunnel's IKE SAs a view shall have, by id.
+struct IkeSaRange {
+  model::IkeSaId behind{0};
+  std::size_t most = static_cast<std::size_t>(-1);
 };
 
 /// waiting: for its SPI or its sequence numbers. up: installed. refused: its sequence numbers cannot be written down;

@@ -109,6 +109,7 @@ Result<void, std::string> Daemon::open() {
   routing.table = wanted.routing_table;
   routing.mark = wanted.fwmark;
   const io::ClearPacketOptions clear_packets{.tun_name = data_plane_->tun().name(),
+                                             .tun_index = data_plane_->tun().index(),
                                              .ike_port = wanted.ike_port,
                                              .nat_port = wanted.nat_port,
                                              .listen_tcp = wanted.listen_tcp,

@@ -60,9 +60,9 @@ class Daemon final : public api::Handlers {
   }
 
   // api::Handlers (daemon_api.cpp)
-  [[nodiscard]] Result<api::Status, api::Error> status() override;
+  [[nodiscard]] Result<api::Status, api::Error> status(const api::StatusWish& wish) override;
   [[nodiscard]] Result<api::TunnelStatus, api::Error> tunnel(const std::string& name) override;
-  [[nodiscard]] Result<api::TunnelList, api::Error> list() override;
+  [[nodiscard]] Result<api::TunnelList, api::Error> list(const api::StatusWish& wish) override;
   [[nodiscard]] Result<api::TunnelStatus, api::Error> up(const std::string& name) override;
   [[nodiscard]] Result<api::TunnelStatus, api::Error> down(const std::string& name) override;
   [[nodiscard]] Result<api::RekeyResult, api::Error> rekey(const std::string& name,
@@ -151,6 +151,10 @@ class Daemon final : public api::Handlers {
   [[nodiscard]] std::filesystem::path state_folder() const;
   [[nodiscard]] std::vector<api::ManualSa> manual_views();
   [[nodiscard]] std::optional<api::TunnelStatus> tunnel_status(const config::TunnelConfig& tunnel);
+  /// As many as are wished; `next` when there are more.
+  void add_tunnels(api::Status& status, const api::StatusWish& wish);
+  void add_daemon(api::Status& status);
+  void add_counters(api::Status& status);
 
   boost::asio::io_context& io_;
   Log& log_;

@@ -28,8 +28,41 @@ std::optional<api::TunnelStatus> Daemon::tunnel_status(const config::TunnelConfi
   return to_status(*view, tunnel.connection, now(), ciphers_);
 }
 
-Result<api::Status, api::Error> Daemon::status() {
+// Memory for some of them at a time, however many there are.
+void Daemon::add_tunnels(api::Status& status, const api::StatusWish& wish) {
+  std::size_t room = wish.limit;
+  for (std::size_t i = wish.from.tunnel; i < config_.tunnels.size(); ++i) {
+    const config::TunnelConfig& tunnel = config_.tunnels[i];
+    if (wish.tunnel && tunnel.connection.name != *wish.tunnel) continue;
+    if (room <= 1) {
+      status.next = api::StatusPlace{i, 0};
+      return;
+    }
+    --room;
+    const std::uint64_t behind = i == wish.from.tunnel ? wish.from.ike_sa : 0;
+    const auto view = control_->tunnel(tunnel.connection.name, {.behind = model::IkeSaId(behind), .most = room});
+    if (!view) continue;
+    room -= view->ike_sas.size();
+    status.tunnels.push_back(to_status(*view, tunnel.connection, now(), ciphers_));
+    if (view->more_ike_sas) {
+      status.next = api::StatusPlace{i, view->ike_sas.back().sa.ike_sa.value()};
+      return;
+    }
+  }
+}
+
+Result<api::Status, api::Error> Daemon::status(const api::StatusWish& wish) {
   api::Status status;
+  if (wish.tunnel && config_.find(*wish.tunnel) == nullptr) return err(api::no_such_tunnel(*wish.tunnel));
+  add_tunnels(status, wish);
+  if (wish.from != api::StatusPlace{}) return status;
+  add_daemon(status);
+  status.manual = manual_views();
+  add_counters(status);
+  return status;
+}
+
+void Daemon::add_daemon(api::Status& status) {
   status.daemon.version = kVersion;
   status.daemon.pid = static_cast<std::uint64_t>(::getpid());
   status.daemon.uptime =
@@ -51,10 +84,9 @@ Result<api::Status, api::Error> Daemon::status() {
   status.daemon.ike_port = config_.daemon.ike_port;
   status.daemon.nat_port = config_.daemon.nat_port;
   status.daemon.export_keys = config_.daemon.export_keys.value_or("");
-  for (const config::TunnelConfig& tunnel : config_.tunnels) {
-    if (auto one = tunnel_status(tunnel)) status.tunnels.push_back(std::move(*one));
-  }
-  status.manual = manual_views();
+}
+
+void Daemon::add_counters(api::Status& status) {
   const ike::EndpointCounters counters = ike_->counters();
   status.ike_counters = {{"datagrams_in", counters.datagrams_in},
                          {"datagrams_out", counters.datagrams_out},
@@ -79,7 +111,6 @@ Result<api::Status, api::Error> Daemon::status() {
   auto packet_drops = data_plane_->drop_counters();
   packet_drops.emplace_back("clear_from_wire", network_->clear_packets_dropped());
   status.packet_drops = without_zeros(packet_drops);
-  return status;
 }
 
 Result<api::TunnelStatus, api::Error> Daemon::tunnel(const std::string& name) {
@@ -89,10 +120,16 @@ Result<api::TunnelStatus, api::Error> Daemon::tunnel(const std::string& name) {
   return std::move(*status);
 }
 
-Result<api::TunnelList, api::Error> Daemon::list() {
+Result<api::TunnelList, api::Error> Daemon::list(const api::StatusWish& wish) {
   api::TunnelList list;
-  for (const config::TunnelConfig& tunnel : config_.tunnels) {
-    if (const auto status = tunnel_status(tunnel)) list.tunnels.push_back(to_summary(*status));
+  for (std::size_t i = wish.from.tunnel; i < config_.tunnels.size(); ++i) {
+    if (list.tunnels.size() == wish.limit) {
+      list.next = api::StatusPlace{i, 0};
+      break;
+    }
+    const config::TunnelConfig& tunnel = config_.tunnels[i];
+    const auto view = control_->tunnel(tunnel.connection.name, {.most = 0});
+    if (view) list.tunnels.push_back(to_summary(to_status(*view, tunnel.connection, now(), ciphers_)));
   }
   return list;
 }

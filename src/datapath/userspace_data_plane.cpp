@@ -26,6 +26,8 @@ namespace culvert::datapath {
 namespace {
 
 constexpr Duration kSnapshotAge = std::chrono::milliseconds(20);
+// Of very many SAs it takes longer to make one than that: workers shall not spend a large part of their time on it.
+constexpr int kSnapshotShare = 10;
 
 void add(CounterSnapshot& all, CounterSnapshot one) {
   std::ranges::move(one.children, std::back_inserter(all.children));
@@ -119,12 +121,13 @@ struct UserspaceDataPlane::State {
 
   const CounterSnapshot& fresh_snapshot() {
     const Instant now = io::MonotonicClock::now();
-    if (!snapshot_at || now - *snapshot_at > kSnapshotAge) {
+    if (!snapshot_at || now - *snapshot_at > std::max(kSnapshotAge, kSnapshotShare * snapshot_took)) {
       ask_all(true);
       snapshot = {};
       for (const auto& inbox : shared.inboxes) add(snapshot, inbox->answers.snapshot());
       std::ranges::sort(snapshot.children, {}, [](const auto& entry) { return entry.first; });
-      snapshot_at = now;
+      snapshot_at = io::MonotonicClock::now();
+      snapshot_took = *snapshot_at - now;
     }
     return snapshot;
   }
@@ -156,6 +159,7 @@ struct UserspaceDataPlane::State {
   std::uint64_t last_ticket = 0;
   CounterSnapshot snapshot;
   std::optional<Instant> snapshot_at;
+  Duration snapshot_took{};
 };
 
 /// Asks the cipher libraries once per suite, with a key of zeros.

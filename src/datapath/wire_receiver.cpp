@@ -9,8 +9,8 @@
 namespace culvert::datapath {
 
 WireReceiver::WireReceiver(ipsec::Engine& engine, io::TunQueue& tun, Exchange& exchange, Shared& shared)
-    : engine_(engine), tun_(tun), exchange_(exchange), shared_(shared), buffers_(kBuffers) {
-  inputs_.reserve(kBuffers);
+    : engine_(engine), tun_(tun), exchange_(exchange), shared_(shared), buffers_(kBuffers, kSmallMessages) {
+  inputs_.reserve(kSmallMessages);
 }
 
 bool WireReceiver::receive(const OuterSockets::Entry& entry, Instant now) {

@@ -43,6 +43,7 @@ class WireReceiver final : public ipsec::InboundSink, public TcpStreamSink {
  private:
   // The buffers' touched parts stay in the L2 cache; more of them carried no more.
   static constexpr std::size_t kBuffers = 16;
+  static constexpr std::size_t kSmallMessages = 64;
 
   /// To this worker's engine or to the workers whose SAs the packets are for.
   void distribute(const ipsec::WireInput& input);

@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "io/clear_packet_joins.hpp"
 #include "io/nftables_session.hpp"
 #include "io/reverse_path.hpp"
 
@@ -35,13 +36,25 @@ std::string arp_text(std::uint32_t mark) {
       kRemoveArp, mark);
 }
 
-std::string addresses(std::string_view word, const net::AddressRange& range) {
-  if (range == net::AddressRange::all(range.family())) return {};
-  const std::string_view header = range.family() == net::Family::v4 ? "ip" : "ip6";
+std::string text_of(const net::AddressRange& range) {
   const std::string first = range.first.to_string();
   const std::string last = range.last.to_string();
-  if (first == last) return fmt::format("{} {} {} ", header, word, first);
-  return fmt::format("{} {} {}-{} ", header, word, first, last);
+  return first == last ? first : first + "-" + last;
+}
+
+/// A set where there are several: one look-up for all of them.
+std::string addresses(std::string_view word, const std::vector<net::AddressRange>& ranges) {
+  const net::AddressRange& first = ranges.front();
+  if (first == net::AddressRange::all(first.family())) return {};
+  std::string text = first.family() == net::Family::v4 ? "ip " : "ip6 ";
+  text += word;
+  text += ranges.size() == 1 ? " " : " { ";
+  for (const net::AddressRange& range : ranges) {
+    if (&range != &first) text += ", ";
+    text += text_of(range);
+  }
+  text += ranges.size() == 1 ? " " : " } ";
+  return text;
 }
 
 std::string span(unsigned first, unsigned last) {
@@ -75,10 +88,11 @@ std::vector<std::string> icmp(std::string_view header, const ClearPacketRule::Po
 
 /// Each with its end of line. What is accepted for this host gets `mark` (a statement of nftables, or nothing). What is
 /// forwarded does not: there the mark would choose the way on.
-std::string rule_texts(const ClearPacketRule& rule, const std::string& mark) {
+std::string rule_texts(const JoinedRule& joined, const std::string& mark) {
+  const ClearPacketRule& rule = joined.rule;
   const bool v4 = rule.source.family() == net::Family::v4;
   std::string common = v4 ? "    meta nfproto ipv4 " : "    meta nfproto ipv6 ";
-  common += addresses("saddr", rule.source) + addresses("daddr", rule.destination);
+  common += addresses("saddr", joined.sources) + addresses("daddr", joined.destinations);
   if (rule.later_fragments_only) common += v4 ? "ip frag-off & 0x1fff != 0 " : "frag frag-off != 0 ";
   if (rule.protocol != 0) common += fmt::format("meta l4proto {} ", rule.protocol);
   const std::string verdict = rule.accept ? "accept\n" : "counter name dropped drop\n";
@@ -108,10 +122,7 @@ std::string outsiders_text(const std::vector<ClearPacketRule>& rules, net::Famil
   const bool v4 = family == net::Family::v4;
   if (!hull) return fmt::format("    meta nfproto {} accept\n", v4 ? "ipv4" : "ipv6");
   if (*hull == net::AddressRange::all(family)) return {};
-  const std::string first = hull->first.to_string();
-  const std::string last = hull->last.to_string();
-  return fmt::format("    {} saddr != {} accept\n", v4 ? "ip" : "ip6",
-                     first == last ? first : fmt::format("{}-{}", first, last));
+  return fmt::format("    {} saddr != {} accept\n", v4 ? "ip" : "ip6", text_of(*hull));
 }
 
 /// Whether nftables' language can name the interface; the kernel allows almost anything.
@@ -140,6 +151,8 @@ std::string ClearPacketFilter::text(const ClearPacketOptions& options, const std
                            fmt::join(options.listen_tcp, ", "), mark);
   if (options.own_streams && options.mark != 0)
     streams += fmt::format("    fib daddr type local meta l4proto tcp socket mark {} {}accept\n", options.mark, mark);
+  const std::string tun =
+      options.tun_index == 0 ? std::string() : fmt::format("    iif {} accept\n", options.tun_index);
   // Not where some of them need the mark.
   std::string outsiders;
   if (mark.empty()) outsiders = outsiders_text(rules, net::Family::v4) + outsiders_text(rules, net::Family::v6);
@@ -150,10 +163,8 @@ std::string ClearPacketFilter::text(const ClearPacketOptions& options, const std
       "  chain arriving {{\n"
       // Behind connection tracking's defragmentation where that is in use, before NAT and everybody's filters.
       "    type filter hook prerouting priority -190; policy accept;\n"
-      // What came through a tunnel goes first, and its name is compared by itself: cheaper than a look-up in a set.
-      "    iifname \"{0}\" accept\n"
-      "{6}"
-      "    iifname \"lo\" accept\n"
+      "{7}{6}"
+      "    iifname {{ \"lo\", \"{0}\" }} accept\n"
       "    fib daddr type local meta l4proto {{ 50, 51 }} {3}accept\n"
       "    fib daddr type local udp dport {{ {1}, {2} }} {3}accept\n"
       "{5}"
@@ -165,8 +176,8 @@ std::string ClearPacketFilter::text(const ClearPacketOptions& options, const std
       // RFC 4861: the link itself must work; these never cross a router.
       "    icmpv6 type {{ 130-137, 143 }} ip6 hoplimit {{ 1, 255 }} accept\n",
       options.tun_name, options.ike_port, options.nat_port, mark, switched_on_text(needs.switched_on), streams,
-      outsiders);
-  for (const ClearPacketRule& rule : rules) text += rule_texts(rule, mark);
+      outsiders, tun);
+  for (const JoinedRule& rule : join_rules(rules)) text += rule_texts(rule, mark);
   text += "  }\n}\n";
   return text;
 }

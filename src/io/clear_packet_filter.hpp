@@ -46,6 +46,9 @@ struct ClearPacketRule {
 
 struct ClearPacketOptions {
   std::string tun_name;
+  /// Of the same interface, 0: not known. To compare with a number is quicker than with a name, for each packet that
+  /// came out of a tunnel.
+  unsigned tun_index = 0;
   std::uint16_t ike_port = 500;
   std::uint16_t nat_port = 4500;
   /// TCP ports on which peers may bring IKE and ESP (RFC 9329).

@@ -1,9 +1,11 @@
 #include "io/clear_packet_filter.hpp"
 
+#include <array>
 #include <cstring>
 #include <vector>
 
 #include <errno.h>
+#include <net/if.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -79,6 +81,21 @@ TEST_F(ClearPackets, WhatShouldBeProtectedIsDroppedAndCounted) {
       EXPECT_TRUE(reaches("192.0.2.2", "10.1.0.1")) << "another source";
     }
     EXPECT_TRUE(reaches("10.2.0.1", "10.1.0.1")) << "the filter went with its object";
+  });
+}
+
+TEST_F(ClearPackets, WhatComesOutOfTunPassesByItsNumber) {
+  here_->run([&] {
+    ASSERT_TRUE(reaches("10.2.0.1", "10.1.0.1"));
+    for (const bool is_tun : {false, true}) {
+      // As if "there" were at the far end of the tunnels.
+      options_.tun_index = ::if_nametoindex(is_tun ? "v0" : "lo");
+      ClearPacketFilter filter(options_);
+      const auto done = filter.apply({drop("10.2.0.0/16", "10.1.0.0/16"), drop("fd02::/64", "fd01::/64")});
+      ASSERT_TRUE(done) << done.error().text;
+      EXPECT_EQ(reaches("10.2.0.1", "10.1.0.1"), is_tun);
+      EXPECT_EQ(reaches("fd02::1", "fd01::1"), is_tun);
+    }
   });
 }
 
@@ -342,6 +359,32 @@ TEST_F(StrictSources, OnlyWhereItIsNeededAndNotOurs) {
     EXPECT_TRUE(reaches_port(4500));
     ASSERT_TRUE(filter.apply({}));
     EXPECT_EQ(mark_counts("v0"), "1\n");
+  });
+}
+
+// Of very many rules few are made (io/clear_packet_joins.hpp), and they mean the same.
+TEST_F(ClearPackets, ManyRulesAreSets) {
+  here_->run([&] {
+    ASSERT_TRUE(reaches("10.2.0.1", "10.1.0.1"));
+    std::vector<ClearPacketRule> rules;
+    for (std::uint16_t i = 0; i < 20'000; ++i) {
+      ClearPacketRule rule = drop("10.7.0.0/16", "10.1.0.0/16");
+      const auto octets =
+          std::to_array<std::uint8_t>({10, 7, static_cast<std::uint8_t>(i >> 7), static_cast<std::uint8_t>(2 * i)});
+      rule.source.first = rule.source.last = *net::IpAddress::from_bytes(octets);
+      rules.push_back(rule);
+    }
+    ClearPacketFilter filter(options_);
+    auto done = filter.apply(rules);
+    ASSERT_TRUE(done) << done.error().text;
+    EXPECT_TRUE(reaches("10.2.0.1", "10.1.0.1"));
+    rules.push_back(drop("10.2.0.1/32", "10.1.0.0/16"));
+    rules.push_back(drop("fd02::1/128", "fd01::/64"));
+    rules.push_back(drop("fd02::9/128", "fd01::/64"));
+    done = filter.apply(rules);
+    ASSERT_TRUE(done) << done.error().text;
+    EXPECT_FALSE(ping("10.2.0.1", "10.1.0.1"));
+    EXPECT_FALSE(ping("fd02::1", "fd01::1"));
   });
 }
 

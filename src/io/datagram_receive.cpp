@@ -18,8 +18,10 @@
 namespace culvert::io {
 
 struct ReceiveBuffers::State {
-  explicit State(std::size_t count)
-      : memory(std::make_unique_for_overwrite<std::uint8_t[]>(count * kBufferSize)),
+  State(std::size_t at_first, std::size_t count)
+      : few(at_first),
+        offered(at_first),
+        memory(std::make_unique_for_overwrite<std::uint8_t[]>(count * kStride)),
         headers(count),
         vectors(count),
         senders(count),
@@ -27,8 +29,16 @@ struct ReceiveBuffers::State {
         ip_headers(count * kIpv6HeaderRoom),
         messages(count) {}
 
-  // Apart by one cache line more than a page, so that the buffers' beginnings do not fight for one set of the cache.
+  // The beginnings of the buffers, all that small messages touch, shall not fight for one set of the caches, as they
+  // would if they lay apart by a power of two.
+  static constexpr std::size_t kStride = kBufferSize + 5 * 64;
+  // Apart by one cache line more than a page, for the same reason.
   static constexpr std::size_t kControlStride = kIpv6ControlSize + 64;
+  // Messages that are not longer than that on the average are small.
+  static constexpr std::size_t kSmall = 2048;
+
+  std::size_t few;
+  std::size_t offered;  // to the next receive
 
   // Not set to zero: what no packet has needed stays the system's.
   std::unique_ptr<std::uint8_t[]> memory;
@@ -42,7 +52,7 @@ struct ReceiveBuffers::State {
   /// The kernel overwrites the lengths, so each receive needs fresh headers.
   void arm() {
     for (std::size_t i = 0; i < headers.size(); ++i) {
-      vectors[i] = {memory.get() + i * kBufferSize, kBufferSize};
+      vectors[i] = {memory.get() + i * kStride, kBufferSize};
       msghdr& header = headers[i].msg_hdr;
       header = {};
       header.msg_name = &senders[i];
@@ -57,16 +67,29 @@ struct ReceiveBuffers::State {
   void arm(std::size_t used) {
     for (std::size_t i = 0; i < used; ++i) {
       msghdr& header = headers[i].msg_hdr;
-      vectors[i] = {memory.get() + i * kBufferSize, kBufferSize};
+      vectors[i] = {memory.get() + i * kStride, kBufferSize};
       header.msg_namelen = sizeof senders[i];
       header.msg_controllen = kIpv6ControlSize;
       header.msg_flags = 0;
     }
   }
   std::size_t to_arm = 0;
+
+  /// Of long messages a few at a time, whose memory stays in the cache; of small ones many, for each receive costs its
+  /// call and a turn of the caller.
+  void choose(std::size_t received, std::size_t bytes) {
+    if (bytes > received * kSmall) {
+      offered = few;
+    } else if (received == offered) {
+      offered = headers.size();
+    }
+  }
 };
 
-ReceiveBuffers::ReceiveBuffers(std::size_t count) : state_(std::make_unique<State>(count)) { state_->arm(); }
+ReceiveBuffers::ReceiveBuffers(std::size_t count, std::size_t count_of_small)
+    : state_(std::make_unique<State>(count, std::max(count, count_of_small))) {
+  state_->arm();
+}
 ReceiveBuffers::~ReceiveBuffers() = default;
 ReceiveBuffers::ReceiveBuffers(ReceiveBuffers&&) noexcept = default;
 ReceiveBuffers& ReceiveBuffers::operator=(ReceiveBuffers&&) noexcept = default;
@@ -133,19 +156,22 @@ bool DatagramSocket::read_message(std::size_t slot, ReceiveBuffers& buffers, Rec
 ReceiveOutcome DatagramSocket::receive(ReceiveBuffers& buffers) const {
   auto& state = *buffers.state_;
   state.arm(state.to_arm);
-  const int count = receive_batch(fd_.get(), state.headers, 0);
+  const int count = receive_batch(fd_.get(), std::span(state.headers).first(state.offered), 0);
   state.to_arm = count > 0 ? static_cast<std::size_t>(count) : 0;
   if (count <= 0) return {{}, 0, count < 0 ? -count : EAGAIN};
 
   std::size_t kept = 0;
+  std::size_t bytes = 0;
   ReceiveOutcome outcome;
   for (std::size_t i = 0; i < state.to_arm; ++i) {
+    bytes += state.headers[i].msg_len;
     if (read_message(i, buffers, state.messages[kept])) {
       ++kept;
     } else {
       ++outcome.dropped;
     }
   }
+  state.choose(state.to_arm, bytes);
   outcome.messages = {state.messages.data(), kept};
   return outcome;
 }

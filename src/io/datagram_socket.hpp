@@ -86,7 +86,8 @@ class ReceiveBuffers {
  public:
   /// 65,535 octets fit the longest GRO train and the longest datagram.
   static constexpr std::size_t kBufferSize = 65536;
-  explicit ReceiveBuffers(std::size_t count);
+  /// For `count` messages at a time; while they are small, and as many come, for `count_of_small`.
+  explicit ReceiveBuffers(std::size_t count, std::size_t count_of_small = 0);
   ~ReceiveBuffers();
   ReceiveBuffers(ReceiveBuffers&&) noexcept;
   ReceiveBuffers& operator=(ReceiveBuffers&&) noexcept;
@@ -172,8 +173,8 @@ class DatagramSocket {
   [[nodiscard]] bool sends_trains() const { return gso_; }
   [[nodiscard]] bool receives_trains() const { return gro_; }
 
-  /// What waits, at most one message per buffer; never blocks. Errors that belong to a datagram sent earlier are
-  /// skipped.
+  /// What waits, at most one message per buffer (of small ones more: ReceiveBuffers); never blocks. Errors that belong
+  /// to a datagram sent earlier are skipped.
   [[nodiscard]] ReceiveOutcome receive(ReceiveBuffers& buffers) const;
 
   /// Packets that the kernel had for this socket and dropped: its buffer was full, or a UDP checksum was wrong. Since

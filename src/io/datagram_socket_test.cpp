@@ -343,6 +343,43 @@ TEST(DatagramSocket, CountsWhatFindsNoRoom) {
   EXPECT_EQ(receiver->receive_drops(), kSent - received);
 }
 
+TEST(DatagramSocket, OfSmallMessagesMoreComeAtATime) {
+  const auto receiver = open_udp(loopback(Family::v4), false);
+  const auto sender = open_udp(loopback(Family::v4), false);
+  SendScratch scratch;
+  ReceiveBuffers buffers(4, 10);
+  std::uint8_t number = 0;
+  const auto send = [&](std::size_t count, std::size_t length) {
+    for (std::size_t i = 0; i < count; ++i) {
+      const Bytes payload(length, ++number);
+      const OutgoingMessage message{.path = {sender.local(), receiver.local()}, .bytes = payload};
+      ASSERT_EQ(sender.send(std::span(&message, 1), scratch).datagrams, 1U);
+    }
+  };
+  std::uint8_t seen = 0;
+  const auto receive = [&] {
+    EXPECT_TRUE(wait_readable(receiver));
+    const auto outcome = receiver.receive(buffers);
+    for (const ReceivedMessage& message : outcome.messages) {
+      EXPECT_EQ(message.bytes.front(), ++seen);
+      EXPECT_EQ(message.bytes.back(), seen);
+    }
+    return outcome.messages.size();
+  };
+  send(20, 100);
+  EXPECT_EQ(receive(), 4U) << "nobody knows yet how long they are";
+  EXPECT_EQ(receive(), 10U);
+  EXPECT_EQ(receive(), 6U);
+  send(20, 8000);
+  EXPECT_EQ(receive(), 10U) << "they were small until now";
+  EXPECT_EQ(receive(), 4U);
+  EXPECT_EQ(receive(), 4U);
+  EXPECT_EQ(receive(), 2U);
+  send(6, 100);
+  EXPECT_EQ(receive(), 4U);
+  EXPECT_EQ(receive(), 2U);
+}
+
 TEST(DatagramSocket, ForeignAddressIsRefusedByName) {
   UdpOptions options;
   options.local = {*IpAddress::parse("192.0.2.77"), 0};

@@ -4,7 +4,7 @@
 // Peers of their own: each has its address, its identity and its connection, as at the hub of many sites. Key exchange
 // by X25519 alone, whose cost the bounds are for; then once more with the defaults' ML-KEM-768 beside it.
 // Authentication by pre-shared key; then by certificates both ways, RSA of 2048 bits, each peer with its own. And what
-// it costs to ask them all for their life.
+// it costs to ask them all for their life; and what a set-up costs where all connections name one peer.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -55,6 +55,16 @@ net::IpAddress peer_address(std::size_t i) {
 }
 const net::IpAddress kHub = *net::IpAddress::parse("192.0.2.1");
 
+// Who sits where: sites around a hub; or one peer for whom we have an address each time.
+enum class Places { many_peers, many_of_ours };
+struct Ends {
+  net::IpAddress responder;
+  net::IpAddress initiator;
+};
+Ends ends_of(std::size_t i, Places places) {
+  return places == Places::many_peers ? Ends{kHub, peer_address(i)} : Ends{peer_address(i), kHub};
+}
+
 model::ConnectionId connection_id(std::size_t i) { return model::ConnectionId(static_cast<std::uint32_t>(i)); }
 
 // What the certificates of the second part are made with.
@@ -77,13 +87,18 @@ struct Authority {
 // With X25519 alone, or as by default with ML-KEM-768 too: by one exchange more (RFC 9370).
 enum class KeyExchanges { x25519, defaults };
 
-model::ConnectionConfig connection(std::size_t i, bool hub, const Authority* authority, KeyExchanges exchanges) {
+model::ConnectionConfig connection(std::size_t i, bool hub, const Authority* authority, KeyExchanges exchanges,
+                                   Places places = Places::many_peers) {
   model::ConnectionConfig config;
+  const Ends ends = ends_of(i, places);
   config.id = connection_id(i);
   config.name = fmt::format("site{}", i);
-  config.peer = hub ? peer_address(i) : kHub;
-  const auto site = model::Identity::parse(fmt::format("site{}.example", i));
-  const auto centre = model::Identity::parse("hub.example");
+  config.peer = hub ? ends.initiator : ends.responder;
+  if (places == Places::many_of_ours) config.local_address = hub ? ends.responder : ends.initiator;
+  auto site = model::Identity::parse(fmt::format("site{}.example", i));
+  auto centre = model::Identity::parse("hub.example");
+  // One peer, who knows us by many names.
+  if (places == Places::many_of_ours) std::swap(site, centre);
   config.local_id = hub ? centre : site;
   config.remote_id = hub ? site : centre;
   config.ike_proposals = model::default_ike_proposals();
@@ -163,14 +178,15 @@ class End {
 class Hub {
  public:
   /// By certificates of the authority, if there is one.
-  explicit Hub(const Authority* authority = nullptr, KeyExchanges exchanges = KeyExchanges::x25519)
-      : authority_(authority), exchanges_(exchanges), hub_(settings(), 1) {
+  explicit Hub(const Authority* authority = nullptr, KeyExchanges exchanges = KeyExchanges::x25519,
+               Places places = Places::many_peers)
+      : authority_(authority), exchanges_(exchanges), places_(places), hub_(settings(), 1) {
     if (authority != nullptr) hub_.credentials = authority->credentials("hub.example", true);
   }
 
   void configure(std::size_t first, std::size_t count) {
     for (std::size_t i = first; i < first + count; ++i)
-      hub_.core.handle_command(ConfigureConnection{connection(i, true, authority_, exchanges_)}, now_);
+      hub_.core.handle_command(ConfigureConnection{connection(i, true, authority_, exchanges_, places_)}, now_);
   }
 
   // A peer sets up, and is forgotten: only the hub's state grows. Answers the hub's CPU seconds.
@@ -179,9 +195,10 @@ class Hub {
     if (authority_ != nullptr) site.credentials = authority_->credentials(fmt::format("site{}.example", i), false);
     double used = 0;
     now_ += std::chrono::milliseconds(1);
-    site.core.handle_command(ConfigureConnection{connection(i, false, authority_, exchanges_)}, now_);
-    site.core.handle_command(Initiate{.connection = connection_id(i), .path = {{peer_address(i), 500}, {kHub, 500}}},
-                             now_);
+    site.core.handle_command(ConfigureConnection{connection(i, false, authority_, exchanges_, places_)}, now_);
+    const Ends ends = ends_of(i, places_);
+    site.core.handle_command(
+        Initiate{.connection = connection_id(i), .path = {{ends.initiator, 500}, {ends.responder, 500}}}, now_);
     std::vector<Transmit> to_hub, to_site;
     const std::size_t before = hub_.established;
     for (int turn = 0; turn < 8; ++turn) {
@@ -209,6 +226,7 @@ class Hub {
 
   const Authority* authority_;
   KeyExchanges exchanges_;
+  Places places_;
   Instant now_{std::chrono::hours(1)};
   End hub_;
 };
@@ -310,15 +328,30 @@ void liveness(std::size_t count) {
   std::fflush(stdout);
 }
 
+/// The fourth part: connections that all name one peer, each with another address of ours.
+void addresses() {
+  Hub hub(nullptr, KeyExchanges::x25519, Places::many_of_ours);
+  std::size_t configured = 0;
+  for (const std::size_t there : {std::size_t{1000}, std::size_t{10'000}, std::size_t{100'000}}) {
+    hub.configure(configured, there - configured);
+    // The last ones, which a walk comes to last.
+    fmt::print("{:>8} connections for one peer, an address of ours each: {:.3f} ms of CPU per set-up\n", there,
+               middle_ms(hub, there - kMeasured));
+    std::fflush(stdout);
+    configured = there;
+  }
+}
+
 }  // namespace
 
 int main(int count, char** words) {
-  // With "certificates" only the second part, with "liveness" only the third.
+  // With "certificates" only the second part, with "liveness" only the third, with "addresses" only the fourth.
   if (count > 1 && std::string_view(words[1]) == "certificates") return certificates() ? 0 : 1;
   if (count > 1 && std::string_view(words[1]) == "liveness") {
     for (const std::size_t there : {std::size_t{1000}, std::size_t{20'000}, std::size_t{100'000}}) liveness(there);
     return 0;
   }
+  if (count > 1 && std::string_view(words[1]) == "addresses") return addresses(), 0;
   Hub hub;
   std::vector<Row> rows;
   std::size_t made = 0;

@@ -66,19 +66,27 @@ bool same_share_key(const model::ConnectionConfig& a, const model::ConnectionCon
   return is_shareable(a) && is_shareable(b) && ConnectionTable::share_key(a) == ConnectionTable::share_key(b);
 }
 
+template <typename Table, typename Place>
+void ConnectionTable::places_of(Table& table, const model::ConnectionConfig& config, Place place) {
+  if (config.peer) {
+    for (const net::IpAddress& address : peer_addresses(config)) place(table.by_peer_, address);
+    for (const PeerIdentity& peer : peer_identities(config)) place(table.by_peer_identity_, peer);
+    return;
+  }
+  place(table.open_, Anywhere{});
+  if (config.remote_pattern) {
+    place(table.open_by_pattern_, Anywhere{});
+  } else if (config.remote_id) {
+    place(table.open_by_identity_, config.remote_id->comparable());
+  } else {
+    place(table.open_without_identity_, Anywhere{});
+  }
+}
+
 void ConnectionTable::put(model::ConnectionConfig config) {
   remove(config.id);
   const model::ConnectionId id = config.id;
-  if (config.peer) {
-    for (const net::IpAddress& address : peer_addresses(config)) by_peer_[address].insert(id);
-    for (const PeerIdentity& peer : peer_identities(config)) by_peer_identity_[peer].insert(id);
-  } else {
-    open_.insert(id);
-    (config.remote_pattern ? open_by_pattern_
-     : config.remote_id    ? open_by_identity_[config.remote_id->comparable()]
-                           : open_without_identity_)
-        .insert(id);
-  }
+  places_of(*this, config, [&](auto& index, const auto& key) { index[{key, config.local_address}].insert(id); });
   if (v2::uses_certificates(config)) ++certificates_;
   by_name_.insert_or_assign(config.name, id);
   if (is_shareable(config)) sharing_[share_key(config)].insert(id);
@@ -94,15 +102,8 @@ void ConnectionTable::remove(model::ConnectionId id) {
     if (place->second.empty()) index.erase(place);
   };
   const model::ConnectionConfig& config = found->second;
-  if (config.peer) {
-    for (const net::IpAddress& address : peer_addresses(config)) take_out(by_peer_, address);
-    for (const PeerIdentity& peer : peer_identities(config)) take_out(by_peer_identity_, peer);
-  } else {
-    open_.erase(id);
-    open_without_identity_.erase(id);
-    open_by_pattern_.erase(id);
-    if (config.remote_id && !config.remote_pattern) take_out(open_by_identity_, config.remote_id->comparable());
-  }
+  places_of(*this, config,
+            [&](auto& index, const auto& key) { take_out(index, std::pair(key, config.local_address)); });
   if (v2::uses_certificates(config)) --certificates_;
   if (const auto named = by_name_.find(config.name); named != by_name_.end() && named->second == id)
     by_name_.erase(named);

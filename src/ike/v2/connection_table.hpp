@@ -2,6 +2,8 @@
 // IKE needs it).
 #pragma once
 
+#include <array>
+#include <compare>
 #include <initializer_list>
 #include <map>
 #include <optional>
@@ -49,8 +51,8 @@ class ConnectionTable {
   /// address first, then by id, until it answers true. Answers the connection at which it did, else null.
   template <typename Visit>
   const model::ConnectionConfig* find_candidate(const net::Path& path, Visit visit) const {
-    return visit_first({in(by_peer_, path.remote.address), &open_},
-                       [&](const model::ConnectionConfig& config) { return allows(config, path) && visit(config); });
+    const net::IpAddress& local = path.local.address;
+    return visit_first({in(by_peer_, path.remote.address, local), in(open_, Anywhere{}, local)}, visit);
   }
   /// The same for those among them that expect the identity `peer`, and behind them those that take any.
   template <typename Visit>
@@ -58,15 +60,16 @@ class ConnectionTable {
     const model::Identity wanted = peer.comparable();
     // One that names the identity goes before one with a pattern, and both before one that takes any.
     const net::IpAddress& address = path.remote.address;
-    const auto* others = in(by_peer_identity_, PeerIdentity{address, std::nullopt});
-    const auto* expecting = visit_first({in(by_peer_identity_, PeerIdentity{address, wanted}), others,
-                                         in(open_by_identity_, wanted), &open_without_identity_, &open_by_pattern_},
-                                        [&](const model::ConnectionConfig& config) {
-                                          return allows(config, path) && expects(config, path, wanted) && visit(config);
-                                        });
+    const net::IpAddress& local = path.local.address;
+    const Found others = in(by_peer_identity_, PeerIdentity{address, std::nullopt}, local);
+    const Found without_identity = in(open_without_identity_, Anywhere{}, local);
+    const auto* expecting = visit_first(
+        {in(by_peer_identity_, PeerIdentity{address, wanted}, local), others, in(open_by_identity_, wanted, local),
+         without_identity, in(open_by_pattern_, Anywhere{}, local)},
+        [&](const model::ConnectionConfig& config) { return expects(config, path, wanted) && visit(config); });
     if (expecting != nullptr) return expecting;
-    return visit_first({others, &open_without_identity_}, [&](const model::ConnectionConfig& config) {
-      return allows(config, path) && takes_any_identity(config) && visit(config);
+    return visit_first({others, without_identity}, [&](const model::ConnectionConfig& config) {
+      return takes_any_identity(config) && visit(config);
     });
   }
 
@@ -75,7 +78,8 @@ class ConnectionTable {
   template <typename Visit>
   void find_sharing(const model::ConnectionConfig& config, Visit visit) const {
     if (!is_shareable(config)) return;
-    if (const Ids* ids = in(sharing_, share_key(config)); ids != nullptr) visit_first({ids}, visit);
+    if (const auto found = sharing_.find(share_key(config)); found != sharing_.end())
+      visit_first({Found{&found->second, nullptr}}, visit);
   }
 
   /// Some connection authenticates by certificate.
@@ -94,36 +98,54 @@ class ConnectionTable {
   [[nodiscard]] static ShareKey share_key(const model::ConnectionConfig& config);
   friend bool same_share_key(const model::ConnectionConfig& a, const model::ConnectionConfig& b);
 
+  struct Anywhere {
+    friend auto operator<=>(const Anywhere&, const Anywhere&) = default;
+  };
+  // Each connection stands there where its own address is, or at none: behind one address of a peer there may be as
+  // many connections as we have addresses.
+  template <typename Key>
+  using Index = std::map<std::pair<Key, std::optional<net::IpAddress>>, Ids>;
+  /// What an index has for a key and one of our addresses: those that name this address, and those that name none.
+  using Found = std::array<const Ids*, 2>;
+
+  template <typename Key>
+  [[nodiscard]] static Found in(const Index<Key>& index, const Key& key, const net::IpAddress& local) {
+    const auto ids = [&](std::optional<net::IpAddress> at) {
+      const auto found = index.find({key, at});
+      return found == index.end() ? nullptr : &found->second;
+    };
+    return {ids(local), ids(std::nullopt)};
+  }
+  /// List by list; what was found for one key is one list, by id.
   template <typename Visit>
-  const model::ConnectionConfig* visit_first(std::initializer_list<const Ids*> lists, Visit visit) const {
-    for (const Ids* ids : lists) {
-      if (ids == nullptr) continue;
-      for (const model::ConnectionId id : *ids) {
+  const model::ConnectionConfig* visit_first(std::initializer_list<Found> lists, Visit visit) const {
+    static const Ids kNone;
+    for (const auto& [first, second] : lists) {
+      const Ids& a = first != nullptr ? *first : kNone;
+      const Ids& b = second != nullptr ? *second : kNone;
+      for (auto left = a.begin(), right = b.begin(); left != a.end() || right != b.end();) {
+        const bool from_left = right == b.end() || (left != a.end() && *left < *right);
+        const model::ConnectionId id = from_left ? *left++ : *right++;
         if (const model::ConnectionConfig* config = find(id); visit(*config)) return config;
       }
     }
     return nullptr;
   }
-  template <typename Key>
-  [[nodiscard]] static const Ids* in(const std::map<Key, Ids>& index, const Key& key) {
-    const auto found = index.find(key);
-    return found == index.end() ? nullptr : &found->second;
-  }
-  [[nodiscard]] static bool allows(const model::ConnectionConfig& config, const net::Path& path) {
-    return !config.local_address || *config.local_address == path.local.address;
-  }
+  /// Calls `place` with each index that the connection stands in for its peers, and the key there.
+  template <typename Table, typename Place>
+  static void places_of(Table& table, const model::ConnectionConfig& config, Place place);
 
   std::unordered_map<model::ConnectionId, model::ConnectionConfig> connections_;
-  std::map<net::IpAddress, Ids> by_peer_;
+  Index<net::IpAddress> by_peer_;
   // The same ones: behind one address there may be as many as behind all others.
-  std::map<PeerIdentity, Ids> by_peer_identity_;
+  Index<PeerIdentity> by_peer_identity_;
   std::unordered_map<std::string, model::ConnectionId> by_name_;
   std::map<ShareKey, Ids> sharing_;
-  std::size_t certificates_ = 0;                     // connections that use them
-  Ids open_;                                         // for any address; each is in one of the next three as well
-  std::map<model::Identity, Ids> open_by_identity_;  // as Identity::comparable() has them
-  Ids open_by_pattern_;
-  Ids open_without_identity_;  // they expect whatever address the peer comes from
+  std::size_t certificates_ = 0;             // connections that use them
+  Index<Anywhere> open_;                     // for any address; each is in one of the next three as well
+  Index<model::Identity> open_by_identity_;  // as Identity::comparable() has them
+  Index<Anywhere> open_by_pattern_;
+  Index<Anywhere> open_without_identity_;  // they expect whatever address the peer comes from
 };
 
 }  // namespace culvert::ike::v2

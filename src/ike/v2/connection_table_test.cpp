@@ -30,9 +30,10 @@ class ConnectionTableTest : public ::testing::Test {
     });
     return ids;
   }
-  std::vector<std::uint32_t> by_identity(const char* remote, const char* identity) const {
+  std::vector<std::uint32_t> by_identity(const char* remote, const char* identity,
+                                         const char* local = "192.0.2.1") const {
     std::vector<std::uint32_t> ids;
-    table.find_candidate(path(remote, "192.0.2.1"), model::Identity::parse(identity),
+    table.find_candidate(path(remote, local), model::Identity::parse(identity),
                          [&](const model::ConnectionConfig& one) {
                            ids.push_back(one.id.value());
                            return false;
@@ -95,6 +96,33 @@ TEST_F(ConnectionTableTest, OurAddressMustFit) {
   table.put(std::move(config));
   EXPECT_EQ(by_address("192.0.2.7", "192.0.2.1"), (Ids{1}));
   EXPECT_EQ(by_address("192.0.2.7", "192.0.2.2"), Ids{});
+}
+
+TEST_F(ConnectionTableTest, OfOurAddressesThoseThatFitAndThoseThatNameNoneByIdTogether) {
+  const auto at = [](model::ConnectionConfig config, const char* local) {
+    config.local_address = ip(local);
+    return config;
+  };
+  table.put(at(connection(5, "192.0.2.7", "hub.example"), "192.0.2.1"));
+  table.put(connection(4, "192.0.2.7", "hub.example"));
+  table.put(at(connection(3, "192.0.2.7", "hub.example"), "192.0.2.2"));
+  table.put(at(connection(2, "192.0.2.7", "hub.example"), "192.0.2.1"));
+  table.put(at(connection(8, nullptr, "hub.example"), "192.0.2.2"));
+  table.put(connection(7, nullptr, "hub.example"));
+  table.put(at(connection(6, nullptr, nullptr), "192.0.2.1"));
+  for (const bool named : {false, true}) {
+    const auto found = [&](const char* local) {
+      return named ? by_identity("192.0.2.7", "hub.example", local) : by_address("192.0.2.7", local);
+    };
+    EXPECT_EQ(found("192.0.2.1"), named ? (Ids{2, 4, 5, 7}) : (Ids{2, 4, 5, 6, 7}));
+    EXPECT_EQ(found("192.0.2.2"), (Ids{3, 4, 7, 8}));
+    EXPECT_EQ(found("192.0.2.3"), (Ids{4, 7}));
+  }
+  table.put(connection(2, "192.0.2.7", "hub.example"));
+  EXPECT_EQ(by_address("192.0.2.7", "192.0.2.3"), (Ids{2, 4, 7})) << "it names no address of ours any more";
+  for (std::uint32_t id = 2; id < 9; ++id) table.remove(model::ConnectionId(id));
+  EXPECT_EQ(by_address("192.0.2.7"), Ids{});
+  EXPECT_EQ(by_identity("192.0.2.7", "hub.example", "192.0.2.2"), Ids{});
 }
 
 TEST_F(ConnectionTableTest, AReplacedOneIsFoundByTheNewWordsOnly) {
