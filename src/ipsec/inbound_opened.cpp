@@ -106,8 +106,8 @@ struct Like {
   }
 };
 
-// Whether all packets of a batch over this SA may be taken straight, for all that the SA knows: what changes seldom, and
-// what each packet changes.
+// Whether all packets of a batch over this SA may be taken straight, for all that the SA knows: what changes seldom,
+// and what each packet changes.
 bool may_take_now(const InboundSa& in, Instant now) {
   return !in.resync.has_failed() && in.last_activity_event.within(InboundPath::kEventInterval, now);
 }

@@ -208,8 +208,8 @@ INSTANTIATE_TEST_SUITE_P(Cases, InboundWays,
                                          Case{"ipv6_outside", suite_named("aes128gcm16_esn"), false, false, true}),
                          [](const auto& chosen) { return std::string(chosen.param.name); });
 
-// What an SA notes for a while, so that it is not asked for with each packet, must not make an event late: it comes with
-// the first packet that lies a second behind, however short before that one the last look was.
+// What an SA notes for a while, so that it is not asked for with each packet, must not make an event late: it comes
+// with the first packet that lies a second behind, however short before that one the last look was.
 TEST(InboundWay, TellsActivityWhenItIsDue) {
   TwoEngines pair;
   pair.set_policies();

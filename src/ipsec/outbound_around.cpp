@@ -235,7 +235,7 @@ void OutboundPath::send_dummy(SaPair& sa, OutboundSink& sink) {
   if (longest < kShortestDummy) return;
   const std::uint32_t length =
       out.pad_to() != 0 ? out.pad_to()
-                      : kShortestDummy + static_cast<std::uint32_t>(random_.below(longest - kShortestDummy + 1));
+                        : kShortestDummy + static_cast<std::uint32_t>(random_.below(longest - kShortestDummy + 1));
   const auto sequence = take_numbers(sa, 1, length);
   if (!sequence) return;
   const std::size_t sealed = out.layout.sealed(length);

@@ -224,7 +224,8 @@ void OutboundPath::protect_planned(const InnerPacket& packet, const Segmenter& p
       static_cast<std::uint8_t>(info.family == net::Family::v4 ? net::IpProtocol::ipv4 : net::IpProtocol::ipv6);
   const std::uint64_t flow = sa.outbound.compression ? FlowKey::of(info).mix() : 0;
   for (std::uint32_t i = 0; i < plan.count(); ++i) {
-    std::uint8_t* const at = reserve(layout.sealed(std::max<std::size_t>(plan.length(i), sa.outbound.pad_to())), 0, sink);
+    std::uint8_t* const at =
+        reserve(layout.sealed(std::max<std::size_t>(plan.length(i), sa.outbound.pad_to())), 0, sink);
     Payload payload{plan.length(i), next_header};
     if (sa.outbound.compression) {
       payload = compress(plan, i, flow, payload, sa, at + layout.head());

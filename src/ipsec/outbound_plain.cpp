@@ -63,6 +63,14 @@ bool goes_straight(const InnerPacket& packet, const PlainFacts& facts, OutboundS
   return out.unwatched.left() != 0 || allow_unwatched(out);
 }
 
+// Whether the SA has that OutboundSa::state. The pool may have taken the mark of use off since the last packet.
+[[gnu::always_inline]] inline bool has_state(OutboundSa& out, std::uint64_t state) {
+  if (out.state() == state) [[likely]]
+    return true;
+  out.cipher.mark_used();
+  return out.state() == state;
+}
+
 }  // namespace
 
 // As `outer_fields`; SAs of the same profile and packets with the same fields mostly come in a row.
@@ -127,15 +135,11 @@ std::size_t OutboundPath::protect_usual(const Round& round, std::size_t from, st
   const crypto::EspJob* const keys_end = batch_.keys_end(mixed);
   OutboundSa** job_sa = batch_.next_sa();
   const InnerPacket* packet = round.packets.data() + from;
-  for (const Ahead* const last = one + (end - from); one != last; ++one, ++packet) {
+  for (const Ahead* const last = one + (end - from); one != last; ++one, ++packet, ++job) {
     SaPair& sa = *one->sa;
     OutboundSa& out = sa.outbound;
     const std::size_t length = one->facts.marked_length();
-    if (out.state() != usual) [[unlikely]] {
-      out.cipher.mark_used();
-      if (out.state() != usual) break;
-    }
-    if (length > out.longest_usual || !out.unwatched.take_one(length)) [[unlikely]]
+    if (!has_state(out, usual) || length > out.longest_usual || !out.unwatched.take_one(length)) [[unlikely]]
       break;
     const std::size_t padded = UsualLayout::padded(length);
     const std::size_t sealed = UsualLayout::head() + padded + UsualLayout::icv;
@@ -146,7 +150,6 @@ std::size_t OutboundPath::protect_usual(const Round& round, std::size_t from, st
     job->cipher = out.cipher.ready_and_used();
     *job_sa++ = &out;
     if (padded > crypto::EspJob::kShortText || job < keys_end) out.cipher.prefetch(padded);
-    ++job;
     const TrainWord word = outer_of(*sa.params.profile.get(), one->facts).word.with(sa.params.encapsulation);
     const bool same = train_sa == &sa && TrainWord::of(train[-1]) == word.with_segment(train[-1].segment_size);
     if (same && grows(train[-1], sealed)) {

@@ -86,7 +86,8 @@ class RawCipher {
     for (std::size_t from = call * kPacketsPerCall; from < (call + 1) * kPacketsPerCall; from += part) {
       for (std::size_t i = from; i < from + part; ++i) {
         crypto::PacketCipher* const cipher = ciphers_[at_].get();
-        if (ciphers_.size() > 1 && (!by_esp_ || text_ > crypto::EspJob::kShortText || i < from + crypto::ManyKeys::kKeysAhead)) {
+        if (ciphers_.size() > 1 &&
+            (!by_esp_ || text_ > crypto::EspJob::kShortText || i < from + crypto::ManyKeys::kKeysAhead)) {
           for (std::size_t line = text_ > 96 ? 0 : 2; line < 7; ++line) {
             prefetch(reinterpret_cast<const std::uint8_t*>(cipher) + kCacheLine * line);
           }

@@ -14,7 +14,7 @@ inline constexpr std::size_t kShortText = EspJob::kShortText;
 struct Short {
   __m512i stream0, stream1;
   __m512i text0, text1;
-  __m128i aad;  // in GHASH's order
+  __m128i aad;         // in GHASH's order
   std::size_t length;  // of the text
 };
 
