@@ -131,6 +131,8 @@ struct KeyedJob {
 struct EspJob {
   static constexpr std::size_t kHead = 16;  // in front of the text
   static constexpr std::size_t kAad = 12;
+  /// Up to here a text is short: such packets go several at a time, and need less of the key.
+  static constexpr std::size_t kShortText = 96;
 
   PacketCipher* cipher = nullptr;
   /// The text; `packet` + kHead, or elsewhere and overlapping nothing of the packet. For open always the former.
@@ -146,6 +148,10 @@ struct EspJob {
 /// What seals and opens jobs of many ciphers in one call, as fast as those of one: no need to gather them by key. All
 /// ciphers of a call have this very object.
 struct ManyKeys {
+  /// So many jobs ahead of the one in work `seal_esp` and `open_esp` ask for the memory of a short packet's key, where
+  /// there are several. For the first ones of a call, and for longer packets, that is the caller's to do.
+  static constexpr std::size_t kKeysAhead = 16;
+
   void (*seal)(std::span<const KeyedJob> jobs);
   void (*open)(std::span<const KeyedJob> jobs);
   void (*seal_esp)(std::span<EspJob> jobs);

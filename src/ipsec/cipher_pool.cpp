@@ -49,7 +49,7 @@ crypto::PacketCipher* CipherPool::expand(SaCipher& owner) {
   ++expansions_;
   owner.place_ = find_place() & kPlaces;
   owner.expanded_ = cipher.get();
-  owner.family_ = static_cast<std::uint8_t>(cipher->family());
+  owner.state_.family = static_cast<std::uint8_t>(cipher->family());
   places_[owner.place_] = {std::move(cipher), &owner};
   return owner.expanded_;
 }
@@ -78,11 +78,11 @@ std::uint32_t CipherPool::take_from_idle() {
     const std::uint32_t place = hand_;
     hand_ = place + 1 < places_.size() ? place + 1 : 0;
     SaCipher& owner = *places_[place].owner;
-    if (!owner.used_) {
+    if (!owner.state_.used) {
       owner.forget();
       return place;
     }
-    owner.used_ = false;
+    owner.state_.used = false;
   }
 }
 

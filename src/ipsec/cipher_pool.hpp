@@ -6,6 +6,7 @@
 // first expanded key that was not used since it came by before.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -49,25 +50,43 @@ class SaCipher {
 
   /// The cipher, to be used before any other SA of the pool asks for its own. Null when the library cannot make it.
   [[nodiscard]] crypto::PacketCipher* get() {
-    used_ = true;
+    state_.used = true;
     return expanded_ != nullptr ? expanded_ : expand();
   }
   [[nodiscard]] bool is_expanded() const { return expanded_ != nullptr; }
   /// The cipher if it is there, to be used as long as `pool_changes` stays.
   [[nodiscard, gnu::always_inline]] crypto::PacketCipher* ready() {
-    used_ = true;
+    state_.used = true;
     return expanded_;
   }
+  /// The same where `state` has just said that it is there and marked as used.
+  [[nodiscard]] crypto::PacketCipher* ready_and_used() const { return expanded_; }
   /// Changes whenever the pool gives a place to another key, or takes one away.
   [[nodiscard]] std::uint64_t pool_changes() const;
   /// PacketCipher::family of the expanded key, if there is one, without looking there; else 0.
-  [[nodiscard]] std::uint8_t family() const { return family_; }
+  [[nodiscard]] std::uint8_t family() const { return state_.family; }
+  /// Six octets are the owner's, who can so compare them and the family at once: equal to `state_of` when the cipher
+  /// is there, of this family, marked as used, and those octets are these.
+  [[nodiscard, gnu::always_inline]] std::uint64_t state() const { return std::bit_cast<std::uint64_t>(state_); }
+  [[nodiscard]] static std::uint64_t state_of(std::uint8_t family, std::uint16_t half, std::uint32_t word) {
+    return std::bit_cast<std::uint64_t>(State{true, family, half, word});
+  }
+  /// Those octets alone, likewise.
+  [[nodiscard, gnu::always_inline]] std::uint64_t owners_part() const { return state() & kOwnersPart; }
+  [[nodiscard]] static std::uint64_t owners_part_of(std::uint16_t half, std::uint32_t word) {
+    return std::bit_cast<std::uint64_t>(State{false, 0, half, word});
+  }
+  void mark_used() { state_.used = true; }
+  [[nodiscard]] std::uint16_t owners_half() const { return state_.owners_half; }
+  void set_owners_half(std::uint16_t half) { state_.owners_half = half; }
+  [[nodiscard]] std::uint32_t owners_word() const { return state_.owners_word; }
+  void set_owners_word(std::uint32_t word) { state_.owners_word = word; }
   /// Asks for the memory of the expanded key as far as the short ones go (AES-GCM's). Where there is none nothing is
   /// asked for, which needs no branch: nothing lies at the addresses behind null.
   [[gnu::always_inline]] void prefetch(std::size_t text_length) const {
     const auto* const at = reinterpret_cast<const std::uint8_t*>(expanded_);
     // The high powers of H, which only longer packets need.
-    if (text_length > 96) {
+    if (text_length > crypto::EspJob::kShortText) {
       culvert::prefetch(at);
       culvert::prefetch(at + 64);
     }
@@ -81,15 +100,21 @@ class SaCipher {
   crypto::PacketCipher* expand();
   void forget() {
     expanded_ = nullptr;
-    family_ = 0;
+    state_.family = 0;
   }
+  struct State {
+    bool used = false;  // since the hand came by
+    std::uint8_t family = 0;
+    std::uint16_t owners_half = 0;
+    std::uint32_t owners_word = 0;
+  };
+  static constexpr std::uint64_t kOwnersPart = std::bit_cast<std::uint64_t>(State{false, 0, 0xffff, 0xffff'ffff});
 
   crypto::PacketCipher* expanded_ = nullptr;
   const SaKeyPair& keys_;
+  State state_;
   std::uint32_t place_ : 31 = 0;  // in the pool, if expanded
   KeyDirection direction_ : 1;
-  bool used_ = false;  // since the hand came by
-  std::uint8_t family_ = 0;
 };
 
 class CipherPool {

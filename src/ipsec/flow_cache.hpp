@@ -147,9 +147,12 @@ class FlowCache {
     v6_.prefetch(key.place);
   }
   /// The same for a key that is known to be one of IPv4.
-  [[gnu::always_inline]] void locate_v4(FlowKey& key) const {
-    key.place = v4_.place_of(hash_v4(key));
-    v4_.prefetch(key.place);
+  [[gnu::always_inline]] void locate_v4(FlowKey& key) const { key.place = locate_v4(key.words[0], key.words[4]); }
+  /// By its two words; answers the place.
+  [[nodiscard, gnu::always_inline]] std::size_t locate_v4(std::uint64_t addresses, std::uint64_t rest) const {
+    const std::size_t place = v4_.place_of(hash_v4(addresses, rest));
+    v4_.prefetch(place);
+    return place;
   }
   /// Second, where many are looked up one after the other: asks for the rest of the set where the flow may stand beyond
   /// its first line. Does nothing for IPv4, whose second line lies beside the first and comes along with it.
@@ -254,9 +257,9 @@ class FlowCache {
   };
 
   // The two halves of a product of 128 bits: every bit of both factors reaches the low bits of the sum.
-  [[nodiscard]] std::size_t hash_v4(const FlowKey& key) const {
+  [[nodiscard]] std::size_t hash_v4(std::uint64_t addresses, std::uint64_t rest) const {
     __extension__ using Wide = unsigned __int128;
-    const Wide product = Wide{key.words[0] ^ multipliers_[0]} * (key.words[4] ^ multipliers_[4]);
+    const Wide product = Wide{addresses ^ multipliers_[0]} * (rest ^ multipliers_[4]);
     return static_cast<std::size_t>(product) ^ static_cast<std::size_t>(product >> 64);
   }
   // Multilinear hashing: the products do not wait for each other, and the high bits depend on every bit of the key.

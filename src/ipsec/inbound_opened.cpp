@@ -106,11 +106,22 @@ struct Like {
   }
 };
 
-// Whether all packets of a batch over this SA may be taken straight, for all that the SA knows.
-[[gnu::always_inline]] inline bool may_take(const InboundSa& in, Instant now) {
+// Whether all packets of a batch over this SA may be taken straight, for all that the SA knows: what changes seldom,
+// and what each packet changes.
+bool may_take_now(const InboundSa& in, Instant now) {
+  return !in.resync.has_failed() && in.last_activity_event.within(InboundPath::kEventInterval, now);
+}
+[[gnu::always_inline]] inline bool may_take_more(const InboundSa& in) {
   constexpr std::size_t kMost = JobBatch<InboundSa>::kCapacity;
-  return !in.resync.has_failed() && in.last_activity_event.within(InboundPath::kEventInterval, now) &&
-         in.meter.far_from_bounds(kMost, kMost * kMaxInnerPacket);
+  return in.meter.far_from_bounds(kMost, kMost * kMaxInnerPacket);
+}
+bool may_take(const InboundSa& in, Instant now) { return may_take_now(in, now) && may_take_more(in); }
+
+// What `take_usual` asks of an SA once in a tick; in one in which an event falls due for each packet.
+[[gnu::noinline]] bool may_take_usual(InboundSa& in, Instant now) {
+  if (in.straight != Straight::usual_layout || !in.has_ranges || !may_take_now(in, now)) return false;
+  if (in.last_activity_event.within(InboundPath::kEventInterval, end_of_tick(now))) in.note_usual(coarse_tick(now));
+  return true;
 }
 
 }  // namespace
@@ -132,11 +143,10 @@ bool InboundPath::looks_right(const SaPair& sa, std::uint8_t tos, const std::uin
   return admits(sa, plain, inner);
 }
 
-// The same in few comparisons for UDP and TCP in IPv4 over SAs that take ranges of it. False says nothing.
+// The same in few comparisons for UDP and TCP in IPv4 over an SA that has ranges of it. False says nothing.
 [[gnu::always_inline]] inline bool InboundPath::looks_usual(const InboundSa& in, std::uint8_t tos,
                                                             const std::uint8_t* inner, std::size_t text,
                                                             Opened& opened) {
-  if (!in.has_ranges) return false;
   const auto last = load_le<std::uint64_t>(inner + text - 8);
   const std::size_t padding = last >> 48 & 0xff;
   if (padding > kFewPadding) return false;
@@ -179,13 +189,15 @@ std::size_t InboundPath::take_straight(std::size_t first) {
   const Straightly* straight = straight_.data() + first;
   const Straightly* const end_of_batch = straight_.data() + count;
   const crypto::EspJob* job = &batch_.usual(first);
+  const std::uint32_t tick = coarse_tick(now_);
   const SaPair* ready = nullptr;  // the last one that may be taken
   for (; straight != end_of_batch; ++straight, ++job) {
     SaPair* const sa = straight->sa;
     if (sa == nullptr) break;
     InboundSa& in = sa->inbound;
     if (sa != ready) {
-      if (in.straight != Straight::usual_layout || !may_take(in, now_)) break;
+      if (!in.noted_usual(tick) && !may_take_usual(in, now_)) break;
+      if (!may_take_more(in)) break;
       ready = sa;
     }
     if (!job->ok) break;
@@ -223,7 +235,7 @@ std::size_t InboundPath::take_straight(std::size_t first) {
     Opened opened;
     if (like.of(tos, inner, text)) {
       opened = {like.length, like.total_length};
-    } else if (!looks_usual(in, tos, inner, text, opened)) {
+    } else if (!in.has_ranges || !looks_usual(in, tos, inner, text, opened)) {
       if (!looks_right(sa, tos, inner, text, opened)) break;
       like.set(tos, inner, text, opened.length, opened.total_length);
     }

@@ -192,6 +192,7 @@ void InboundPath::open_batch(Instant now) {
       ++item.sa->integrity_drops;
       drops_.count(DropReason::bad_icv);
       if (item.sa->inbound.layout.extended) item.sa->inbound.resync.note_failure();
+      item.sa->inbound.forget_usual();
       if (trial_ == i) resynchronise(i);
       continue;
     }

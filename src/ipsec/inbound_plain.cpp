@@ -154,6 +154,7 @@ void InboundPath::process(const Ahead& ahead, Instant now, InboundSink& sink) {
   const std::size_t most = std::min(ahead.inputs.size() - first, batch_.free_places_if(mixed));
   const std::size_t most_octets = batch_.free_octets();
   crypto::EspJob* job = batch_.next();
+  const crypto::EspJob* const keys_end = batch_.keys_end(mixed);
   InboundSa** batch_sa = batch_.next_sa();
   Straightly* straight = straight_.data() + batch_.size();
   const WireInput* input = ahead.inputs.data() + first;
@@ -171,7 +172,7 @@ void InboundPath::process(const Ahead& ahead, Instant now, InboundSink& sink) {
     std::uint64_t sequence = 0;
     if (in.window.check_next(load_be32(packet + 4), sequence) != ReplayWindow::Verdict::fresh) break;
     if (in.resync.failing()) break;
-    if (mixed) in.cipher.prefetch(text_length);  // the other packets of the batch come first
+    if (text_length > crypto::EspJob::kShortText ? mixed : job < keys_end) in.cipher.prefetch(text_length);
     straight->sa = sa;
     straight->tos = input->tos;
     batch_sa[number] = &in;

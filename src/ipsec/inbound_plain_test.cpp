@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "ipsec/engine_test_kit.hpp"
+#include "ipsec/inbound_path.hpp"
 
 namespace culvert::ipsec {
 namespace {
@@ -206,6 +207,45 @@ INSTANTIATE_TEST_SUITE_P(Cases, InboundWays,
                                          Case{"ports_coalesced", suite_named("aes128gcm16_esn"), true, true},
                                          Case{"ipv6_outside", suite_named("aes128gcm16_esn"), false, false, true}),
                          [](const auto& chosen) { return std::string(chosen.param.name); });
+
+// What an SA notes for a while, so that it is not asked for with each packet, must not make an event late: it comes
+// with the first packet that lies a second behind, however short before that one the last look was.
+TEST(InboundWay, TellsActivityWhenItIsDue) {
+  TwoEngines pair;
+  pair.set_policies();
+  pair.install(1);
+  std::optional<Instant> last;
+  std::size_t told = 0;
+  for (int i = 0; i < 600; ++i) {
+    ASSERT_EQ(pair.bob_receives(pair.alice_sends({udp_packet(pair.v4, {})}).packets()).packets.size(), 1U);
+    const std::size_t now = only<InboundActivity>(pair.events(pair.bob)).size();
+    // The engine counts in 2^20 ns, about a millisecond.
+    const Duration since = last ? pair.now - *last : std::chrono::hours(1);
+    ASSERT_EQ(now, since > InboundPath::kEventInterval ? 1U : 0U) << i;
+    told += now;
+    if (now != 0) last = pair.now;
+    pair.now += std::chrono::milliseconds(7);
+  }
+  EXPECT_EQ(told, 5U);
+}
+
+// RFC 4303 A3.1: failures are counted in a row. Packets in between start the count anew, whatever the SA had noted.
+TEST(InboundWay, PacketsBetweenFailuresStartTheirCountAnew) {
+  TwoEngines pair;
+  pair.set_policies();
+  auto [a, b] = pair.make_pair(1, {});
+  RawSealer sealer(b.spi_inbound, b.suite, b.inbound);
+  ASSERT_TRUE(pair.bob.install(std::move(b), pair.now).has_value());
+  const Bytes inner = udp_packet(pair.v4, {});
+  std::uint64_t sequence = 1;
+  for (std::uint32_t i = 0; i < 3 * EsnResync::kTrigger; ++i) {
+    // Authentic, but for the next numbers of 64 bits, which nobody looks for yet.
+    const Bytes beyond = sealer.seal_inner((std::uint64_t{1} << 32) + sequence, inner, net::IpProtocol::ipv4);
+    const Bytes good = sealer.seal_inner(sequence++, inner, net::IpProtocol::ipv4);
+    ASSERT_EQ(pair.bob_receives({beyond, good}).packets.size(), 1U) << i;
+  }
+  EXPECT_EQ(drops(pair.bob, "bad_icv"), 3 * EsnResync::kTrigger);
+}
 
 }  // namespace
 }  // namespace culvert::ipsec

@@ -26,7 +26,7 @@ class JobBatch {
   /// when the cipher reads it, and what the cipher wrote when its reader comes. Combined modes only.
   static constexpr std::size_t kMostOctets = 32 * 1024;
   /// Likewise of jobs of many keys where the cipher takes them in any order: SAs and keys are much longer than packets.
-  static constexpr std::size_t kMostMixed = 32;
+  static constexpr std::size_t kMostMixed = 64;
 
   [[nodiscard]] std::size_t size() const { return size_; }
   /// No more than `kCapacity` fit; beyond the other bounds it only costs.
@@ -103,6 +103,10 @@ class JobBatch {
   [[nodiscard]] crypto::EspJob* next() { return esp_.data() + size_; }
   /// And for their SAs, unless `added` is told that they all have one.
   [[nodiscard]] Sa** next_sa() { return sa_.data() + size_; }
+  /// Whoever makes short packets' jobs asks for the keys of those in front of this one; the cipher for the others'.
+  [[nodiscard]] const crypto::EspJob* keys_end(bool mixed) const {
+    return esp_.data() + (mixed ? crypto::ManyKeys::kKeysAhead : 1);
+  }
   void added(std::size_t count, std::size_t octets, bool mixed) {
     CHECK(count <= kCapacity - size_);
     size_ += count;
@@ -263,10 +267,11 @@ class JobBatch {
       Sa* const sa = sa_[rest_[r]];
       if (sa->cursor.count++ == 0) distinct_[distinct++] = sa;
     }
-    std::uint16_t next = 0;
+    static_assert(kCapacity <= 255);
+    std::uint8_t next = 0;
     for (std::size_t d = 0; d < distinct; ++d) {
       distinct_[d]->cursor.next = next;
-      next = static_cast<std::uint16_t>(next + distinct_[d]->cursor.count);
+      next = static_cast<std::uint8_t>(next + distinct_[d]->cursor.count);
     }
     for (std::size_t r = 0; r < rest; ++r) {
       place_[r] = sa_[rest_[r]]->cursor.next++;

@@ -23,11 +23,13 @@ void OutboundPath::classify(std::span<const InnerPacket>& packets, Round& round)
   round.packets = packets.first(count);
   packets = packets.subspan(count);
   round.has_v6 = false;
+  round.longest = 0;
   round.parsed = round.halts = round.changes = 0;
   net::PlainShape shape;
   PlainFacts facts;        // of that shape
   std::uint64_t rest = 0;  // of the flow key, likewise
-  FlowKey before;          // of the packet in front, if it is a plain one of IPv4; else no packet's
+  const FlowKey none;
+  const FlowKey* before = &none;  // of the packet in front, if it is a plain one of IPv4; else no packet's
   for (std::size_t i = 0; i < count; ++i) {
     const InnerPacket& packet = round.packets.data()[i];
     Ahead& one = round.ahead.data()[i];
@@ -39,29 +41,30 @@ void OutboundPath::classify(std::span<const InnerPacket>& packets, Round& round)
       shape.clear();
       if (!is_plain || plain.family() != net::Family::v4) {
         classify_other(round, i, is_plain ? &plain : nullptr);
-        before.words[4] = 0;
+        before = &none;
         continue;
       }
       if (as_it_is) shape.set(packet.bytes, plain);
       facts = PlainFacts(plain, !as_it_is);
+      round.longest = std::max(round.longest, facts.length());
       rest = FlowKey::rest(net::Family::v4, plain.protocol, true);
     }
     const std::uint64_t addresses = FlowKey::v4_addresses(packet.bytes.data());
     const std::uint64_t ports = FlowKey::v4_ports(packet.bytes.data()) | rest;
-    const bool repeats = addresses == before.words[0] && ports == before.words[4];
-    if (repeats && alike) {
-      one.facts = facts.as(PlainFacts::Kind::twin);
-      continue;
+    if (addresses == before->words[0] && ports == before->words[4]) {
+      if (alike) {
+        one.facts = facts.as(PlainFacts::Kind::twin);
+        continue;
+      }
+      one.facts = facts.as(PlainFacts::Kind::repeats);
+      one.key.place = before->place;
+    } else {
+      one.facts = facts;
+      one.key.place = flows_.locate_v4(addresses, ports);
     }
-    if (!repeats) {
-      before.words[0] = addresses;
-      before.words[4] = ports;
-      flows_.locate_v4(before);
-    }
-    one.facts = repeats ? facts.as(PlainFacts::Kind::repeats) : facts;
     one.key.words[0] = addresses;
     one.key.words[4] = ports;
-    one.key.place = before.place;
+    before = &one.key;
   }
 }
 
@@ -72,6 +75,7 @@ void OutboundPath::classify_other(Round& round, std::size_t index, const net::Pl
   if (plain != nullptr) {
     round.has_v6 = true;
     one.facts = PlainFacts(*plain, !is_as_it_is(packet.offload));
+    round.longest = std::max(round.longest, one.facts.length());
     one.key.set_v6(*plain, packet.bytes.data());
     flows_.locate(one.key);
     return;

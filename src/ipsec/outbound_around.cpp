@@ -234,8 +234,8 @@ void OutboundPath::send_dummy(SaPair& sa, OutboundSink& sink) {
   const std::uint32_t longest = sa.path_mtu.value() == 0 ? kLongestDummy : out.longest_inner;
   if (longest < kShortestDummy) return;
   const std::uint32_t length =
-      out.pad_to != 0 ? out.pad_to
-                      : kShortestDummy + static_cast<std::uint32_t>(random_.below(longest - kShortestDummy + 1));
+      out.pad_to() != 0 ? out.pad_to()
+                        : kShortestDummy + static_cast<std::uint32_t>(random_.below(longest - kShortestDummy + 1));
   const auto sequence = take_numbers(sa, 1, length);
   if (!sequence) return;
   const std::size_t sealed = out.layout.sealed(length);

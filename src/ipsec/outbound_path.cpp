@@ -224,7 +224,8 @@ void OutboundPath::protect_planned(const InnerPacket& packet, const Segmenter& p
       static_cast<std::uint8_t>(info.family == net::Family::v4 ? net::IpProtocol::ipv4 : net::IpProtocol::ipv6);
   const std::uint64_t flow = sa.outbound.compression ? FlowKey::of(info).mix() : 0;
   for (std::uint32_t i = 0; i < plan.count(); ++i) {
-    std::uint8_t* const at = reserve(layout.sealed(std::max<std::size_t>(plan.length(i), sa.outbound.pad_to)), 0, sink);
+    std::uint8_t* const at =
+        reserve(layout.sealed(std::max<std::size_t>(plan.length(i), sa.outbound.pad_to())), 0, sink);
     Payload payload{plan.length(i), next_header};
     if (sa.outbound.compression) {
       payload = compress(plan, i, flow, payload, sa, at + layout.head());
@@ -357,10 +358,10 @@ void OutboundPath::tell_expiry(SaPair& sa) {
 // Stage 5: frame. The payload stands in its place; answers the octets of the whole packet.
 std::size_t OutboundPath::frame(Payload payload, std::uint64_t sequence, SaPair& sa, std::uint8_t* at) {
   const EspLayout& layout = sa.outbound.layout;
-  if (payload.length < sa.outbound.pad_to) {
+  if (payload.length < sa.outbound.pad_to()) {
     // RFC 4303 2.7: what stands behind the packet's own length is for those who count octets.
-    std::memset(at + layout.head() + payload.length, 0, sa.outbound.pad_to - payload.length);
-    payload.length = sa.outbound.pad_to;
+    std::memset(at + layout.head() + payload.length, 0, sa.outbound.pad_to() - payload.length);
+    payload.length = sa.outbound.pad_to();
   }
   frame_esp_around(at, payload.length, payload.next_header, sequence, sa);
   return layout.sealed(payload.length);

@@ -83,6 +83,7 @@ class OutboundPath final : private AggfragFrames {
   struct Round {
     std::span<const InnerPacket> packets;
     bool has_v6 = false;
+    std::uint32_t longest = 0;     // octets of a plain packet
     std::uint32_t generation = 0;  // of the flow cache when the first SA was looked up
     // A bit for each packet, the first one's the lowest.
     std::uint64_t parsed = 0;   // there is an Info

@@ -14,10 +14,6 @@ namespace {
 // RFC 4303 2.4: the longest padding is 255, but no cipher asks for more than a block.
 static_assert(kInnerTailroom >= 16 + kEspTrailerSize);
 
-// What SaPair::silence says changes over seconds; it stands apart, and for each packet that would be a line more. So it
-// is asked once in each 134 ms in which packets go. From 1 on.
-std::uint32_t silence_tick(Instant now) { return static_cast<std::uint32_t>(now.time_since_epoch().count() >> 27) + 1; }
-
 // The packet is of one piece, and its checksum is there or can be completed where it stands.
 bool fits_in_one(const Offload& offload, const PlainFacts& facts) {
   if (offload.segmentation != Offload::Segmentation::none) return false;
@@ -67,6 +63,14 @@ bool goes_straight(const InnerPacket& packet, const PlainFacts& facts, OutboundS
   return out.unwatched.left() != 0 || allow_unwatched(out);
 }
 
+// Whether the SA has that OutboundSa::state. The pool may have taken the mark of use off since the last packet.
+[[gnu::always_inline]] inline bool has_state(OutboundSa& out, std::uint64_t state) {
+  if (out.state() == state) [[likely]]
+    return true;
+  out.cipher.mark_used();
+  return out.state() == state;
+}
+
 }  // namespace
 
 // As `outer_fields`; SAs of the same profile and packets with the same fields mostly come in a row.
@@ -112,40 +116,40 @@ std::size_t OutboundPath::protect_usual(const Round& round, std::size_t from, st
   const Ahead* one = round.ahead.data() + from;
   if (one->sa == nullptr || aggfrag_.open() != 0) return from;
   if (region_.empty()) open_region(sink);
-  if (batch_.full()) seal();
+  // Room is counted by the longest packet of the round, so that no packet has to be asked.
+  const std::size_t longest = UsualLayout::sealed(round.longest);
+  if (batch_.full() || (batch_.size() != 0 && batch_.free_octets() < longest)) seal();
   const bool mixed = batch_.size() == 0 ? (round.changes >> 1 >> from & 1) != 0 : batch_.mixed_with(one->sa->outbound);
   // Up to the next packet that is not for here, and in a batch of one SA up to the next one of another.
   const std::uint64_t stops = (round.halts | (mixed ? 0 : round.changes)) >> 1 >> from;
   end = std::min(
       {end, from + 1 + static_cast<std::size_t>(std::countr_zero(stops)), from + batch_.free_places_if(mixed)});
-  const std::uint32_t tick = silence_tick(now_);
-  const std::uint8_t family = batch_.family(one->sa->outbound);
+  const std::size_t room = std::min(region_.size() - region_used_, batch_.free_octets());
+  if ((end - from) * longest > room) end = from + room / longest;
+  const std::uint64_t usual = OutboundSa::usual_state(batch_.family(one->sa->outbound), coarse_tick(now_));
   std::uint8_t* at = region_.data() + region_used_;
-  const std::uint8_t* const stop = at + std::min(region_.size() - region_used_, batch_.free_octets());
   WireTrain* const first_train = trains_.make_room(kSaLookahead);
   WireTrain* train = first_train;
   const SaPair* train_sa = train_end_ == at ? train_sa_ : nullptr;  // of the last one, if the next packet may join it
   crypto::EspJob* job = batch_.next();
+  const crypto::EspJob* const keys_end = batch_.keys_end(mixed);
   OutboundSa** job_sa = batch_.next_sa();
   const InnerPacket* packet = round.packets.data() + from;
-  for (const Ahead* const last = one + (end - from); one != last; ++one, ++packet) {
+  for (const Ahead* const last = one + (end - from); one != last; ++one, ++packet, ++job) {
     SaPair& sa = *one->sa;
     OutboundSa& out = sa.outbound;
     const std::size_t length = one->facts.marked_length();
-    if (length > out.longest_usual || tick != out.silence_tick || family != out.cipher.family()) [[unlikely]]
+    if (!has_state(out, usual) || length > out.longest_usual || !out.unwatched.take_one(length)) [[unlikely]]
       break;
     const std::size_t padded = UsualLayout::padded(length);
     const std::size_t sealed = UsualLayout::head() + padded + UsualLayout::icv;
-    if (at + sealed > stop || out.unwatched.left() == 0) [[unlikely]]
-      break;
-    out.unwatched.take(1, length);
     const std::uint64_t sequence = out.sequence.take_quietly();
     std::uint8_t* const inner = packet->bytes.data();
     write_usual_around(out.spi, at, inner + length, kTrailers[one->facts.trailer()], sequence);
     batch_.set(*job, at, inner, padded, sequence);
-    job++->cipher = out.cipher.ready();
+    job->cipher = out.cipher.ready_and_used();
     *job_sa++ = &out;
-    out.cipher.prefetch(padded);
+    if (padded > crypto::EspJob::kShortText || job < keys_end) out.cipher.prefetch(padded);
     const TrainWord word = outer_of(*sa.params.profile.get(), one->facts).word.with(sa.params.encapsulation);
     const bool same = train_sa == &sa && TrainWord::of(train[-1]) == word.with_segment(train[-1].segment_size);
     if (same && grows(train[-1], sealed)) {
@@ -240,8 +244,8 @@ void OutboundPath::process_one(Round& round, std::size_t index, bool& decided, I
   } else {
     protect_plain(packet, one.facts, *sa, EspLayout(out.layout), sink);
   }
-  if (const std::uint32_t tick = silence_tick(now); out.silence_tick != tick) {
-    out.silence_tick = tick;
+  if (const std::uint32_t tick = coarse_tick(now); out.silence_tick() != tick) {
+    out.set_silence_tick(tick);
     watch_silence(*sa);
   }
 }

@@ -95,11 +95,11 @@ OutboundSa::OutboundSa(const SaKeyPair& keys, const SaProfile& profile, const mo
 
 InboundSa::InboundSa(const SaKeyPair& keys, const SaProfile& profile, const model::ChildSaParams& params)
     : cipher(keys, KeyDirection::inbound),
-      in_place(params.mode == model::Mode::tunnel),
-      window(params.replay_window, params.suite.esn == model::EsnId::esn),
-      ah(params.protocol == model::ProtocolId::ah),
-      meter(profile.bounds),
       layout(layout_of(profile.suite, params.suite.esn)),
+      window(params.replay_window, params.suite.esn == model::EsnId::esn),
+      meter(profile.bounds),
+      ah(params.protocol == model::ProtocolId::ah),
+      in_place(params.mode == model::Mode::tunnel),
       peer(PeerWord::of(params.path.remote, params.encapsulation)) {}
 
 SaParams::SaParams(const model::ChildSaParams& params, std::shared_ptr<const SaProfile> shared)
@@ -174,6 +174,7 @@ void SaPair::settle(bool hold) {
   const bool straight =
       !hold && !inbound.ah && inbound.in_place && aggfrag == nullptr && !params.treatment().outer.dscp_inward;
   inbound.straight = straight_of(straight, inbound.layout);
+  inbound.forget_usual();
 }
 
 void SaPair::tell_expiry(EventQueue& events) {

@@ -72,6 +72,7 @@ struct UsualLayout {
   [[nodiscard]] static constexpr std::size_t padded(std::size_t inner) {
     return (inner + kEspTrailerSize + 3) & ~std::size_t{3};
   }
+  [[nodiscard]] static constexpr std::size_t sealed(std::size_t inner) { return head() + padded(inner) + icv; }
   [[nodiscard]] static constexpr bool is(const EspLayout& layout) {
     return layout.iv == iv && layout.icv == icv && layout.alignment == alignment && layout.aead && !layout.random_iv &&
            !layout.implicit_iv && layout.extended;
@@ -102,10 +103,19 @@ enum class Framing : std::uint8_t {
 [[nodiscard]] constexpr bool is_whole_packet(Framing framing) { return framing >= Framing::esp_transport; }
 [[nodiscard]] Framing framing_of(model::ProtocolId protocol, model::Mode mode, model::Encapsulation encapsulation);
 
+/// What changes over seconds is asked for once in each of these, of 134 ms. From 1 on.
+[[nodiscard]] constexpr std::uint32_t coarse_tick(Instant now) {
+  return static_cast<std::uint32_t>(now.time_since_epoch().count() >> 27) + 1;
+}
+/// The last instant of its tick.
+[[nodiscard]] constexpr Instant end_of_tick(Instant now) {
+  return Instant(Duration(now.time_since_epoch().count() | ((Duration::rep{1} << 27) - 1)));
+}
+
 /// Where an SA's jobs stand while a batch is sorted; zero between batches.
 struct BatchCursor {
-  std::uint16_t count = 0;
-  std::uint16_t next = 0;
+  std::uint8_t count = 0;
+  std::uint8_t next = 0;
 };
 
 // The members that packets need stand in two cache lines per direction, so they are ordered to leave no gaps; where one
@@ -115,19 +125,17 @@ inline constexpr std::size_t kCacheLine = 64;
 /// What sealing needs. Packets that go as usual need the first line only, and write there.
 struct alignas(kCacheLine) OutboundSa {
   OutboundSa(const SaKeyPair& keys, const SaProfile& profile, const model::ChildSaParams& params);
+  // In its state the octets for padding, and when SaPair::silence was asked last.
   [[no_unique_address]] SaCipher cipher;
   // As `longest_inner`, of the straight way in the usual layout; 0: none goes there.
   std::uint16_t longest_usual = 0;
+  // Inner packets up to this leave in one piece; longer ones are looked at.
+  std::uint16_t longest_inner = 0;
   // Of the straight way. Ended before anybody asks the meter.
   UnwatchedRun unwatched;
   std::uint32_t spi = 0;
-  // On the straight way SaPair::silence is asked once in each of these, see OutboundPath::watch_silence.
-  std::uint32_t silence_tick = 0;
   std::uint16_t mss_v4 = 0;  // 0: left alone
   std::uint16_t mss_v6 = 0;
-  // Inner packets up to this leave in one piece; longer ones are looked at.
-  std::uint16_t longest_inner = 0;
-  std::uint16_t pad_to = 0;  // RFC 4303 2.7: shorter ones are padded to this
   /// Only where packets are compressed.
   std::unique_ptr<CompressionBackoff> compression;
   // The last number ends the first line.
@@ -139,6 +147,20 @@ struct alignas(kCacheLine) OutboundSa {
   EspLayout layout;
   [[no_unique_address]] UseMeter meter;
   BatchCursor cursor;
+
+  /// RFC 4303 2.7: shorter packets are padded to this.
+  [[nodiscard]] std::uint16_t pad_to() const { return cipher.owners_half(); }
+  void set_pad_to(std::uint16_t octets) { cipher.set_owners_half(octets); }
+  /// When SaPair::silence was asked last, see OutboundPath::watch_silence: it stands apart, and for each packet that
+  /// would be a line more.
+  [[nodiscard]] std::uint32_t silence_tick() const { return cipher.owners_word(); }
+  void set_silence_tick(std::uint32_t tick) { cipher.set_owners_word(tick); }
+  /// All that a usual packet wants of its SA but its length and a place in the run, in one word: the cipher of that
+  /// family is there and marked as used, nothing is padded, and silence was asked for in this tick.
+  [[nodiscard, gnu::always_inline]] std::uint64_t state() const { return cipher.state(); }
+  [[nodiscard]] static std::uint64_t usual_state(std::uint8_t family, std::uint32_t tick) {
+    return SaCipher::state_of(family, 0, tick);
+  }
 
   [[nodiscard]] std::uint64_t packets() const { return meter.packets() + unwatched.packets(); }
   [[nodiscard]] std::uint64_t bytes() const { return meter.bytes() + unwatched.bytes(); }
@@ -179,21 +201,33 @@ struct PeerWord {
 struct alignas(kCacheLine) InboundSa {
   InboundSa(const SaKeyPair& keys, const SaProfile& profile, const model::ChildSaParams& params);
   [[no_unique_address]] SaCipher cipher;
+  EspLayout layout;
+  [[no_unique_address]] ReplayWindow window;
   // ESP in tunnel mode, and nothing that needs a packet looked at by itself; see SaPair::settle.
   Straight straight = Straight::no;
+  [[no_unique_address]] UseMeter meter;
+  bool ah : 1 = false;       // else ESP
   bool in_place : 1 = true;  // tunnel mode: the inner packet is delivered where it lies
   // The selectors say of IPv4 just what `remote` and `local` say.
   bool has_ranges : 1 = false;
-  [[no_unique_address]] ReplayWindow window;
-  bool ah = false;  // else ESP
-  [[no_unique_address]] UseMeter meter;
+  CoarseInstant last_activity_event;
   [[no_unique_address]] EsnResync resync;
-  EspLayout layout;
+  BatchCursor cursor;
   std::uint64_t peer = PeerWord::kNone;  // of the path
   RangeV4 remote;
   RangeV4 local;
-  BatchCursor cursor;
-  CoarseInstant last_activity_event;
+
+  /// A note that all that changes seldom lets packets be taken in one loop, as far as the SA knows: the usual layout,
+  /// ranges, no failure, no event due. Good for a tick.
+  [[nodiscard, gnu::always_inline]] bool noted_usual(std::uint32_t tick) const {
+    return cipher.owners_part() == SaCipher::owners_part_of(1, tick);
+  }
+  void note_usual(std::uint32_t tick) {
+    cipher.set_owners_half(1);
+    cipher.set_owners_word(tick);
+  }
+  /// After a change of any of it.
+  void forget_usual() { cipher.set_owners_half(0); }
 };
 static_assert(sizeof(InboundSa) == 2 * kCacheLine);
 

@@ -107,12 +107,12 @@ void update_lengths(SaPair& sa, std::size_t max_train_bytes) {
   const std::uint16_t pad_to = treatment.confidentiality.pad_to;
   const bool known = sa.path_mtu.value() != 0;
   if (pad_to == model::TrafficFlowConfidentiality::kPadToPath) {
-    out.pad_to = known ? out.longest_inner : 0;
+    out.set_pad_to(known ? out.longest_inner : 0);
   } else {
-    out.pad_to = std::min(pad_to, out.longest_inner);
+    out.set_pad_to(std::min(pad_to, out.longest_inner));
   }
   // Who sends dummies must know just when the last packet left.
-  const bool straight = out.framing == Framing::esp_tunnel && out.pad_to == 0 && sa.aggfrag == nullptr &&
+  const bool straight = out.framing == Framing::esp_tunnel && out.pad_to() == 0 && sa.aggfrag == nullptr &&
                         out.compression == nullptr && !treatment.confidentiality.dummy_after;
   out.straight = straight_of(straight, out.layout);
   out.longest_usual = out.straight == Straight::usual_layout ? out.longest_inner : 0;

@@ -76,32 +76,40 @@ class UseMeter {
 };
 
 /// A run of packets that reach no bound, whatever their length, and so are not looked at one by one; and what they took
-/// so far, which the meter learns at the end. Small, so that it stands beside what else each packet changes.
+/// so far, which the meter learns at the end. A word, so that it stands beside what else each packet changes, and a
+/// packet changes it once.
 class UnwatchedRun {
  public:
   /// The most packets of a run, each of up to 65,535 octets: the octets are counted in 32 bits.
   static constexpr std::uint64_t kMost = 65535;
 
   /// So many packets more may be taken. None before `allow`, and behind `end`.
-  [[nodiscard]] std::uint16_t left() const { return left_; }
+  [[nodiscard]] std::uint16_t left() const { return static_cast<std::uint16_t>(word_ >> kLeftShift); }
   [[gnu::always_inline]] void take(std::size_t packets, std::size_t bytes) {
-    left_ = static_cast<std::uint16_t>(left_ - packets);
-    bytes_ += static_cast<std::uint32_t>(bytes);
+    word_ = word_ + bytes - (std::uint64_t{packets} << kLeftShift);
   }
-  [[nodiscard]] std::uint64_t packets() const { return allowed_ - left_; }
-  [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
+  /// One packet, or false where none is left: the subtraction says so itself.
+  [[nodiscard, gnu::always_inline]] bool take_one(std::size_t bytes) {
+    std::uint64_t word = 0;
+    if (__builtin_sub_overflow(word_, (std::uint64_t{1} << kLeftShift) - bytes, &word)) return false;
+    word_ = word;
+    return true;
+  }
+  [[nodiscard]] std::uint64_t packets() const { return (word_ >> kAllowedShift & 0xffff) - left(); }
+  [[nodiscard]] std::uint64_t bytes() const { return static_cast<std::uint32_t>(word_); }
 
   /// Behind `end`; up to kMost packets.
-  void allow(std::uint64_t packets) { allowed_ = left_ = static_cast<std::uint16_t>(packets); }
+  void allow(std::uint64_t packets) { word_ = packets << kLeftShift | packets << kAllowedShift; }
   void end(UseMeter& meter) {
     meter.count(packets(), bytes());
     *this = {};
   }
 
  private:
-  std::uint32_t bytes_ = 0;
-  std::uint16_t left_ = 0;
-  std::uint16_t allowed_ = 0;
+  // On top what is left, then what was allowed; the octets at the bottom.
+  static constexpr unsigned kLeftShift = 48;
+  static constexpr unsigned kAllowedShift = 32;
+  std::uint64_t word_ = 0;
 };
 
 /// Hands out sequence numbers from 1 on, each once; the AEADs' IVs are the same numbers, so no IV repeats under one key

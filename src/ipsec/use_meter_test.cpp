@@ -176,5 +176,28 @@ TEST(UnwatchedRun, TellsTheMeterAtItsEnd) {
   EXPECT_EQ(run.left(), 0U);
 }
 
+TEST(UnwatchedRun, TakesOneByOneAsFarAsItMay) {
+  UseMeter meter(UseBounds{});
+  UnwatchedRun run;
+  EXPECT_FALSE(run.take_one(1));
+  EXPECT_FALSE(run.take_one(65535));
+  EXPECT_EQ(run.packets() + run.bytes(), 0U);
+  run.allow(UnwatchedRun::kMost);
+  for (std::uint64_t i = 1; i <= UnwatchedRun::kMost; ++i) {
+    ASSERT_TRUE(run.take_one(65535));
+    ASSERT_EQ(run.left(), UnwatchedRun::kMost - i);
+    ASSERT_EQ(run.packets(), i);
+    ASSERT_EQ(run.bytes(), 65535 * i);
+  }
+  // The octets and what was allowed are at their highest now; refused packets change nothing.
+  EXPECT_FALSE(run.take_one(65535));
+  EXPECT_FALSE(run.take_one(0));
+  EXPECT_EQ(run.bytes(), 65535ULL * 65535);
+  EXPECT_EQ(run.packets(), 65535U);
+  run.end(meter);
+  EXPECT_EQ(meter.packets(), 65535U);
+  EXPECT_EQ(meter.bytes(), 65535ULL * 65535);
+}
+
 }  // namespace
 }  // namespace culvert::ipsec

@@ -82,11 +82,12 @@ class RawCipher {
   [[nodiscard]] std::uint8_t* packet(std::size_t i) { return memory_.data() + i * whole_; }
   // With many keys as an engine would that has nothing else to do: by few packets, whose keys are asked for ahead.
   void work(std::size_t call, bool seals) {
-    const std::size_t part = ciphers_.size() == 1 ? kPacketsPerCall : 32;
+    const std::size_t part = ciphers_.size() == 1 ? kPacketsPerCall : 64;
     for (std::size_t from = call * kPacketsPerCall; from < (call + 1) * kPacketsPerCall; from += part) {
       for (std::size_t i = from; i < from + part; ++i) {
         crypto::PacketCipher* const cipher = ciphers_[at_].get();
-        if (ciphers_.size() > 1) {
+        if (ciphers_.size() > 1 &&
+            (!by_esp_ || text_ > crypto::EspJob::kShortText || i < from + crypto::ManyKeys::kKeysAhead)) {
           for (std::size_t line = text_ > 96 ? 0 : 2; line < 7; ++line) {
             prefetch(reinterpret_cast<const std::uint8_t*>(cipher) + kCacheLine * line);
           }

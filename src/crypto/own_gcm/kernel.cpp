@@ -41,7 +41,7 @@ struct Waiting {
     work[count] = one;
     from[count++] = &one;
     if (count == work.size()) {
-      run_short<Rounds, Seal>(static_cast<Work*>(work.data()), 1);
+      run_short<Rounds, Seal>(static_cast<Work*>(work.data()), 1, work.data(), OwnLengths());
       give_back();
     }
   }
@@ -54,10 +54,20 @@ struct Waiting {
     }
     std::array<Nothing, 2> nothing;
     for (std::size_t i = count; i < work.size(); ++i) nothing[i - 2].stand_in(work[i], work[0].cipher);
-    run_short<Rounds, Seal>(static_cast<Work*>(work.data()), 1);
+    run_short<Rounds, Seal>(static_cast<Work*>(work.data()), 1, work.data(), OwnLengths());
     give_back();
   }
 };
+
+template <int Rounds, bool Seal>
+[[OWN_GCM_INLINE]] inline void run_fours(EspJob* work, std::size_t fours, const EspJob* end, bool one_length) {
+  if (one_length) return run_short<Rounds, Seal>(work, fours, end, OneLength(*work));
+  run_short<Rounds, Seal>(work, fours, end, OwnLengths());
+}
+template <int Rounds, bool Seal>
+[[OWN_GCM_INLINE]] inline void run_fours(const KeyedJob* work, std::size_t fours, const KeyedJob* end, bool) {
+  run_short<Rounds, Seal>(work, fours, end, OwnLengths());
+}
 
 template <int Rounds, bool Seal, typename Sums, typename Work>
 [[OWN_GCM_TARGET]] void run(std::span<Work> all) {
@@ -68,9 +78,10 @@ template <int Rounds, bool Seal, typename Sums, typename Work>
     // Fours in a row need not be gathered.
     if (waiting.count == 0) {
       const Work* at = work;
-      while (at != end && is_short(*at)) ++at;
+      std::size_t unlike = 0;  // zero: they have one length
+      for (; at != end && is_short(*at); ++at) unlike |= text_length(*at) ^ text_length(*work);
       if (const auto fours = static_cast<std::size_t>(at - work) / 4; fours > 0) {
-        run_short<Rounds, Seal>(work, fours);
+        run_fours<Rounds, Seal>(work, fours, end, unlike == 0);
         work += 4 * fours;
         continue;
       }
@@ -83,6 +94,7 @@ template <int Rounds, bool Seal, typename Sums, typename Work>
       }
       continue;
     }
+    prefetch_ahead<Rounds, 1>(work, end);
     waiting.template add<Rounds, Seal>(*work++);
   }
   waiting.template finish<Rounds, Seal, Sums>();

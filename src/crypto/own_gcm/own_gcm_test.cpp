@@ -225,50 +225,79 @@ struct EspPacket {
   }
 };
 
+// Seals packets of these lengths in one call, each by any of the keys, and opens them, some of them damaged.
+void seal_and_open_esp(SeededRandom& random, const std::vector<Pair>& pairs, const std::vector<std::size_t>& lengths) {
+  const ManyKeys* const kind = pairs[0].own->many_keys();
+  const std::size_t count = lengths.size();
+  std::vector<EspPacket> packets;
+  std::vector<EspJob> jobs;
+  std::vector<Bytes> expected;
+  packets.reserve(count);
+  for (const std::size_t length : lengths) packets.emplace_back(random, length, random.below(2) == 0);
+  for (EspPacket& packet : packets) {
+    const Pair& pair = pairs[random.below(pairs.size())];
+    jobs.push_back(packet.job(pair.own.get(), true));
+    expected.push_back(packet.sealed_by(*pair.reference));
+  }
+  kind->seal_esp(jobs);
+  std::vector<bool> damaged;
+  for (std::size_t i = 0; i < count; ++i) {
+    ASSERT_EQ(packets[i].memory, expected[i]) << "length " << packets[i].length;
+    damaged.push_back(random.below(6) == 0);
+    jobs[i] = packets[i].job(jobs[i].cipher, false);
+    jobs[i].ok = damaged[i];
+    if (!damaged[i]) continue;
+    // Any octet of the packet, or the half of the sequence number that is not in it.
+    const std::size_t at = random.below(EspJob::kHead + packets[i].length + EspPacket::kIcv + 4);
+    if (at < 4) {
+      jobs[i].sequence ^= std::uint64_t{1} << (32 + 8 * at);
+    } else if (at < 8) {
+      packets[i].memory[at - 4] ^= 1;
+    } else {
+      packets[i].memory[at - 4 + (at < 12 ? 4 : 0)] ^= 1;
+    }
+  }
+  kind->open_esp(jobs);
+  for (std::size_t i = 0; i < count; ++i) {
+    ASSERT_EQ(jobs[i].ok, !damaged[i]) << "length " << packets[i].length;
+    const ByteView text(packets[i].memory.data() + EspJob::kHead, packets[i].length);
+    ASSERT_TRUE(damaged[i] ? std::ranges::all_of(text, [](std::uint8_t octet) { return octet == 0; })
+                           : equal(text, packets[i].plain));
+  }
+}
+
+std::vector<Pair> pairs_of_usual(SeededRandom& random, unsigned bits) {
+  std::vector<Pair> pairs;
+  for (int i = 0; i < 10; ++i) pairs.emplace_back(random, PacketSuite{CipherId::aes_gcm_16, bits});
+  return pairs;
+}
+
 TEST_P(OwnGcmBothWays, EspJobsOfManyKeysAndSizes) {
   for (const unsigned bits : kKeyBits) {
-    std::vector<Pair> pairs;
-    for (int i = 0; i < 10; ++i) pairs.emplace_back(random_, PacketSuite{CipherId::aes_gcm_16, bits});
-    const ManyKeys* const kind = pairs[0].own->many_keys();
+    const std::vector<Pair> pairs = pairs_of_usual(random_, bits);
     for (int round = 0; round < 150; ++round) {
-      const std::size_t count = 1 + random_.below(40);
-      std::vector<EspPacket> packets;
-      std::vector<EspJob> jobs;
-      std::vector<Bytes> expected;
-      for (std::size_t i = 0; i < count; ++i) {
-        packets.emplace_back(random_, random_.below(3) == 0 ? random_.below(1600) : random_.below(130),
-                             random_.below(2) == 0);
+      std::vector<std::size_t> lengths(1 + random_.below(40));
+      for (std::size_t& length : lengths) {
+        length = random_.below(3) == 0 ? random_.below(1600) : random_.below(130);
       }
-      for (EspPacket& packet : packets) {
-        const Pair& pair = pairs[random_.below(pairs.size())];
-        jobs.push_back(packet.job(pair.own.get(), true));
-        expected.push_back(packet.sealed_by(*pair.reference));
-      }
-      kind->seal_esp(jobs);
-      std::vector<bool> damaged;
-      for (std::size_t i = 0; i < count; ++i) {
-        ASSERT_EQ(packets[i].memory, expected[i]) << "length " << packets[i].length;
-        damaged.push_back(random_.below(6) == 0);
-        jobs[i] = packets[i].job(jobs[i].cipher, false);
-        jobs[i].ok = damaged[i];
-        if (!damaged[i]) continue;
-        // Any octet of the packet, or the half of the sequence number that is not in it.
-        const std::size_t at = random_.below(EspJob::kHead + packets[i].length + EspPacket::kIcv + 4);
-        if (at < 4) {
-          jobs[i].sequence ^= std::uint64_t{1} << (32 + 8 * at);
-        } else if (at < 8) {
-          packets[i].memory[at - 4] ^= 1;
-        } else {
-          packets[i].memory[at - 4 + (at < 12 ? 4 : 0)] ^= 1;
-        }
-      }
-      kind->open_esp(jobs);
-      for (std::size_t i = 0; i < count; ++i) {
-        ASSERT_EQ(jobs[i].ok, !damaged[i]) << "length " << packets[i].length;
-        const ByteView text(packets[i].memory.data() + EspJob::kHead, packets[i].length);
-        ASSERT_TRUE(damaged[i] ? std::ranges::all_of(text, [](std::uint8_t octet) { return octet == 0; })
-                               : equal(text, packets[i].plain));
-      }
+      ASSERT_NO_FATAL_FAILURE(seal_and_open_esp(random_, pairs, lengths));
+    }
+  }
+}
+
+// What short packets of one length have in common is worked out once for all of them; also where others precede, follow
+// or stand among them.
+TEST_P(OwnGcmBothWays, EspJobsOfOneLength) {
+  for (const unsigned bits : kKeyBits) {
+    const std::vector<Pair> pairs = pairs_of_usual(random_, bits);
+    for (std::size_t length = 0; length <= 100; ++length) {
+      std::vector<std::size_t> lengths(1 + random_.below(70), length);
+      ASSERT_NO_FATAL_FAILURE(seal_and_open_esp(random_, pairs, lengths));
+      lengths[random_.below(lengths.size())] = random_.below(97);
+      ASSERT_NO_FATAL_FAILURE(seal_and_open_esp(random_, pairs, lengths));
+      lengths.push_back(500);
+      lengths.resize(lengths.size() + random_.below(12), random_.below(97));
+      ASSERT_NO_FATAL_FAILURE(seal_and_open_esp(random_, pairs, lengths));
     }
   }
 }

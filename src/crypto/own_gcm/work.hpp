@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/prefetch.hpp"
 #include "crypto/own_gcm/kernel.hpp"
 #include "crypto/own_gcm/vector_math.hpp"
 #include "crypto/packet_cipher.hpp"
@@ -56,6 +57,17 @@ inline std::uint8_t* moved(std::uint8_t* text, std::size_t octets) {
   return reinterpret_cast<std::uint8_t*>(reinterpret_cast<std::uintptr_t>(text) + octets);
 }
 inline constexpr std::size_t kBlockBefore = 0 - kBlock;
+
+/// Asks for what a short packet needs of its key.
+template <int Rounds>
+[[OWN_GCM_INLINE]] inline void prefetch_short(const PacketCipher* cipher) {
+  constexpr std::size_t kLine = 64;
+  const auto* const at = reinterpret_cast<const std::uint8_t*>(cipher);
+#pragma GCC unroll 8
+  for (std::size_t line = 2; line < (sizeof(KeyedCipher<Rounds>) + kLine - 1) / kLine; ++line) {
+    culvert::prefetch(at + kLine * line);
+  }
+}
 
 [[OWN_GCM_INLINE]] inline void add(Quad& q, __m512i value) {
   q.v0 = _mm512_xor_si512(q.v0, value);
@@ -153,10 +165,11 @@ template <int Rounds, bool Seal>
     job.ok = _mm_testz_si128(difference, difference) != 0;
   }
 }
+/// `length` is the text's.
 template <int Rounds, bool Seal>
-[[OWN_GCM_INLINE]] inline void finish(__m128i sum, __m128i hiding, EspJob& work) {
+[[OWN_GCM_INLINE]] inline void finish(__m128i sum, __m128i hiding, EspJob& work, std::size_t length) {
   const __m128i icv = _mm_xor_si128(reverse_octets(sum), hiding);
-  std::uint8_t* const at = work.packet + EspJob::kHead + work.length;
+  std::uint8_t* const at = work.packet + EspJob::kHead + length;
   if constexpr (Seal) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(at), icv);
     work.ok = true;
@@ -164,6 +177,10 @@ template <int Rounds, bool Seal>
     const __m128i difference = _mm_xor_si128(icv, load_block(at));
     work.ok = _mm_testz_si128(difference, difference) != 0;
   }
+}
+template <int Rounds, bool Seal>
+[[OWN_GCM_INLINE]] inline void finish(__m128i sum, __m128i hiding, EspJob& work) {
+  finish<Rounds, Seal>(sum, hiding, work, work.length);
 }
 
 }  // namespace culvert::crypto::own_gcm
