@@ -185,7 +185,7 @@ good "$counted"
 
 step "The same on two real machines"
 cat <<'EOF'
-     On each:   ./dev install     (culvertd, culvert and the systemd unit, under /usr),
+     On each:   ./dev install     (culvertd, culvert, their manual and the systemd unit, under /usr),
                 write /etc/culvert/office.toml as above (mode 600) with the other machine's address as `peer`,
                 its own network as `local`, the other's as `remote`, and the same `secret` in both
                 (`address` is the host's own inside the tunnel; a gateway that has one in its network needs none);

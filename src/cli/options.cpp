@@ -72,10 +72,10 @@ class Parser {
     try {
       app_.parse(arguments);
     } catch (const CLI::ParseError& error) {
-      std::ostringstream out, text;
-      const int code = app_.exit(error, out, text);
+      std::ostringstream out, unused;
+      const int code = app_.exit(error, out, unused);
       if (code == 0) return {std::nullopt, 0, out.str()};
-      return {std::nullopt, static_cast<int>(ExitCode::usage), "culvert: " + text.str() + suggestion(first)};
+      return {std::nullopt, static_cast<int>(ExitCode::usage), "culvert: " + complaint(error, first)};
     }
     for (const auto& [name, command] : kCommands) {
       if (app_.got_subcommand(std::string(name))) options_.command = command;
@@ -216,12 +216,28 @@ class Parser {
     return {};
   }
 
+  /// What is wrong with the command line, where, and the way out.
+  std::string complaint(const CLI::ParseError& error, const std::string& word) {
+    const std::string all = "  `culvert --help` lists the commands\n";
+    const bool known = std::ranges::any_of(kCommands, [&](const auto& one) { return one.first == word; });
+    const bool lacks_command = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr;
+    if (!known && word.empty() && lacks_command) return "say what to do\n" + all;
+    if (!known && lacks_command) return "there is no command \"" + word + "\"\n" + suggestion(word) + all;
+    if (!known) return std::string(error.what()) + "\n" + all;
+    CLI::App* command = app_.get_subcommand(word);
+    const std::string more = "  `culvert " + word + " --help` says more\n";
+    const auto verbs = command->get_subcommands({});
+    if (verbs.empty() || !command->get_subcommands().empty()) return word + ": " + error.what() + "\n" + more;
+    std::string names;
+    for (const CLI::App* verb : verbs) names += (names.empty() ? "" : ", ") + verb->get_name();
+    return word + " wants to be told what to do: " + names + "\n" + more;
+  }
+
   static std::string suggestion(const std::string& word) {
     std::vector<std::string_view> names;
     for (const auto& [name, command] : kCommands) names.push_back(name);
-    if (std::ranges::find(names, std::string_view(word)) != names.end()) return {};
     const auto near = config::nearest(word, names);
-    return near ? "Did you mean \"" + std::string(*near) + "\"?\n" : std::string();
+    return near ? "  did you mean \"" + std::string(*near) + "\"?\n" : std::string();
   }
 
   CLI::App app_;

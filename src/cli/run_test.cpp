@@ -1,8 +1,6 @@
 // The command against a daemon with canned answers: what it prints, in full, and its exit codes.
 #include "cli/run.hpp"
 
-#include <cstdlib>
-#include <ctime>
 #include <fstream>
 #include <sstream>
 
@@ -11,9 +9,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "api/fake_daemon.hpp"
 #include "api/json.hpp"
 #include "cli/status_printer.hpp"
+#include "cli/testing/command.hpp"
 #include "cli/text.hpp"
 #include "config/credential_files.hpp"
 #include "config/words.hpp"
@@ -21,75 +19,10 @@
 namespace culvert::cli {
 namespace {
 
+using ::testing::AllOf;
+using testing::Command;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
-
-class Command : public ::testing::Test {
- protected:
-  static void SetUpTestSuite() {
-    ::setenv("TZ", "UTC", 1);
-    ::tzset();
-  }
-  int run(std::vector<std::string> arguments, bool color = false) {
-    out_.str({});
-    err_.str({});
-    arguments.insert(arguments.begin(), {"--socket", daemon_.socket().string()});
-    World world{.out = out_, .err = err_, .color_out = color, .color_err = color, .now = [] {
-                  return std::int64_t{1'000'060'000};
-                }};
-    world.poll = std::chrono::milliseconds(1);
-    world.in = &in_;
-    world.follow_on = [this] {
-      daemon_.log.append(3'000, api::LogLevel::info, "office", "later");
-      return follow_rounds_-- > 0;
-    };
-    return static_cast<int>(cli::run(std::move(arguments), world));
-  }
-  [[nodiscard]] std::string out() const { return out_.str(); }
-  [[nodiscard]] std::string err() const { return err_.str(); }
-
-  void office_is_up() {
-    api::TunnelStatus& office = daemon_.handlers.office;
-    office.state = api::TunnelState::up;
-    api::IkeSa sa{.id = 1,
-                  .role = "initiator",
-                  .spi_i = "0x0123456789abcdef",
-                  .spi_r = "0xfedcba9876543210",
-                  .local = "192.0.2.1:4500",
-                  .remote = "192.0.2.2:4500",
-                  .local_id = "192.0.2.1",
-                  .remote_id = "gw.example.net",
-                  .suite = "aes256gcm16-prfsha256-x25519"};
-    sa.remote_behind_nat = true;
-    sa.age = 125;
-    sa.rekey_in = 12600;
-    api::ChildSa child{.id = 2,
-                       .spi_inbound = "0xc0000001",
-                       .spi_outbound = "0xc0000002",
-                       .suite = "aes128gcm16-esn",
-                       .mode = "tunnel",
-                       .encapsulation = "udp",
-                       .backend = "ipsec-mb 1.3.0",
-                       .local = {"10.1.0.0/16"},
-                       .remote = {"10.2.0.0/16"}};
-    child.age = 65;
-    child.rekey_in = 3000;
-    child.counters = {.inbound_packets = 1234567,
-                      .inbound_bytes = 1500000000,
-                      .outbound_packets = 9,
-                      .outbound_bytes = 756,
-                      .replay_drops = 3};
-    sa.children.push_back(child);
-    office.ike_sas.push_back(sa);
-  }
-
-  api::testing::FakeDaemon daemon_;
-  std::istringstream in_;
-  int follow_rounds_ = 0;
-
- private:
-  std::ostringstream out_, err_;
-};
 
 TEST_F(Command, StatusSaysWhichWorkerAChildSaIsFor) {
   office_is_up();
@@ -385,10 +318,20 @@ TEST_F(Command, ErrorsAndTheirExitCodes) {
   EXPECT_EQ(run({"up", "nowhere"}), 5);
   EXPECT_THAT(err(), StartsWith("culvert: there is no tunnel \"nowhere\"\n"));
   EXPECT_EQ(run({"stauts"}), 2);
-  EXPECT_THAT(err(), HasSubstr("Did you mean \"status\"?"));
+  EXPECT_EQ(
+      err(),
+      "culvert: there is no command \"stauts\"\n  did you mean \"status\"?\n  `culvert --help` lists the commands\n");
+  EXPECT_EQ(run({"--sokcet", "x", "status"}), 2);
+  EXPECT_THAT(err(), AllOf(HasSubstr("--sokcet"), HasSubstr("\n  `culvert --help` lists")));
   EXPECT_EQ(run({"up"}), 2);
+  EXPECT_EQ(err(), "culvert: up: NAME is required\n  `culvert up --help` says more\n");
+  EXPECT_EQ(run({"sa"}), 2);
+  EXPECT_EQ(err(), "culvert: sa wants to be told what to do: list, add, del\n  `culvert sa --help` says more\n");
+  EXPECT_EQ(run({"policy", "lsit"}), 2);
+  EXPECT_THAT(err(), StartsWith("culvert: policy wants to be told what to do: list, add, del\n"));
   EXPECT_EQ(run({"up", "office", "--wait", "-5"}), 2);
   EXPECT_EQ(run({}), 2);
+  EXPECT_EQ(err(), "culvert: say what to do\n  `culvert --help` lists the commands\n");
   EXPECT_EQ(run({"--help"}), 0);
   for (const char* word : {"Exit codes", "keygen", "not reachable"}) EXPECT_THAT(out(), HasSubstr(word));
 }
@@ -472,98 +415,6 @@ TEST_F(Command, CheckNeedsNoDaemon) {
                        file + ": 1 error\n");
   EXPECT_EQ(run({"check", file, "--json"}), 4);
   EXPECT_THAT(out(), StartsWith("{\n  \"ok\": false"));
-}
-
-TEST_F(Command, SaAddTakesKeysFromFilesAndStandardInput) {
-  daemon_.start();
-  const auto key = (daemon_.folder() / "in.key").string();
-  std::ofstream(key) << "0x0102\n";
-  in_.str("0x0304\n");
-  EXPECT_EQ(run({"sa", "add", "lab", "peer=192.0.2.2", "encryption_key_in=@" + key, "encryption_key_out=-"}), 0);
-  EXPECT_EQ(daemon_.handlers.added,
-            (api::AddRequest{
-                "lab", {{"peer", "192.0.2.2"}, {"encryption_key_in", "0x0102"}, {"encryption_key_out", "0x0304"}}}));
-  EXPECT_THAT(out(), StartsWith("lab  up  manual keys"));
-  EXPECT_EQ(err(), "");
-}
-
-TEST_F(Command, KeysOnTheCommandLineAreWarnedOfAndMissingOnesRefused) {
-  daemon_.start();
-  EXPECT_EQ(run({"sa", "add", "lab", "encryption_key_in=0x0102"}), 0);
-  EXPECT_THAT(err(), HasSubstr("a key on the command line is seen by everybody"));
-  EXPECT_THAT(err(), ::testing::Not(HasSubstr("0102")));
-  EXPECT_EQ(run({"sa", "add", "lab", "encryption_key_in=@/nowhere/key"}), 2);
-  EXPECT_THAT(err(), HasSubstr("encryption_key_in: cannot read \"/nowhere/key\""));
-  EXPECT_EQ(run({"sa", "add", "lab", "encryption_key_in=-"}), 2);
-  EXPECT_THAT(err(), HasSubstr("encryption_key_in: standard input has no line for it"));
-  EXPECT_EQ(run({"sa", "add", "lab", "peer"}), 2);
-  EXPECT_THAT(err(), HasSubstr("\"peer\" is no SETTING=VALUE"));
-  EXPECT_EQ(run({"sa"}), 2) << "a verb is missing";
-}
-
-TEST_F(Command, SaListShowsOneOrAllAndDelRemoves) {
-  daemon_.start();
-  EXPECT_EQ(run({"sa", "list"}), 0);
-  EXPECT_EQ(out(), "no manual SAs\n");
-  api::ManualSa lab{.name = "lab", .state = "up", .place = "lab.toml:3", .protocol = "ah"};
-  lab.local_address = "192.0.2.1";
-  lab.peer = "192.0.2.2";
-  lab.sequence_granted = 1048576;
-  lab.sa = {.spi_inbound = "0x00001001",
-            .spi_outbound = "0x00001002",
-            .suite = "sha256-esn",
-            .mode = "transport",
-            .encapsulation = "none",
-            .local = {"192.0.2.1"},
-            .remote = {"192.0.2.2"}};
-  lab.sa.counters.outbound_sequence = 12;
-  daemon_.handlers.sas.sas = {lab};
-  EXPECT_EQ(run({"sa", "list", "lab"}), 0);
-  EXPECT_EQ(out(),
-            "lab  up  manual keys  (lab.toml:3)\n"
-            "  ah transport sha256-esn, in IP, 192.0.2.1 <-> 192.0.2.2\n"
-            "  192.0.2.1 <-> 192.0.2.2\n"
-            "    in   SPI 0x00001001               0 packets       0 B\n"
-            "    out  SPI 0x00001002               0 packets       0 B\n"
-            "    sequence number 12 of 1048576 reserved\n");
-  EXPECT_EQ(run({"sa", "list", "other"}), 1);
-  EXPECT_THAT(err(), HasSubstr("there is no manual SA other"));
-  EXPECT_EQ(run({"sa", "del", "lab"}), 0);
-  EXPECT_EQ(daemon_.handlers.removed, "sa lab");
-}
-
-TEST_F(Command, PolicyListIsInTheOrderOfTheRules) {
-  daemon_.start();
-  api::PolicyEntry rule;
-  rule.position = 1;
-  rule.action = "bypass";
-  rule.direction = "both";
-  rule.local = {"0.0.0.0/0", "::/0"};
-  rule.remote = {"10.2.0.0/16[tcp/22]"};
-  rule.name = "ssh";
-  rule.origin = rule.place = "command";
-  daemon_.handlers.rules.policies = {rule};
-  EXPECT_EQ(run({"policy", "list"}), 0);
-  EXPECT_EQ(out(),
-            "#  ACTION  DIR   LOCAL <-> REMOTE             NAME  SA  FROM\n"
-            "1  bypass  both  any <-> 10.2.0.0/16[tcp/22]  ssh   -   command\n");
-  EXPECT_EQ(run({"policy", "add", "ssh", "action=bypass", "remote=10.2.0.0/16[tcp/22]"}), 0);
-  EXPECT_EQ(daemon_.handlers.added.settings.size(), 2U);
-  EXPECT_EQ(run({"policy", "del", "ssh"}), 0);
-  EXPECT_EQ(daemon_.handlers.removed, "rule ssh");
-}
-
-TEST(Text, Units) {
-  EXPECT_EQ(duration_text(59), "59s");
-  EXPECT_EQ(duration_text(3600), "1h");
-  EXPECT_EQ(duration_text(90061), "1d1h");
-  EXPECT_EQ(size_text(999), "999 B");
-  EXPECT_EQ(size_text(1000), "1.0 kB");
-  EXPECT_EQ(size_text(999'999), "1.0 MB");
-  EXPECT_EQ(size_text(~0ull), "18 EB");
-  EXPECT_EQ(count_text(1000), "1,000");
-  EXPECT_EQ(count_text(999), "999");
-  EXPECT_EQ(time_text(-1).size(), 23u);
 }
 
 }  // namespace

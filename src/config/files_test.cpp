@@ -56,7 +56,7 @@ TEST_F(Files, FolderIsReadInSortedOrder) {
 TEST_F(Files, MissingAndEmpty) {
   EXPECT_EQ(problems(folder_ / "none"),
             "DIR/none: error: there is no such file or folder\n"
-            "  write a configuration there, or name another path with --config PATH\n");
+            "  write a configuration there, or name another path: `culvert check PATH`, `culvertd --config PATH`\n");
   EXPECT_EQ(problems(folder_.path()),
             "DIR: warning: there is no *.toml file in this folder, so there is no tunnel\n"
             "  put a file such as office.toml there; culvert.toml(5) has an example\n");

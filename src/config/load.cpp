@@ -269,8 +269,9 @@ Result<std::vector<std::filesystem::path>, Problem> list_files(const std::filesy
   std::error_code error;
   const auto status = std::filesystem::status(path, error);
   if (!std::filesystem::exists(status)) {
-    return err(file_problem(path, "there is no such file or folder",
-                            "write a configuration there, or name another path with --config PATH"));
+    return err(file_problem(
+        path, "there is no such file or folder",
+        "write a configuration there, or name another path: `culvert check PATH`, `culvertd --config PATH`"));
   }
   if (!std::filesystem::is_directory(status)) {
     if (std::filesystem::is_regular_file(status)) return std::vector{path};

@@ -8,6 +8,7 @@
 
 #include "config/load.hpp"
 #include "control/control_plane.hpp"
+#include "control/testing/data_plane_stub.hpp"
 #include "ike/auth/shared_key.hpp"
 #include "ike/key_exchange.hpp"
 #include "ike/v2/ike_endpoint.hpp"
@@ -22,35 +23,18 @@ constexpr std::string_view kSecret = "secret = \"a long enough secret\"\n";
 
 net::IpAddress ip(std::string_view text) { return *net::IpAddress::parse(text); }
 
-class QuietDataPlane final : public ipsec::DataPlane {
+class QuietDataPlane final : public testing::DataPlaneStub {
  public:
   Result<model::Spi, ipsec::DataPlaneError> allocate_spi(std::optional<std::uint32_t> /*resource*/) override {
     return model::Spi(++spi_);
   }
-  Result<void, ipsec::DataPlaneError> reserve_spi(model::Spi) override { return {}; }
-  void release_spi(model::Spi) override {}
   Result<void, ipsec::DataPlaneError> install(model::ChildSaParams params) override {
     installed[params.id] = {params.local, params.remote};
     return {};
   }
-  void use_outbound(model::ChildSaId) override {}
   void remove(model::ChildSaId child, Duration) override { installed.erase(child); }
-  void update_path(model::ChildSaId, const net::Path&, model::Encapsulation) override {}
-  void grant_sequence(model::ChildSaId, std::uint64_t) override {}
-  void skip_sequence(model::ChildSaId, std::uint64_t) override {}
-  void set_policies(std::vector<ipsec::Policy> wanted) override { policies = std::move(wanted); }
-  std::optional<ipsec::SaCounters> counters(model::ChildSaId) const override { return ipsec::SaCounters{}; }
-  std::vector<std::pair<std::string, std::uint64_t>> drop_counters() const override { return {}; }
-  std::optional<ipsec::DataPlaneEvent> poll_event() override {
-    if (events.empty()) return std::nullopt;
-    auto event = events.front();
-    events.erase(events.begin());
-    return event;
-  }
 
   std::map<model::ChildSaId, std::pair<model::TrafficSelectors, model::TrafficSelectors>> installed;
-  std::vector<ipsec::Policy> policies;
-  std::vector<ipsec::DataPlaneEvent> events;
 
  private:
   std::uint32_t spi_ = 0x1000;

@@ -9,6 +9,7 @@
 
 #include "config/clone.hpp"
 #include "config/load.hpp"
+#include "control/testing/data_plane_stub.hpp"
 
 namespace culvert::control {
 namespace {
@@ -17,11 +18,8 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using ::testing::HasSubstr;
 
-class DataPlaneStub final : public ipsec::DataPlane {
+class ManualDataPlane final : public testing::DataPlaneStub {
  public:
-  Result<model::Spi, ipsec::DataPlaneError> allocate_spi(std::optional<std::uint32_t> /*resource*/) override {
-    return model::Spi(1000);
-  }
   Result<void, ipsec::DataPlaneError> reserve_spi(model::Spi spi) override {
     if (taken) return err(ipsec::DataPlaneError::no_free_spi);
     reserved.push_back(spi);
@@ -33,18 +31,12 @@ class DataPlaneStub final : public ipsec::DataPlane {
     installed.push_back(std::move(params));
     return {};
   }
-  void use_outbound(model::ChildSaId) override {}
   void remove(model::ChildSaId child, Duration linger) override {
     EXPECT_EQ(linger, Duration::zero());
     removed.push_back(child);
   }
-  void update_path(model::ChildSaId, const net::Path&, model::Encapsulation) override {}
   void grant_sequence(model::ChildSaId, std::uint64_t granted) override { grants.push_back(granted); }
-  void skip_sequence(model::ChildSaId, std::uint64_t) override {}
-  void set_policies(std::vector<ipsec::Policy>) override {}
   std::optional<ipsec::SaCounters> counters(model::ChildSaId) const override { return count; }
-  std::vector<std::pair<std::string, std::uint64_t>> drop_counters() const override { return {}; }
-  std::optional<ipsec::DataPlaneEvent> poll_event() override { return std::nullopt; }
 
   bool taken = false;
   bool refuse = false;
@@ -126,7 +118,7 @@ class Manual : public ::testing::Test {
   }
 
   Instant now{seconds(1000)};
-  DataPlaneStub plane;
+  ManualDataPlane plane;
   std::deque<Request> requests;
   std::deque<Notice> notices;
   ManualSas sas{plane, requests, notices, 1000};

@@ -80,36 +80,17 @@ TEST_F(ResourceWishesTest, WhatIsKnownIsBounded) {
 
 // ---------------------------------------------------------------- the control plane
 
-class Workers final : public ipsec::DataPlane {
+class Workers final : public testing::DataPlaneStub {
  public:
-  Result<model::Spi, ipsec::DataPlaneError> allocate_spi(std::optional<std::uint32_t>) override {
-    return model::Spi(1000);
-  }
-  Result<void, ipsec::DataPlaneError> reserve_spi(model::Spi) override { return {}; }
-  void release_spi(model::Spi) override {}
   Result<void, ipsec::DataPlaneError> install(model::ChildSaParams) override {
     if (refuse) return err(ipsec::DataPlaneError::overloaded);
     return {};
   }
-  void use_outbound(model::ChildSaId) override {}
-  void remove(model::ChildSaId, Duration) override {}
-  void update_path(model::ChildSaId, const net::Path&, model::Encapsulation) override {}
-  void grant_sequence(model::ChildSaId, std::uint64_t) override {}
-  void skip_sequence(model::ChildSaId, std::uint64_t) override {}
-  void set_policies(std::vector<ipsec::Policy>) override {}
   std::optional<ipsec::SaCounters> counters(model::ChildSaId child) const override {
     return ipsec::SaCounters{.outbound_packets = packets.contains(child) ? packets.at(child) : 0};
   }
-  std::vector<std::pair<std::string, std::uint64_t>> drop_counters() const override { return {}; }
-  std::optional<ipsec::DataPlaneEvent> poll_event() override {
-    if (events.empty()) return std::nullopt;
-    auto event = events.front();
-    events.erase(events.begin());
-    return event;
-  }
   bool refuse = false;
   std::map<model::ChildSaId, std::uint64_t> packets;
-  std::vector<ipsec::DataPlaneEvent> events;
 };
 
 constexpr model::ChildSaId kFallback{1};

@@ -141,6 +141,12 @@ TEST(BackendMeter, MeasuresEveryOneThatServes) {
 
 // The engine hands it single packets in jobs of their own (EspJob), so that what a call by PacketJobs costs beside them
 // must not tip the scales.
+TEST(BackendMeter, MeasuresOurOwnByFullBatchesAlone) {
+  EXPECT_EQ(measured_batch(Backend::own), 32);
+  EXPECT_EQ(measured_batch(Backend::openssl), 1) << "it takes them one by one whatever their number";
+  EXPECT_FALSE(measured_batch(Backend::ipsec_mb));
+}
+
 TEST(BackendMeter, TakesOurOwnByWhatFullBatchesCost) {
   if (!own_available()) GTEST_SKIP() << "this CPU lacks what Culvert's own AES-GCM needs (AVX-512 with VAES)";
   BackendMeter meter(std::chrono::seconds(20));

@@ -73,15 +73,6 @@ std::vector<Contender> contenders(const PacketSuite& suite) {
   return list;
 }
 
-/// The only number of packets that says what the backend takes for each, however many they are. OpenSSL goes through
-/// them one by one. Our own gets even single ones from the engine in jobs that cost less to hand over (EspJob) than
-/// those measured here, of which 32 hide what the call costs.
-std::optional<std::uint8_t> measured_batch(Backend backend) {
-  if (backend == Backend::openssl) return kMeasuredBatches.front();
-  if (backend == Backend::own) return kMeasuredBatches.back();
-  return {};
-}
-
 /// Nanoseconds per packet of one run: seals and opens alternately until the run is long enough.
 double run(PacketCipher& cipher, Packets& packets, std::size_t count) {
   const auto begin = Clock::now();
@@ -97,6 +88,14 @@ double run(PacketCipher& cipher, Packets& packets, std::size_t count) {
 }
 
 }  // namespace
+
+// OpenSSL goes through packets one by one. Our own gets even single ones from the engine in jobs that cost less to hand
+// over (EspJob) than those measured here, of which 32 hide what the call costs.
+std::optional<std::uint8_t> measured_batch(Backend backend) {
+  if (backend == Backend::openssl) return kMeasuredBatches.front();
+  if (backend == Backend::own) return kMeasuredBatches.back();
+  return {};
+}
 
 std::optional<SuiteCosts> BackendMeter::measure(const PacketSuite& suite) {
   const auto begin = Clock::now();

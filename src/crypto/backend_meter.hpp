@@ -6,6 +6,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <optional>
 
 #include "crypto/backend_choice.hpp"
 
@@ -16,6 +18,10 @@ using SuiteCosts = std::array<BackendCosts, kPacketClasses>;
 
 /// Octets of text that stand for each class.
 inline constexpr std::array<std::size_t, kPacketClasses> kMeasuredTexts = {64, 1408};
+
+/// The only number of packets that says what a backend takes for each, however many they are. Nothing: each number says
+/// it for itself alone.
+[[nodiscard]] std::optional<std::uint8_t> measured_batch(Backend backend);
 
 class BackendMeter {
  public:

@@ -1,5 +1,6 @@
 #include "crypto/random.hpp"
 
+#include <algorithm>
 #include <set>
 #include <string>
 #include <thread>
@@ -32,12 +33,20 @@ TEST(SystemRandom, NothingComesTwice) {
   EXPECT_EQ(all.size(), of_thread.size() * kEach);
 }
 
+// All of it, and nothing else: an octet that stays zero forty times over is not drawn.
 TEST(SystemRandom, AnyLength) {
   SystemRandom random;
-  for (const std::size_t size : {0U, 1U, 16U, 17U, 256U, 1000U}) {
-    Bytes octets(size);
-    random.fill(octets);
-    EXPECT_TRUE(size < 16 || octets != Bytes(size)) << size;
+  constexpr std::size_t kAround = 8;
+  for (const std::size_t size : {0U, 1U, 15U, 16U, 17U, 255U, 256U, 257U, 1000U}) {
+    Bytes ever(size);
+    for (int round = 0; round < 40; ++round) {
+      Bytes octets(size + 2 * kAround);
+      random.fill(MutableByteView(octets).subspan(kAround, size));
+      for (std::size_t i = 0; i < size; ++i) ever[i] |= octets[kAround + i];
+      std::fill_n(octets.begin() + kAround, size, std::uint8_t{0});
+      ASSERT_EQ(octets, Bytes(octets.size())) << size;
+    }
+    EXPECT_EQ(std::ranges::count(ever, 0), 0) << size;
   }
 }
 

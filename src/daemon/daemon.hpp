@@ -96,7 +96,11 @@ class Daemon final : public api::Handlers {
   };
 
   Daemon(boost::asio::io_context& io, Log& log, Options options, config::Config config);
+  // daemon_start.cpp
   [[nodiscard]] Result<void, std::string> open();
+  [[nodiscard]] Result<void, std::string> open_data_plane();
+  [[nodiscard]] Result<void, std::string> open_network();
+  [[nodiscard]] Result<void, std::string> open_control();
   void begin();
   void stop();
   void fail(const std::string& problem);

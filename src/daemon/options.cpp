@@ -9,14 +9,14 @@ namespace culvert::daemon {
 ParsedOptions parse_options(int argc, char** argv) {
   Options options;
   std::string level;
-  CLI::App app("culvertd: the Culvert IPsec daemon. Negotiates with IKEv2 and carries ESP in userspace.");
+  CLI::App app("culvertd: the Culvert IPsec daemon. Negotiates with IKEv2 and carries ESP in userspace.", "culvertd");
   app.set_version_flag("--version", std::string("culvertd ") + std::string(kVersion));
   app.add_option("-c,--config", options.config, "Configuration: a file, or a folder of *.toml")->capture_default_str();
   app.add_option("-s,--socket", options.socket,
                  "Control socket for the culvert command (default: [daemon] socket, else " +
                      std::string(config::kDefaultSocket) + ")");
   app.add_option("--state", options.state,
-                 "Folder of the sequence numbers that manual keys have used (default: [daemon] state, else " +
+                 "Folder for what must outlive culvertd (default: [daemon] state, else " +
                      std::string(config::kDefaultState) + ")");
   app.add_option("--log-level", level, "trace, debug, info, warning or error; over [daemon] log_level");
   app.add_flag("--check", options.check, "Only check the configuration, then end");

@@ -111,6 +111,9 @@ TEST_F(ClearPackets, NoProtectedSourceIsTakenForAnOutsider) {
     EXPECT_FALSE(ping("192.0.2.2", "192.0.2.1")) << "the last of them";
     EXPECT_FALSE(ping("10.2.0.1", "10.1.0.1")) << "the first";
     EXPECT_TRUE(reaches("fd02::1", "fd01::1")) << "no rule names IPv6";
+    ASSERT_TRUE(filter.apply({drop("10.2.0.1/32", "0.0.0.0/0"), drop("192.0.2.2/32", "0.0.0.0/0")}));
+    EXPECT_FALSE(ping("192.0.2.2", "192.0.2.1")) << "in the other order";
+    EXPECT_FALSE(ping("10.2.0.1", "10.1.0.1"));
     ASSERT_TRUE(filter.apply({drop("fd02::1/128", "::/0")}));
     EXPECT_FALSE(ping("fd02::1", "fd01::1"));
     EXPECT_TRUE(reaches("10.2.0.1", "10.1.0.1")) << "no rule names IPv4";

@@ -7,6 +7,7 @@
 #include "ipsec/inbound_path.hpp"
 #include "net/headers.hpp"
 #include "net/plain_packet.hpp"
+#include "net/plain_shape.hpp"
 
 namespace culvert::ipsec {
 namespace {

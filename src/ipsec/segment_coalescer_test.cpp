@@ -76,6 +76,52 @@ class Coalescing : public testing::TestWithParam<net::Family> {
     return out;
   }
 
+  // So many octets of TCP options in front of the payload, all of them NOP.
+  static Bytes with_options(Bytes packet, std::size_t options) {
+    const std::size_t tcp = net::ip_header_size(GetParam());
+    packet.insert(packet.begin() + static_cast<std::ptrdiff_t>(tcp + net::kTcpHeaderSize), options, 1);
+    packet[tcp + 12] = static_cast<std::uint8_t>((net::kTcpHeaderSize + options) / 4 << 4);
+    const std::size_t at = GetParam() == net::Family::v4 ? 2 : 4;
+    store_be16(packet.data() + at, static_cast<std::uint16_t>(load_be16(packet.data() + at) + options));
+    correct(packet);
+    return packet;
+  }
+  // Makes TCP's checksum right, and that of IPv4's header.
+  static void correct(Bytes& packet) {
+    const bool v4 = GetParam() == net::Family::v4;
+    const std::size_t tcp = net::ip_header_size(GetParam());
+    const ByteView addresses = v4 ? ByteView(packet).subspan(12, 8) : ByteView(packet).subspan(8, 32);
+    const ByteView segment = ByteView(packet).subspan(tcp);
+    store_be16(packet.data() + tcp + 16, 0);
+    const std::uint64_t sum = net::checksum_add(net::checksum_add(0, addresses) + 6 + segment.size(), segment);
+    store_be16(packet.data() + tcp + 16, net::checksum_finish(sum));
+    if (!v4) return;
+    store_be16(packet.data() + 10, 0);
+    store_be16(packet.data() + 10, net::ipv4_header_checksum(ByteView(packet).first(tcp)));
+  }
+  // Whether the other is joined to the first, behind it in its buffer; if not, both are as they were.
+  static bool follows(const Bytes& first, const Bytes& other, std::size_t gap) {
+    Bytes buffer = first;
+    buffer.insert(buffer.end(), gap, 0xdd);
+    buffer.insert(buffer.end(), other.begin(), other.end());
+    std::vector<InnerPacket> list;
+    SegmentCoalescer coalescer(true);
+    const MutableByteView front = MutableByteView(buffer).first(first.size());
+    coalescer.add(front, net::parse_packet(front).value(), buffer.data(), list);
+    const bool joined = coalescer.follow(MutableByteView(buffer).last(other.size()), buffer.data(), list);
+    EXPECT_EQ(list.size(), 1U);
+    EXPECT_EQ(list[0].bytes.size(), first.size() + (joined ? other.size() - payload_at(other) : 0));
+    if (!joined) {
+      EXPECT_EQ(to_bytes(front), first);
+      EXPECT_EQ(to_bytes(ByteView(buffer).last(other.size())), other);
+    }
+    return joined;
+  }
+  static std::size_t payload_at(const Bytes& packet) {
+    const std::size_t tcp = net::ip_header_size(GetParam());
+    return tcp + std::size_t{4} * (packet[tcp + 12] >> 4);
+  }
+
   Bytes buffer_;
   std::vector<InnerPacket> list_;
 };
@@ -141,6 +187,74 @@ TEST_P(Coalescing, AnythingDifferentStaysApart) {
     EXPECT_EQ(to_bytes(list[1].bytes), others[i]) << i;
     EXPECT_FALSE(list[0].offload.checksum_partial || list[1].offload.checksum_partial) << i;
   }
+}
+
+// With checksums that fit, so that it is for the bit alone; and as damage that must not be covered up.
+TEST_P(Coalescing, NoBitOfTheHeadersMayDiffer) {
+  const bool v4 = GetParam() == net::Family::v4;
+  const std::size_t tcp = net::ip_header_size(GetParam());
+  for (const std::size_t options : {0U, 4U, 12U, 40U}) {
+    for (const bool dont_fragment : {false, true}) {
+      Flow first = numbered(0);
+      Flow second = numbered(1);
+      first.dont_fragment = second.dont_fragment = dont_fragment;
+      const Bytes base = with_options(tcp_packet(first, 1, kAck, Bytes(100, 1)), options);
+      const Bytes next = with_options(tcp_packet(second, 101, kAck, Bytes(100, 1)), options);
+      ASSERT_TRUE(follows(base, next, kGap));
+      for (std::size_t bit = 0; bit < 8 * payload_at(next); ++bit) {
+        const std::size_t at = bit / 8;
+        // Lengths, and checksums, which are made right again.
+        if (at == tcp + 16 || at == tcp + 17) continue;
+        if (v4 ? at == 2 || at == 3 || at == 10 || at == 11 : at == 4 || at == 5) continue;
+        Bytes other = next;
+        other[at] ^= static_cast<std::uint8_t>(0x80 >> bit % 8);
+        ASSERT_FALSE(follows(base, other, kGap)) << bit << ", which its checksum knows nothing of";
+        correct(other);
+        // RFC 6864: with DF an identification means nothing.
+        const bool may = (at == tcp + 13 && bit % 8 == 4) || (v4 && dont_fragment && (at == 4 || at == 5));
+        ASSERT_EQ(follows(base, other, kGap), may) << bit << " with " << options << " octets of options";
+      }
+    }
+  }
+}
+
+// The payload moves before the checksum is known; what turns out to be damaged is as it came all the same.
+TEST_P(Coalescing, WhatIsDamagedStaysAsItCame) {
+  for (const std::size_t options : {0U, 4U, 12U, 40U}) {
+    for (const std::size_t size : {1U, 15U, 16U, 100U, 1400U}) {
+      for (const std::size_t gap : {0U, 1U, 20U, 60U}) {
+        const Bytes base = with_options(tcp_packet(numbered(0), 1, kAck, Bytes(1400, 1)), options);
+        Bytes next = with_options(tcp_packet(numbered(1), 1401, kAck, Bytes(size, 2)), options);
+        ASSERT_TRUE(follows(base, next, gap));
+        next.back() ^= 4;
+        ASSERT_FALSE(follows(base, next, gap)) << size << " octets " << gap << " behind, " << options << " of options";
+      }
+    }
+  }
+}
+
+TEST_P(Coalescing, WhatIsCutOffOrDamagedInAnotherBufferDoesNotFollow) {
+  Bytes base = tcp_packet(numbered(0), 1, kAck, Bytes(100, 1));
+  Bytes next = tcp_packet(numbered(1), 101, kAck, Bytes(100, 1));
+  std::vector<InnerPacket> list;
+  SegmentCoalescer coalescer(true);
+  coalescer.add(base, net::parse_packet(base).value(), base.data(), list);
+  EXPECT_FALSE(coalescer.follow(MutableByteView(next).first(next.size() - 1), next.data(), list));
+  next.back() ^= 4;
+  EXPECT_FALSE(coalescer.follow(next, next.data(), list));
+  next.back() ^= 4;
+  EXPECT_TRUE(coalescer.follow(next, next.data(), list));
+}
+
+// IP has no longer ones.
+TEST_P(Coalescing, ASuperPacketHasItsEndAtTheLongestPacket) {
+  std::vector<Bytes> packets;
+  for (std::uint32_t i = 0; i < 50; ++i) {
+    packets.push_back(tcp_packet(numbered(i), 1 + i * 1400, kAck, Bytes(1400, 1)));
+  }
+  const auto& list = join(packets);
+  EXPECT_EQ(list.size(), 2U);
+  EXPECT_EQ(cut(list), packets);
 }
 
 // Damage that happened before the tunnel must stay visible.

@@ -3,8 +3,6 @@
 // what is plain, it would accept and say the same of.
 #pragma once
 
-#include <array>
-#include <bit>
 #include <cstdint>
 
 #include "base/bytes.hpp"
@@ -46,11 +44,6 @@ namespace detail {
   return size >= kTcpHeaderSize && size <= rest;
 }
 
-// The word that lies in memory as these octets.
-constexpr std::uint64_t in_memory(std::uint64_t octets) {
-  return std::endian::native == std::endian::little ? __builtin_bswap64(octets) : octets;
-}
-
 }  // namespace detail
 
 /// False when the packet is not plain, or no whole packet at all; then `plain` says nothing.
@@ -74,51 +67,5 @@ constexpr std::uint64_t in_memory(std::uint64_t octets) {
   if (plain.total_length > packet.size()) return false;
   return detail::read_plain_transport(at, kIpv6HeaderSize, plain);
 }
-
-/// Finds that a packet is like a plain one of IPv4 seen before: of the same size, flow, length, TOS and DF, with the
-/// same SYN bit. It is then plain as well, and `read_plain` would say the same.
-class PlainLikeness {
- public:
-  /// So many octets from the beginning must be readable, whatever the packet has.
-  static constexpr std::size_t kReads = 36;
-
-  /// `packet` is the one that `plain` is of.
-  [[gnu::always_inline]] void set(ByteView packet, const PlainPacket& plain) {
-    size_ = packet.size();
-    for (std::size_t i = 0; i < words_.size(); ++i) words_[i] = word(packet.data() + 8 * i);
-    last_ = word(packet.data() + kLast);
-    last_mask_ = plain.protocol == static_cast<std::uint8_t>(IpProtocol::tcp) ? kTcpMask : 0;
-  }
-  void clear() { size_ = kNone; }
-
-  [[nodiscard, gnu::always_inline]] bool of(ByteView packet) const {
-    const std::uint8_t* const at = packet.data();
-    if (packet.size() != size_ || word(at + 16) != words_[2]) return false;
-    const std::uint64_t differs = ((word(at) ^ words_[0]) & kFirstMask) | ((word(at + 8) ^ words_[1]) & kSecondMask) |
-                                  ((word(at + kLast) ^ last_) & last_mask_);
-    return differs == 0;
-  }
-
- private:
-  static constexpr std::size_t kNone = ~std::size_t{0};
-  static constexpr std::size_t kLast = 28;
-  // As words lie in memory: all but the identification, and all but TTL and checksum; the third word is the destination
-  // and the ports.
-  static constexpr std::uint64_t kFirstMask = detail::in_memory(0xffff'ffff'0000'ffff);
-  static constexpr std::uint64_t kSecondMask = detail::in_memory(0x00ff'0000'ffff'ffff);
-  // TCP's data offset and SYN bit: octets 12 and 13 of its header.
-  static constexpr std::uint64_t kTcpMask = detail::in_memory(0x0000'0000'f002'0000);
-
-  [[nodiscard, gnu::always_inline]] static std::uint64_t word(const std::uint8_t* at) {
-    std::uint64_t value = 0;
-    __builtin_memcpy(&value, at, sizeof value);
-    return value;
-  }
-
-  std::size_t size_ = kNone;  // of no packet
-  std::array<std::uint64_t, 3> words_;
-  std::uint64_t last_;
-  std::uint64_t last_mask_;
-};
 
 }  // namespace culvert::net

@@ -1,7 +1,9 @@
-// PlainShape: all that the fast way wants to know of a plain packet of IPv4 but its flow, so that of packets of one
-// size, whatever their flows, only the first is read.
+// PlainShape and PlainLikeness: whether a packet of IPv4 is as a plain one seen before was, in few comparisons of
+// words, so that of packets alike only the first is read.
 #pragma once
 
+#include <bit>
+#include <cstddef>
 #include <cstdint>
 
 #include "base/bytes.hpp"
@@ -10,7 +12,11 @@
 
 namespace culvert::net {
 
-class PlainShape {
+/// What a packet must have of the one seen before, besides size, length, protocol, TOS, DF and the SYN bit.
+enum class Alike : bool { shape, flow };
+
+template <Alike kAlike>
+class LikePlain {
  public:
   /// So many octets from the beginning must be readable, whatever the packet has.
   static constexpr std::size_t kReads = 36;
@@ -20,16 +26,17 @@ class PlainShape {
     size_ = packet.size();
     first_ = word(packet.data());
     second_ = word(packet.data() + 8);
+    if constexpr (kAlike == Alike::flow) third_ = word(packet.data() + 16);
     last_ = word(packet.data() + kLast);
     is_tcp_ = plain.protocol == static_cast<std::uint8_t>(IpProtocol::tcp);
   }
   void clear() { size_ = kNone; }
 
-  /// Whether a packet has the size, length, protocol, TOS, DF and SYN bit of that one. It is then plain as well, and
-  /// `read_plain` would say the same.
+  /// When it holds, the packet is plain as well, and `read_plain` would say the same.
   [[nodiscard, gnu::always_inline]] bool of(ByteView packet) const {
     const std::uint8_t* const at = packet.data();
     if (packet.size() != size_) return false;
+    if (kAlike == Alike::flow && word(at + 16) != third_) return false;
     if ((((word(at) ^ first_) & kFirstMask) | ((word(at + 8) ^ second_) & kSecondMask)) != 0) return false;
     return !is_tcp_ || ((word(at + kLast) ^ last_) & kTcpMask) == 0;
   }
@@ -37,11 +44,19 @@ class PlainShape {
  private:
   static constexpr std::size_t kNone = ~std::size_t{0};  // of no packet
   static constexpr std::size_t kLast = 28;
-  // As words lie in memory: all but the identification; of the second word just the protocol.
-  static constexpr std::uint64_t kFirstMask = detail::in_memory(0xffff'ffff'0000'ffff);
-  static constexpr std::uint64_t kSecondMask = detail::in_memory(0x00ff'0000'0000'0000);
+
+  // The word that lies in memory as these octets.
+  static constexpr std::uint64_t in_memory(std::uint64_t octets) {
+    return std::endian::native == std::endian::little ? __builtin_bswap64(octets) : octets;
+  }
+  // All but the identification.
+  static constexpr std::uint64_t kFirstMask = in_memory(0xffff'ffff'0000'ffff);
+  // The protocol, and of one flow the source; TTL and checksum are nobody's business. The third word is the destination
+  // and the ports.
+  static constexpr std::uint64_t kSecondMask =
+      in_memory(kAlike == Alike::flow ? 0x00ff'0000'ffff'ffff : 0x00ff'0000'0000'0000);
   // TCP's data offset and SYN bit: octets 12 and 13 of its header.
-  static constexpr std::uint64_t kTcpMask = detail::in_memory(0x0000'0000'f002'0000);
+  static constexpr std::uint64_t kTcpMask = in_memory(0x0000'0000'f002'0000);
 
   [[nodiscard, gnu::always_inline]] static std::uint64_t word(const std::uint8_t* at) {
     std::uint64_t value = 0;
@@ -52,8 +67,14 @@ class PlainShape {
   std::size_t size_ = kNone;
   std::uint64_t first_ = 0;
   std::uint64_t second_ = 0;
+  std::uint64_t third_ = 0;
   std::uint64_t last_ = 0;
   bool is_tcp_ = false;
 };
+
+/// Packets of one size and what an outer header may ask for, whatever their flows.
+using PlainShape = LikePlain<Alike::shape>;
+/// And of one flow.
+using PlainLikeness = LikePlain<Alike::flow>;
 
 }  // namespace culvert::net

@@ -144,6 +144,14 @@ class Many(unittest.TestCase):
         self.assertEqual(count("flows", 2500), (3, 1, 0))
         self.assertEqual(count("rules", 2500), (3, 1, 2500))
         self.assertEqual(count("tunnels", 2500), (3, 2500, 0))
+        self.assertEqual(count("peers", 2500), (3, 2500, 0))
+
+    def test_peers_are_at_addresses_of_their_own(self):
+        self.assertEqual([many.outer("peers", n) for n in (0, 255, 99_999)], ["198.18.0.0", "198.18.0.255", "198.19.134.159"])
+        self.assertEqual(len({many.outer("tunnels", n) for n in range(9)}), 1)
+        a, b = (many.sections("peers", side, [7]) for side in "ab")
+        self.assertIn('peer = "198.18.0.7"', a)
+        self.assertIn('local_address = "198.18.0.7"', b)
 
     def test_the_ends_mirror_each_other(self):
         a, b = (many.sections("tunnels", side, [7]) for side in "ab")
@@ -151,6 +159,9 @@ class Many(unittest.TestCase):
         self.assertIn('local = ["10.128.0.7"]\nremote = ["10.1.0.1"]', b)
         self.assertIn('local_id = "s7.example"\nremote_id = "hub.example"', a)
         self.assertIn('local_id = "hub.example"\nremote_id = "s7.example"', b)
+        # An IKE SA each, which has a limit of Child SAs.
+        self.assertIn("share_ike_sa = false\nmobike = false\n", a)
+        self.assertIn("share_ike_sa = false\nmobike = false\n", b)
 
     ROUNDS = [{("flows", 1): {"cpu": 2.0, "flood_cpu": 2.0, "flood": 3e5, "lost": 0}, ("flows", 10): {"cpu": 3.0}, ("tunnels", 10): {"cpu": 3.3, "flood_cpu": 5.0}},
               {("flows", 1): {"cpu": 4.0}, ("flows", 10): {"cpu": 5.0}, ("tunnels", 10): {"cpu": 10.0}}]

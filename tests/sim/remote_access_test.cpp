@@ -1,5 +1,7 @@
 // A client that is given its address, on a network that loses and reorders: whatever happens, both ends agree on the
 // address, and packets flow from it and to it (RFC 7296 2.19).
+#include "tests/sim/remote_access.hpp"
+
 #include <algorithm>
 #include <cstdlib>
 
@@ -20,23 +22,7 @@ class RemoteAccess : public ::testing::TestWithParam<std::uint64_t> {
   RemoteAccess() : options_(two_hosts()) {
     options_.seed = GetParam();
     options_.log = true;
-    model::ConnectionConfig& client = options_.connections[index_of(Side::alice)];
-    client.local_id = model::Identity::parse("alice@example.org");
-    client.request_addresses = {net::Family::v4};
-    client.local = {model::TrafficSelector::of(net::AddressRange::all(net::Family::v4))};
-    client.remote = {*model::TrafficSelector::parse("10.2.0.0/16")};
-    model::ConnectionConfig& gateway = options_.connections[index_of(Side::bob)];
-    gateway.remote_id.reset();
-    gateway.remote_pattern = model::IdentityPattern::parse("*@example.org");
-    gateway.pools = {"staff"};
-    gateway.local = client.remote;
-    // The one address that the simulator's packets of alice have.
-    gateway.remote = {*model::TrafficSelector::parse("10.1.0.1")};
-    options_.peer_kinds[index_of(Side::bob)] = config::PeerKind::any;
-    config::PoolConfig pool;
-    pool.name = "staff";
-    pool.ranges = {*net::AddressRange::parse("10.1.0.1")};
-    options_.pools[index_of(Side::bob)] = {pool};
+    give_from_pool(options_);
   }
   void make() {
     world_.emplace(options_);

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "tests/sim/counted_traffic.hpp"
 #include "tests/sim/world.hpp"
 
 namespace culvert::sim {
@@ -83,16 +84,7 @@ class SimResourceSas : public ::testing::TestWithParam<Case> {
     EXPECT_TRUE(world->run_until([&] { return all_served(); }, limit)) << why();
     EXPECT_FALSE(world->log().failed()) << why();
   }
-  /// Ends the traffic; every packet of it that arrived must have come out.
-  void expect_nothing_lost() {
-    for (const Side side : {Side::alice, Side::bob}) world->set_traffic(side, std::nullopt);
-    ASSERT_TRUE(world->run_for(seconds(8))) << why();
-    for (const Side side : {Side::alice, Side::bob}) {
-      const Ledger::Totals totals = world->ledger().totals(side, first[index_of(side)]);
-      EXPECT_GT(totals.made, 100u);
-      EXPECT_EQ(totals.delivered + totals.lost_by_network, totals.made) << "from " << name_of(side) << why();
-    }
-  }
+  void expect_nothing_lost() { sim::expect_nothing_lost(*world, first, 101); }
   std::set<model::Spi> spis(Side side) const {
     std::set<model::Spi> all;
     for (const control::ChildSaView& child : children(side)) all.insert(child.spi_inbound);
@@ -105,7 +97,7 @@ class SimResourceSas : public ::testing::TestWithParam<Case> {
 
   WorldOptions options;
   std::unique_ptr<World> world;
-  std::array<std::size_t, 2> first{};
+  FirstPackets first{};
 };
 
 TEST_P(SimResourceSas, EachWorkerGetsItsOwnAndNothingIsLost) {

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "tests/sim/counted_traffic.hpp"
 #include "tests/sim/world.hpp"
 
 namespace culvert::sim {
@@ -49,22 +50,8 @@ class Scenario : public ::testing::TestWithParam<Roles> {
     spi = world->child(actor()).spi_inbound;
     ike_spi = world->ike_sa(actor()).sa.spi_i;
   }
-  void begin_traffic() {
-    for (const Side side : {Side::alice, Side::bob}) {
-      first[index_of(side)] = world->ledger().count(side);
-      world->set_traffic(side, Traffic{milliseconds(5), 100});
-    }
-  }
-  /// Ends the traffic; every packet of it must have come out.
-  void expect_nothing_lost() {
-    for (const Side side : {Side::alice, Side::bob}) world->set_traffic(side, std::nullopt);
-    ASSERT_TRUE(world->run_for(seconds(8))) << why();
-    for (const Side side : {Side::alice, Side::bob}) {
-      const Ledger::Totals totals = world->ledger().totals(side, first[index_of(side)]);
-      EXPECT_GT(totals.made, 0u);
-      EXPECT_EQ(totals.delivered + totals.lost_by_network, totals.made) << "from " << name_of(side) << why();
-    }
-  }
+  void begin_traffic() { first = sim::begin_traffic(*world, Traffic{milliseconds(5), 100}); }
+  void expect_nothing_lost() { sim::expect_nothing_lost(*world, first); }
   void expect_settled(Duration limit = seconds(20)) {
     EXPECT_TRUE(world->run_until([&] { return world->settled(); }, limit)) << why();
     EXPECT_FALSE(world->log().failed()) << why();
@@ -99,7 +86,7 @@ class Scenario : public ::testing::TestWithParam<Roles> {
 
   WorldOptions options;
   std::unique_ptr<World> world;
-  std::array<std::size_t, 2> first{};
+  FirstPackets first{};
   model::Spi spi;
   model::IkeSpi ike_spi;
 };

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/sim/counted_traffic.hpp"
 #include "tests/sim/world.hpp"
 
 namespace culvert::sim {
@@ -56,27 +57,13 @@ class OverStreams : public ::testing::TestWithParam<Side> {
     return world->run_until([&] { return world->ledger().was_delivered(there) && world->ledger().was_delivered(back); },
                             seconds(3));
   }
-  void begin_traffic() {
-    for (const Side side : {Side::alice, Side::bob}) {
-      first[index_of(side)] = world->ledger().count(side);
-      world->set_traffic(side, Traffic{milliseconds(20), 100});
-    }
-  }
-  // Every packet must have come out, but what the network took.
-  void expect_nothing_lost() {
-    for (const Side side : {Side::alice, Side::bob}) world->set_traffic(side, std::nullopt);
-    ASSERT_TRUE(world->run_for(seconds(8))) << why();
-    for (const Side side : {Side::alice, Side::bob}) {
-      const Ledger::Totals totals = world->ledger().totals(side, first[index_of(side)]);
-      EXPECT_GT(totals.made, 0u);
-      EXPECT_EQ(totals.delivered + totals.lost_by_network, totals.made) << "from " << name_of(side) << why();
-    }
-  }
+  void begin_traffic() { first = sim::begin_traffic(*world, Traffic{milliseconds(20), 100}); }
+  void expect_nothing_lost() { sim::expect_nothing_lost(*world, first); }
   std::string why() const { return "\n" + world->report(120) + world->amiss().value_or("all is well") + "\n"; }
 
   WorldOptions options;
   std::unique_ptr<World> world;
-  std::array<std::size_t, 2> first{};
+  FirstPackets first{};
 };
 INSTANTIATE_TEST_SUITE_P(CalledBy, OverStreams, ::testing::Values(Side::alice, Side::bob),
                          [](const auto& by) { return name_of(by.param); });

@@ -22,7 +22,7 @@ packages_run="
   libnl-3-dev libnl-route-3-dev libnftables-dev libsqlite3-dev libgtest-dev libgmock-dev libbenchmark-dev
   iproute2 iputils-ping iperf3 tcpdump procps"
 packages_test="
-  tshark nftables conntrack ethtool openssl python3-scapy user-mode-linux busybox-static bird2
+  tshark nftables conntrack ethtool openssl python3-scapy python3-cryptography user-mode-linux busybox-static bird2
   strongswan-swanctl strongswan-charon libcharon-extra-plugins libcharon-extauth-plugins
    libstrongswan-standard-plugins libstrongswan-extra-plugins freeradius freeradius-utils
    softhsm2 opensc libengine-pkcs11-openssl tpm2-openssl tpm2-tools swtpm spin valgrind"

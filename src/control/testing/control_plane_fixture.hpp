@@ -16,6 +16,7 @@
 #include "base/random.hpp"
 #include "config/load.hpp"
 #include "control/control_plane.hpp"
+#include "control/testing/data_plane_stub.hpp"
 
 namespace culvert::control::testing {
 
@@ -62,13 +63,8 @@ class RecordingIke final : public ike::Endpoint {
   std::vector<ike::Event> events;
 };
 
-class RecordingDataPlane final : public ipsec::DataPlane {
+class RecordingDataPlane final : public DataPlaneStub {
  public:
-  Result<model::Spi, ipsec::DataPlaneError> allocate_spi(std::optional<std::uint32_t> /*resource*/) override {
-    return model::Spi(1000);
-  }
-  Result<void, ipsec::DataPlaneError> reserve_spi(model::Spi) override { return {}; }
-  void release_spi(model::Spi) override {}
   Result<void, ipsec::DataPlaneError> install(model::ChildSaParams params) override {
     if (refuse) return err(ipsec::DataPlaneError::unsupported_suite);
     installed.push_back(params.id);
@@ -77,25 +73,13 @@ class RecordingDataPlane final : public ipsec::DataPlane {
   void use_outbound(model::ChildSaId child) override { switched.push_back(child); }
   void remove(model::ChildSaId child, Duration) override { removed.push_back(child); }
   void update_path(model::ChildSaId, const net::Path& path, model::Encapsulation) override { paths.push_back(path); }
-  void grant_sequence(model::ChildSaId, std::uint64_t) override {}
-  void skip_sequence(model::ChildSaId, std::uint64_t) override {}
-  void set_policies(std::vector<ipsec::Policy> wanted) override { policies = std::move(wanted); }
   std::optional<ipsec::SaCounters> counters(model::ChildSaId) const override {
     return ipsec::SaCounters{.inbound_packets = 7};
-  }
-  std::vector<std::pair<std::string, std::uint64_t>> drop_counters() const override { return {}; }
-  std::optional<ipsec::DataPlaneEvent> poll_event() override {
-    if (events.empty()) return std::nullopt;
-    auto event = events.front();
-    events.erase(events.begin());
-    return event;
   }
 
   bool refuse = false;
   std::vector<model::ChildSaId> installed, switched, removed;
   std::vector<net::Path> paths;
-  std::vector<ipsec::Policy> policies;
-  std::vector<ipsec::DataPlaneEvent> events;
 };
 
 class ControlPlaneTest : public ::testing::Test {

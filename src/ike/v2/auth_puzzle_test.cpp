@@ -3,12 +3,12 @@
 #include "ike/v2/auth_puzzle.hpp"
 
 #include <algorithm>
-#include <memory>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "ike/codec/serialize.hpp"
+#include "ike/v2/testing/loss.hpp"
 #include "ike/v2/testing/pair.hpp"
 
 namespace culvert::ike::v2 {
@@ -17,7 +17,6 @@ namespace {
 using namespace testing;
 using model::ExchangeType;
 using model::NotifyType;
-using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
@@ -160,14 +159,7 @@ TEST(AuthPuzzleSetUp, GoesWithTheFirstMessageWhateverItIs) {
 TEST(AuthPuzzleSetUp, UnderLoss) {
   for (std::uint64_t seed = 1; seed <= 60; ++seed) {
     Pair pair(seed, attacked());
-    auto dice = std::make_shared<SeededRandom>(seed);
-    pair.fate = [dice](const Datagram&) {
-      std::vector<Duration> copies;
-      for (int copy = 0; copy < 2; ++copy) {
-        if (dice->below(100) < (copy == 0 ? 75U : 20U)) copies.emplace_back(milliseconds(5 + dice->below(700)));
-      }
-      return copies;
-    };
+    pair.fate = bad_network(seed, 700);
     configure_with(pair, seed % 2 == 0 ? kPlain : kThree, seed % 3 == 0 ? std::uint16_t{400} : std::uint16_t{0});
     initiate(pair);
     ASSERT_TRUE(pair.run_until([&] { return in_step(pair); }, minutes(5))) << seed;

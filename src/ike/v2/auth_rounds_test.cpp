@@ -1,5 +1,5 @@
 // Several authentications one behind the other (RFC 4739): two endpoints in all orders of rounds, peers that know
-// nothing of it or stop too soon, and peers that keep to no rule.
+// nothing of it or stop too soon. Peers that keep to no rule are in auth_rounds_hostile_test.
 #include <array>
 
 #include <gmock/gmock.h>
@@ -8,119 +8,18 @@
 #include "crypto/testing/issuer.hpp"
 #include "ike/eap/packet.hpp"
 #include "ike/v2/testing/forger.hpp"
-#include "ike/v2/testing/pair.hpp"
+#include "ike/v2/testing/rounds_pair.hpp"
 
 namespace culvert::ike::v2::testing {
 namespace {
 
-using crypto::testing::kToday;
 using crypto::testing::TestCertificate;
 using crypto::testing::TestKey;
-using model::Authentication;
-using model::AuthRound;
 using model::EapType;
 using model::ExchangeType;
 using model::NotifyType;
 using model::Role;
 using ::testing::HasSubstr;
-
-Bytes octets(std::string_view text) { return to_bytes(as_bytes(text)); }
-
-struct World {
-  TestCertificate root = TestCertificate::make(TestKey::make("P-256"), crypto::testing::authority("root"));
-  TestKey key = TestKey::make("P-256");
-};
-const World& world() {
-  static const World made;
-  return made;
-}
-
-Credentials credentials(bool first) {
-  const TestCertificate own = TestCertificate::make(
-      world().key, crypto::testing::peer(first ? "a" : "b", first ? "DNS:a.example" : "DNS:b.example"), &world().root);
-  return {.certificates = {own.der()},
-          .key = own.key().private_key(),
-          .peer = crypto::TrustStore::make(std::vector{world().root.certificate()}, {})};
-}
-
-using Way = std::optional<Authentication>;  // nothing: EAP
-constexpr Way kSecret = Authentication::shared_key;
-constexpr Way kCertificate = Authentication::certificate;
-constexpr Way kEap = std::nullopt;
-
-std::string in_words(const std::vector<Way>& ways) {
-  std::string out;
-  for (const Way& way : ways) out += std::string(way ? name_of(*way) : "eap") + " ";
-  return out;
-}
-
-/// a proves itself by the one list, b by the other; only a by EAP, as carol.
-struct RoundsPair : Pair {
-  RoundsPair(std::vector<Way> first, std::vector<Way> second, std::uint64_t seed = 1, EndpointSettings settings = {})
-      : Pair(seed, settings), ways_a(std::move(first)), ways_b(std::move(second)) {
-    for (Host* one : {&a, &b}) {
-      const bool is_a = one == &a;
-      one->calendar = kToday;
-      one->credentials.emplace(kConnection, credentials(is_a));
-      one->secrets[kConnection] = octets("a shared secret");
-      one->users["carol"] = octets("a pass phrase");
-      model::ConnectionConfig config = config_of(is_a);
-      config.authorities = world().root.certificate().key_digest();
-      const bool eap = std::ranges::find(ways_a, kEap) != ways_a.end();
-      if (eap) config.eap = model::EapSettings{.client = is_a, .methods = {EapType::mschapv2}, .identity = "carol"};
-      set(config, is_a ? ways_a : ways_b, true);
-      set(config, is_a ? ways_b : ways_a, false);
-      if (is_a) name_eap(config);
-      configs[is_a ? 0 : 1] = std::move(config);
-    }
-  }
-  static void set(model::ConnectionConfig& config, const std::vector<Way>& ways, bool own) {
-    const Authentication begin = ways.front().value_or(Authentication::shared_key);
-    if (own) {
-      config.authentication = begin;
-    } else {
-      config.peer_authentication = begin;
-    }
-    auto& more = own ? config.own_rounds : config.peer_rounds;
-    for (std::size_t i = 1; i < ways.size(); ++i) more.push_back({.by = ways[i]});
-  }
-  static void name_eap(model::ConnectionConfig& config) {
-    for (AuthRound& round : config.own_rounds) {
-      if (!round.by) round.id = model::Identity::parse("carol");
-    }
-  }
-  void start() {
-    command(a, ConfigureConnection{configs[0]});
-    command(b, ConfigureConnection{configs[1]});
-    initiate(*this);
-    settle();
-  }
-  [[nodiscard]] std::string faults() const {
-    std::string all;
-    for (const Host* one : {&a, &b}) {
-      for (const NegotiationFailed& failure : one->failures) all += one->name + ": " + failure.detail + "\n";
-    }
-    return all;
-  }
-  /// Long after: neither end has anything, and b has never had an IKE SA.
-  void expect_nothing(std::string_view reason) {
-    advance(std::chrono::minutes(5));
-    EXPECT_TRUE(a.ike_sas.empty() && b.ike_sas.empty());
-    EXPECT_TRUE(no_leaks(*this));
-    EXPECT_EQ(a.eap_sessions.size() + b.eap_sessions.size(), 0U);
-    EXPECT_THAT(faults(), HasSubstr(std::string(reason)));
-  }
-  [[nodiscard]] std::size_t auth_requests() const {
-    std::set<std::uint32_t> seen;
-    for (const Datagram& one : wire) {
-      const codec::Header header = one.header();
-      if (one.from_a && header.exchange == ExchangeType::ike_auth) seen.insert(header.message_id.value());
-    }
-    return seen.size();
-  }
-  std::vector<Way> ways_a, ways_b;
-  std::array<model::ConnectionConfig, 2> configs;
-};
 
 const std::vector<std::vector<Way>> kInitiators = {
     {kSecret},
@@ -220,7 +119,7 @@ TEST(AuthRounds, TheCertificateOfALaterRoundIsForItsIdentity) {
 // ---- two certificates, one behind the other: the machine's, then its user's
 
 struct CertificatesPair : RoundsPair {
-  explicit CertificatesPair(const TestCertificate& users = world().root)
+  explicit CertificatesPair(const TestCertificate& users = rounds_world().root)
       : RoundsPair({kCertificate, kCertificate}, {kCertificate}) {
     const TestCertificate amy =
         TestCertificate::make(TestKey::make("P-256"), crypto::testing::peer("amy", "email:amy@example.net"), &users);
@@ -245,7 +144,7 @@ TEST(AuthRounds, TwoCertificates) {
 // One of them is no proof of the other's name, and twice the same is not two.
 TEST(AuthRounds, OneCertificateIsNotTwo) {
   CertificatesPair pair;
-  pair.a.credentials.at(kConnection) = credentials(true);
+  pair.a.credentials.at(kConnection) = rounds_credentials(true);
   pair.start();
   pair.expect_nothing("identity");
   CertificatesPair same;
@@ -303,7 +202,7 @@ TEST(AuthRounds, AFaultInEachRoundEndsIt) {
         const TestCertificate stranger =
             TestCertificate::make(TestKey::make("P-256"), crypto::testing::authority("stranger"));
         const TestCertificate own =
-            TestCertificate::make(world().key, crypto::testing::peer("a", "DNS:a.example"), &stranger);
+            TestCertificate::make(rounds_world().key, crypto::testing::peer("a", "DNS:a.example"), &stranger);
         pair.a.credentials.at(kConnection).certificates = {own.der()};
       }
       pair.start();
@@ -393,7 +292,7 @@ TEST(AuthRounds, AConnectionForEachNumberOfRounds) {
   single.id = model::ConnectionId{2};
   single.name = "single";
   single.peer_rounds.clear();
-  pair.b.credentials.emplace(single.id, credentials(false));
+  pair.b.credentials.emplace(single.id, rounds_credentials(false));
   pair.command(pair.b, ConfigureConnection{single});
   pair.start();
   ASSERT_TRUE(in_step(pair)) << pair.faults();
@@ -403,7 +302,7 @@ TEST(AuthRounds, AConnectionForEachNumberOfRounds) {
   model::ConnectionConfig several = pair.configs[1];
   several.id = model::ConnectionId{2};
   several.name = "several";
-  plain.b.credentials.emplace(several.id, credentials(false));
+  plain.b.credentials.emplace(several.id, rounds_credentials(false));
   plain.command(plain.b, ConfigureConnection{several});
   plain.start();
   ASSERT_TRUE(in_step(plain)) << plain.faults();
@@ -449,98 +348,6 @@ TEST(AuthRounds, GivenUpInTheMiddleNothingStays) {
     EXPECT_EQ(pair.a.eap_sessions.size() + pair.b.eap_sessions.size(), 0U);
     EXPECT_TRUE(no_leaks(pair));
   }
-}
-
-// ---------------------------------------------------------------- peers that keep to no rule
-
-/// a goes as far as `requests` of IKE_AUTH, then somebody with its keys goes on.
-struct Takeover : RoundsPair {
-  Takeover(std::vector<Way> first, std::vector<Way> second, std::size_t requests)
-      : RoundsPair(std::move(first), std::move(second), 1, exporting()) {
-    fate = [this, requests](const Datagram& datagram) {
-      const codec::Header header = datagram.header();
-      const bool lost = datagram.from_a && header.message_id.value() > requests;
-      return lost ? std::vector<Duration>{} : std::vector<Duration>{Pair::kLatency};
-    };
-    start();
-    CHECK(b.ike_sas.empty());
-    forger.emplace(b.exported.at(0), static_cast<std::uint32_t>(requests + 1));
-  }
-  void expect_refused(std::vector<codec::Payload> payloads, NotifyType type) {
-    const codec::Message answer = forger->ask(*this, ExchangeType::ike_auth, std::move(payloads));
-    ASSERT_NE(answer.error_notify(), nullptr);
-    EXPECT_EQ(answer.error_notify()->type, type);
-    EXPECT_EQ(answer.first<codec::AuthPayload>(), nullptr);
-    EXPECT_EQ(answer.first<codec::SaPayload>(), nullptr);
-    EXPECT_TRUE(b.ike_sas.empty());
-    ASSERT_EQ(b.failures.size(), 1U);
-    EXPECT_EQ(b.eap_sessions.size(), 0U);
-    // It is the end: the next request is not heard.
-    const std::size_t sent = wire.size();
-    inject(b, path_from(false, 4500), forger->request(ExchangeType::ike_auth, {}));
-    EXPECT_EQ(wire.size(), sent);
-  }
-  std::optional<Forger> forger;
-};
-
-codec::Payload id_payload(std::string_view name = "a.example") {
-  return codec::IdPayload{.side = Role::initiator, .identity = model::Identity::parse(name), .reserved = {}};
-}
-codec::Payload auth_payload(model::AuthenticationMethod method = model::AuthenticationMethod::shared_key_mic) {
-  return codec::AuthPayload{.method = method, .data = Bytes(32, 0x5a)};
-}
-codec::Payload eap_payload() { return codec::EapPayload{Bytes{2, 0, 0, 5, 1}}; }
-
-TEST(AuthRoundsHostile, NothingButTheNextRoundBehindTheFirst) {
-  const std::vector<std::pair<std::vector<codec::Payload>, NotifyType>> tries = {
-      {{}, NotifyType::authentication_failed},                              // as if there was no more
-      {{auth_payload()}, NotifyType::authentication_failed},                // without an identity
-      {{eap_payload()}, NotifyType::authentication_failed},                 // EAP that nobody began
-      {{id_payload(), auth_payload()}, NotifyType::authentication_failed},  // the secret instead of EAP
-      {{id_payload(), eap_payload()}, NotifyType::invalid_syntax},          // EAP is begun by the server
-      {{id_payload(), id_payload()}, NotifyType::invalid_syntax},
-      {{id_payload(), auth_payload(model::AuthenticationMethod::null)}, NotifyType::authentication_failed},
-  };
-  for (std::size_t i = 0; i < tries.size(); ++i) {
-    SCOPED_TRACE(i);
-    Takeover peer({kCertificate, kEap}, {kCertificate}, 1);
-    peer.expect_refused(tries[i].first, tries[i].second);
-  }
-}
-
-TEST(AuthRoundsHostile, TheSecondRoundIsNoExcuseForAWrongAuth) {
-  Takeover peer({kCertificate, kSecret}, {kCertificate}, 1);
-  peer.expect_refused({id_payload(), auth_payload()}, NotifyType::authentication_failed);
-  EXPECT_THAT(peer.b.failures[0].detail, HasSubstr("does not have our secret"));
-}
-
-TEST(AuthRoundsHostile, ARoundWithinEap) {
-  for (const auto& payloads : {std::vector<codec::Payload>{id_payload(), auth_payload()},
-                               std::vector<codec::Payload>{id_payload()}, std::vector<codec::Payload>{}}) {
-    Takeover peer({kSecret, kEap, kCertificate}, {kCertificate}, 2);
-    ASSERT_EQ(peer.b.eap_sessions.size(), 1U);
-    peer.expect_refused(payloads, NotifyType::invalid_syntax);
-  }
-}
-
-// The responder has more to prove; the initiator does not begin again meanwhile.
-TEST(AuthRoundsHostile, ARoundThatIsNotExpectedAnyMore) {
-  for (const auto& payloads :
-       {std::vector<codec::Payload>{id_payload(), auth_payload()}, std::vector<codec::Payload>{id_payload()},
-        std::vector<codec::Payload>{auth_payload()}, std::vector<codec::Payload>{eap_payload()}}) {
-    Takeover peer({kSecret}, {kCertificate, kSecret}, 1);
-    peer.expect_refused(payloads, NotifyType::authentication_failed);
-    EXPECT_THAT(peer.b.failures[0].detail, HasSubstr("goes on after round 1"));
-  }
-}
-
-// Whoever lets the round that it announced never come is half-open, and goes like all that are.
-TEST(AuthRoundsHostile, TheNextRoundNeverComes) {
-  Takeover peer({kCertificate, kEap}, {kCertificate}, 1);
-  EXPECT_EQ(peer.b.endpoint().counters().half_open, 1U);
-  peer.advance(std::chrono::minutes(2));
-  EXPECT_TRUE(peer.b.ike_sas.empty());
-  EXPECT_EQ(peer.b.endpoint().counters().half_open, 0U);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "ike/codec/serialize.hpp"
 #include "ike/v2/testing/forger.hpp"
 #include "ike/v2/testing/fragment_forger.hpp"
+#include "ike/v2/testing/loss.hpp"
 #include "ike/v2/testing/pair.hpp"
 
 namespace culvert::ike::v2 {
@@ -23,7 +24,6 @@ using model::IkeFragmentation;
 using model::MessageId;
 using model::NotifyType;
 using model::PayloadType;
-using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
@@ -223,14 +223,7 @@ TEST_F(Fragments, LossRepetitionAndDisorder) {
   for (std::uint64_t seed = 1; seed <= 60; ++seed) {
     Scene scene(seed);
     Pair& run = scene.pair;
-    auto dice = std::make_shared<SeededRandom>(seed);
-    run.fate = [dice](const Datagram&) {
-      std::vector<Duration> copies;
-      for (int copy = 0; copy < 2; ++copy) {
-        if (dice->below(100) < (copy == 0 ? 75U : 20U)) copies.emplace_back(milliseconds(5 + dice->below(80)));
-      }
-      return copies;
-    };
+    run.fate = bad_network(seed, 80);
     scene.start();
     ASSERT_TRUE(run.run_until([&] { return in_step(run); }, minutes(3))) << seed;
     scene.expect_no_iv_twice();

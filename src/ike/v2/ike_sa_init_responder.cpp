@@ -13,7 +13,6 @@
 #include "ike/v2/ike_keys.hpp"
 #include "ike/v2/ike_sa_init_answer.hpp"
 #include "ike/v2/intermediate.hpp"
-#include "ike/v2/nat.hpp"
 #include "ike/v2/payload_rules.hpp"
 #include "ike/v2/ppk.hpp"
 #include "ike/v2/redirect.hpp"
@@ -96,30 +95,13 @@ void IkeSaInitResponder::make_ike_sa(const codec::Message& request, ByteView dat
   // RFC 7296 3.4: a value of another length is none. The request is not authenticated, so nothing more is said.
   if (ke->public_value.size() != crypto::public_value_size(*model::key_exchange_id(ke->method)))
     return core_.drop(DatagramDrop::malformed);
-  IkeSa& sa = core_.sas.add(core_.next_ike_sa_id());
-  sa.role = model::Role::responder;
-  sa.phase = Phase::half_open;
-  sa.connection = config.id;
-  sa.spi_i = request.header.spi_i;
-  sa.spi_r = core_.new_ike_spi();
-  sa.path = path_;
-  sa.begun_at = sa.last_inbound = core_.now;
-  sa.begun_order = core_.next_order();
-  sa.init_digest = digest;
-  sa.phase_deadline = core_.now + core_.settings.half_open_timeout;
+  IkeSa& sa = add_half_open(core_, path_, request, digest, config);
   sa.init = InitTranscript{.request = to_bytes(datagram),
                            .response = {},
                            .nonce_i = request.first<codec::NoncePayload>()->data,
                            .nonce_r = {},
                            .peer_hashes = peer_hashes(request)};
-  judge_nat_detection(sa, request, path_);
-  agree_on_fragmentation(sa, request, config);
   if (auto ppk = agreed_ppk(core_, path_, request)) sa.ppk = std::move(*ppk);
-  note_redirects(sa, request);
-  core_.sas.index_spi(sa);
-  core_.sas.index_init(sa);
-  core_.touch(sa);
-  core_.sas.note(sa);
   note_admitted(core_, request, passage_);
   give_auth_puzzle(core_, sa, passage_, chosen.ike, ke->public_value);
   auto answer = std::make_unique<IkeSaInitAnswer>(core_, sa, config.encapsulation, chosen);

@@ -7,6 +7,8 @@
 #include <gtest/gtest.h>
 
 #include "ike/codec/serialize.hpp"
+#include "ike/v2/testing/forger.hpp"
+#include "ike/v2/testing/loss.hpp"
 #include "ike/v2/testing/pair.hpp"
 
 namespace culvert::ike::v2 {
@@ -15,7 +17,6 @@ namespace {
 using namespace testing;
 using model::ExchangeType;
 using model::NotifyType;
-using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
@@ -24,15 +25,9 @@ constexpr const char* kOptional = "aes256gcm16-prfsha256-x25519-ke1_mlkem768-ke1
 constexpr const char* kPlain = "aes256gcm16-prfsha256-x25519";
 constexpr const char* kThree = "aes256gcm16-prfsha384-x25519-ke1_mlkem512-ke3_mlkem1024-ke7_ecp256";
 
-EndpointSettings with_keys() {
-  EndpointSettings settings;
-  settings.export_keys = true;
-  return settings;
-}
-
 class Intermediate : public ::testing::Test {
  protected:
-  Intermediate() : pair(1, with_keys()) {}
+  Intermediate() : pair(1, exporting()) {}
   void start(std::string_view suite_a, std::string_view suite_b) {
     auto a = config_of(true);
     auto b = config_of(false);
@@ -41,6 +36,15 @@ class Intermediate : public ::testing::Test {
     configure(pair, std::move(a), std::move(b));
     initiate(pair);
   }
+  /// Whoever has the keys of IKE_SA_INIT goes on in place of a.
+  void no_further_than_init() {
+    pair.fate = [](const Datagram& datagram) {
+      const bool init = datagram.header().exchange == ExchangeType::ike_sa_init;
+      return init ? std::vector<Duration>{Pair::kLatency} : std::vector<Duration>{};
+    };
+    pair.settle();
+  }
+  [[nodiscard]] Forger forger(std::uint32_t next_id = 1) const { return Forger(pair.a.exported.front(), next_id); }
   [[nodiscard]] std::vector<Datagram> intermediates() const {
     std::vector<Datagram> found;
     std::ranges::copy_if(pair.wire, std::back_inserter(found),
@@ -93,7 +97,7 @@ TEST_F(Intermediate, FallbackWhereItIsAllowed) {
                                      {kHybrid, kOptional, true},
                                      {kHybrid, kPlain, false},
                                      {kPlain, kHybrid, false}}) {
-    Pair other(5, with_keys());
+    Pair other(5, exporting());
     auto config_a = config_of(true);
     auto config_b = config_of(false);
     config_a.ike_proposals = {model::parse_proposal(model::ProtocolId::ike, a).value()};
@@ -117,17 +121,10 @@ TEST_F(Intermediate, FallbackWhereItIsAllowed) {
 TEST_F(Intermediate, UnderLoss) {
   for (std::uint64_t seed = 1; seed <= 80; ++seed) {
     // Time enough for four exchanges of which every message may be lost several times.
-    EndpointSettings settings = with_keys();
+    EndpointSettings settings = exporting();
     settings.half_open_timeout = minutes(4);
     Pair other(seed, settings);
-    auto dice = std::make_shared<SeededRandom>(seed);
-    other.fate = [dice](const Datagram&) {
-      std::vector<Duration> copies;
-      for (int copy = 0; copy < 2; ++copy) {
-        if (dice->below(100) < (copy == 0 ? 75U : 20U)) copies.emplace_back(milliseconds(5 + dice->below(700)));
-      }
-      return copies;
-    };
+    other.fate = bad_network(seed, 700);
     auto config_a = config_of(true);
     auto config_b = config_of(false);
     const auto suite = model::parse_proposal(model::ProtocolId::ike, seed % 2 == 0 ? kHybrid : kThree).value();
@@ -146,7 +143,7 @@ TEST_F(Intermediate, LargeOnesGoInFragments) {
   pair.settle();
   ASSERT_TRUE(in_step(pair));
   for (const Datagram& one : intermediates()) EXPECT_LE(one.message.size() + 32, 1280U);
-  Pair other(3, with_keys());
+  Pair other(3, exporting());
   auto a = config_of(true);
   auto b = config_of(false);
   a.ike_fragment_size = 500;
@@ -161,7 +158,7 @@ TEST_F(Intermediate, LargeOnesGoInFragments) {
 // RFC 9242 3.3.2: whoever has broken the key exchange and changes IKE_INTERMEDIATE is found out by AUTH.
 TEST_F(Intermediate, ChangesAreFoundOutByAuth) {
   for (const bool request : {true, false}) {
-    Pair other(9, with_keys());
+    Pair other(9, exporting());
     auto a = config_of(true);
     auto b = config_of(false);
     a.ike_proposals = b.ike_proposals = {model::parse_proposal(model::ProtocolId::ike, kHybrid).value()};
@@ -199,30 +196,15 @@ TEST_F(Intermediate, ChangesAreFoundOutByAuth) {
 // RFC 9242 5, RFC 9370 2.2.2: exactly as many as were agreed on, and IKE_AUTH not before.
 TEST_F(Intermediate, NeitherMoreNorFewer) {
   start(kHybrid, kHybrid);
-  pair.fate = [](const Datagram& datagram) {
-    const bool init = datagram.header().exchange == ExchangeType::ike_sa_init;
-    return init ? std::vector<Duration>{Pair::kLatency} : std::vector<Duration>{};
-  };
-  pair.settle();
+  no_further_than_init();
   ASSERT_EQ(pair.a.exported.size(), 1U);
-  const KeysExported& keys = pair.a.exported.front();
-  const auto suite = *model::packet_suite(keys.suite.encryption, keys.suite.key_bits, keys.suite.integrity);
-  SeededRandom random(1);
-  auto sealer = codec::MessageSealer::make(suite, keys.sk_ei.view(), {}, random, 1000);
-  codec::Message message;
-  message.header.spi_i = keys.spi_i;
-  message.header.spi_r = keys.spi_r;
-  message.header.initiator = true;
-  message.header.message_id = model::MessageId(1);
-  message.header.exchange = ExchangeType::ike_auth;
   const auto at_b = path_from(false, 4500);
-  pair.inject(pair.b, at_b, sealer->seal(message));
+  pair.inject(pair.b, at_b, forger().request(ExchangeType::ike_auth, {}));
   EXPECT_EQ(dropped(pair.b, DatagramDrop::unexpected), 1U) << "not yet";
   // RFC 9370 2.2.2: another method than the one that was agreed on.
-  message.header.exchange = ExchangeType::ike_intermediate;
-  message.add(codec::KePayload{.method = model::KeyExchangeMethod::ml_kem_512, .public_value = Bytes(800, 1)});
   const std::size_t before = pair.wire.size();
-  pair.inject(pair.b, at_b, sealer->seal(message));
+  const codec::KePayload other{.method = model::KeyExchangeMethod::ml_kem_512, .public_value = Bytes(800, 1)};
+  pair.inject(pair.b, at_b, forger().request(ExchangeType::ike_intermediate, {other}));
   EXPECT_EQ(pair.wire.size(), before + 1) << "INVALID_SYNTAX";
   ASSERT_FALSE(pair.b.failures.empty());
   EXPECT_EQ(pair.b.failures.front().kind, FailureKind::protocol_error);
@@ -230,23 +212,9 @@ TEST_F(Intermediate, NeitherMoreNorFewer) {
 
 TEST_F(Intermediate, NoneWhereNoneWasAgreedOn) {
   start(kPlain, kPlain);
-  pair.fate = [](const Datagram& datagram) {
-    const bool init = datagram.header().exchange == ExchangeType::ike_sa_init;
-    return init ? std::vector<Duration>{Pair::kLatency} : std::vector<Duration>{};
-  };
-  pair.settle();
-  const KeysExported& keys = pair.a.exported.front();
-  const auto suite = *model::packet_suite(keys.suite.encryption, keys.suite.key_bits, keys.suite.integrity);
-  SeededRandom random(1);
-  auto sealer = codec::MessageSealer::make(suite, keys.sk_ei.view(), {}, random, 1000);
-  codec::Message message;
-  message.header.spi_i = keys.spi_i;
-  message.header.spi_r = keys.spi_r;
-  message.header.initiator = true;
-  message.header.message_id = model::MessageId(1);
-  message.header.exchange = ExchangeType::ike_intermediate;
-  message.add(codec::KePayload{.method = model::KeyExchangeMethod::curve25519, .public_value = Bytes(32, 9)});
-  pair.inject(pair.b, path_from(false, 4500), sealer->seal(message));
+  no_further_than_init();
+  const codec::KePayload unasked{.method = model::KeyExchangeMethod::curve25519, .public_value = Bytes(32, 9)};
+  pair.inject(pair.b, path_from(false, 4500), forger().request(ExchangeType::ike_intermediate, {unasked}));
   EXPECT_EQ(dropped(pair.b, DatagramDrop::unexpected), 1U);
 }
 
@@ -259,19 +227,9 @@ TEST_F(Intermediate, OneAfterTheOther) {
   start(kThree, kThree);
   pair.settle();
   ASSERT_EQ(pair.b.postponed.size(), 1U);
-  const KeysExported& keys = pair.a.exported.front();
-  const auto suite = *model::packet_suite(keys.suite.encryption, keys.suite.key_bits, keys.suite.integrity);
-  SeededRandom random(1);
-  auto sealer = codec::MessageSealer::make(suite, keys.sk_ei.view(), {}, random, 1000);
-  codec::Message message;
-  message.header.spi_i = keys.spi_i;
-  message.header.spi_r = keys.spi_r;
-  message.header.initiator = true;
-  message.header.message_id = model::MessageId(2);
   for (const ExchangeType exchange : {ExchangeType::ike_intermediate, ExchangeType::ike_auth}) {
-    message.header.exchange = exchange;
     const std::size_t before = pair.wire.size();
-    pair.inject(pair.b, path_from(false, 4500), sealer->seal(message));
+    pair.inject(pair.b, path_from(false, 4500), forger(2).request(exchange, {}));
     EXPECT_EQ(pair.wire.size(), before);
   }
   EXPECT_EQ(dropped(pair.b, DatagramDrop::old_message_id), 1U) << "out of the window till the one before is answered";

@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "ike/codec/serialize.hpp"
+#include "ike/v2/testing/loss.hpp"
 #include "ike/v2/testing/pair.hpp"
 
 namespace culvert::ike::v2 {
@@ -19,7 +20,6 @@ using namespace testing;
 using model::ExchangeType;
 using model::NotifyType;
 using model::PpkExchange;
-using std::chrono::milliseconds;
 using std::chrono::minutes;
 
 const Bytes kSecret = to_bytes(as_bytes("32 octets that no computer guesses"));
@@ -312,14 +312,7 @@ TEST(PpkIntermediate, GoesWithSeveralRounds) {
 TEST(PpkIntermediate, UnderLoss) {
   for (std::uint64_t seed = 1; seed <= 80; ++seed) {
     PpkPair pair(seed);
-    auto dice = std::make_shared<SeededRandom>(seed);
-    pair.fate = [dice](const Datagram&) {
-      std::vector<Duration> copies;
-      for (int copy = 0; copy < 2; ++copy) {
-        if (dice->below(100) < (copy == 0 ? 75U : 20U)) copies.emplace_back(milliseconds(5 + dice->below(700)));
-      }
-      return copies;
-    };
+    pair.fate = bad_network(seed, 700);
     const bool same = seed % 5 != 0;
     pair.start(with("office", same), with(same ? "office" : "lab", same), seed % 2 == 0 ? kPlain : kThree);
     ASSERT_TRUE(pair.run_until([&] { return in_step(pair); }, minutes(5))) << seed;

@@ -7,9 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "ike/codec/serialize.hpp"
-#include "ike/secrets.hpp"
-#include "ike/v2/testing/pair.hpp"
+#include "ike/v2/testing/resumption.hpp"
 
 namespace culvert::ike::v2 {
 namespace {
@@ -20,97 +18,6 @@ using model::NotifyType;
 using std::chrono::hours;
 using std::chrono::minutes;
 using std::chrono::seconds;
-
-TicketKey key_of(std::uint8_t id) {
-  TicketKey key{.id = {id}, .made = 0, .key = SecretBytes(32)};
-  key.key.mutable_view()[0] = id;
-  return key;
-}
-
-class ResumptionTest : public ::testing::Test {
- protected:
-  static model::ConnectionConfig resuming(bool first) {
-    auto config = config_of(first);
-    config.life.resumption = hours(1);
-    return config;
-  }
-  /// The time of day is that of the pair's clock, as long as nobody sets it.
-  void give_secrets(Host& who, std::uint8_t key = 1) {
-    auto secrets = std::make_shared<EndpointSecrets>();
-    secrets->ticket_keys.push_back(key_of(key));
-    pair->command(who, UseSecrets{.secrets = std::move(secrets), .calendar = calendar()});
-  }
-  [[nodiscard]] std::int64_t calendar() const {
-    return std::chrono::duration_cast<seconds>(pair->now.time_since_epoch()).count();
-  }
-  void start(model::ConnectionConfig a = resuming(true), model::ConnectionConfig b = resuming(false)) {
-    config_a = a;
-    config_b = b;
-    give_secrets(pair->b);
-    configure(*pair, std::move(a), std::move(b));
-    initiate(*pair);
-    pair->settle();
-    ASSERT_TRUE(in_step(*pair));
-  }
-  /// Ends without a word and is there again, with what the state folder has.
-  void crash(Host& who, std::uint8_t key = 1) {
-    const bool first = &who == &pair->a;
-    who.restart();
-    for (const model::Spi spi : std::set(who.allocator().in_use)) who.allocator().release(spi);
-    give_secrets(who, key);
-    pair->command(who, ConfigureConnection{first ? config_a : config_b});
-  }
-  /// a notices that b is silent, and closes its IKE SA.
-  void wait_until_lost(Host& who) {
-    cut = true;
-    pair->command(who, CheckLiveness{who.ike_sa().ike_sa});
-    ASSERT_TRUE(pair->run_until([&] { return who.ike_sas.empty(); }));
-    cut = false;
-  }
-  ResumptionTest() { renew(); }
-  void renew(const EndpointSettings& settings = {}) {
-    pair = std::make_unique<Pair>(3, settings);
-    pair->fate = [this](const Datagram& one) {
-      const bool held = hold && one.from_a && one.header().exchange == ExchangeType::ike_auth;
-      return cut || held ? std::vector<Duration>() : std::vector<Duration>{Pair::kLatency};
-    };
-  }
-  [[nodiscard]] std::vector<Datagram> sent(ExchangeType exchange, bool from_a) const {
-    std::vector<Datagram> found;
-    for (const Datagram& one : pair->wire)
-      if (one.from_a == from_a && one.header().exchange == exchange) found.push_back(one);
-    return found;
-  }
-  [[nodiscard]] std::uint64_t refused() {
-    return pair->b.endpoint().counters().dropped[static_cast<std::size_t>(DatagramDrop::bad_ticket)];
-  }
-  /// a, which has lost its IKE SA, shows its ticket to nobody; the answer is the test's, in the clear.
-  void begin_and_answer(NotifyType type, ByteView data = {}) {
-    wait_until_lost(pair->a);
-    pair->wire.clear();
-    cut = true;
-    initiate(*pair);
-    const auto request = codec::parse_header(pair->wire.back().message);
-    cut = false;
-    codec::Message answer;
-    answer.header = *request;
-    answer.header.initiator = false;
-    answer.header.response = true;
-    answer.add_notify(type, data);
-    pair->inject(pair->a, path_from(true), codec::serialize(answer));
-    pair->settle();
-  }
-  void resume() {
-    pair->wire.clear();
-    initiate(*pair);
-    pair->settle();
-  }
-
-  std::unique_ptr<Pair> pair;
-  model::ConnectionConfig config_a, config_b;
-  bool cut = false;
-  bool hold = false;  // IKE_AUTH of a
-};
 
 // RFC 8784 3, RFC 5723 5.1: what the PPK brought is in SK_d, and so in the keys that come of it, here and in what is
 // resumed from that.
@@ -439,94 +346,6 @@ TEST_F(ResumptionTest, AfterwardsThereAreFreshKeys) {
   EXPECT_NE(pair->a.ike_sa().spi_i, spi);
   EXPECT_FALSE(pair->a.ike_sa().resumed);
   EXPECT_FALSE(sent(ExchangeType::create_child_sa, true).empty());
-}
-
-// A forged answer in clear: nothing is gained by it.
-TEST_F(ResumptionTest, AForgedRefusalLeadsToAFullSetUp) {
-  start();
-  begin_and_answer(NotifyType::ticket_nack);
-  ASSERT_TRUE(in_step(*pair));
-  EXPECT_FALSE(pair->a.ike_sa().resumed);
-}
-
-// Who shows a ticket that it has overheard cannot prove that it has the keys (RFC 5723 9.1).
-TEST_F(ResumptionTest, AStolenTicketEndsNothing) {
-  start();
-  wait_until_lost(pair->a);
-  cut = true;
-  pair->wire.clear();
-  initiate(*pair);
-  const Bytes shown = pair->wire.back().message;
-  cut = false;
-  const auto before = pair->b.ike_sa().ike_sa;
-  pair->inject(pair->b, path_from(false), shown);
-  EXPECT_EQ(pair->b.endpoint().counters().half_open, 1u);
-  pair->advance(seconds(40));
-  EXPECT_EQ(pair->b.endpoint().counters().half_open, 0u);
-  EXPECT_TRUE(pair->b.ike_sas.contains(before) || pair->b.ike_sa().resumed);
-  // The honest initiator, whose request went out again meanwhile, is resumed.
-  ASSERT_TRUE(pair->run_until([&] { return in_step(*pair); }, minutes(5)));
-  EXPECT_TRUE(pair->a.ike_sa().resumed);
-}
-
-TEST_F(ResumptionTest, WhoSaysNothingToTheTicketIsAskedWithoutItNextTime) {
-  start();
-  pair->fate = [this](const Datagram& one) {
-    const bool resume = one.header().exchange == ExchangeType::ike_session_resume;
-    return cut || resume ? std::vector<Duration>() : std::vector<Duration>{Pair::kLatency};
-  };
-  wait_until_lost(pair->a);
-  initiate(*pair);
-  ASSERT_TRUE(pair->run_until([&] { return !pair->a.failures.empty(); }));
-  EXPECT_EQ(pair->a.failures.back().kind, FailureKind::no_answer);
-  resume();
-  ASSERT_TRUE(in_step(*pair));
-  EXPECT_FALSE(pair->a.ike_sa().resumed);
-}
-
-TEST_F(ResumptionTest, WhoSaysNothingToTheProofIsAskedWithoutTheTicketNextTime) {
-  start();
-  wait_until_lost(pair->a);
-  hold = true;
-  initiate(*pair);
-  ASSERT_TRUE(pair->run_until([&] { return !pair->a.failures.empty(); }));
-  EXPECT_EQ(pair->a.failures.back().kind, FailureKind::no_answer);
-  EXPECT_THAT(pair->a.failures.back().detail, ::testing::HasSubstr("answered IKE_SESSION_RESUME but not IKE_AUTH"));
-  hold = false;
-  resume();
-  ASSERT_TRUE(in_step(*pair));
-  EXPECT_FALSE(pair->a.ike_sa().resumed);
-}
-
-// RFC 5685 3 is for IKE_SA_INIT, where it is checked.
-TEST_F(ResumptionTest, WhoIsSentElsewhereInsteadBeginsInFull) {
-  start();
-  begin_and_answer(NotifyType::redirect, Bytes{1, 4, 192, 0, 2, 77});
-  ASSERT_TRUE(in_step(*pair));
-  EXPECT_FALSE(pair->a.ike_sa().resumed);
-  EXPECT_EQ(sent(ExchangeType::ike_session_resume, true).size(), 1u);
-}
-
-// RFC 7296 2.6, RFC 5723 4.3.2: under load a cookie comes first.
-TEST_F(ResumptionTest, UnderLoadACookieComesFirst) {
-  EndpointSettings settings;
-  settings.cookie_threshold = 0;
-  renew(settings);
-  start();
-  wait_until_lost(pair->a);
-  resume();
-  ASSERT_TRUE(in_step(*pair));
-  EXPECT_TRUE(pair->a.ike_sa().resumed);
-  EXPECT_EQ(sent(ExchangeType::ike_session_resume, true).size(), 2u);
-}
-
-// Nothing that answers a stranger is longer than what the stranger sent.
-TEST_F(ResumptionTest, TheAnswerIsNoLongerThanTheRequest) {
-  start();
-  wait_until_lost(pair->a);
-  resume();
-  EXPECT_LE(sent(ExchangeType::ike_session_resume, false).at(0).message.size(),
-            sent(ExchangeType::ike_session_resume, true).at(0).message.size());
 }
 
 }  // namespace

@@ -7,12 +7,10 @@
 
 #include "ike/codec/serialize.hpp"
 #include "ike/v2/childless.hpp"
-#include "ike/v2/fragments.hpp"
 #include "ike/v2/ike_keys.hpp"
 #include "ike/v2/life_core.hpp"
 #include "ike/v2/nat.hpp"
 #include "ike/v2/payload_rules.hpp"
-#include "ike/v2/redirect.hpp"
 #include "ike/v2/resumption.hpp"
 #include "ike/v2/set_up_gate.hpp"
 
@@ -71,28 +69,11 @@ void SessionResumeResponder::refuse(const codec::Message& request, std::string_v
 
 void SessionResumeResponder::resume(const codec::Message& request, ByteView datagram, const InitDigest& digest,
                                     const model::ConnectionConfig& config, TicketState state) {
-  IkeSa& sa = core_.sas.add(core_.next_ike_sa_id());
-  sa.role = Role::responder;
-  sa.phase = Phase::half_open;
-  sa.connection = config.id;
-  // RFC 5723 5, note 4: new ones.
-  sa.spi_i = request.header.spi_i;
-  sa.spi_r = core_.new_ike_spi();
-  sa.path = path_;
-  sa.begun_at = sa.last_inbound = core_.now;
-  sa.begun_order = core_.next_order();
-  sa.init_digest = digest;
-  sa.phase_deadline = core_.now + core_.settings.half_open_timeout;
+  // RFC 5723 5, note 4: with new SPIs.
+  IkeSa& sa = add_half_open(core_, path_, request, digest, config);
   sa.resumption = std::make_unique<Resumption>(Resumption{.state = std::move(state)});
   const Bytes nonce_i = request.first<codec::NoncePayload>()->data;
   const Bytes nonce_r = core_.new_nonce();
-  judge_nat_detection(sa, request, path_);
-  agree_on_fragmentation(sa, request, config);
-  note_redirects(sa, request);
-  core_.sas.index_spi(sa);
-  core_.sas.index_init(sa);
-  core_.touch(sa);
-  core_.sas.note(sa);
   if (auto keyed = key_resumed(core_, sa, nonce_i, nonce_r); !keyed) {
     sa.phase = Phase::gone;
     return core_.progress(

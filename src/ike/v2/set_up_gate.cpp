@@ -6,6 +6,9 @@
 #include "crypto/prf.hpp"
 #include "ike/codec/serialize.hpp"
 #include "ike/puzzle.hpp"
+#include "ike/v2/fragments.hpp"
+#include "ike/v2/nat.hpp"
+#include "ike/v2/redirect.hpp"
 #include "ike/v2/refusals.hpp"
 #include "model/proposal.hpp"
 
@@ -175,6 +178,29 @@ Passage pass_load_check(Core& core, const net::Path& path, const codec::Message&
   if (passage != Passage::no) return has_room_for_sender(core, path) ? passage : Passage::no;
   ask_for_work(core, path, request, puzzle);
   return Passage::no;
+}
+
+IkeSa& add_half_open(Core& core, const net::Path& path, const codec::Message& request, const InitDigest& digest,
+                     const model::ConnectionConfig& config) {
+  IkeSa& sa = core.sas.add(core.next_ike_sa_id());
+  sa.role = model::Role::responder;
+  sa.phase = Phase::half_open;
+  sa.connection = config.id;
+  sa.spi_i = request.header.spi_i;
+  sa.spi_r = core.new_ike_spi();
+  sa.path = path;
+  sa.begun_at = sa.last_inbound = core.now;
+  sa.begun_order = core.next_order();
+  sa.init_digest = digest;
+  sa.phase_deadline = core.now + core.settings.half_open_timeout;
+  judge_nat_detection(sa, request, path);
+  agree_on_fragmentation(sa, request, config);
+  note_redirects(sa, request);
+  core.sas.index_spi(sa);
+  core.sas.index_init(sa);
+  core.touch(sa);
+  core.sas.note(sa);
+  return sa;
 }
 
 void note_admitted(Core& core, const codec::Message& request, Passage passage) {
