@@ -1,5 +1,6 @@
 #include "io/clear_packet_filter.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <vector>
@@ -377,6 +378,8 @@ TEST_F(ClearPackets, ManyRulesAreSets) {
       rule.source.first = rule.source.last = *net::IpAddress::from_bytes(octets);
       rules.push_back(rule);
     }
+    // 4,096 a set.
+    EXPECT_LT(std::ranges::count(ClearPacketFilter::text(options_, rules, {}), '\n'), 30);
     ClearPacketFilter filter(options_);
     auto done = filter.apply(rules);
     ASSERT_TRUE(done) << done.error().text;
