@@ -140,5 +140,38 @@ TEST_F(ConnectionTableTest, AReplacedOneIsFoundByTheNewWordsOnly) {
   EXPECT_EQ(by_address("192.0.2.8"), Ids{});
 }
 
+TEST_F(ConnectionTableTest, WhatIsRemovedIsForgottenAltogether) {
+  const auto shared = [](std::uint32_t id) {
+    model::ConnectionConfig config = connection(id, "192.0.2.7", "seven.example");
+    config.name = "site" + std::to_string(id);
+    config.share_ike_sa = true;
+    config.credential_group = 3;
+    return config;
+  };
+  const auto sharing = [&](const model::ConnectionConfig& config) {
+    Ids ids;
+    table.find_sharing(config, [&](const model::ConnectionConfig& one) {
+      ids.push_back(one.id.value());
+      return false;
+    });
+    return ids;
+  };
+  table.put(shared(1));
+  table.put(shared(2));
+  model::ConnectionConfig by_certificate = shared(3);
+  by_certificate.authentication = model::Authentication::certificate;
+  table.put(by_certificate);
+  ASSERT_EQ(sharing(shared(9)), (Ids{1, 2, 3}));
+  ASSERT_TRUE(table.uses_certificates());
+  ASSERT_NE(table.find("site3"), nullptr);
+  table.remove(model::ConnectionId(3));
+  EXPECT_EQ(sharing(shared(9)), (Ids{1, 2}));
+  EXPECT_FALSE(table.uses_certificates());
+  EXPECT_EQ(table.find("site3"), nullptr);
+  table.remove(model::ConnectionId(1));
+  table.remove(model::ConnectionId(2));
+  EXPECT_EQ(sharing(shared(9)), Ids{});
+}
+
 }  // namespace
 }  // namespace culvert::ike::v2
