@@ -15,6 +15,7 @@
 #include "ike/v2/authentication.hpp"
 #include "ike/v2/payload_rules.hpp"
 #include "ike/v2/proof_wishes.hpp"
+#include "ike/v2/testing/faults.hpp"
 #include "ike/v2/testing/pair.hpp"
 
 namespace culvert::ike::v2::testing {
@@ -72,13 +73,7 @@ struct MethodsPair : Pair {
     command(a, Initiate{.connection = kConnection, .path = path});
     settle();
   }
-  [[nodiscard]] std::string faults() const {
-    std::string all;
-    for (const Host* one : {&a, &b}) {
-      for (const NegotiationFailed& failure : one->failures) all += one->name + ": " + failure.detail + "\n";
-    }
-    return all;
-  }
+  [[nodiscard]] std::string faults() const { return faults_of(a, b); }
   std::array<model::ConnectionConfig, 2> configs;
 };
 

@@ -15,6 +15,7 @@
 #include <gtest/gtest.h>
 
 #include "crypto/testing/issuer.hpp"
+#include "ike/v2/testing/faults.hpp"
 #include "ike/v2/testing/pair.hpp"
 
 namespace culvert::ike::v2::testing {
@@ -93,13 +94,7 @@ struct RoundsPair : Pair {
     initiate(*this);
     settle();
   }
-  [[nodiscard]] std::string faults() const {
-    std::string all;
-    for (const Host* one : {&a, &b}) {
-      for (const NegotiationFailed& failure : one->failures) all += one->name + ": " + failure.detail + "\n";
-    }
-    return all;
-  }
+  [[nodiscard]] std::string faults() const { return faults_of(a, b); }
   /// Long after: neither end has anything, and b has never had an IKE SA.
   void expect_nothing(std::string_view reason) {
     advance(std::chrono::minutes(5));
