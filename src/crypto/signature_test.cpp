@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include "crypto/quick_key.hpp"
 #include "crypto/testing/issuer.hpp"
 
 namespace culvert::crypto {
@@ -74,12 +73,6 @@ TEST(Signature, NoneHasAnythingOfTheOneBefore) {
       }
     }
   }
-}
-
-TEST(Signature, KeysAreQuickOrNot) {
-  for (const auto& [kind, quick] : {std::pair("RSA:2048", true), std::pair("RSA:3072", false), std::pair("P-256", true),
-                                    std::pair("P-384", false), std::pair("ED25519", true)})
-    EXPECT_EQ(is_quick(TestKey::make(kind).private_key()), quick) << kind;
 }
 
 // RFC 4754 3: methods 9 to 11 have r and s one after the other.

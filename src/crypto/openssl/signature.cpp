@@ -17,7 +17,6 @@
 #include "base/text.hpp"
 #include "crypto/openssl/certificate_library.hpp"
 #include "crypto/openssl/x509_handles.hpp"
-#include "crypto/quick_key.hpp"
 
 namespace culvert::crypto {
 namespace {
@@ -302,17 +301,6 @@ Result<Bytes, CryptoError> PrivateKey::sign(SignatureScheme scheme, ByteView mes
     return err(CryptoError::backend_failure);
   signature.resize(size);
   return signature;
-}
-
-bool is_quick(const PrivateKey& key) {
-  constexpr unsigned kLongestRsa = 2048;
-  if (!key.handle().signer) return false;  // on a token, say
-  switch (key.kind()) {
-    case KeyKind::rsa: return key.public_key().bits() <= kLongestRsa;
-    case KeyKind::ecdsa_p256:
-    case KeyKind::ed25519: return true;
-    default: return false;
-  }
 }
 
 // ---------------------------------------------------------------- ECDSA's two forms
