@@ -92,7 +92,7 @@ void members(const XdpInterface*, auto& x, auto&& f) {
   f("interface", x.interface), f("in_use", x.in_use), f("text", x.text);
 }
 void members(const DataPath*, auto& x, auto&& f) {
-  f("tun_offload", x.tun_offload), f("udp_segmentation", x.udp_segmentation),
+  f("tun_offload", x.tun_offload), f("longest_tcp", x.longest_tcp), f("udp_segmentation", x.udp_segmentation),
       f("udp_receive_offload", x.udp_receive_offload), f("raw_esp", x.raw_esp), f("ipv6", x.ipv6);
   f("io_engine", x.io_engine), f("workers", x.workers), f("xdp", x.xdp);
 }

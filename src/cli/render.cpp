@@ -111,9 +111,10 @@ std::string render_daemon(const api::DaemonStatus& daemon, const Look& look) {
   if (const api::DataPath& path = daemon.data_path; !path.io_engine.empty()) {
     const auto with = [](bool there) { return there ? "with" : "without"; };
     out += wrapped(
-        fmt::format("packets: {}, {} worker{}; TUN super-packets {}; {} UDP_SEGMENT, {} UDP_GRO, {} raw ESP "
+        fmt::format("packets: {}, {} worker{}; TUN super-packets {}{}; {} UDP_SEGMENT, {} UDP_GRO, {} raw ESP "
                     "and AH, {} IPv6",
                     path.io_engine, path.workers, path.workers == 1 ? "" : "s", path.tun_offload,
+                    path.longest_tcp > 65535 ? fmt::format(", TCP up to {} KiB", path.longest_tcp / 1024) : "",
                     with(path.udp_segmentation), with(path.udp_receive_offload), with(path.raw_esp), with(path.ipv6)),
         0);
     for (const api::XdpInterface& one : path.xdp) {

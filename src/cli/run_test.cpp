@@ -54,7 +54,7 @@ TEST_F(Command, StatusGolden) {
   office_is_up();
   api::Status& status = daemon_.handlers.answer;
   status.daemon = {"0.1.0", 1234, 3725, "/etc/culvert", "culvert0", 500, 4500, "/tmp/keys", {}};
-  status.daemon.data_path = {"tcp+udp", true, true, true, false, "epoll", 1};
+  status.daemon.data_path = {"tcp+udp", 262'140, true, true, true, false, "epoll", 1};
   api::TunnelStatus home{.name = "home",
                          .state = api::TunnelState::retrying,
                          .start = "auto",
@@ -75,8 +75,8 @@ TEST_F(Command, StatusGolden) {
   EXPECT_EQ(out(),
             R"(culvertd 0.1.0, up 1h2m, pid 1234, configuration /etc/culvert
 interface culvert0, UDP ports 500 and 4500
-packets: epoll, 1 worker; TUN super-packets tcp+udp; with UDP_SEGMENT, with
-UDP_GRO, with raw ESP and AH, without IPv6
+packets: epoll, 1 worker; TUN super-packets tcp+udp, TCP up to 255 KiB; with
+UDP_SEGMENT, with UDP_GRO, with raw ESP and AH, without IPv6
 ALL KEYS ARE WRITTEN to /tmp/keys
 
 office  up  peer 192.0.2.2  start auto  (office.toml:1)

@@ -64,8 +64,9 @@ void Daemon::wait_for_network_changes() {
       log_problems(network_->addresses_changed());
       data_plane_->read_addresses();
     }
+    if (changes.forwarding) data_plane_->read_forwarding();
     if (changes.links) log_problems(network_->links_changed());
-    if (changes.any() && !stopping_) look_at_network_soon(!changes.addresses && !changes.links);
+    if (changes.ways() && !stopping_) look_at_network_soon(!changes.addresses && !changes.links);
     if (!stopping_) wait_for_network_changes();
   });
 }

@@ -71,6 +71,7 @@ void Daemon::add_daemon(api::Status& status) {
   const datapath::DataPlaneFacts facts = data_plane_->facts();
   status.daemon.tun = facts.tun_name;
   status.daemon.data_path = {.tun_offload = facts.tun_offload,
+                             .longest_tcp = facts.longest_tcp,
                              .udp_segmentation = facts.udp_segmentation,
                              .udp_receive_offload = facts.udp_receive_offload,
                              .raw_esp = facts.raw_esp,

@@ -58,13 +58,17 @@ struct SetHomeCommand {
   model::ConnectionId connection;
   std::optional<ipsec::SaHome> home;
 };
+struct SetJoiningCommand {
+  net::Family family;
+  ipsec::TcpJoining joining;
+};
 /// Answered by Answers::give with the same ticket, after all commands before it.
 struct AskCommand {
   std::uint64_t ticket;
   bool with_counters;
 };
 using Command = std::variant<InstallCommand, UseOutboundCommand, RemoveCommand, UpdatePathCommand, GrantSequenceCommand,
-                             SkipSequenceCommand, SetPoliciesCommand, SetHomeCommand, AskCommand>;
+                             SkipSequenceCommand, SetPoliciesCommand, SetHomeCommand, SetJoiningCommand, AskCommand>;
 
 /// All of the engine's counters at one moment; SA pairs sorted by id.
 struct CounterSnapshot {

@@ -156,6 +156,7 @@ struct UserspaceDataPlane::State {
   std::deque<ipsec::DataPlaneEvent> events;
   std::deque<std::string> faults;
   std::vector<std::pair<crypto::PacketSuite, bool>> known_suites;
+  std::size_t longest_tcp = 0;
   std::uint64_t last_ticket = 0;
   CounterSnapshot snapshot;
   std::optional<Instant> snapshot_at;
@@ -241,7 +242,9 @@ Result<std::unique_ptr<UserspaceDataPlane>, io::IoError> UserspaceDataPlane::sta
   for (std::uint32_t i = 0; i < state->workers.size(); ++i) {
     state->threads.push_back(quiet_thread(*state->workers[i], i));
   }
-  return std::unique_ptr<UserspaceDataPlane>(new UserspaceDataPlane(std::move(state)));
+  std::unique_ptr<UserspaceDataPlane> started(new UserspaceDataPlane(std::move(state)));
+  started->read_forwarding();
+  return started;
 }
 
 int UserspaceDataPlane::wakeup_fd() const { return state_->inlet->fd(); }
@@ -289,6 +292,7 @@ DataPlaneFacts UserspaceDataPlane::facts() const {
   DataPlaneFacts facts;
   facts.tun_name = state_->tun.name();
   facts.tun_offload = io::name_of(state_->tun.offload());
+  facts.longest_tcp = state_->options.engine.coalesce ? state_->longest_tcp : 0;
   for (const OuterSockets::Entry& entry : state_->sockets.front().entries()) {
     facts.udp_segmentation |= entry.socket.sends_trains();
     facts.udp_receive_offload |= entry.socket.receives_trains();
@@ -301,6 +305,20 @@ DataPlaneFacts UserspaceDataPlane::facts() const {
 }
 
 void UserspaceDataPlane::read_addresses() { state_->sockets.front().read_addresses(); }
+
+// Where nothing is forwarded, what TUN takes is for this host's own TCP, or for nobody. Elsewhere it may leave by an
+// interface that cannot send longer ones: the kernel would cut them first.
+void UserspaceDataPlane::read_forwarding() {
+  for (const net::Family family : {net::Family::v4, net::Family::v6}) {
+    ipsec::TcpJoining joining;
+    joining.over_push = !state_->tun.forwards(family);
+    if (joining.over_push && family == net::Family::v4 && state_->tun.takes_big_tcp()) {
+      joining.longest = ipsec::kMaxSuperPacket;
+    }
+    if (family == net::Family::v4) state_->longest_tcp = joining.longest;
+    state_->order_all([&] { return SetJoiningCommand{family, joining}; });
+  }
+}
 
 std::optional<std::uint32_t> UserspaceDataPlane::worker_of(model::ChildSaId child) const {
   return state_->placement.worker_of(child);

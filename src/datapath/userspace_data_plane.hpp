@@ -37,6 +37,7 @@ struct IkeDatagram {
 struct DataPlaneFacts {
   std::string tun_name;
   std::string tun_offload;           // io::name_of
+  std::size_t longest_tcp = 0;       // octets of a TCP super-packet to TUN; 0: there are none
   bool udp_segmentation = false;     // UDP_SEGMENT
   bool udp_receive_offload = false;  // UDP_GRO
   bool raw_esp = false;
@@ -78,6 +79,8 @@ class UserspaceDataPlane final : public ipsec::DataPlane {
   [[nodiscard]] DataPlaneFacts facts() const;
   /// The host's addresses changed.
   void read_addresses();
+  /// Whether the host forwards what comes out of TUN changed, or may have.
+  void read_forwarding();
   /// The worker that has the pair; nothing when it does not stand.
   [[nodiscard]] std::optional<std::uint32_t> worker_of(model::ChildSaId child) const;
   /// Waits until the workers have carried out all commands given so far. For tests and for an orderly end.

@@ -138,12 +138,24 @@ void WireReceiver::take_error(const OuterError& error, Instant now) {
   if (!ours && left) exchange_.pass_on(error);
 }
 
+void WireReceiver::set_joining(net::Family family, const ipsec::TcpJoining& joining) {
+  if (family == net::Family::v4) long_packets_.set(joining);
+  engine_.set_joining(family, joining);
+}
+
 void WireReceiver::deliver(std::span<const ipsec::InnerPacket> packets) {
   std::uint64_t refused = 0;
   std::array<ByteView, ipsec::kMaxPieces> pieces;
   for (std::size_t i = 0; i < packets.size(); i += packets[i].pieces) {
-    for (std::size_t piece = 0; piece < packets[i].pieces; ++piece) pieces[piece] = packets[i + piece].bytes;
-    if (tun_.write(encode_offload(packets[i].offload), std::span(pieces).first(packets[i].pieces)) != 0) ++refused;
+    std::size_t length = 0;
+    for (std::size_t piece = 0; piece < packets[i].pieces; ++piece) {
+      pieces[piece] = packets[i + piece].bytes;
+      length += pieces[piece].size();
+    }
+    const bool written =
+        tun_.write(encode_offload(packets[i].offload), std::span(pieces).first(packets[i].pieces)) == 0;
+    if (!written) ++refused;
+    if (const auto joining = long_packets_.written(length, !written)) engine_.set_joining(net::Family::v4, *joining);
   }
   shared_.counters.count(IoDrop::tun_write_refused, refused);
 }

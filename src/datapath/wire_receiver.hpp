@@ -9,6 +9,7 @@
 
 #include "base/time.hpp"
 #include "datapath/exchange.hpp"
+#include "datapath/long_packets.hpp"
 #include "datapath/outer_sockets.hpp"
 #include "datapath/shared.hpp"
 #include "io/datagram_socket.hpp"
@@ -31,6 +32,9 @@ class WireReceiver final : public ipsec::InboundSink, public TcpStreamSink {
   void set_now(Instant now) { now_ = now; }
   /// ICMP errors that wait at the socket, to the engine; all of them, up to a bound.
   void receive_errors(const OuterSockets::Entry& entry, Instant now);
+
+  /// As Engine::set_joining, as far as the kernel has memory for such packets.
+  void set_joining(net::Family family, const ipsec::TcpJoining& joining);
 
   /// One that this or another worker got; only one of them can know the SA that it is about.
   void take_error(const OuterError& error, Instant now);
@@ -61,6 +65,7 @@ class WireReceiver final : public ipsec::InboundSink, public TcpStreamSink {
   static constexpr std::size_t kStreamSpis = 256;
   std::array<std::uint32_t, kStreamSpis> stream_spis_{};  // by a hash; 0: none
   Instant now_{};
+  LongPackets long_packets_;
   bool control_wanted_ = false;
 };
 

@@ -186,6 +186,7 @@ void Worker::run_commands() {
                    [&](const SkipSequenceCommand& skip) { engine_.skip_sequence(skip.child, skip.count); },
                    [&](SetPoliciesCommand& set) { engine_.set_policies(std::move(set.table)); },
                    [&](const SetHomeCommand& set) { engine_.set_home(set.connection, set.home); },
+                   [&](const SetJoiningCommand& set) { receiver_.set_joining(set.family, set.joining); },
                    [&](const AskCommand& ask) { answer(ask); },
                },
                command);

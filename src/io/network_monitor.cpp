@@ -26,6 +26,7 @@ void note(const nlmsghdr* message, unsigned own_routes, NetworkMonitor::Changes&
       if (own_routes == 0 || route->rtm_protocol != own_routes) changes.routes = true;
       break;
     }
+    case RTM_NEWNETCONF: changes.forwarding = true; break;
     default: break;
   }
 }
@@ -37,7 +38,9 @@ Result<NetworkMonitor, IoError> NetworkMonitor::open() {
   if (!fd.valid()) return err(system_error("cannot open netlink", errno));
   sockaddr_nl address{};
   address.nl_family = AF_NETLINK;
-  address.nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
+  constexpr unsigned kForwarding = 1U << (RTNLGRP_IPV4_NETCONF - 1) | 1U << (RTNLGRP_IPV6_NETCONF - 1);
+  address.nl_groups =
+      RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE | kForwarding;
   if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) {
     return err(system_error("cannot subscribe to the kernel's network changes", errno));
   }
@@ -52,7 +55,7 @@ NetworkMonitor::Changes NetworkMonitor::take(unsigned own_routes) const {
     const ssize_t got = ::recv(fd_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && errno == ENOBUFS) {
-      changes = {true, true, true};
+      changes = {true, true, true, true};
       continue;
     }
     if (got <= 0) break;

@@ -1,4 +1,5 @@
-// NetworkMonitor: says that links, addresses or routes of the host changed, so that paths are looked at again.
+// NetworkMonitor: says that links, addresses or routes of the host changed, so that paths are looked at again; or what
+// it forwards.
 #pragma once
 
 #include "io/error.hpp"
@@ -16,7 +17,9 @@ class NetworkMonitor {
     bool links = false;
     bool addresses = false;
     bool routes = false;
-    [[nodiscard]] bool any() const { return links || addresses || routes; }
+    bool forwarding = false;  // of packets that come in by some interface
+    /// Anything that packets to a peer may go another way for.
+    [[nodiscard]] bool ways() const { return links || addresses || routes; }
   };
   /// What changed since the last call; never blocks. When the kernel lost messages everything counts as changed. Routes
   /// with the protocol number `own_routes` do not count.

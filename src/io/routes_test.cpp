@@ -347,14 +347,21 @@ TEST_F(Routing, TheMonitorSeesForeignChangesOnly) {
     auto monitor = NetworkMonitor::open();
     ASSERT_TRUE(monitor);
     ASSERT_TRUE(routes.apply({to("10.2.0.0/16")}));
-    EXPECT_FALSE(monitor->take(options_.protocol).any());
+    EXPECT_FALSE(monitor->take(options_.protocol).ways());
     shell("ip addr add 192.0.2.9/24 dev v0");
     EXPECT_TRUE(monitor->take(options_.protocol).addresses);
-    EXPECT_FALSE(monitor->take(options_.protocol).any());
+    EXPECT_FALSE(monitor->take(options_.protocol).ways());
     shell("ip route add 203.0.113.0/24 via 192.0.2.254");
     EXPECT_TRUE(monitor->take(options_.protocol).routes);
     shell("ip link set v1 down");
     EXPECT_TRUE(monitor->take(options_.protocol).links);
+    (void)monitor->take(options_.protocol);
+    for (const char* const setting : {"net.ipv4.ip_forward", "net.ipv6.conf.v0.forwarding"}) {
+      shell(fmt::format("sysctl -qw {}=1", setting));
+      const auto changes = monitor->take(options_.protocol);
+      EXPECT_TRUE(changes.forwarding) << setting;
+      EXPECT_FALSE(changes.addresses || changes.links) << setting;
+    }
   });
 }
 

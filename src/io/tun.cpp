@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <functional>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +18,7 @@
 
 #include <fmt/format.h>
 
+#include "io/kernel_settings.hpp"
 #include "io/netlink_socket.hpp"
 
 namespace culvert::io {
@@ -131,6 +133,21 @@ Result<void, IoError> change_flags(const std::string& name, int set, int clear) 
   return interface_request(name, SIOCSIFFLAGS, request, "set the flags");
 }
 
+// What the kernel says of an interface; nothing when it does not answer.
+void ask_link(const std::string& name, unsigned index, const std::function<void(const rtattr&)>& each) {
+  auto netlink = NetlinkSocket::open(NETLINK_ROUTE);
+  if (!netlink) return;
+  NetlinkRequest request(RTM_GETLINK, 0);
+  ifinfomsg header{};
+  header.ifi_index = static_cast<int>(index);
+  request.body(header);
+  (void)netlink->query(request, "cannot ask for " + name, [&](const nlmsghdr* message) {
+    const auto* info = static_cast<const ifinfomsg*>(NLMSG_DATA(message));
+    auto left = static_cast<int>(IFLA_PAYLOAD(message));
+    for (const rtattr* one = IFLA_RTA(info); RTA_OK(one, left); one = RTA_NEXT(one, left)) each(*one);
+  });
+}
+
 }  // namespace
 
 const char* name_of(TunOffload offload) {
@@ -233,20 +250,23 @@ Result<void, IoError> Tun::set_queue_length() {
   return interface_request(name_, SIOCSIFTXQLEN, request, "set the queue length");
 }
 
+bool Tun::forwards(net::Family family) const {
+  const char* const which = family == net::Family::v4 ? "ipv4" : "ipv6";
+  return kernel_number(fmt::format("net/{}/conf/{}/forwarding", which, name_)).value_or(1) != 0;
+}
+
+bool Tun::takes_big_tcp() const {
+  constexpr int kGroIpv4MaxSize = 64;  // IFLA_GRO_IPV4_MAX_SIZE, came with it; not in the headers of older systems
+  bool told = false;
+  ask_link(name_, index_, [&](const rtattr& one) { told |= one.rta_type == kGroIpv4MaxSize; });
+  return told;
+}
+
 std::uint64_t Tun::queue_drops() const {
-  auto netlink = NetlinkSocket::open(NETLINK_ROUTE);
-  if (!netlink) return 0;
-  NetlinkRequest request(RTM_GETLINK, 0);
-  ifinfomsg header{};
-  header.ifi_index = static_cast<int>(index_);
-  request.body(header);
   rtnl_link_stats64 counts{};
-  (void)netlink->query(request, "cannot read the counters of " + name_, [&](const nlmsghdr* message) {
-    const auto* info = static_cast<const ifinfomsg*>(NLMSG_DATA(message));
-    auto left = static_cast<int>(IFLA_PAYLOAD(message));
-    for (const rtattr* one = IFLA_RTA(info); RTA_OK(one, left); one = RTA_NEXT(one, left)) {
-      if (one->rta_type == IFLA_STATS64)
-        std::memcpy(&counts, RTA_DATA(one), std::min<std::size_t>(RTA_PAYLOAD(one), sizeof counts));
+  ask_link(name_, index_, [&](const rtattr& one) {
+    if (one.rta_type == IFLA_STATS64) {
+      std::memcpy(&counts, RTA_DATA(&one), std::min<std::size_t>(RTA_PAYLOAD(&one), sizeof counts));
     }
   });
   return counts.tx_dropped;

@@ -13,6 +13,7 @@
 #include "io/error.hpp"
 #include "io/file_descriptor.hpp"
 #include "io/virtio_net.hpp"
+#include "net/address.hpp"
 
 namespace culvert::io {
 
@@ -70,6 +71,11 @@ class Tun {
   [[nodiscard]] TunOffload offload() const { return offload_; }
   [[nodiscard]] std::vector<TunQueue>& queues() { return queues_; }
   [[nodiscard]] Result<void, IoError> set_mtu(unsigned mtu);
+  /// Whether the host forwards packets of the family that come in by the interface; true when it does not say.
+  [[nodiscard]] bool forwards(net::Family family) const;
+  /// Whether the kernel takes TCP super-packets that are longer than IPv4's length field can say ("BIG TCP",
+  /// Linux 6.3).
+  [[nodiscard]] bool takes_big_tcp() const;
   /// Packets that the kernel had for us and dropped, since its queues were full. 0 when it cannot be asked.
   [[nodiscard]] std::uint64_t queue_drops() const;
 

@@ -1,11 +1,14 @@
 #include "io/tun.hpp"
 
 #include <array>
+#include <cstdio>
 #include <set>
+#include <string>
 #include <vector>
 
 #include <errno.h>
 #include <poll.h>
+#include <sys/utsname.h>
 
 #include <gtest/gtest.h>
 
@@ -206,6 +209,39 @@ TEST(Tun, ABadNameOrMtuIsRefused) {
     ASSERT_FALSE(tun);
     EXPECT_NE(tun.error().text.find("MTU"), std::string::npos) << tun.error().text;
     EXPECT_NE(shell("ip link show cvt0").status, 0) << "nothing half made is left";
+  });
+}
+
+TEST(Tun, KnowsWhetherTheHostForwardsWhatComesFromIt) {
+  auto ns = testing::NetworkNamespace::create();
+  if (!ns) GTEST_SKIP() << testing::kNeedsRoot;
+  ns->run([] {
+    const auto tun = Tun::open({.name = "cvt0"});
+    ASSERT_TRUE(tun) << tun.error().text;
+    for (const char* const v4 : {"0", "1"}) {
+      for (const char* const v6 : {"1", "0"}) {
+        ASSERT_EQ(shell(std::string("sysctl -qw net.ipv4.ip_forward=") + v4).status, 0);
+        ASSERT_EQ(shell(std::string("sysctl -qw net.ipv6.conf.cvt0.forwarding=") + v6).status, 0);
+        EXPECT_EQ(tun->forwards(net::Family::v4), *v4 == '1');
+        EXPECT_EQ(tun->forwards(net::Family::v6), *v6 == '1');
+      }
+    }
+  });
+}
+
+// Linux takes TCP over IPv4 beyond 65,535 octets since 6.3.
+TEST(Tun, KnowsWhetherTheKernelTakesBigTcp) {
+  auto ns = testing::NetworkNamespace::create();
+  if (!ns) GTEST_SKIP() << testing::kNeedsRoot;
+  ns->run([] {
+    const auto tun = Tun::open({.name = "cvt0"});
+    ASSERT_TRUE(tun) << tun.error().text;
+    utsname kernel{};
+    ASSERT_EQ(::uname(&kernel), 0);
+    int major = 0;
+    int minor = 0;
+    ASSERT_EQ(std::sscanf(kernel.release, "%d.%d", &major, &minor), 2);
+    EXPECT_EQ(tun->takes_big_tcp(), major > 6 || (major == 6 && minor >= 3)) << kernel.release;
   });
 }
 

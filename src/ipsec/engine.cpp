@@ -221,6 +221,10 @@ void Engine::set_policies(std::shared_ptr<const PolicyTable> table) {
   state_->sending_changed();
 }
 
+void Engine::set_joining(net::Family family, const TcpJoining& joining) {
+  state_->inbound.set_joining(family, joining);
+}
+
 void Engine::set_home(model::ConnectionId connection, std::optional<SaHome> home) {
   if (home && home->worker == state_->options.worker) home = std::nullopt;
   if (state_->outbound.set_home(connection, home)) state_->sending_changed();

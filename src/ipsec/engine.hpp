@@ -27,6 +27,7 @@
 #include "ipsec/path_mtu.hpp"
 #include "ipsec/reassembler.hpp"
 #include "ipsec/spi_allocator.hpp"
+#include "ipsec/super_packet.hpp"
 
 namespace culvert::ipsec {
 
@@ -43,7 +44,7 @@ struct EngineOptions {
   /// Bounds of one WireTrain: the kernel's UDP_SEGMENT takes 64 segments (128 from Linux 6.9 on) and 65,507 octets.
   std::uint16_t max_train_segments = 64;
   std::size_t max_train_bytes = 65507;
-  /// Merge inbound TCP segments of one flow into super-packets for a TUN that takes them.
+  /// Join inbound TCP segments of one flow to super-packets for a TUN that takes them; see set_joining.
   bool coalesce = false;
   /// With it: UDP datagrams, too.
   bool coalesce_udp = false;
@@ -124,6 +125,9 @@ class Engine {
   /// Of several engines: where the connection's SAs are that are for packets of any. Packets of the connection for
   /// which there is no SA here go to OutboundSink::elsewhere. Nothing: there are none, so packets wait here.
   void set_home(model::ConnectionId connection, std::optional<SaHome> home);
+  /// Where Options::coalesce is: how far TCP segments of a family are joined from now on. As long as nobody says, so
+  /// that any of them may be forwarded.
+  void set_joining(net::Family family, const TcpJoining& joining);
 
   /// An ICMP or ICMPv6 error that came back from the unprotected side for an outer packet of ours: not authenticated
   /// (RFC 4301 8.2). `mtu` is 0 unless it says that the packet was too long; `quoted` is what the error quotes of our

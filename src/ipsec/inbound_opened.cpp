@@ -262,7 +262,7 @@ void InboundPath::deliver_straight(const SaPair& sa, const WireInput& input, std
   const void* const buffer = input.bytes.data();
   const std::uint8_t next_header = inner[0] >> 4 == 4 ? kIpv4 : kIpv6;
   if (&sa == followed_.sa && next_header == followed_.next_header && input.tos == followed_.tos &&
-      coalescer_.follow({inner, static_cast<std::size_t>(opened.length)}, buffer, delivery_)) {
+      coalescer_.follow({inner, static_cast<std::size_t>(opened.length)}, buffer)) {
     return;
   }
   const MutableByteView packet(inner, static_cast<std::size_t>(opened.total_length));

@@ -215,7 +215,7 @@ void InboundPath::take(const Item& item) {
   Content content;
   if (const auto reason = content_of(item, content)) return drops_.count(*reason);
   if (item.sa == followed_.sa && item.nested == nullptr && content.next_header == followed_.next_header &&
-      item.input->tos == followed_.tos && coalescer_.follow(content.payload, content.buffer, delivery_)) {
+      item.input->tos == followed_.tos && coalescer_.follow(content.payload, content.buffer)) {
     return;
   }
   followed_.sa = nullptr;
@@ -235,14 +235,11 @@ void InboundPath::hand_over(const Decapsulated& inner) {
   }
 }
 
-// All but a super-packet that the next batch may continue: TUN copies what the cipher has just written.
+// All but super-packets that the next batch may continue: TUN copies what the cipher has just written.
 void InboundPath::deliver_settled(InboundSink& sink) {
   if (!built_.empty() || !options_.coalesce) return finish_delivery(sink);
-  const std::size_t settled = coalescer_.settled(delivery_);
-  if (settled == 0) return;
-  sink.deliver(std::span(delivery_).first(settled));
-  delivery_.erase(delivery_.begin(), delivery_.begin() + static_cast<std::ptrdiff_t>(settled));
-  coalescer_.taken(settled);
+  if (!delivery_.empty()) sink.deliver(delivery_);
+  delivery_.clear();
 }
 
 void InboundPath::finish_delivery(InboundSink& sink) {

@@ -9,7 +9,7 @@
 //                 made anew, in inbound_wrapped.cpp, or another ESP or AH, which goes back to stage 2; in AGGFRAG mode
 //                 any number of inner packets, in inbound_aggfrag.cpp
 //   7 match       the SA's selectors
-//   8 deliver     to TUN, TCP segments joined to super-packets where it takes them
+//   8 deliver     to TUN, segments joined to super-packets where it takes them
 #pragma once
 
 #include <array>
@@ -46,6 +46,7 @@ class InboundPath {
               DropCounters& drops, RandomSource& random);
 
   void run(std::span<const WireInput> inputs, Instant now, InboundSink& sink);
+  void set_joining(net::Family family, const TcpJoining& joining) { coalescer_.set_joining(family, joining); }
   /// Takes what has waited too long for an earlier packet of its AGGFRAG SA.
   void release(Instant now, InboundSink& sink);
   [[nodiscard]] std::optional<Instant> next_release() const;
@@ -222,7 +223,7 @@ class InboundPath {
     std::size_t count_ = 0;
   };
   Singles singles_;
-  // Where the last packet of `delivery_` came from, unless something was special about it.
+  // Where the packet last joined, or begun with, came from, unless something was special about it.
   struct Followed {
     const SaPair* sa = nullptr;
     std::uint8_t tos = 0;

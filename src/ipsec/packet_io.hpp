@@ -38,8 +38,9 @@ struct Offload {
 /// afterwards.
 inline constexpr std::size_t kInnerHeadroom = 128;
 inline constexpr std::size_t kInnerTailroom = 64;
-/// The longest inner packet, super-packets included.
+/// The longest inner packet, super-packets included; but for those of TCP that stay on this host (TcpJoining).
 inline constexpr std::size_t kMaxInnerPacket = 65535;
+inline constexpr std::size_t kMaxSuperPacket = 4 * kMaxInnerPacket;
 
 /// One IP packet of the protected side: read from TUN (Engine::outbound) or to be written to it (InboundSink). A
 /// super-packet is one packet whose length field, ports and sequence number describe the whole.
@@ -51,7 +52,7 @@ struct InnerPacket {
   std::uint16_t pieces = 1;
 };
 /// The most pieces of one packet.
-inline constexpr std::uint16_t kMaxPieces = 32;
+inline constexpr std::uint16_t kMaxPieces = 63;
 
 /// One send operation: ESP packets of one size, back to back, all to one peer.
 ///

@@ -1,249 +1,53 @@
 #include "ipsec/segment_coalescer.hpp"
 
-#include <array>
-#include <cstring>
-
-#include "base/bytes.hpp"
-#include "base/check.hpp"
-#include "net/checksum.hpp"
-#include "net/headers.hpp"
+#include <algorithm>
 
 namespace culvert::ipsec {
-namespace {
 
-constexpr std::size_t kTcpSequenceAt = 4;
-constexpr std::size_t kTcpFlagsAt = 13;
-constexpr std::size_t kTcpChecksumAt = 16;
-constexpr std::size_t kUdpLengthAt = 4;
-constexpr std::size_t kUdpChecksumAt = 6;
-constexpr std::uint8_t kDontFragment = 0x40;  // in the octet where IPv4's flags begin
-constexpr std::uint8_t kTcpPush = 0x08;
-constexpr std::uint8_t kTcpAck = 0x10;
-
-std::uint64_t word(const std::uint8_t* at) {
-  std::uint64_t value = 0;
-  std::memcpy(&value, at, sizeof value);
-  return value;
+// In `order_`; `begun_` when there is none.
+std::size_t SegmentCoalescer::place_of_flow(ByteView packet, const net::PacketInfo& info) const {
+  std::size_t place = 0;
+  while (place < begun_ && !supers_[order_[place]].is_of_flow(packet, info)) ++place;
+  return place;
 }
 
-bool ip_checksum_right(ByteView packet, std::size_t ip_header) {
-  return packet[0] >> 4 != 4 || net::ipv4_header_checksum(packet.first(ip_header)) == 0;
-}
-
-// A copy of so many octets, at least a piece. In pieces of one length, of which the last overlaps the one in front.
-class KeptHeaders {
- public:
-  KeptHeaders(const std::uint8_t* from, std::size_t size) { copy(octets_.data(), from, size); }
-  void put_back(std::uint8_t* to, std::size_t size) const { copy(to, octets_.data(), size); }
-
- private:
-  static constexpr std::size_t kPiece = 16;
-  static void copy(std::uint8_t* to, const std::uint8_t* from, std::size_t size) {
-    for (std::size_t at = 0; at + kPiece < size; at += kPiece) std::memcpy(to + at, from + at, kPiece);
-    std::memcpy(to + size - kPiece, from + size - kPiece, kPiece);
-  }
-  std::array<std::uint8_t, 128> octets_;
-};
-
-std::uint64_t pseudo_sum_of(const net::PacketInfo& info) {
-  return net::pseudo_header_sum(info.source, info.destination, info.protocol, 0);
-}
-
-}  // namespace
-
-// A plain data segment, or datagram.
-bool SegmentCoalescer::is_candidate(ByteView packet, const net::PacketInfo& info) const {
-  const auto protocol = static_cast<net::IpProtocol>(info.protocol);
-  const bool datagram = protocol == net::IpProtocol::udp;
-  if ((protocol != net::IpProtocol::tcp && !(datagram && udp_)) || info.is_fragment) return false;
-  const std::size_t plain = info.family == net::Family::v4 ? net::kIpv4HeaderSize : net::kIpv6HeaderSize;
-  const std::size_t headers = std::size_t{info.header_length} + info.payload_header_length;
-  if (info.header_length != plain || info.payload_header_length == 0 || packet.size() <= headers) return false;
-  const std::uint8_t* const transport = packet.data() + plain;
-  if (datagram) {
-    if (load_be16(transport + kUdpChecksumAt) == 0) return false;
-    if (load_be16(transport + kUdpLengthAt) != packet.size() - plain) return false;
-  } else if ((transport[kTcpFlagsAt] & ~kTcpPush) != kTcpAck) {
-    return false;
-  }
-  // Only such may be joined whose checksums are right, or damage done before the tunnel would be covered up.
-  const ByteView segment = packet.subspan(plain);
-  return ip_checksum_right(packet, plain) &&
-         net::checksum_finish(net::checksum_add(pseudo_sum_of(info) + segment.size(), segment)) == 0;
+void SegmentCoalescer::deliver(std::size_t place, std::vector<InnerPacket>& list) {
+  supers_[order_[place]].deliver(list);
+  // Its place in `supers_` goes behind those that are begun.
+  std::rotate(order_.begin() + static_cast<std::ptrdiff_t>(place),
+              order_.begin() + static_cast<std::ptrdiff_t>(place + 1),
+              order_.begin() + static_cast<std::ptrdiff_t>(begun_));
+  --begun_;
 }
 
 void SegmentCoalescer::add(MutableByteView packet, const net::PacketInfo& info, const void* buffer,
                            std::vector<InnerPacket>& list) {
-  if (append(packet, buffer, list)) return;
-  finish(list);
-  if (!is_candidate(packet, info)) {
+  SuperPacket* const last = current_;
+  current_ = nullptr;
+  std::size_t place = place_of_flow(packet, info);
+  if (place < begun_) {
+    SuperPacket& super = supers_[order_[place]];
+    if (super.append(packet, buffer, &super == last)) {
+      current_ = &super;
+      return;
+    }
+  }
+  const bool candidate = SuperPacket::is_candidate(packet, info, udp_);
+  // A packet without ports to be seen may be of several.
+  for (; place < begun_; place = place_of_flow(packet, info)) deliver(place, list);
+  if (!candidate) {
     list.push_back({packet, {}});
     return;
   }
-  head_ = list.size();
-  list.push_back({packet, {.checksum_valid = true}});
-  begin(packet, info, buffer);
-}
-
-void SegmentCoalescer::begin(MutableByteView packet, const net::PacketInfo& info, const void* buffer) {
-  const std::uint8_t* const transport = packet.data() + info.header_length;
-  datagrams_ = info.protocol == static_cast<std::uint8_t>(net::IpProtocol::udp);
-  open_ = datagrams_ || (transport[kTcpFlagsAt] & kTcpPush) == 0;
-  v4_ = info.family == net::Family::v4;
-  buffer_ = buffer;
-  first_ = packet.data();
-  length_ = packet.size();
-  ip_header_ = info.header_length;
-  headers_ = static_cast<std::uint16_t>(info.header_length + info.payload_header_length);
-  step_ = static_cast<std::uint16_t>(packet.size() - headers_);
-  segments_ = 1;
-  pieces_ = 1;
-  next_sequence_ = datagrams_ ? 0 : load_be32(transport + kTcpSequenceAt) + step_;
-  pseudo_sum_ = pseudo_sum_of(info);
-  remember_headers();
-}
-
-// All has to be the same but what may differ from packet to packet, and is looked at by itself: lengths, checksums,
-// IPv4's identification, TCP's sequence number and PSH.
-void SegmentCoalescer::remember_headers() {
-  CHECK(headers_ <= kMostHeaders && headers_ >= net::kIpv4HeaderSize);
-  std::memcpy(like_.data(), first_, headers_);
-  std::memset(mask_.data(), 0xff, headers_);
-  const auto differs = [this](std::size_t at, std::size_t octets) { std::memset(mask_.data() + at, 0, octets); };
-  if (v4_) {
-    differs(2, 4);
-    differs(10, 2);
-  } else {
-    differs(4, 2);
-  }
-  if (datagrams_) {
-    differs(ip_header_ + kUdpLengthAt, 4);
-  } else {
-    differs(ip_header_ + kTcpSequenceAt, 4);
-    differs(ip_header_ + kTcpChecksumAt, 2);
-    mask_[ip_header_ + kTcpFlagsAt] = static_cast<std::uint8_t>(~kTcpPush);
-  }
-  std::array<std::uint8_t, kMostHeaders> shared;
-  for (std::size_t at = 0; at < headers_; ++at) shared[at] = like_[at] & mask_[at];
-  ip_sum_ = net::checksum_add(0, ByteView(shared).first(ip_header_));
-  transport_sum_ = net::checksum_add(pseudo_sum_, ByteView(shared).subspan(ip_header_, headers_ - ip_header_));
-}
-
-bool SegmentCoalescer::follow(MutableByteView text, const void* buffer, std::vector<InnerPacket>& list) {
-  if (!open_ || text.size() <= headers_) return false;
-  const std::size_t length = v4_ ? load_be16(text.data() + 2) : net::kIpv6HeaderSize + load_be16(text.data() + 4);
-  return length <= text.size() && append(text.first(length), buffer, list);
-}
-
-bool SegmentCoalescer::has_same_headers(const std::uint8_t* packet) const {
-  std::uint64_t differs = 0;
-  const auto look = [&](std::size_t at) {
-    differs |= (word(packet + at) ^ word(like_.data() + at)) & word(mask_.data() + at);
-  };
-  // The last word overlaps the one before: what stands behind the headers is none of them.
-  for (std::size_t at = 0; at + sizeof(std::uint64_t) < headers_; at += sizeof(std::uint64_t)) look(at);
-  look(headers_ - sizeof(std::uint64_t));
-  return differs == 0;
-}
-
-// Whether what may differ is what it has to be in the packet behind; the transport's checksum apart.
-bool SegmentCoalescer::continues(ByteView packet) const {
-  const std::uint8_t* const transport = packet.data() + ip_header_;
-  if (v4_) {
-    const std::uint16_t identification = load_be16(packet.data() + 4);
-    const bool counts = (like_[6] & kDontFragment) == 0;
-    if (counts && identification != static_cast<std::uint16_t>(load_be16(like_.data() + 4) + segments_)) return false;
-    const std::uint64_t sum = ip_sum_ + load_be16(packet.data() + 2) + identification + load_be16(packet.data() + 10);
-    if (net::checksum_finish(sum) != 0) return false;
-  }
-  if (!datagrams_) return load_be32(transport + kTcpSequenceAt) == next_sequence_;
-  return load_be16(transport + kUdpLengthAt) == packet.size() - ip_header_ &&
-         load_be16(transport + kUdpChecksumAt) != 0;
-}
-
-// Of pseudo header and transport header, where the packet has the same headers and continues.
-std::uint64_t SegmentCoalescer::sum_of_headers(ByteView packet) const {
-  const std::uint8_t* const transport = packet.data() + ip_header_;
-  const std::uint64_t sum = transport_sum_ + (packet.size() - ip_header_);
-  if (datagrams_) return sum + load_be16(transport + kUdpLengthAt) + load_be16(transport + kUdpChecksumAt);
-  return sum + (next_sequence_ >> 16) + (next_sequence_ & 0xffff) + (transport[kTcpFlagsAt] & kTcpPush) +
-         load_be16(transport + kTcpChecksumAt);
-}
-
-// False when the packet does not go on with the super-packet; then nothing is changed.
-bool SegmentCoalescer::append(MutableByteView packet, const void* buffer, std::vector<InnerPacket>& list) {
-  if (!open_ || packet.size() <= headers_ || (buffer != buffer_ && pieces_ == kMaxPieces)) return false;
-  const std::size_t payload = packet.size() - headers_;
-  if (payload > step_ || length_ + payload > kMaxInnerPacket) return false;
-  if (!has_same_headers(packet.data()) || !continues(packet)) return false;
-  // Only the last segment may push. PSH in the super-packet's header means its last segment.
-  const auto push = static_cast<std::uint8_t>(datagrams_ ? 0 : packet[ip_header_ + kTcpFlagsAt] & kTcpPush);
-  if (!take_payload(packet, buffer, list)) return false;
-  if (!datagrams_) {
-    first_[ip_header_ + kTcpFlagsAt] |= push;
-    next_sequence_ += static_cast<std::uint32_t>(payload);
-  }
-  length_ += payload;
-  ++segments_;
-  const bool most = datagrams_ && segments_ == kMostDatagrams;
-  if (push != 0 || payload != step_ || most) complete(list[head_]);
-  return true;
-}
-
-// The payload comes to stand behind that in front; false, and all is as it was, when a checksum is wrong. Summed while
-// it moves: one pass over it instead of two.
-bool SegmentCoalescer::take_payload(MutableByteView packet, const void* buffer, std::vector<InnerPacket>& list) {
-  const MutableByteView payload = packet.subspan(headers_);
-  const std::uint64_t sum = sum_of_headers(packet);
-  if (buffer != buffer_) {
-    if (net::checksum_finish(net::checksum_add(sum, payload)) != 0) return false;
-    buffer_ = buffer;
-    list.push_back({payload, {}});
-    list[head_].pieces = ++pieces_;
-    return true;
-  }
-  // The packet's own headers may go under.
-  const KeptHeaders headers(packet.data(), headers_);
-  MutableByteView& piece = list.back().bytes;
-  std::uint8_t* const to = piece.data() + piece.size();
-  if (net::checksum_finish(net::checksum_copy(sum, payload, to)) != 0) [[unlikely]] {
-    std::memmove(payload.data(), to, payload.size());
-    headers.put_back(packet.data(), headers_);
-    return false;
-  }
-  piece = {piece.data(), piece.size() + payload.size()};
-  return true;
+  if (begun_ == kFlows) deliver(0, list);
+  current_ = &supers_[order_[begun_++]];
+  current_->begin(packet, info, buffer, joining_of(info.family));
 }
 
 void SegmentCoalescer::finish(std::vector<InnerPacket>& list) {
-  if (open_ && segments_ > 1) complete(list[head_]);
-  open_ = false;
-}
-
-void SegmentCoalescer::complete(InnerPacket& super) {
-  open_ = false;
-  const std::size_t transport_length = length_ - ip_header_;
-  if (v4_) {
-    store_be16(first_ + 2, static_cast<std::uint16_t>(length_));
-    store_be16(first_ + 10, 0);
-    store_be16(first_ + 10, net::ipv4_header_checksum({first_, ip_header_}));
-  } else {
-    store_be16(first_ + 4, static_cast<std::uint16_t>(length_ - net::kIpv6HeaderSize));
-  }
-  if (datagrams_) store_be16(first_ + ip_header_ + kUdpLengthAt, static_cast<std::uint16_t>(transport_length));
-  const std::size_t checksum_at = datagrams_ ? kUdpChecksumAt : kTcpChecksumAt;
-  // The sum of the pseudo header, not complemented: the kernel adds the rest.
-  store_be16(first_ + ip_header_ + checksum_at,
-             static_cast<std::uint16_t>(~net::checksum_finish(pseudo_sum_ + transport_length)));
-  using Segmentation = Offload::Segmentation;
-  super.offload = {.segmentation = datagrams_ ? Segmentation::udp
-                                   : v4_      ? Segmentation::tcp4
-                                              : Segmentation::tcp6,
-                   .segment_size = step_,
-                   .header_length = headers_,
-                   .checksum_partial = true,
-                   .checksum_start = ip_header_,
-                   .checksum_offset = static_cast<std::uint16_t>(checksum_at)};
+  for (std::size_t place = 0; place < begun_; ++place) supers_[order_[place]].deliver(list);
+  begun_ = 0;
+  current_ = nullptr;
 }
 
 }  // namespace culvert::ipsec

@@ -64,7 +64,7 @@ Facts healthy() {
   api::Status status;
   status.daemon.version = "0.1.0";
   status.daemon.pid = 77;
-  status.daemon.data_path = {"tcp+udp", true, true, true, true, "epoll", 1};
+  status.daemon.data_path = {"tcp+udp", 262'140, true, true, true, true, "epoll", 1};
   api::TunnelStatus tunnel;
   tunnel.name = "office";
   tunnel.state = api::TunnelState::up;
