@@ -10,12 +10,13 @@
 namespace culvert::datapath {
 
 WireSender::WireSender(const OuterSockets& sockets, ConnectedPeers& connected, TcpStreams& streams, io::TunQueue& tun,
-                       Exchange& exchange, IoCounters& counters, const MessageBounds& bounds)
+                       Exchange& exchange, io::Poller& poller, IoCounters& counters, const MessageBounds& bounds)
     : sockets_(sockets),
       connected_(connected),
       streams_(streams),
       tun_(tun),
       exchange_(exchange),
+      poller_(poller),
       counters_(counters),
       bounds_(bounds),
       slab_(std::make_unique_for_overwrite<std::uint8_t[]>(kSlab)) {
@@ -168,10 +169,18 @@ void WireSender::elsewhere(const ipsec::InnerPacket& packet, std::uint32_t worke
 }
 
 void WireSender::flush() {
+  // Where looking away from a socket, and back, costs less than being told of each packet that has left it.
+  constexpr std::size_t kManyPackets = 32;
   for (std::size_t first = 0; first < messages_.size();) {
     std::size_t end = first + 1;
     while (end < messages_.size() && by_[end] == by_[first]) ++end;
-    const auto counts = by_[first].socket->send(std::span(messages_).subspan(first, end - first), scratch_);
+    const auto group = std::span(messages_).subspan(first, end - first);
+    std::size_t packets = 0;
+    for (const io::OutgoingMessage& message : group) {
+      packets += message.segment_size == 0 ? 1 : message.bytes.size() / message.segment_size;
+    }
+    if (packets >= kManyPackets) poller_.rest(by_[first].socket->fd());
+    const auto counts = by_[first].socket->send(group, scratch_);
     counters_.count(IoDrop::outer_refused, counts.refused);
     counters_.count(IoDrop::outer_buffer_full, counts.buffer_full);
     if (counts.too_long) note_too_long(*counts.too_long, by_[first]);

@@ -14,6 +14,7 @@
 #include "datapath/outer_sockets.hpp"
 #include "datapath/tcp_streams.hpp"
 #include "io/datagram_socket.hpp"
+#include "io/poller.hpp"
 #include "io/tun.hpp"
 #include "ipsec/engine.hpp"
 #include "ipsec/icmp_error.hpp"
@@ -29,8 +30,9 @@ struct MessageBounds {
 
 class WireSender final : public ipsec::OutboundSink {
  public:
+  /// `poller` is what the worker waits with.
   WireSender(const OuterSockets& sockets, ConnectedPeers& connected, TcpStreams& streams, io::TunQueue& tun,
-             Exchange& exchange, IoCounters& counters, const MessageBounds& bounds = {});
+             Exchange& exchange, io::Poller& poller, IoCounters& counters, const MessageBounds& bounds = {});
 
   MutableByteView region() override;
   void send(std::span<const ipsec::WireTrain> trains) override;
@@ -67,6 +69,7 @@ class WireSender final : public ipsec::OutboundSink {
   TcpStreams& streams_;
   io::TunQueue& tun_;
   Exchange& exchange_;
+  io::Poller& poller_;
   IoCounters& counters_;
   MessageBounds bounds_;
   bool second_hand_ = false;

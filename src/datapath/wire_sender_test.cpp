@@ -3,6 +3,8 @@
 #include <array>
 #include <vector>
 
+#include <poll.h>
+
 #include <gtest/gtest.h>
 
 namespace culvert::datapath {
@@ -17,10 +19,11 @@ struct Rig {
   Exchange exchange{shared, 0};
   Result<std::unique_ptr<TcpStreams>, io::IoError> streams = TcpStreams::open({});
   ConnectedPeers connected{sockets->front(), true};
+  io::Poller poller = *io::Poller::open();
   WireSender sender;
 
   explicit Rig(const MessageBounds& bounds = {})
-      : sender(sockets->front(), connected, **streams, tun, exchange, shared.counters, bounds) {}
+      : sender(sockets->front(), connected, **streams, tun, exchange, poller, shared.counters, bounds) {}
   [[nodiscard]] ipsec::WireTrain train(ByteView bytes, std::size_t segment = 0) const {
     const net::IpAddress here = *net::IpAddress::parse("127.0.0.1");
     return {.path = {{here, options.nat_port}, {here, 9}},
@@ -45,6 +48,28 @@ TEST(WireSender, RegionsBeginBehindEveryTrainThatWaits) {
   EXPECT_GE(rig.sender.region().data(), region.data() + 2400);
   rig.sender.flush();
   EXPECT_EQ(rig.sender.region().data(), region.data()) << "all have left";
+}
+
+// For each packet that has left, the kernel would look who waits for the socket.
+TEST(WireSender, NobodyWaitsForASocketWhileManyPacketsLeaveByIt) {
+  for (const std::size_t packets : {1U, 60U}) {
+    Rig rig;
+    const auto peer = io::DatagramSocket::open_udp({.local = {*net::IpAddress::parse("127.0.0.1"), 0}});
+    ASSERT_TRUE(peer) << peer.error().text;
+    ipsec::WireTrain train = rig.train(rig.sender.region().first(packets * 100), 100);
+    train.path.remote = peer->local();
+    // A busy peer's socket is received from, too.
+    while (rig.connected.for_esp(train.path, false) == nullptr) (void)rig.connected.connect([](std::size_t) {});
+    const io::DatagramSocket& own = rig.connected.entry(0).socket;
+    ASSERT_TRUE(rig.poller.add(own.fd(), 7));
+    rig.sender.send(std::span(&train, 1));
+    rig.sender.flush();
+    const std::array<ByteView, 1> answer{ByteView(train.bytes).first(10)};
+    ASSERT_EQ(peer->send_one({train.path.remote, train.path.local}, 0, answer), 0);
+    pollfd looking{rig.poller.fd(), POLLIN, 0};
+    EXPECT_EQ(::poll(&looking, 1, 0), packets == 1 ? 1 : 0);
+    ASSERT_EQ(rig.poller.wait(std::chrono::seconds(5)).size(), 1U);
+  }
 }
 
 TEST(WireSender, TrainsOfSeveralSasToOnePeerShareAMessage) {

@@ -57,7 +57,7 @@ Worker::Worker(io::Poller poller, const ipsec::EngineOptions& options, io::TunQu
       engine_(options, random),
       reader_(tun, shared.counters),
       connected_(sockets, exchange_.alone()),
-      sender_(sockets, connected_, *shared.streams, tun, exchange_, shared.counters,
+      sender_(sockets, connected_, *shared.streams, tun, exchange_, poller_, shared.counters,
               {options.max_train_segments, options.max_train_bytes}),
       receiver_(engine_, tun, exchange_, shared) {}
 

@@ -46,6 +46,29 @@ TEST(Poller, RemovedDescriptorsAreSilent) {
   EXPECT_TRUE(poller->wait(Duration::zero()).empty());
 }
 
+TEST(Poller, WhatRestsIsFoundByTheNextWait) {
+  auto event = EventFd::open();
+  auto other = EventFd::open();
+  auto poller = Poller::open();
+  auto outer = Poller::open();
+  ASSERT_TRUE(event && other && poller && outer && poller->add(event->fd(), 1) && outer->add(poller->fd(), 2));
+  poller->rest(event->fd());
+  poller->rest(event->fd());
+  poller->rest(other->fd());  // was never added
+  event->signal();
+  other->signal();
+  EXPECT_TRUE(outer->wait(Duration::zero()).empty()) << "nobody looks";
+  for (int i = 0; i < 2; ++i) {
+    const auto ready = poller->wait(Duration::zero());
+    ASSERT_EQ(ready.size(), 1U);
+    EXPECT_EQ(ready[0].token, 1U);
+  }
+  EXPECT_EQ(outer->wait(Duration::zero()).size(), 1U);
+  poller->rest(event->fd());
+  poller->remove(event->fd());
+  EXPECT_TRUE(poller->wait(Duration::zero()).empty());
+}
+
 TEST(Poller, NeverWakesBeforeTheTimeout) {
   auto poller = Poller::open();
   ASSERT_TRUE(poller);

@@ -26,18 +26,52 @@ Result<Poller, IoError> Poller::open() {
   return Poller(std::move(fd));
 }
 
-Result<void, IoError> Poller::add(int fd, std::uint32_t token) {
+Result<void, IoError> Poller::watch(const Watched& one) {
   epoll_event event{};
   event.events = EPOLLIN;
-  event.data.u32 = token;
-  if (::epoll_ctl(fd_.get(), EPOLL_CTL_ADD, fd, &event) < 0)
+  event.data.u32 = one.token;
+  if (::epoll_ctl(fd_.get(), EPOLL_CTL_ADD, one.fd, &event) < 0)
     return err(system_error("cannot wait for a descriptor", errno));
   return {};
 }
 
-void Poller::remove(int fd) { (void)::epoll_ctl(fd_.get(), EPOLL_CTL_DEL, fd, nullptr); }
+Result<void, IoError> Poller::add(int fd, std::uint32_t token) {
+  const Watched one{fd, token};
+  auto added = watch(one);
+  if (added) watched_.push_back(one);
+  return added;
+}
+
+void Poller::remove(int fd) {
+  const auto found = std::ranges::find(watched_, fd, &Watched::fd);
+  if (found == watched_.end()) return;
+  if (found->resting) --resting_;
+  watched_.erase(found);
+  (void)::epoll_ctl(fd_.get(), EPOLL_CTL_DEL, fd, nullptr);
+}
+
+void Poller::rest(int fd) {
+  const auto found = std::ranges::find(watched_, fd, &Watched::fd);
+  if (found == watched_.end() || found->resting) return;
+  if (::epoll_ctl(fd_.get(), EPOLL_CTL_DEL, fd, nullptr) < 0) return;
+  found->resting = true;
+  ++resting_;
+}
+
+// False when one could not be had yet.
+bool Poller::wake_resting() {
+  for (Watched& one : watched_) {
+    if (!one.resting || !watch(one)) continue;
+    one.resting = false;
+    --resting_;
+  }
+  return resting_ == 0;
+}
 
 std::span<const Poller::Ready> Poller::wait(std::optional<Duration> timeout) {
+  // The kernel may have no memory for it at the moment.
+  constexpr auto kSoon = std::chrono::milliseconds(1);
+  if (resting_ != 0 && !wake_resting()) timeout = std::min<Duration>(timeout.value_or(kSoon), kSoon);
   std::array<epoll_event, kMaxReady> events;
   const int count = ::epoll_wait(fd_.get(), events.data(), static_cast<int>(events.size()), milliseconds(timeout));
   for (int i = 0; i < count; ++i) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "base/time.hpp"
 #include "io/error.hpp"
@@ -25,6 +26,10 @@ class Poller {
   /// Waits for `fd` to become readable.
   [[nodiscard]] Result<void, IoError> add(int fd, std::uint32_t token);
   void remove(int fd);
+  /// Waits for it again only from the next `wait` on; nothing for a descriptor that was not added. Until then whatever
+  /// happens to it costs nobody a look at who waits: the kernel takes one, under two locks, for each packet that has
+  /// left a socket's send buffer.
+  void rest(int fd);
   /// Readable while `wait` would find something: one poller may wait for another.
   [[nodiscard]] int fd() const { return fd_.get(); }
   /// Blocks until something is ready or `timeout` has passed (rounded up to milliseconds; absent: no bound).
@@ -34,7 +39,16 @@ class Poller {
  private:
   static constexpr std::size_t kMaxReady = 16;
   explicit Poller(FileDescriptor fd) : fd_(std::move(fd)) {}
+  struct Watched {
+    int fd = -1;
+    std::uint32_t token = 0;
+    bool resting = false;
+  };
+  [[nodiscard]] Result<void, IoError> watch(const Watched& one);
+  [[nodiscard]] bool wake_resting();
   FileDescriptor fd_;
+  std::vector<Watched> watched_;
+  std::size_t resting_ = 0;
   std::array<Ready, kMaxReady> ready_{};
 };
 
