@@ -42,6 +42,9 @@ enum class KeyDirection : bool { outbound, inbound };
 /// the pool knows it by its place.
 class SaCipher {
  public:
+  /// So many octets in front are all of it that packets need while the expanded key is there.
+  static constexpr std::size_t kUsualPart = 16;
+
   /// `keys` must outlive the object and stay where they are.
   SaCipher(const SaKeyPair& keys, KeyDirection direction) : keys_(keys), direction_(direction) {}
   ~SaCipher();
@@ -70,11 +73,6 @@ class SaCipher {
   [[nodiscard, gnu::always_inline]] std::uint64_t state() const { return std::bit_cast<std::uint64_t>(state_); }
   [[nodiscard]] static std::uint64_t state_of(std::uint8_t family, std::uint16_t half, std::uint32_t word) {
     return std::bit_cast<std::uint64_t>(State{true, family, half, word});
-  }
-  /// Those octets alone, likewise.
-  [[nodiscard, gnu::always_inline]] std::uint64_t owners_part() const { return state() & kOwnersPart; }
-  [[nodiscard]] static std::uint64_t owners_part_of(std::uint16_t half, std::uint32_t word) {
-    return std::bit_cast<std::uint64_t>(State{false, 0, half, word});
   }
   void mark_used() { state_.used = true; }
   [[nodiscard]] std::uint16_t owners_half() const { return state_.owners_half; }
@@ -108,11 +106,11 @@ class SaCipher {
     std::uint16_t owners_half = 0;
     std::uint32_t owners_word = 0;
   };
-  static constexpr std::uint64_t kOwnersPart = std::bit_cast<std::uint64_t>(State{false, 0, 0xffff, 0xffff'ffff});
 
+  // What packets need, kUsualPart octets, comes first.
   crypto::PacketCipher* expanded_ = nullptr;
-  const SaKeyPair& keys_;
   State state_;
+  const SaKeyPair& keys_;
   std::uint32_t place_ : 31 = 0;  // in the pool, if expanded
   KeyDirection direction_ : 1;
 };

@@ -107,22 +107,30 @@ struct Like {
   }
 };
 
-// Whether all packets of a batch over this SA may be taken straight, for all that the SA knows: what changes seldom,
-// and what each packet changes.
+// Whether packets of this SA may be taken straight, for what changes seldom.
 bool may_take_now(const InboundSa& in, Instant now) {
   return !in.resync.has_failed() && in.last_activity_event.within(InboundPath::kEventInterval, now);
 }
-[[gnu::always_inline]] inline bool may_take_more(const InboundSa& in) {
-  constexpr std::size_t kMost = JobBatch<InboundSa>::kCapacity;
-  return in.meter.far_from_bounds(kMost, kMost * kMaxInnerPacket);
-}
-bool may_take(const InboundSa& in, Instant now) { return may_take_now(in, now) && may_take_more(in); }
 
-// What `take_usual` asks of an SA once in a tick; in one in which an event falls due for each packet.
+// What `take_usual` asks of an SA until an event falls due, and in the tick in which one does for each packet.
 [[gnu::noinline]] bool may_take_usual(InboundSa& in, Instant now) {
   if (in.straight != Straight::usual_layout || !in.has_ranges || !may_take_now(in, now)) return false;
-  if (in.last_activity_event.within(InboundPath::kEventInterval, end_of_tick(now))) in.note_usual(coarse_tick(now));
+  for (Instant end = end_of_tick(now); in.last_activity_event.within(InboundPath::kEventInterval, end);
+       end = end_of_tick(end + Duration(1))) {
+    in.note_usual(coarse_tick(end));
+  }
   return true;
+}
+
+// The meter is looked at here, and then not for so many packets as stay far from all bounds; whether there are as many
+// as a batch can have.
+[[gnu::noinline]] bool allow_unwatched(InboundSa& in) {
+  in.unwatched.end(in.meter);
+  in.unwatched.allow(std::min(in.meter.far_packets(kMaxInnerPacket), UnwatchedRun::kMost));
+  return in.unwatched.left() >= JobBatch<InboundSa>::kCapacity;
+}
+[[gnu::always_inline]] inline bool is_unwatched(InboundSa& in) {
+  return in.unwatched.left() >= JobBatch<InboundSa>::kCapacity || allow_unwatched(in);
 }
 
 }  // namespace
@@ -198,7 +206,7 @@ std::size_t InboundPath::take_straight(std::size_t first) {
     InboundSa& in = sa->inbound;
     if (sa != ready) {
       if (!in.noted_usual(tick) && !may_take_usual(in, now_)) break;
-      if (!may_take_more(in)) break;
+      if (!is_unwatched(in)) break;
       ready = sa;
     }
     if (!job->ok) break;
@@ -207,7 +215,7 @@ std::size_t InboundPath::take_straight(std::size_t first) {
     if (!looks_usual(in, straight->tos, inner, job->length, opened)) break;
     // RFC 4303 3.4.3: only now, and again: an earlier packet of this batch may have been the same one.
     if (!in.window.take_next(job->sequence)) break;
-    in.meter.count(1, static_cast<std::uint32_t>(opened.length));
+    in.unwatched.take(1, static_cast<std::uint32_t>(opened.length));
     // Not by way of a view of its own: copying what was just stored in two pieces would wait for the stores.
     to->bytes = {inner, static_cast<std::uint32_t>(opened.total_length)};
     ++to;
@@ -222,9 +230,10 @@ std::size_t InboundPath::take_straight(std::size_t first) {
   if (first == count || straight_[first].sa == nullptr) return first;
   SaPair& sa = *straight_[first].sa;
   InboundSa& in = sa.inbound;
-  if (in.straight == Straight::no || !may_take(in, now_)) return first;
+  if (in.straight == Straight::no || (!in.noted_usual(coarse_tick(now_)) && !may_take_now(in, now_))) return first;
+  if (!is_unwatched(in)) return first;
   const bool usual_layout = in.straight == Straight::usual_layout;
-  const std::size_t head = in.layout.head();
+  const std::size_t head = usual_layout ? UsualLayout::head() : in.layout.head();
   Like like;
   std::size_t i = first;
   for (; i < count && straight_[i].sa == &sa && batch_.ok(i); ++i) {
@@ -246,7 +255,7 @@ std::size_t InboundPath::take_straight(std::size_t first) {
       count_replay(sa, verdict);
       continue;
     }
-    in.meter.count(1, static_cast<std::uint32_t>(opened.length));
+    in.unwatched.take(1, static_cast<std::uint32_t>(opened.length));
     if (options_.coalesce) {
       deliver_straight(sa, *straight_[i].input, inner, opened);
     } else {

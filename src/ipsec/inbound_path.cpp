@@ -269,6 +269,7 @@ bool InboundPath::admit(const Item& item, Instant now) {
   } else if (const std::size_t length = inner_length(text_of(in.layout, item.packet)); length != kNoLength) {
     octets = length;
   }
+  in.unwatched.end(in.meter);
   const bool admitted = in.meter.admit(1, octets, item.sa->params.profile->bounds);
   if (in.meter.news() != ExpiryNews::none) item.sa->tell_expiry(events_);
   if (!admitted) {

@@ -53,9 +53,7 @@ void InboundPath::look_up(Ahead& ahead) const {
       spi = wanted;
       sa = sad_.find_inbound(spi, slots);
       if (sa != nullptr) {
-        const auto* const inbound = reinterpret_cast<const std::uint8_t*>(&sa->inbound);
-        prefetch_to_write(inbound);
-        prefetch_to_write(inbound + kCacheLine);
+        prefetch_to_write(sa->inbound.usual_line());
       }
     }
     *to++ = sa;

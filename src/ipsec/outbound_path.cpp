@@ -68,7 +68,7 @@ std::optional<Instant> OutboundPath::next_deadline() const {
 }
 
 void OutboundPath::watch_silence(SaPair& sa) {
-  if (sa.silence.sends(sa.inbound.meter.packets(), now_)) events_.push(NothingComesBack{sa.params.id});
+  if (sa.silence.sends(sa.inbound.packets(), now_)) events_.push(NothingComesBack{sa.params.id});
 }
 
 void OutboundPath::process(const InnerPacket& packet, Instant now, Instant since, OutboundSink& sink) {

@@ -164,10 +164,10 @@ class ReplayWindow {
   }
 
   std::uint64_t* bits_ = nullptr;  // dense memory
-  std::uint64_t top_ = 0;
-  std::uint32_t marked_ = 0;  // the lower half of the last number whose bit was written, see `unmarked`
-  std::uint16_t size_;        // in units
+  std::uint32_t marked_ = 0;       // the lower half of the last number whose bit was written, see `unmarked`
+  std::uint16_t size_;             // in units
   bool extended_;
+  std::uint64_t top_ = 0;  // the last member: all that packets in order touch
 };
 
 }  // namespace culvert::ipsec

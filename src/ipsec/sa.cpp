@@ -94,13 +94,13 @@ OutboundSa::OutboundSa(const SaKeyPair& keys, const SaProfile& profile, const mo
       meter(profile.bounds) {}
 
 InboundSa::InboundSa(const SaKeyPair& keys, const SaProfile& profile, const model::ChildSaParams& params)
-    : cipher(keys, KeyDirection::inbound),
+    : meter(profile.bounds),
       layout(layout_of(profile.suite, params.suite.esn)),
       window(params.replay_window, params.suite.esn == model::EsnId::esn),
-      meter(profile.bounds),
+      peer(PeerWord::of(params.path.remote, params.encapsulation)),
       ah(params.protocol == model::ProtocolId::ah),
       in_place(params.mode == model::Mode::tunnel),
-      peer(PeerWord::of(params.path.remote, params.encapsulation)) {}
+      cipher(keys, KeyDirection::inbound) {}
 
 SaParams::SaParams(const model::ChildSaParams& params, std::shared_ptr<const SaProfile> shared)
     : profile(std::move(shared)),
@@ -189,8 +189,8 @@ void SaPair::tell_expiry(EventQueue& events) {
 }
 
 SaCounters SaPair::counters() const {
-  return {.inbound_packets = inbound.meter.packets(),
-          .inbound_bytes = inbound.meter.bytes(),
+  return {.inbound_packets = inbound.packets(),
+          .inbound_bytes = inbound.bytes(),
           .outbound_packets = outbound.packets(),
           .outbound_bytes = outbound.bytes(),
           .outbound_sequence = outbound.sequence.last(),

@@ -118,8 +118,8 @@ struct BatchCursor {
   std::uint8_t next = 0;
 };
 
-// The members that packets need stand in two cache lines per direction, so they are ordered to leave no gaps; where one
-// member ends unevenly, the next ones fill it up (no_unique_address).
+// What usual packets need stands in one cache line per direction, so members are ordered to leave no gaps; where one ends
+// unevenly, the next ones fill it up (no_unique_address).
 inline constexpr std::size_t kCacheLine = 64;
 
 /// What sealing needs. Packets that go as usual need the first line only, and write there.
@@ -197,39 +197,43 @@ struct PeerWord {
       offsetof(WireInput, path) + offsetof(net::Path, remote) + offsetof(net::Endpoint, port);
 };
 
-/// What opening needs; written for every packet.
+/// What opening needs. Packets that go as usual need the second line only, and write there: the window's highest number
+/// begins it, the cipher's first half ends it. It costs no memory that there are three: see Dense.
 struct alignas(kCacheLine) InboundSa {
   InboundSa(const SaKeyPair& keys, const SaProfile& profile, const model::ChildSaParams& params);
-  [[no_unique_address]] SaCipher cipher;
+  [[no_unique_address]] UseMeter meter;
+  BatchCursor cursor;
   EspLayout layout;
+  CoarseInstant last_activity_event;
   [[no_unique_address]] ReplayWindow window;
+  std::uint64_t peer = PeerWord::kNone;  // of the path
+  RangeV4 remote;
+  RangeV4 local;
+  // Of the straight way. Ended before anybody asks the meter. Not beside the window's highest number: the compiler
+  // would store both at once, and the next packet wait longer for that than for two stores.
+  UnwatchedRun unwatched;
+  [[no_unique_address]] EsnResync resync;
   // ESP in tunnel mode, and nothing that needs a packet looked at by itself; see SaPair::settle.
   Straight straight = Straight::no;
-  [[no_unique_address]] UseMeter meter;
   bool ah : 1 = false;       // else ESP
   bool in_place : 1 = true;  // tunnel mode: the inner packet is delivered where it lies
   // The selectors say of IPv4 just what `remote` and `local` say.
   bool has_ranges : 1 = false;
-  CoarseInstant last_activity_event;
-  [[no_unique_address]] EsnResync resync;
-  BatchCursor cursor;
-  std::uint64_t peer = PeerWord::kNone;  // of the path
-  RangeV4 remote;
-  RangeV4 local;
+  [[no_unique_address]] SaCipher cipher;
 
+  /// The line that usual packets need.
+  [[nodiscard]] const void* usual_line() const { return reinterpret_cast<const std::uint8_t*>(this) + kCacheLine; }
   /// A note that all that changes seldom lets packets be taken in one loop, as far as the SA knows: the usual layout,
-  /// ranges, no failure, no event due. Good for a tick.
-  [[nodiscard, gnu::always_inline]] bool noted_usual(std::uint32_t tick) const {
-    return cipher.owners_part() == SaCipher::owners_part_of(1, tick);
-  }
-  void note_usual(std::uint32_t tick) {
-    cipher.set_owners_half(1);
-    cipher.set_owners_word(tick);
-  }
+  /// ranges, no failure, no event due. Good up to the end of a tick.
+  [[nodiscard, gnu::always_inline]] bool noted_usual(std::uint32_t tick) const { return cipher.owners_word() >= tick; }
+  void note_usual(std::uint32_t last_tick) { cipher.set_owners_word(last_tick); }
   /// After a change of any of it.
-  void forget_usual() { cipher.set_owners_half(0); }
+  void forget_usual() { cipher.set_owners_word(0); }
+
+  [[nodiscard]] std::uint64_t packets() const { return meter.packets() + unwatched.packets(); }
+  [[nodiscard]] std::uint64_t bytes() const { return meter.bytes() + unwatched.bytes(); }
 };
-static_assert(sizeof(InboundSa) == 2 * kCacheLine);
+static_assert(sizeof(InboundSa) == 3 * kCacheLine);
 
 /// Whether protocol, mode, encapsulation and addresses go together: AH has no UDP, BEET one inner address on each side.
 [[nodiscard]] bool goes_together(const model::ChildSaParams& params);
@@ -316,7 +320,8 @@ class alignas(kCacheLine) SaPair : public Dense {
  private:
   SaPair(const model::ChildSaParams& all, std::shared_ptr<const SaProfile> profile, CipherPool& ciphers);
 };
-// A gateway has very many: each further line is a good part of a gigabyte to somebody.
-static_assert(sizeof(SaPair) <= 8 * kCacheLine);
+// A gateway has very many: each further line is a good part of a gigabyte to somebody. Dense memory comes in odd
+// numbers of them.
+static_assert(sizeof(SaPair) <= 9 * kCacheLine);
 
 }  // namespace culvert::ipsec

@@ -19,6 +19,30 @@ TEST(EspLayout, SealedSizes) {
   EXPECT_EQ(cbc.sealed(62), 8U + 16 + 64 + 16);
 }
 
+// A usual packet that is opened needs one cache line of its SA, and where there are very many SAs waits for no other.
+TEST(InboundSa, UsualPacketsNeedOneLine) {
+  const crypto::PacketSuite suite{.cipher = crypto::CipherId::aes_gcm_16, .key_bits = 128};
+  CipherPool pool(1, CipherPool::maker_of(crypto::Backend::automatic));
+  const SaKeyPair keys(pool, suite, {}, {});
+  const SaProfile profile{.suite = suite};
+  const InboundSa in(keys, profile, model::ChildSaParams{});
+  const auto* const line = static_cast<const std::uint8_t*>(in.usual_line());
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(line) % kCacheLine, 0U);
+  const auto lies_there = [line](const auto& member, std::size_t from, std::size_t size) {
+    const auto* const at = reinterpret_cast<const std::uint8_t*>(&member) + from;
+    return at >= line && at + size <= line + kCacheLine;
+  };
+  // The window's highest number is its last word.
+  EXPECT_TRUE(lies_there(in.window, sizeof in.window - sizeof(std::uint64_t), sizeof(std::uint64_t)));
+  EXPECT_TRUE(lies_there(in.unwatched, 0, sizeof in.unwatched));
+  EXPECT_TRUE(lies_there(in.peer, 0, sizeof in.peer));
+  EXPECT_TRUE(lies_there(in.remote, 0, sizeof in.remote));
+  EXPECT_TRUE(lies_there(in.local, 0, sizeof in.local));
+  EXPECT_TRUE(lies_there(in.resync, 0, 5));
+  EXPECT_TRUE(lies_there(in.straight, 0, sizeof in.straight));
+  EXPECT_TRUE(lies_there(in.cipher, 0, SaCipher::kUsualPart));
+}
+
 // What tells that a packet comes from where the SA's peer is (RFC 7296 2.23), whatever else was received with it.
 TEST(PeerWord, TellsSendersOfIPv4Apart) {
   std::set<std::uint64_t> words;
