@@ -33,26 +33,27 @@ struct Library {
   Algorithms decoders;
   Algorithms rsa_decoders;
   Algorithms key_managers;
+  Algorithms rsa_key_managers;
   OSSL_LIB_CTX* context = nullptr;
   OSSL_LIB_CTX* rsa_context = nullptr;
 };
 
 Library& library();
 
-template <Algorithms Library::*Decoders>
+template <Algorithms Library::*Decoders, Algorithms Library::*KeyManagers>
 const OSSL_ALGORITHM* query(void* /*context*/, int operation, int* no_cache) {
   const Library& made = library();
   if (operation == OSSL_OP_DECODER || operation == OSSL_OP_KEYMGMT) {
     *no_cache = 0;
-    return (operation == OSSL_OP_DECODER ? made.*Decoders : made.key_managers).data();
+    return (operation == OSSL_OP_DECODER ? made.*Decoders : made.*KeyManagers).data();
   }
   return OSSL_PROVIDER_query_operation(made.whole, operation, no_cache);
 }
 
-template <Algorithms Library::*Decoders>
+template <Algorithms Library::*Decoders, Algorithms Library::*KeyManagers>
 int begin(const OSSL_CORE_HANDLE* /*core*/, const OSSL_DISPATCH* /*in*/, const OSSL_DISPATCH** out, void** context) {
   static const std::array<OSSL_DISPATCH, 2> functions{
-      {{OSSL_FUNC_PROVIDER_QUERY_OPERATION, reinterpret_cast<void (*)()>(query<Decoders>)}, {0, nullptr}}};
+      {{OSSL_FUNC_PROVIDER_QUERY_OPERATION, reinterpret_cast<void (*)()>(query<Decoders, KeyManagers>)}, {0, nullptr}}};
   *out = functions.data();
   *context = OSSL_PROVIDER_get0_provider_ctx(library().whole);
   return 1;
@@ -99,11 +100,17 @@ Library& make() {
   made.decoders = select(made.whole, OSSL_OP_DECODER, kForm);
   made.rsa_decoders = select(made.whole, OSSL_OP_DECODER, kForm, {&kRsa, 1});
   made.key_managers = select(made.whole, OSSL_OP_KEYMGMT, "");
+  made.rsa_key_managers = select(made.whole, OSSL_OP_KEYMGMT, "", {&kRsa, 1});
   // Another version of the library, with other names: better slow than blind.
   constexpr std::size_t kAll = kKinds.size() + 1;
-  if (made.decoders.size() != kAll || made.key_managers.size() != kAll || made.rsa_decoders.size() != 2) return made;
-  made.context = make_context("culvert-certificates", begin<&Library::decoders>);
-  made.rsa_context = make_context("culvert-rsa-certificates", begin<&Library::rsa_decoders>);
+  if (made.decoders.size() != kAll || made.key_managers.size() != kAll || made.rsa_decoders.size() != 2 ||
+      made.rsa_key_managers.size() != 2) {
+    return made;
+  }
+  made.context = make_context("culvert-certificates", begin<&Library::decoders, &Library::key_managers>);
+  // Each reader of a key asks all that manage keys, too.
+  made.rsa_context =
+      make_context("culvert-rsa-certificates", begin<&Library::rsa_decoders, &Library::rsa_key_managers>);
   return made;
 }
 
