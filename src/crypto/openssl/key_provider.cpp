@@ -23,8 +23,8 @@ struct Loaded {
 
 Loaded& loaded() {
   // Never taken down: keys that live until the program's end refer to their providers.
-  static auto* const made = new Loaded;  // NOLINT(cppcoreguidelines-owning-memory)
-  return *made;
+  static auto* const kMade = new Loaded;  // NOLINT(cppcoreguidelines-owning-memory)
+  return *kMade;
 }
 
 /// It becomes the name of a file in the library's own folder.
