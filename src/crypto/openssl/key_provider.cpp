@@ -18,18 +18,23 @@ namespace {
 struct Loaded {
   std::mutex loading;
   std::shared_ptr<std::mutex> turn = std::make_shared<std::mutex>();
+  std::vector<OSSL_PROVIDER*> providers;  // never unloaded, and so never lost sight of
 };
 
 Loaded& loaded() {
   // Never taken down: keys that live until the program's end refer to their providers.
-  static auto* const made = new Loaded;  // NOLINT(cppcoreguidelines-owning-memory)
-  return *made;
+  static auto* const kMade = new Loaded;  // NOLINT(cppcoreguidelines-owning-memory)
+  return *kMade;
 }
 
 /// It becomes the name of a file in the library's own folder.
 bool is_name(std::string_view text) {
   return !text.empty() &&
          std::ranges::all_of(text, [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_'; });
+}
+
+std::string cannot_load(const std::string& name) {
+  return fmt::format("needs OpenSSL's provider '{}', which cannot be loaded: {}", name, queued_errors());
 }
 
 std::optional<std::string> load(const std::string& name) {
@@ -39,9 +44,11 @@ std::optional<std::string> load(const std::string& name) {
   // Digests and all else stay what they were: without this wish the other one's are taken for each packet.
   const bool fips = EVP_default_properties_is_fips_enabled(nullptr) == 1;
   if (EVP_set_default_properties(nullptr, "?provider=default") != 1 ||
-      (fips && EVP_default_properties_enable_fips(nullptr, 1) != 1) ||
-      OSSL_PROVIDER_try_load(nullptr, name.c_str(), 1) == nullptr)
-    return fmt::format("needs OpenSSL's provider '{}', which cannot be loaded: {}", name, queued_errors());
+      (fips && EVP_default_properties_enable_fips(nullptr, 1) != 1))
+    return cannot_load(name);
+  OSSL_PROVIDER* const provider = OSSL_PROVIDER_try_load(nullptr, name.c_str(), 1);
+  if (provider == nullptr) return cannot_load(name);
+  loaded().providers.push_back(provider);
   return std::nullopt;
 }
 

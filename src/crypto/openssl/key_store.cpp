@@ -78,8 +78,8 @@ struct Pkcs11 {
 
 Pkcs11& pkcs11() {
   // Never taken down: keys that live until the program's end refer to it.
-  static auto* const made = new Pkcs11;  // NOLINT(cppcoreguidelines-owning-memory)
-  return *made;
+  static auto* const kMade = new Pkcs11;  // NOLINT(cppcoreguidelines-owning-memory)
+  return *kMade;
 }
 
 /// Begins the engine with the module, or with libp11's own choice (p11-kit's proxy) when the name is empty.

@@ -52,8 +52,8 @@ class PreparedSigner {
 struct KeyHandle {
   openssl::PublicKey key;
   KeyKind kind = KeyKind::other;
-  std::shared_ptr<std::mutex> turn = {};  // locked for each signature of a key that is not for several threads
-  OSSL_LIB_CTX* library = nullptr;        // that the key was read in and is used in; null: the usual one
+  std::shared_ptr<std::mutex> turn = {};        // locked for each signature of a key that is not for several threads
+  OSSL_LIB_CTX* library = nullptr;              // that the key was read in and is used in; null: the usual one
   std::shared_ptr<PreparedSigner> signer = {};  // of a private key that the library has itself
 };
 
