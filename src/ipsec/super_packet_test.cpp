@@ -145,7 +145,7 @@ TEST_P(SuperPackets, MoreFlowsThanThereIsRoomForLoseNothing) {
   for (std::size_t flow = 0; flow < 20; ++flow) EXPECT_EQ(seen[flow], sent[flow].size());
 }
 
-// RFC 9293 3.9.1.2. For this host's own TCP several pushes are one at the end; what is cut again differs in that alone.
+// RFC 9293 3.9.1.3. For this host's own TCP several pushes are one at the end; what is cut again differs in that alone.
 TEST_P(SuperPackets, PushEndsNothingThatStaysHere) {
   coalescer_.set_joining(GetParam(), {.over_push = true});
   std::vector<Bytes> sent;
