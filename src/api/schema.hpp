@@ -281,7 +281,7 @@ struct XdpInterface {
 
 /// What packets run on: what of the kernel's offloads is there, and in use.
 struct DataPath {
-  std::string tun_offload;           // super-packets from and to TUN: none, checksum, tcp, tcp+udp
+  std::string tun_offload;  // super-packets from and to TUN: none, checksum, tcp, tcp+udp
   /// Octets of the longest super-packet of TCP over IPv4 to TUN. More than 65,535 where the kernel takes them and the
   /// host forwards nothing that comes from there. 0: there are none.
   std::uint64_t longest_tcp = 0;

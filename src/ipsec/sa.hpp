@@ -118,8 +118,8 @@ struct BatchCursor {
   std::uint8_t next = 0;
 };
 
-// What usual packets need stands in one cache line per direction, so members are ordered to leave no gaps; where one ends
-// unevenly, the next ones fill it up (no_unique_address).
+// What usual packets need stands in one cache line per direction, so members are ordered to leave no gaps; where one
+// ends unevenly, the next ones fill it up (no_unique_address).
 inline constexpr std::size_t kCacheLine = 64;
 
 /// What sealing needs. Packets that go as usual need the first line only, and write there.

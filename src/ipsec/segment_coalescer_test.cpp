@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "ipsec/engine_test_kit.hpp"
-#include "ipsec/super_packet_test_kit.hpp"
+#include "ipsec/testing/super_packets.hpp"
 
 namespace culvert::ipsec {
 namespace {

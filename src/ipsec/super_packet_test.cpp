@@ -6,7 +6,7 @@
 
 #include "ipsec/engine_test_kit.hpp"
 #include "ipsec/segment_coalescer.hpp"
-#include "ipsec/super_packet_test_kit.hpp"
+#include "ipsec/testing/super_packets.hpp"
 
 namespace culvert::ipsec {
 namespace {

@@ -40,7 +40,7 @@ struct Library {
 
 Library& library();
 
-template <Algorithms Library::*Decoders, Algorithms Library::*KeyManagers>
+template <Algorithms Library::* Decoders, Algorithms Library::* KeyManagers>
 const OSSL_ALGORITHM* query(void* /*context*/, int operation, int* no_cache) {
   const Library& made = library();
   if (operation == OSSL_OP_DECODER || operation == OSSL_OP_KEYMGMT) {
@@ -50,7 +50,7 @@ const OSSL_ALGORITHM* query(void* /*context*/, int operation, int* no_cache) {
   return OSSL_PROVIDER_query_operation(made.whole, operation, no_cache);
 }
 
-template <Algorithms Library::*Decoders, Algorithms Library::*KeyManagers>
+template <Algorithms Library::* Decoders, Algorithms Library::* KeyManagers>
 int begin(const OSSL_CORE_HANDLE* /*core*/, const OSSL_DISPATCH* /*in*/, const OSSL_DISPATCH** out, void** context) {
   static const std::array<OSSL_DISPATCH, 2> functions{
       {{OSSL_FUNC_PROVIDER_QUERY_OPERATION, reinterpret_cast<void (*)()>(query<Decoders, KeyManagers>)}, {0, nullptr}}};
