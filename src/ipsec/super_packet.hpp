@@ -16,9 +16,9 @@ struct TcpJoining {
   /// Octets of a super-packet, headers included: at most kMaxSuperPacket. Beyond kMaxInnerPacket the length field of
   /// its header is 0 (IPv4 only; Linux calls it BIG TCP and takes it from 6.3 on).
   std::size_t longest = kMaxInnerPacket;
-  /// Nobody but this host's TCP will see the segments, to which PSH says nothing that it does not do anyway (RFC 9293
-  /// 3.9.1.3: it need not be told to the user): it does not end a super-packet. Elsewhere it does, so that segments
-  /// that go on are those that came.
+  /// Nobody but this host's TCP will see the segments. PSH does not end a super-packet then: it says nothing to TCP
+  /// that it does not do anyway (RFC 9293 3.9.1.3: it need not be told to the user). Elsewhere it does, so that
+  /// segments that go on are those that came.
   bool over_push = false;
   friend bool operator==(const TcpJoining&, const TcpJoining&) = default;
 };
