@@ -10,10 +10,6 @@ namespace {
 
 using namespace test_kit;
 
-constexpr std::uint8_t kAck = 0x10;
-constexpr std::uint8_t kAckPush = 0x18;
-constexpr std::size_t kGap = 60;  // what ESP leaves between two inner packets of a train
-
 class Coalescing : public testing::TestWithParam<net::Family> {
  protected:
   Flow flow() const {

@@ -13,9 +13,6 @@ namespace {
 
 using namespace test_kit;
 
-constexpr std::uint8_t kAck = 0x10;
-constexpr std::uint8_t kAckPush = 0x18;
-constexpr std::size_t kGap = 60;  // what ESP leaves between two inner packets of a train
 constexpr std::size_t kTcpFlagsAt = 13;
 
 // Packets of some flows in one receive buffer after the other, and what becomes of them.

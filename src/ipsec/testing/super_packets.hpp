@@ -1,6 +1,8 @@
 // Super-packets as TUN gets them: what their tests have in common. Header only; never part of the product.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -10,6 +12,10 @@
 #include "net/packet.hpp"
 
 namespace culvert::ipsec::test_kit {
+
+inline constexpr std::uint8_t kAck = 0x10;
+inline constexpr std::uint8_t kAckPush = 0x18;
+inline constexpr std::size_t kGap = 60;  // what ESP leaves between two inner packets of a train
 
 /// Each packet's pieces put together in `bytes`, and a list in which it has one.
 inline void put_together(const std::vector<InnerPacket>& list, std::vector<InnerPacket>& whole,
