@@ -44,9 +44,14 @@ void WireSender::send(std::span<const ipsec::WireTrain> trains) {
       continue;
     }
     if (lane != nullptr) {
-      const XdpLane::Sent sent = lane->send(train, now);
+      // What waits for the sockets leaves before what waits in the lane (flush), so order holds as long as nothing
+      // comes to wait for a socket behind frames of the same flow, and no frames leave alone because they are too many.
+      // ESP in UDP, and whole packets, are of other SAs than the lane's: they pass.
+      const XdpLane::Sent sent = lane->send(train, now, [this] { send_gathered(); });
       counters_.count(IoDrop::outer_buffer_full, sent.buffer_full);
       if (sent.taken) continue;
+      const bool plain = train.encapsulation == model::Encapsulation::none && !train.with_ip_header;
+      if (plain && lane->pending()) send_gathered();
     }
     if (joins_last(train)) {
       ByteView& bytes = messages_.back().bytes;
@@ -169,6 +174,11 @@ void WireSender::elsewhere(const ipsec::InnerPacket& packet, std::uint32_t worke
 }
 
 void WireSender::flush() {
+  send_gathered();
+  used_ = 0;
+}
+
+void WireSender::send_gathered() {
   // Where looking away from a socket, and back, costs less than being told of each packet that has left it.
   constexpr std::size_t kManyPackets = 32;
   for (std::size_t first = 0; first < messages_.size();) {
@@ -191,7 +201,6 @@ void WireSender::flush() {
   if (XdpLane* const lane = sockets_.xdp(); lane != nullptr) (void)lane->flush();
   messages_.clear();
   by_.clear();
-  used_ = 0;
 }
 
 void WireSender::note_too_long(const io::OutgoingMessage& message, const Way& way) {

@@ -88,6 +88,8 @@ class WireSender final : public ipsec::OutboundSink {
   std::vector<Way> by_;
   std::vector<TooLong> too_long_;
 
+  /// As `flush`, but the memory stays used: trains that were not looked at yet are in it.
+  void send_gathered();
   [[nodiscard]] Way way_of(const ipsec::WireTrain& train);
   [[nodiscard]] bool joins_last(const ipsec::WireTrain& train) const;
   void note_too_long(const io::OutgoingMessage& message, const Way& way);

@@ -51,17 +51,19 @@ void XdpLane::add(unsigned interface_index, io::XdpSocket socket) {
   ports_.push_back({interface_index, std::move(socket)});
 }
 
-XdpLane::Sent XdpLane::send(const ipsec::WireTrain& train, Instant now) {
+XdpLane::Port* XdpLane::port_for(const ipsec::WireTrain& train, Instant now) {
   const bool plain = train.encapsulation == model::Encapsulation::none && !train.with_ip_header;
-  const Way* const way = plain ? &way_of(train.path, now) : nullptr;
+  if (!plain) return nullptr;
+  const Way& way = way_of(train.path, now);
+  const std::size_t ip_header = net::ip_header_size(train.path.remote.address.family());
+  return way.port != nullptr && ip_header + train.segment_size <= way.target->mtu ? way.port : nullptr;
+}
+
+XdpLane::Sent XdpLane::fill(Port& port, const ipsec::WireTrain& train) {
+  const Way* const way = last_way_;
   const net::Family family = train.path.remote.address.family();
   const std::size_t ip_header = net::ip_header_size(family);
-  if (way == nullptr || way->port == nullptr || ip_header + train.segment_size > way->target->mtu) {
-    (void)flush();
-    return {};
-  }
   Sent sent{.taken = true};
-  Port& port = *way->port;
   for (ByteView rest = train.bytes; !rest.empty();) {
     const ByteView segment = rest.first(std::min<std::size_t>(train.segment_size, rest.size()));
     rest = rest.subspan(segment.size());
@@ -103,6 +105,7 @@ std::uint64_t XdpLane::receive_drops() const {
 
 void XdpLane::close(std::size_t port) {
   ports_[port].open = false;
+  ports_[port].socket.give_up();
   ways_.clear();
   last_ends_ = nullptr;
 }

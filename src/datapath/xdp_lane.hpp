@@ -43,12 +43,25 @@ class XdpLane {
     bool taken = false;             // false: it is for the raw sockets
     std::uint32_t buffer_full = 0;  // packets of it that found no room
   };
-  /// Packets for one of the ports' interfaces; they leave with `flush`. A train that goes the other way after those
-  /// that went this way keeps its place behind them.
-  [[nodiscard]] Sent send(const ipsec::WireTrain& train, Instant now);
+  /// Packets for one of the ports' interfaces; they leave with `flush`, unless they fill the queue before: then
+  /// `make_way` is called, for what must leave in front of them by other ways.
+  template <typename MakeWay>
+  [[nodiscard]] Sent send(const ipsec::WireTrain& train, Instant now, MakeWay make_way) {
+    Port* const port = port_for(train, now);
+    if (port == nullptr) return {};
+    if (!port->socket.has_room(train.segments())) make_way();
+    return fill(*port, train);
+  }
   /// False when something is left that must be tried again soon.
   bool flush();
+  /// Frames wait for `flush`, or for the kernel.
   [[nodiscard]] bool pending() const { return pending_; }
+  /// How far the frames of a port are that `flush` has shown to the kernel, and whether all up to there have left it,
+  /// or never will. Any thread.
+  [[nodiscard]] std::uint32_t submitted(std::size_t port) const { return ports_[port].socket.submitted(); }
+  [[nodiscard]] bool has_left(std::size_t port, std::uint32_t submitted) const {
+    return ports_[port].socket.has_left(submitted);
+  }
   /// The interface is gone: nothing is sent there any more.
   void close(std::size_t port);
 
@@ -65,6 +78,10 @@ class XdpLane {
     Instant expires;
   };
   using Ends = std::pair<net::IpAddress, net::IpAddress>;
+  /// Null: the train is for the raw sockets.
+  [[nodiscard]] Port* port_for(const ipsec::WireTrain& train, Instant now);
+  /// By the way found last.
+  [[nodiscard]] Sent fill(Port& port, const ipsec::WireTrain& train);
   [[nodiscard]] const Way& way_of(const net::Path& path, Instant now);
   [[nodiscard]] Way ask(const net::Path& path, Instant now);
 

@@ -1,9 +1,13 @@
 #include "datapath/xdp_lane.hpp"
 
+#include <algorithm>
+#include <functional>
+
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "datapath/testing/tunnel_lab.hpp"
+#include "datapath/wire_sender.hpp"
 #include "net/header_writer.hpp"
 
 namespace culvert::datapath {
@@ -226,16 +230,96 @@ TEST_F(XdpLanes, DoNotWaitForAnInterfaceThatIsGone) {
                                  .segment_size = 100,
                                  .bytes = esp};
     const Instant now{};
-    ASSERT_TRUE(lane.send(train, now).taken);
+    ASSERT_TRUE(lane.send(train, now, [] {}).taken);
     EXPECT_TRUE(lane.flush());
     for (const char* end : {"ip link set v0 down", "ip link del v0"}) {
       ASSERT_EQ(io::testing::shell(end).status, 0);
-      ASSERT_TRUE(lane.send(train, now).taken) << "what is known of the way holds for a second";
+      ASSERT_TRUE(lane.send(train, now, [] {}).taken) << "what is known of the way holds for a second";
       EXPECT_TRUE(lane.flush()) << end;
       EXPECT_FALSE(lane.pending()) << end;
     }
-    EXPECT_FALSE(lane.send(train, now + std::chrono::seconds(2)).taken) << "then it is the kernel's to refuse it";
+    EXPECT_FALSE(lane.send(train, now + std::chrono::seconds(2), [] {}).taken)
+        << "then it is the kernel's to refuse it";
   });
+}
+
+// What a sender needs around it, at alice's end, with a lane.
+struct LaneSender {
+  Result<std::vector<OuterSockets>, io::IoError> sockets = OuterSockets::open({.xdp = {"v0"}});
+  io::TunQueue tun{io::FileDescriptor(), false};
+  Shared shared{{}, wakeups(), *io::EventFd::open()};
+  Exchange exchange{shared, 0};
+  Result<std::unique_ptr<TcpStreams>, io::IoError> streams = TcpStreams::open({});
+  ConnectedPeers connected{sockets->front(), true};
+  io::Poller poller = *io::Poller::open();
+  WireSender sender{sockets->front(), connected, **streams, tun, exchange, poller, shared.counters};
+  net::Path path;
+  std::size_t used = 0;
+  std::uint32_t number = 0;
+  std::vector<ipsec::WireTrain> trains;
+
+  static std::vector<io::EventFd> wakeups() {
+    std::vector<io::EventFd> all;
+    all.push_back(*io::EventFd::open());
+    return all;
+  }
+  // A train of numbered packets.
+  void add(std::size_t length, std::size_t packets = 1) {
+    const MutableByteView bytes = sender.region().subspan(used, length * packets);
+    for (std::size_t i = 0; i < packets; ++i) store_be32(bytes.data() + i * length, ++number);
+    used += bytes.size();
+    trains.push_back({.path = path,
+                      .encapsulation = Encapsulation::none,
+                      .segment_size = static_cast<std::uint16_t>(length),
+                      .bytes = bytes});
+  }
+};
+
+class LaneOrder : public XdpLanes {
+ protected:
+  static constexpr std::size_t kShort = 40;
+  static constexpr std::size_t kLong = 2000;  // for the socket, in fragments
+  /// The numbers of the packets as they come to bob.
+  std::vector<std::uint32_t> arrived(const std::function<void(LaneSender&)>& fill) {
+    (void)lab_->alice.ns.command("ping -c 1 -W 3 " + lab_->bob.outer(Family::v4).to_string());
+    std::optional<io::DatagramSocket> bob;
+    lab_->bob.ns.run([&] { bob = *io::DatagramSocket::open_raw({.family = Family::v4, .protocol = 50}); });
+    lab_->alice.ns.run([&] {
+      LaneSender rig;
+      ASSERT_TRUE(rig.sockets->front().xdp_facts().at(0).in_use) << rig.sockets->front().xdp_facts()[0].text;
+      rig.path = {{lab_->alice.outer(Family::v4), 0}, {lab_->bob.outer(Family::v4), 0}};
+      fill(rig);
+      rig.sender.send(rig.trains);
+      rig.sender.flush();
+    });
+    std::vector<std::uint32_t> numbers;
+    io::ReceiveBuffers buffers(16);
+    while (testing::wait_readable(bob->fd(), 200)) {
+      for (const io::ReceivedMessage& message : bob->receive(buffers).messages) {
+        numbers.push_back(load_be32(message.bytes.data()));
+      }
+    }
+    return numbers;
+  }
+};
+
+// Longer ones than the interface takes go by the socket, in pieces.
+TEST_F(LaneOrder, HoldsWhereAFlowGoesByTheLaneAndTheSocketInTurn) {
+  const auto numbers = arrived([](LaneSender& rig) {
+    for (int i = 0; i < 4; ++i) rig.add(kShort), rig.add(kLong);
+    rig.add(kShort, 3);
+  });
+  EXPECT_EQ(numbers, (std::vector<std::uint32_t>{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}));
+}
+
+TEST_F(LaneOrder, HoldsWhereTheLaneIsFullBeforeItIsFlushed) {
+  const auto numbers = arrived([](LaneSender& rig) {
+    rig.add(kLong);
+    for (std::size_t i = 0; i * 64 < io::XdpSocket::kFrames + 256; ++i) rig.add(kShort, 64);
+  });
+  ASSERT_GT(numbers.size(), 1U);
+  EXPECT_EQ(numbers.front(), 1U) << "the one that waits for the socket";
+  EXPECT_TRUE(std::ranges::is_sorted(numbers));
 }
 
 TEST_F(XdpLanes, EndWithTheirDataPlane) {

@@ -70,6 +70,7 @@ XdpSocket::XdpSocket(XdpSocket&& other) noexcept
       frame_size_(other.frame_size_),
       rings_(std::exchange(other.rings_, {})),
       zero_copy_(other.zero_copy_),
+      stuck_(other.stuck_.load()),
       free_(std::move(other.free_)),
       received_(std::move(other.received_)),
       reserved_(other.reserved_) {}
@@ -207,6 +208,11 @@ void XdpSocket::reclaim() {
   store(done.consumer, done.ours);
 }
 
+bool XdpSocket::has_room(std::size_t frames) {
+  if (free_.size() < frames) reclaim();
+  return free_.size() >= frames;
+}
+
 MutableByteView XdpSocket::reserve() {
   if (free_.empty()) reclaim();
   if (free_.empty()) {
@@ -234,10 +240,19 @@ bool XdpSocket::flush() {
     const std::uint32_t before = load(ring.consumer);
     const ssize_t sent = ::sendto(fd_.get(), nullptr, 0, MSG_DONTWAIT, nullptr, 0);
     const bool goes_on = sent >= 0 || errno == EAGAIN || errno == EBUSY || errno == ENOBUFS;
+    if (stuck_.load(std::memory_order_relaxed) != !goes_on) stuck_.store(!goes_on, std::memory_order_relaxed);
     if (!goes_on) return true;  // the interface is down or gone: waiting for it would be spinning
     if (load(ring.consumer) == before) return false;
   }
   return true;
+}
+
+// Each frame comes back once, whether it was sent or dropped, so that both rings count the same.
+std::uint32_t XdpSocket::submitted() const { return load(rings_[tx].producer); }
+
+bool XdpSocket::has_left(std::uint32_t submitted) const {
+  constexpr std::uint32_t kHalf = 1U << 31;
+  return stuck_.load(std::memory_order_relaxed) || load(rings_[completion].producer) - submitted < kHalf;
 }
 
 }  // namespace culvert::io

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -44,12 +45,20 @@ class XdpSocket {
   /// Frames that the program gave to this socket and the kernel dropped: no free memory, or too long for it.
   [[nodiscard]] std::uint64_t receive_drops() const;
 
+  /// So many frames can be reserved without a `flush` between.
+  [[nodiscard]] bool has_room(std::size_t frames);
   /// Room for one more frame to send; empty when the queue is full and stays so for the moment.
   [[nodiscard]] MutableByteView reserve();
   /// The reserved room holds a frame of so many octets.
   void submit(std::size_t length);
   /// What was submitted leaves. False when the kernel has not taken all of it: to be tried again soon.
   bool flush();
+  /// A number for what `flush` has shown to the kernel so far, and whether the interface has done with all of that: no
+  /// socket's packet can overtake it any more. Also true when it takes nothing at all. Any thread.
+  [[nodiscard]] std::uint32_t submitted() const;
+  [[nodiscard]] bool has_left(std::uint32_t submitted) const;
+  /// Nobody shall wait for what is still here: the interface is gone.
+  void give_up() { stuck_.store(true, std::memory_order_relaxed); }
 
  private:
   /// One of the four rings that the kernel and we share; one side produces, the other consumes.
@@ -76,6 +85,7 @@ class XdpSocket {
   std::uint64_t frame_size_ = 0;
   std::array<Ring, kRings> rings_{};
   bool zero_copy_ = false;
+  std::atomic<bool> stuck_{false};   // the interface is down or gone
   std::vector<std::uint64_t> free_;  // frames to send in
   std::vector<MutableByteView> received_;
   std::uint64_t reserved_ = 0;
