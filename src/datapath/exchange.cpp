@@ -44,6 +44,21 @@ bool Exchange::settle(Duration longest) {
       if (io::MonotonicClock::now() > end) return false;
       std::this_thread::yield();
     }
+    if (other != worker_ && !lane_settled(other, end)) return false;
+  }
+  return true;
+}
+
+// What a worker has done is with the kernel, but for frames of AF_XDP that it has not taken yet: those still stand in
+// the lane, where packets of this worker would overtake them.
+bool Exchange::lane_settled(std::uint32_t other, Instant end) const {
+  const XdpLane* const lane = other < shared_.lanes.size() ? shared_.lanes[other] : nullptr;
+  for (std::size_t port = 0; lane != nullptr && port < lane->ports(); ++port) {
+    const std::uint32_t submitted = lane->submitted(port);
+    while (!lane->has_left(port, submitted)) {
+      if (io::MonotonicClock::now() > end) return false;
+      std::this_thread::yield();
+    }
   }
   return true;
 }

@@ -17,7 +17,9 @@ class Exchange {
 
   [[nodiscard]] bool alone() const { return shared_.inboxes.size() == 1; }
   [[nodiscard]] std::uint32_t worker() const { return worker_; }
-  [[nodiscard]] std::uint32_t owner_of(std::uint32_t spi) const { return shared_.owners.of(model::Spi{spi}); }
+  /// As SpiOwners.
+  [[nodiscard]] std::uint32_t look_for_owner(std::uint32_t spi) const { return shared_.owners.look(model::Spi{spi}); }
+  std::uint32_t seen(std::uint32_t spi) { return shared_.owners.seen(model::Spi{spi}); }
 
   /// To another worker, or lost and counted when that one does not keep up.
   void hand_over(std::uint32_t to, const ipsec::InnerPacket& packet);
@@ -30,7 +32,8 @@ class Exchange {
   void wake();
   /// How long packets in other workers' hands are waited for.
   static constexpr Duration kLongestSettling = std::chrono::milliseconds(20);
-  /// Waits until others have done all that was handed over to them; not for ever: true when they have.
+  /// Waits until others have done all that was handed over to them, and their lanes sent it; not for ever: true when
+  /// they have.
   [[nodiscard]] bool settle(Duration longest);
 
   /// Takes what waits, ring by ring, as long as there is something but at most some batches of each: `work` gets each
@@ -45,6 +48,7 @@ class Exchange {
  private:
   static constexpr int kBatchesPerTurn = 4;
   [[nodiscard]] Inbox& inbox() const { return *shared_.inboxes[worker_]; }
+  [[nodiscard]] bool lane_settled(std::uint32_t other, Instant end) const;
   [[nodiscard]] HandoverRing& ring_to(std::uint32_t other) { return *shared_.inboxes[other]->from[worker_]; }
 
   Shared& shared_;

@@ -20,6 +20,7 @@
 #include "datapath/options.hpp"
 #include "datapath/tcp_streams.hpp"
 #include "datapath/userspace_data_plane.hpp"
+#include "datapath/xdp_lane.hpp"
 #include "io/event_fd.hpp"
 #include "ipsec/data_plane.hpp"
 #include "ipsec/engine.hpp"
@@ -103,18 +104,31 @@ class Answers {
   CounterSnapshot snapshot_;
 };
 
-/// Which worker has the inbound SA of an SPI: by the SPI's slot, so that one look into an array tells.
+/// Which worker has the inbound SA of an SPI: by the SPI's slot, so that one look into an array tells. The same look
+/// tells that no packet of the SPI has been seen yet.
 class SpiOwners {
  public:
+  /// In what `look` answers, beside the owner.
+  static constexpr std::uint8_t kUnseen = 0x80;
+  static_assert(kMostWorkers <= kUnseen);
+
   explicit SpiOwners(const ipsec::SpiLayout& layout, std::uint32_t workers)
       : layout_(layout), owners_(workers > 1 ? layout.capacity() : 1) {}
 
   /// Control thread; before the peer hears of the SPI. Two SPIs of one slot have one owner: the first one's.
   void set(model::Spi spi, std::uint32_t worker) {
-    owners_[place_of(spi)].store(static_cast<std::uint8_t>(worker), std::memory_order_relaxed);
+    owners_[place_of(spi)].store(static_cast<std::uint8_t>(worker | kUnseen), std::memory_order_relaxed);
   }
-  [[nodiscard]] std::uint32_t of(model::Spi spi) const {
+  /// Control thread; before the peer hears of an SPI whose owner is not known yet: its packets may be here earlier.
+  void expect(model::Spi spi) { owners_[place_of(spi)].fetch_or(kUnseen, std::memory_order_relaxed); }
+  /// The owner, with kUnseen as long as nobody has said `seen` since `set` or `expect`.
+  [[nodiscard]] std::uint32_t look(model::Spi spi) const {
     return owners_[place_of(spi)].load(std::memory_order_relaxed);
+  }
+  /// By a worker that has a packet of it. The owner.
+  std::uint32_t seen(model::Spi spi) {
+    constexpr auto kOwner = static_cast<std::uint8_t>(~kUnseen);
+    return owners_[place_of(spi)].fetch_and(kOwner, std::memory_order_relaxed) & kOwner;
   }
 
  private:
@@ -185,7 +199,8 @@ struct Shared {
   std::atomic<bool> control_told{false};
 
   IoCounters counters;
-  TcpStreams* streams = nullptr;  // set before the workers begin; the first one owns the connections
+  TcpStreams* streams = nullptr;      // set before the workers begin; the first one owns the connections
+  std::vector<const XdpLane*> lanes;  // by worker, null without one; likewise
 };
 
 }  // namespace culvert::datapath

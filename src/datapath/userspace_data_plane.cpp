@@ -80,6 +80,7 @@ struct UserspaceDataPlane::State {
         shared(wanted, std::move(worker_wakeups), std::move(control_wakeup)),
         placement(static_cast<std::uint32_t>(sockets.size()), wanted.engine.spi_layout) {
     shared.streams = streams.get();
+    for (const OuterSockets& set : sockets) shared.lanes.push_back(set.xdp());
   }
   State(const State&) = delete;
   State& operator=(const State&) = delete;
@@ -328,7 +329,10 @@ void UserspaceDataPlane::settle() { state_->ask_all(false); }
 
 Result<model::Spi, ipsec::DataPlaneError> UserspaceDataPlane::allocate_spi(std::optional<std::uint32_t> /*resource*/) {
   auto spi = state_->spis.allocate();
-  if (spi) state_->early.expect(*spi);
+  if (spi) {
+    state_->early.expect(*spi);
+    state_->shared.owners.expect(*spi);
+  }
   return spi;
 }
 Result<void, ipsec::DataPlaneError> UserspaceDataPlane::reserve_spi(model::Spi spi) {

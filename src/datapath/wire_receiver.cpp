@@ -8,12 +8,26 @@
 
 namespace culvert::datapath {
 
+namespace {
+
+/// 0: there is none.
+std::uint32_t spi_of(const ipsec::WireInput& input, ByteView segment) {
+  // RFC 4302 2.4: in AH the SPI stands behind four other octets.
+  const bool ah = input.protocol == static_cast<std::uint8_t>(net::IpProtocol::ah);
+  const std::size_t at = ah ? 4 : 0;
+  constexpr std::size_t kSpiSize = 4;
+  return segment.size() < at + kSpiSize ? 0 : load_be32(segment.data() + at);
+}
+
+}  // namespace
+
 WireReceiver::WireReceiver(ipsec::Engine& engine, io::TunQueue& tun, Exchange& exchange, Shared& shared)
     : engine_(engine), tun_(tun), exchange_(exchange), shared_(shared), buffers_(kBuffers, kSmallMessages) {
   inputs_.reserve(kSmallMessages);
 }
 
 bool WireReceiver::receive(const OuterSockets::Entry& entry, Instant now) {
+  now_ = now;
   const auto outcome = entry.socket.receive(buffers_);
   shared_.counters.count(IoDrop::receive_truncated, outcome.dropped);
   if (!outcome.messages.empty()) {
@@ -37,6 +51,7 @@ bool WireReceiver::receive(const OuterSockets::Entry& entry, Instant now) {
 }
 
 bool WireReceiver::receive(XdpLane& lane, std::size_t port, Instant now) {
+  now_ = now;
   const auto frames = lane.receive(port);
   if (frames.empty()) return false;
   inputs_.clear();
@@ -58,28 +73,23 @@ void WireReceiver::stream_messages(const net::Path& path, std::span<const Mutabl
     const auto some = messages.first(std::min(messages.size(), kBuffers));
     messages = messages.subspan(some.size());
     inputs_.clear();
-    int settled = 0;
-    for (const MutableByteView message : some) {
-      // A flow may come by another SA from here on, whose packets are another worker's: those before have to be
-      // through. Whoever makes SPIs up shall not hold this worker up with each.
-      constexpr int kMostSettled = 4;
-      if (!exchange_.alone() && begins_sa(message) && settled++ < kMostSettled) {
-        if (!inputs_.empty()) engine_.inbound(inputs_, now_, *this);
-        inputs_.clear();
-        (void)exchange_.settle(Exchange::kLongestSettling);
-      }
-      distribute({.path = path, .bytes = message});
-    }
+    for (const MutableByteView message : some) distribute({.path = path, .bytes = message});
     if (!inputs_.empty()) engine_.inbound(inputs_, now_, *this);
   }
 }
 
-bool WireReceiver::begins_sa(ByteView message) {
-  if (message.size() < sizeof(std::uint32_t)) return false;
-  const std::uint32_t spi = load_be32(message.data());
-  static_assert(kStreamSpis == 1U << 8);
-  std::uint32_t& place = stream_spis_[spi * 0x9e37'79b1U >> 24];
-  return spi != 0 && std::exchange(place, spi) != spi;
+// A flow may come by this SA from here on that came by another one, whose owner is another worker: what waits there, or
+// for the engine here, would be overtaken. Once for an SA, so a packet pays no more for it than its look for the owner;
+// and for SPIs of ours only, so nobody who makes SPIs up holds this worker up.
+//
+// Order does not follow from the home of a connection being the worker that receives what its peer sends: an interface
+// with AF_XDP gives its packets to whoever has the queue, TCP streams are the first worker's, a peer may move; and at
+// home, too, packets of this batch wait for the engine while those of other owners are handed over at once.
+std::uint32_t WireReceiver::begin_sa(const ipsec::WireInput& input, ByteView segment) {
+  if (!inputs_.empty()) engine_.inbound(inputs_, now_, *this);
+  inputs_.clear();
+  (void)exchange_.settle(Exchange::kLongestSettling);
+  return exchange_.seen(spi_of(input, segment));
 }
 
 // A train may hold packets of several SAs: each run of one owner's goes its way in one piece.
@@ -88,9 +98,10 @@ void WireReceiver::distribute(const ipsec::WireInput& input) {
   const std::size_t step = input.segment_size == 0 ? input.bytes.size() : input.segment_size;
   MutableByteView rest = input.bytes;
   do {
-    const std::uint32_t owner = owner_of(input, rest);
+    std::uint32_t owner = look_for_owner(input, rest);
+    if ((owner & SpiOwners::kUnseen) != 0) owner = begin_sa(input, rest);
     std::size_t length = std::min(step, rest.size());
-    while (length < rest.size() && owner_of(input, rest.subspan(length)) == owner) {
+    while (length < rest.size() && look_for_owner(input, rest.subspan(length)) == owner) {
       length = std::min(length + step, rest.size());
     }
     ipsec::WireInput run = input;
@@ -104,15 +115,11 @@ void WireReceiver::distribute(const ipsec::WireInput& input) {
   } while (!rest.empty());
 }
 
-// Of the packet at the beginning of `segment`. What has no SPI, or an unknown one, is for whoever has it in hand.
-std::uint32_t WireReceiver::owner_of(const ipsec::WireInput& input, ByteView segment) const {
-  // RFC 4302 2.4: in AH the SPI stands behind four other octets.
-  const bool ah = input.protocol == static_cast<std::uint8_t>(net::IpProtocol::ah);
-  const std::size_t at = ah ? 4 : 0;
-  constexpr std::size_t kSpiSize = 4;
-  if (segment.size() < at + kSpiSize) return exchange_.worker();
-  const std::uint32_t spi = load_be32(segment.data() + at);
-  return spi == 0 ? exchange_.worker() : exchange_.owner_of(spi);
+// Of the packet at the beginning of `segment`, as SpiOwners::look. What has no SPI, or an unknown one, is for whoever
+// has it in hand.
+std::uint32_t WireReceiver::look_for_owner(const ipsec::WireInput& input, ByteView segment) const {
+  const std::uint32_t spi = spi_of(input, segment);
+  return spi == 0 ? exchange_.worker() : exchange_.look_for_owner(spi);
 }
 
 void WireReceiver::receive_errors(const OuterSockets::Entry& entry, Instant now) {

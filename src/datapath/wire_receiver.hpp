@@ -51,9 +51,9 @@ class WireReceiver final : public ipsec::InboundSink, public TcpStreamSink {
 
   /// To this worker's engine or to the workers whose SAs the packets are for.
   void distribute(const ipsec::WireInput& input);
-  [[nodiscard]] std::uint32_t owner_of(const ipsec::WireInput& input, ByteView segment) const;
-  /// The message of a stream is ESP of an SA that none of the last ones were of.
-  [[nodiscard]] bool begins_sa(ByteView message);
+  [[nodiscard]] std::uint32_t look_for_owner(const ipsec::WireInput& input, ByteView segment) const;
+  /// The next packet is the first of its SA: what came before it goes first, wherever it is.
+  [[nodiscard]] std::uint32_t begin_sa(const ipsec::WireInput& input, ByteView segment);
 
   ipsec::Engine& engine_;
   io::TunQueue& tun_;
@@ -62,8 +62,6 @@ class WireReceiver final : public ipsec::InboundSink, public TcpStreamSink {
   io::ReceiveBuffers buffers_;
   io::ErrorBuffers error_buffers_;
   std::vector<ipsec::WireInput> inputs_;
-  static constexpr std::size_t kStreamSpis = 256;
-  std::array<std::uint32_t, kStreamSpis> stream_spis_{};  // by a hash; 0: none
   Instant now_{};
   LongPackets long_packets_;
   bool control_wanted_ = false;

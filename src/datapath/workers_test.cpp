@@ -315,5 +315,40 @@ TEST_F(Workers, RekeyUnderFlowsKeepsThemInOrder) {
   expect_all_in_order(arrived, 12, 1500);
 }
 
+// The worker that has the interface's only queue receives for all, though it is not the connection's home: both the
+// packets of the common SA and those of an SA of one worker's own are handed over, to two workers.
+TEST_F(Workers, TakingToSasOfTheirOwnKeepsFlowsInOrderWithXdpToo) {
+  lab_->workers = 4;
+  lab_->xdp = {"v0"};
+  start_both(true);
+  for (const Host* host : {&lab_->alice, &lab_->bob}) {
+    ASSERT_TRUE(host->plane->facts().xdp.at(0).in_use) << host->plane->facts().xdp[0].text;
+    host->ns.run([&] { host->plane->read_addresses(); });
+  }
+  constexpr auto kPlain = model::Encapsulation::none;
+  constexpr std::uint64_t kRounds = 12;
+  for (std::uint64_t round = 0; round < kRounds; ++round) {
+    const std::uint64_t first = 1 + round * 10;
+    std::optional<std::uint64_t> before;
+    if (round != 0) before = first - 10;
+    const TunnelPlan common{
+        .suite = kGcm, .encapsulation = kPlain, .child = first, .replaces = before, .per_resource = true};
+    ASSERT_EQ(lab_->install(common), "");
+    std::map<std::uint16_t, std::vector<std::uint32_t>> arrived;
+    std::jthread traffic([&] { arrived = send_flows(lab_->alice, lab_->bob, 12, 400); });
+    for (std::uint32_t worker = 0; worker < 4; ++worker) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      ASSERT_EQ(
+          lab_->install({.suite = kGcm, .encapsulation = kPlain, .child = first + 1 + worker, .resource = worker}), "");
+    }
+    traffic.join();
+    expect_all_in_order(arrived, 12, 400);
+    for (std::uint64_t child = first + 1; child < first + 5; ++child) {
+      for (const Host* host : {&lab_->alice, &lab_->bob}) host->plane->remove(model::ChildSaId(child), {});
+    }
+    for (const Host* host : {&lab_->alice, &lab_->bob}) host->plane->settle();
+  }
+}
+
 }  // namespace
 }  // namespace culvert::datapath

@@ -78,6 +78,29 @@ for _kind in ("strongswan", "culvert"):
         add(_kind, _role)
 
 
+@case("workers-xdp-culvert", f"four workers, AF_XDP for one of them: {FLOWS} flows stay in order while workers take to SAs of their own, and through rekeys", only=ONLY)
+def _(setup):
+    pair = setup.pair(peer_kind="culvert", launch=False, encapsulation="esp")
+    for end in (pair.sut, pair.peer):
+        end.daemon["workers"] = 4
+        end.daemon["xdp"] = ["wire"]
+    pair.start()
+    found = pair.sut.status()["daemon"]["data_path"]["xdp"]
+    check([(x["interface"], x["in_use"]) for x in found] == [("wire", True)], f"status says of AF_XDP: {found}")
+    pair.lab.spawn("b", "python3", "-c", ECHO % INNER["b"][4], output=pair.lab.path("echo"))
+    for _ in range(3):
+        pair.sut.up()
+        pair.wait_up()
+        ask(pair)
+        pair.sut.rekey_child()
+        ask(pair)
+        pair.sut.down()
+        pair.wait_down()
+    pair.sut.up()
+    pair.wait_up()
+    pair.prove()
+
+
 @case("aggfrag-culvert", "IKE agrees on AGGFRAG (RFC 9347), and small packets share outer ones, through a rekey", only=ONLY)
 def _(setup):
     pair = setup.pair(peer_kind="culvert", launch=False)
