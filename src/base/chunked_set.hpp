@@ -19,7 +19,7 @@ class ChunkedSet {
   using Chunk = std::vector<Key>;  // never empty
 
  public:
-  class const_iterator {
+  class Iterator {
    public:
     using iterator_concept = std::bidirectional_iterator_tag;
     using iterator_category = std::bidirectional_iterator_tag;
@@ -28,31 +28,32 @@ class ChunkedSet {
     using pointer = const Key*;
     using reference = const Key&;
 
-    const_iterator() = default;
+    Iterator() = default;
     reference operator*() const { return (*chunks_)[chunk_][place_]; }
     pointer operator->() const { return &**this; }
-    const_iterator& operator++() {
+    Iterator& operator++() {
       if (++place_ == (*chunks_)[chunk_].size()) ++chunk_, place_ = 0;
       return *this;
     }
-    const_iterator operator++(int) { return std::exchange(*this, std::next(*this)); }
-    const_iterator& operator--() {
+    Iterator operator++(int) { return std::exchange(*this, std::next(*this)); }
+    Iterator& operator--() {
       if (place_ == 0) place_ = (*chunks_)[--chunk_].size();
       --place_;
       return *this;
     }
-    const_iterator operator--(int) { return std::exchange(*this, std::prev(*this)); }
-    friend bool operator==(const const_iterator&, const const_iterator&) = default;
+    Iterator operator--(int) { return std::exchange(*this, std::prev(*this)); }
+    friend bool operator==(const Iterator&, const Iterator&) = default;
 
    private:
     friend ChunkedSet;
-    const_iterator(const std::vector<Chunk>* chunks, std::size_t chunk, std::size_t place)
+    Iterator(const std::vector<Chunk>* chunks, std::size_t chunk, std::size_t place)
         : chunks_(chunks), chunk_(chunk), place_(place) {}
     const std::vector<Chunk>* chunks_ = nullptr;
     std::size_t chunk_ = 0;  // behind the last: the end
     std::size_t place_ = 0;
   };
-  using iterator = const_iterator;
+  using const_iterator = Iterator;
+  using iterator = Iterator;
   using value_type = Key;
 
   [[nodiscard]] bool empty() const { return chunks_.empty(); }
@@ -114,6 +115,7 @@ class ChunkedSet {
   }
 
  private:
+  // NOLINTNEXTLINE(bugprone-sizeof-expression): of sets of pointers the keys are the pointers
   static constexpr std::size_t kMost = std::max<std::size_t>(16, 512 / sizeof(Key));  // in one block
   static constexpr std::size_t kFew = kMost / 4;
 

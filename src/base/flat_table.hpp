@@ -35,20 +35,18 @@ class FlatTable {
   /// An entry with this key for which `fits` is true, or null.
   template <typename Fits>
   [[nodiscard]] Entry* find(std::uint64_t key, Fits fits) {
-    if (count_ == 0) return nullptr;
-    for (std::size_t at = home(key); places_[at]; at = next(at)) {
-      if (KeyOf()(places_[at]) == key && fits(places_[at])) return &places_[at];
-    }
-    return nullptr;
+    return find_in(*this, key, std::move(fits));
   }
   template <typename Fits>
   [[nodiscard]] const Entry* find(std::uint64_t key, Fits fits) const {
-    return const_cast<FlatTable*>(this)->find(key, fits);
+    return find_in(*this, key, std::move(fits));
   }
   [[nodiscard]] Entry* find(std::uint64_t key) {
     return find(key, [](const Entry&) { return true; });
   }
-  [[nodiscard]] const Entry* find(std::uint64_t key) const { return const_cast<FlatTable*>(this)->find(key); }
+  [[nodiscard]] const Entry* find(std::uint64_t key) const {
+    return find(key, [](const Entry&) { return true; });
+  }
 
   /// Takes out an entry that `find` has found. The key must still be the one that it came with.
   Entry erase(Entry* entry) {
@@ -75,6 +73,16 @@ class FlatTable {
 
  private:
   static constexpr std::size_t kFirst = 8;
+
+  /// `Table` may be const; so is then what it finds.
+  template <typename Table, typename Fits>
+  [[nodiscard]] static auto find_in(Table& table, std::uint64_t key, Fits fits) -> decltype(table.places_.data()) {
+    if (table.count_ == 0) return nullptr;
+    for (std::size_t at = table.home(key); table.places_[at]; at = table.next(at)) {
+      if (KeyOf()(table.places_[at]) == key && fits(table.places_[at])) return &table.places_[at];
+    }
+    return nullptr;
+  }
 
   [[nodiscard]] std::size_t home(std::uint64_t key) const {
     return static_cast<std::size_t>((key * multiplier_) >>

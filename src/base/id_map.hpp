@@ -30,14 +30,21 @@ class IdMap {
     const std::unique_ptr<Entry>* const found = entries_.find(id.value());
     return found == nullptr ? nullptr : found->get();
   }
-  [[nodiscard]] const_iterator find(Id id) const { return const_cast<IdMap*>(this)->find(id); }
+  [[nodiscard]] const_iterator find(Id id) const {
+    const std::unique_ptr<Entry>* const found = entries_.find(id.value());
+    return found == nullptr ? nullptr : found->get();
+  }
   [[nodiscard]] bool contains(Id id) const { return find(id) != nullptr; }
   [[nodiscard]] Value& at(Id id) {
     const iterator found = find(id);
     CHECK(found != nullptr);
     return found->second;
   }
-  [[nodiscard]] const Value& at(Id id) const { return const_cast<IdMap*>(this)->at(id); }
+  [[nodiscard]] const Value& at(Id id) const {
+    const const_iterator found = find(id);
+    CHECK(found != nullptr);
+    return found->second;
+  }
   /// All of them, the lowest first.
   [[nodiscard]] std::vector<Id> ids() const {
     std::vector<Id> all;

@@ -32,14 +32,21 @@ class SmallMap {
     const auto at = place_of(key);
     return at != entries_.end() && at->first == key ? at : entries_.end();
   }
-  [[nodiscard]] const_iterator find(const Key& key) const { return const_cast<SmallMap*>(this)->find(key); }
+  [[nodiscard]] const_iterator find(const Key& key) const {
+    const auto at = place_of(key);
+    return at != entries_.end() && at->first == key ? at : entries_.end();
+  }
   [[nodiscard]] bool contains(const Key& key) const { return find(key) != end(); }
   [[nodiscard]] Value& at(const Key& key) {
     const auto found = find(key);
     CHECK(found != end());
     return found->second;
   }
-  [[nodiscard]] const Value& at(const Key& key) const { return const_cast<SmallMap*>(this)->at(key); }
+  [[nodiscard]] const Value& at(const Key& key) const {
+    const auto found = find(key);
+    CHECK(found != end());
+    return found->second;
+  }
 
   /// What is there already stays.
   template <typename... Arguments>
@@ -67,8 +74,11 @@ class SmallMap {
   }
 
  private:
-  [[nodiscard]] iterator place_of(const Key& key) {
-    return std::ranges::lower_bound(entries_, key, {}, [](const Entry& entry) -> const Key& { return entry.first; });
+  [[nodiscard]] iterator place_of(const Key& key) { return place_in(entries_, key); }
+  [[nodiscard]] const_iterator place_of(const Key& key) const { return place_in(entries_, key); }
+  template <typename Entries>
+  [[nodiscard]] static auto place_in(Entries& entries, const Key& key) {
+    return std::ranges::lower_bound(entries, key, {}, [](const Entry& entry) -> const Key& { return entry.first; });
   }
   void fit() { entries_.shrink_to_fit(); }
 
