@@ -23,7 +23,7 @@ namespace {
 std::optional<InterfaceAddress> parse_address(const nlmsghdr* message) {
   if (message->nlmsg_type != RTM_NEWADDR || !nlmsg_valid_hdr(message, sizeof(ifaddrmsg))) return {};
   auto* header = static_cast<const ifaddrmsg*>(nlmsg_data(message));
-  auto attribute = [&](int type) { return nlmsg_find_attr(const_cast<nlmsghdr*>(message), sizeof(ifaddrmsg), type); };
+  auto attribute = [&](int type) { return find_attribute(message, sizeof(ifaddrmsg), type); };
   // IFA_LOCAL is ours on point-to-point links, where IFA_ADDRESS is the other end; IPv6 has IFA_ADDRESS only.
   const nlattr* value = attribute(IFA_LOCAL);
   if (value == nullptr) value = attribute(IFA_ADDRESS);

@@ -54,6 +54,7 @@ std::string what_it_said(int fd) {
 
 Result<pid_t, IoError> spawn(std::span<const std::string> words, int input, int said) {
   std::vector<char*> arguments;
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast): posix_spawn only reads them, and does not say so
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
   // A plain environment: what ours holds is not the other program's business.

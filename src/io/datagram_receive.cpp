@@ -31,7 +31,7 @@ struct ReceiveBuffers::State {
 
   // The beginnings of the buffers, all that small messages touch, shall not fight for one set of the caches, as they
   // would if they lay apart by a power of two.
-  static constexpr std::size_t kStride = kBufferSize + 5 * 64;
+  static constexpr std::size_t kStride = kBufferSize + std::size_t{5} * 64;
   // Apart by one cache line more than a page, for the same reason.
   static constexpr std::size_t kControlStride = kIpv6ControlSize + 64;
   // Messages that are not longer than that on the average are small.

@@ -73,8 +73,8 @@ class DatagramSocket::Sender {
     if (scratch_.used == kSlots) flush();
     const std::size_t slot = scratch_.used++;
     scratch_.messages[slot] = message;
-    scratch_.vectors[slot] = {const_cast<std::uint8_t*>(message.bytes.data()),
-                              message.bytes.size()};  // NOLINT: only read
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast): an iovec serves reading, too; here it is only read
+    scratch_.vectors[slot] = {const_cast<std::uint8_t*>(message.bytes.data()), message.bytes.size()};
     msghdr& header = scratch_.headers[slot].msg_hdr;
     header = {};
     // Naming either address would make the kernel look up the route.

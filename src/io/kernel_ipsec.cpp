@@ -20,7 +20,7 @@ KernelIpsec kernel_ipsec() {
   NetlinkRequest sad(XFRM_MSG_GETSADINFO, 0);
   sad.body(kAll);
   auto counted = netlink->query(sad, "cannot count the kernel's SAs", [&](const nlmsghdr* message) {
-    if (auto* at = nlmsg_find_attr(const_cast<nlmsghdr*>(message), sizeof(std::uint32_t), XFRMA_SAD_CNT)) {
+    if (auto* at = find_attribute(message, sizeof(std::uint32_t), XFRMA_SAD_CNT)) {
       answer.sas = nla_get_u32(at);
     }
   });
@@ -28,7 +28,7 @@ KernelIpsec kernel_ipsec() {
   NetlinkRequest spd(XFRM_MSG_GETSPDINFO, 0);
   spd.body(kAll);
   (void)netlink->query(spd, "cannot count the kernel's policies", [&](const nlmsghdr* message) {
-    auto* at = nlmsg_find_attr(const_cast<nlmsghdr*>(message), sizeof(std::uint32_t), XFRMA_SPD_INFO);
+    auto* at = find_attribute(message, sizeof(std::uint32_t), XFRMA_SPD_INFO);
     if (at == nullptr || nla_len(at) < static_cast<int>(sizeof(xfrmu_spdinfo))) return;
     xfrmu_spdinfo info;
     std::memcpy(&info, nla_data(at), sizeof info);

@@ -19,10 +19,6 @@
 namespace culvert::io {
 namespace {
 
-const nlattr* attribute(const nlmsghdr* message, int header, int type) {
-  return nlmsg_find_attr(const_cast<nlmsghdr*>(message), header, type);
-}
-
 std::optional<EthernetAddress> ethernet_in(const nlattr* found) {
   EthernetAddress address{};
   if (found == nullptr || nla_len(found) != static_cast<int>(address.size())) return {};
@@ -68,13 +64,13 @@ std::optional<LinkResolver::Hop> LinkResolver::next_hop(const net::IpAddress& lo
   (void)netlink_.query(request, "cannot ask for a route", [&](const nlmsghdr* message) {
     if (message->nlmsg_type != RTM_NEWROUTE || !nlmsg_valid_hdr(message, sizeof(rtmsg))) return;
     const auto* const route = static_cast<const rtmsg*>(nlmsg_data(message));
-    const nlattr* const out = attribute(message, sizeof(rtmsg), RTA_OIF);
+    const nlattr* const out = find_attribute(message, sizeof(rtmsg), RTA_OIF);
     // What the kernel would wrap further, or hand to itself, is its business.
-    const bool plain = route->rtm_type == RTN_UNICAST && attribute(message, sizeof(rtmsg), RTA_ENCAP) == nullptr &&
-                       attribute(message, sizeof(rtmsg), RTA_VIA) == nullptr;
+    const bool plain = route->rtm_type == RTN_UNICAST && find_attribute(message, sizeof(rtmsg), RTA_ENCAP) == nullptr &&
+                       find_attribute(message, sizeof(rtmsg), RTA_VIA) == nullptr;
     if (!plain || out == nullptr) return;
     hop = Hop{nla_get_u32(out), remote};
-    const nlattr* const gateway = attribute(message, sizeof(rtmsg), RTA_GATEWAY);
+    const nlattr* const gateway = find_attribute(message, sizeof(rtmsg), RTA_GATEWAY);
     if (gateway == nullptr) return;
     const ByteView octets(static_cast<const std::uint8_t*>(nla_data(gateway)),
                           static_cast<std::size_t>(nla_len(gateway)));
@@ -94,7 +90,7 @@ std::optional<EthernetAddress> LinkResolver::neighbour(const Hop& hop) {
     if (message->nlmsg_type != RTM_NEWNEIGH || !nlmsg_valid_hdr(message, sizeof(ndmsg))) return;
     const auto* const entry = static_cast<const ndmsg*>(nlmsg_data(message));
     constexpr unsigned kUsable = NUD_PERMANENT | NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE;
-    if ((entry->ndm_state & kUsable) != 0) found = ethernet_in(attribute(message, sizeof(ndmsg), NDA_LLADDR));
+    if ((entry->ndm_state & kUsable) != 0) found = ethernet_in(find_attribute(message, sizeof(ndmsg), NDA_LLADDR));
   });
   return found;
 }
@@ -119,11 +115,11 @@ bool LinkResolver::read_link(LinkTarget& target) {
   (void)netlink_.query(request, "cannot ask for a link", [&](const nlmsghdr* message) {
     if (message->nlmsg_type != RTM_NEWLINK || !nlmsg_valid_hdr(message, sizeof(ifinfomsg))) return;
     const auto* const link = static_cast<const ifinfomsg*>(nlmsg_data(message));
-    const auto own = ethernet_in(attribute(message, sizeof(ifinfomsg), IFLA_ADDRESS));
+    const auto own = ethernet_in(find_attribute(message, sizeof(ifinfomsg), IFLA_ADDRESS));
     if (link->ifi_type != ARPHRD_ETHER || (link->ifi_flags & IFF_UP) == 0 || !own) return;
     ethernet = true;
     target.source = *own;
-    target.mtu = mtu_in(attribute(message, sizeof(ifinfomsg), IFLA_MTU));
+    target.mtu = mtu_in(find_attribute(message, sizeof(ifinfomsg), IFLA_MTU));
   });
   return ethernet;
 }
@@ -142,8 +138,8 @@ Result<LinkFacts, IoError> link_facts(const std::string& name) {
       netlink->query(request, fmt::format("cannot ask for the interface {}", name), [&](const nlmsghdr* message) {
         if (message->nlmsg_type != RTM_NEWLINK || !nlmsg_valid_hdr(message, sizeof(ifinfomsg))) return;
         facts.ethernet = static_cast<const ifinfomsg*>(nlmsg_data(message))->ifi_type == ARPHRD_ETHER;
-        facts.mtu = mtu_in(attribute(message, sizeof(ifinfomsg), IFLA_MTU));
-        const nlattr* const queues = attribute(message, sizeof(ifinfomsg), IFLA_NUM_RX_QUEUES);
+        facts.mtu = mtu_in(find_attribute(message, sizeof(ifinfomsg), IFLA_MTU));
+        const nlattr* const queues = find_attribute(message, sizeof(ifinfomsg), IFLA_NUM_RX_QUEUES);
         if (queues != nullptr) facts.receive_queues = nla_get_u32(queues);
       });
   if (!asked) return err(std::move(asked.error()));

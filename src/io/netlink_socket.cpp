@@ -46,6 +46,11 @@ int deliver(nl_msg* message, void* argument) {
 
 }  // namespace
 
+const nlattr* find_attribute(const nlmsghdr* message, std::size_t header_size, int type) {
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast): libnl only reads it, and does not say so
+  return nlmsg_find_attr(const_cast<nlmsghdr*>(message), static_cast<int>(header_size), type);
+}
+
 NetlinkRequest::NetlinkRequest(int type, int flags) : message_(nlmsg_alloc_simple(type, NLM_F_REQUEST | flags)) {
   CHECK(message_ != nullptr);
 }

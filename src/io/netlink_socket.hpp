@@ -11,12 +11,17 @@
 #include "io/error.hpp"
 #include "net/address.hpp"
 
+// NOLINTBEGIN(readability-identifier-naming): the names of the kernel and of libnl
 struct nl_sock;
 struct nl_msg;
 struct nlattr;
 struct nlmsghdr;
+// NOLINTEND(readability-identifier-naming)
 
 namespace culvert::io {
+
+/// The first attribute of `type` behind the fixed structure of `header_size` octets; null when there is none.
+[[nodiscard]] const nlattr* find_attribute(const nlmsghdr* message, std::size_t header_size, int type);
 
 /// One message to the kernel. Attributes are appended in call order.
 class NetlinkRequest {

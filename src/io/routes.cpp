@@ -49,13 +49,13 @@ std::optional<RuleFacts> parse_rule(const nlmsghdr* message) {
   auto* header = static_cast<const fib_rule_hdr*>(nlmsg_data(message));
   RuleFacts facts{header->table, 0, 0, 0};
   auto read = [&](int type, std::uint32_t& value) {
-    const nlattr* at = nlmsg_find_attr(const_cast<nlmsghdr*>(message), sizeof(fib_rule_hdr), type);
+    const nlattr* at = find_attribute(message, sizeof(fib_rule_hdr), type);
     if (at != nullptr) value = nla_get_u32(at);
   };
   read(FRA_TABLE, facts.table);
   read(FRA_PRIORITY, facts.priority);
   read(FRA_FWMARK, facts.mark);
-  const nlattr* protocol = nlmsg_find_attr(const_cast<nlmsghdr*>(message), sizeof(fib_rule_hdr), FRA_PROTOCOL);
+  const nlattr* protocol = find_attribute(message, sizeof(fib_rule_hdr), FRA_PROTOCOL);
   if (protocol != nullptr) facts.protocol = nla_get_u8(protocol);
   return facts;
 }
@@ -216,7 +216,7 @@ Result<std::vector<TunnelRoutes::KernelRoute>, IoError> TunnelRoutes::list() {
     auto listed = netlink_.query(request, "cannot list the routes", [&](const nlmsghdr* message) {
       if (message->nlmsg_type != RTM_NEWROUTE || !nlmsg_valid_hdr(message, sizeof(rtmsg))) return;
       auto* route = static_cast<const rtmsg*>(nlmsg_data(message));
-      auto attribute = [&](int type) { return nlmsg_find_attr(const_cast<nlmsghdr*>(message), sizeof(rtmsg), type); };
+      auto attribute = [&](int type) { return find_attribute(message, sizeof(rtmsg), type); };
       const nlattr* table = attribute(RTA_TABLE);
       if (route->rtm_protocol != options_.protocol) return;
       if ((table != nullptr ? nla_get_u32(table) : route->rtm_table) != options_.table) return;

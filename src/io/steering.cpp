@@ -52,7 +52,8 @@ Result<void, IoError> attach(const DatagramSocket& socket, int option, std::vect
 std::uint32_t share_of(const net::IpAddress& source, std::uint32_t shares) {
   const auto bytes = source.bytes();
   std::uint32_t sum = 0;
-  for (std::uint32_t i = 0; i < source_of(source.family()).count; ++i) sum ^= load_be32(bytes.data() + 4 * i);
+  for (std::uint32_t i = 0; i < source_of(source.family()).count; ++i)
+    sum ^= load_be32(bytes.data() + std::size_t{4} * i);
   return ((sum * kMultiplier) >> kShift) % std::max(shares, 1U);
 }
 

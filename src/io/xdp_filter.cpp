@@ -44,10 +44,12 @@ class Assembler {
  public:
   enum class Label : std::uint8_t { pass, v6, take, count };
 
+  // NOLINTBEGIN(misc-redundant-expression): some of the kernel's parts of an opcode are the same number, or zero
   void move(Register to, Register from) { add({BPF_ALU64 | BPF_MOV | BPF_X, to, from, 0, 0}); }
   void move(Register to, std::int32_t value) { add({BPF_ALU64 | BPF_MOV | BPF_K, to, 0, 0, value}); }
   void plus(Register to, std::int32_t value) { add({BPF_ALU64 | BPF_ADD | BPF_K, to, 0, 0, value}); }
   void mask(Register to, std::int32_t value) { add({BPF_ALU64 | BPF_AND | BPF_K, to, 0, 0, value}); }
+  // NOLINTEND(misc-redundant-expression)
   /// to = *(from + offset), of the size that BPF_B, BPF_H, BPF_W or BPF_DW says.
   void load(std::uint8_t size, Register to, Register from, int offset) {
     add({static_cast<std::uint8_t>(BPF_LDX | BPF_MEM | size), to, from, static_cast<std::int16_t>(offset), 0});
@@ -95,7 +97,7 @@ class Assembler {
     program_.push_back(made);
   }
   void wide(Register to, int kind, int map) {
-    add({BPF_LD | BPF_DW | BPF_IMM, to, kind, 0, map});
+    add({BPF_LD | BPF_DW | BPF_IMM, to, kind, 0, map});  // NOLINT(misc-redundant-expression): two of them are zero
     add({0, 0, 0, 0, 0});
   }
   void jump(const Instruction& one, Label to) {

@@ -90,7 +90,7 @@ Result<void, IoError> XdpSocket::share_memory(const Options& options) {
   constexpr std::uint32_t kShort = 2048;
   constexpr std::uint32_t kLong = 4096;
   frame_size_ = kKernelHeadroom + kEthernet + options.mtu <= kShort ? kShort : kLong;
-  memory_size_ = 2 * kFrames * frame_size_;
+  memory_size_ = std::uint64_t{2} * kFrames * frame_size_;
   lift_memory_lock();
   void* const memory = ::mmap(nullptr, memory_size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return err(system_error("no memory for the frames of an AF_XDP socket", errno));

@@ -71,7 +71,8 @@ class XdpSocket {
     std::size_t mapped_size = 0;
     std::uint32_t ours = 0;  // our side's index, ahead of what the kernel was told
   };
-  enum RingName : std::uint8_t { fill, completion, rx, tx, kRings };
+  enum RingName : std::uint8_t { fill, completion, rx, tx };
+  static constexpr std::size_t kRings = 4;
 
   XdpSocket() = default;
   [[nodiscard]] Result<void, IoError> share_memory(const Options& options);
