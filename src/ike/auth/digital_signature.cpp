@@ -141,8 +141,9 @@ Bytes make_identifier(const SchemeRow& row) {
 
 /// Made once: each message about certificates is full of them.
 const std::vector<KnownIdentifier>& known_identifiers() {
-  static const std::vector<KnownIdentifier> all = [] {
+  static const std::vector<KnownIdentifier> kAll = [] {
     std::vector<KnownIdentifier> made;
+    made.reserve(2 * std::size(kRows));
     for (const SchemeRow& row : kRows) made.push_back({row.scheme, make_identifier(row)});
     // RFC 7427 A: compared as a whole. One of RSA without its NULL says the same and is met.
     for (const SchemeRow& row : kRows) {
@@ -150,7 +151,7 @@ const std::vector<KnownIdentifier>& known_identifiers() {
     }
     return made;
   }();
-  return all;
+  return kAll;
 }
 
 /// What a key signs with, the best first: the hash that its strength calls for.

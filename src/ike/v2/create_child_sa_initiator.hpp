@@ -39,7 +39,7 @@ class CreateChildSaInitiator final : public InitiatorExchange {
   }
   void handle_bad_response(const std::string& fault) override;
   void abandon() override;
-  void note_collision(RekeyCollision collision) override { collision_ = std::move(collision); }
+  void note_collision(const RekeyCollision& collision) override { collision_ = std::move(collision); }
 
  private:
   /// Whether what it was to bring about is there, or can no longer be.

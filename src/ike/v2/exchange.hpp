@@ -73,7 +73,7 @@ class InitiatorExchange {
     return Progression::waiting;
   }
   /// The peer rekeys the same SA, and we have answered as usual.
-  virtual void note_collision(RekeyCollision collision) { (void)collision; }
+  virtual void note_collision(const RekeyCollision& collision) { (void)collision; }
   /// And has deleted what its rekey made, before ours is answered.
   virtual void note_collision_deleted() {}
   /// The peer's response could not be parsed or lacks payloads: give back what was reserved.

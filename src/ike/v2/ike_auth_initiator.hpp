@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "base/check.hpp"
 #include "ike/v2/auth_rounds.hpp"
 #include "ike/v2/child_negotiation.hpp"
 #include "ike/v2/core.hpp"
@@ -27,9 +28,18 @@ class IkeAuthInitiator final : public InitiatorExchange {
   void handle_bad_response(const std::string& fault) override;
   void abandon() override;
   /// No answer came.
-  void give_up();
+  void give_up() override;
 
  private:
+  /// Only where there are several (RFC 4739).
+  [[nodiscard]] InitiatorRounds& rounds() {
+    CHECK(rounds_);
+    return *rounds_;
+  }
+  [[nodiscard]] const InitiatorRounds& rounds() const {
+    CHECK(rounds_);
+    return *rounds_;
+  }
   /// Null: without AUTH, for EAP.
   void send(const OwnProof* proof);
   /// The responder is whom we expect and, where it has AUTH, proves itself in the expected way; else it is refused, and

@@ -138,7 +138,7 @@ Progression IkeAuthInitiator::prove_by_eap() {
   codec::Message message;
   message.add(codec::AuthPayload{.method = model::AuthenticationMethod::shared_key_mic, .data = std::move(auth)});
   add_ppk(message, sa_, config_);
-  if (rounds_) add_another_round(message, config_, rounds_->own);
+  if (rounds_) add_another_round(message, config_, rounds().own);
   send_request(core_, sa_, type(), std::move(message));
   return Progression::waiting;
 }

@@ -48,21 +48,21 @@ Progression IkeAuthInitiator::start_rounds() {
 }
 
 Progression IkeAuthInitiator::begin_own_round() {
-  id_i_ = {.side = Role::initiator, .identity = own_identity(config_, sa_, rounds_->own), .reserved = {}};
-  rounds_->proof_sent = false;
-  if (!own_way(config_, rounds_->own)) {
+  id_i_ = {.side = Role::initiator, .identity = own_identity(config_, sa_, rounds().own), .reserved = {}};
+  rounds().proof_sent = false;
+  if (!own_way(config_, rounds().own)) {
     eap_ = EapStage::first_answer;
     return send_round(nullptr);
   }
-  rounds_->wait = InitiatorRounds::Wait::own_proof;
-  token_ = ask_for_proof(core_, sa_, in_own_round(config_, rounds_->own), id_i_);
+  rounds().wait = InitiatorRounds::Wait::own_proof;
+  token_ = ask_for_proof(core_, sa_, in_own_round(config_, rounds().own), id_i_);
   return Progression::waiting;
 }
 
 Progression IkeAuthInitiator::send_round(const OwnProof* proof) {
-  rounds_->wait = InitiatorRounds::Wait::response;
-  rounds_->proof_sent = proof != nullptr;
-  if (rounds_->own == 0) {
+  rounds().wait = InitiatorRounds::Wait::response;
+  rounds().proof_sent = proof != nullptr;
+  if (rounds().own == 0) {
     send(proof);
     return Progression::waiting;
   }
@@ -71,10 +71,10 @@ Progression IkeAuthInitiator::send_round(const OwnProof* proof) {
   if (proof != nullptr) {
     add_certificates(message, *proof);
     message.add(codec::AuthPayload{.method = proof->method, .data = proof->auth});
-    add_another_round(message, config_, rounds_->own);
+    add_another_round(message, config_, rounds().own);
   }
   send_request(core_, sa_, type(), std::move(message));
-  core_.progress(sa_, fmt::format("sent IKE_AUTH request of round {} as {}{}", rounds_->own + 1,
+  core_.progress(sa_, fmt::format("sent IKE_AUTH request of round {} as {}{}", rounds().own + 1,
                                   id_i_.identity.to_string(), proof == nullptr ? ", for EAP" : ""));
   return Progression::waiting;
 }
@@ -82,26 +82,26 @@ Progression IkeAuthInitiator::send_round(const OwnProof* proof) {
 // All of ours has been sent, and the responder has nothing more to say.
 bool IkeAuthInitiator::stands_there() const {
   const bool in_last =
-      rounds_->own + 1 == own_round_count(config_) && (rounds_->proof_sent || eap_ == EapStage::server_auth);
-  const bool all_sent = rounds_->own == own_round_count(config_) || in_last;
+      rounds().own + 1 == own_round_count(config_) && (rounds().proof_sent || eap_ == EapStage::server_auth);
+  const bool all_sent = rounds().own == own_round_count(config_) || in_last;
   return all_sent && (!response_ || response_->notify(NotifyType::another_auth_follows) == nullptr) &&
-         rounds_->peer + 1 >= peer_round_count(config_);
+         rounds().peer + 1 >= peer_round_count(config_);
 }
 
 Progression IkeAuthInitiator::handle_round_completion(Completion result) {
   if (const auto* step = std::get_if<EapResult>(&result)) return take_eap_step(*step);
-  if (rounds_->wait == InitiatorRounds::Wait::own_proof) {
-    auto proof = own_proof(std::move(result), in_own_round(config_, rounds_->own));
+  if (rounds().wait == InitiatorRounds::Wait::own_proof) {
+    auto proof = own_proof(std::move(result), in_own_round(config_, rounds().own));
     if (proof) return send_round(&*proof);
     abandon();
     fail_negotiation(core_, sa_, FailureKind::local_error, std::nullopt, std::move(proof.error()), Phase::gone);
     return Progression::done;
   }
-  if (auto fault = peer_fault(result, sa_, in_peer_round(config_, rounds_->peer), *response_))
+  if (auto fault = peer_fault(result, sa_, in_peer_round(config_, rounds().peer), *response_))
     return refuse_round(fault->kind, std::move(fault->detail), std::move(fault->refusal));
-  ++rounds_->peer;
-  rounds_->wait = InitiatorRounds::Wait::response;
-  core_.progress(sa_, fmt::format("round {} of {} of the peer's authentication has gone well", rounds_->peer,
+  ++rounds().peer;
+  rounds().wait = InitiatorRounds::Wait::response;
+  core_.progress(sa_, fmt::format("round {} of {} of the peer's authentication has gone well", rounds().peer,
                                   peer_round_count(config_)));
   return go_on(*std::exchange(response_, std::nullopt));
 }
@@ -123,28 +123,28 @@ Progression IkeAuthInitiator::handle_round_response(const codec::Message& respon
   }
   if (error != nullptr && auth == nullptr) {
     // Without an AUTH of its own it may still be the end of all that was asked for.
-    const bool done = rounds_->peer == peer_round_count(config_) && stands_there() && eap_ == EapStage::none;
+    const bool done = rounds().peer == peer_round_count(config_) && stands_there() && eap_ == EapStage::none;
     if (eap_ != EapStage::none) return handle_eap_response(response);
     if (!done || !is_about_child(error->type)) return refused_in_round(error->type);
   }
   if (id_r == nullptr) {
-    if (eap_ == EapStage::server_auth || rounds_->peer == peer_round_count(config_)) return go_on(response);
+    if (eap_ == EapStage::server_auth || rounds().peer == peer_round_count(config_)) return go_on(response);
     handle_bad_response(
-        fmt::format("the {} payload of round {} is missing", name_of(model::PayloadType::id_r), rounds_->peer + 1));
+        fmt::format("the {} payload of round {} is missing", name_of(model::PayloadType::id_r), rounds().peer + 1));
     return Progression::done;
   }
-  if (rounds_->peer == peer_round_count(config_)) {
+  if (rounds().peer == peer_round_count(config_)) {
     handle_bad_response("it begins a round that was not announced");
     return Progression::done;
   }
-  auto fault = way_fault(config_, sa_, rounds_->peer, response);
+  auto fault = way_fault(config_, sa_, rounds().peer, response);
   if (fault) {
     auto refusal = rounds_refusal(*fault);
     return refuse_round(FailureKind::authentication_failed, std::move(*fault), std::move(refusal));
   }
   id_r_ = *id_r;
-  rounds_->wait = InitiatorRounds::Wait::verdict;
-  token_ = ask_about_peer(core_, sa_, in_peer_round(config_, rounds_->peer), response, *id_r, rounds_->peer);
+  rounds().wait = InitiatorRounds::Wait::verdict;
+  token_ = ask_about_peer(core_, sa_, in_peer_round(config_, rounds().peer), response, *id_r, rounds().peer);
   return Progression::waiting;
 }
 
@@ -153,7 +153,7 @@ Progression IkeAuthInitiator::go_on(const codec::Message& response) {
   const auto* eap = response.first<codec::EapPayload>();
   const bool packet_due = eap_ == EapStage::first_answer || eap_ == EapStage::server;
   if (packet_due != (eap != nullptr) || own_auth != (eap_ == EapStage::server_auth)) {
-    handle_bad_response(fmt::format("it is not what round {} wants now", rounds_->own + 1));
+    handle_bad_response(fmt::format("it is not what round {} wants now", rounds().own + 1));
     return Progression::done;
   }
   if (packet_due) {
@@ -163,22 +163,22 @@ Progression IkeAuthInitiator::go_on(const codec::Message& response) {
   }
   response_ = response;
   if (own_auth) return check_eap_auth(response);
-  if (rounds_->proof_sent) return end_own_round();
+  if (rounds().proof_sent) return end_own_round();
   return next_round();
 }
 
 Progression IkeAuthInitiator::end_own_round() {
   eap_ = EapStage::none;
-  rounds_->proof_sent = false;
-  ++rounds_->own;
+  rounds().proof_sent = false;
+  ++rounds().own;
   core_.progress(sa_,
-                 fmt::format("round {} of {} of our authentication was taken", rounds_->own, own_round_count(config_)));
+                 fmt::format("round {} of {} of our authentication was taken", rounds().own, own_round_count(config_)));
   return next_round();
 }
 
 Progression IkeAuthInitiator::next_round() {
-  const bool own_left = rounds_->own < own_round_count(config_);
-  if (!own_left && rounds_->peer == peer_round_count(config_)) {
+  const bool own_left = rounds().own < own_round_count(config_);
+  if (!own_left && rounds().peer == peer_round_count(config_)) {
     conclude();
     return Progression::done;
   }
@@ -190,7 +190,7 @@ Progression IkeAuthInitiator::next_round() {
   response_.reset();
   if (own_left) return begin_own_round();
   // RFC 4739 2.5: the responder has more to prove, and we have nothing.
-  rounds_->wait = InitiatorRounds::Wait::response;
+  rounds().wait = InitiatorRounds::Wait::response;
   send_request(core_, sa_, type(), codec::Message{});
   return Progression::waiting;
 }
@@ -200,7 +200,7 @@ Progression IkeAuthInitiator::refused_in_round(NotifyType error) {
   std::string detail = fmt::format(
       "{} refused round {} of IKE_AUTH with {}; we are {}: does it know us by that, and does it expect the same "
       "rounds?",
-      sa_.path.remote.to_string(), rounds_->own + 1, describe(error), id_i_.identity.to_string());
+      sa_.path.remote.to_string(), rounds().own + 1, describe(error), id_i_.identity.to_string());
   abandon();
   fail_negotiation(core_, sa_, failure_kind(error), error, std::move(detail), Phase::gone);
   return Progression::done;

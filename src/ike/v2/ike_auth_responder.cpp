@@ -78,7 +78,7 @@ void IkeAuthResponder::start(const codec::Message& request) {
   sa_.one_of_many = config->remote_pattern || !config->pools.empty();
   id_i_ = *request_.id(Role::initiator);
   if (lacks_child()) return refuse_childless();
-  const PpkVerdict mixed = judge_mixed_ppk(core_, sa_, *config_);
+  const PpkVerdict mixed = judge_mixed_ppk(core_, sa_, connection_config());
   if (mixed.refusal)
     return refuse(NotifyType::authentication_failed, FailureKind::authentication_failed, *mixed.refusal);
   if (!mixed.asked) return begin_proof();
@@ -92,36 +92,38 @@ std::optional<model::Authentication> IkeAuthResponder::claimed_method() const {
 }
 
 void IkeAuthResponder::begin_proof() {
-  if (has_rounds(*config_)) {
-    if (auto missing = ppk_missing(sa_, *config_))
+  if (has_rounds(connection_config())) {
+    if (auto missing = ppk_missing(sa_, connection_config()))
       return refuse(NotifyType::authentication_failed, FailureKind::authentication_failed, std::move(*missing));
     return start_rounds();
   }
   if (!claimed_method()) {
-    if (auto missing = ppk_missing(sa_, *config_))
+    if (auto missing = ppk_missing(sa_, connection_config()))
       return refuse(NotifyType::authentication_failed, FailureKind::authentication_failed, std::move(*missing));
     id_r_ = {.side = Role::responder, .identity = sa_.local_id, .reserved = {}};
     return start_eap();
   }
-  PpkVerdict ppk = judge_ppk(core_, sa_, request_, *config_);
+  PpkVerdict ppk = judge_ppk(core_, sa_, request_, connection_config());
   if (ppk.refusal)
     return refuse(NotifyType::authentication_failed, FailureKind::authentication_failed, std::move(*ppk.refusal));
-  token_ = ppk.asked ? *ppk.asked : ask_about_peer(core_, sa_, *config_, request_, *request_.id(Role::initiator));
+  token_ =
+      ppk.asked ? *ppk.asked : ask_about_peer(core_, sa_, connection_config(), request_, *request_.id(Role::initiator));
 }
 
 // RFC 6023 3.
 bool IkeAuthResponder::lacks_child() const {
-  return is_childless(request_) && config_->life.childless == model::Childless::never;
+  return is_childless(request_) && connection_config().life.childless == model::Childless::never;
 }
 
 void IkeAuthResponder::refuse_childless() {
   refuse(NotifyType::invalid_syntax, FailureKind::protocol_error,
          fmt::format("the peer {} wants an IKE SA without a Child SA, which connection '{}' refuses (\"childless\")",
-                     id_i_.identity.to_string(), config_->name));
+                     id_i_.identity.to_string(), connection_config().name));
 }
 
 // RFC 5723 4.3.3: who it is, and by which connection, is known from the ticket.
 void IkeAuthResponder::start_resumed() {
+  CHECK(sa_.resumption && sa_.connection);
   const TicketState& state = sa_.resumption->state;
   const model::ConnectionConfig* config = core_.connections.find(*sa_.connection);
   if (config == nullptr)
@@ -136,7 +138,7 @@ void IkeAuthResponder::start_resumed() {
   sa_.admission.set_group(state.group);
   sa_.one_of_many = config->remote_pattern || !config->pools.empty();
   if (lacks_child()) return refuse_childless();
-  token_ = ask_about_peer(core_, sa_, *config_, request_, id_i_);
+  token_ = ask_about_peer(core_, sa_, connection_config(), request_, id_i_);
 }
 
 const model::ConnectionConfig* IkeAuthResponder::choose_connection(std::optional<model::Authentication> by,
@@ -222,35 +224,35 @@ void IkeAuthResponder::handle_completion(RequestToken token, Completion result) 
   }
   if (auto* mixed = std::get_if<PpkResult>(&result)) {
     if (sa_.ppk->intermediate) {
-      if (auto fault = mixed_ppk_fault(sa_, *mixed, *config_))
+      if (auto fault = mixed_ppk_fault(sa_, *mixed, connection_config()))
         return refuse(NotifyType::authentication_failed, FailureKind::authentication_failed, std::move(*fault));
       return begin_proof();
     }
-    if (!take_ppk(core_, sa_, std::move(*mixed), *config_)) {
+    if (!take_ppk(core_, sa_, std::move(*mixed), connection_config())) {
       return refuse(NotifyType::authentication_failed, FailureKind::local_error,
-                    fmt::format("there is no PPK for connection '{}'", config_->name));
+                    fmt::format("there is no PPK for connection '{}'", connection_config().name));
     }
     if (eap_ != EapStage::none) return take_eap_auth(std::exchange(eap_request_, {}));
-    token_ = ask_about_peer(core_, sa_, *config_, request_, *request_.id(Role::initiator));
+    token_ = ask_about_peer(core_, sa_, connection_config(), request_, *request_.id(Role::initiator));
     return;
   }
   if (rounds_) return handle_round_completion(std::move(result));
   if (eap_ != EapStage::none) return handle_eap_completion(std::move(result));
   if (!verified_) {
-    if (auto fault = peer_fault(result, sa_, *config_, request_)) {
+    if (auto fault = peer_fault(result, sa_, connection_config(), request_)) {
       // RFC 7296 2.21.2: the peer hears that it failed, and no more.
       return refuse(NotifyType::authentication_failed, fault->kind, std::move(fault->detail),
                     std::move(fault->refusal));
     }
     note_proof(result);
-    if (auto refusal = admission_refusal(core_, sa_, *config_, request_))
+    if (auto refusal = admission_refusal(core_, sa_, connection_config(), request_))
       return refuse(NotifyType::authentication_failed, FailureKind::peer_refused, std::move(*refusal));
     verified_ = true;
     id_r_ = {.side = Role::responder, .identity = sa_.local_id, .reserved = {}};
-    token_ = ask_for_proof(core_, sa_, *config_, id_r_);
+    token_ = ask_for_proof(core_, sa_, connection_config(), id_r_);
     return;
   }
-  auto proof = own_proof(std::move(result), *config_);
+  auto proof = own_proof(std::move(result), connection_config());
   if (!proof) return refuse(NotifyType::authentication_failed, FailureKind::local_error, std::move(proof.error()));
   add_proof(std::move(*proof), true);
   finish();
@@ -274,7 +276,7 @@ void IkeAuthResponder::add_proof(OwnProof proof, bool with_identity) {
 
 void IkeAuthResponder::finish() {
   // Last of all, so that nothing is given to a peer that is refused.
-  if (const auto asked = ask_for_addresses(core_, sa_, *config_, request_)) {
+  if (const auto asked = ask_for_addresses(core_, sa_, connection_config(), request_)) {
     token_ = *asked;
     return;
   }
@@ -287,24 +289,24 @@ void IkeAuthResponder::answer() {
   codec::Message answer = std::move(first_answer_);
   // RFC 8784 3: empty, to say that it is used.
   if (sa_.ppk && !sa_.ppk->intermediate && sa_.ppk->in_use) answer.add_notify(NotifyType::ppk_identity);
-  if (const auto gateway = redirect_for(core_, *config_, sa_)) return send_away(std::move(answer), *gateway);
-  add_crash_token(answer, core_, sa_, *config_);
+  if (const auto gateway = redirect_for(core_, connection_config(), sa_)) return send_away(std::move(answer), *gateway);
+  add_crash_token(answer, core_, sa_, connection_config());
   take_crash_token(core_, sa_, request_);
-  add_auth_lifetime(answer, core_, sa_, *config_);
-  begin_authentication_life(core_, sa_, *config_, nullptr);
+  add_auth_lifetime(answer, core_, sa_, connection_config());
+  begin_authentication_life(core_, sa_, connection_config(), nullptr);
   auto init = sa_.init;
-  agree_on_mobike(sa_, request_, *config_);
-  if (sa_.mobike) add_mobike(answer, core_, sa_, *config_);
-  agree_on_counter_sync(sa_, request_, *config_);
-  add_counter_sync(answer, sa_, *config_);
-  establish(core_, sa_, *config_);
+  agree_on_mobike(sa_, request_, connection_config());
+  if (sa_.mobike) add_mobike(answer, core_, sa_, connection_config());
+  agree_on_counter_sync(sa_, request_, connection_config());
+  add_counter_sync(answer, sa_, connection_config());
+  establish(core_, sa_, connection_config());
   sa_.init = std::move(init);
   const Rivalry rivalry = find_rival(core_, sa_);
   answer_ticket_request(answer, core_, sa_, request_);
   answer_child(answer, rivalry);
   sa_.init.reset();
   send_response(core_, sa_, model::ExchangeType::ike_auth, answering_, std::move(answer), path_);
-  settle_duplicates(core_, sa_, rivalry, begins_anew(*config_, request_));
+  settle_duplicates(core_, sa_, rivalry, begins_anew(connection_config(), request_));
 }
 
 // RFC 5685 6: both have proved who they are, and there is an IKE SA, which the peer deletes.
@@ -318,23 +320,24 @@ void IkeAuthResponder::send_away(codec::Message answer, const std::string& gatew
 void IkeAuthResponder::answer_child(codec::Message& answer, const Rivalry& rivalry) {
   const bool complete = request_.first<codec::SaPayload>() != nullptr && request_.ts(Role::initiator) != nullptr &&
                         request_.ts(Role::responder) != nullptr;
-  AddressAnswer addresses = answer_addresses(sa_, *config_, request_, std::move(given_));
+  AddressAnswer addresses = answer_addresses(sa_, connection_config(), request_, std::move(given_));
   if (addresses.reply) answer.add(std::move(*addresses.reply));
-  add_allowed_families(answer, *config_, request_);
+  add_allowed_families(answer, connection_config(), request_);
   if (!sa_.inner.ours) place_unspecified(request_, sa_.inner.addresses);
   if (!complete) return core_.progress(sa_, "the peer set up the IKE SA without a Child SA");
-  if (config_->life.childless == model::Childless::force) {
+  if (connection_config().life.childless == model::Childless::force) {
     // The algorithms without a key exchange of their own are what is refused; CREATE_CHILD_SA has others.
     answer.add_notify(NotifyType::no_proposal_chosen);
     return report_child_failure(core_, sa_, Role::responder, FailureKind::no_proposal_chosen,
                                 NotifyType::no_proposal_chosen,
                                 fmt::format("the peer {} wants a Child SA in IKE_AUTH, which connection '{}' refuses "
                                             "(\"childless\")",
-                                            sa_.remote_id.to_string(), config_->name));
+                                            sa_.remote_id.to_string(), connection_config().name));
   }
-  if (auto narrowed = narrowed_to_peer(*config_, sa_)) config_ = std::move(narrowed);
-  auto chosen = addresses.refusal ? Result<ChildChoice, ChildRefusal>(err(std::move(*addresses.refusal)))
-                                  : choose_child(core_, sa_, *config_, ChildExchange::ike_auth, nullptr, request_);
+  if (auto narrowed = narrowed_to_peer(connection_config(), sa_)) config_ = std::move(narrowed);
+  auto chosen = addresses.refusal
+                    ? Result<ChildChoice, ChildRefusal>(err(std::move(*addresses.refusal)))
+                    : choose_child(core_, sa_, connection_config(), ChildExchange::ike_auth, nullptr, request_);
   if (!chosen) {
     // RFC 7296 1.2: the IKE SA stands, the notification stands in for SA and TS.
     answer.add_notify(chosen.error().notify, chosen.error().data);
@@ -346,11 +349,11 @@ void IkeAuthResponder::answer_child(codec::Message& answer, const Rivalry& rival
   child.replaces = rival_child(core_, rivalry, chosen->agreement.local, chosen->agreement.remote);
   child.hold_outbound = child.replaces.has_value();
   add_child_notifies(answer, *chosen);
-  add_more_possible(answer, core_, sa_, *config_, request_);
+  add_more_possible(answer, core_, sa_, connection_config(), request_);
   answer.add(codec::SaPayload{{chosen->proposal}});
   add_answer_ts_payloads(answer, chosen->agreement);
-  build_child(core_, sa_, *config_, chosen->agreement, Role::responder, {}, sa_.init->nonce_i, sa_.init->nonce_r,
-              std::move(child));
+  build_child(core_, sa_, connection_config(), chosen->agreement, Role::responder, {}, sa_.init->nonce_i,
+              sa_.init->nonce_r, std::move(child));
 }
 
 void IkeAuthResponder::refuse(NotifyType type, FailureKind kind, std::string detail,

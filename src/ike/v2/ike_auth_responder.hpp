@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "base/check.hpp"
 #include "ike/codec/message.hpp"
 #include "ike/v2/auth_rounds.hpp"
 #include "ike/v2/core.hpp"
@@ -26,6 +27,24 @@ class IkeAuthResponder final : public ResponderExchange {
   void handle_completion(RequestToken token, Completion result) override;
 
  private:
+  /// What was chosen by the peer's identity or its ticket; before that nobody asks.
+  [[nodiscard]] model::ConnectionConfig& connection_config() {
+    CHECK(config_);
+    return *config_;
+  }
+  [[nodiscard]] const model::ConnectionConfig& connection_config() const {
+    CHECK(config_);
+    return *config_;
+  }
+  /// Only where there are several (RFC 4739).
+  [[nodiscard]] ResponderRounds& rounds() {
+    CHECK(rounds_);
+    return *rounds_;
+  }
+  [[nodiscard]] const ResponderRounds& rounds() const {
+    CHECK(rounds_);
+    return *rounds_;
+  }
   /// The connection for the identities of the request (RFC 4301 4.4.3); the reason in words when there is none.
   /// `by`: how the peer's AUTH proves it; nothing when it has none, and wants EAP.
   [[nodiscard]] const model::ConnectionConfig* choose_connection(std::optional<model::Authentication> by,

@@ -20,24 +20,24 @@ using model::NotifyType;
 using model::Role;
 
 void IkeAuthResponder::start_eap() {
-  eap_only_ = is_eap_only(request_, *config_);
+  eap_only_ = is_eap_only(request_, connection_config());
   if (eap_only_) {
     first_answer_.add(id_r_);
     eap_ = EapStage::step;
-    token_ = ask_eap(core_, sa_, *config_, EapRequest::Step::begin, {}, true);
+    token_ = ask_eap(core_, sa_, connection_config(), EapRequest::Step::begin, {}, true);
     return;
   }
   eap_ = EapStage::own_proof;
-  token_ = ask_for_proof(core_, sa_, *config_, id_r_);
+  token_ = ask_for_proof(core_, sa_, connection_config(), id_r_);
 }
 
 void IkeAuthResponder::handle_eap_completion(Completion result) {
   if (auto* step = std::get_if<EapResult>(&result)) return take_eap_step(std::move(*step));
-  auto proof = own_proof(std::move(result), *config_);
+  auto proof = own_proof(std::move(result), connection_config());
   if (!proof) return refuse(NotifyType::authentication_failed, FailureKind::local_error, std::move(proof.error()));
   add_proof(std::move(*proof), true);
   eap_ = EapStage::step;
-  token_ = ask_eap(core_, sa_, *config_, EapRequest::Step::begin);
+  token_ = ask_eap(core_, sa_, connection_config(), EapRequest::Step::begin);
 }
 
 void IkeAuthResponder::take_eap_step(EapResult result) {
@@ -77,7 +77,7 @@ NegotiationFailed IkeAuthResponder::refused_in_eap(const EapResult& result) cons
           .kind = FailureKind::authentication_failed,
           .notify = NotifyType::authentication_failed,
           .detail = fmt::format("the peer {} at {} is refused by connection '{}': {}: {}", sa_.remote_id.to_string(),
-                                path_.remote.to_string(), config_->name, describe(result),
+                                path_.remote.to_string(), connection_config().name, describe(result),
                                 result.refusal ? result.refusal->to_string() : "it failed"),
           .child_only = false,
           .wish = std::nullopt,
@@ -105,7 +105,7 @@ void IkeAuthResponder::handle_further(const codec::Message& request, const net::
   const bool first = request.id(Role::initiator) != nullptr;
   if (eap_ == EapStage::peer && eap != nullptr && auth == nullptr && !first) {
     eap_ = EapStage::step;
-    token_ = ask_eap(core_, sa_, *config_, EapRequest::Step::packet, eap->message, eap_only_);
+    token_ = ask_eap(core_, sa_, connection_config(), EapRequest::Step::packet, eap->message, eap_only_);
     return;
   }
   if (eap_ == EapStage::peer_auth && auth != nullptr && eap == nullptr && !first) return check_eap_auth(request);
@@ -117,7 +117,7 @@ void IkeAuthResponder::handle_further(const codec::Message& request, const net::
 // RFC 8784 3: the PPK is named with the AUTH behind EAP; our own first AUTH was without it.
 void IkeAuthResponder::check_eap_auth(codec::Message request) {
   if (rounds_) return take_eap_auth(request);  // which have no PPK
-  PpkVerdict ppk = judge_ppk(core_, sa_, request, *config_);
+  PpkVerdict ppk = judge_ppk(core_, sa_, request, connection_config());
   if (ppk.refusal)
     return refuse(NotifyType::authentication_failed, FailureKind::authentication_failed, std::move(*ppk.refusal));
   if (!ppk.asked) return take_eap_auth(request);
@@ -134,10 +134,10 @@ void IkeAuthResponder::take_eap_auth(const codec::Message& request) {
     return refuse(NotifyType::authentication_failed, FailureKind::authentication_failed,
                   fmt::format("the peer {} at {} is refused by connection '{}': its AUTH does not fit the key that EAP "
                               "has made; is somebody between us?",
-                              sa_.remote_id.to_string(), path_.remote.to_string(), config_->name));
+                              sa_.remote_id.to_string(), path_.remote.to_string(), connection_config().name));
   }
   if (rounds_) return end_eap_round(request);
-  if (auto refusal = admission_refusal(core_, sa_, *config_, request_, group_))
+  if (auto refusal = admission_refusal(core_, sa_, connection_config(), request_, group_))
     return refuse(NotifyType::authentication_failed, FailureKind::peer_refused, std::move(*refusal));
   eap_ = EapStage::step;  // nothing more is expected of the peer
   add_proof({.method = model::AuthenticationMethod::shared_key_mic,

@@ -23,56 +23,56 @@ void IkeAuthResponder::start_rounds() {
 }
 
 void IkeAuthResponder::begin_peer_round(const codec::Message& request) {
-  if (auto fault = way_fault(*config_, sa_, rounds_->peer, request)) return refuse_round(std::move(*fault));
+  if (auto fault = way_fault(connection_config(), sa_, rounds().peer, request)) return refuse_round(std::move(*fault));
   id_i_ = *request.id(Role::initiator);
   if (request.first<codec::AuthPayload>() == nullptr) {
     eap_ = EapStage::step;
-    token_ = ask_eap(core_, sa_, *config_, EapRequest::Step::begin);
+    token_ = ask_eap(core_, sa_, connection_config(), EapRequest::Step::begin);
     return;
   }
-  rounds_->request = request;
-  rounds_->asked_for_proof = false;
-  token_ = ask_about_peer(core_, sa_, in_peer_round(*config_, rounds_->peer), request, id_i_, rounds_->peer);
+  rounds().request = request;
+  rounds().asked_for_proof = false;
+  token_ = ask_about_peer(core_, sa_, in_peer_round(connection_config(), rounds().peer), request, id_i_, rounds().peer);
 }
 
 void IkeAuthResponder::handle_round_completion(Completion result) {
   if (auto* step = std::get_if<EapResult>(&result)) return take_eap_step(std::move(*step));
-  if (!rounds_->asked_for_proof) {
-    if (auto fault = peer_fault(result, sa_, in_peer_round(*config_, rounds_->peer), rounds_->request))
+  if (!rounds().asked_for_proof) {
+    if (auto fault = peer_fault(result, sa_, in_peer_round(connection_config(), rounds().peer), rounds().request))
       return refuse(NotifyType::authentication_failed, fault->kind, std::move(fault->detail),
                     std::move(fault->refusal));
     return end_peer_round();
   }
-  rounds_->asked_for_proof = false;
-  auto proof = own_proof(std::move(result), in_own_round(*config_, rounds_->own));
+  rounds().asked_for_proof = false;
+  auto proof = own_proof(std::move(result), in_own_round(connection_config(), rounds().own));
   if (!proof) return refuse(NotifyType::authentication_failed, FailureKind::local_error, std::move(proof.error()));
   add_proof(std::move(*proof), true);
-  add_another_round(first_answer_, *config_, rounds_->own);
-  ++rounds_->own;
+  add_another_round(first_answer_, connection_config(), rounds().own);
+  ++rounds().own;
   deliver_round();
 }
 
 void IkeAuthResponder::end_peer_round() {
   eap_ = EapStage::none;
-  ++rounds_->peer;
-  core_.progress(sa_, fmt::format("round {} of {} of the authentication of {} has gone well", rounds_->peer,
-                                  peer_round_count(*config_), id_i_.identity.to_string()));
+  ++rounds().peer;
+  core_.progress(sa_, fmt::format("round {} of {} of the authentication of {} has gone well", rounds().peer,
+                                  peer_round_count(connection_config()), id_i_.identity.to_string()));
   answer_round();
 }
 
 void IkeAuthResponder::answer_round() {
   // One AUTH to a message: ours waits where that of EAP goes.
   const bool room = first_answer_.first<codec::AuthPayload>() == nullptr;
-  if (rounds_->own == own_round_count(*config_) || !room) return deliver_round();
-  id_r_ = {.side = Role::responder, .identity = own_identity(*config_, sa_, rounds_->own), .reserved = {}};
-  rounds_->asked_for_proof = true;
-  token_ = ask_for_proof(core_, sa_, in_own_round(*config_, rounds_->own), id_r_);
+  if (rounds().own == own_round_count(connection_config()) || !room) return deliver_round();
+  id_r_ = {.side = Role::responder, .identity = own_identity(connection_config(), sa_, rounds().own), .reserved = {}};
+  rounds().asked_for_proof = true;
+  token_ = ask_for_proof(core_, sa_, in_own_round(connection_config(), rounds().own), id_r_);
 }
 
 void IkeAuthResponder::deliver_round() {
   // RFC 4739 2.1: only when all of them have gone well is there an IKE SA.
-  if (rounds_->peer == peer_round_count(*config_) && rounds_->own == own_round_count(*config_)) {
-    if (auto refusal = admission_refusal(core_, sa_, *config_, request_, group_))
+  if (rounds().peer == peer_round_count(connection_config()) && rounds().own == own_round_count(connection_config())) {
+    if (auto refusal = admission_refusal(core_, sa_, connection_config(), request_, group_))
       return refuse(NotifyType::authentication_failed, FailureKind::peer_refused, std::move(*refusal));
     return finish();
   }
@@ -82,20 +82,20 @@ void IkeAuthResponder::deliver_round() {
 void IkeAuthResponder::further_round(const codec::Message& request) {
   const bool begins = request.id(Role::initiator) != nullptr;
   const bool proves = request.first<codec::AuthPayload>() != nullptr || request.first<codec::EapPayload>() != nullptr;
-  const bool peer_left = rounds_->peer < peer_round_count(*config_);
+  const bool peer_left = rounds().peer < peer_round_count(connection_config());
   if (peer_left && begins) return begin_peer_round(request);
   // RFC 4739 2.5: it has nothing more to prove, and asks for what is left of ours.
   if (!peer_left && !begins && !proves) return answer_round();
-  refuse_round(peer_left
-                   ? fmt::format("the peer {} at {} does not begin round {} of {} that connection '{}' expects",
-                                 sa_.remote_id.to_string(), path_.remote.to_string(), rounds_->peer + 1,
-                                 peer_round_count(*config_), config_->name)
-                   : fmt::format("the peer {} at {} goes on after round {}; connection '{}' expects no other",
-                                 sa_.remote_id.to_string(), path_.remote.to_string(), rounds_->peer, config_->name));
+  refuse_round(peer_left ? fmt::format("the peer {} at {} does not begin round {} of {} that connection '{}' expects",
+                                       sa_.remote_id.to_string(), path_.remote.to_string(), rounds().peer + 1,
+                                       peer_round_count(connection_config()), connection_config().name)
+                         : fmt::format("the peer {} at {} goes on after round {}; connection '{}' expects no other",
+                                       sa_.remote_id.to_string(), path_.remote.to_string(), rounds().peer,
+                                       connection_config().name));
 }
 
 void IkeAuthResponder::end_eap_round(const codec::Message& request) {
-  if (auto fault = follow_fault(*config_, rounds_->peer, request)) return refuse_round(std::move(*fault));
+  if (auto fault = follow_fault(connection_config(), rounds().peer, request)) return refuse_round(std::move(*fault));
   first_answer_.add(codec::AuthPayload{.method = model::AuthenticationMethod::shared_key_mic,
                                        .data = to_bytes(eap_auth(sa_, id_r_, msk_).view())});
   end_peer_round();

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/check.hpp"
 #include "base/chunked_set.hpp"
 #include "base/flat_table.hpp"
 #include "ike/v2/half_open.hpp"
@@ -113,7 +114,11 @@ class IkeSaTable {
     std::size_t count = 0;
   };
   struct ByPeer {
-    static const net::IpAddress& of(const IkeSa* sa) { return *sa->noted_peer; }
+    static const net::IpAddress& of(const IkeSa* sa) {
+      CHECK(sa->noted_peer);
+      return *sa->noted_peer;
+    }
+    // NOLINTNEXTLINE(bugprone-return-const-ref-from-parameter): for the length of a comparison
     static const net::IpAddress& of(const net::IpAddress& address) { return address; }
     template <typename A, typename B>
     bool operator()(const A& a, const B& b) const {

@@ -26,7 +26,7 @@ class IntermediateInitiator final : public InitiatorExchange {
   Progression handle_completion(RequestToken token, Completion result) override;
   void handle_bad_response(const std::string& fault) override;
   /// No answer came.
-  void give_up();
+  void give_up() override;
 
  private:
   Progression handle_key_exchange(KeyExchangeResult computed);

@@ -15,8 +15,8 @@ using model::Authentication;
 using model::CertificateEncoding;
 using model::NotifyType;
 
-constexpr std::size_t kMostOcsp = 4;              // responses of a message that are looked at
-constexpr std::size_t kMostOcspSize = 16 * 1024;  // octets of one
+constexpr std::size_t kMostOcsp = 4;                           // responses of a message that are looked at
+constexpr std::size_t kMostOcspSize = std::size_t{16} * 1024;  // octets of one
 
 struct Wanted {
   bool by_url = false;

@@ -16,7 +16,7 @@ class SetUpExchange : public InitiatorExchange {
 
   virtual void handle_init_response(const net::Path& path, ByteView datagram, const codec::ParsedMessage& parsed) = 0;
   /// No valid answer came in time: what to tell the user.
-  virtual void give_up() = 0;
+  void give_up() override = 0;
 };
 
 }  // namespace culvert::ike::v2
