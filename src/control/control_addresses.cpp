@@ -165,13 +165,14 @@ NameServerWish ControlPlane::name_servers() const {
   NameServerWish wish;
   bool for_all = false;
   for (const auto& [id, tunnel] : tunnels_) {
-    if (!tunnel->given) continue;
-    const auto over_tls = over_tls_of(tunnel->given->encrypted_dns);
-    if (tunnel->given->dns_servers.empty() && over_tls.empty()) continue;
-    append_new(wish.servers, tunnel->given->dns_servers);
+    const auto& given = tunnel->given;
+    if (!given) continue;
+    const auto over_tls = over_tls_of(given->encrypted_dns);
+    if (given->dns_servers.empty() && over_tls.empty()) continue;
+    append_new(wish.servers, given->dns_servers);
     append_new(wish.over_tls, over_tls);
-    append_new(wish.domains, tunnel->given->domains);
-    for_all |= tunnel->given->domains.empty();
+    append_new(wish.domains, given->domains);
+    for_all |= given->domains.empty();
   }
   if (for_all) wish.domains.clear();
   return wish;

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/check.hpp"
 #include "control/advice.hpp"
 #include "control/control_plane.hpp"
 
@@ -43,6 +44,7 @@ void ControlPlane::ask_for_children(Tunnel& tunnel, Instant now) {
 }
 
 void ControlPlane::refused(Tunnel& tunnel, ike::NegotiationFailed&& event, const std::string& text, Instant now) {
+  CHECK(event.wish);
   const Duration rest = tunnel.wishes.refuse(*event.wish, is_about_all(event.kind), now);
   std::string hint = advice(event, tunnel.config());
   notice(Level::warning, tunnel.config().id,

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "base/check.hpp"
 #include "control/control_plane.hpp"
 
 namespace culvert::control {
@@ -24,6 +25,7 @@ void ControlPlane::on(ike::Redirected&& event, Instant) {
 
 // RFC 9329 5.1: over the transport that the way to any other gateway would have.
 void ControlPlane::follow_lead(const Tunnel& tunnel, std::uint64_t attempt, bool over_tcp) {
+  CHECK(tunnel.lead);
   FindPath wish = path_wish(tunnel, attempt, over_tcp);
   wish.peer = tunnel.lead->gateway;
   requests_.emplace_back(std::move(wish));

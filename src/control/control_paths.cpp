@@ -47,7 +47,7 @@ void ControlPlane::on(ike::PathChanged&& event, Instant now) {
                     event.path.local.to_string(), event.path.remote.to_string(), event.why));
   }
   const bool other_transport = sa.sa.path.over_tcp() != event.path.over_tcp();
-  if (auto hold = streams_.take(event.path)) requests_.emplace_back(std::move(*hold));
+  if (auto hold = streams_.take(event.path)) requests_.emplace_back(*hold);
   leave_stream(sa.sa.path);
   sa.sa.path = event.path;
   give_up_trial(sa);

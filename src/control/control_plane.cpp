@@ -301,6 +301,7 @@ std::optional<Instant> ControlPlane::poll_timeout() const {
 
 std::vector<TunnelView> ControlPlane::tunnels() const {
   std::vector<TunnelView> views;
+  views.reserve(tunnels_.size());
   for (const auto& [id, tunnel] : tunnels_) views.push_back(view_of(*tunnel, {}));
   return views;
 }
@@ -314,6 +315,7 @@ std::optional<TunnelView> ControlPlane::tunnel(std::string_view name, const IkeS
 
 std::vector<std::pair<std::string, model::ConnectionId>> ControlPlane::connection_ids() const {
   std::vector<std::pair<std::string, model::ConnectionId>> ids;
+  ids.reserve(tunnels_.size());
   for (const auto& [id, tunnel] : tunnels_) ids.emplace_back(tunnel->config().name, id);
   return ids;
 }

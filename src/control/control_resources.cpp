@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/check.hpp"
 #include "control/advice.hpp"
 #include "control/control_plane.hpp"
 
@@ -23,7 +24,7 @@ constexpr std::uint32_t kMostResourceSas = 60;
 // Deviates from RFC 9611 7: they are taken by default, where there are several workers and the peer is one that the
 // user named; its advice is about peers that nobody knows.
 std::uint32_t ControlPlane::resource_sas_of(const Tunnel& tunnel) const {
-  if (tunnel.config().resource_sas) return *tunnel.config().resource_sas;
+  if (const auto& wanted = tunnel.config().resource_sas) return *wanted;
   if (settings_.resources < 2 || !tunnel.can_initiate()) return 0;
   // RFC 9611 6: at the very least double the number of CPUs.
   return std::min<std::uint32_t>(2 * settings_.resources, kMostResourceSas);
@@ -31,6 +32,7 @@ std::uint32_t ControlPlane::resource_sas_of(const Tunnel& tunnel) const {
 
 // RFC 9611 6: on demand, by the packets of a worker that has none of its own.
 bool ControlPlane::ask_for_resource(const Tunnel& tunnel, const ipsec::Acquire& acquire, Instant now) {
+  CHECK(acquire.resource);
   auto wish = wish_of(acquire, tunnel.config());
   if (!wish) return true;
   // Of several the newest, as the data plane has it.
@@ -66,20 +68,23 @@ bool ControlPlane::has_beside(const Child& fallback) const {
 
 void ControlPlane::resource_refused(Tunnel& tunnel, ike::NegotiationFailed&& event, const std::string& text,
                                     Instant now) {
+  CHECK(event.wish);
   const ike::ChildWish& wish = *event.wish;
+  CHECK(wish.resource);
+  const std::uint32_t resource = *wish.resource;
   if (event.notify == model::NotifyType::ts_max_queue) {
     // RFC 9611 5.2: nothing is wrong; there are as many as the peer has use for.
     if (tunnel.resources.full(wish.local, wish.remote))
       notice(Level::info, tunnel.config().id, "the peer takes no further Child SAs for single workers");
     return;
   }
-  const Duration rest = tunnel.resources.refuse(wish.local, wish.remote, *wish.resource, now);
+  const Duration rest = tunnel.resources.refuse(wish.local, wish.remote, resource, now);
   std::string hint = advice(event, tunnel.config());
   notice(
       Level::warning, tunnel.config().id,
       fmt::format("{}; it was for worker {} alone, whose packets go over the Child SA for all of them. Not asked for "
                   "again within {} s. {}",
-                  text, *wish.resource, std::chrono::duration_cast<std::chrono::seconds>(rest).count(), hint));
+                  text, resource, std::chrono::duration_cast<std::chrono::seconds>(rest).count(), hint));
   tunnel.peer_failed(now, std::string(ike::name_of(event.kind)), std::move(event.detail), std::move(hint));
 }
 

@@ -171,7 +171,7 @@ void ControlPlane::plan_return(const IkeSa& sa, Instant now) {
 
 void ControlPlane::take_stream(IkeSa& sa, Instant now) {
   const net::Path& path = sa.sa.path;
-  if (auto hold = streams_.take(path)) requests_.emplace_back(std::move(*hold));
+  if (auto hold = streams_.take(path)) requests_.emplace_back(*hold);
   // RFC 9329 1.2: who opens the stream of the first IKE SA does so for all that replace it, whoever rekeys.
   sa.transport_since = now;
   const auto replaced = sa.sa.replaces ? ike_sas_.find(*sa.sa.replaces) : ike_sas_.end();
@@ -197,7 +197,7 @@ void ControlPlane::changed_transport(IkeSa& sa, Instant now) {
 }
 
 void ControlPlane::leave_stream(const net::Path& path) {
-  if (auto left = streams_.leave(path)) requests_.emplace_back(std::move(*left));
+  if (auto left = streams_.leave(path)) requests_.emplace_back(*left);
 }
 
 // The Child SA of an IKE SA that we began over the other transport stands: the old IKE SAs have done their duty.

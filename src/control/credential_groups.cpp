@@ -30,7 +30,7 @@ std::strong_ordering order(const config::TunnelConfig& a, const config::TunnelCo
   if (const auto by = order(a.eap_secret.view(), b.eap_secret.view()); by != 0) return by;
   if (const auto by = asks_users(a) <=> asks_users(b); by != 0) return by;
   if (const auto by = a.credentials.has_value() <=> b.credentials.has_value(); by != 0) return by;
-  if (!a.credentials) return std::strong_ordering::equal;
+  if (!a.credentials || !b.credentials) return std::strong_ordering::equal;
   if (const auto by = order(a.credentials->own_fingerprint, b.credentials->own_fingerprint); by != 0) return by;
   if (const auto by = order(a.credentials->trust_fingerprint, b.credentials->trust_fingerprint); by != 0) return by;
   if (const auto by = revocation_of(*a.credentials) <=> revocation_of(*b.credentials); by != 0) return by;
@@ -45,6 +45,7 @@ void add(Bytes& parts, ByteView part) {
 
 Bytes digest_of_users(const config::Config& config) {
   std::vector<const config::UserConfig*> users;
+  users.reserve(config.users.size());
   for (const config::UserConfig& user : config.users) users.push_back(&user);
   std::ranges::sort(users, {}, [](const auto* user) -> const std::string& { return user->name; });
   Bytes parts;
@@ -80,6 +81,7 @@ std::uint32_t number_of(const config::TunnelConfig& tunnel, const Bytes& users,
 
 std::vector<CredentialGroup> credential_groups(const config::Config& config) {
   std::vector<const config::TunnelConfig*> all;
+  all.reserve(config.tunnels.size());
   for (const config::TunnelConfig& tunnel : config.tunnels) all.push_back(&tunnel);
   std::ranges::stable_sort(all, [](const auto* a, const auto* b) { return order(*a, *b) < 0; });
   const Bytes users = digest_of_users(config);
