@@ -23,7 +23,7 @@ namespace http = boost::beast::http;
 using Protocol = asio::local::stream_protocol;
 
 constexpr std::size_t kPathLimit = 107;
-constexpr std::uint64_t kAnswerLimit = 64 * 1024 * 1024;
+constexpr std::uint64_t kAnswerLimit = std::uint64_t{64} * 1024 * 1024;
 constexpr std::string_view kStart =
     "start it with `systemctl start culvertd`, or in the foreground with `culvertd --config /etc/culvert`";
 

@@ -296,7 +296,9 @@ struct Reader {
   bool read(const std::string& path, const Json& json, std::map<std::string, std::uint64_t>& out) {
     if (!json.is_object()) return complain(path, "an object");
     for (const auto& [key, entry] : json.items()) {
-      if (!read(path + "." + key, entry, out[key])) return false;
+      std::string place = path;
+      place.append(".").append(key);
+      if (!read(place, entry, out[key])) return false;
     }
     return true;
   }

@@ -21,8 +21,8 @@ namespace culvert::api {
 /// Bounds on what a client may cost. A client beyond them is answered or cut off; the others do not notice.
 struct ServerLimits {
   std::size_t connections = 64;
-  std::size_t header_bytes = 8 * 1024;
-  std::size_t body_bytes = 64 * 1024;
+  std::size_t header_bytes = std::size_t{8} * 1024;
+  std::size_t body_bytes = std::size_t{64} * 1024;
   std::chrono::milliseconds request_time{5000};   // from the first to the last octet of a request
   std::chrono::milliseconds write_time{10000};    // for the client to take an answer
   std::chrono::milliseconds idle_time{60000};     // between requests

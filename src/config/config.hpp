@@ -40,11 +40,11 @@ struct PacketBounds {
   std::uint32_t fragment_packets = 1024;
   Duration fragment_time = std::chrono::seconds(30);
   std::uint32_t early_fragments = 64;
-  std::uint64_t early_fragment_bytes = 128 * 1024;
+  std::uint64_t early_fragment_bytes = std::uint64_t{128} * 1024;
   Duration early_fragment_time = std::chrono::seconds(1);
   std::uint32_t reassembly_packets = 64;
   std::uint32_t reassembly_fragments = 64;
-  std::uint64_t reassembly_bytes = 1024 * 1024;
+  std::uint64_t reassembly_bytes = std::uint64_t{1024} * 1024;
   Duration reassembly_time = std::chrono::seconds(30);
   friend bool operator==(const PacketBounds&, const PacketBounds&) = default;
 };

@@ -17,7 +17,7 @@ namespace {
 
 using crypto::Certificate;
 
-constexpr crypto::CalendarTime kSoon = 14 * 86'400;
+constexpr crypto::CalendarTime kSoon = crypto::CalendarTime{14} * 86'400;
 
 constexpr std::array<std::string_view, 9> kSettings = {
     "certificate", "private_key", "private_key_password", "private_key_password_file", "ca",

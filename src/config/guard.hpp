@@ -9,8 +9,8 @@
 
 namespace culvert::config {
 
-inline constexpr std::size_t kFileLimit = 1024 * 1024;  // octets of one file
-inline constexpr std::size_t kNestingLimit = 16;        // of brackets, and of dots in one key
+inline constexpr std::size_t kFileLimit = std::size_t{1024} * 1024;  // octets of one file
+inline constexpr std::size_t kNestingLimit = 16;                     // of brackets, and of dots in one key
 
 /// The first reason not to parse the text; its position has no file name. The scan knows strings and comments of
 /// TOML 1.0, and errs on the side of the parser: what it lets through may still be no TOML.

@@ -61,9 +61,9 @@ struct FetchedHash {
 };
 
 const FetchedHash& fetched(HashId id) {
-  static const std::array all{FetchedHash(HashId::sha1), FetchedHash(HashId::sha2_256), FetchedHash(HashId::sha2_384),
-                              FetchedHash(HashId::sha2_512), FetchedHash(HashId::md5)};
-  return all[static_cast<std::size_t>(id)];
+  static const std::array kAll{FetchedHash(HashId::sha1), FetchedHash(HashId::sha2_256), FetchedHash(HashId::sha2_384),
+                               FetchedHash(HashId::sha2_512), FetchedHash(HashId::md5)};
+  return kAll[static_cast<std::size_t>(id)];
 }
 
 }  // namespace

@@ -96,7 +96,7 @@ void HostNetwork::apply_routes(std::vector<std::string>& problems) {
       route.preferred_source = io::local_address_within(*addresses, wish.sources);
       if (!route.preferred_source) route.preferred_source = io::local_address_within(*addresses, candidates);
     }
-    routes.push_back(std::move(route));
+    routes.push_back(route);
   }
   if (const auto done = routes_.apply(routes); !done) problems.push_back(done.error().text);
 }

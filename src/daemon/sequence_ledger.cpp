@@ -26,7 +26,7 @@ namespace {
 
 // The file: this line, "FINGERPRINT LAST" for each key, and "sum SHA-256" of all lines before.
 constexpr std::string_view kTitle = "culvert manual-sequences 1\n";
-constexpr std::size_t kFileLimit = 16 * 1024 * 1024;
+constexpr std::size_t kFileLimit = std::size_t{16} * 1024 * 1024;
 constexpr int kLockTries = 100;
 constexpr auto kLockPause = std::chrono::milliseconds(10);
 

@@ -54,7 +54,7 @@ class HandoverRing {
   void release();
 
  private:
-  static constexpr std::size_t kCapacity = 2 * 1024 * 1024;
+  static constexpr std::size_t kCapacity = std::size_t{2} * 1024 * 1024;
   static constexpr std::size_t kLine = 64;
   static constexpr std::size_t kMostTaken = 64;
   enum class Kind : std::uint8_t { skip, inner, wire, error };

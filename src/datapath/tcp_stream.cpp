@@ -12,7 +12,7 @@ namespace culvert::datapath {
 
 namespace {
 
-constexpr std::size_t kMostAtRest = 64 * 1024;
+constexpr std::size_t kMostAtRest = std::size_t{64} * 1024;
 constexpr std::array<std::uint8_t, 4> kNonEspMarker{};
 
 }  // namespace

@@ -18,8 +18,8 @@ namespace culvert::datapath {
 class TcpStream {
  public:
   /// What of the octets that the system did not take yet is kept: ESP up to the first bound, IKE up to the second.
-  static constexpr std::size_t kMostWaitingEsp = 256 * 1024;
-  static constexpr std::size_t kMostWaiting = kMostWaitingEsp + 256 * 1024;
+  static constexpr std::size_t kMostWaitingEsp = std::size_t{256} * 1024;
+  static constexpr std::size_t kMostWaiting = kMostWaitingEsp + std::size_t{256} * 1024;
   /// IKE messages that wait for a connection.
   static constexpr std::size_t kMostEarly = 16;
 

@@ -17,7 +17,7 @@ namespace culvert::datapath {
 
 namespace {
 
-constexpr std::size_t kReadBuffer = 256 * 1024;
+constexpr std::size_t kReadBuffer = std::size_t{256} * 1024;
 constexpr int kReadsPerTurn = 2;
 constexpr int kAcceptsPerTurn = 64;
 constexpr std::size_t kEventsPerTurn = 32;

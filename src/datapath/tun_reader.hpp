@@ -27,7 +27,7 @@ class TunReader {
 
  private:
   static constexpr std::size_t kMostPackets = 32;
-  static constexpr std::size_t kMostBytes = 256 * 1024;
+  static constexpr std::size_t kMostBytes = std::size_t{256} * 1024;
   static constexpr std::size_t kStride = ipsec::kInnerHeadroom + 65536 + 2 * ipsec::kInnerTailroom;
   static_assert(kStride % 64 == 0 && ipsec::kInnerHeadroom >= sizeof(io::VirtioNetHeader));
 

@@ -60,7 +60,7 @@ class WireSender final : public ipsec::OutboundSink {
   [[nodiscard]] std::vector<TooLong> take_too_long() { return std::exchange(too_long_, {}); }
 
  private:
-  static constexpr std::size_t kSlab = 512 * 1024;
+  static constexpr std::size_t kSlab = std::size_t{512} * 1024;
   static constexpr std::size_t kMostMessages = 1024;
   static_assert(kSlab >= 2 * ipsec::kMinWireRegion);
 
@@ -99,7 +99,7 @@ class WireSender final : public ipsec::OutboundSink {
   std::size_t bypass_too_long(const net::Path& path);
   bool send_in_pieces(const io::OutgoingMessage& message, const net::PacketInfo& info, std::uint16_t mtu);
   // Room for the longest super-packet in pieces, each with its headers.
-  static constexpr std::size_t kBypassSlab = 512 * 1024;
+  static constexpr std::size_t kBypassSlab = std::size_t{512} * 1024;
   std::vector<std::uint8_t> bypass_slab_;  // made at the first use
   std::size_t bypass_used_ = 0;
   std::vector<io::OutgoingMessage> bypassed_;  // of one family

@@ -21,8 +21,8 @@ namespace culvert::ipsec {
 
 struct AcquireBounds {
   std::size_t packets = 64;  // per rule
-  std::size_t bytes = 512 * 1024;
-  std::size_t total_bytes = 8 * 1024 * 1024;
+  std::size_t bytes = std::size_t{512} * 1024;
+  std::size_t total_bytes = std::size_t{8} * 1024 * 1024;
   Duration age = std::chrono::seconds(10);
 };
 

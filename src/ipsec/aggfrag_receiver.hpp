@@ -29,8 +29,8 @@ class AggfragOutput {
 class AggfragReceiver {
  public:
   /// Bounds whatever a configuration asks for, and with it the memory.
-  static constexpr std::uint16_t kMaxWindow = 1024;     // outer packets
-  static constexpr std::size_t kMaxHeld = 1024 * 1024;  // octets of payloads that wait for an earlier one
+  static constexpr std::uint16_t kMaxWindow = 1024;                  // outer packets
+  static constexpr std::size_t kMaxHeld = std::size_t{1024} * 1024;  // octets of payloads that wait for an earlier one
   static constexpr Duration kLostAfter = std::chrono::milliseconds(50);
 
   /// `reorder_window`: how many numbers a packet may come late (RFC 9347 2.2.3); with 0 each gap is a loss at once.

@@ -5,8 +5,8 @@
 namespace culvert::ipsec {
 namespace {
 
-constexpr std::size_t kQueueFloor = 128 * 1024;
-constexpr std::size_t kQueueCeiling = 4 * 1024 * 1024;
+constexpr std::size_t kQueueFloor = std::size_t{128} * 1024;
+constexpr std::size_t kQueueCeiling = std::size_t{4} * 1024 * 1024;
 
 // With a rate: what leaves in a quarter of a second; more would only grow old.
 std::size_t queue_bound(const model::Aggfrag& settings) {

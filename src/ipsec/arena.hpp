@@ -38,7 +38,7 @@ class Arena {
   }
 
  private:
-  static constexpr std::size_t kChunk = 256 * 1024;
+  static constexpr std::size_t kChunk = std::size_t{256} * 1024;
   struct Chunk {
     std::unique_ptr<std::uint8_t[]> memory;
     std::size_t size = 0;

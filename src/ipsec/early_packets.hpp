@@ -27,7 +27,7 @@ namespace culvert::ipsec {
 class EarlyPackets {
  public:
   static constexpr std::size_t kMaxPackets = 1024;
-  static constexpr std::size_t kMaxOctets = 2 * 1024 * 1024;
+  static constexpr std::size_t kMaxOctets = std::size_t{2} * 1024 * 1024;
   static constexpr Duration kMaxAge = std::chrono::seconds(2);
 
   explicit EarlyPackets(const SpiLayout& layout) : layout_(layout) {}

@@ -55,8 +55,8 @@ struct EngineOptions {
   std::size_t expanded_keys = 16'384;
   /// Packets that wait for an SA (RFC 4301 5.1: Acquire): per rule, and for all rules together.
   std::size_t acquire_packets = 64;
-  std::size_t acquire_bytes = 512 * 1024;
-  std::size_t acquire_total_bytes = 8 * 1024 * 1024;
+  std::size_t acquire_bytes = std::size_t{512} * 1024;
+  std::size_t acquire_total_bytes = std::size_t{8} * 1024 * 1024;
   Duration acquire_age = std::chrono::seconds(10);
   PathMtuOptions path_mtu;
   FragmentBounds fragments;     // RFC 4301 7.3: those whose first one shows where they belong

@@ -24,7 +24,7 @@ struct FragmentBounds {
   Duration age = std::chrono::seconds(30);
   /// Later fragments that wait for their first one.
   std::size_t early_fragments = 64;
-  std::size_t early_bytes = 128 * 1024;
+  std::size_t early_bytes = std::size_t{128} * 1024;
   Duration early_age = std::chrono::seconds(1);
 };
 

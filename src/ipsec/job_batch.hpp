@@ -24,7 +24,7 @@ class JobBatch {
   static constexpr std::size_t kCapacity = 128;
   /// A batch is better run before it holds more: what was just written or received is then in the first-level cache
   /// when the cipher reads it, and what the cipher wrote when its reader comes. Combined modes only.
-  static constexpr std::size_t kMostOctets = 32 * 1024;
+  static constexpr std::size_t kMostOctets = std::size_t{32} * 1024;
   /// Likewise of jobs of many keys where the cipher takes them in any order: SAs and keys are much longer than packets.
   static constexpr std::size_t kMostMixed = 64;
 

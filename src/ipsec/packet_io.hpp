@@ -96,7 +96,7 @@ struct WireInput {
 };
 
 /// The smallest region that OutboundSink::region may answer.
-inline constexpr std::size_t kMinWireRegion = 66 * 1024;
+inline constexpr std::size_t kMinWireRegion = std::size_t{66} * 1024;
 
 /// Where Engine::outbound puts what it made. Implemented by the datapath; called on the engine's thread only, during a
 /// call into it.

@@ -21,7 +21,7 @@ namespace culvert::ipsec {
 struct ReassemblyBounds {
   std::size_t packets = 64;    // incomplete at a time; the oldest gives way
   std::size_t fragments = 64;  // of one packet
-  std::size_t bytes = 1024 * 1024;
+  std::size_t bytes = std::size_t{1024} * 1024;
   Duration age = std::chrono::seconds(30);
 };
 

@@ -16,7 +16,7 @@ struct ChecksumSums {
   /// The same, and copies them to `out`, which does not overlap them or begins in front of them.
   std::uint64_t (*copy)(const std::uint8_t* bytes, std::size_t size, std::uint8_t* out);
 
-  static constexpr std::size_t kMost = 64 * 1024;
+  static constexpr std::size_t kMost = std::size_t{64} * 1024;
 };
 
 /// Those that this CPU can run, the fastest one first.

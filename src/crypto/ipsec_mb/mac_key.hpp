@@ -27,7 +27,7 @@ class MacKey {
   void fill(IMB_JOB& slot) const;
 
  private:
-  static constexpr std::size_t kRoundKeys = 11 * 16;
+  static constexpr std::size_t kRoundKeys = std::size_t{11} * 16;
 
   IMB_HASH_ALG algorithm_ = IMB_AUTH_NULL;
   alignas(64) std::array<std::uint8_t, kRoundKeys> first_{};  // or the inner state

@@ -69,12 +69,12 @@ template <int Rounds>
 }  // namespace
 
 bool runs_here() {
-  static const bool runs = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-                           __builtin_cpu_supports("vaes") && __builtin_cpu_supports("vpclmulqdq") &&
-                           __builtin_cpu_supports("aes") && __builtin_cpu_supports("pclmul") &&
-                           __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
-  return runs;
+  static const bool kRuns = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+                            __builtin_cpu_supports("vaes") && __builtin_cpu_supports("vpclmulqdq") &&
+                            __builtin_cpu_supports("aes") && __builtin_cpu_supports("pclmul") &&
+                            __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+  return kRuns;
 }
 
 template <int Rounds>
