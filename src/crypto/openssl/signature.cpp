@@ -272,11 +272,10 @@ openssl::MdCtx begin_to_sign(EVP_PKEY* key, const SchemeRow& row) {
   openssl::MdCtx context(EVP_MD_CTX_new());
   const std::string signer = signer_of(key);
   EVP_PKEY_CTX* key_context = nullptr;
-  const bool begun =
-      context &&
-      EVP_DigestSignInit_ex(context.get(), &key_context, row.digest, nullptr, signer.empty() ? nullptr : signer.c_str(),
-                            key, nullptr) == 1 &&
-      set_padding(key_context, row.family);
+  const bool begun = context &&
+                     EVP_DigestSignInit_ex(context.get(), &key_context, row.digest, nullptr,
+                                           signer.empty() ? nullptr : signer.c_str(), key, nullptr) == 1 &&
+                     set_padding(key_context, row.family);
   return begun ? std::move(context) : nullptr;
 }
 
