@@ -322,6 +322,18 @@ TEST_F(LaneOrder, HoldsWhereTheLaneIsFullBeforeItIsFlushed) {
   EXPECT_TRUE(std::ranges::is_sorted(numbers));
 }
 
+// The kernel frees the queue of a closed socket when it comes round to it.
+TEST_F(XdpLanes, AreThereAgainRightAfterARestart) {
+  lab_->alice.ns.run([] {
+    for (int restart = 0; restart < 20; ++restart) {
+      auto sockets = OuterSockets::open({.xdp = {"v0"}});
+      ASSERT_TRUE(sockets);
+      const XdpPorts::Fact& fact = sockets->front().xdp_facts().at(0);
+      ASSERT_TRUE(fact.in_use) << restart << ": " << fact.text;
+    }
+  });
+}
+
 TEST_F(XdpLanes, EndWithTheirDataPlane) {
   start(lab_->alice, true);
   EXPECT_NE(lab_->alice.ns.command("ip -d link show v0").output.find("xdp"), std::string::npos);

@@ -1,6 +1,8 @@
 #include "io/xdp_socket.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 #include <utility>
 
 #include <errno.h>
@@ -11,6 +13,7 @@
 #include <sys/socket.h>
 
 #include "base/check.hpp"
+#include "io/clock.hpp"
 
 #ifndef AF_XDP
 #define AF_XDP 44
@@ -153,8 +156,14 @@ Result<void, IoError> XdpSocket::bind(const Options& options) {
   address.sxdp_flags = XDP_USE_NEED_WAKEUP;
   address.sxdp_ifindex = options.interface_index;
   address.sxdp_queue_id = options.queue;
-  if (::bind(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0)
-    return err(system_error("cannot bind an AF_XDP socket to the interface's queue", errno));
+  // A closed socket keeps its queue until the kernel has come round to freeing it: whoever restarts finds it busy.
+  constexpr auto kLongestWait = std::chrono::milliseconds(500);
+  const Instant end = MonotonicClock::now() + kLongestWait;
+  while (::bind(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) {
+    if (errno != EBUSY || MonotonicClock::now() > end)
+      return err(system_error("cannot bind an AF_XDP socket to the interface's queue", errno));
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
   xdp_options taken{};
   socklen_t length = sizeof taken;
   if (::getsockopt(fd_.get(), SOL_XDP, XDP_OPTIONS, &taken, &length) == 0)
