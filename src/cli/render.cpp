@@ -248,8 +248,8 @@ std::string render(const api::FailureList& list, const Look& look) {
   for (const api::PeerFailure& one : list.failures) {
     if (!out.empty()) out += '\n';
     std::string title = colored(one.tunnel.empty() ? "no tunnel" : one.tunnel, Color::bold, look.color);
-    title += fmt::format("  {}{}{}  {} ago", one.peer, one.identity.empty() ? "" : ", ", one.identity,
-                         age_text(one.time, look));
+    const bool is_named = !one.identity.empty() && one.identity != one.peer;
+    title += fmt::format("  {}{}  {} ago", one.peer, is_named ? ", " + one.identity : "", age_text(one.time, look));
     if (one.times > 1) title += fmt::format(", {} times in {}", one.times, age_text(one.since, look));
     out += title + '\n';
     out += wrapped(fmt::format("the {} {}: {}", one.what,

@@ -4,6 +4,8 @@
 #include <iterator>
 #include <ostream>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -82,24 +84,34 @@ class Conversation {
   ExitCode up_failed(const api::TunnelStatus& tunnel);
   ExitCode up_succeeded(const api::TunnelStatus& tunnel, bool before);
   ExitCode not_in_time(const api::TunnelStatus& tunnel);
-  /// Prints what the log says of the tunnel since the last call.
-  void tell_story();
+  /// Prints what the log says of the tunnel since the last call. An error, and what follows it, comes with the next
+  /// call only: by then it is known whether it is `told`, the failure that this command ends with, and not said twice.
+  void tell_story(const api::Failure* told = nullptr);
 
   const Options& options_;
   const World& world_;
   api::Client client_;
   std::optional<std::uint64_t> story_;
+  std::vector<api::LogEntry> held_;  // of the story, not printed yet
 };
 
-void Conversation::tell_story() {
+void Conversation::tell_story(const api::Failure* told) {
   if (!story_ || options_.json) return;
-  const auto page = client_.log({.after = story_, .limit = 100, .tunnel = options_.tunnel});
-  if (!page) return;
-  for (const api::LogEntry& entry : page->entries) {
-    if (entry.level != api::LogLevel::debug) world_.out << "  " << entry.text << '\n';
+  auto page = client_.log({.after = story_, .limit = 100, .tunnel = options_.tunnel});
+  const auto tell = [&](const api::LogEntry& entry) {
+    if (entry.level == api::LogLevel::debug) return;
+    if (told != nullptr && entry.text.find(told->message) != std::string::npos) return;
+    world_.out << "  " << entry.text << '\n';
+  };
+  for (const api::LogEntry& entry : std::exchange(held_, {})) tell(entry);
+  if (page) {
+    for (api::LogEntry& entry : page->entries) {
+      const bool may_end_it = told == nullptr && (!held_.empty() || entry.level == api::LogLevel::error);
+      may_end_it ? held_.push_back(std::move(entry)) : tell(entry);
+    }
+    story_ = page->next;
   }
   world_.out.flush();
-  story_ = page->next;
 }
 
 ExitCode Conversation::up() {
@@ -110,9 +122,10 @@ ExitCode Conversation::up() {
   const std::uint64_t attempt = tunnel->attempts;
   const auto end = std::chrono::steady_clock::now() + options_.wait;
   while (options_.wait.count() > 0) {
-    tell_story();
+    const bool failed = tunnel->last_failure && tunnel->last_failure->attempt >= attempt;
+    tell_story(failed ? &*tunnel->last_failure : nullptr);
     if (tunnel->state == api::TunnelState::up) return up_succeeded(*tunnel, false);
-    if (tunnel->last_failure && tunnel->last_failure->attempt >= attempt) return up_failed(*tunnel);
+    if (failed) return up_failed(*tunnel);
     if (std::chrono::steady_clock::now() >= end) return not_in_time(*tunnel);
     std::this_thread::sleep_for(world_.poll);
     tunnel = client_.tunnel(options_.tunnel);
@@ -124,6 +137,7 @@ ExitCode Conversation::up() {
 }
 
 ExitCode Conversation::up_succeeded(const api::TunnelStatus& tunnel, bool before) {
+  if (!held_.empty()) tell_story();
   if (options_.json) return show(api::Answer<api::TunnelStatus>(tunnel));
   world_.out << fmt::format("{} is up{}", tunnel.name, before ? " already" : "");
   if (!tunnel.ike_sas.empty()) {
@@ -151,6 +165,7 @@ ExitCode Conversation::up_failed(const api::TunnelStatus& tunnel) {
 }
 
 ExitCode Conversation::not_in_time(const api::TunnelStatus& tunnel) {
+  if (!held_.empty()) tell_story();
   if (options_.json) {
     (void)show(api::Answer<api::TunnelStatus>(tunnel));
     return ExitCode::not_in_time;

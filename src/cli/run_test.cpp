@@ -219,6 +219,9 @@ TEST_F(Command, WhyGolden) {
   EXPECT_EQ(out(), stranger);
   EXPECT_EQ(run({"why", "192.0.2"}), 0);
   EXPECT_EQ(out(), "nothing that went wrong is known\n") << "a part of an address is none";
+  daemon_.handlers.failed.failures[1].identity = "198.51.100.9";
+  EXPECT_EQ(run({"why", "198.51.100.9"}), 0);
+  EXPECT_EQ(out(), stranger) << "an identity that is the address says nothing more";
 }
 
 TEST_F(Command, UpTellsTheStory) {
@@ -249,6 +252,36 @@ TEST_F(Command, UpThatFailsSaysWhyAndWhatToDo) {
             "culvertd tries again by itself\n");
   EXPECT_EQ(run({"up", "office", "--json"}), 1);
   EXPECT_THAT(out(), HasSubstr("\"message\": \"the peer refused our secret\""));
+}
+
+// The reason stands in the log as well, and may be read there before the tunnel's state says that this is the end.
+TEST_F(Command, UpThatFailsSaysTheReasonOnce) {
+  const std::string reason = "the peer 192.0.2.2 refused our secret";
+  daemon_.handlers.on_poll = [&, polls = 0](api::TunnelStatus& tunnel) mutable {
+    if (++polls == 1) {
+      daemon_.log.append(1, api::LogLevel::info, "office", "sent IKE_SA_INIT request");
+      daemon_.log.append(1, api::LogLevel::error, "office", "a route could not be had");
+    }
+    if (polls == 2) {
+      daemon_.log.append(1, api::LogLevel::error, "office", "IKE SA set-up failed with 192.0.2.2:500: " + reason);
+      daemon_.log.append(1, api::LogLevel::info, "office", "trying again in 5 s");
+    }
+    if (polls == 3) tunnel.last_failure = api::Failure{tunnel.attempts, 0, "authentication_failed", reason, ""};
+  };
+  daemon_.start();
+  EXPECT_EQ(run({"up", "office"}), 1);
+  EXPECT_EQ(out(), "  sent IKE_SA_INIT request\n  a route could not be had\n  trying again in 5 s\n");
+  EXPECT_EQ(err(), "culvert: office did not come up: " + reason + '\n');
+}
+
+TEST_F(Command, UpThatTakesTooLongKeepsNothingOfTheStoryBack) {
+  daemon_.log.append(0, api::LogLevel::info, "office", "an old story");
+  daemon_.handlers.on_up = [&](api::TunnelStatus&) {
+    daemon_.log.append(1, api::LogLevel::error, "office", "a route could not be had");
+  };
+  daemon_.start();
+  EXPECT_EQ(run({"up", "office", "-w", "1"}), 6);
+  EXPECT_EQ(out(), "  a route could not be had\n");
 }
 
 TEST_F(Command, UpThatTakesTooLong) {
