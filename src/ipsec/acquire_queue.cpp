@@ -21,25 +21,25 @@ InnerPacket WaitingPacket::view() {
           offload_};
 }
 
-bool AcquireQueue::push(PolicyId policy, const InnerPacket& packet, Instant since) {
-  const auto known = queues_.find(policy);
+bool AcquireQueue::push(const Rule& rule, const InnerPacket& packet, Instant since) {
+  const auto known = queues_.find(rule);
   const std::size_t size = kInnerHeadroom + packet.bytes.size() + kInnerTailroom;
   const std::size_t packets = known == queues_.end() ? 0 : known->second.packets.size();
   const std::size_t bytes = known == queues_.end() ? 0 : known->second.bytes;
   if (packets >= bounds_.packets || bytes + size > bounds_.bytes || total_bytes_ + size > bounds_.total_bytes)
     return false;
-  Queue& queue = known == queues_.end() ? queues_[policy] : known->second;
-  if (queue.packets.empty()) waiting_.emplace(since, policy);
+  Queue& queue = known == queues_.end() ? queues_[rule] : known->second;
+  if (queue.packets.empty()) waiting_.emplace(since, rule);
   queue.packets.emplace_back(packet, since);
   queue.bytes += size;
   total_bytes_ += size;
   return true;
 }
 
-bool AcquireQueue::should_ask(PolicyId policy, const SaSelectors& selectors, Instant now) {
-  Queue& queue = queues_[policy];
+bool AcquireQueue::should_ask(const Rule& rule, const SaSelectors& selectors, Instant now) {
+  Queue& queue = queues_[rule];
   std::map<SaSelectors, Instant>& asked = queue.asked;
-  note_asked(queue, policy, now);
+  note_asked(queue, rule, now);
   if (const auto before = asked.find(selectors); before != asked.end()) {
     if (now - before->second < kAskInterval) return false;
     before->second = now;
@@ -53,23 +53,42 @@ bool AcquireQueue::should_ask(PolicyId policy, const SaSelectors& selectors, Ins
   return true;
 }
 
-void AcquireQueue::note_asked(Queue& queue, PolicyId policy, Instant now) {
-  if (!std::exchange(queue.listed, true)) asking_.emplace_back(now, policy);
+void AcquireQueue::note_asked(Queue& queue, const Rule& rule, Instant now) {
+  if (!std::exchange(queue.listed, true)) asking_.emplace_back(now, rule);
+}
+
+void AcquireQueue::take(Queue& queue, std::vector<WaitingPacket>& taken) {
+  std::move(queue.packets.begin(), queue.packets.end(), std::back_inserter(taken));
+  queue.packets.clear();
+  total_bytes_ -= std::exchange(queue.bytes, 0);
 }
 
 std::vector<WaitingPacket> AcquireQueue::take_all() {
   std::vector<WaitingPacket> taken;
-  std::set<PolicyId> rules;
-  for (const auto& [since, policy] : waiting_) rules.insert(policy);
-  for (const PolicyId policy : rules) {
-    Queue& queue = queues_.at(policy);
-    std::move(queue.packets.begin(), queue.packets.end(), std::back_inserter(taken));
-    queue.packets.clear();
-    queue.bytes = 0;
-  }
-  waiting_.clear();
-  total_bytes_ = 0;
+  std::set<Rule> rules;
+  for (const auto& [since, rule] : std::exchange(waiting_, {})) rules.insert(rule);
+  for (const Rule& rule : rules) take(queues_.at(rule), taken);
   return taken;
+}
+
+std::vector<WaitingPacket> AcquireQueue::take_of(model::ConnectionId connection) {
+  std::vector<WaitingPacket> taken;
+  for (auto at = queues_.lower_bound({connection, PolicyId{0}}); at != queues_.end(); ++at) {
+    auto& [rule, queue] = *at;
+    if (rule.connection != connection) break;
+    if (queue.packets.empty()) continue;
+    waiting_.erase({queue.packets.front().since(), rule});
+    take(queue, taken);
+  }
+  return taken;
+}
+
+bool AcquireQueue::has_any_of(model::ConnectionId connection) const {
+  for (auto at = queues_.lower_bound({connection, PolicyId{0}}); at != queues_.end(); ++at) {
+    if (at->first.connection != connection) break;
+    if (!at->second.packets.empty()) return true;
+  }
+  return false;
 }
 
 std::size_t AcquireQueue::expire(Instant now) {
@@ -99,7 +118,7 @@ std::size_t AcquireQueue::expire(Instant now) {
   return dropped;
 }
 
-void AcquireQueue::forget_when_idle(std::map<PolicyId, Queue>::iterator queue) {
+void AcquireQueue::forget_when_idle(Queues::iterator queue) {
   if (queue->second.packets.empty() && queue->second.asked.empty()) queues_.erase(queue);
 }
 

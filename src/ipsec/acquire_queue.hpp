@@ -2,6 +2,7 @@
 // all, and in time.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -42,18 +43,28 @@ class WaitingPacket {
 
 class AcquireQueue {
  public:
+  /// A rule, and the connection whose SAs it wants: the new SA of one concerns nobody who waits for another's.
+  struct Rule {
+    model::ConnectionId connection;
+    PolicyId policy;
+    friend auto operator<=>(const Rule&, const Rule&) = default;
+  };
+
   explicit AcquireQueue(const AcquireBounds& bounds) : bounds_(bounds) {}
 
   /// Copies the packet into its rule's queue. False when that would pass a bound.
-  [[nodiscard]] bool push(PolicyId policy, const InnerPacket& packet, Instant since);
+  [[nodiscard]] bool push(const Rule& rule, const InnerPacket& packet, Instant since);
   /// Whether control should be told (again) that the rule needs an SA with these selectors; of the same ones at most
   /// once a second. Marks it as told. A rule that takes selectors from its packets may ask for up to kMaxAsked SAs at a
   /// time.
-  [[nodiscard]] bool should_ask(PolicyId policy, const SaSelectors& selectors, Instant now);
+  [[nodiscard]] bool should_ask(const Rule& rule, const SaSelectors& selectors, Instant now);
   static constexpr std::size_t kMaxAsked = 256;
 
   /// All that waits, rule by rule and in order within each.
   [[nodiscard]] std::vector<WaitingPacket> take_all();
+  /// Likewise what waits for SAs of the connection. Costs by that, not by all that waits.
+  [[nodiscard]] std::vector<WaitingPacket> take_of(model::ConnectionId connection);
+  [[nodiscard]] bool has_any_of(model::ConnectionId connection) const;
   /// Drops what has waited too long; the number of packets dropped. Forgets rules that have not asked for a while.
   std::size_t expire(Instant now);
   [[nodiscard]] std::optional<Instant> next_expiry() const;
@@ -68,14 +79,16 @@ class AcquireQueue {
     std::map<SaSelectors, Instant> asked;
     bool listed = false;  // in asking_
   };
-  void note_asked(Queue& queue, PolicyId policy, Instant now);
-  void forget_when_idle(std::map<PolicyId, Queue>::iterator queue);
+  using Queues = std::map<Rule, Queue>;
+  void note_asked(Queue& queue, const Rule& rule, Instant now);
+  void forget_when_idle(Queues::iterator queue);
+  void take(Queue& queue, std::vector<WaitingPacket>& taken);
 
   AcquireBounds bounds_;
   // Of 100,000 rules all may wait at once, while IKE brings their SAs one by one: none of this looks at all of them.
-  std::map<PolicyId, Queue> queues_;
-  std::set<std::pair<Instant, PolicyId>> waiting_;   // rules with packets, by the first one's time
-  std::deque<std::pair<Instant, PolicyId>> asking_;  // rules that have asked, by when they were last looked at
+  Queues queues_;
+  std::set<std::pair<Instant, Rule>> waiting_;   // rules with packets, by the first one's time
+  std::deque<std::pair<Instant, Rule>> asking_;  // rules that have asked, by when they were last looked at
   std::size_t total_bytes_ = 0;
 };
 

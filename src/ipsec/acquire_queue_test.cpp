@@ -9,9 +9,14 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t kRoom = kInnerHeadroom + kInnerTailroom;
 
-bool push(AcquireQueue& queue, std::uint32_t policy, std::size_t size, Instant since = {}) {
+AcquireQueue::Rule rule(std::uint32_t policy, std::uint32_t connection = 1) {
+  return {model::ConnectionId{connection}, PolicyId{policy}};
+}
+
+bool push(AcquireQueue& queue, std::uint32_t policy, std::size_t size, Instant since = {},
+          std::uint32_t connection = 1) {
   Bytes bytes(size, static_cast<std::uint8_t>(size));
-  return queue.push(PolicyId{policy}, {bytes, {.segment_size = 77}}, since);
+  return queue.push(rule(policy, connection), {bytes, {.segment_size = 77}}, since);
 }
 
 TEST(AcquireQueue, KeepsOrderContentRoomAndFacts) {
@@ -80,29 +85,49 @@ TEST(AcquireQueue, TheOldestOfAllRulesGoesFirst) {
   EXPECT_EQ(queue.next_expiry(), Instant{17s});
 }
 
+TEST(AcquireQueue, WhatWaitsForOneConnectionIsTakenAlone) {
+  AcquireQueue queue({.age = 10s});
+  EXPECT_TRUE(push(queue, 3, 100, Instant{1s}, 7));
+  EXPECT_TRUE(push(queue, 1, 101, Instant{2s}, 7));
+  EXPECT_TRUE(push(queue, 2, 102, Instant{3s}, 8));
+  EXPECT_TRUE(push(queue, 1, 103, Instant{4s}, 7));
+  EXPECT_TRUE(queue.take_of(model::ConnectionId{6}).empty());
+  EXPECT_FALSE(queue.has_any_of(model::ConnectionId{9}));
+  EXPECT_TRUE(queue.has_any_of(model::ConnectionId{7}));
+  std::vector<WaitingPacket> taken = queue.take_of(model::ConnectionId{7});
+  ASSERT_EQ(taken.size(), 3U);
+  EXPECT_EQ(taken[0].view().bytes.size(), 101U) << "rule by rule";
+  EXPECT_EQ(taken[1].view().bytes.size(), 103U);
+  EXPECT_EQ(taken[2].view().bytes.size(), 100U);
+  EXPECT_FALSE(queue.has_any_of(model::ConnectionId{7}));
+  EXPECT_EQ(queue.next_expiry(), Instant{13s}) << "the other's";
+  EXPECT_EQ(queue.expire(Instant{13s}), 1U);
+  EXPECT_TRUE(queue.empty());
+}
+
 TEST(AcquireQueue, ForgetsRulesThatAskNoMore) {
   AcquireQueue queue({.packets = 0, .age = 10s});
   EXPECT_FALSE(push(queue, 7, 100)) << "there is no room";
   EXPECT_EQ(queue.rules(), 0U);
-  EXPECT_TRUE(queue.should_ask(PolicyId{1}, {}, Instant{1s}));
-  EXPECT_TRUE(queue.should_ask(PolicyId{2}, {}, Instant{1s}));
-  EXPECT_TRUE(queue.should_ask(PolicyId{1}, {}, Instant{8s}));
-  EXPECT_FALSE(queue.should_ask(PolicyId{1}, {}, Instant{8500ms})) << "it has asked not long ago";
+  EXPECT_TRUE(queue.should_ask(rule(1), {}, Instant{1s}));
+  EXPECT_TRUE(queue.should_ask(rule(2), {}, Instant{1s}));
+  EXPECT_TRUE(queue.should_ask(rule(1), {}, Instant{8s}));
+  EXPECT_FALSE(queue.should_ask(rule(1), {}, Instant{8500ms})) << "it has asked not long ago";
   (void)queue.expire(Instant{11s});
   EXPECT_EQ(queue.rules(), 1U);
   (void)queue.expire(Instant{21s});
   EXPECT_EQ(queue.rules(), 0U);
-  EXPECT_TRUE(queue.should_ask(PolicyId{1}, {}, Instant{22s}));
+  EXPECT_TRUE(queue.should_ask(rule(1), {}, Instant{22s}));
   EXPECT_EQ(queue.rules(), 1U);
 }
 
 // RFC 4301 5.1; at most one question a second and rule.
 TEST(AcquireQueue, AsksOnceASecondPerRule) {
   AcquireQueue queue({});
-  EXPECT_TRUE(queue.should_ask(PolicyId{1}, {}, Instant{1s}));
-  EXPECT_FALSE(queue.should_ask(PolicyId{1}, {}, Instant{1999ms}));
-  EXPECT_TRUE(queue.should_ask(PolicyId{2}, {}, Instant{1999ms}));
-  EXPECT_TRUE(queue.should_ask(PolicyId{1}, {}, Instant{2s}));
+  EXPECT_TRUE(queue.should_ask(rule(1), {}, Instant{1s}));
+  EXPECT_FALSE(queue.should_ask(rule(1), {}, Instant{1999ms}));
+  EXPECT_TRUE(queue.should_ask(rule(2), {}, Instant{1999ms}));
+  EXPECT_TRUE(queue.should_ask(rule(1), {}, Instant{2s}));
 }
 
 // RFC 4301 4.4.1.2: one rule may need many SAs; each is asked for, of so many at a time.
@@ -112,13 +137,13 @@ TEST(AcquireQueue, AsksForEachSetOfSelectors) {
     return SaSelectors{{model::TrafficSelector::of(net::AddressRange::of(net::IpAddress::v4({10, 1, 0, host})))}, {}};
   };
   for (std::size_t i = 0; i < AcquireQueue::kMaxAsked; ++i) {
-    EXPECT_TRUE(queue.should_ask(PolicyId{1}, of(static_cast<std::uint8_t>(i)), Instant{1s}));
+    EXPECT_TRUE(queue.should_ask(rule(1), of(static_cast<std::uint8_t>(i)), Instant{1s}));
   }
-  EXPECT_FALSE(queue.should_ask(PolicyId{1}, of(7), Instant{1500ms}));
-  EXPECT_FALSE(queue.should_ask(PolicyId{1}, {}, Instant{1500ms}));  // no room
-  EXPECT_TRUE(queue.should_ask(PolicyId{2}, {}, Instant{1500ms}));
-  EXPECT_TRUE(queue.should_ask(PolicyId{1}, of(7), Instant{2s}));
-  EXPECT_TRUE(queue.should_ask(PolicyId{1}, {}, Instant{2s}));  // the others are old enough to be forgotten
+  EXPECT_FALSE(queue.should_ask(rule(1), of(7), Instant{1500ms}));
+  EXPECT_FALSE(queue.should_ask(rule(1), {}, Instant{1500ms}));  // no room
+  EXPECT_TRUE(queue.should_ask(rule(2), {}, Instant{1500ms}));
+  EXPECT_TRUE(queue.should_ask(rule(1), of(7), Instant{2s}));
+  EXPECT_TRUE(queue.should_ask(rule(1), {}, Instant{2s}));  // the others are old enough to be forgotten
 }
 
 }  // namespace

@@ -34,9 +34,9 @@ struct Engine::State {
         inbound(options, spd, sad, nat, events, drops, random) {}
 
   // Flows may take another way now, and packets that wait may have one.
-  void sending_changed() {
+  void sending_changed(model::ConnectionId connection) {
     outbound.invalidate_flows();
-    outbound.retry_waiting();
+    outbound.retry_waiting(connection);
   }
 
   void path_changed(SaPair& pair) {
@@ -59,9 +59,10 @@ struct Engine::State {
   void take_in(std::span<const WireInput> inputs, Instant now, InboundSink& sink) {
     inbound.run(inputs, now, sink);
     outbound.drop_forgotten();
-    if (!inbound.take_sending_changed()) return;
-    sending_changed();
-    hold_ended = true;
+    for (const model::ConnectionId connection : inbound.take_sending_changed()) {
+      sending_changed(connection);
+      hold_ended = true;
+    }
   }
   // RFC 7296 2.8: what the peer sent by an SA before we had it.
   void take_in_early(Instant now, InboundSink& sink) {
@@ -132,7 +133,7 @@ Result<void, DataPlaneError> Engine::install(model::ChildSaParams params, Instan
   state_->nat.attach(made, params, state_->sad);
   update_lengths(made, state_->options.max_train_bytes);
   state_->outbound.installed(made, now);
-  state_->sending_changed();
+  state_->sending_changed(made.params.connection);
   if (state_->options.early_packets != nullptr) {
     std::ranges::move(state_->options.early_packets->take(made.params.spi_inbound), std::back_inserter(state_->early));
   }
@@ -143,12 +144,12 @@ void Engine::use_outbound(model::ChildSaId child) {
   SaPair* const pair = state_->sad.find(child);
   if (pair == nullptr || !pair->held) return;
   pair->settle(false);
-  state_->sending_changed();
+  state_->sending_changed(pair->params.connection);
 }
 
 void Engine::remove(model::ChildSaId child, Duration linger, Instant now) {
+  if (const SaPair* const pair = state_->sad.find(child)) state_->sending_changed(pair->params.connection);
   state_->sad.retire(child, now + linger);
-  state_->sending_changed();
   state_->sad.expire(now, state_->released);
 }
 
@@ -218,7 +219,8 @@ void Engine::set_policies(std::vector<Policy> policies) {
 void Engine::set_policies(std::shared_ptr<const PolicyTable> table) {
   state_->spd.replace(std::move(table));
   state_->outbound.policies_changed();
-  state_->sending_changed();
+  state_->outbound.invalidate_flows();
+  state_->outbound.retry_waiting();
 }
 
 void Engine::set_joining(net::Family family, const TcpJoining& joining) {
@@ -227,7 +229,7 @@ void Engine::set_joining(net::Family family, const TcpJoining& joining) {
 
 void Engine::set_home(model::ConnectionId connection, std::optional<SaHome> home) {
   if (home && home->worker == state_->options.worker) home = std::nullopt;
-  if (state_->outbound.set_home(connection, home)) state_->sending_changed();
+  if (state_->outbound.set_home(connection, home)) state_->sending_changed(connection);
 }
 
 std::optional<SaCounters> Engine::counters(model::ChildSaId child) const {

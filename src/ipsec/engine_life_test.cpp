@@ -191,5 +191,40 @@ TEST(Engine, TellsWhenNothingComesBack) {  // RFC 7296 2.4
   EXPECT_EQ(talk(true), 0U);
 }
 
+// Of thousands of connections that wait for their SAs each gets its own at its time: the others' packets are not tried
+// each time again. A try without success asks again, when the last question is a second old, and so can be counted.
+TEST(Engine, AnSaTriesThosePacketsAloneThatWaitForItsConnection) {
+  constexpr std::uint32_t kConnections = 8;
+  TwoEngines pair;
+  std::vector<Policy> rules;
+  std::vector<Bytes> packets;
+  for (std::uint32_t i = 0; i < kConnections; ++i) {
+    Flow flow = pair.v4;
+    flow.destination = net::IpAddress::v4({10, 2, 0, static_cast<std::uint8_t>(i)});
+    packets.push_back(udp_packet(flow, Bytes{static_cast<std::uint8_t>(i)}));
+    rules.push_back({PolicyId{i},
+                     PolicyAction::protect,
+                     pair.alice_side,
+                     {model::TrafficSelector::of(net::AddressRange::of(flow.destination))},
+                     model::ConnectionId{100 + i}});
+  }
+  pair.alice.set_policies(rules);
+  EXPECT_TRUE(pair.alice_sends(packets).trains.empty());
+  EXPECT_EQ(only<Acquire>(pair.events(pair.alice)).size(), kConnections);
+  std::size_t asked = 0;
+  for (std::uint32_t i = 0; i < kConnections; ++i) {
+    pair.now += std::chrono::milliseconds(1100);
+    auto [a, b] = pair.make_pair(i + 1, {});
+    a.connection = model::ConnectionId{100 + i};
+    ASSERT_TRUE(pair.alice.install(std::move(a), pair.now).has_value());
+    CollectingWire wire;
+    pair.alice.handle_time(pair.now, wire);
+    EXPECT_EQ(wire.packets().size(), 1U) << i;
+    asked += only<Acquire>(pair.events(pair.alice)).size();
+  }
+  EXPECT_EQ(asked, 0U) << "tries of packets that wait for another SA";
+  EXPECT_EQ(all_drops(pair.alice), 0U);
+}
+
 }  // namespace
 }  // namespace culvert::ipsec

@@ -63,7 +63,7 @@ InboundPath::InboundPath(const EngineOptions& options, const Spd& spd, const Sad
       fragments_(options.fragments, random.u64()),
       coalescer_(options.coalesce_udp) {}
 
-bool InboundPath::take_sending_changed() { return std::exchange(sending_changed_, false); }
+std::vector<model::ConnectionId> InboundPath::take_sending_changed() { return std::exchange(sending_changed_, {}); }
 
 // Stage 1: sort.
 void InboundPath::sort(const WireInput& input, MutableByteView segment, Instant now, InboundSink& sink) {
@@ -286,7 +286,7 @@ void InboundPath::note_traffic(const Item& item, bool newest, Instant now) {
   // RFC 7296 2.8: a packet on the new SA proves that the peer has it.
   if (sa.held) {
     sa.settle(false);
-    sending_changed_ = true;
+    sending_changed_.push_back(sa.params.connection);
   }
   // RFC 7296 2.23: the peer behind a NAT may move; only its newest authenticated packet says where to.
   const net::Endpoint& seen = item.input->path.remote;

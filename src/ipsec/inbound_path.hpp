@@ -50,8 +50,8 @@ class InboundPath {
   /// Takes what has waited too long for an earlier packet of its AGGFRAG SA.
   void release(Instant now, InboundSink& sink);
   [[nodiscard]] std::optional<Instant> next_release() const;
-  /// True once after a held pair was released by its first authenticated packet (RFC 7296 2.8).
-  [[nodiscard]] bool take_sending_changed();
+  /// Since the last call: the connections of held pairs that their first authenticated packet released (RFC 7296 2.8).
+  [[nodiscard]] std::vector<model::ConnectionId> take_sending_changed();
 
  private:
   // What came out of an SA in transport mode and is ESP or AH again.
@@ -176,7 +176,7 @@ class InboundPath {
   Instant now_{};  // of the running call
   RateLimit ecn_events_{1};
   FragmentTracker fragments_;
-  bool sending_changed_ = false;
+  std::vector<model::ConnectionId> sending_changed_;
 
   std::array<Ahead, 3> ahead_;
 

@@ -35,7 +35,7 @@ OutboundPath::OutboundPath(const EngineOptions& options, const Spd& spd, const S
 void OutboundPath::run(std::span<const InnerPacket> packets, Instant now, OutboundSink& sink) {
   now_ = now;
   outer_memo_.profile = nullptr;
-  if (retry_) send_waiting(now, sink);
+  if (retry_all_ || !retry_.empty()) send_waiting(now, sink);
   classify(packets, rounds_[0]);
   for (std::size_t turn = 0; !rounds_[turn].packets.empty(); turn = 1 - turn) {
     Round& round = rounds_[turn];
@@ -56,13 +56,13 @@ void OutboundPath::handle_time(Instant now, OutboundSink& sink) {
   drops_.count(DropReason::acquire_timeout, waiting_.expire(now));
   expire_fragments(now);
   send_due_dummies(now, sink);
-  if (retry_) send_waiting(now, sink);
+  if (retry_all_ || !retry_.empty()) send_waiting(now, sink);
   aggfrag_.handle_time(now, sink);
   flush(sink);
 }
 
 std::optional<Instant> OutboundPath::next_deadline() const {
-  if (retry_ && !waiting_.empty()) return Instant::min();
+  if ((retry_all_ || !retry_.empty()) && !waiting_.empty()) return Instant::min();
   const auto fragments = earliest(early_.next_expiry(), reassembler_.next_expiry());
   return earliest(earliest(earliest(waiting_.next_expiry(), dummies_.next()), fragments), aggfrag_.next_deadline());
 }
@@ -154,7 +154,7 @@ const SaHome* OutboundPath::home_of(model::ConnectionId connection) const {
 // RFC 9611 3: the packet goes over the SA for all, and asks for one that this engine need not share.
 void OutboundPath::ask_for_own(const net::PacketInfo& info, const Policy& policy) {
   auto selectors = selectors_for(policy, info);
-  if (!selectors || !waiting_.should_ask(policy.id, *selectors, now_)) return;
+  if (!selectors || !waiting_.should_ask({policy.connection, policy.id}, *selectors, now_)) return;
   events_.push(Acquire{policy.id, policy.connection, info, std::move(selectors->local), std::move(selectors->remote),
                        options_.worker});
 }
@@ -172,19 +172,33 @@ void OutboundPath::wait_for_sa(const InnerPacket& packet, const net::PacketInfo&
   auto selectors = selectors_for(policy, info);
   // RFC 4301 4.4.1.2: a rule wants a value of the packet that it does not have.
   if (!selectors) return drops_.count(DropReason::populate_unavailable);
-  if (waiting_.should_ask(policy.id, *selectors, now)) {
+  if (waiting_.should_ask({policy.connection, policy.id}, *selectors, now)) {
     events_.push(
         Acquire{policy.id, policy.connection, info, std::move(selectors->local), std::move(selectors->remote)});
   }
-  if (!waiting_.push(policy.id, packet, since)) drops_.count(DropReason::acquire_overflow);
+  if (!waiting_.push({policy.connection, policy.id}, packet, since)) drops_.count(DropReason::acquire_overflow);
+}
+
+void OutboundPath::retry_waiting(model::ConnectionId connection) {
+  if (waiting_.has_any_of(connection)) retry_.push_back(connection);
 }
 
 void OutboundPath::send_waiting(Instant now, OutboundSink& sink) {
-  retry_ = false;
+  std::vector<model::ConnectionId> of = std::exchange(retry_, {});
+  const auto send = [&](std::vector<WaitingPacket> packets) {
+    for (WaitingPacket& packet : packets) {
+      const InnerPacket view = packet.view();
+      process(view, now, packet.since(), sink);
+    }
+  };
   retrying_ = true;
-  for (WaitingPacket& packet : waiting_.take_all()) {
-    const InnerPacket view = packet.view();
-    process(view, now, packet.since(), sink);
+  if (std::exchange(retry_all_, false)) {
+    send(waiting_.take_all());
+  } else {
+    // Twice would be once too often for those that go on waiting.
+    std::ranges::sort(of);
+    of.erase(std::unique(of.begin(), of.end()), of.end());
+    for (const model::ConnectionId connection : of) send(waiting_.take_of(connection));
   }
   retrying_ = false;
 }

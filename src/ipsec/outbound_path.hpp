@@ -55,8 +55,10 @@ class OutboundPath final : private AggfragFrames {
                DropCounters& drops, RandomSource& random);
 
   void run(std::span<const InnerPacket> packets, Instant now, OutboundSink& sink);
-  /// After a command: packets that wait are tried again before any other.
-  void retry_waiting() { retry_ = true; }
+  /// After the SPD was replaced: all packets that wait are tried again before any other.
+  void retry_waiting() { retry_all_ = true; }
+  /// Likewise, after another command, those that wait for SAs of the connection.
+  void retry_waiting(model::ConnectionId connection);
   /// The SPD or the set of sending SAs changed.
   void invalidate_flows() { flows_.invalidate(); }
   /// NatFlows has forgotten some.
@@ -285,7 +287,8 @@ class OutboundPath final : private AggfragFrames {
   AggfragOutbound aggfrag_;
   IpComp ipcomp_;
   Bytes uncompressed_;  // one payload
-  bool retry_ = false;
+  bool retry_all_ = false;
+  std::vector<model::ConnectionId> retry_;  // for whose SAs packets wait
   std::array<Round, 2> rounds_;
 
   // For outbound_around.cpp.
