@@ -30,7 +30,7 @@ struct Transform {
   std::uint16_t key_bits = 0;
   /// The peer sent an attribute we do not know: such a transform is never chosen (RFC 7296 3.3.6).
   bool unknown_attribute = false;
-  friend bool operator==(const Transform&, const Transform&) = default;
+  friend auto operator<=>(const Transform&, const Transform&) = default;
 };
 
 /// One proposal: a protocol and, per transform type, the alternatives. On the wire it also has a number and an SPI.
@@ -39,7 +39,7 @@ struct Proposal {
   ProtocolId protocol = ProtocolId::esp;
   Bytes spi;  // 0, 4 or 8 octets
   std::vector<Transform> transforms;
-  friend bool operator==(const Proposal&, const Proposal&) = default;
+  friend auto operator<=>(const Proposal&, const Proposal&) = default;
 };
 
 /// RFC 9370: the key exchanges that follow the first one, each NONE or not done at all.

@@ -4,7 +4,8 @@
 // Peers of their own: each has its address, its identity and its connection, as at the hub of many sites. Key exchange
 // by X25519 alone, whose cost the bounds are for; then once more with the defaults' ML-KEM-768 beside it.
 // Authentication by pre-shared key; then by certificates both ways, RSA of 2048 bits, each peer with its own. And what
-// it costs to ask them all for their life; and what a set-up costs where all connections name one peer.
+// it costs to ask them all for their life; and what a set-up costs where all connections name one peer, and what an
+// IKE_SA_INIT does that fits none of those, or that asks for what none of them has.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -342,16 +343,71 @@ void addresses() {
   }
 }
 
+/// What the hub spends on one IKE_SA_INIT of a peer whose configuration is this; nothing of it is authenticated.
+double first_message_ms(End& hub, const model::ConnectionConfig& peer, std::uint64_t seed, Instant now) {
+  End site({}, seed);
+  const net::Path path{{peer_address(0), 500}, {kHub, 500}};
+  site.core.handle_command(ConfigureConnection{peer}, now);
+  site.core.handle_command(Initiate{.connection = peer.id, .path = path}, now);
+  std::vector<Transmit> sent, answers;
+  site.drain(now, [&](Transmit one) { sent.push_back(std::move(one)); });
+  CHECK(sent.size() == 1);
+  const double begin = cpu_seconds();
+  hub.core.handle_datagram({path.remote, path.local}, sent.front().message, now);
+  hub.drain(now, [&](Transmit one) { answers.push_back(std::move(one)); });
+  const double used = cpu_seconds() - begin;
+  CHECK(answers.size() == 1);
+  return used * 1e3;
+}
+
+/// The fifth part: connections that all name one peer and none of our addresses, and first messages of that peer: with
+/// algorithms that none of them takes; and with all that they take, and a PPK, which none of them has.
+void first_messages() {
+  EndpointSettings settings;
+  settings.cookie_threshold = settings.half_open_limit = 1U << 20;
+  End hub(settings, 1);
+  Instant now{std::chrono::hours(1)};
+  const auto at_hub = [](std::size_t i) {
+    auto config = connection(i, true, nullptr, KeyExchanges::x25519);
+    config.peer = peer_address(0);
+    return config;
+  };
+  auto foreign = connection(0, false, nullptr, KeyExchanges::x25519);
+  auto with_ppk = foreign;
+  foreign.ike_proposals = {*model::parse_proposal(model::ProtocolId::ike, "aes192-sha512-prfsha512-modp6144")};
+  with_ppk.ppk = model::Ppk{.id = "ppk", .required = false};
+  std::size_t configured = 0;
+  std::uint64_t seed = 2;
+  for (const std::size_t there : {std::size_t{1}, std::size_t{1000}, std::size_t{10'000}, std::size_t{100'000}}) {
+    for (; configured < there; ++configured) hub.core.handle_command(ConfigureConnection{at_hub(configured)}, now);
+    const auto middle = [&](const model::ConnectionConfig& peer) {
+      std::vector<double> costs;
+      for (int i = 0; i < 200; ++i) {
+        now += std::chrono::seconds(1);  // answers to strangers are not given at any rate
+        costs.push_back(first_message_ms(hub, peer, seed++, now));
+      }
+      std::ranges::sort(costs);
+      return costs[costs.size() / 2];
+    };
+    fmt::print(
+        "{:>8} connections for one peer: {:.4f} ms of CPU per IKE_SA_INIT refused, {:.4f} ms per one with a PPK\n",
+        there, middle(foreign), middle(with_ppk));
+    std::fflush(stdout);
+  }
+}
+
 }  // namespace
 
 int main(int count, char** words) {
-  // With "certificates" only the second part, with "liveness" only the third, with "addresses" only the fourth.
+  // With "certificates" only the second part, with "liveness" only the third, with "addresses" only the fourth, with
+  // "first-messages" only the fifth.
   if (count > 1 && std::string_view(words[1]) == "certificates") return certificates() ? 0 : 1;
   if (count > 1 && std::string_view(words[1]) == "liveness") {
     for (const std::size_t there : {std::size_t{1000}, std::size_t{20'000}, std::size_t{100'000}}) liveness(there);
     return 0;
   }
   if (count > 1 && std::string_view(words[1]) == "addresses") return addresses(), 0;
+  if (count > 1 && std::string_view(words[1]) == "first-messages") return first_messages(), 0;
   Hub hub;
   std::vector<Row> rows;
   std::size_t made = 0;

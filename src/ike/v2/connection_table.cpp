@@ -87,6 +87,7 @@ void ConnectionTable::put(model::ConnectionConfig config) {
   remove(config.id);
   const model::ConnectionId id = config.id;
   places_of(*this, config, [&](auto& index, const auto& key) { index[{key, config.local_address}].insert(id); });
+  kinds_.put(config, peer_addresses(config));
   if (v2::uses_certificates(config)) ++certificates_;
   by_name_.insert_or_assign(config.name, id);
   if (is_shareable(config)) sharing_[share_key(config)].insert(id);
@@ -104,6 +105,7 @@ void ConnectionTable::remove(model::ConnectionId id) {
   const model::ConnectionConfig& config = found->second;
   places_of(*this, config,
             [&](auto& index, const auto& key) { take_out(index, std::pair(key, config.local_address)); });
+  kinds_.remove(config, peer_addresses(config));
   if (v2::uses_certificates(config)) --certificates_;
   if (const auto named = by_name_.find(config.name); named != by_name_.end() && named->second == id)
     by_name_.erase(named);

@@ -13,6 +13,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "ike/v2/connection_kinds.hpp"
 #include "model/connection.hpp"
 #include "model/ids.hpp"
 #include "net/address.hpp"
@@ -54,7 +55,16 @@ class ConnectionTable {
     const net::IpAddress& local = path.local.address;
     return visit_first({in(by_peer_, path.remote.address, local), in(open_, Anywhere{}, local)}, visit);
   }
-  /// The same for those among them that expect the identity `peer`, and behind them those that take any.
+  /// The same, but of connections that an IKE_SA_INIT cannot tell apart the first alone (ConnectionKinds): what `visit`
+  /// answers may depend on nothing else of them.
+  template <typename Visit>
+  const model::ConnectionConfig* find_kind(const net::Path& path, Visit visit) const {
+    for (const model::ConnectionId id : kinds_.firsts(path)) {
+      if (const model::ConnectionConfig* config = find(id); visit(*config)) return config;
+    }
+    return nullptr;
+  }
+  /// As find_candidate above for those among them that expect the identity `peer`, and behind them those that take any.
   template <typename Visit>
   const model::ConnectionConfig* find_candidate(const net::Path& path, const model::Identity& peer, Visit visit) const {
     const model::Identity wanted = peer.comparable();
@@ -139,6 +149,7 @@ class ConnectionTable {
   Index<net::IpAddress> by_peer_;
   // The same ones: behind one address there may be as many as behind all others.
   Index<PeerIdentity> by_peer_identity_;
+  ConnectionKinds kinds_;
   std::unordered_map<std::string, model::ConnectionId> by_name_;
   std::map<ShareKey, Ids> sharing_;
   std::size_t certificates_ = 0;             // connections that use them

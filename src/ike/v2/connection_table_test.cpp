@@ -40,6 +40,15 @@ class ConnectionTableTest : public ::testing::Test {
                          });
     return ids;
   }
+  /// The ids of which IKE_SA_INIT visits all of a kind by the first.
+  std::vector<std::uint32_t> kinds(const char* remote, const char* local = "192.0.2.1") const {
+    std::vector<std::uint32_t> ids;
+    table.find_kind(path(remote, local), [&](const model::ConnectionConfig& one) {
+      ids.push_back(one.id.value());
+      return false;
+    });
+    return ids;
+  }
   static net::Path path(const char* remote, const char* local) { return {{ip(local), 500}, {ip(remote), 500}}; }
 
   ConnectionTable table;
@@ -171,6 +180,53 @@ TEST_F(ConnectionTableTest, WhatIsRemovedIsForgottenAltogether) {
   table.remove(model::ConnectionId(1));
   table.remove(model::ConnectionId(2));
   EXPECT_EQ(sharing(shared(9)), Ids{});
+}
+
+// One datagram of a stranger must not make us look at as many connections as there are.
+TEST_F(ConnectionTableTest, OfAThousandThatAnIkeSaInitCannotTellApartOneIsVisited) {
+  const auto other = [](model::ConnectionConfig config) {
+    config.ike_proposals = {*model::parse_proposal(model::ProtocolId::ike, "aes256-sha256-x25519")};
+    return config;
+  };
+  for (std::uint32_t id = 1000; id < 2000; ++id) {
+    const std::string name = "site" + std::to_string(id) + ".example";
+    table.put(id % 2 == 0 ? connection(id, "192.0.2.7", name.c_str()) : other(connection(id, nullptr, name.c_str())));
+  }
+  EXPECT_EQ(kinds("192.0.2.7"), (Ids{1000, 1001}));
+  EXPECT_EQ(kinds("192.0.2.8"), (Ids{1001}));
+  table.put(other(connection(500, "192.0.2.7", nullptr)));
+  EXPECT_EQ(kinds("192.0.2.7"), (Ids{500, 1000, 1001})) << "who names the address first, each by id";
+  EXPECT_EQ(table.find_kind(path("192.0.2.7", "192.0.2.1"), [](const auto&) { return true; })->id.value(), 500U);
+  table.remove(model::ConnectionId(1000));
+  table.put(connection(500, "192.0.2.7", nullptr));
+  EXPECT_EQ(kinds("192.0.2.7"), (Ids{500, 1001})) << "it is of another kind now";
+  model::ConnectionConfig ours = connection(400, "192.0.2.7", nullptr);
+  ours.local_address = ip("192.0.2.1");
+  table.put(std::move(ours));
+  EXPECT_EQ(kinds("192.0.2.7"), (Ids{400, 500, 1001}));
+  EXPECT_EQ(kinds("192.0.2.7", "192.0.2.2"), (Ids{500, 1001}));
+}
+
+TEST_F(ConnectionTableTest, FragmentationAndPpkMakeKinds) {
+  table.put(connection(1, "192.0.2.7", nullptr));
+  model::ConnectionConfig config = connection(2, "192.0.2.7", nullptr);
+  config.ike_fragmentation = model::IkeFragmentation::required;
+  table.put(config);
+  config = connection(3, "192.0.2.7", nullptr);
+  config.ppk = model::Ppk{.id = "three"};
+  table.put(config);
+  config.id = model::ConnectionId(4);
+  config.ppk->id = "four";
+  table.put(config);
+  config.id = model::ConnectionId(5);
+  config.ppk->required = false;
+  table.put(config);
+  config.id = model::ConnectionId(6);
+  config.ppk->exchange = model::PpkExchange::ike_auth;
+  table.put(config);
+  EXPECT_EQ(kinds("192.0.2.7"), (Ids{1, 2, 3, 5, 6}));
+  for (std::uint32_t id = 1; id < 7; ++id) table.remove(model::ConnectionId(id));
+  EXPECT_EQ(kinds("192.0.2.7"), Ids{});
 }
 
 }  // namespace

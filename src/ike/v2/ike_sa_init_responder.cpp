@@ -47,7 +47,7 @@ void IkeSaInitResponder::answer(const codec::Message& request, ByteView datagram
   const model::ConnectionConfig* nearest = nullptr;
   std::optional<model::ChosenProposal> chosen;
   // The identities come only with IKE_AUTH: the first connection whose proposals fit decides on the algorithms.
-  const auto* config = core_.connections.find_candidate(path_, [&](const model::ConnectionConfig& one) {
+  const auto* config = core_.connections.find_kind(path_, [&](const model::ConnectionConfig& one) {
     if (nearest == nullptr) nearest = &one;
     chosen = model::select_proposal(offered, one.ike_proposals,
                                     {.prefer_method = ke->method,

@@ -166,7 +166,7 @@ std::optional<PpkState> agreed_ppk(const Core& core, const net::Path& path, cons
                      request.notify(NotifyType::use_ppk_int) != nullptr || request.notify(kDraftUsePpkInt) != nullptr;
   if (!knows) return std::nullopt;
   std::optional<PpkState> agreed;
-  core.connections.find_candidate(path, [&](const model::ConnectionConfig& one) {
+  core.connections.find_kind(path, [&](const model::ConnectionConfig& one) {
     auto way = one.ppk ? common_way(request, *one.ppk) : std::nullopt;
     if (way && (!agreed || way->intermediate)) agreed = std::move(*way);
     return agreed && agreed->intermediate;

@@ -106,7 +106,7 @@ std::vector<PpkCandidate> named_ppks(const Core& core, const IkeSa& sa, const ne
 }
 
 bool all_insist_on_ppk(const Core& core, const net::Path& path) {
-  return core.connections.find_candidate(
+  return core.connections.find_kind(
              path, [](const model::ConnectionConfig& one) { return !one.ppk || !one.ppk->required; }) == nullptr;
 }
 
