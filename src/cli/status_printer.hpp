@@ -29,9 +29,9 @@ class StatusPrinter {
   std::ostream& out_;
   Look look_;
   std::optional<int> indent_;
-  std::optional<api::Status> first_;         // without its tunnels
-  std::string tail_;                         // of the JSON, from the end of the tunnels on
-  std::optional<api::TunnelStatus> held_;    // it may go on in the next part
+  std::optional<api::Status> first_;       // without its tunnels
+  std::string tail_;                       // of the JSON, from the end of the tunnels on
+  std::optional<api::TunnelStatus> held_;  // it may go on in the next part
   std::size_t printed_ = 0;
 };
 
