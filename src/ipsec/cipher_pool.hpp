@@ -57,15 +57,15 @@ class SaCipher {
     return expanded_ != nullptr ? expanded_ : expand();
   }
   [[nodiscard]] bool is_expanded() const { return expanded_ != nullptr; }
-  /// The cipher if it is there, to be used as long as `pool_changes` stays.
+  /// The cipher if it is there, to be used as long as `CipherPool::changes` stays.
   [[nodiscard, gnu::always_inline]] crypto::PacketCipher* ready() {
     state_.used = true;
     return expanded_;
   }
   /// The same where `state` has just said that it is there and marked as used.
   [[nodiscard]] crypto::PacketCipher* ready_and_used() const { return expanded_; }
-  /// Changes whenever the pool gives a place to another key, or takes one away.
-  [[nodiscard]] std::uint64_t pool_changes() const;
+  /// Where the keys come from; it stands apart from what packets need.
+  [[nodiscard]] const CipherPool& pool() const { return keys_.pool_; }
   /// PacketCipher::family of the expanded key, if there is one, without looking there; else 0.
   [[nodiscard]] std::uint8_t family() const { return state_.family; }
   /// Six octets are the owner's, who can so compare them and the family at once: equal to `state_of` when the cipher
@@ -133,6 +133,8 @@ class CipherPool {
   [[nodiscard]] std::size_t capacity() const { return capacity_; }
   /// How many keys were expanded so far.
   [[nodiscard]] std::uint64_t expansions() const { return expansions_; }
+  /// Changes whenever a place is given to another key, or taken away.
+  [[nodiscard]] std::uint64_t changes() const { return expansions_ + losses_; }
 
  private:
   friend class SaCipher;
@@ -154,7 +156,5 @@ class CipherPool {
   std::uint64_t expansions_ = 0;
   std::uint64_t losses_ = 0;  // keys given up
 };
-
-inline std::uint64_t SaCipher::pool_changes() const { return keys_.pool_.expansions_ + keys_.pool_.losses_; }
 
 }  // namespace culvert::ipsec

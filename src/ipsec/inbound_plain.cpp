@@ -153,7 +153,6 @@ void InboundPath::process(const Ahead& ahead, Instant now, InboundSink& sink) {
   const std::size_t most_octets = batch_.free_octets();
   crypto::EspJob* job = batch_.next();
   const crypto::EspJob* const keys_end = batch_.keys_end(mixed);
-  InboundSa** batch_sa = batch_.next_sa();
   Straightly* straight = straight_.data() + batch_.size();
   const WireInput* input = ahead.inputs.data() + first;
   SaPair* const* sas = ahead.sas.data() + first;
@@ -173,8 +172,7 @@ void InboundPath::process(const Ahead& ahead, Instant now, InboundSink& sink) {
     if (text_length > crypto::EspJob::kShortText ? mixed : job < keys_end) in.cipher.prefetch(text_length);
     straight->sa = sa;
     straight->tos = input->tos;
-    batch_sa[number] = &in;
-    JobBatch<InboundSa>::set(*job, packet, packet + UsualLayout::head(), text_length, sequence);
+    JobBatch<InboundSa>::set(*job, in, packet, packet + UsualLayout::head(), text_length, sequence);
     octets += text_length;
   }
   batch_.added(number, octets, mixed && number != 0);

@@ -41,10 +41,10 @@ class JobBatch {
   /// What was added with UsualLayout.
   [[nodiscard]] const crypto::EspJob& usual(std::size_t index) const { return esp_.data()[index]; }
   /// Whether it is the SA of the packet that was added last.
-  [[nodiscard]] bool goes_on_with(const Sa& sa) const { return size_ != 0 && sa_.data()[size_ - 1] == &sa; }
+  [[nodiscard]] bool goes_on_with(const Sa& sa) const { return size_ != 0 && sa_at(size_ - 1) == &sa; }
   /// After `seal` or `open`: the packet is as it was, because no cipher could be made for its SA. It is not `ok`.
   [[nodiscard]] bool keyless(std::size_t index) const {
-    return any_keyless() && std::ranges::find(keyless_, sa_[index]) != keyless_.end();
+    return any_keyless() && std::ranges::find(keyless_, sa_at(index)) != keyless_.end();
   }
   [[nodiscard]] bool any_keyless() const { return !keyless_.empty(); }
 
@@ -58,7 +58,7 @@ class JobBatch {
            std::uint64_t sequence) {
     if constexpr (std::is_same_v<Layout, UsualLayout>) {
       const std::size_t at = count(sa, text_length, true);
-      set(esp_.data()[at], packet, input, text_length, sequence);
+      set(esp_.data()[at], sa, packet, input, text_length, sequence);
       if (!usual_) [[unlikely]]
         make_job(at);
     } else {
@@ -85,7 +85,7 @@ class JobBatch {
     return std::min<std::size_t>(places, (static_cast<std::uint32_t>(free_octets()) + each - 1) / each);
   }
   /// Whether a packet of this SA makes it a batch of several SAs, or it is one.
-  [[nodiscard]] bool mixed_with(const Sa& sa) const { return mixed_ || (size_ != 0 && sa_.data()[0] != &sa); }
+  [[nodiscard]] bool mixed_with(const Sa& sa) const { return mixed_ || (size_ != 0 && sa_at(0) != &sa); }
   /// As free_places, of several SAs or just of the one that the batch has, or will have.
   [[nodiscard]] std::size_t free_places_if(bool mixed) const {
     const std::size_t most = mixed ? most_mixed_ : kCapacity;
@@ -94,15 +94,19 @@ class JobBatch {
   /// Where all ciphers are known when the packets come, and of one family, nothing has to be asked for when the batch
   /// is run: the family, and that of `sa` if the batch is empty.
   [[nodiscard]] std::uint8_t family(const Sa& sa) {
-    if (size_ != 0) return sa_.data()[0]->cipher.family();
-    ready_ = sa.cipher.family() != 0;
-    pool_changes_ = sa.cipher.pool_changes();
-    return sa.cipher.family();
+    if (size_ == 0) {
+      // All SAs have one pool. To ask each time would be a line of the SA more.
+      if (pool_ == nullptr) pool_ = &sa.cipher.pool();
+      family_ = sa.cipher.family();
+      ready_ = family_ != 0;
+      pool_changes_ = pool_->changes();
+    } else if (family_ == 0) {
+      family_ = sa_at(0)->cipher.family();
+    }
+    return family_;
   }
-  /// The next places, for `set`; then `added` tells of them.
+  /// The next places, for `set`, which does not set the cipher; then `added` tells of them.
   [[nodiscard]] crypto::EspJob* next() { return esp_.data() + size_; }
-  /// And for their SAs, unless `added` is told that they all have one.
-  [[nodiscard]] Sa** next_sa() { return sa_.data() + size_; }
   /// Whoever makes short packets' jobs asks for the keys of those in front of this one; the cipher for the others'.
   [[nodiscard]] const crypto::EspJob* keys_end(bool mixed) const {
     return esp_.data() + (mixed ? crypto::ManyKeys::kKeysAhead : 1);
@@ -116,13 +120,13 @@ class JobBatch {
     most_ = most_mixed_;
   }
   void added(Sa& sa, std::size_t count, std::size_t octets) {
-    CHECK(count <= kCapacity - size_ && (size_ == 0 || sa_.data()[size_ - 1] == &sa));
-    for (std::size_t i = 0; i < count; ++i) sa_.data()[size_ + i] = &sa;
+    CHECK(count <= kCapacity - size_ && (size_ == 0 || sa_at(size_ - 1) == &sa));
     size_ += count;
     octets_ += octets;
   }
-  [[gnu::always_inline]] static void set(crypto::EspJob& job, std::uint8_t* packet, const std::uint8_t* input,
+  [[gnu::always_inline]] static void set(crypto::EspJob& job, Sa& sa, std::uint8_t* packet, const std::uint8_t* input,
                                          std::size_t text_length, std::uint64_t sequence) {
+    job.owner = &sa;
     job.input = input;
     job.packet = packet;
     job.sequence = sequence;
@@ -143,19 +147,21 @@ class JobBatch {
     octets_ = 0;
     mixed_ = false;
     ready_ = false;
+    family_ = 0;
     usual_ = true;
     most_ = kCapacity;
     keyless_.clear();
   }
 
  private:
+  [[nodiscard]] Sa* sa_at(std::size_t index) const { return static_cast<Sa*>(esp_.data()[index].owner); }
   // The place of one more job.
   std::size_t count(Sa& sa, std::size_t text_length, bool aead) {
     ready_ = false;
     const std::size_t at = size_++;
     CHECK(at < kCapacity);
-    sa_.data()[at] = &sa;
-    if (sa_[0] != &sa) {
+    esp_.data()[at].owner = &sa;
+    if (sa_at(0) != &sa) {
       mixed_ = true;
       most_ = most_mixed_;
       sa.cipher.prefetch(text_length);  // the other packets of the batch come first
@@ -184,7 +190,7 @@ class JobBatch {
       leave_usual();
     }
     if (!mixed_) {
-      run_one(*sa_[0], {job_.data(), size_}, operation);
+      run_one(*sa_at(0), {job_.data(), size_}, operation);
     } else {
       const std::size_t rest = run_many_keys(many_operation);
       if (rest > 0) run_gathered(rest, operation);
@@ -196,25 +202,32 @@ class JobBatch {
 
   // False, and nothing was done, unless all ciphers are there and of one kind, which takes such jobs.
   bool run_usual(EspOperation operation) {
-    Sa& first = *sa_[0];
+    const std::size_t count = size_;
+    if (ready_ && pool_changes_ == pool_->changes()) {
+      if (mixed_) most_mixed_ = kMostMixed;
+    } else if (!find_ciphers()) {
+      return false;
+    }
+    (esp_[0].cipher->many_keys()->*operation)({esp_.data(), count});
+    return true;
+  }
+  bool find_ciphers() {
+    Sa& first = *sa_at(0);
     const std::uint8_t family = first.cipher.family();
     if (family == 0) return false;
     crypto::PacketCipher* const cipher = first.cipher.get();
     const std::size_t count = size_;
-    if (ready_ && pool_changes_ == first.cipher.pool_changes()) {
-      if (mixed_) most_mixed_ = kMostMixed;
-    } else if (!mixed_) {
+    if (!mixed_) {
       for (std::size_t i = 0; i < count; ++i) esp_.data()[i].cipher = cipher;
-    } else {
-      for (std::size_t i = 0; i < count; ++i) {
-        Sa& sa = *sa_.data()[i];
-        if (sa.cipher.family() != family) [[unlikely]]
-          return false;
-        esp_.data()[i].cipher = sa.cipher.get();
-      }
-      most_mixed_ = kMostMixed;
+      return true;
     }
-    (cipher->many_keys()->*operation)({esp_.data(), count});
+    for (std::size_t i = 0; i < count; ++i) {
+      Sa& sa = *sa_at(i);
+      if (sa.cipher.family() != family) [[unlikely]]
+        return false;
+      esp_.data()[i].cipher = sa.cipher.get();
+    }
+    most_mixed_ = kMostMixed;
     return true;
   }
 
@@ -239,7 +252,7 @@ class JobBatch {
     std::size_t rest = 0;
     const std::size_t count = size_;
     for (std::size_t i = 0; i < count; ++i) {
-      Sa& sa = *sa_.data()[i];
+      Sa& sa = *sa_at(i);
       // Its cipher may take the place of one that waits here.
       if (!sa.cipher.is_expanded()) [[unlikely]]
         work();
@@ -264,7 +277,7 @@ class JobBatch {
     // A counting sort by SA; the cursors are zero between batches.
     std::size_t distinct = 0;
     for (std::size_t r = 0; r < rest; ++r) {
-      Sa* const sa = sa_[rest_[r]];
+      Sa* const sa = sa_at(rest_[r]);
       if (sa->cursor.count++ == 0) distinct_[distinct++] = sa;
     }
     static_assert(kCapacity <= 255);
@@ -274,7 +287,7 @@ class JobBatch {
       next = static_cast<std::uint8_t>(next + distinct_[d]->cursor.count);
     }
     for (std::size_t r = 0; r < rest; ++r) {
-      place_[r] = sa_[rest_[r]]->cursor.next++;
+      place_[r] = sa_at(rest_[r])->cursor.next++;
       gathered_[place_[r]] = job_[rest_[r]];
     }
     for (std::size_t d = 0; d < distinct; ++d) {
@@ -290,13 +303,14 @@ class JobBatch {
   std::size_t most_ = kCapacity;  // jobs in this batch
   std::size_t most_mixed_ = kMostMixed;
   bool mixed_ = false;
-  bool ready_ = false;  // each job has its cipher, as the pool was then
+  bool ready_ = false;       // each job has its cipher, as the pool was then
+  std::uint8_t family_ = 0;  // once `family` has found it
+  const CipherPool* pool_ = nullptr;
   std::uint64_t pool_changes_ = 0;
   bool usual_ = true;  // all that were added are in `esp_`, else in `job_`
   std::array<crypto::EspJob, kCapacity> esp_{};
   std::array<crypto::PacketJob, kCapacity> job_{};
   std::array<crypto::PacketJob, kCapacity> gathered_{};
-  std::array<Sa*, kCapacity> sa_{};
   std::array<Sa*, kCapacity> distinct_{};
   std::array<crypto::KeyedJob, kCapacity> keyed_{};
   std::array<std::uint16_t, kCapacity> rest_{};

@@ -1,6 +1,7 @@
 // OutboundPath's look ahead: what packets are, which flow each belongs to, and where its SA lies, some packets before
 // their turn comes. It only reads, and asks for the memory that the next step will want.
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "base/prefetch.hpp"
@@ -14,6 +15,17 @@ bool is_as_it_is(const Offload& offload) {
   return offload.segmentation == Offload::Segmentation::none && !offload.checksum_partial;
 }
 
+// From the one bit up to the other.
+std::uint64_t bits(std::size_t from, std::size_t end) {
+  const std::uint64_t below = end == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << end) - 1;
+  return below & ~std::uint64_t{0} << from;
+}
+
+// Where the run of bits ends that begins there.
+std::size_t end_of_run(std::uint64_t bits, std::size_t from, std::size_t end) {
+  return std::min(end, from + static_cast<std::size_t>(std::countr_one(bits >> from)));
+}
+
 }  // namespace
 
 // Stage 1: classify. Takes the next packets off `packets`. This and the two below each ask for the memory that the next
@@ -24,48 +36,57 @@ void OutboundPath::classify(std::span<const InnerPacket>& packets, Round& round)
   packets = packets.subspan(count);
   round.has_v6 = false;
   round.longest = 0;
-  round.parsed = round.halts = round.changes = 0;
+  round.parsed = round.halts = round.changes = round.shapes = 0;
+  std::uint64_t others = 0;  // neither fresh and of IPv4 nor a twin
   net::PlainShape shape;
-  PlainFacts facts;        // of that shape
-  std::uint64_t rest = 0;  // of the flow key, likewise
+  Alikes all;  // of that shape
   const FlowKey none;
-  const FlowKey* before = &none;  // of the packet in front, if it is a plain one of IPv4; else no packet's
+  all.before = &none;  // of the packet in front, if it is a plain one of IPv4; else no packet's
   for (std::size_t i = 0; i < count; ++i) {
     const InnerPacket& packet = round.packets.data()[i];
     Ahead& one = round.ahead.data()[i];
     const bool as_it_is = is_as_it_is(packet.offload);
     const bool alike = as_it_is && shape.of(packet.bytes);
     if (!alike) {
+      round.shapes |= std::uint64_t{1} << i;
       net::PlainPacket plain;
       const bool is_plain = net::read_plain(packet.bytes, plain);
       shape.clear();
       if (!is_plain || plain.family() != net::Family::v4) {
+        others |= std::uint64_t{1} << i;
         classify_other(round, i, is_plain ? &plain : nullptr);
-        before = &none;
+        all.before = &none;
         continue;
       }
       if (as_it_is) shape.set(packet.bytes, plain);
-      facts = PlainFacts(plain, !as_it_is);
-      round.longest = std::max(round.longest, facts.length());
-      rest = FlowKey::rest(net::Family::v4, plain.protocol, true);
+      all.facts = PlainFacts(plain, !as_it_is);
+      all.tcp = plain.protocol == static_cast<std::uint8_t>(net::IpProtocol::tcp);
+      round.longest = std::max(round.longest, all.facts.length());
+      all.rest = FlowKey::rest(net::Family::v4, plain.protocol, true);
     }
     const std::uint64_t addresses = FlowKey::v4_addresses(packet.bytes.data());
-    const std::uint64_t ports = FlowKey::v4_ports(packet.bytes.data()) | rest;
-    if (addresses == before->words[0] && ports == before->words[4]) {
+    const std::uint64_t ports = FlowKey::v4_ports(packet.bytes.data()) | all.rest;
+    if (addresses == all.before->words[0] && ports == all.before->words[4]) {
       if (alike) {
-        one.facts = facts.as(PlainFacts::Kind::twin);
+        one.facts = all.facts.as(PlainFacts::Kind::twin);
+        i = classify_alike(round, i + 1, all) - 1;
         continue;
       }
-      one.facts = facts.as(PlainFacts::Kind::repeats);
-      one.key.place = before->place;
+      others |= std::uint64_t{1} << i;
+      one.facts = all.facts.as(PlainFacts::Kind::repeats);
+      one.key.place = all.before->place;
     } else {
-      one.facts = facts;
+      one.facts = all.facts;
+      all.fresh |= std::uint64_t{1} << i;
       one.key.place = flows_.locate_v4(addresses, ports);
     }
     one.key.words[0] = addresses;
     one.key.words[4] = ports;
-    before = &one.key;
+    all.before = &one.key;
+    if (alike) i = classify_alike(round, i + 1, all) - 1;
   }
+  round.fresh = all.fresh;
+  round.twins = bits(0, count) & ~all.fresh & ~others;
 }
 
 // What is of IPv6, or not `plain`.
@@ -106,36 +127,69 @@ void OutboundPath::peek(const Round& round) const {
 }
 
 // What of stage 2 only reads. What the flow cache does not know will be looked up, so its memory is asked for as well.
-void OutboundPath::look_up(Round& round, std::size_t from) {
-  if (from == 0) round.generation = flows_.generation();
-  const std::size_t end = std::min(from + kSaLookahead, round.packets.size());
-  if (from >= end) return;
-  Ahead* one = round.ahead.data() + from;
-  SaPair* before = from == 0 ? nullptr : one[-1].sa;  // of the packet in front
-  std::uint64_t halts = 0;
-  std::uint64_t changes = 0;
-  for (std::uint64_t bit = std::uint64_t{1} << from; one != round.ahead.data() + end; ++one, bit <<= 1) {
-    if (one->facts.kind() >= PlainFacts::Kind::repeats) {
-      const bool twin = one->facts.kind() == PlainFacts::Kind::twin;
-      if (before != nullptr) {
-        one->sa = before;
-        if (twin) halts |= bit;
-        continue;
-      }
-      if (twin) complete(*one);
+void OutboundPath::look_up(Round& round) {
+  round.generation = flows_.generation();
+  const std::size_t end = round.packets.size();
+  SaPair* before = nullptr;  // of the packet in front
+  for (std::size_t i = 0; i != end;) {
+    if ((round.fresh >> i & 1) != 0) {
+      i = look_up_fresh(round, i, end, before);
+      if (i == end) return;
+    } else if (before != nullptr && (round.twins >> i & 1) != 0) {
+      const std::size_t first = std::exchange(i, end_of_run(round.twins, i, end));
+      for (std::size_t twin = first; twin != i; ++twin) round.ahead.data()[twin].sa = before;
+      round.halts |= bits(first, i);
+      continue;
     }
-    SaPair* const sa = known_sa(round, *one);
-    one->sa = sa;
-    if (sa == nullptr) [[unlikely]] {
-      halts |= bit;
-    } else if (sa != before) {
-      changes |= bit;
-      prefetch(*sa);
-    }
-    before = sa;
+    before = look_up_one(round, i++, before);
   }
-  round.halts |= halts;
-  round.changes |= changes;
+}
+
+// The same for the fresh packets of IPv4 from that one on, as long as their flows are as nearly all are; answers where
+// it had to stop.
+[[gnu::always_inline]] inline std::size_t OutboundPath::look_up_fresh(Round& round, std::size_t from, std::size_t end,
+                                                                      SaPair*& before) const {
+  end = end_of_run(round.fresh, from, end);
+  const FlowCache::ProtectedV4 flows(flows_);
+  Ahead* one = round.ahead.data() + from;
+  std::uint64_t same = 0;
+  SaPair* front = before;
+  std::size_t i = from;
+  for (; i < end; ++i, ++one) {
+    SaPair* const sa = flows.find(one->key);
+    if (sa == nullptr) [[unlikely]]
+      break;
+    one->sa = sa;
+    if (sa == front) {
+      same |= std::uint64_t{1} << i;
+      continue;
+    }
+    prefetch(*sa);
+    front = sa;
+  }
+  before = front;
+  round.changes |= bits(from, i) & ~same;
+  return i;
+}
+
+// And for any packet: its SA, or null.
+SaPair* OutboundPath::look_up_one(Round& round, std::size_t index, SaPair* before) {
+  Ahead& one = round.ahead.data()[index];
+  const std::uint64_t bit = std::uint64_t{1} << index;
+  const bool twin = one.facts.kind() == PlainFacts::Kind::twin;
+  if (twin || one.facts.kind() == PlainFacts::Kind::repeats) {
+    if (before != nullptr) return one.sa = before;
+    if (twin) complete(one);
+  }
+  SaPair* const sa = known_sa(round, one);
+  one.sa = sa;
+  if (sa == nullptr) [[unlikely]] {
+    round.halts |= bit;
+  } else if (sa != before) {
+    round.changes |= bit;
+    prefetch(*sa);
+  }
+  return sa;
 }
 
 // The SA of a plain packet of a known flow.

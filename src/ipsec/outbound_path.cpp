@@ -41,12 +41,8 @@ void OutboundPath::run(std::span<const InnerPacket> packets, Instant now, Outbou
     Round& round = rounds_[turn];
     peek(round);
     classify(packets, rounds_[1 - turn]);
-    // SAs are longer than the flow cache's entries: fewer of them at a time.
-    look_up(round, 0);
-    for (std::size_t part = 0; part < round.packets.size(); part += kSaLookahead) {
-      look_up(round, part + kSaLookahead);
-      process(round, part, now, sink);
-    }
+    look_up(round);
+    process(round, now, sink);
   }
   flush(sink);
 }
@@ -262,6 +258,14 @@ OutboundPath::OuterFields OutboundPath::outer_fields(const model::OuterHeader& o
   return {.tos = outer_tos(tos, outer),
           .hop_limit = outer.hop_limit,
           .dont_fragment = outer_dont_fragment(inner == net::Family::v6, dont_fragment, outer)};
+}
+
+void OutboundPath::learn_outer(const SaProfile& profile, const PlainFacts& facts) {
+  OuterMemo& memo = outer_memo_;
+  memo.profile = &profile;
+  memo.outer = facts.outer();
+  memo.fields = outer_fields(profile.treatment.outer, facts.family(), facts.tos(), facts.dont_fragment());
+  memo.word = word_of(memo.fields);
 }
 
 // Room for a packet, with `in_front` octets before it that may be written to if they are given back as they were.

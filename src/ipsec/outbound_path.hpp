@@ -46,10 +46,9 @@ namespace culvert::ipsec {
 
 class OutboundPath final : private AggfragFrames {
  public:
-  /// How many packets are classified ahead of the one in work, so that the flow cache's memory is there when asked.
+  /// How many packets are classified ahead of those in work, so that the flow cache's memory is there when asked; and
+  /// of how many the SAs are found, and their memory asked for, before the first is worked on.
   static constexpr std::size_t kLookahead = 64;
-  /// And how many of them have their SA found, and its memory asked for, before the first is worked on.
-  static constexpr std::size_t kSaLookahead = 32;
 
   OutboundPath(const EngineOptions& options, const Spd& spd, const Sad& sad, NatFlows& nat, EventQueue& events,
                DropCounters& drops, RandomSource& random);
@@ -72,6 +71,10 @@ class OutboundPath final : private AggfragFrames {
   void handle_time(Instant now, OutboundSink& sink);
   [[nodiscard]] std::optional<Instant> next_deadline() const;
 
+  /// Whether packets of SAs in turn go the way of outbound_turns.cpp: the CPU decides, and tests may want it not to.
+  /// Answers what was so before; while no packet is in work.
+  static bool take_turns(bool wanted);
+
  private:
   using Info = Result<net::PacketInfo, net::PacketError>;
   // A packet ahead of its turn.
@@ -91,14 +94,28 @@ class OutboundPath final : private AggfragFrames {
     std::uint64_t parsed = 0;   // there is an Info
     std::uint64_t halts = 0;    // twins, and packets without an SA
     std::uint64_t changes = 0;  // an SA that the packet in front has not
+    std::uint64_t fresh = 0;    // PlainFacts::Kind::fresh, of IPv4
+    std::uint64_t twins = 0;    // PlainFacts::Kind::twin
+    std::uint64_t shapes = 0;   // facts that the packet in front has not, or may not have
     std::array<Ahead, kLookahead> ahead;
     std::array<Info, kLookahead> infos;
   };
   static_assert(kLookahead <= 64);
   void classify(std::span<const InnerPacket>& packets, Round& round);
   void peek(const Round& round) const;
-  void look_up(Round& round, std::size_t from);
-  void process(Round& round, std::size_t from, Instant now, OutboundSink& sink);
+  void look_up(Round& round);
+  [[nodiscard]] std::size_t look_up_fresh(Round& round, std::size_t from, std::size_t end, SaPair*& before) const;
+  [[nodiscard]] SaPair* look_up_one(Round& round, std::size_t index, SaPair* before);
+  void process(Round& round, Instant now, OutboundSink& sink);
+  // Packets of one shape: what follows from it, and which are a new flow's.
+  struct Alikes {
+    PlainFacts facts;
+    std::uint64_t rest = 0;  // of the flow key
+    bool tcp = false;
+    std::uint64_t fresh = 0;          // a bit for each packet
+    const FlowKey* before = nullptr;  // the last flow's
+  };
+  [[nodiscard]] std::size_t classify_alike(Round& round, std::size_t from, Alikes& alikes) const;
   void classify_other(Round& round, std::size_t index, const net::PlainPacket* plain) const;
   [[nodiscard]] static const Info& parse(Round& round, std::size_t index);
   static void complete(Ahead& twin);
@@ -106,7 +123,21 @@ class OutboundPath final : private AggfragFrames {
   void look_up_unknown(Round& round, std::size_t index);
   static void prefetch(const SaPair& sa);
   // outbound_plain.cpp
+  // Where `protect_usual` stands, and where the next packet's parts go.
+  struct Stretch {
+    const Ahead* one;
+    const InnerPacket* packet;
+    std::uint8_t* at;
+    crypto::EspJob* job;
+    WireTrain* train;
+    const SaPair* train_sa;  // of the last one, if the next packet may join it
+    const crypto::EspJob* keys_end;
+    std::uint64_t state;  // that SAs must have
+  };
   [[nodiscard]] std::size_t protect_usual(const Round& round, std::size_t from, std::size_t end, OutboundSink& sink);
+  [[nodiscard]] static std::size_t turns_from(const Round& round, std::size_t from);
+  void protect_rest(Stretch& stretch, const Ahead* end);
+  void protect_turns(Stretch& stretch, const Ahead* end);
   [[nodiscard]] std::size_t protect_twins(const InnerPacket* packet, std::size_t count, const PlainFacts& facts,
                                           SaPair& sa);
   void process_one(Round& round, std::size_t index, bool& decided, Instant now, OutboundSink& sink);
@@ -199,7 +230,13 @@ class OutboundPath final : private AggfragFrames {
     OuterFields fields;
     TrainWord word;
   };
-  [[nodiscard]] const OuterMemo& outer_of(const SaProfile& profile, const PlainFacts& facts);
+  // As `outer_fields`; SAs of the same profile and packets with the same fields mostly come in a row.
+  [[nodiscard, gnu::always_inline]] const OuterMemo& outer_of(const SaProfile& profile, const PlainFacts& facts) {
+    if (outer_memo_.profile != &profile || outer_memo_.outer != facts.outer()) [[unlikely]]
+      learn_outer(profile, facts);
+    return outer_memo_;
+  }
+  void learn_outer(const SaProfile& profile, const PlainFacts& facts);
   [[nodiscard]] static OuterFields outer_fields(const model::OuterHeader& outer, net::Family inner, std::uint8_t tos,
                                                 bool dont_fragment);
   [[nodiscard]] static OuterFields outer_fields(const SaPair& sa, net::Family inner, std::uint8_t tos,

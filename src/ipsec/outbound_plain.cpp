@@ -30,21 +30,14 @@ std::uint8_t protocol_of(const std::uint8_t* packet, net::Family family) {
   return packet[family == net::Family::v4 ? 9 : 6];
 }
 
-// RFC 4303 2.4: padding octets count 1, 2, 3; behind them their number, then the next header. By PlainFacts::trailer.
-constexpr std::uint8_t kTrailers[8][8] = {
-    {0, 4},  {1, 1, 4},  {1, 2, 2, 4},  {1, 2, 3, 3, 4},  // IPv4
-    {0, 41}, {1, 1, 41}, {1, 2, 2, 41}, {1, 2, 3, 3, 41},
-};
-static_assert(static_cast<unsigned>(net::IpProtocol::ipv4) == 4 && static_cast<unsigned>(net::IpProtocol::ipv6) == 41);
-
 // As OutboundPath::write_around, with room behind the trailer for a whole word (kInnerTailroom).
 [[gnu::always_inline]] inline void write_usual_around(std::uint32_t spi, std::uint8_t* at, std::uint8_t* behind,
-                                                      const std::uint8_t (&trailer)[8], std::uint64_t sequence) {
+                                                      std::uint64_t trailer, std::uint64_t sequence) {
   // The lower half of the number comes to stand in the header, the SPI over the upper one.
   store_be64(at, sequence);
   store_be32(at, spi);
   store_be64(at + kEspHeaderSize, sequence);
-  std::memcpy(behind, trailer, 8);
+  std::memcpy(behind, &trailer, sizeof trailer);
 }
 
 // Bounds and numbers are looked at here, and then not for so many packets as stay far from all of them.
@@ -72,19 +65,6 @@ bool goes_straight(const InnerPacket& packet, const PlainFacts& facts, OutboundS
 }
 
 }  // namespace
-
-// As `outer_fields`; SAs of the same profile and packets with the same fields mostly come in a row.
-[[gnu::always_inline]] inline const OutboundPath::OuterMemo& OutboundPath::outer_of(const SaProfile& profile,
-                                                                                    const PlainFacts& facts) {
-  OuterMemo& memo = outer_memo_;
-  if (memo.profile != &profile || memo.outer != facts.outer()) [[unlikely]] {
-    memo.profile = &profile;
-    memo.outer = facts.outer();
-    memo.fields = outer_fields(profile.treatment.outer, facts.family(), facts.tos(), facts.dont_fragment());
-    memo.word = word_of(memo.fields);
-  }
-  return memo;
-}
 
 // Stages 3 to 5. `Layout` is the SA's.
 template <typename Layout>
@@ -126,30 +106,60 @@ std::size_t OutboundPath::protect_usual(const Round& round, std::size_t from, st
       {end, from + 1 + static_cast<std::size_t>(std::countr_zero(stops)), from + batch_.free_places_if(mixed)});
   const std::size_t room = std::min(region_.size() - region_used_, batch_.free_octets());
   if ((end - from) * longest > room) end = from + room / longest;
-  const std::uint64_t usual = OutboundSa::usual_state(batch_.family(one->sa->outbound), coarse_tick(now_));
-  std::uint8_t* at = region_.data() + region_used_;
-  WireTrain* const first_train = trains_.make_room(kSaLookahead);
-  WireTrain* train = first_train;
-  const SaPair* train_sa = train_end_ == at ? train_sa_ : nullptr;  // of the last one, if the next packet may join it
-  crypto::EspJob* job = batch_.next();
-  const crypto::EspJob* const keys_end = batch_.keys_end(mixed);
-  OutboundSa** job_sa = batch_.next_sa();
-  const InnerPacket* packet = round.packets.data() + from;
-  for (const Ahead* const last = one + (end - from); one != last; ++one, ++packet, ++job) {
+  std::uint8_t* const at = region_.data() + region_used_;
+  WireTrain* const first_train = trains_.make_room(kLookahead);
+  Stretch stretch{.one = one,
+                  .packet = round.packets.data() + from,
+                  .at = at,
+                  .job = batch_.next(),
+                  .train = first_train,
+                  .train_sa = train_end_ == at ? train_sa_ : nullptr,
+                  .keys_end = batch_.keys_end(mixed),
+                  .state = OutboundSa::usual_state(batch_.family(one->sa->outbound), coarse_tick(now_))};
+  if (const std::size_t turns = turns_from(round, from); mixed && turns > 1 && stretch.train_sa != one->sa) {
+    protect_turns(stretch, one + std::min(turns, end - from));
+  }
+  protect_rest(stretch, one + (end - from));
+  const auto count = static_cast<std::size_t>(stretch.one - one);
+  if (count == 0) return from;
+  const auto octets = static_cast<std::size_t>(stretch.at - at);
+  batch_.added(count, octets - count * (UsualLayout::head() + UsualLayout::icv), mixed);
+  trains_.added(static_cast<std::size_t>(stretch.train - first_train));
+  region_used_ += octets;
+  train_sa_ = stretch.train_sa;
+  train_fields_ = outer_memo_.fields;  // the last packet's
+  train_end_ = train_sa_ == nullptr ? nullptr : stretch.at;
+  return from + count;
+}
+
+// How many packets from there on are of one shape, and each of another SA than the one in front.
+std::size_t OutboundPath::turns_from(const Round& round, std::size_t from) {
+  return static_cast<std::size_t>(
+      std::min(std::countr_one(round.changes >> from), 1 + std::countr_zero(round.shapes >> 1 >> from)));
+}
+
+// The packets of protect_usual, up to `end` or where it has to stop.
+[[gnu::always_inline]] inline void OutboundPath::protect_rest(Stretch& stretch, const Ahead* end) {
+  const Ahead* one = stretch.one;
+  const InnerPacket* packet = stretch.packet;
+  std::uint8_t* at = stretch.at;
+  crypto::EspJob* job = stretch.job;
+  WireTrain* train = stretch.train;
+  const SaPair* train_sa = stretch.train_sa;
+  for (; one != end; ++one, ++packet, ++job) {
     SaPair& sa = *one->sa;
     OutboundSa& out = sa.outbound;
     const std::size_t length = one->facts.marked_length();
-    if (!has_state(out, usual) || length > out.longest_usual || !out.unwatched.take_one(length)) [[unlikely]]
+    if (!has_state(out, stretch.state) || length > out.longest_usual || !out.unwatched.take_one(length)) [[unlikely]]
       break;
     const std::size_t padded = UsualLayout::padded(length);
     const std::size_t sealed = UsualLayout::head() + padded + UsualLayout::icv;
     const std::uint64_t sequence = out.sequence.take_quietly();
     std::uint8_t* const inner = packet->bytes.data();
-    write_usual_around(out.spi, at, inner + length, kTrailers[one->facts.trailer()], sequence);
-    batch_.set(*job, at, inner, padded, sequence);
+    write_usual_around(out.spi, at, inner + length, one->facts.trailer(), sequence);
+    batch_.set(*job, out, at, inner, padded, sequence);
     job->cipher = out.cipher.ready_and_used();
-    *job_sa++ = &out;
-    if (padded > crypto::EspJob::kShortText || job < keys_end) out.cipher.prefetch(padded);
+    if (padded > crypto::EspJob::kShortText || job < stretch.keys_end) out.cipher.prefetch(padded);
     const TrainWord word = outer_of(*sa.params.profile.get(), one->facts).word.with(sa.params.encapsulation);
     const bool same = train_sa == &sa && TrainWord::of(train[-1]) == word.with_segment(train[-1].segment_size);
     if (same && grows(train[-1], sealed)) {
@@ -160,16 +170,11 @@ std::size_t OutboundPath::protect_usual(const Round& round, std::size_t from, st
     }
     at += sealed;
   }
-  const auto count = static_cast<std::size_t>(job - batch_.next());
-  if (count == 0) return from;
-  const auto octets = static_cast<std::size_t>(at - region_.data()) - region_used_;
-  batch_.added(count, octets - count * (UsualLayout::head() + UsualLayout::icv), mixed);
-  trains_.added(static_cast<std::size_t>(train - first_train));
-  region_used_ += octets;
-  train_sa_ = train_sa;
-  train_fields_ = outer_memo_.fields;  // the last packet's
-  train_end_ = train_sa == nullptr ? nullptr : at;
-  return from + count;
+  stretch.one = one;
+  stretch.at = at;
+  stretch.job = job;
+  stretch.train = train;
+  stretch.train_sa = train_sa;
 }
 
 // Stages 3 to 5 for packets behind one that went as usual, and like it; answers how many went. What was found out about
@@ -191,13 +196,13 @@ std::size_t OutboundPath::protect_twins(const InnerPacket* packet, std::size_t c
   out.unwatched.take(number, number * length);
   std::uint64_t sequence = out.sequence.take_quietly(static_cast<std::uint32_t>(number));
   const std::uint32_t spi = out.spi;
-  const auto& trailer = kTrailers[facts.trailer()];
+  const std::uint64_t trailer = facts.trailer();
   crypto::PacketCipher* const cipher = out.cipher.ready();
   crypto::EspJob* job = batch_.next();
   for (const InnerPacket* const end = packet + number; packet != end; ++packet, ++job, ++sequence, at += sealed) {
     std::uint8_t* const inner = packet->bytes.data();
     write_usual_around(spi, at, inner + length, trailer, sequence);
-    batch_.set(*job, at, inner, padded, sequence);
+    batch_.set(*job, out, at, inner, padded, sequence);
     job->cipher = cipher;
   }
   batch_.added(out, number, number * padded);
@@ -207,13 +212,13 @@ std::size_t OutboundPath::protect_twins(const InnerPacket* packet, std::size_t c
   return number;
 }
 
-// Stages 2 to 5 for a part of a round.
-void OutboundPath::process(Round& round, std::size_t from, Instant now, OutboundSink& sink) {
+// Stages 2 to 5 for a round.
+void OutboundPath::process(Round& round, Instant now, OutboundSink& sink) {
   // What was decided ahead holds as long as no packet in between has closed its SA.
   bool decided = flows_.generation() == round.generation;
   const Ahead* const ahead = round.ahead.data();
-  const std::size_t end = std::min(from + kSaLookahead, round.packets.size());
-  for (std::size_t i = from; i < end;) {
+  const std::size_t end = round.packets.size();
+  for (std::size_t i = 0; i < end;) {
     const std::size_t begin = i;
     if (decided) i = protect_usual(round, i, end, sink);
     if (i == begin) {

@@ -34,6 +34,8 @@ class PlainFacts {
     return facts;
   }
 
+  friend bool operator==(const PlainFacts&, const PlainFacts&) = default;
+
   [[nodiscard]] Kind kind() const { return static_cast<Kind>(word_ >> kKindShift); }
   [[nodiscard]] std::uint32_t length() const { return marked_length() & ~kMarks; }
   /// The length, and far more for a packet that needs a look at itself: one with the SYN bit, and one whose Offload
@@ -45,8 +47,12 @@ class PlainFacts {
   [[nodiscard]] net::Family family() const { return static_cast<net::Family>(word_ >> kOuterShift & 1); }
   [[nodiscard]] bool dont_fragment() const { return (word_ & kDontFragment) != 0; }
   [[nodiscard]] std::uint8_t tos() const { return static_cast<std::uint8_t>(word_ >> kTosShift); }
-  /// Which of eight trailers the packet gets where padding goes up to four octets: the family, then how much there is.
-  [[nodiscard]] std::size_t trailer() const { return static_cast<std::uint8_t>(word_ >> kTrailerShift); }
+  /// The trailer that the packet gets where padding goes up to four octets, and zeros behind it: as it lies in memory.
+  [[nodiscard, gnu::always_inline]] std::uint64_t trailer() const {
+    std::uint64_t octets = 0;
+    __builtin_memcpy(&octets, kTrailers[static_cast<std::uint8_t>(word_ >> kTrailerShift)], sizeof octets);
+    return octets;
+  }
 
  private:
   static constexpr std::uint32_t kSyn = 1U << 31;
@@ -55,7 +61,14 @@ class PlainFacts {
   static constexpr unsigned kOuterShift = 32;  // the family, DF and TOS
   static constexpr std::uint64_t kDontFragment = std::uint64_t{2} << kOuterShift;
   static constexpr unsigned kTosShift = kOuterShift + 2;
-  static constexpr unsigned kTrailerShift = 48;
+  static constexpr unsigned kTrailerShift = 48;  // which of the eight: the family, then how much padding there is
+  // RFC 4303 2.4: padding octets count 1, 2, 3; behind them their number, then the next header.
+  static constexpr std::uint8_t kTrailers[8][8] = {
+      {0, 4},  {1, 1, 4},  {1, 2, 2, 4},  {1, 2, 3, 3, 4},  // IPv4
+      {0, 41}, {1, 1, 41}, {1, 2, 2, 41}, {1, 2, 3, 3, 41},
+  };
+  static_assert(static_cast<unsigned>(net::IpProtocol::ipv4) == 4 &&
+                static_cast<unsigned>(net::IpProtocol::ipv6) == 41);
   static constexpr unsigned kKindShift = 56;
 
   std::uint64_t word_ = 0;

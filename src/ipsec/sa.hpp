@@ -122,22 +122,23 @@ struct BatchCursor {
 // ends unevenly, the next ones fill it up (no_unique_address).
 inline constexpr std::size_t kCacheLine = 64;
 
-/// What sealing needs. Packets that go as usual need the first line only, and write there.
+/// What sealing needs. Packets that go as usual need the first line only, and write there. outbound_turns.cpp takes it
+/// as eight words, and knows what is in them.
 struct alignas(kCacheLine) OutboundSa {
   OutboundSa(const SaKeyPair& keys, const SaProfile& profile, const model::ChildSaParams& params);
   // In its state the octets for padding, and when SaPair::silence was asked last.
   [[no_unique_address]] SaCipher cipher;
-  // As `longest_inner`, of the straight way in the usual layout; 0: none goes there.
-  std::uint16_t longest_usual = 0;
   // Inner packets up to this leave in one piece; longer ones are looked at.
   std::uint16_t longest_inner = 0;
+  // As `longest_inner`, of the straight way in the usual layout; 0: none goes there.
+  std::uint16_t longest_usual = 0;
   // Of the straight way. Ended before anybody asks the meter.
   UnwatchedRun unwatched;
+  /// Only where packets are compressed.
+  std::unique_ptr<CompressionBackoff> compression;
   std::uint32_t spi = 0;
   std::uint16_t mss_v4 = 0;  // 0: left alone
   std::uint16_t mss_v6 = 0;
-  /// Only where packets are compressed.
-  std::unique_ptr<CompressionBackoff> compression;
   // The last number ends the first line.
   [[no_unique_address]] SequenceCounter sequence;
   Framing framing = Framing::esp_tunnel;

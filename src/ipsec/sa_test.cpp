@@ -19,6 +19,28 @@ TEST(EspLayout, SealedSizes) {
   EXPECT_EQ(cbc.sealed(62), 8U + 16 + 64 + 16);
 }
 
+// A usual packet that is sealed needs one cache line of its SA, and one of the pair. outbound_turns.cpp takes them as
+// eight words each.
+TEST(OutboundSa, UsualPacketsNeedOneLineOfKnownWords) {
+  const crypto::PacketSuite suite{.cipher = crypto::CipherId::aes_gcm_16, .key_bits = 128};
+  CipherPool pool(1, CipherPool::maker_of(crypto::Backend::automatic));
+  const SaKeyPair keys(pool, suite, {}, {});
+  const SaProfile profile{.suite = suite};
+  const OutboundSa out(keys, profile, model::ChildSaParams{});
+  const auto place_of = [](const auto& member, const auto& whole) {
+    return reinterpret_cast<std::uintptr_t>(&member) - reinterpret_cast<std::uintptr_t>(&whole);
+  };
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(&out) % kCacheLine, 0U);
+  EXPECT_EQ(place_of(out.cipher, out), 0U);  // the cipher's address, then its state
+  EXPECT_EQ(place_of(out.longest_usual, out), 30U);
+  EXPECT_EQ(place_of(out.unwatched, out), 32U);
+  EXPECT_EQ(place_of(out.spi, out), 48U);
+  EXPECT_EQ(place_of(out.sequence, out), 56U);  // the last number
+  const SaParams params(model::ChildSaParams{}, std::make_shared<const SaProfile>(profile));
+  EXPECT_EQ(place_of(params.path, params), 16U);
+  EXPECT_EQ(place_of(params.encapsulation, params), 56U);
+}
+
 // A usual packet that is opened needs one cache line of its SA, and where there are very many SAs waits for no other.
 TEST(InboundSa, UsualPacketsNeedOneLine) {
   const crypto::PacketSuite suite{.cipher = crypto::CipherId::aes_gcm_16, .key_bits = 128};

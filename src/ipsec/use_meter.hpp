@@ -98,6 +98,11 @@ class UnwatchedRun {
   [[nodiscard]] std::uint64_t packets() const { return (word_ >> kAllowedShift & 0xffff) - left(); }
   [[nodiscard]] std::uint64_t bytes() const { return static_cast<std::uint32_t>(word_); }
 
+  /// What packets take off the word. There is one left if the word is not below `taken(1, 0)`.
+  [[nodiscard]] static constexpr std::uint64_t taken(std::uint64_t packets, std::uint64_t bytes) {
+    return (packets << kLeftShift) - bytes;
+  }
+
   /// Behind `end`; up to kMost packets.
   void allow(std::uint64_t packets) { word_ = packets << kLeftShift | packets << kAllowedShift; }
   void end(UseMeter& meter) {

@@ -7,7 +7,9 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <span>
+#include <type_traits>
 
 #include "ipsec/packet_io.hpp"
 
@@ -49,6 +51,7 @@ class TrainWord {
   [[nodiscard, gnu::always_inline]] TrainWord with_segment(std::size_t segment) const {
     return TrainWord(word_ | at(offsetof(WireTrain, segment_size), segment, 2));
   }
+  [[nodiscard]] std::uint64_t word() const { return word_; }
   friend bool operator==(const TrainWord&, const TrainWord&) = default;
 
  private:
@@ -69,7 +72,7 @@ class TrainWord {
 
 class WireTrains {
  public:
-  explicit WireTrains(std::size_t capacity) : trains_(std::make_unique<WireTrain[]>(capacity)), capacity_(capacity) {}
+  explicit WireTrains(std::size_t capacity) : trains_(make(capacity)), capacity_(capacity) {}
 
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] bool empty() const { return size_ == 0; }
@@ -97,15 +100,26 @@ class WireTrains {
   void clear() { size_ = 0; }
 
  private:
+  // A cache line each.
+  static constexpr std::align_val_t kAligned{64};
+  static_assert(sizeof(WireTrain) == 64 && std::is_trivially_destructible_v<WireTrain>);
+  struct Free {
+    void operator()(WireTrain* trains) const { ::operator delete(trains, kAligned); }
+  };
+  using Trains = std::unique_ptr<WireTrain[], Free>;
+  static Trains make(std::size_t capacity) {
+    return Trains(new (::operator new(capacity * sizeof(WireTrain), kAligned)) WireTrain[capacity]);
+  }
+
   [[gnu::noinline]] void grow(std::size_t count) {
     const std::size_t capacity = std::max(2 * capacity_, size_ + count);
-    auto more = std::make_unique<WireTrain[]>(capacity);
+    Trains more = make(capacity);
     std::ranges::copy(all(), more.get());
     trains_ = std::move(more);
     capacity_ = capacity;
   }
 
-  std::unique_ptr<WireTrain[]> trains_;
+  Trains trains_;
   std::size_t capacity_;
   std::size_t size_ = 0;
 };

@@ -2,6 +2,7 @@
 // words, so that of packets alike only the first is read.
 #pragma once
 
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -39,6 +40,26 @@ class LikePlain {
     if (kAlike == Alike::flow && word(at + 16) != third_) return false;
     if ((((word(at) ^ first_) & kFirstMask) | ((word(at + 8) ^ second_) & kSecondMask)) != 0) return false;
     return !is_tcp_ || ((word(at + kLast) ^ last_) & kTcpMask) == 0;
+  }
+
+  /// The bits of a packet's first octets that make the likeness, for who compares all at once. Besides them the sizes
+  /// of the packets must be the same.
+  struct Bits {
+    alignas(64) std::array<std::uint8_t, 64> octets{};
+  };
+  [[nodiscard]] static constexpr Bits bits(bool tcp) {
+    Bits bits;
+    const auto put = [&bits](std::size_t from, std::uint64_t word) {
+      for (std::size_t i = 0; i < sizeof word; ++i) {
+        const std::size_t octet = std::endian::native == std::endian::little ? i : sizeof word - 1 - i;
+        bits.octets[from + i] |= static_cast<std::uint8_t>(word >> 8 * octet);
+      }
+    };
+    put(0, kFirstMask);
+    put(8, kSecondMask);
+    if (kAlike == Alike::flow) put(16, ~std::uint64_t{0});
+    if (tcp) put(kLast, kTcpMask);
+    return bits;
   }
 
  private:

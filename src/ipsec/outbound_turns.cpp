@@ -1,0 +1,213 @@
+// OutboundPath's straight way where the CPU has AVX-512.
+//
+//   1 classify    packets of one shape are compared with the first of them in two registers
+//   3 to 5        of packets of one shape, each of another SA than the one in front, all that is read or written at one
+//                 place goes through one register, in one load and one store: the SA's first line, the header, the
+//                 job, the train
+//
+// What comes of it is what the other functions of these names' stages make: OutboundPath::classify and protect_rest,
+// which go on where these stop, and do all where the CPU has no such registers.
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstring>
+
+#include "ipsec/outbound_path.hpp"
+#include "net/plain_shape.hpp"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+// Functions name their instruction set one by one, as in crypto/own_gcm/vector_math.hpp.
+#define TURNS_TARGET gnu::target("avx512f,avx512bw,avx512vl,avx512dq")
+#define TURNS_INLINE TURNS_TARGET, gnu::always_inline
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#endif
+#endif
+
+namespace culvert::ipsec {
+
+#if defined(__x86_64__)
+namespace {
+
+// The words of an SA's first line; see the test OutboundSa.UsualPacketsNeedOneLineOfKnownWords. The cipher begins it.
+constexpr unsigned kState = 1;
+constexpr unsigned kLongest = 3;  // on top
+constexpr unsigned kRun = 4;
+constexpr unsigned kSequence = 7;
+// Those of a train.
+constexpr unsigned kTrainWord = 5;
+constexpr unsigned kTrainBytes = 6;
+constexpr unsigned kTrainSize = 7;
+
+[[TURNS_INLINE]] inline __m512i load(const void* at) { return _mm512_loadu_si512(at); }
+/// `words` with another one there.
+[[TURNS_INLINE]] inline __m512i with(__m512i words, unsigned at, std::uint64_t word) {
+  return _mm512_mask_set1_epi64(words, static_cast<__mmask8>(1U << at), static_cast<long long>(word));
+}
+
+bool runs_here() {
+  __builtin_cpu_init();
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+}
+bool has_registers = runs_here();
+
+[[TURNS_INLINE]] inline __m128i address_word(const void* address) {
+  return _mm_cvtsi64_si128(static_cast<long long>(reinterpret_cast<std::uintptr_t>(address)));
+}
+
+/// What packets of one length and kind over SAs of one profile have in common.
+struct Turn {
+  std::size_t length, padded, sealed;
+  // An SA may take one if its first line, with the bits of `flips` turned over, has no word above `bounds`: its state
+  // is the wanted one, it takes so long a packet, and its run has one left. Then `takes` is added to the line: the
+  // run's word as UnwatchedRun::take_one has it, and the next number.
+  __m512i flips, bounds, takes;
+
+  [[TURNS_INLINE]] inline Turn(std::size_t octets, std::uint64_t state)
+      : length(octets), padded(UsualLayout::padded(octets)), sealed(UsualLayout::sealed(octets)) {
+    const __m512i zero = _mm512_setzero_si512();
+    const __m512i ones = _mm512_set1_epi64(-1);
+    flips = with(_mm512_maskz_mov_epi64(1 << kLongest | 1 << kRun, ones), kState, state);
+    bounds = _mm512_maskz_mov_epi64(0xff & ~(1 << kState), ones);
+    bounds = with(with(bounds, kLongest, ~(std::uint64_t{octets} << 48)), kRun, ~UnwatchedRun::taken(1, 0));
+    takes = with(with(zero, kRun, 0 - UnwatchedRun::taken(1, octets)), kSequence, 1);
+  }
+};
+
+// Of an InnerPacket: its size, and what `is_as_it_is` of outbound_ahead.cpp looks at.
+struct SameItem {
+  alignas(32) std::array<std::uint8_t, sizeof(InnerPacket)> octets{};
+  constexpr SameItem() {
+    static_assert(offsetof(InnerPacket, bytes) == 0 && sizeof(MutableByteView) == 16);
+    for (std::size_t i = 8; i < 16; ++i) octets[i] = 0xff;
+    octets[offsetof(InnerPacket, offload) + offsetof(Offload, segmentation)] = 0xff;
+    octets[offsetof(InnerPacket, offload) + offsetof(Offload, checksum_partial)] = 0xff;
+  }
+};
+constexpr SameItem kSameItem;
+static_assert(sizeof(InnerPacket) == 32);
+constexpr net::PlainShape::Bits kUdpShape = net::PlainShape::bits(false);
+constexpr net::PlainShape::Bits kTcpShape = net::PlainShape::bits(true);
+
+[[TURNS_INLINE]] inline __m256i load_item(const void* at) {
+  return _mm256_loadu_si256(static_cast<const __m256i*>(at));
+}
+
+}  // namespace
+
+// Classifies the packets from that one on that have the shape of the one in front, which is as it is; answers where it
+// had to stop.
+[[TURNS_TARGET]] std::size_t OutboundPath::classify_alike(Round& round, std::size_t from, Alikes& alikes) const {
+  if (!has_registers) return from;
+  const InnerPacket* packet = round.packets.data() + from;
+  const std::size_t count = round.packets.size();
+  Ahead* one = round.ahead.data() + from;
+  static_assert(kInnerTailroom >= 64);  // so that a register's octets may be read of any packet
+  const __m512i shape = load(packet[-1].bytes.data());
+  const __m512i shape_bits = load(alikes.tcp ? &kTcpShape : &kUdpShape);
+  const __m256i item = load_item(packet - 1);
+  const __m256i item_bits = load_item(&kSameItem);
+  const PlainFacts facts = alikes.facts;
+  const std::uint64_t rest = alikes.rest;
+  const FlowCache::PlacesV4 places(flows_, rest);
+  std::uint64_t addresses = alikes.before->words[0];
+  std::uint64_t last = alikes.before->words[4];
+  std::uint64_t fresh = 0;
+  std::size_t i = from;
+  for (; i != count; ++i, ++packet, ++one) {
+    const std::uint8_t* const at = packet->bytes.data();
+    const __mmask8 unlike = _mm512_test_epi64_mask(_mm512_xor_si512(shape, load(at)), shape_bits);
+    const __mmask8 other = _mm256_test_epi64_mask(_mm256_xor_si256(item, load_item(packet)), item_bits);
+    if (_kortestz_mask8_u8(unlike, other) == 0) [[unlikely]]
+      break;
+    const std::uint64_t ports = FlowKey::v4_ports(at);
+    if (FlowKey::v4_addresses(at) == addresses && (ports | rest) == last) {
+      one->facts = facts.as(PlainFacts::Kind::twin);
+      continue;
+    }
+    addresses = FlowKey::v4_addresses(at);
+    last = ports | rest;
+    one->facts = facts;
+    one->key.place = places.locate(addresses, ports);
+    one->key.words[0] = addresses;
+    one->key.words[4] = last;
+    fresh |= std::uint64_t{1} << i;
+  }
+  if (fresh != 0) alikes.before = &round.ahead[static_cast<std::size_t>(std::bit_width(fresh)) - 1].key;
+  alikes.fresh |= fresh;
+  return i;
+}
+
+bool OutboundPath::take_turns(bool wanted) {
+  const bool before = has_registers;
+  has_registers = wanted && runs_here();
+  return before;
+}
+
+// The packets of protect_usual up to `end`, or where it has to stop: of one shape, each of another SA than the one in
+// front.
+[[TURNS_TARGET]] void OutboundPath::protect_turns(Stretch& stretch, const Ahead* end) {
+  if (!has_registers) return;
+  const Ahead* one = stretch.one;
+  const PlainFacts facts = one->facts;
+  if (facts.length() != facts.marked_length()) return;
+  const InnerPacket* packet = stretch.packet;
+  std::uint8_t* at = stretch.at;
+  crypto::EspJob* job = stretch.job;
+  WireTrain* train = stretch.train;
+
+  const SaProfile* const profile = one->sa->params.profile.get();
+  const std::uint64_t trailer = facts.trailer();
+  const Turn turn(facts.length(), stretch.state);
+  const crypto::EspJob* const keys_end = turn.padded > crypto::EspJob::kShortText ? job + kLookahead : stretch.keys_end;
+  const __m128i padded = _mm_cvtsi64_si128(static_cast<long long>(turn.padded));
+  const __m128i header = _mm_set_epi8(8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 0, 1, 2, 3);
+  const __m512i path = _mm512_set_epi64(0, 0, 0xff, -1, -1, -1, -1, -1);
+  const auto place = reinterpret_cast<std::uintptr_t>(at);
+  // A train but for the path, and the place once more where jobs have it.
+  __m512i fresh = with(with(_mm512_setzero_si512(), 1, place), kTrainBytes, place);
+  fresh = with(with(fresh, kTrainSize, turn.sealed), kTrainWord,
+               outer_of(*profile, facts).word.with_segment(turn.sealed).word());
+  const __m512i step = with(with(_mm512_setzero_si512(), 1, turn.sealed), kTrainBytes, turn.sealed);
+  for (; one != end; ++one, ++packet, ++job, ++train) {
+    SaPair& sa = *one->sa;
+    __m512i line = load(&sa.outbound);
+    const __mmask8 fits = _mm512_cmple_epu64_mask(_mm512_xor_si512(line, turn.flips), turn.bounds);
+    if (_kortestc_mask8_u8(fits, fits) == 0 || sa.params.profile.get() != profile) [[unlikely]]
+      break;
+    line = _mm512_add_epi64(line, turn.takes);
+    _mm512_storeu_si512(&sa.outbound, line);
+    const __m128i numbers = _mm512_extracti32x4_epi32(line, 3);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(at), _mm_shuffle_epi8(numbers, header));
+    std::uint8_t* const inner = packet->bytes.data();
+    std::memcpy(inner + turn.length, &trailer, sizeof trailer);
+    const __m256i front = _mm256_inserti128_si256(
+        _mm256_castsi128_si256(_mm_unpacklo_epi64(_mm512_castsi512_si128(line), address_word(inner))),
+        _mm_unpackhi_epi64(_mm512_castsi512_si128(fresh), numbers), 1);
+    _mm512_storeu_si512(job, _mm512_inserti32x4(_mm512_zextsi256_si512(front),
+                                                _mm_unpacklo_epi64(padded, address_word(&sa.outbound)), 2));
+    // The line begins with two words that no train has; the path and the encapsulation follow.
+    const __m512i params = load(&sa.params);
+    _mm512_storeu_si512(train, _mm512_ternarylogic_epi64(_mm512_alignr_epi64(params, params, 2), fresh, path, 0xe4));
+    fresh = _mm512_add_epi64(fresh, step);
+    if (job < keys_end) sa.outbound.cipher.prefetch(turn.padded);
+    at += turn.sealed;
+  }
+  if (one == stretch.one) return;
+  stretch.one = one;
+  stretch.packet = packet;
+  stretch.at = at;
+  stretch.job = job;
+  stretch.train = train;
+  stretch.train_sa = one[-1].sa;
+}
+#else
+std::size_t OutboundPath::classify_alike(Round& /*round*/, std::size_t from, Alikes& /*alikes*/) const { return from; }
+bool OutboundPath::take_turns(bool /*wanted*/) { return false; }
+void OutboundPath::protect_turns(Stretch& /*stretch*/, const Ahead* /*end*/) {}
+#endif
+
+}  // namespace culvert::ipsec
