@@ -5,9 +5,11 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <net/if.h>
 
 #include "datapath/testing/tunnel_lab.hpp"
 #include "datapath/wire_sender.hpp"
+#include "io/xdp_socket.hpp"
 #include "net/header_writer.hpp"
 
 namespace culvert::datapath {
@@ -325,11 +327,10 @@ TEST_F(LaneOrder, HoldsWhereTheLaneIsFullBeforeItIsFlushed) {
 // The kernel frees the queue of a closed socket when it comes round to it.
 TEST_F(XdpLanes, AreThereAgainRightAfterARestart) {
   lab_->alice.ns.run([] {
-    for (int restart = 0; restart < 20; ++restart) {
-      auto sockets = OuterSockets::open({.xdp = {"v0"}});
-      ASSERT_TRUE(sockets);
-      const XdpPorts::Fact& fact = sockets->front().xdp_facts().at(0);
-      ASSERT_TRUE(fact.in_use) << restart << ": " << fact.text;
+    const io::XdpSocket::Options options{.interface_index = ::if_nametoindex("v0")};
+    for (int restart = 0; restart < 200; ++restart) {
+      const auto socket = io::XdpSocket::open(options);
+      ASSERT_TRUE(socket) << restart << ": " << socket.error().text;
     }
   });
 }
