@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <functional>
 
+#include <net/if.h>
+
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <net/if.h>
 
 #include "datapath/testing/tunnel_lab.hpp"
 #include "datapath/wire_sender.hpp"
