@@ -7,34 +7,20 @@
 
 #include <gtest/gtest.h>
 
+#include "datapath/testing/sender_kit.hpp"
+
 namespace culvert::datapath {
 namespace {
 
-// What a sender needs around it.
-struct Rig {
-  SocketOptions options{.ike_port = 45'617, .nat_port = 45'618, .raw = false};
-  Result<std::vector<OuterSockets>, io::IoError> sockets = OuterSockets::open(options);
-  io::TunQueue tun{io::FileDescriptor(), false};
-  Shared shared{{}, wakeups(), *io::EventFd::open()};
-  Exchange exchange{shared, 0};
-  Result<std::unique_ptr<TcpStreams>, io::IoError> streams = TcpStreams::open({});
-  ConnectedPeers connected{sockets->front(), true};
-  io::Poller poller = *io::Poller::open();
-  WireSender sender;
-
+struct Rig : testing::SenderKit {
   explicit Rig(const MessageBounds& bounds = {})
-      : sender(sockets->front(), connected, **streams, tun, exchange, poller, shared.counters, bounds) {}
+      : SenderKit({.ike_port = 45'617, .nat_port = 45'618, .raw = false}, bounds) {}
   [[nodiscard]] ipsec::WireTrain train(ByteView bytes, std::size_t segment = 0) const {
     const net::IpAddress here = *net::IpAddress::parse("127.0.0.1");
     return {.path = {{here, options.nat_port}, {here, 9}},
             .encapsulation = model::Encapsulation::udp,
             .segment_size = static_cast<std::uint16_t>(segment == 0 ? bytes.size() : segment),
             .bytes = bytes};
-  }
-  static std::vector<io::EventFd> wakeups() {
-    std::vector<io::EventFd> all;
-    all.push_back(*io::EventFd::open());
-    return all;
   }
 };
 

@@ -8,8 +8,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "datapath/testing/sender_kit.hpp"
 #include "datapath/testing/tunnel_lab.hpp"
-#include "datapath/wire_sender.hpp"
 #include "io/xdp_socket.hpp"
 #include "net/header_writer.hpp"
 
@@ -246,26 +246,14 @@ TEST_F(XdpLanes, DoNotWaitForAnInterfaceThatIsGone) {
   });
 }
 
-// What a sender needs around it, at alice's end, with a lane.
-struct LaneSender {
-  Result<std::vector<OuterSockets>, io::IoError> sockets = OuterSockets::open({.xdp = {"v0"}});
-  io::TunQueue tun{io::FileDescriptor(), false};
-  Shared shared{{}, wakeups(), *io::EventFd::open()};
-  Exchange exchange{shared, 0};
-  Result<std::unique_ptr<TcpStreams>, io::IoError> streams = TcpStreams::open({});
-  ConnectedPeers connected{sockets->front(), true};
-  io::Poller poller = *io::Poller::open();
-  WireSender sender{sockets->front(), connected, **streams, tun, exchange, poller, shared.counters};
+// At alice's end, with a lane.
+struct LaneSender : testing::SenderKit {
+  LaneSender() : SenderKit({.xdp = {"v0"}}) {}
   net::Path path;
   std::size_t used = 0;
   std::uint32_t number = 0;
   std::vector<ipsec::WireTrain> trains;
 
-  static std::vector<io::EventFd> wakeups() {
-    std::vector<io::EventFd> all;
-    all.push_back(*io::EventFd::open());
-    return all;
-  }
   // A train of numbered packets.
   void add(std::size_t length, std::size_t packets = 1) {
     const MutableByteView bytes = sender.region().subspan(used, length * packets);

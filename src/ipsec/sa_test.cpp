@@ -19,14 +19,19 @@ TEST(EspLayout, SealedSizes) {
   EXPECT_EQ(cbc.sealed(62), 8U + 16 + 64 + 16);
 }
 
+// What an SA is made of.
+struct Parts {
+  crypto::PacketSuite suite{.cipher = crypto::CipherId::aes_gcm_16, .key_bits = 128};
+  CipherPool pool{1, CipherPool::maker_of(crypto::Backend::automatic)};
+  SaKeyPair keys{pool, suite, {}, {}};
+  SaProfile profile{.suite = suite};
+};
+
 // A usual packet that is sealed needs one cache line of its SA, and one of the pair. outbound_turns.cpp takes them as
 // eight words each.
 TEST(OutboundSa, UsualPacketsNeedOneLineOfKnownWords) {
-  const crypto::PacketSuite suite{.cipher = crypto::CipherId::aes_gcm_16, .key_bits = 128};
-  CipherPool pool(1, CipherPool::maker_of(crypto::Backend::automatic));
-  const SaKeyPair keys(pool, suite, {}, {});
-  const SaProfile profile{.suite = suite};
-  const OutboundSa out(keys, profile, model::ChildSaParams{});
+  const Parts parts;
+  const OutboundSa out(parts.keys, parts.profile, model::ChildSaParams{});
   const auto place_of = [](const auto& member, const auto& whole) {
     return reinterpret_cast<std::uintptr_t>(&member) - reinterpret_cast<std::uintptr_t>(&whole);
   };
@@ -36,18 +41,15 @@ TEST(OutboundSa, UsualPacketsNeedOneLineOfKnownWords) {
   EXPECT_EQ(place_of(out.unwatched, out), 32U);
   EXPECT_EQ(place_of(out.spi, out), 48U);
   EXPECT_EQ(place_of(out.sequence, out), 56U);  // the last number
-  const SaParams params(model::ChildSaParams{}, std::make_shared<const SaProfile>(profile));
+  const SaParams params(model::ChildSaParams{}, std::make_shared<const SaProfile>(parts.profile));
   EXPECT_EQ(place_of(params.path, params), 16U);
   EXPECT_EQ(place_of(params.encapsulation, params), 56U);
 }
 
 // A usual packet that is opened needs one cache line of its SA, and where there are very many SAs waits for no other.
 TEST(InboundSa, UsualPacketsNeedOneLine) {
-  const crypto::PacketSuite suite{.cipher = crypto::CipherId::aes_gcm_16, .key_bits = 128};
-  CipherPool pool(1, CipherPool::maker_of(crypto::Backend::automatic));
-  const SaKeyPair keys(pool, suite, {}, {});
-  const SaProfile profile{.suite = suite};
-  const InboundSa in(keys, profile, model::ChildSaParams{});
+  const Parts parts;
+  const InboundSa in(parts.keys, parts.profile, model::ChildSaParams{});
   const auto* const line = static_cast<const std::uint8_t*>(in.usual_line());
   EXPECT_EQ(reinterpret_cast<std::uintptr_t>(line) % kCacheLine, 0U);
   const auto lies_there = [line](const auto& member, std::size_t from, std::size_t size) {
