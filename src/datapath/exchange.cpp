@@ -40,25 +40,34 @@ bool Exchange::settle(Duration longest) {
   wake();
   const Instant end = io::MonotonicClock::now() + longest;
   for (std::uint32_t other = 0; other < touched_.size(); ++other) {
-    while (other != worker_ && !ring_to(other).settled()) {
-      if (io::MonotonicClock::now() > end) return false;
+    if (other == worker_) continue;
+    if (!work_until(end, [&] { return ring_to(other).settled(); }) || !lane_settled(other, end)) return false;
+  }
+  return true;
+}
+
+// Two workers that settle at once may each have something from the other. Each does it, or both would stand still until
+// their patience ends, and then go on unsettled.
+template <typename Done>
+bool Exchange::work_until(Instant end, Done&& done) {
+  while (!done()) {
+    if (io::MonotonicClock::now() > end) return false;
+    if (own_work_()) {
+      wake();
+    } else {
       std::this_thread::yield();
     }
-    if (other != worker_ && !lane_settled(other, end)) return false;
   }
   return true;
 }
 
 // What a worker has done is with the kernel, but for frames of AF_XDP that it has not taken yet: those still stand in
 // the lane, where packets of this worker would overtake them.
-bool Exchange::lane_settled(std::uint32_t other, Instant end) const {
+bool Exchange::lane_settled(std::uint32_t other, Instant end) {
   const XdpLane* const lane = other < shared_.lanes.size() ? shared_.lanes[other] : nullptr;
   for (std::size_t port = 0; lane != nullptr && port < lane->ports(); ++port) {
     const std::uint32_t submitted = lane->submitted(port);
-    while (!lane->has_left(port, submitted)) {
-      if (io::MonotonicClock::now() > end) return false;
-      std::this_thread::yield();
-    }
+    if (!work_until(end, [&] { return lane->has_left(port, submitted); })) return false;
   }
   return true;
 }

@@ -59,7 +59,9 @@ Worker::Worker(io::Poller poller, const ipsec::EngineOptions& options, io::TunQu
       connected_(sockets, exchange_.alone()),
       sender_(sockets, connected_, *shared.streams, tun, exchange_, poller_, shared.counters,
               {options.max_train_segments, options.max_train_bytes}),
-      receiver_(engine_, tun, exchange_, shared) {}
+      receiver_(engine_, tun, exchange_, shared) {
+  exchange_.while_settling([this] { return work_while_settling(); });
+}
 
 void Worker::run() {
   while (!shared_.stop.load(std::memory_order_acquire)) {
@@ -82,7 +84,6 @@ void Worker::run() {
     if (const auto due = engine_.next_deadline(); due && *due <= now_) {
       engine_.handle_time(now_, sender_);
       engine_.release(now_, receiver_);
-      if (engine_.take_hold_ended()) settle();
     }
     sender_.flush();
     connect_busy_peer();
@@ -140,7 +141,6 @@ bool Worker::pump_lane(std::size_t port, bool failed) {
   }
   bool moved = false;
   for (int i = 0; i < kReceivedPerTurn && receiver_.receive(lane, port, now_); ++i) moved = true;
-  if (moved && engine_.take_hold_ended()) settle();
   return moved;
 }
 
@@ -165,8 +165,10 @@ void Worker::empty(const OuterSockets::Entry& entry) {
 
 // What control has ordered goes before the packets that came of it, in whatever order the two are found: nobody waits
 // for an order to be carried out. Packets of the wire that are here before it wait for their SA (ipsec/early_packets).
+// And where the peer has proved that it has an SA, flows are about to take it.
 void Worker::catch_up() {
   if (inbox_.ordered.load(std::memory_order_acquire)) run_commands();
+  if (engine_.take_hold_ended()) settle();
 }
 
 void Worker::run_commands() {
@@ -259,32 +261,35 @@ bool Worker::pump_socket(const OuterSockets::Entry& entry, bool failed) {
   if (failed) receiver_.receive_errors(entry, now_);
   bool moved = false;
   for (int i = 0; i < kReceivedPerTurn && receiver_.receive(entry, now_); ++i) moved = true;
-  if (moved && engine_.take_hold_ended()) settle();
   return moved;
 }
 
 bool Worker::pump_streams() {
   receiver_.set_now(now_);
   control_wanted_ |= shared_.streams->turn(now_, receiver_, shared_.counters);
-  if (engine_.take_hold_ended()) settle();
   return true;
 }
 
 bool Worker::take_handed_over() {
-  return exchange_.take([this](const HandoverRing::Batch& batch) {
-    catch_up();
-    if (!batch.inner.empty()) {
-      sender_.set_second_hand(true);
-      engine_.outbound(batch.inner, now_, sender_);
-      sender_.set_second_hand(false);
-      sender_.flush();
-    }
-    if (!batch.wire.empty()) {
-      engine_.inbound(batch.wire, now_, receiver_);
-      if (engine_.take_hold_ended()) settle();
-    }
-    for (const OuterError& error : batch.errors) receiver_.take_error(error, now_);
-  });
+  return exchange_.take([this] { catch_up(); }, [this](const HandoverRing::Batch& batch) { work_up(batch); });
+}
+
+// Orders wait meanwhile: some of them settle themselves, and those in hand come first.
+bool Worker::work_while_settling() {
+  const bool any = exchange_.take([] {}, [this](const HandoverRing::Batch& batch) { work_up(batch); });
+  sender_.flush();
+  return any;
+}
+
+void Worker::work_up(const HandoverRing::Batch& batch) {
+  if (!batch.inner.empty()) {
+    sender_.set_second_hand(true);
+    engine_.outbound(batch.inner, now_, sender_);
+    sender_.set_second_hand(false);
+    sender_.flush();
+  }
+  if (!batch.wire.empty()) engine_.inbound(batch.wire, now_, receiver_);
+  for (const OuterError& error : batch.errors) receiver_.take_error(error, now_);
 }
 
 std::optional<ipsec::DataPlaneEvent> Worker::next_event() {

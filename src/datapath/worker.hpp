@@ -53,6 +53,8 @@ class Worker {
   void empty(const OuterSockets::Entry& entry);
   bool pump_streams();
   bool take_handed_over();
+  bool work_while_settling();
+  void work_up(const HandoverRing::Batch& batch);
   [[nodiscard]] std::optional<ipsec::DataPlaneEvent> next_event();
   void tell_control();
 

@@ -313,6 +313,38 @@ TEST_F(LaneOrder, HoldsWhereTheLaneIsFullBeforeItIsFlushed) {
   EXPECT_TRUE(std::ranges::is_sorted(numbers));
 }
 
+// Who settles is about to send by another way what must not overtake them.
+TEST_F(LaneOrder, SettlingWaitsForFramesOfAnotherWorkersLane) {
+  (void)lab_->alice.ns.command("ping -c 1 -W 3 " + lab_->bob.outer(Family::v4).to_string());
+  lab_->alice.ns.run([&] {
+    std::vector<std::unique_ptr<XdpLane>> lanes(1);
+    const XdpPorts ports = XdpPorts::open({"v0"}, 0, lanes);
+    ASSERT_TRUE(ports.facts().at(0).in_use) << ports.facts()[0].text;
+    XdpLane& lane = *lanes[0];
+    std::vector<io::EventFd> wakeups;
+    for (int worker = 0; worker < 2; ++worker) wakeups.push_back(*io::EventFd::open());
+    Shared shared({}, std::move(wakeups), *io::EventFd::open());
+    shared.lanes = {&lane, nullptr};
+    Exchange other(shared, 1);
+    const Bytes esp(io::XdpSocket::kFrames * kShort, 7);
+    const ipsec::WireTrain train{.path = {{lab_->alice.outer(Family::v4), 0}, {lab_->bob.outer(Family::v4), 0}},
+                                 .encapsulation = Encapsulation::none,
+                                 .segment_size = kShort,
+                                 .bytes = esp};
+    for (std::uint32_t round = 1; round <= 20; ++round) {
+      ASSERT_TRUE(lane.send(train, Instant{}, [] {}).taken);
+      const std::uint32_t before = lane.submitted(0);
+      std::thread owner([&] { (void)lane.flush(); });
+      while (lane.submitted(0) == before) std::this_thread::yield();
+      const bool settled = other.settle(std::chrono::seconds(20));
+      const bool left = lane.has_left(0, lane.submitted(0));
+      owner.join();
+      ASSERT_TRUE(settled) << round;
+      ASSERT_TRUE(left) << round;
+    }
+  });
+}
+
 // The kernel frees the queue of a closed socket when it comes round to it.
 TEST_F(XdpLanes, AreThereAgainRightAfterARestart) {
   lab_->alice.ns.run([] {
