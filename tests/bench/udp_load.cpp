@@ -6,7 +6,8 @@
 //   udp_load spread FROM ADDRESS COUNT PORT OCTETS RATE SECONDS    the same from one socket to COUNT addresses in turn,
 //                                      from ADDRESS on, so that no two packets in a row have the same flow
 //
-// Datagrams carry a number, so that what comes twice or out of order is seen and not taken for delivery.
+// Datagrams carry a number, so that what comes twice or out of order is seen and not taken for delivery, and the time
+// their stream began: what an earlier stream left on its way is not counted into the next one.
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -69,15 +70,21 @@ int receive(std::uint16_t port) {
 
   auto batch = std::make_unique<Batch>(kMost);
   std::vector<bool> seen;
-  std::uint64_t packets = 0, twice = 0, late = 0, newest = 0;
+  std::uint64_t stream = 0, packets = 0, twice = 0, late = 0, newest = 0;
   pollfd waiting{fd, POLLIN, 0};
   while (stopped == 0) {
     if (::poll(&waiting, 1, 100) <= 0) continue;
     const int got = ::recvmmsg(fd, batch->messages.data(), kBatch, MSG_DONTWAIT, nullptr);
     for (int i = 0; i < got; ++i) {
-      std::uint64_t number = 0;
-      std::memcpy(&number, batch->bytes[static_cast<std::size_t>(i)].data(), sizeof number);
-      if (number >= 1ULL << 32) continue;  // not one of ours
+      std::uint64_t mark = 0;
+      std::memcpy(&mark, batch->bytes[static_cast<std::size_t>(i)].data(), sizeof mark);
+      if (mark >> 32 < stream) continue;
+      if (mark >> 32 > stream) {
+        stream = mark >> 32;
+        packets = twice = late = newest = 0;
+        seen.clear();
+      }
+      const std::uint64_t number = mark & 0xffffffff;
       if (number >= seen.size()) seen.resize(number + 65536);
       if (seen[number]) {
         ++twice;
@@ -138,6 +145,8 @@ int send(int fd, const Load& load, Spread* spread) {
   if (spread != nullptr) spread->attach(*batch);
   std::uint64_t sent = 0, refused = 0;
   const auto begin = Clock::now();
+  // Both ends are on one machine and have one clock.
+  const auto stream = static_cast<std::uint64_t>(begin.time_since_epoch() / std::chrono::milliseconds(1)) << 32;
   const std::chrono::duration<double> span(seconds);
   for (auto now = begin; now - begin < span; now = Clock::now()) {
     const double due = std::chrono::duration<double>(now - begin).count() * rate;
@@ -149,8 +158,8 @@ int send(int fd, const Load& load, Spread* spread) {
     }
     const unsigned count = std::min(kBatch, static_cast<unsigned>(behind));
     for (unsigned i = 0; i < count; ++i) {
-      const std::uint64_t number = sent + i;
-      std::memcpy(batch->bytes[i].data(), &number, sizeof number);
+      const std::uint64_t mark = stream | (sent + i);
+      std::memcpy(batch->bytes[i].data(), &mark, sizeof mark);
     }
     if (spread != nullptr) spread->turn(count);
     const int taken = ::sendmmsg(fd, batch->messages.data(), count, 0);
