@@ -11,6 +11,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../interop")]
 
 import failover  # noqa: E402
+import gateway  # noqa: E402
 import growth  # noqa: E402
 import ike_attack  # noqa: E402
 import ike_load  # noqa: E402
@@ -36,6 +37,17 @@ class Statistics(unittest.TestCase):
     def test_the_search_knows_its_bounds(self):
         self.assertIsNone(highest(lambda rate: False, 40e3, 1000, 4e6, 20))
         self.assertEqual(highest(lambda rate: True, 40e3, 1000, 4e6, 20), 4e6)
+
+
+class Gateway(unittest.TestCase):
+    def test_a_subject_that_was_not_measured_leaves_its_places_empty(self):
+        kinds = gateway.KINDS[:3]
+        rounds = [{"plain": {"tcp1": 40.0, "tcp1_cpu": None}, "culvert": {"tcp1": 12.0, "tcp1_cpu": 0.5}}, {"plain": {"tcp1": 44.0, "tcp1_cpu": None}}]
+        head, rate, cpu, *others = gateway.table(rounds, kinds)
+        self.assertEqual([title in head for title in ("no VPN", "Culvert", "ESP without UDP")], [True] * 3)
+        self.assertEqual(rate.split("Gbit/s")[1].split(), ["42.00", "(10%)", "12.00"])
+        self.assertEqual(cpu.split("s/GB")[1].split(), ["0.50"])
+        self.assertEqual(len(others), len(gateway.MEASURES) - 2)
 
 
 class Goals(unittest.TestCase):
