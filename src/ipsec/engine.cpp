@@ -33,12 +33,6 @@ struct Engine::State {
         outbound(options, spd, sad, nat, events, drops, random),
         inbound(options, spd, sad, nat, events, drops, random) {}
 
-  // Flows may take another way now, and packets that wait may have one.
-  void sending_changed(model::ConnectionId connection) {
-    outbound.invalidate_flows();
-    outbound.retry_waiting(connection);
-  }
-
   void path_changed(SaPair& pair) {
     update_lengths(pair, options.max_train_bytes);
     events.push(PathMtuChanged{pair.params.id, pair.path_mtu.value(), inner_mtu_of(pair)});
@@ -60,7 +54,7 @@ struct Engine::State {
     inbound.run(inputs, now, sink);
     outbound.drop_forgotten();
     for (const model::ConnectionId connection : inbound.take_sending_changed()) {
-      sending_changed(connection);
+      outbound.sas_changed(connection);
       hold_ended = true;
     }
   }
@@ -133,7 +127,7 @@ Result<void, DataPlaneError> Engine::install(model::ChildSaParams params, Instan
   state_->nat.attach(made, params, state_->sad);
   update_lengths(made, state_->options.max_train_bytes);
   state_->outbound.installed(made, now);
-  state_->sending_changed(made.params.connection);
+  state_->outbound.sas_changed(made.params.connection);
   if (state_->options.early_packets != nullptr) {
     std::ranges::move(state_->options.early_packets->take(made.params.spi_inbound), std::back_inserter(state_->early));
   }
@@ -144,11 +138,11 @@ void Engine::use_outbound(model::ChildSaId child) {
   SaPair* const pair = state_->sad.find(child);
   if (pair == nullptr || !pair->held) return;
   pair->settle(false);
-  state_->sending_changed(pair->params.connection);
+  state_->outbound.sas_changed(pair->params.connection);
 }
 
 void Engine::remove(model::ChildSaId child, Duration linger, Instant now) {
-  if (const SaPair* const pair = state_->sad.find(child)) state_->sending_changed(pair->params.connection);
+  if (const SaPair* const pair = state_->sad.find(child)) state_->outbound.sas_changed(pair->params.connection);
   state_->sad.retire(child, now + linger);
   state_->sad.expire(now, state_->released);
 }
@@ -229,7 +223,7 @@ void Engine::set_joining(net::Family family, const TcpJoining& joining) {
 
 void Engine::set_home(model::ConnectionId connection, std::optional<SaHome> home) {
   if (home && home->worker == state_->options.worker) home = std::nullopt;
-  if (state_->outbound.set_home(connection, home)) state_->sending_changed(connection);
+  if (state_->outbound.set_home(connection, home)) state_->outbound.sas_changed(connection);
 }
 
 std::optional<SaCounters> Engine::counters(model::ChildSaId child) const {

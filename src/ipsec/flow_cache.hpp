@@ -16,6 +16,7 @@
 #include "base/prefetch.hpp"
 #include "base/random.hpp"
 #include "ipsec/data_plane.hpp"
+#include "model/ids.hpp"
 #include "net/packet.hpp"
 #include "net/plain_packet.hpp"
 
@@ -136,13 +137,23 @@ class FlowCache {
 
   /// Changes with each `invalidate`.
   [[nodiscard]] std::uint32_t generation() const { return generation_; }
-  /// Forgets everything; after each change of the SPD, and of the SAs that outbound packets may take.
+  /// Forgets everything; after each change of the SPD.
   void invalidate() {
+    followed_ = {};
     if (++generation_ != 0) return;
     // Entries of four billion changes ago must not come back.
     v4_.clear();
     v6_.clear();
     generation_ = 1;
+  }
+
+  /// A verdict that will be remembered follows from the SAs of this connection.
+  void follow(model::ConnectionId connection) { word_of(connection) |= bit_of(connection); }
+  /// After each change of the SAs that outbound packets of the connection may take. Forgets everything, too, but
+  /// nothing where no verdict followed from them: SAs by the thousand that come up, or are rekeyed, without packets
+  /// cost other flows nothing.
+  void sas_changed(model::ConnectionId connection) {
+    if ((word_of(connection) & bit_of(connection)) != 0) invalidate();
   }
 
   /// First of all for each key: works out its place and asks for the memory there.
@@ -299,6 +310,15 @@ class FlowCache {
     std::size_t octets_ = 0;  // a power of two
   };
 
+  // Connections are numbered one after the other, so that as many as there are bits each have one of their own.
+  static constexpr std::size_t kFollowedWords = 256;
+  [[nodiscard]] std::uint64_t& word_of(model::ConnectionId connection) {
+    return followed_[connection.value() / 64 % kFollowedWords];
+  }
+  [[nodiscard]] static std::uint64_t bit_of(model::ConnectionId connection) {
+    return std::uint64_t{1} << connection.value() % 64;
+  }
+
   // The two halves of a product of 128 bits: every bit of both factors reaches the low bits of the sum.
   [[nodiscard, gnu::always_inline]] static std::size_t folded_product(std::uint64_t a, std::uint64_t b) {
     __extension__ using Wide = unsigned __int128;
@@ -320,6 +340,7 @@ class FlowCache {
 
   std::array<std::uint64_t, 5> multipliers_{};
   std::uint32_t generation_ = 1;
+  std::array<std::uint64_t, kFollowedWords> followed_{};
   Table<EntryV4> v4_;
   Table<EntryV6> v6_;
 };

@@ -113,7 +113,7 @@ FlowVerdict OutboundPath::decide(ByteView packet, const net::PacketInfo& info, c
   }
   if (!nat_.empty()) {
     const NatWord word = settle_nat(packet, info, verdict);
-    if (word == NatWord::keep) flows_.insert(key, verdict);
+    if (word == NatWord::keep) remember(key, verdict);
     if (word != NatWord::nothing) return verdict;
   }
   if (verdict.rule != FlowVerdict::kNoRule) {
@@ -132,8 +132,15 @@ FlowVerdict OutboundPath::decide(ByteView packet, const net::PacketInfo& info, c
       }
     }
   }
-  flows_.insert(key, verdict);
+  remember(key, verdict);
   return verdict;
+}
+
+void OutboundPath::remember(const FlowKey& key, const FlowVerdict& verdict) {
+  if (verdict.rule != FlowVerdict::kNoRule) flows_.follow(spd_.table().verdict(verdict.rule).connection);
+  // Behind a NAT the SA may be another connection's.
+  if (verdict.sa != nullptr) flows_.follow(verdict.sa->params.connection);
+  flows_.insert(key, verdict);
 }
 
 bool OutboundPath::set_home(model::ConnectionId connection, std::optional<SaHome> home) {
@@ -175,7 +182,8 @@ void OutboundPath::wait_for_sa(const InnerPacket& packet, const net::PacketInfo&
   if (!waiting_.push({policy.connection, policy.id}, packet, since)) drops_.count(DropReason::acquire_overflow);
 }
 
-void OutboundPath::retry_waiting(model::ConnectionId connection) {
+void OutboundPath::sas_changed(model::ConnectionId connection) {
+  flows_.sas_changed(connection);
   if (waiting_.has_any_of(connection)) retry_.push_back(connection);
 }
 
@@ -369,7 +377,7 @@ void OutboundPath::watch_sequence(SaPair& sa, std::uint32_t count, bool taken) {
 
 void OutboundPath::tell_expiry(SaPair& sa) {
   // A closed SA no longer sends: its flows look for another or ask for one.
-  if (sa.outbound.meter.closed()) flows_.invalidate();
+  if (sa.outbound.meter.closed()) flows_.sas_changed(sa.params.connection);
   sa.tell_expiry(events_);
 }
 

@@ -56,10 +56,10 @@ class OutboundPath final : private AggfragFrames {
   void run(std::span<const InnerPacket> packets, Instant now, OutboundSink& sink);
   /// After the SPD was replaced: all packets that wait are tried again before any other.
   void retry_waiting() { retry_all_ = true; }
-  /// Likewise, after another command, those that wait for SAs of the connection.
-  void retry_waiting(model::ConnectionId connection);
-  /// The SPD or the set of sending SAs changed.
+  /// The SPD was replaced.
   void invalidate_flows() { flows_.invalidate(); }
+  /// The set of sending SAs changed; packets that wait for one of the connection are tried again.
+  void sas_changed(model::ConnectionId connection);
   /// NatFlows has forgotten some.
   void drop_forgotten();
   /// The SPD was replaced; before `invalidate_flows`.
@@ -152,6 +152,7 @@ class OutboundPath final : private AggfragFrames {
   void route(const InnerPacket& packet, const net::PacketInfo& info, const FlowKey& key, Instant now, Instant since,
              OutboundSink& sink);
   [[nodiscard]] FlowVerdict decide(ByteView packet, const net::PacketInfo& info, const FlowKey& key);
+  void remember(const FlowKey& key, const FlowVerdict& verdict);
   // outbound_nat.cpp
   enum class NatWord : std::uint8_t { nothing, once, keep };
   [[nodiscard]] NatWord settle_nat(ByteView packet, const net::PacketInfo& info, FlowVerdict& verdict);

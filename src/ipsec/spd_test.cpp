@@ -257,6 +257,28 @@ TEST(FlowCache, FourFlowsOfOneSetStandSideBySideAndAFifthTakesAPlace) {
   for (const FlowKey& key : keys) EXPECT_FALSE(cache.find(key).has_value());
 }
 
+TEST(FlowCache, IsVoidedBySasOfConnectionsThatItFollowsAlone) {
+  FlowCache cache(64, 1);
+  FlowKey key = FlowKey::of(net::PacketInfo{});
+  cache.locate(key);
+  const auto remember = [&](std::uint32_t connection) {
+    cache.follow(model::ConnectionId{connection});
+    cache.insert(key, {});
+  };
+  remember(7);
+  for (const std::uint32_t other : {0U, 6U, 8U, 7U + 64, 7U + 16383}) {
+    cache.sas_changed(model::ConnectionId{other});
+    EXPECT_TRUE(cache.find(key).has_value()) << other;
+  }
+  cache.sas_changed(model::ConnectionId{7});
+  EXPECT_FALSE(cache.find(key).has_value());
+  remember(8);
+  cache.sas_changed(model::ConnectionId{7});
+  EXPECT_TRUE(cache.find(key).has_value()) << "nothing that is still known follows from it";
+  cache.invalidate();
+  EXPECT_FALSE(cache.find(key).has_value());
+}
+
 TEST(FlowCache, KeysTellFamiliesPortsAndFragmentsApart) {
   const Flow v4{address("10.1.0.1"), address("10.2.0.1")};
   const Flow v6{address("a01:1::"), address("a02:1::")};
