@@ -28,6 +28,12 @@ using model::Role;
 constexpr unsigned kMostMethods = 3;
 constexpr Duration kWishPatience = std::chrono::seconds(10);
 
+/// An established IKE SA always has one.
+model::ConnectionId connection_of(const IkeSa& sa) {
+  CHECK(sa.connection);
+  return *sa.connection;
+}
+
 codec::NotifyPayload rekey_sa(model::Spi spi_inbound) {
   ByteWriter spi;
   spi.u32(spi_inbound.value());
@@ -54,14 +60,14 @@ std::size_t most_additional(const model::ConnectionConfig* config) {
 CreateChildSaInitiator::CreateChildSaInitiator(Core& core, IkeSa& sa, const CreateChildTask& task)
     : core_(core),
       sa_(sa),
-      connection_(task.guest.value_or(*sa.connection)),
+      connection_(task.guest ? *task.guest : connection_of(sa)),
       anew_(task.anew),
       wish_(task.wish),
       retry_(task.retry),
       additional_(most_additional(core.connections.find(connection_))) {}
 
 CreateChildSaInitiator::CreateChildSaInitiator(Core& core, IkeSa& sa, model::ChildSaId old, Retry retry)
-    : core_(core), sa_(sa), old_(old), connection_(*sa.connection), retry_(retry) {
+    : core_(core), sa_(sa), old_(old), connection_(connection_of(sa)), retry_(retry) {
   if (const ChildSa* child = sa.find_child(old)) connection_ = child->connection;
   additional_ = most_additional(core.connections.find(connection_));
 }
@@ -169,7 +175,7 @@ Progression CreateChildSaInitiator::handle_completion(RequestToken token, Comple
   if (token != token_) return Progression::waiting;
   KeyExchangeResult computed = key_exchange_result(std::move(result));
   if (response_) {
-    offer_->key_exchange = std::move(computed.own);
+    offer().key_exchange = std::move(computed.own);
     computed_ = std::move(computed);
     return handle_response(*response_);
   }
@@ -177,7 +183,7 @@ Progression CreateChildSaInitiator::handle_completion(RequestToken token, Comple
     fail({.notify = NotifyType::no_additional_sas,
           .data = {},
           .kind = FailureKind::local_error,
-          .detail = fmt::format("no key pair for {}: {}", describe(method_), crypto::to_string(*computed.fault))},
+          .detail = fmt::format("no key pair for {}: {}", describe(method_), fault_of(computed))},
          false);
     return Progression::done;
   }
@@ -199,13 +205,14 @@ Progression CreateChildSaInitiator::handle_response(const codec::Message& respon
   const ChildSa* old = old_ ? sa_.find_child(*old_) : nullptr;
   const ChildSa* fallback = wish_ && wish_->resource ? find_fallback(sa_, wish_->local, wish_->remote) : nullptr;
   // RFC 9611 3: the selectors are those of the fallback, if that still stands.
-  auto agreed = check_child_answer(sa_, config_, ChildExchange::create_child_sa, *offer_,
+  ChildOffer& offered = offer();
+  auto agreed = check_child_answer(sa_, config_, ChildExchange::create_child_sa, offered,
                                    old != nullptr ? old : fallback, response);
   if (!agreed) {
     fail(agreed.error(), true);
     return Progression::done;
   }
-  note_more_possible(core_, sa_, response, *offer_, *agreed);
+  note_more_possible(core_, sa_, response, offered, *agreed);
   // Whether both sides asked at once is told by their requests, however long the answers take.
   agreed->asked_at = sent_at_;
   if (fallback != nullptr) {
@@ -216,18 +223,18 @@ Progression CreateChildSaInitiator::handle_response(const codec::Message& respon
   SecretBytes shared_secret;
   if (agreed->suite.key_exchange != KeyExchangeMethod::none) {
     const auto* ke = response.first<codec::KePayload>();
-    const bool fits = offer_->key_exchange && ke != nullptr && ke->method == agreed->suite.key_exchange &&
-                      ke->method == offer_->method;
+    const bool fits = offered.key_exchange && ke != nullptr && ke->method == agreed->suite.key_exchange &&
+                      ke->method == offered.method;
     if (fits && !computed_) {
       response_ = response;
-      token_ = ask_for_shared_secret(core_, sa_, offer_->method, std::move(offer_->key_exchange), ke->public_value);
+      token_ = ask_for_shared_secret(core_, sa_, offered.method, std::move(offered.key_exchange), ke->public_value);
       return Progression::waiting;
     }
     if (!fits || computed_->fault) {
       fail({.notify = NotifyType::invalid_ke_payload,
             .data = {},
             .kind = FailureKind::protocol_error,
-            .detail = fmt::format("the peer's answer to the key exchange by {} is invalid", describe(offer_->method))},
+            .detail = fmt::format("the peer's answer to the key exchange by {} is invalid", describe(offered.method))},
            true);
       return Progression::done;
     }
@@ -276,20 +283,21 @@ Progression CreateChildSaInitiator::follow_up(ChildAgreement agreement, const co
 
 Progression CreateChildSaInitiator::follow(FollowUpSeries::Step step) {
   if (step == FollowUpSeries::Step::waiting) return Progression::waiting;
+  CHECK(series_);
   if (sa_.phase != Phase::established) {
     abandon();
   } else if (step == FollowUpSeries::Step::failed) {
-    fail_series();
+    fail_series(*series_);
   } else {
     handle_agreement(*agreement_, *response_, computed_->shared_secret.view(), series_->secrets());
   }
   return Progression::done;
 }
 
-void CreateChildSaInitiator::fail_series() {
-  const FollowUpFault& fault = series_->fault();
+void CreateChildSaInitiator::fail_series(const FollowUpSeries& series) {
+  const FollowUpFault& fault = series.fault();
   // An answer of the peer's that is no refusal, and wrong: it may believe in the pair.
-  const bool peer_has_it = !fault.notify && series_->is_last();
+  const bool peer_has_it = !fault.notify && series.is_last();
   if (!peer_has_it) abandon();
   if (fault.notify == NotifyType::state_not_found) {
     core_.progress(sa_, fault.detail);
@@ -335,7 +343,7 @@ void CreateChildSaInitiator::handle_agreement(const ChildAgreement& agreement, c
 }
 
 void CreateChildSaInitiator::handle_refusal(const codec::NotifyPayload& error) {
-  const std::string asked = describe(offer_->local, offer_->remote);
+  const std::string asked = describe(offer().local, offer().remote);
   abandon();
   ChildSa* old = old_ ? sa_.find_child(*old_) : nullptr;
   // RFC 7296 2.8.1: after a collision that only one side noticed, the peer's rekey stands and this answer means

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "base/check.hpp"
 #include "ike/v2/child_negotiation.hpp"
 #include "ike/v2/core.hpp"
 #include "ike/v2/exchange.hpp"
@@ -39,9 +40,14 @@ class CreateChildSaInitiator final : public InitiatorExchange {
   }
   void handle_bad_response(const std::string& fault) override;
   void abandon() override;
-  void note_collision(const RekeyCollision& collision) override { collision_ = std::move(collision); }
+  void note_collision(const RekeyCollision& collision) override { collision_ = collision; }
 
  private:
+  /// From the request on, until the pair is made or abandoned.
+  [[nodiscard]] ChildOffer& offer() {
+    CHECK(offer_);
+    return *offer_;
+  }
   /// Whether what it was to bring about is there, or can no longer be.
   [[nodiscard]] bool settled_meanwhile(const ChildSa* old) const;
   /// What it began with, and what it begins with again.
@@ -53,7 +59,7 @@ class CreateChildSaInitiator final : public InitiatorExchange {
   /// Begins the additional key exchanges that were agreed on, unless the peer's rekey has precedence.
   [[nodiscard]] Progression follow_up(ChildAgreement agreement, const codec::Message& response);
   [[nodiscard]] Progression follow(FollowUpSeries::Step step);
-  void fail_series();
+  void fail_series(const FollowUpSeries& series);
   [[nodiscard]] bool loses_to_peer(const Bytes& nonce_r) const;
   /// A guest of the IKE SA that the peer does not take there sets up its own.
   [[nodiscard]] bool go_alone(const ChildRefusal& refusal);

@@ -47,7 +47,7 @@ FollowUpSeries::Step FollowUpSeries::take(RequestToken token, Completion result)
   KeyExchangeResult computed = key_exchange_result(std::move(result));
   if (!computed.own) {
     return fail(FailureKind::local_error, std::nullopt,
-                fmt::format("no key pair for {}: {}", describe(method), crypto::to_string(*computed.fault)));
+                fmt::format("no key pair for {}: {}", describe(method), fault_of(computed)));
   }
   if (!answered_) {
     // The peer has nothing yet that would have to be deleted.

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/check.hpp"
 #include "ike/v2/authentication.hpp"
 #include "ike/v2/childless.hpp"
 #include "ike/v2/closing.hpp"
@@ -67,7 +68,7 @@ Progression IkeAuthInitiator::handle_completion(RequestToken token, Completion r
   if (rounds_) return handle_round_completion(std::move(result));
   if (eap_ != EapStage::none) return handle_eap_completion(std::move(result));
   if (response_) {
-    finish(result);
+    finish(result, *response_);
     return Progression::done;
   }
   auto proof = own_proof(std::move(result), config_);
@@ -134,7 +135,9 @@ Progression IkeAuthInitiator::handle_response(const codec::Message& response) {
   }
   if (auth == nullptr && sa_.resumption) {
     abandon();
-    begin_in_full(core_, sa_, std::move(*sa_.resumption->beginning),
+    auto& beginning = sa_.resumption->beginning;
+    CHECK(beginning);
+    begin_in_full(core_, sa_, std::move(*beginning),
                   fmt::format("the peer refused the resumed IKE SA with {}", describe(response.error_notify()->type)));
     return Progression::done;
   }
@@ -188,39 +191,38 @@ bool IkeAuthInitiator::fits_responder(const codec::Message& response) {
   return true;
 }
 
-void IkeAuthInitiator::finish(const Completion& verdict) {
-  if (auto fault = peer_fault(verdict, sa_, config_, *response_))
+void IkeAuthInitiator::finish(const Completion& verdict, const codec::Message& response) {
+  if (auto fault = peer_fault(verdict, sa_, config_, response))
     return refuse_peer(fault->kind, std::move(fault->detail), std::move(fault->refusal));
   if (const auto* verified = std::get_if<VerifyResult>(&verdict)) note_proof_end(sa_, verified->good_until);
-  conclude();
+  conclude(response);
 }
 
-void IkeAuthInitiator::conclude() {
+void IkeAuthInitiator::conclude(const codec::Message& response) {
   if (sa_.terminating) {
     abandon();
     return delete_unannounced(core_, sa_);
   }
-  if (const auto note = redirect_in(core_, sa_, *response_, &config_)) return leave_for(*note);
+  if (const auto note = redirect_in(core_, sa_, response, &config_)) return leave_for(*note);
   auto given = Result<model::Configuration, std::string>();
   if (!config_.request_addresses.empty()) {
-    given = accept_configuration(core_, sa_, config_, *response_);
-    if (!given) return refuse_configuration(std::move(given.error()));
+    given = accept_configuration(core_, sa_, config_, response);
+    if (!given) return refuse_configuration(response, std::move(given.error()));
   }
   const Bytes nonce_i = sa_.init->nonce_i;
   const Bytes nonce_r = sa_.init->nonce_r;
-  agree_on_mobike(sa_, *response_, config_);
-  agree_on_counter_sync(sa_, *response_, config_);
-  take_crash_token(core_, sa_, *response_);
-  begin_authentication_life(core_, sa_, config_, &*response_);
+  agree_on_mobike(sa_, response, config_);
+  agree_on_counter_sync(sa_, response, config_);
+  take_crash_token(core_, sa_, response);
+  begin_authentication_life(core_, sa_, config_, &response);
   establish(core_, sa_, config_);
   note_resumed(core_, sa_);
-  take_ticket(core_, sa_, *response_);
+  take_ticket(core_, sa_, response);
   if (auto narrowed = narrowed_to_peer(config_, sa_)) {
     config_ = std::move(*narrowed);
     core_.emit(ConfigurationReceived{.ike_sa = sa_.id, .connection = config_.id, .configuration = std::move(*given)});
   }
   const Rivalry rivalry = find_rival(core_, sa_);
-  const codec::Message& response = *response_;
   const bool complete = response.first<codec::SaPayload>() != nullptr && response.ts(Role::initiator) != nullptr &&
                         response.ts(Role::responder) != nullptr;
   if (childless_) {
@@ -294,9 +296,9 @@ void IkeAuthInitiator::refuse_peer(FailureKind kind, std::string detail,
 }
 
 // RFC 7296 3.15.4: it may be torn down and tried again later.
-void IkeAuthInitiator::refuse_configuration(std::string detail) {
+void IkeAuthInitiator::refuse_configuration(const codec::Message& response, std::string detail) {
   abandon();
-  const auto* error = response_->error_notify();
+  const auto* error = response.error_notify();
   if (error != nullptr) core_.refuse(Refusal::refused_by_peer);
   fail_negotiation(core_, sa_, FailureKind::no_address, error != nullptr ? std::optional(error->type) : std::nullopt,
                    std::move(detail), Phase::closing);

@@ -45,12 +45,12 @@ class IkeAuthInitiator final : public InitiatorExchange {
   /// The responder is whom we expect and, where it has AUTH, proves itself in the expected way; else it is refused, and
   /// this is false.
   [[nodiscard]] bool fits_responder(const codec::Message& response);
-  void finish(const Completion& verdict);
-  /// The responder is who it says it is.
-  void conclude();
+  void finish(const Completion& verdict, const codec::Message& response);
+  /// The responder is who it says it is; its last response, which has the Child SA.
+  void conclude(const codec::Message& response);
   void finish_child(const codec::Message& response);
   void leave_for(const GatewayNote& note);
-  void refuse_configuration(std::string detail);
+  void refuse_configuration(const codec::Message& response, std::string detail);
   void refuse_peer(FailureKind kind, std::string detail,
                    std::optional<model::AuthenticationRefusal> refusal = std::nullopt);
 
@@ -61,8 +61,9 @@ class IkeAuthInitiator final : public InitiatorExchange {
   [[nodiscard]] Progression take_eap_step(const EapResult& result);
   /// AUTH by the key that EAP has made; with a PPK the keys that it gives come first.
   [[nodiscard]] Progression prove_by_eap();
-  /// By the notification in `eap_end_`.
-  [[nodiscard]] Progression refused_by_peer(const std::optional<model::AuthenticationRefusal>& refusal);
+  /// By this notification, with EAP begun.
+  [[nodiscard]] Progression refused_by_peer(model::NotifyType error,
+                                            const std::optional<model::AuthenticationRefusal>& refusal);
   /// Before the responder takes the IKE SA for established.
   [[nodiscard]] Progression refuse_in_eap(FailureKind kind, std::string detail,
                                           std::optional<model::AuthenticationRefusal> refusal = std::nullopt);
@@ -76,8 +77,8 @@ class IkeAuthInitiator final : public InitiatorExchange {
   [[nodiscard]] Progression handle_round_response(const codec::Message& response);
   /// What the response says of the responder is found right: what does it mean for our own round?
   [[nodiscard]] Progression go_on(const codec::Message& response);
-  [[nodiscard]] Progression end_own_round();
-  [[nodiscard]] Progression next_round();
+  [[nodiscard]] Progression end_own_round(const codec::Message& response);
+  [[nodiscard]] Progression next_round(const codec::Message& response);
   /// The responder takes the IKE SA for established, if it was content with the last request.
   [[nodiscard]] bool stands_there() const;
   [[nodiscard]] Progression refused_in_round(model::NotifyType error);

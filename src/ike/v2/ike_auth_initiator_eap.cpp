@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "base/check.hpp"
 #include "base/text.hpp"
 #include "ike/auth/shared_key.hpp"
 #include "ike/v2/authentication.hpp"
@@ -29,13 +30,13 @@ Progression IkeAuthInitiator::handle_eap_response(const codec::Message& response
   const auto* eap = response.first<codec::EapPayload>();
   const auto* error = response.error_notify();
   if (error != nullptr && response.first<codec::AuthPayload>() == nullptr) {
-    eap_end_ = error->type;
     if (eap_ == EapStage::server && eap != nullptr) {
+      eap_end_ = error->type;
       eap_ = EapStage::step;
       token_ = ask_eap(core_, sa_, config_, EapRequest::Step::packet, eap->message, eap_only_);
       return Progression::waiting;
     }
-    return refused_by_peer(std::nullopt);
+    return refused_by_peer(error->type, std::nullopt);
   }
   switch (eap_) {
     case EapStage::first_answer: return begin_eap(response);
@@ -62,6 +63,7 @@ Progression IkeAuthInitiator::begin_eap(const codec::Message& response) {
   }
   // RFC 7296 2.16: the responder proves itself before EAP; who we are is for nobody else. RFC 5998 3: unless EAP alone
   // was asked for. A responder that does not know that has AUTH, and is judged by it.
+  CHECK(config_.eap);
   eap_only_ = config_.eap->only && response.first<codec::AuthPayload>() == nullptr;
   if (response.first<codec::AuthPayload>() == nullptr && !eap_only_)
     return refuse_in_eap(FailureKind::authentication_failed,
@@ -90,6 +92,7 @@ Progression IkeAuthInitiator::handle_eap_completion(Completion result) {
     if (take_ppk(core_, sa_, std::move(*mixed), config_)) return prove_by_eap();
     return refuse_in_eap(FailureKind::local_error, fmt::format("there is no PPK for connection '{}'", config_.name));
   }
+  CHECK(response_);
   if (auto fault = peer_fault(result, sa_, config_, *response_))
     return refuse_in_eap(fault->kind, std::move(fault->detail), std::move(fault->refusal));
   eap_ = EapStage::step;
@@ -99,7 +102,7 @@ Progression IkeAuthInitiator::handle_eap_completion(Completion result) {
 
 Progression IkeAuthInitiator::take_eap_step(const EapResult& result) {
   if (result.state != EapResult::State::going) end_eap(core_, sa_);
-  if (eap_end_) return refused_by_peer(result.refusal);
+  if (eap_end_) return refused_by_peer(*eap_end_, result.refusal);
   codec::Message message;
   switch (result.state) {
     case EapResult::State::failure:
@@ -144,13 +147,15 @@ Progression IkeAuthInitiator::prove_by_eap() {
 }
 
 // RFC 7296 2.21.2: before the responder's proof it may be anyone's word, but the IKE SA cannot go on.
-Progression IkeAuthInitiator::refused_by_peer(const std::optional<model::AuthenticationRefusal>& refusal) {
+Progression IkeAuthInitiator::refused_by_peer(NotifyType error,
+                                              const std::optional<model::AuthenticationRefusal>& refusal) {
+  CHECK(config_.eap);
   std::string detail =
       fmt::format("{} refused IKE_AUTH with {}; we are {}, '{}' within EAP", sa_.path.remote.to_string(),
-                  describe(*eap_end_), sa_.local_id.to_string(), escaped(config_.eap->identity));
+                  describe(error), sa_.local_id.to_string(), escaped(config_.eap->identity));
   if (refusal) detail += fmt::format(": {}", refusal->to_string());
   abandon();
-  fail_negotiation(core_, sa_, failure_kind(*eap_end_), *eap_end_, std::move(detail), Phase::gone, refusal);
+  fail_negotiation(core_, sa_, failure_kind(error), error, std::move(detail), Phase::gone, refusal);
   return Progression::done;
 }
 
@@ -169,9 +174,8 @@ Progression IkeAuthInitiator::check_eap_auth(const codec::Message& response) {
                     sa_.remote_id.to_string(), sa_.path.remote.to_string()));
     return Progression::done;
   }
-  if (rounds_) return end_own_round();
-  response_ = response;
-  conclude();
+  if (rounds_) return end_own_round(response);
+  conclude(response);
   return Progression::done;
 }
 

@@ -97,13 +97,16 @@ Progression IkeAuthInitiator::handle_round_completion(Completion result) {
     fail_negotiation(core_, sa_, FailureKind::local_error, std::nullopt, std::move(proof.error()), Phase::gone);
     return Progression::done;
   }
+  CHECK(response_);
   if (auto fault = peer_fault(result, sa_, in_peer_round(config_, rounds().peer), *response_))
     return refuse_round(fault->kind, std::move(fault->detail), std::move(fault->refusal));
   ++rounds().peer;
   rounds().wait = InitiatorRounds::Wait::response;
   core_.progress(sa_, fmt::format("round {} of {} of the peer's authentication has gone well", rounds().peer,
                                   peer_round_count(config_)));
-  return go_on(*std::exchange(response_, std::nullopt));
+  const codec::Message judged = std::move(*response_);
+  response_.reset();
+  return go_on(judged);
 }
 
 Progression IkeAuthInitiator::handle_round_response(const codec::Message& response) {
@@ -163,27 +166,27 @@ Progression IkeAuthInitiator::go_on(const codec::Message& response) {
   }
   response_ = response;
   if (own_auth) return check_eap_auth(response);
-  if (rounds().proof_sent) return end_own_round();
-  return next_round();
+  if (rounds().proof_sent) return end_own_round(response);
+  return next_round(response);
 }
 
-Progression IkeAuthInitiator::end_own_round() {
+Progression IkeAuthInitiator::end_own_round(const codec::Message& response) {
   eap_ = EapStage::none;
   rounds().proof_sent = false;
   ++rounds().own;
   core_.progress(sa_,
                  fmt::format("round {} of {} of our authentication was taken", rounds().own, own_round_count(config_)));
-  return next_round();
+  return next_round(response);
 }
 
-Progression IkeAuthInitiator::next_round() {
+Progression IkeAuthInitiator::next_round(const codec::Message& response) {
   const bool own_left = rounds().own < own_round_count(config_);
   if (!own_left && rounds().peer == peer_round_count(config_)) {
-    conclude();
+    conclude(response);
     return Progression::done;
   }
   // RFC 4739 2.2: the Child SA comes with the last of them.
-  if (response_->first<codec::SaPayload>() != nullptr) {
+  if (response.first<codec::SaPayload>() != nullptr) {
     handle_bad_response("it ends the authentication before all rounds are over");
     return Progression::done;
   }

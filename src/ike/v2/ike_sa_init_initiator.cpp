@@ -52,8 +52,8 @@ constexpr unsigned kTriesOfOneOfMany = 4;
 // How long the genuine answer is awaited after an error that anybody could have sent.
 constexpr Duration kDoubtPeriod = std::chrono::seconds(4);
 
-bool doubt_is_over(Core& core, const IkeSa& sa) {
-  return std::ranges::any_of(core.sas.of_connection(*sa.connection), [&](const IkeSa* other) {
+bool doubt_is_over(Core& core, const IkeSa& sa, model::ConnectionId connection) {
+  return std::ranges::any_of(core.sas.of_connection(connection), [&](const IkeSa* other) {
     return other->id != sa.id && other->phase == Phase::established && other->last_inbound > sa.begun_at;
   });
 }
@@ -63,8 +63,9 @@ bool doubt_is_over(Core& core, const IkeSa& sa) {
 // Whoever asked for the tunnel meanwhile was told that this attempt is on its way; so if the Child SA is gone by now,
 // the IKE SA that stands makes a new one.
 bool give_way_to_living(Core& core, IkeSa& sa, const net::Path& path) {
-  if (!sa.replaces_doubtful || !doubt_is_over(core, sa)) return false;
+  CHECK(sa.connection);
   const model::ConnectionId connection = *sa.connection;
+  if (!sa.replaces_doubtful || !doubt_is_over(core, sa, connection)) return false;
   core.progress(sa, "the peer lives after all; the attempt at a new IKE SA is given up");
   close_ike_sa(core, sa, CloseReason::superseded, Phase::gone);
   handle(core, Initiate{.connection = connection, .path = path, .despite_doubtful = false, .wish = std::nullopt});
@@ -136,20 +137,26 @@ Progression IkeSaInitInitiator::start() {
 
 Progression IkeSaInitInitiator::handle_completion(RequestToken token, Completion result) {
   if (puzzle_ == token) return take_solution(std::get<PuzzleResult>(result));
-  if (key_pair_ && key_pair_->token == token) return take_key_pair(key_exchange_result(std::move(result)));
-  if (agreement_ && agreement_->secret.token == token) return finish(key_exchange_result(std::move(result)));
+  if (key_pair_ && key_pair_->token == token) {
+    const KeyExchangeMethod method = key_pair_->method;
+    key_pair_.reset();
+    return take_key_pair(method, key_exchange_result(std::move(result)));
+  }
+  if (agreement_ && agreement_->secret.token == token) {
+    const Agreement agreement = std::move(*agreement_);
+    agreement_.reset();
+    return finish(agreement, key_exchange_result(std::move(result)));
+  }
   return Progression::waiting;
 }
 
-Progression IkeSaInitInitiator::take_key_pair(KeyExchangeResult made) {
-  const KeyExchangeMethod method = std::exchange(key_pair_, std::nullopt)->method;
+Progression IkeSaInitInitiator::take_key_pair(KeyExchangeMethod method, KeyExchangeResult made) {
   const bool first = attempts_.empty();
   if (!made.own) {
     // The request that is under way may still be answered.
     if (!first) return Progression::waiting;
     fail_negotiation(core_, sa_, FailureKind::local_error, std::nullopt,
-                     fmt::format("no key pair for {}: {}", describe(method), crypto::to_string(*made.fault)),
-                     Phase::gone);
+                     fmt::format("no key pair for {}: {}", describe(method), fault_of(made)), Phase::gone);
     return Progression::done;
   }
   attempts_.push_back({.method = method, .key_exchange = std::move(made.own), .request = {}});
@@ -358,8 +365,7 @@ void IkeSaInitInitiator::handle_agreement(const codec::Message& message, ByteVie
                          .secret = {.method = ke->method, .token = token}};
 }
 
-Progression IkeSaInitInitiator::finish(KeyExchangeResult computed) {
-  const Agreement agreement = *std::exchange(agreement_, std::nullopt);
+Progression IkeSaInitInitiator::finish(const Agreement& agreement, KeyExchangeResult computed) {
   Attempt* attempt = find_attempt(agreement.secret.method);
   CHECK(attempt != nullptr);
   attempt->key_exchange = std::move(computed.own);
@@ -375,8 +381,9 @@ Progression IkeSaInitInitiator::establish_keys(const Agreement& agreement, ByteV
                                                const Attempt& attempt) {
   const Bytes& nonce_r = agreement.message.first<codec::NoncePayload>()->data;
   sa_.spi_r = agreement.message.header.spi_r;
-  const SecretBytes skeyseed =
-      skeyseed_initial(*model::prf_function(agreement.suite.prf), nonce_, nonce_r, shared_secret);
+  const auto prf = model::prf_function(agreement.suite.prf);
+  CHECK(prf);
+  const SecretBytes skeyseed = skeyseed_initial(*prf, nonce_, nonce_r, shared_secret);
   if (const auto keyed = key_ike_sa(core_, sa_, agreement.suite, skeyseed.view(), nonce_, nonce_r); !keyed) {
     fail_negotiation(
         core_, sa_, FailureKind::local_error, std::nullopt,

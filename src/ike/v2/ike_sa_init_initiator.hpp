@@ -54,7 +54,7 @@ class IkeSaInitInitiator final : public SetUpExchange {
     Bytes request;
   };
   void begin_attempt(model::KeyExchangeMethod method);
-  [[nodiscard]] Progression take_key_pair(KeyExchangeResult made);
+  [[nodiscard]] Progression take_key_pair(model::KeyExchangeMethod method, KeyExchangeResult made);
   [[nodiscard]] Attempt* find_attempt(model::KeyExchangeMethod method);
   void send_current();
   void handle_cookie(const codec::Message& message, const codec::NotifyPayload& notify);
@@ -63,7 +63,7 @@ class IkeSaInitInitiator final : public SetUpExchange {
   void handle_error(const codec::NotifyPayload& notify);
   void handle_redirect(const codec::NotifyPayload& notify);
   void handle_agreement(const codec::Message& message, ByteView datagram, const net::Path& path);
-  [[nodiscard]] Progression finish(KeyExchangeResult computed);
+  [[nodiscard]] Progression finish(const Agreement& agreement, KeyExchangeResult computed);
   [[nodiscard]] Progression establish_keys(const Agreement& agreement, ByteView shared_secret, const Attempt& attempt);
   void doubt(FailureKind kind, std::optional<model::NotifyType> notify, std::string detail);
 

@@ -48,9 +48,10 @@ Progression IntermediateInitiator::handle_completion(RequestToken token, Complet
 }
 
 Progression IntermediateInitiator::handle_key_exchange(KeyExchangeResult computed) {
+  CHECK(method_);
   if (!computed.own) {
     return fail(FailureKind::local_error, std::nullopt,
-                fmt::format("no key pair for {}: {}", describe(*method_), crypto::to_string(*computed.fault)));
+                fmt::format("no key pair for {}: {}", describe(*method_), fault_of(computed)));
   }
   if (!answered_) {
     own_ = std::move(computed.own);
@@ -76,7 +77,7 @@ Progression IntermediateInitiator::handle_ppk(PpkResult result) {
                 fmt::format("there is no PPK for connection '{}'", config_.name));
   }
   if (answered_) {
-    note_mixed_ppk(core_, sa_, *config_.ppk);
+    note_mixed_ppk(core_, sa_, ppk());
     return finish(result.keys->front().view());
   }
   confirmation_ = shown_confirmation(result);
@@ -87,7 +88,7 @@ Progression IntermediateInitiator::handle_ppk(PpkResult result) {
 void IntermediateInitiator::send() {
   codec::Message request;
   if (method_) request.add(codec::KePayload{.method = *method_, .public_value = to_bytes(own_->public_value())});
-  if (names_ppk_) name_ppk(request, sa_, *config_.ppk, confirmation_);
+  if (names_ppk_) name_ppk(request, sa_, ppk(), confirmation_);
   send_request(core_, sa_, type(), std::move(request));
   if (method_) {
     core_.progress(sa_, fmt::format("sent IKE_INTERMEDIATE request with a key exchange by {}{}", describe(*method_),
@@ -116,7 +117,7 @@ Progression IntermediateInitiator::handle_response(const codec::Message& respons
     return Progression::done;
   }
   // RFC 9370 2.2.2: the method is the one that was agreed on.
-  if (ke != nullptr && ke->method != *method_) {
+  if (method_ && ke->method != *method_) {
     return fail(
         FailureKind::protocol_error, std::nullopt,
         fmt::format("the peer answered a key exchange by {} with one by {}", describe(*method_), describe(ke->method)));
@@ -127,7 +128,7 @@ Progression IntermediateInitiator::handle_response(const codec::Message& respons
   }
   take_owed_methods(response, sa_.init->wishes);
   answered_ = response.header.message_id;
-  if (ke == nullptr) return mix();
+  if (!method_) return mix();
   token_ = ask_for_shared_secret(core_, sa_, *method_, std::move(own_), ke->public_value);
   return Progression::waiting;
 }
@@ -139,6 +140,7 @@ Progression IntermediateInitiator::mix() {
 }
 
 Progression IntermediateInitiator::finish(ByteView skeyseed) {
+  CHECK(answered_);
   if (const auto keyed = end_intermediate(core_, sa_, *answered_, method_.has_value(), skeyseed); !keyed)
     return fail(FailureKind::local_error, std::nullopt, std::string(crypto::to_string(keyed.error())));
   continue_set_up(core_, sa_, std::move(config_));

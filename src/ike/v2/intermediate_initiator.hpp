@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "base/check.hpp"
 #include "ike/v2/core.hpp"
 #include "ike/v2/exchange.hpp"
 #include "ike/v2/ike_sa.hpp"
@@ -29,6 +30,11 @@ class IntermediateInitiator final : public InitiatorExchange {
   void give_up() override;
 
  private:
+  /// Only where it is named.
+  [[nodiscard]] const model::Ppk& ppk() const {
+    CHECK(config_.ppk);
+    return *config_.ppk;
+  }
   Progression handle_key_exchange(KeyExchangeResult computed);
   Progression handle_ppk(PpkResult result);
   void send();

@@ -34,6 +34,11 @@ RequestToken ask_for_answer(Core& core, const IkeSa& sa, model::KeyExchangeMetho
   return ask(core, sa, Asker::responder, method, nullptr, to_bytes(peer_value));
 }
 
+const char* fault_of(const KeyExchangeResult& result) {
+  CHECK(result.fault);
+  return crypto::to_string(*result.fault);
+}
+
 KeyExchangeResult key_exchange_result(Completion&& completion) {
   auto* result = std::get_if<KeyExchangeResult>(&completion);
   CHECK(result != nullptr);

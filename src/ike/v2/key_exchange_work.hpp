@@ -21,6 +21,8 @@ namespace culvert::ike::v2 {
 /// As responder: a key pair of ours and the secret shared with the peer, at once.
 [[nodiscard]] RequestToken ask_for_answer(Core& core, const IkeSa& sa, model::KeyExchangeMethod method,
                                           ByteView peer_value);
+/// Why there is no key pair in it, or no secret.
+[[nodiscard]] const char* fault_of(const KeyExchangeResult& result);
 /// What was computed.
 [[nodiscard]] KeyExchangeResult key_exchange_result(Completion&& completion);
 

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/check.hpp"
 #include "base/secret.hpp"
 #include "base/text.hpp"
 
@@ -63,19 +64,21 @@ void name_ppk(codec::Message& request, const IkeSa& sa, const model::Ppk& ppk, B
 
 std::optional<std::string> settle_named_ppk(Core& core, IkeSa& sa, const codec::Message& response,
                                             const model::ConnectionConfig& config) {
+  CHECK(config.ppk);
+  const model::Ppk& ours = *config.ppk;
   sa.ppk->settled = true;
   const auto* taken = response.notify(NotifyType::ppk_identity);
-  if (taken != nullptr && taken->data == octets_of_id(*config.ppk)) {
+  if (taken != nullptr && taken->data == octets_of_id(ours)) {
     sa.ppk->in_use = true;
     return std::nullopt;
   }
   if (taken != nullptr)
-    return fmt::format("the peer takes another PPK than '{}', which is all it was offered", escaped(config.ppk->id));
-  if (config.ppk->required) {
-    return fmt::format("the peer does not have the PPK '{}', which connection '{}' insists on", escaped(config.ppk->id),
+    return fmt::format("the peer takes another PPK than '{}', which is all it was offered", escaped(ours.id));
+  if (ours.required) {
+    return fmt::format("the peer does not have the PPK '{}', which connection '{}' insists on", escaped(ours.id),
                        config.name);
   }
-  core.progress(sa, fmt::format("the peer does not have the PPK '{}'; going on without", escaped(config.ppk->id)));
+  core.progress(sa, fmt::format("the peer does not have the PPK '{}'; going on without", escaped(ours.id)));
   return std::nullopt;
 }
 
@@ -119,7 +122,7 @@ PpkVerdict judge_mixed_ppk(Core& core, IkeSa& sa, const model::ConnectionConfig&
             .refusal = fmt::format("connection '{}': the peer has not named the PPK '{}', on which it insists",
                                    config.name, escaped(config.ppk->id))};
   }
-  if (config.id == *sa.ppk->connection || !config.ppk) return {};
+  if (config.id == sa.ppk->connection || !config.ppk) return {};
   // The same name at another connection may be for another secret.
   if (octets_of_id(*config.ppk) == sa.ppk->identity)
     return {.asked = ask_to_mix_ppk(core, sa, config.id, SecretBytes::copy_of(sa.keys.sk_d())),
@@ -132,9 +135,10 @@ PpkVerdict judge_mixed_ppk(Core& core, IkeSa& sa, const model::ConnectionConfig&
 
 std::optional<std::string> mixed_ppk_fault(const IkeSa& sa, const PpkResult& result,
                                            const model::ConnectionConfig& config) {
-  if (is_confirmed(result, sa.ppk->confirmation) || !config.ppk->required) return std::nullopt;
+  const auto& ours = config.ppk;
+  if (is_confirmed(result, sa.ppk->confirmation) || !ours || !ours->required) return std::nullopt;
   return fmt::format("connection '{}': the PPK '{}' that the peer uses is not the one of that name on which it insists",
-                     config.name, escaped(config.ppk->id));
+                     config.name, escaped(ours->id));
 }
 
 void note_mixed_ppk(Core& core, IkeSa& sa, const model::Ppk& ppk) {

@@ -33,7 +33,7 @@ class RekeyIkeSaInitiator final : public InitiatorExchange {
   Progression handle_response(const codec::Message& response) override;
   Progression handle_completion(RequestToken token, Completion result) override;
   void handle_bad_response(const std::string&) override {}
-  void note_collision(const RekeyCollision& collision) override { collision_ = std::move(collision); }
+  void note_collision(const RekeyCollision& collision) override { collision_ = collision; }
   void note_collision_deleted() override {
     if (collision_) collision_->deleted = true;
   }
