@@ -166,7 +166,9 @@ void give_auth_puzzle(Core& core, IkeSa& sa, Passage passage, const model::IkeSu
   const bool always = core.settings.puzzle_threshold == 0;
   if (passage != Passage::by_puzzle || (!always && core.now >= core.auth_puzzles_until)) return;
   // A key encapsulation answers the peer's value at once: there is nothing to put off.
-  if (is_encapsulation(*model::key_exchange_id(suite.key_exchange))) return;
+  const auto method = model::key_exchange_id(suite.key_exchange);
+  CHECK(method);
+  if (is_encapsulation(*method)) return;
   // RFC 8019 7.2.1.1: never 0.
   const std::uint8_t bits = std::max<std::uint8_t>(core.settings.puzzle_bits, 1);
   sa.auth_puzzle = std::make_unique<AuthPuzzle>(
@@ -213,8 +215,9 @@ bool has_only_solution(const IkeSa& sa, const codec::ParsedMessage& parsed) {
 
 // Not before it is authentic: who is on the path can put another solution in front of garbage.
 void note_solution(IkeSa& sa, ByteView datagram, const codec::ParsedMessage& parsed) {
-  if (sa.role != model::Role::responder || !has_only_solution(sa, parsed)) return;
-  sa.auth_puzzle->front = to_bytes(datagram.subspan(codec::kHeaderSize, parsed.sealed->offset - codec::kHeaderSize));
+  const auto& sealed = parsed.sealed;
+  if (!sealed || sa.role != model::Role::responder || !has_only_solution(sa, parsed)) return;
+  sa.auth_puzzle->front = to_bytes(datagram.subspan(codec::kHeaderSize, sealed->offset - codec::kHeaderSize));
   sa.auth_puzzle->front.front() = static_cast<std::uint8_t>(model::PayloadType::encrypted);
 }
 

@@ -23,6 +23,14 @@ bool has_certificate(const std::vector<AuthRound>& rounds) {
 
 std::string in_words(std::optional<Authentication> way) { return way ? fmt::format("a {}", name_of(*way)) : "EAP"; }
 
+/// Whom this round of the peer's has to be by, in words.
+std::string expected_in_round(const model::ConnectionConfig& config, const IkeSa& sa, std::size_t round) {
+  if (round == 0) return sa.remote_id.to_string();
+  const AuthRound& expected = config.peer_rounds[round - 1];
+  if (expected.pattern) return expected.pattern->to_string();
+  return expected.id.value_or(sa.remote_id).to_string();
+}
+
 }  // namespace
 
 bool has_rounds(const model::ConnectionConfig& config) {
@@ -40,18 +48,18 @@ bool uses_certificates(const model::ConnectionConfig& config) {
 
 std::optional<Authentication> own_way(const model::ConnectionConfig& config, std::size_t round) {
   if (round > 0) return config.own_rounds[round - 1].by;
-  if (begins_by_eap(config) && config.eap->client) return std::nullopt;
+  if (const auto& eap = config.eap; eap && eap->client && begins_by_eap(config)) return std::nullopt;
   return config.authentication;
 }
 
 std::optional<Authentication> peer_way(const model::ConnectionConfig& config, std::size_t round) {
   if (round > 0) return config.peer_rounds[round - 1].by;
-  if (begins_by_eap(config) && !config.eap->client) return std::nullopt;
+  if (const auto& eap = config.eap; eap && !eap->client && begins_by_eap(config)) return std::nullopt;
   return config.expected();
 }
 
 model::Identity own_identity(const model::ConnectionConfig& config, const IkeSa& sa, std::size_t round) {
-  return round > 0 && config.own_rounds[round - 1].id ? *config.own_rounds[round - 1].id : sa.local_id;
+  return round > 0 ? config.own_rounds[round - 1].id.value_or(sa.local_id) : sa.local_id;
 }
 
 bool expects_in_round(const model::ConnectionConfig& config, const IkeSa& sa, std::size_t round,
@@ -132,11 +140,7 @@ std::optional<std::string> way_fault(const model::ConnectionConfig& config, cons
                        config.name, in_words(way));
   if (!expects_in_round(config, sa, round, id->identity))
     return fmt::format("in round {} the peer says it is {}, connection '{}' expects {}", round + 1,
-                       id->identity.to_string(), config.name,
-                       round > 0 && config.peer_rounds[round - 1].pattern
-                           ? config.peer_rounds[round - 1].pattern->to_string()
-                       : round > 0 && config.peer_rounds[round - 1].id ? config.peer_rounds[round - 1].id->to_string()
-                                                                       : sa.remote_id.to_string());
+                       id->identity.to_string(), config.name, expected_in_round(config, sa, round));
   if (auth != nullptr) return follow_fault(config, round, message);
   return std::nullopt;
 }

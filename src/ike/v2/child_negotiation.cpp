@@ -140,7 +140,12 @@ void choose_selectors(ChildOffer& offer, const model::ConnectionConfig& config, 
 void choose_group(Core& core, ChildOffer& offer, const model::ConnectionConfig& config, const OfferPurpose& purpose) {
   // RFC 9611 3: a rekeyed pair is bound to the same resource as the one it replaces.
   if (purpose.old != nullptr) offer.group = purpose.old->group;
-  if (purpose.fallback != nullptr) offer.group = group_beside(core, *purpose.wish->resource);
+  if (purpose.fallback != nullptr) {
+    // Nothing else is made beside a fallback.
+    const auto& wish = purpose.wish;
+    CHECK(wish && wish->resource);
+    offer.group = group_beside(core, *wish->resource);
+  }
   // RFC 9611 3: who wants several pairs says so with the first.
   offer.announce_group = offer.group.open || resource_limit(config) > 0;
 }

@@ -36,7 +36,7 @@ void apply_group(model::ConnectionConfig& config, std::string_view name) {
     config.local.clear();
     return;
   }
-  const model::GroupPolicy group = *found;
+  const model::GroupPolicy& group = *found;
   if (!group.pools.empty()) config.pools = group.pools;
   if (!group.local.empty()) config.local = group.local;
   if (group.sessions != 0) config.sessions = group.sessions;

@@ -18,7 +18,8 @@ model::Identity remote_identity(const model::ConnectionConfig& config, const net
 }
 
 bool takes_any_identity(const model::ConnectionConfig& config) {
-  return begins_by_eap(config) && !config.eap->client && !config.remote_id;
+  const auto& eap = config.eap;
+  return eap && !eap->client && begins_by_eap(config) && !config.remote_id;
 }
 
 bool expects(const model::ConnectionConfig& config, const net::Path& path, const model::Identity& presented) {

@@ -176,9 +176,11 @@ void take_answer(Core& core, IkeSa& sa, const codec::Message& response) {
 }
 
 std::optional<codec::Message> open_whole(const IkeSa& sa, ByteView datagram, const codec::ParsedMessage& parsed) {
+  const auto& sealed = parsed.sealed;
+  if (!sealed) return std::nullopt;
   auto part = open_part(sa, datagram, parsed);
   if (!part) return std::nullopt;
-  auto payloads = codec::parse_payloads(parsed.sealed->first_inner, part->view());
+  auto payloads = codec::parse_payloads(sealed->first_inner, part->view());
   if (!payloads) return std::nullopt;
   return codec::Message{parsed.header, std::move(*payloads)};
 }

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "base/check.hpp"
 #include "base/text.hpp"
 #include "ike/auth/shared_key.hpp"
 #include "ike/v2/authentication.hpp"
@@ -12,9 +13,10 @@ namespace culvert::ike::v2 {
 
 RequestToken ask_eap(Core& core, IkeSa& sa, const model::ConnectionConfig& config, EapRequest::Step step, Bytes packet,
                      bool only) {
-  const bool kept_here = config.eap->radius.empty();
-  const RequestToken token = kept_here ? core.expect_completion(sa) : core.expect_from_others(sa);
+  CHECK(config.eap);
   model::EapSettings settings = *config.eap;
+  const bool kept_here = settings.radius.empty();
+  const RequestToken token = kept_here ? core.expect_completion(sa) : core.expect_from_others(sa);
   settings.only = only;
   // RFC 5998 3: no other method may be offered, or taken.
   if (only) std::erase_if(settings.methods, [](model::EapType type) { return !model::may_stand_alone(type); });

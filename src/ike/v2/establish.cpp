@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/check.hpp"
 #include "ike/v2/auth_puzzle.hpp"
 #include "ike/v2/children.hpp"
 #include "ike/v2/closing.hpp"
@@ -31,6 +32,7 @@ bool rivals(const IkeSa& fresh, const IkeSa& other) {
 // A peer that sets up one IKE SA after the other, for want of memory or of manners, or as far as it may, loses the
 // oldest of them.
 void bound_ike_sas(Core& core, const IkeSa& sa) {
+  CHECK(sa.connection);
   const model::ConnectionConfig* config = core.connections.find(*sa.connection);
   if (config == nullptr) return;
   for (IkeSa* other : sessions_that_end(core, sa, *config, false))
@@ -48,6 +50,7 @@ bool can_be_forgotten(const IkeSa& sa) {
 void start_ike_timers(Core& core, IkeSa& sa, const model::ConnectionConfig& config) {
   if (config.ike_lifetime <= Duration::zero()) return;  // never
   const Bounds bounds = bounds_of(core, {.time = config.ike_lifetime}, config.rekey_margin);
+  CHECK(bounds.soft.time && bounds.hard.time);
   sa.rekey_at = core.now + *bounds.soft.time;
   sa.expire_at = core.now + *bounds.hard.time;
 }

@@ -154,7 +154,9 @@ void ExchangeWindow::respond(model::MessageId id, Outgoing response, std::option
 
 Outgoing* ExchangeWindow::response(model::MessageId id) {
   const auto found = responses_.find(id);
-  return found == responses_.end() || !found->second.response ? nullptr : &*found->second.response;
+  if (found == responses_.end()) return nullptr;
+  auto& response = found->second.response;
+  return response ? &*response : nullptr;
 }
 
 }  // namespace culvert::ike::v2

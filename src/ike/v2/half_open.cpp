@@ -1,13 +1,21 @@
 #include "ike/v2/half_open.hpp"
 
+#include "base/check.hpp"
+
 namespace culvert::ike::v2 {
 namespace {
 
-net::Prefix sender_of(const net::IpAddress& address) { return *net::Prefix::make(address, address.is_v4() ? 32 : 64); }
+net::Prefix prefix_of(const net::IpAddress& address, std::uint8_t v4_bits, std::uint8_t v6_bits) {
+  const auto prefix = net::Prefix::make(address, address.is_v4() ? v4_bits : v6_bits);
+  CHECK(prefix);
+  return *prefix;
+}
+
+net::Prefix sender_of(const net::IpAddress& address) { return prefix_of(address, 32, 64); }
 
 }  // namespace
 
-net::Prefix network_of(const net::IpAddress& address) { return *net::Prefix::make(address, address.is_v4() ? 24 : 56); }
+net::Prefix network_of(const net::IpAddress& address) { return prefix_of(address, 24, 56); }
 
 void HalfOpenCounts::put(model::IkeSaId id, const net::IpAddress& address) {
   const auto [place, inserted] = addresses_.try_emplace(id, address);

@@ -193,9 +193,11 @@ void receive_request(Core& core, IkeSa& sa, const net::Path& path, const codec::
 Result<std::optional<OpenedContent>, std::string> take_content(Core& core, IkeSa& sa, const net::Path& path,
                                                                const codec::ParsedMessage& parsed,
                                                                Result<SecretBytes, codec::OpenFault> part) {
+  const auto& sealed = parsed.sealed;
+  CHECK(sealed);
   if (!part) return err(std::string(name_of(part.error())));
-  if (parsed.sealed->fragment) return take_fragment(core, sa, path, parsed, std::move(*part));
-  return OpenedContent{parsed.sealed->first_inner, parsed.sealed->flags, std::move(*part)};
+  if (sealed->fragment) return take_fragment(core, sa, path, parsed, std::move(*part));
+  return OpenedContent{sealed->first_inner, sealed->flags, std::move(*part)};
 }
 
 std::size_t response_size(IkeSa& sa, model::MessageId id) {
@@ -209,13 +211,17 @@ void receive_authentic(Core& core, IkeSa& sa, const net::Path& path, ByteView da
   const codec::Header& header = parsed.header;
   note_solution(sa, datagram, parsed);
   const auto content = take_content(core, sa, path, parsed, std::move(part));
-  if (content && !*content) return;
+  if (!content) {
+    forget_fragments(sa, header);
+    return receive_malformed(core, sa, path, header, content.error());
+  }
+  const std::optional<OpenedContent>& opened = *content;
+  if (!opened) return;
   forget_fragments(sa, header);
-  if (!content) return receive_malformed(core, sa, path, header, content.error());
-  auto payloads = codec::parse_payloads((*content)->first, (*content)->chain.view());
+  auto payloads = codec::parse_payloads(opened->first, opened->chain.view());
   if (!payloads) return receive_malformed(core, sa, path, header, payloads.error().to_string());
   if (header.exchange == model::ExchangeType::ike_intermediate)
-    note_intermediate(sa, datagram.first(codec::kHeaderSize), **content);
+    note_intermediate(sa, datagram.first(codec::kHeaderSize), *opened);
   const codec::Message message{header, std::move(*payloads)};
   if (header.response) {
     receive_response(core, sa, path, message);
