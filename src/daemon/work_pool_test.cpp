@@ -128,7 +128,8 @@ TEST(WorkPool, KeyExchangesOfManyThreadsAgree) {
                                     .method = crypto::KeyExchangeId::x25519,
                                     .own = nullptr,
                                     .peer_value = to_bytes(peer->public_value())};
-    (*pool)->submit(request.token, [request = std::move(request)]() mutable -> ike::Completion {
+    const ike::RequestToken token = request.token;
+    (*pool)->submit(token, [request = std::move(request)]() mutable -> ike::Completion {
       crypto::SystemRandom own;
       return ike::carry_out(std::move(request), own);
     });
