@@ -213,7 +213,17 @@ Answer<ApplyResult> Client::apply(const ApplyRequest& request) const {
   return parsed<ApplyResult>(call("POST", fmt::format("/v{}/apply", kApiVersion), to_json_text(request)));
 }
 
-Answer<LeaseList> Client::leases() const { return parsed<LeaseList>(call("GET", listed_path("leases"), {})); }
+Answer<LeaseList> Client::leases() const {
+  LeaseList whole;
+  std::uint64_t from = 0;
+  while (true) {
+    auto part = parsed<LeaseList>(call("GET", fmt::format("{}?from={}", listed_path("leases"), from), {}));
+    if (!part) return part;
+    std::ranges::move(part->leases, std::back_inserter(whole.leases));
+    if (!part->next || *part->next <= from) return whole;
+    from = *part->next;
+  }
+}
 
 Answer<FailureList> Client::failures() const { return parsed<FailureList>(call("GET", listed_path("failures"), {})); }
 

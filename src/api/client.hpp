@@ -34,6 +34,7 @@ class Client {
                                          const std::function<void(Status)>& visit) const;
   /// All in one.
   [[nodiscard]] Answer<Status> status() const;
+  /// With the first of its IKE SAs, as `up` and `down` answer, too; each_status has them all.
   [[nodiscard]] Answer<TunnelStatus> tunnel(const std::string& name) const;
   [[nodiscard]] Answer<TunnelList> list() const;
   [[nodiscard]] Answer<TunnelStatus> up(const std::string& name) const;

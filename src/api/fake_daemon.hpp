@@ -54,10 +54,16 @@ class FakeHandlers : public Handlers {
     if (wish.tunnel) out.tunnels.resize(1);
     return part_of(std::move(out), wish.from);
   }
-  Result<TunnelStatus, Error> tunnel(const std::string& name) override {
+  Result<TunnelStatus, Error> tunnel(const std::string& name, std::uint64_t from_sa) override {
     if (auto error = refused(name)) return err(*error);
     on_poll(office);
-    return office;
+    TunnelStatus part = office;
+    std::erase_if(part.ike_sas, [&](const IkeSa& sa) { return sa.id < from_sa || (from_sa > 0 && sa.id == from_sa); });
+    if (part.ike_sas.size() > most_at_once) {
+      part.ike_sas.resize(most_at_once);
+      part.next = part.ike_sas.back().id;
+    }
+    return part;
   }
   Result<TunnelList, Error> list(const StatusWish& wish) override {
     if (auto error = refused()) return err(*error);
@@ -105,9 +111,17 @@ class FakeHandlers : public Handlers {
   }
 
   LeaseList leased;
-  Result<LeaseList, Error> leases() override {
+  Result<LeaseList, Error> leases(std::uint64_t from) override {
     if (auto error = refused()) return err(*error);
-    return leased;
+    LeaseList part;
+    for (std::size_t i = from; i < leased.leases.size() && !part.next; ++i) {
+      if (part.leases.size() == most_at_once) {
+        part.next = i;
+      } else {
+        part.leases.push_back(leased.leases[i]);
+      }
+    }
+    return part;
   }
 
   FailureList failed;

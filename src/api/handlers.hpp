@@ -9,11 +9,14 @@
 
 namespace culvert::api {
 
+/// So many entries has one answer; the next begins where it ended.
+inline constexpr std::size_t kMostAtOnce = 500;
+
 /// What GET /v1/status and GET /v1/tunnels ask for.
 struct StatusWish {
   std::optional<std::string> tunnel;  // only the one of this name
   StatusPlace from;
-  std::size_t limit = 500;  // of tunnels and their IKE SAs together
+  std::size_t limit = kMostAtOnce;  // of tunnels and their IKE SAs together
 };
 
 /// All calls come from the thread that runs the server's io_context, one at a time, and answer without waiting: `up`
@@ -25,8 +28,9 @@ class Handlers {
 
   /// no_such_tunnel where one is wished that is not there.
   [[nodiscard]] virtual Result<Status, Error> status(const StatusWish& wish) = 0;
-  /// no_such_tunnel where there is none of that name; so for all that follow.
-  [[nodiscard]] virtual Result<TunnelStatus, Error> tunnel(const std::string& name) = 0;
+  /// With IKE SAs behind the one of id `from_sa`. no_such_tunnel where there is none of that name; so for all that
+  /// follow.
+  [[nodiscard]] virtual Result<TunnelStatus, Error> tunnel(const std::string& name, std::uint64_t from_sa) = 0;
   [[nodiscard]] virtual Result<TunnelList, Error> list(const StatusWish& wish) = 0;
   /// Begins an attempt; when the tunnel is up or connecting already, nothing happens. Answers with the state after
   /// that.
@@ -41,8 +45,8 @@ class Handlers {
   /// Reads the configuration again; config_invalid with the problems when it is not whole, and then nothing changed.
   [[nodiscard]] virtual Result<ApplyResult, Error> apply(const ApplyRequest& request) = 0;
 
-  /// By address.
-  [[nodiscard]] virtual Result<LeaseList, Error> leases() = 0;
+  /// By address, without the first `from`.
+  [[nodiscard]] virtual Result<LeaseList, Error> leases(std::uint64_t from) = 0;
   /// The latest first.
   [[nodiscard]] virtual Result<FailureList, Error> failures() = 0;
   [[nodiscard]] virtual Result<ManualSaList, Error> manual_sas() = 0;

@@ -59,7 +59,7 @@ void members(const Given*, auto& x, auto&& f) {
 void members(const Lease*, auto& x, auto&& f) {
   f("address", x.address), f("identity", x.identity), f("pool", x.pool), f("sessions", x.sessions);
 }
-void members(const LeaseList*, auto& x, auto&& f) { f("leases", x.leases); }
+void members(const LeaseList*, auto& x, auto&& f) { f("leases", x.leases), f("next", x.next); }
 void members(const PeerFailure*, auto& x, auto&& f) {
   f("time", x.time), f("since", x.since), f("times", x.times), f("tunnel", x.tunnel), f("peer", x.peer);
   f("identity", x.identity), f("began", x.began), f("what", x.what), f("kind", x.kind), f("message", x.message);
@@ -70,7 +70,7 @@ void members(const TunnelStatus*, auto& x, auto&& f) {
   f("name", x.name), f("state", x.state), f("start", x.start), f("peer", x.peer), f("local", x.local),
       f("remote", x.remote);
   f("place", x.place), f("progress", x.progress), f("attempts", x.attempts), f("last_failure", x.last_failure);
-  f("retry_in", x.retry_in), f("given", x.given), f("ike_sas", x.ike_sas);
+  f("retry_in", x.retry_in), f("given", x.given), f("ike_sas", x.ike_sas), f("next", x.next);
 }
 void members(const ManualSa*, auto& x, auto&& f) {
   f("name", x.name), f("state", x.state), f("reason", x.reason), f("place", x.place), f("protocol", x.protocol);

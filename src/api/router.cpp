@@ -125,7 +125,10 @@ Routed log_query(const Target& target, const RouterLimits& limits) {
 
 Reply tunnel_reply(const Request& request, const Target& target, Handlers& handlers) {
   const std::string& name = target.parts[1];
-  if (target.parts.size() == 2) return reply_to(handlers.tunnel(name));
+  if (target.parts.size() == 2) {
+    const auto from_sa = number(target, "from_sa");
+    return from_sa ? reply_to(handlers.tunnel(name, from_sa->value_or(0))) : error_reply(from_sa.error());
+  }
   const std::string& action = target.parts[2];
   if (action == "up") return reply_to(handlers.up(name));
   if (action == "down") return reply_to(handlers.down(name));
@@ -196,7 +199,10 @@ Routed dispatch(const Request& request, Handlers& handlers, const RouterLimits& 
     const auto wanted = body_of<ApplyRequest>(request);
     return {std::nullopt, wanted ? reply_to(handlers.apply(*wanted)) : error_reply(wanted.error())};
   }
-  if (first == "leases") return {std::nullopt, reply_to(handlers.leases())};
+  if (first == "leases") {
+    const auto from = number(*target, "from");
+    return {std::nullopt, from ? reply_to(handlers.leases(from->value_or(0))) : error_reply(from.error())};
+  }
   if (first == "failures") return {std::nullopt, reply_to(handlers.failures())};
   if (is_listed(target->parts)) return {std::nullopt, listed_reply(request, *target, handlers)};
   return {std::nullopt, tunnel_reply(request, *target, handlers)};

@@ -62,6 +62,31 @@ TEST_F(Router, TunnelsGoOnWhereTheAnswerBeforeEnded) {
   EXPECT_EQ(from_json_text<TunnelList>(ask(Method::get, "/v1/tunnels?from=4").reply.body)->tunnels.size(), 1u);
   EXPECT_EQ(from_json_text<Status>(ask(Method::get, "/v1/status?from=18446744073709551615").reply.body)->tunnels.size(),
             0u);
+  const auto office = from_json_text<TunnelStatus>(ask(Method::get, "/v1/tunnels/office?from_sa=0").reply.body);
+  EXPECT_EQ(office->ike_sas.size(), 3u);
+  EXPECT_EQ(office->next, std::nullopt);
+  handlers_.most_at_once = 2;
+  const auto begin = from_json_text<TunnelStatus>(ask(Method::get, "/v1/tunnels/office").reply.body);
+  EXPECT_EQ(begin->ike_sas.size(), 2u);
+  EXPECT_EQ(begin->next, 2u);
+  const auto rest = from_json_text<TunnelStatus>(ask(Method::get, "/v1/tunnels/office?from_sa=2").reply.body);
+  ASSERT_EQ(rest->ike_sas.size(), 1u);
+  EXPECT_EQ(rest->ike_sas[0].id, 3u);
+  EXPECT_EQ(rest->next, std::nullopt);
+}
+
+TEST_F(Router, LeasesGoOnWhereTheAnswerBeforeEnded) {
+  for (const char* address : {"10.9.0.1", "10.9.0.2", "10.9.0.3"})
+    handlers_.leased.leases.push_back({.address = address});
+  handlers_.most_at_once = 2;
+  const auto first = from_json_text<LeaseList>(ask(Method::get, "/v1/leases").reply.body);
+  EXPECT_EQ(first->leases.size(), 2u);
+  EXPECT_EQ(first->next, 2u);
+  const auto second = from_json_text<LeaseList>(ask(Method::get, "/v1/leases?from=2").reply.body);
+  ASSERT_EQ(second->leases.size(), 1u);
+  EXPECT_EQ(second->leases[0].address, "10.9.0.3");
+  EXPECT_EQ(second->next, std::nullopt);
+  EXPECT_EQ(status(Method::get, "/v1/leases?from=18446744073709551615"), 200u);
 }
 
 TEST_F(Router, WhatIsNotThere) {
@@ -88,7 +113,8 @@ TEST_F(Router, MalformedRequests) {
         std::string("/v1/tunnels/%00"), std::string("/v1/tunnels/a%0ab"), std::string("/v1/") + std::string(4000, 'a'),
         std::string("/v1/a/b/c/d/e/f/g/h/i/j"), "/v1/tunnels/" + std::string(300, 'a'), std::string("/v1/log?after=x"),
         std::string("/v1/log?limit=-1"), std::string("/v1/log?wait=1e9"), std::string("/v1/status?from=x"),
-        std::string("/v1/status?from_sa=-1"), std::string("/v1/tunnels?from=")}) {
+        std::string("/v1/status?from_sa=-1"), std::string("/v1/tunnels?from="), std::string("/v1/leases?from=x"),
+        std::string("/v1/leases?from=18446744073709551616"), std::string("/v1/tunnels/office?from_sa=-1")}) {
     EXPECT_EQ(status(Method::get, target), 400u) << target;
   }
   EXPECT_EQ(status(Method::post, "/v1/apply", "{"), 400u);

@@ -168,10 +168,12 @@ struct TunnelStatus {
   std::optional<std::uint64_t> retry_in;
   Given given;
   std::vector<IkeSa> ike_sas;
+  /// Where one tunnel is the answer: it has more IKE SAs, behind the one of this id.
+  std::optional<std::uint64_t> next = {};
   friend bool operator==(const TunnelStatus&, const TunnelStatus&) = default;
 };
 
-/// GET /v1/leases: who has, or had last, which address of a pool.
+/// GET /v1/leases[?from=N]: who has, or had last, which address of a pool.
 struct Lease {
   std::string address;
   std::string identity;
@@ -181,6 +183,7 @@ struct Lease {
 };
 struct LeaseList {
   std::vector<Lease> leases;
+  std::optional<std::uint64_t> next = {};  // there are more, from this one on, counted from 0
   friend bool operator==(const LeaseList&, const LeaseList&) = default;
 };
 

@@ -252,6 +252,18 @@ TEST_F(ServerTest, LogWaitsForTheNextEntry) {
   EXPECT_EQ(page->entries[0].text, "second");
 }
 
+TEST_F(ServerTest, ClientPutsPartsOfLeasesTogether) {
+  for (const char* address : {"10.9.0.1", "10.9.0.2", "10.9.0.3"})
+    daemon_.handlers.leased.leases.push_back({.address = address});
+  daemon_.handlers.most_at_once = 2;
+  daemon_.start();
+  const auto leases = Client(daemon_.socket()).leases();
+  ASSERT_TRUE(leases) << leases.error().error.message;
+  daemon_.stop();
+  EXPECT_EQ(*leases, daemon_.handlers.leased);
+  EXPECT_EQ(daemon_.handlers.calls, 2);
+}
+
 TEST_F(ServerTest, LogWaitEndsEmpty) {
   daemon_.limits.longest_wait = milliseconds(50);
   daemon_.start();

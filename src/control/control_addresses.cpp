@@ -64,7 +64,9 @@ void ControlPlane::apply_pools(const config::Config& config, const config::Diff&
 
 void ControlPlane::restore_leases(std::span<const LeaseRecord> records) { leases_.restore(records); }
 
-std::vector<LeaseView> ControlPlane::leases() const { return leases_.views(); }
+std::vector<LeaseView> ControlPlane::leases(std::uint64_t from, std::size_t most) const {
+  return leases_.views(from, most);
+}
 
 namespace {
 

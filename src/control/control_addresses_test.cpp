@@ -309,10 +309,17 @@ TEST_F(Addresses, LeasesOutliveTheGateway) {
   Machine second("192.0.2.1", 77);
   second.apply(gateway_text(), now_);
   second.control.restore_leases(records);
-  const auto views = second.control.leases();
+  const auto views = second.control.leases(0, 1000);
   ASSERT_EQ(views.size(), 2U);
   EXPECT_EQ(views[0].record.identity, model::Identity::parse("amy@example.org"));
   EXPECT_TRUE(views[0].sessions.empty());
+  for (std::uint64_t from = 0; from < 2; ++from) {
+    const auto one = second.control.leases(from, 1);
+    ASSERT_EQ(one.size(), 1U);
+    EXPECT_EQ(one[0].record.identity, views[from].record.identity);
+  }
+  EXPECT_TRUE(second.control.leases(2, 1000).empty());
+  EXPECT_TRUE(second.control.leases(~std::uint64_t{0}, ~std::size_t{0}).empty());
 }
 
 // A packet to an address that nobody has, or whose peer is away, is no reason to call anybody.

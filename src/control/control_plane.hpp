@@ -126,8 +126,9 @@ class ControlPlane {
   [[nodiscard]] std::vector<TunnelView> tunnels() const;
   [[nodiscard]] std::optional<TunnelView> tunnel(std::string_view name, const IkeSaRange& range = {}) const;
   [[nodiscard]] std::vector<ManualView> manual_sas() const { return manual_.views(); }
-  /// By address; also those that wait for their identity to come back.
-  [[nodiscard]] std::vector<LeaseView> leases() const;
+  /// By address, without the first `from`, and not more than `most`; also those that wait for their identity to come
+  /// back.
+  [[nodiscard]] std::vector<LeaseView> leases(std::uint64_t from, std::size_t most) const;
   /// The latest first.
   [[nodiscard]] std::vector<FailureRecord> failures() const { return failures_.views(); }
   /// All rules in the order in which they decide.

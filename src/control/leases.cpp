@@ -1,6 +1,7 @@
 #include "control/leases.hpp"
 
 #include <algorithm>
+#include <ranges>
 
 #include <fmt/format.h>
 
@@ -285,9 +286,12 @@ std::vector<IpAddress> Leases::of_session(model::IkeSaId session) const {
   return addresses;
 }
 
-std::vector<LeaseView> Leases::views() const {
+std::vector<LeaseView> Leases::views(std::uint64_t from, std::size_t most) const {
   std::vector<LeaseView> views;
-  for (const auto& [address, lease] : leases_) {
+  // Counts that fit the ranges' signed ones.
+  const std::uint64_t all = leases_.size();
+  for (const auto& [address, lease] :
+       leases_ | std::views::drop(std::min(from, all)) | std::views::take(std::min<std::uint64_t>(most, all))) {
     const Pool* pool = pool_of(address);
     views.push_back({pool == nullptr ? std::string() : pool->config.name,
                      {address, lease.identity, lease.order},

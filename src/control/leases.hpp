@@ -5,6 +5,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <set>
@@ -70,8 +71,9 @@ class Leases {
   void release(model::IkeSaId session);
 
   [[nodiscard]] std::vector<net::IpAddress> of_session(model::IkeSaId session) const;
-  /// By address.
-  [[nodiscard]] std::vector<LeaseView> views() const;
+  /// By address, without the first `from`, and not more than `most`.
+  [[nodiscard]] std::vector<LeaseView> views(std::uint64_t from = 0,
+                                             std::size_t most = std::numeric_limits<std::size_t>::max()) const;
   /// Records to be written down since the last call, the newest of each address.
   [[nodiscard]] std::vector<LeaseRecord> take_changes();
 

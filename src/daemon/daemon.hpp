@@ -61,7 +61,7 @@ class Daemon final : public api::Handlers {
 
   // api::Handlers (daemon_api.cpp)
   [[nodiscard]] Result<api::Status, api::Error> status(const api::StatusWish& wish) override;
-  [[nodiscard]] Result<api::TunnelStatus, api::Error> tunnel(const std::string& name) override;
+  [[nodiscard]] Result<api::TunnelStatus, api::Error> tunnel(const std::string& name, std::uint64_t from_sa) override;
   [[nodiscard]] Result<api::TunnelList, api::Error> list(const api::StatusWish& wish) override;
   [[nodiscard]] Result<api::TunnelStatus, api::Error> up(const std::string& name) override;
   [[nodiscard]] Result<api::TunnelStatus, api::Error> down(const std::string& name) override;
@@ -70,7 +70,7 @@ class Daemon final : public api::Handlers {
   [[nodiscard]] Result<api::RedirectResult, api::Error> redirect(const std::string& name,
                                                                  const api::RedirectRequest& request) override;
   [[nodiscard]] Result<api::ApplyResult, api::Error> apply(const api::ApplyRequest& request) override;
-  [[nodiscard]] Result<api::LeaseList, api::Error> leases() override;
+  [[nodiscard]] Result<api::LeaseList, api::Error> leases(std::uint64_t from) override;
   [[nodiscard]] Result<api::FailureList, api::Error> failures() override;
   // daemon_manual.cpp
   [[nodiscard]] Result<api::ManualSaList, api::Error> manual_sas() override;
@@ -154,7 +154,6 @@ class Daemon final : public api::Handlers {
   [[nodiscard]] Instant now() const { return clock_.now(); }
   [[nodiscard]] std::filesystem::path state_folder() const;
   [[nodiscard]] std::vector<api::ManualSa> manual_views();
-  [[nodiscard]] std::optional<api::TunnelStatus> tunnel_status(const config::TunnelConfig& tunnel);
   /// As many as are wished; `next` when there are more.
   void add_tunnels(api::Status& status, const api::StatusWish& wish);
   void add_daemon(api::Status& status);

@@ -22,12 +22,6 @@ std::map<std::string, std::uint64_t> without_zeros(const std::vector<std::pair<s
 
 }  // namespace
 
-std::optional<api::TunnelStatus> Daemon::tunnel_status(const config::TunnelConfig& tunnel) {
-  const auto view = control_->tunnel(tunnel.connection.name);
-  if (!view) return std::nullopt;
-  return to_status(*view, tunnel.connection, now(), ciphers_);
-}
-
 // Memory for some of them at a time, however many there are.
 void Daemon::add_tunnels(api::Status& status, const api::StatusWish& wish) {
   std::size_t room = wish.limit;
@@ -114,11 +108,14 @@ void Daemon::add_counters(api::Status& status) {
   status.packet_drops = without_zeros(packet_drops);
 }
 
-Result<api::TunnelStatus, api::Error> Daemon::tunnel(const std::string& name) {
+Result<api::TunnelStatus, api::Error> Daemon::tunnel(const std::string& name, std::uint64_t from_sa) {
   const config::TunnelConfig* tunnel = config_.find(name);
-  auto status = tunnel == nullptr ? std::nullopt : tunnel_status(*tunnel);
-  if (!status) return err(api::no_such_tunnel(name));
-  return std::move(*status);
+  if (tunnel == nullptr) return err(api::no_such_tunnel(name));
+  const auto view = control_->tunnel(name, {.behind = model::IkeSaId(from_sa), .most = api::kMostAtOnce});
+  if (!view) return err(api::no_such_tunnel(name));
+  api::TunnelStatus status = to_status(*view, tunnel->connection, now(), ciphers_);
+  if (view->more_ike_sas) status.next = view->ike_sas.back().sa.ike_sa.value();
+  return status;
 }
 
 Result<api::TunnelList, api::Error> Daemon::list(const api::StatusWish& wish) {
@@ -135,9 +132,14 @@ Result<api::TunnelList, api::Error> Daemon::list(const api::StatusWish& wish) {
   return list;
 }
 
-Result<api::LeaseList, api::Error> Daemon::leases() {
+Result<api::LeaseList, api::Error> Daemon::leases(std::uint64_t from) {
   api::LeaseList list;
-  for (const control::LeaseView& view : control_->leases()) {
+  auto views = control_->leases(from, api::kMostAtOnce + 1);
+  if (views.size() > api::kMostAtOnce) {
+    views.pop_back();
+    list.next = from + views.size();
+  }
+  for (const control::LeaseView& view : views) {
     list.leases.push_back({.address = view.record.address.to_string(),
                            .identity = view.record.identity.to_string(),
                            .pool = view.pool,
@@ -164,13 +166,13 @@ Result<api::TunnelStatus, api::Error> Daemon::up(const std::string& name) {
   }
   (void)control_->up(name, now());
   pump();
-  return this->tunnel(name);
+  return this->tunnel(name, 0);
 }
 
 Result<api::TunnelStatus, api::Error> Daemon::down(const std::string& name) {
   if (!control_->down(name, now())) return err(api::no_such_tunnel(name));
   pump();
-  return tunnel(name);
+  return tunnel(name, 0);
 }
 
 Result<api::RekeyResult, api::Error> Daemon::rekey(const std::string& name, const api::RekeyRequest& request) {
