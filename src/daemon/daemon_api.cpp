@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "base/check.hpp"
 #include "base/version.hpp"
 #include "config/load.hpp"
 #include "config/words.hpp"
@@ -104,6 +105,7 @@ void Daemon::add_counters(api::Status& status) {
       status.ike_refusals.emplace(ike::name_of(static_cast<ike::Refusal>(i)), counters.refused[i]);
   }
   auto packet_drops = data_plane_->drop_counters();
+  CHECK(network_);
   packet_drops.emplace_back("clear_from_wire", network_->clear_packets_dropped());
   status.packet_drops = without_zeros(packet_drops);
 }

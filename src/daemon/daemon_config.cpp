@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/check.hpp"
 #include "config/load.hpp"
 #include "daemon/cipher_choice.hpp"
 #include "daemon/daemon.hpp"
@@ -38,6 +39,7 @@ void Daemon::run_config(config::Config wanted, const config::Diff& diff) {
   if (diff.radius_changed) radius_->configure(config_.radius);
   if (config_.tunnels.empty() && config_.manual.empty())
     log_.write(Level::warning, "", fmt::format("{} has no tunnel", options_.config));
+  CHECK(network_);
   network_->set_own_streams(std::ranges::any_of(config_.tunnels, [](const config::TunnelConfig& tunnel) {
     return tunnel.connection.tcp != model::TcpPolicy::never;
   }));

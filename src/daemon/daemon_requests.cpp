@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "base/check.hpp"
 #include "daemon/daemon.hpp"
 #include "daemon/start_memory.hpp"
 #include "ike/key_exchange.hpp"
@@ -50,6 +51,7 @@ void Daemon::carry_out(control::HoldStream&& request) {
 void Daemon::carry_out(control::SendKeepalive&& request) { (void)data_plane_->send_keepalive(request.path); }
 
 void Daemon::carry_out(control::SetNetwork&& request) {
+  CHECK(network_ && name_servers_);
   log_problems(network_->apply(request.wish));
   name_servers_->apply(request.wish.name_servers);
   release_memory_later();
@@ -90,6 +92,7 @@ void Daemon::carry_out(control::ReserveSequence&& request) { reservations_.push_
 void Daemon::answer_reservations() {
   if (reservations_.empty()) return;
   const auto requests = std::exchange(reservations_, {});
+  CHECK(ledger_);
   const auto answers = ledger_->reserve(requests);
   for (std::size_t i = 0; i < requests.size(); ++i) control_->handle_reservation(requests[i].child, answers[i], now());
 }

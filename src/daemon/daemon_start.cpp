@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/check.hpp"
 #include "daemon/daemon.hpp"
 #include "daemon/engine_settings.hpp"
 #include "daemon/notify.hpp"
@@ -191,6 +192,7 @@ void Daemon::begin() {
                    : fmt::format("no AF_XDP at {}, ESP goes by the kernel's sockets: {}", one.interface, one.text));
   }
   data_plane_ready_.assign(data_plane_->wakeup_fd());
+  CHECK(monitor_);
   monitor_ready_.assign(monitor_->fd());
   if (pool_) {
     work_ready_.assign(pool_->wakeup_fd());

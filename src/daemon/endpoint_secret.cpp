@@ -20,10 +20,11 @@ Result<SecretBytes, std::string> load_endpoint_secret(const std::filesystem::pat
   const std::filesystem::path path = folder / kName;
   auto known = read_secret_file(path, kSize, kDanger, kPrice);
   if (!known) return err(std::move(known.error()));
-  if (*known && (*known)->size() != kSize)
+  if (std::optional<SecretBytes>& held = *known) {
+    if (held->size() == kSize) return std::move(*held);
     return err(
         fmt::format("{} does not have {} octets: remove it, and culvertd makes another one", path.string(), kSize));
-  if (*known) return std::move(**known);
+  }
   SecretBytes made(kSize);
   random.fill(made.mutable_view());
   if (auto written = write_secret_file(path, made.view(), kPrice); !written) return err(std::move(written.error()));

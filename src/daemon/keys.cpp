@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/check.hpp"
 #include "ike/auth/shared_key.hpp"
 #include "ike/v2/ppk.hpp"
 #include "model/proposal.hpp"
@@ -13,18 +14,20 @@ namespace {
 /// Conversations under way keep what they began with.
 std::shared_ptr<const ike::v2::EapParties> eap_parties(const config::Config& config,
                                                        const config::TunnelConfig& tunnel) {
+  CHECK(tunnel.connection.eap);
+  const model::EapSettings& eap = *tunnel.connection.eap;
   auto parties = std::make_shared<ike::v2::EapParties>();
   parties->own_secret = tunnel.eap_secret.clone();
-  if (tunnel.connection.eap->with_tls() && tunnel.credentials) {
+  if (eap.with_tls() && tunnel.credentials) {
     const auto* trust = std::get_if<crypto::TrustStore>(&tunnel.credentials->peer);
-    auto context = crypto::TlsContext::make({.server = !tunnel.connection.eap->client,
+    auto context = crypto::TlsContext::make({.server = !eap.client,
                                              .certificates = tunnel.credentials->certificates,
                                              .key = tunnel.credentials->key,
                                              .trust = trust != nullptr ? std::optional(*trust) : std::nullopt});
     // The configuration was checked; a key that TLS alone has no use for is told when a conversation wants it.
     if (context) parties->tls = std::move(*context);
   }
-  if (tunnel.connection.eap->client) return parties;
+  if (eap.client) return parties;
   for (const config::UserConfig& user : config.users) parties->users.emplace(user.name, user.secret.clone());
   return parties;
 }
@@ -39,6 +42,7 @@ ike::v2::OwnChain chain_of(const config::OwnChain& chain) {
 }
 
 ike::v2::Credentials credentials_for(const config::TunnelConfig& tunnel) {
+  CHECK(tunnel.credentials);
   const config::Credentials& given = *tunnel.credentials;
   ike::v2::Credentials made{.certificates = given.certificates,
                             .key = given.key,

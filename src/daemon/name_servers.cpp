@@ -64,7 +64,9 @@ void HostNameServers::run() {
   while (true) {
     changed_.wait(lock, [&] { return wanted_ || ending_; });
     if (ending_) return;
-    const control::NameServerWish wish = *std::exchange(wanted_, std::nullopt);
+    if (!wanted_) continue;
+    const control::NameServerWish wish = std::move(*wanted_);
+    wanted_.reset();
     busy_ = true;
     lock.unlock();
     bring_about(wish);

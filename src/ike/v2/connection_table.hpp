@@ -44,6 +44,10 @@ class ConnectionTable {
   void remove(model::ConnectionId id);
   /// Null when there is none. The pointer is good until the next put or remove.
   [[nodiscard]] const model::ConnectionConfig* find(model::ConnectionId id) const;
+  /// Of what has none yet: null.
+  [[nodiscard]] const model::ConnectionConfig* find(const std::optional<model::ConnectionId>& id) const {
+    return id ? find(*id) : nullptr;
+  }
   /// The same by the name that the user gave it.
   [[nodiscard]] const model::ConnectionConfig* find(const std::string& name) const;
   [[nodiscard]] bool empty() const { return connections_.empty(); }

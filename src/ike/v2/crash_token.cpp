@@ -42,7 +42,7 @@ std::array<std::uint8_t, 16> digest_of(ByteView token) {
 }
 
 bool wants_tokens(const Core& core, const IkeSa& sa) {
-  const auto* config = sa.connection ? core.connections.find(*sa.connection) : nullptr;
+  const auto* config = core.connections.find(sa.connection);
   return config != nullptr && config->life.crash_detection;
 }
 

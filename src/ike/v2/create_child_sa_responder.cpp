@@ -101,7 +101,8 @@ Result<ChildChoice, codec::Message> CreateChildSaResponder::choose(const codec::
 }
 
 std::optional<codec::Message> CreateChildSaResponder::create(const codec::Message& request, ChildSa* old) {
-  const model::ConnectionConfig* config = core_.connections.find(old != nullptr ? old->connection : *sa_.connection);
+  const model::ConnectionConfig* config =
+      old != nullptr ? core_.connections.find(old->connection) : core_.connections.find(sa_.connection);
   if (config == nullptr) return refusal(NotifyType::no_additional_sas);
   // RFC 7296 1.3: an IKE SA is for all the Child SAs of its two ends.
   if (old == nullptr) config = &connection_meant(core_, sa_, *config, request);

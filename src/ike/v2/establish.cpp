@@ -32,8 +32,7 @@ bool rivals(const IkeSa& fresh, const IkeSa& other) {
 // A peer that sets up one IKE SA after the other, for want of memory or of manners, or as far as it may, loses the
 // oldest of them.
 void bound_ike_sas(Core& core, const IkeSa& sa) {
-  CHECK(sa.connection);
-  const model::ConnectionConfig* config = core.connections.find(*sa.connection);
+  const model::ConnectionConfig* config = core.connections.find(sa.connection);
   if (config == nullptr) return;
   for (IkeSa* other : sessions_that_end(core, sa, *config, false))
     close_with_delete(core, *other, CloseReason::superseded);
@@ -158,7 +157,7 @@ void settle_duplicates(Core& core, IkeSa& sa, const Rivalry& rivalry, bool initi
 
 void spare_losers(Core& core, const IkeSa& winner) {
   if (!winner.connection) return;
-  const model::ConnectionConfig* config = core.connections.find(*winner.connection);
+  const model::ConnectionConfig* config = core.connections.find(winner.connection);
   for (IkeSa* sa : siblings(core, winner)) {
     if (sa->yields_to != winner.id) continue;
     sa->yields_to.reset();

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "base/check.hpp"
 #include "ike/v2/auth_puzzle.hpp"
 #include "ike/v2/describe.hpp"
 #include "ike/v2/ike_keys.hpp"
@@ -137,6 +138,8 @@ void resend_response(Core& core, IkeSa& sa, const net::Path& path, model::Messag
 }
 
 bool wants_fragment(Core& core, const IkeSa& sa, const codec::ParsedMessage& parsed) {
+  const auto& sealed = parsed.sealed;
+  CHECK(sealed && sealed->fragment);
   // RFC 7383 2.4: not unless both know it.
   if (!sa.fragmentation.agreed) {
     core.drop(DatagramDrop::unexpected_fragment);
@@ -144,7 +147,7 @@ bool wants_fragment(Core& core, const IkeSa& sa, const codec::ParsedMessage& par
   }
   const auto found = sa.fragmentation.incomplete.find({parsed.header.response, parsed.header.message_id});
   if (found == sa.fragmentation.incomplete.end()) return true;
-  switch (found->second.parts.judge(*parsed.sealed->fragment)) {
+  switch (found->second.parts.judge(*sealed->fragment)) {
     case Reassembly::Verdict::wanted: return true;
     case Reassembly::Verdict::repeated: core.drop(DatagramDrop::repeated_fragment); return false;
     case Reassembly::Verdict::outdated: core.drop(DatagramDrop::outdated_fragment); return false;
@@ -154,12 +157,14 @@ bool wants_fragment(Core& core, const IkeSa& sa, const codec::ParsedMessage& par
 
 Result<std::optional<OpenedContent>, std::string> take_fragment(Core& core, IkeSa& sa, const net::Path& path,
                                                                 const codec::ParsedMessage& parsed, SecretBytes part) {
+  const auto& sealed = parsed.sealed;
+  CHECK(sealed);
   const codec::Header& header = parsed.header;
   const auto [found, fresh] = sa.fragmentation.incomplete.try_emplace({header.response, header.message_id});
   Fragmentation::Entry& entry = found->second;
   // RFC 7383 2.6: as long as we would wait for an answer ourselves.
   if (fresh) entry.deadline = core.now + core.retransmission().span();
-  const auto state = entry.parts.add(*parsed.sealed, std::move(part), header.length);
+  const auto state = entry.parts.add(*sealed, std::move(part), header.length);
   if (state == Reassembly::State::incomplete) return std::nullopt;
   const Reassembly whole = std::move(entry.parts);
   sa.fragmentation.incomplete.erase(found);

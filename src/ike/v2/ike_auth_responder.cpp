@@ -125,7 +125,7 @@ void IkeAuthResponder::refuse_childless() {
 void IkeAuthResponder::start_resumed() {
   CHECK(sa_.resumption && sa_.connection);
   const TicketState& state = sa_.resumption->state;
-  const model::ConnectionConfig* config = core_.connections.find(*sa_.connection);
+  const model::ConnectionConfig* config = core_.connections.find(sa_.connection);
   if (config == nullptr)
     return refuse(NotifyType::authentication_failed, FailureKind::unknown_peer, "its connection is gone meanwhile");
   if (auto fault = resumption_fault(core_, sa_, *config, request_))

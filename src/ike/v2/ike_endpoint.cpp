@@ -145,7 +145,8 @@ void IkeEndpoint::handle_completion(RequestToken token, Completion completion, I
 
 void IkeEndpoint::complete(RequestToken token, Completion completion) {
   const auto awaiting = core_.completed(token);
-  IkeSa* sa = awaiting ? core_.sas.find(awaiting->ike_sa) : nullptr;
+  if (!awaiting) return;
+  IkeSa* sa = core_.sas.find(awaiting->ike_sa);
   if (sa == nullptr) return;
   core_.judged = false;
   core_.touch(*sa);

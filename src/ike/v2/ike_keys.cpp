@@ -13,10 +13,16 @@ std::optional<crypto::PacketSuite> packet_suite(const model::IkeSuite& suite) {
   return model::packet_suite(suite.encryption, suite.key_bits, suite.integrity);
 }
 
+/// Of an IKE SA that has keys: what we cannot do was never agreed on.
+crypto::PacketSuite suite_of(const IkeSa& sa) {
+  const auto found = packet_suite(sa.suite);
+  CHECK(found);
+  return *found;
+}
+
 Result<codec::MessageSealer, crypto::CryptoError> make_sealer(Core& core, const IkeSa& sa, const SkKeys& keys,
                                                               std::uint64_t next_iv) {
-  return codec::MessageSealer::make(*packet_suite(sa.suite), keys.sk_e(sa.role), keys.sk_a(sa.role), core.random,
-                                    next_iv);
+  return codec::MessageSealer::make(suite_of(sa), keys.sk_e(sa.role), keys.sk_a(sa.role), core.random, next_iv);
 }
 
 /// The keys that the messages with the number were, or are, protected by.
@@ -25,11 +31,11 @@ const SkKeys& keys_for(const IkeSa& sa, model::MessageId id) {
   return is_earlier(sa, id) ? sa.earlier_keys->keys : sa.keys;
 }
 
-codec::SealedSizes sealed_sizes(const IkeSa& sa) { return codec::SealedSizes(*packet_suite(sa.suite)); }
+codec::SealedSizes sealed_sizes(const IkeSa& sa) { return codec::SealedSizes(suite_of(sa)); }
 
 /// For what `side` has sealed.
 Result<codec::MessageOpener, crypto::CryptoError> make_opener(const IkeSa& sa, const SkKeys& keys, model::Role side) {
-  return codec::MessageOpener::make(*packet_suite(sa.suite), keys.sk_e(side), keys.sk_a(side));
+  return codec::MessageOpener::make(suite_of(sa), keys.sk_e(side), keys.sk_a(side));
 }
 
 }  // namespace
@@ -59,14 +65,16 @@ std::size_t datagrams_within(const IkeSa& sa, const codec::MessageContent& conte
 
 std::optional<codec::MessageContent> reopen_own(const IkeSa& sa, ByteView datagram) {
   const auto parsed = codec::parse_message(datagram);
-  if (!parsed || !parsed->sealed || parsed->sealed->fragment) return std::nullopt;
+  if (!parsed) return std::nullopt;
+  const auto& sealed = parsed->sealed;
+  if (!sealed || sealed->fragment) return std::nullopt;
   auto opener = make_opener(sa, keys_for(sa, parsed->header.message_id), sa.role);
   auto chain = opener ? opener->open_chain(datagram, *parsed) : err(codec::OpenFault::not_sealed);
   if (!chain) return std::nullopt;
   codec::MessageContent content{.header = parsed->header,
                                 .clear_type = model::PayloadType::none,
                                 .clear = {},
-                                .first = parsed->sealed->first_inner,
+                                .first = sealed->first_inner,
                                 .chain = SecretBytes::copy_of(*chain)};
   wipe(*chain);
   // RFC 8019 7.2.2: of ours nothing stands in front but the solution of a puzzle.

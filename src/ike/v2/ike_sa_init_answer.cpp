@@ -42,7 +42,7 @@ void IkeSaInitAnswer::handle_completion(RequestToken token, Completion result) {
   const auto self = std::move(sa_.responder);  // ends with this function
   CHECK(self.get() == this);
   KeyExchangeResult computed = key_exchange_result(std::move(result));
-  if (!computed.own) return fail(crypto::to_string(*computed.fault));
+  if (!computed.own) return fail(fault_of(computed));
   if (computed.fault) return refuse();
   sa_.init->nonce_r = core_.new_nonce();
   if (sa_.auth_puzzle) {
@@ -50,8 +50,10 @@ void IkeSaInitAnswer::handle_completion(RequestToken token, Completion result) {
     sa_.auth_puzzle->own = std::move(computed.own);
     return answer(sa_.auth_puzzle->own->public_value());
   }
-  const SecretBytes skeyseed = skeyseed_initial(*model::prf_function(chosen_.ike.prf), sa_.init->nonce_i,
-                                                sa_.init->nonce_r, computed.shared_secret.view());
+  const auto prf = model::prf_function(chosen_.ike.prf);
+  CHECK(prf);
+  const SecretBytes skeyseed =
+      skeyseed_initial(*prf, sa_.init->nonce_i, sa_.init->nonce_r, computed.shared_secret.view());
   if (auto keyed = key_ike_sa(core_, sa_, chosen_.ike, skeyseed.view(), sa_.init->nonce_i, sa_.init->nonce_r); !keyed)
     return fail(crypto::to_string(keyed.error()));
   answer(computed.own->public_value());
@@ -96,7 +98,7 @@ void IkeSaInitAnswer::answer(ByteView public_value) {
   if (sa_.fragmentation.agreed) answer.add_notify(model::NotifyType::ikev2_fragmentation_supported);
   answer_ppk(answer, sa_);
   if (sa_.auth_puzzle) answer.add_notify(model::NotifyType::puzzle, encode(sa_.auth_puzzle->puzzle));
-  add_childless(answer, sa_.connection ? core_.connections.find(*sa_.connection) : nullptr);
+  add_childless(answer, core_.connections.find(sa_.connection));
   add_proof_wishes(answer, core_.connections, sa_.path);
   add_rounds_supported(answer, core_.connections, sa_.path);
   const bool intermediate = additional_method(sa_.suite, 0).has_value() || early_ppk;

@@ -20,7 +20,6 @@
 
 namespace culvert::ike::v2 {
 
-using model::KeyExchangeMethod;
 using model::NotifyType;
 
 void IkeSaInitResponder::handle(ByteView datagram, const codec::ParsedMessage& parsed) {
@@ -93,7 +92,8 @@ void IkeSaInitResponder::make_ike_sa(const codec::Message& request, ByteView dat
                                      const model::ConnectionConfig& config, const model::ChosenProposal& chosen) {
   const auto* ke = request.first<codec::KePayload>();
   // RFC 7296 3.4: a value of another length is none. The request is not authenticated, so nothing more is said.
-  if (ke->public_value.size() != crypto::public_value_size(*model::key_exchange_id(ke->method)))
+  const auto method = model::key_exchange_id(ke->method);
+  if (!method || ke->public_value.size() != crypto::public_value_size(*method))
     return core_.drop(DatagramDrop::malformed);
   IkeSa& sa = add_half_open(core_, path_, request, digest, config);
   sa.init = InitTranscript{.request = to_bytes(datagram),

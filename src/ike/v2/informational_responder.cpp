@@ -64,7 +64,7 @@ void InformationalResponder::handle_notifies(const codec::Message& request) {
   take_crash_token(core_, sa_, request);
   take_auth_lifetime(core_, sa_, request);
   take_replay_counter_sync(core_, sa_, request);
-  redirect_ = redirect_in(core_, sa_, request, core_.connections.find(*sa_.connection));
+  redirect_ = redirect_in(core_, sa_, request, core_.connections.find(sa_.connection));
   for (const auto* notify : request.all<codec::NotifyPayload>()) {
     if (notify->is_error()) core_.refuse(Refusal::refused_by_peer);
     if (notify->type == NotifyType::authentication_failed) {
@@ -77,10 +77,11 @@ void InformationalResponder::handle_notifies(const codec::Message& request) {
 }
 
 // RFC 5685 5: once the gateway has its answer; its IKE SA stands until there is another.
-void InformationalResponder::leave() {
+void InformationalResponder::leave(const GatewayNote& gateway) {
   if (sa_.phase != Phase::established) return;
-  const auto* config = core_.connections.find(*sa_.connection);
-  if (auto why_not = follow(core_, sa_, *config, *redirect_, sa_.id)) core_.progress(sa_, std::move(*why_not));
+  const auto* config = core_.connections.find(sa_.connection);
+  if (config == nullptr) return;
+  if (auto why_not = follow(core_, sa_, *config, gateway, sa_.id)) core_.progress(sa_, std::move(*why_not));
 }
 
 void InformationalResponder::finish() {
@@ -102,7 +103,7 @@ void InformationalResponder::finish() {
     return close_ike_sa(core_, sa_, CloseReason::negotiation_failed, Phase::defunct);
   }
   if (!ike_deleted_) {
-    if (redirect_) leave();
+    if (redirect_) leave(*redirect_);
     return;
   }
   IkeSa* candidate = sa_.candidate ? core_.sas.find(*sa_.candidate) : nullptr;

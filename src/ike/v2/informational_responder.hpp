@@ -19,7 +19,7 @@ class InformationalResponder {
  private:
   void handle_child_deletes(const codec::Message& request, codec::Message& answer);
   void handle_notifies(const codec::Message& request);
-  void leave();
+  void leave(const GatewayNote& gateway);
 
   Core& core_;
   IkeSa& sa_;

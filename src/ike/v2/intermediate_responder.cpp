@@ -100,7 +100,7 @@ void IntermediateResponder::answer() {
   if (mixed) answer.add_notify(NotifyType::ppk_identity, sa_.ppk->identity);
   send_response(core_, sa_, model::ExchangeType::ike_intermediate, answering_, std::move(answer), path_);
   if (method_) core_.progress(sa_, fmt::format("a key exchange by {} in IKE_INTERMEDIATE", describe(*method_)));
-  const model::ConnectionConfig* config = mixed ? core_.connections.find(*sa_.ppk->connection) : nullptr;
+  const model::ConnectionConfig* config = mixed ? core_.connections.find(sa_.ppk->connection) : nullptr;
   if (config != nullptr && config->ppk) note_mixed_ppk(core_, sa_, *config->ppk);
   if (const auto keyed = end_intermediate(core_, sa_, answering_, method_.has_value(), skeyseed_.view()); !keyed) {
     fail_negotiation(core_, sa_, FailureKind::local_error, std::nullopt, std::string(crypto::to_string(keyed.error())),

@@ -85,7 +85,7 @@ bool detects_nats(const codec::Message& message) {
 }
 
 void add_detection(codec::Message& message, const Core& core, const IkeSa& sa, const net::Path& path) {
-  const model::ConnectionConfig* config = core.connections.find(*sa.connection);
+  const model::ConnectionConfig* config = core.connections.find(sa.connection);
   // The digests are over both SPIs; the rest of the header comes when the message is sent.
   message.header.spi_i = sa.spi_i;
   message.header.spi_r = sa.spi_r;
@@ -106,7 +106,7 @@ void take_addresses(Core& core, IkeSa& sa, const net::Path& path, const codec::M
 }
 
 bool is_acceptable(const Core& core, const IkeSa& sa, const net::Path& path) {
-  const model::ConnectionConfig* config = core.connections.find(*sa.connection);
+  const model::ConnectionConfig* config = core.connections.find(sa.connection);
   return config != nullptr && may_use_mobike(*config) && path.remote.port != 0 &&
          !path.remote.address.is_unspecified() && !path.remote.address.is_multicast() &&
          path.remote.address != path.local.address &&
@@ -240,7 +240,7 @@ class TellAddressesInitiator final : public PathExchange {
   [[nodiscard]] std::optional<Task> anew() const override { return TellAddressesTask{}; }
 
   Progression start() override {
-    const model::ConnectionConfig* config = core_.connections.find(*sa_.connection);
+    const model::ConnectionConfig* config = core_.connections.find(sa_.connection);
     if (config == nullptr) return Progression::done;
     Mobility& known = mobility_of(sa_);
     known.told = additional_addresses(core_, sa_, *config);
@@ -393,7 +393,7 @@ void judge_path_answers(Core& core, IkeSa& sa, const codec::Message& response) {
 }
 
 void tell_addresses(Core& core, IkeSa& sa) {
-  const model::ConnectionConfig* config = sa.connection ? core.connections.find(*sa.connection) : nullptr;
+  const model::ConnectionConfig* config = core.connections.find(sa.connection);
   if (!sa.mobike || sa.phase != Phase::established || config == nullptr) return;
   const auto now = additional_addresses(core, sa, *config);
   const bool known = sa.mobility ? sa.mobility->told == now : now.empty();

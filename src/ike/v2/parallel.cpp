@@ -20,7 +20,7 @@ bool is_about_children(Activity activity) {
 // What both would make may be the same: one after the other, so that the second sees the first's.
 bool may_repeat(const IkeSa& sa, const InitiatorExchange& other, const CreateChildTask& task) {
   if (other.activity() != Activity::create_child) return false;
-  if (other.connection() != task.guest.value_or(*sa.connection)) return false;
+  if (other.connection() != (task.guest ? task.guest : sa.connection)) return false;
   return !task.wish || other.wish() == nullptr || same_wish(*other.wish(), *task.wish);
 }
 
@@ -95,7 +95,7 @@ void add_window(const Core& core, IkeSa& sa, model::ExchangeType exchange, codec
                          exchange == model::ExchangeType::create_child_sa;
   const bool right = sa.phase == Phase::established || sa.phase == Phase::authenticating;
   if (sa.window_told || !may_stand || !right || message.error_notify() != nullptr || !sa.connection) return;
-  const model::ConnectionConfig* config = core.connections.find(*sa.connection);
+  const model::ConnectionConfig* config = core.connections.find(sa.connection);
   if (config == nullptr || config->ike_window <= 1) return;
   ByteWriter data;
   data.u32(config->ike_window);
@@ -107,7 +107,7 @@ void add_window(const Core& core, IkeSa& sa, model::ExchangeType exchange, codec
 void take_window(const Core& core, IkeSa& sa, const codec::Message& message) {
   const auto* notify = message.notify(model::NotifyType::set_window_size);
   if (notify == nullptr || notify->data.size() != 4 || !sa.connection) return;
-  const model::ConnectionConfig* config = core.connections.find(*sa.connection);
+  const model::ConnectionConfig* config = core.connections.find(sa.connection);
   if (config == nullptr) return;
   sa.window.grant(std::min({load_be32(notify->data.data()), config->ike_window, kWidest}));
 }

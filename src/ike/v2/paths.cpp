@@ -26,7 +26,7 @@ bool same_addresses(const net::Path& a, const net::Path& b) {
 
 // Those that it goes over UDP with, once IKE_SA_INIT is done.
 net::Path with_nat_ports(const Core& core, const IkeSa& sa, net::Path path) {
-  const model::ConnectionConfig* config = core.connections.find(*sa.connection);
+  const model::ConnectionConfig* config = core.connections.find(sa.connection);
   const bool usual = config == nullptr || config->peer_port == core.settings.ike_port;
   path.local = {path.local.address, core.settings.nat_port};
   path.remote = {path.remote.address, usual ? core.settings.nat_port : config->peer_port};
@@ -113,7 +113,7 @@ Mobility& mobility_of(IkeSa& sa) {
 }
 
 void announce_path(Core& core, IkeSa& sa, std::string why) {
-  const model::ConnectionConfig* config = core.connections.find(*sa.connection);
+  const model::ConnectionConfig* config = core.connections.find(sa.connection);
   PathChanged event{.ike_sa = sa.id,
                     .path = sa.path,
                     .encapsulation = std::nullopt,
@@ -295,7 +295,7 @@ RetransmitPolicy patience_with(const Core& core, const IkeSa& sa) {
   RetransmitPolicy policy = core.retransmission();
   if (!sa.mobike || chooses_paths(sa) || sa.phase != Phase::established) return policy;
   // One whose address we know we reach ourselves, and shall not wait for so long.
-  const model::ConnectionConfig* config = core.connections.find(*sa.connection);
+  const model::ConnectionConfig* config = core.connections.find(sa.connection);
   if (config != nullptr && !config->peer) policy.tries += kFurtherTries;
   return policy;
 }

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/check.hpp"
 #include "base/text.hpp"
 #include "ike/v2/authentication.hpp"
 #include "ike/v2/closing.hpp"
@@ -110,6 +111,7 @@ void start_proof(Core& core, IkeSa& sa, model::ConnectionConfig config) {
 }
 
 Progression PpkInitiator::start() {
+  CHECK(config_.ppk);
   if (config_.ppk->required) {
     token_ = ask_for_ppk(core_, sa_, config_);
   } else {
@@ -142,8 +144,9 @@ Progression PpkInitiator::fail(std::string detail) {
 }
 
 void add_ppk(codec::Message& request, const IkeSa& sa, const model::ConnectionConfig& config) {
-  if (!in_use(sa)) return;
-  request.add_notify(NotifyType::ppk_identity, octets_of_id(*config.ppk));
+  const auto& ours = config.ppk;
+  if (!ours || !in_use(sa)) return;
+  request.add_notify(NotifyType::ppk_identity, octets_of_id(*ours));
   if (!sa.ppk->auth_without.empty()) request.add_notify(NotifyType::no_ppk_auth, sa.ppk->auth_without);
 }
 
@@ -151,8 +154,10 @@ std::optional<std::string> settle_ppk(IkeSa& sa, const codec::Message& response,
                                       const model::ConnectionConfig& config) {
   // RFC 8784 3: its content means nothing.
   if (!in_use(sa) || response.notify(NotifyType::ppk_identity) != nullptr) return std::nullopt;
-  if (config.ppk->required) {
-    return fmt::format("the peer does not use the PPK '{}', which connection '{}' insists on", escaped(config.ppk->id),
+  CHECK(config.ppk);
+  const model::Ppk& ours = *config.ppk;
+  if (ours.required) {
+    return fmt::format("the peer does not use the PPK '{}', which connection '{}' insists on", escaped(ours.id),
                        config.name);
   }
   put_keys(sa, std::exchange(sa.ppk->without, {}));
@@ -214,12 +219,13 @@ PpkVerdict judge_ppk(Core& core, IkeSa& sa, codec::Message& request, const model
 }
 
 bool take_ppk(Core& core, IkeSa& sa, PpkResult result, const model::ConnectionConfig& config) {
-  if (!result.keys) return false;
+  const auto& ours = config.ppk;
+  if (!result.keys || !ours) return false;
   sa.ppk->without = copy_of_keys(sa);
   put_keys(sa, *result.keys);
   sa.ppk->in_use = true;
   sa.ppk_use = PpkUse::ike_auth;
-  core.progress(sa, fmt::format("keys with the PPK '{}'", escaped(config.ppk->id)));
+  core.progress(sa, fmt::format("keys with the PPK '{}'", escaped(ours->id)));
   return true;
 }
 

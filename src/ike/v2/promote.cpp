@@ -1,6 +1,7 @@
 // The hand-over from an IKE SA to its rekeyed successor (RFC 7296 2.18).
 #include <fmt/format.h>
 
+#include "base/check.hpp"
 #include "ike/v2/children.hpp"
 #include "ike/v2/crash_token.hpp"
 #include "ike/v2/establish.hpp"
@@ -28,9 +29,10 @@ void promote(Core& core, IkeSa& old, IkeSa& next) {
   next.announced = true;
   next.path = old.path;
   // Lifetimes count anew; a connection that was removed meanwhile takes its IKE SAs along anyhow.
-  if (const model::ConnectionConfig* config = core.connections.find(*next.connection))
+  if (const model::ConnectionConfig* config = core.connections.find(next.connection))
     start_ike_timers(core, next, *config);
   core.progress(next, fmt::format("IKE SA rekeyed, {}", model::to_string(next.suite)));
+  CHECK(next.connection);
   core.emit(IkeSaEstablished{
       .ike_sa = next.id,
       .connection = *next.connection,

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/check.hpp"
+
 namespace culvert::ike::v2 {
 
 Reassembly::Verdict Reassembly::judge(codec::FragmentPlace place) const {
@@ -12,6 +14,7 @@ Reassembly::Verdict Reassembly::judge(codec::FragmentPlace place) const {
 void Reassembly::clear() { *this = Reassembly(); }
 
 Reassembly::State Reassembly::add(const codec::SealedPayload& sealed, SecretBytes part, std::size_t datagram) {
+  CHECK(sealed.fragment);
   const codec::FragmentPlace place = *sealed.fragment;
   // RFC 7383 2.6: a larger total is the same message cut anew; the parts of the two do not mix.
   if (place.total > total_) {

@@ -43,6 +43,7 @@ IkeSa* standing(Core& core, model::IkeSaId id) {
 }
 
 bool is_on_its_way(Core& core, const IkeSa& sa) {
+  if (!sa.connection) return false;
   return std::ranges::any_of(core.sas.of_connection(*sa.connection), [&](const IkeSa* other) {
     const bool coming = other->phase == Phase::initiating || other->phase == Phase::authenticating;
     return coming && other->life && other->life->replaces && standing(core, *other->life->replaces) == &sa;
@@ -104,7 +105,7 @@ void begin_authentication_life(Core& core, IkeSa& sa, const model::ConnectionCon
 void take_auth_lifetime(Core& core, IkeSa& sa, const codec::Message& request) {
   const auto life = lifetime_in(request);
   if (!life || sa.origin_role != model::Role::initiator || sa.phase != Phase::established) return;
-  const auto* config = core.connections.find(*sa.connection);
+  const auto* config = core.connections.find(sa.connection);
   const Instant at = time_to_repeat(core, *life, config == nullptr ? 0.1 : config->rekey_margin);
   LifeState& state = life_of(sa);
   // The last word counts, but not against our own policy.
@@ -115,7 +116,7 @@ void take_auth_lifetime(Core& core, IkeSa& sa, const codec::Message& request) {
 
 void reauthenticate(Core& core, IkeSa& sa) {
   if (sa.phase != Phase::established || sa.origin_role != model::Role::initiator || sa.yields_to) return;
-  const auto* config = core.connections.find(*sa.connection);
+  const auto* config = core.connections.find(sa.connection);
   if (config == nullptr || is_on_its_way(core, sa)) return;
   core.progress(sa, "proving ourselves anew: setting up an IKE SA in place of this one");
   // As the first one of the connection's life: the wish of its oldest Child SA, or all that the connection has.

@@ -79,9 +79,9 @@ std::optional<GatewayNote> decode_gateway(ByteView data) {
 
 void offer_redirect(codec::Message& message, const IkeSa& sa, const model::ConnectionConfig& config) {
   if (!config.life.follow_redirect) return;
-  if (sa.life && sa.life->redirected_from) {
+  if (const auto from = sa.life ? sa.life->redirected_from : std::nullopt) {
     // RFC 5685 3, 9.3: it also says that we would follow again.
-    message.add_notify(NotifyType::redirected_from, encode_gateway(sa.life->redirected_from->to_string()));
+    message.add_notify(NotifyType::redirected_from, encode_gateway(from->to_string()));
   } else {
     message.add_notify(NotifyType::redirect_supported);
   }

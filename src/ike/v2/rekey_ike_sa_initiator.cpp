@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/check.hpp"
 #include "ike/v2/child_negotiation.hpp"
 #include "ike/v2/closing.hpp"
 #include "ike/v2/crash_token.hpp"
@@ -37,7 +38,7 @@ Bytes spi_octets(model::IkeSpi spi) {
 
 // Once more when the key pair is there: what has changed meanwhile counts.
 Progression RekeyIkeSaInitiator::start() {
-  const model::ConnectionConfig* config = core_.connections.find(*sa_.connection);
+  const model::ConnectionConfig* config = core_.connections.find(sa_.connection);
   if (config == nullptr || sa_.phase != Phase::established) return Progression::done;
   offered_ = model::without_what_cannot_be_done(config->ike_proposals);
   const auto methods = usable_methods(offered_);
@@ -113,6 +114,7 @@ Progression RekeyIkeSaInitiator::handle_response(const codec::Message& response)
 
 void RekeyIkeSaInitiator::finish(const codec::Message& response, const model::ChosenProposal& accepted,
                                  ByteView further) {
+  CHECK(computed_);
   IkeSa* next = make_rekeyed_ike_sa(
       core_, sa_, accepted.ike, Role::initiator, spi_, model::IkeSpi(load_be64(accepted.proposal.spi.data())),
       computed_->shared_secret.view(), nonce_, response.first<codec::NoncePayload>()->data, further);
@@ -133,7 +135,7 @@ Progression RekeyIkeSaInitiator::follow_up(const codec::Message& response, model
     sa_.candidate.reset();
     if (standing.theirs != nullptr) {
       promote(core_, sa_, *standing.theirs);
-    } else if (collision_->deleted) {
+    } else if (collision_ && collision_->deleted) {
       close_with_theirs();
     } else {
       // Should the peer's additional key exchanges never come to their end, ours is due again.
@@ -159,6 +161,7 @@ Progression RekeyIkeSaInitiator::follow(FollowUpSeries::Step step) {
 }
 
 void RekeyIkeSaInitiator::fail_series() {
+  CHECK(series_);
   const FollowUpFault& fault = series_->fault();
   if (fault.notify == NotifyType::state_not_found) {
     core_.progress(sa_, fault.detail);

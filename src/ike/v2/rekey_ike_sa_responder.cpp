@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/check.hpp"
 #include "ike/v2/closing.hpp"
 #include "ike/v2/crash_token.hpp"
 #include "ike/v2/describe.hpp"
@@ -52,7 +53,7 @@ bool RekeyIkeSaResponder::busy() const {
 std::optional<codec::Message> RekeyIkeSaResponder::handle(const codec::Message& request) {
   if (busy() || (!key_exchange_.computed && !sa_.creations.allow(core_.now)))
     return refusal(NotifyType::temporary_failure);
-  const model::ConnectionConfig* config = core_.connections.find(*sa_.connection);
+  const model::ConnectionConfig* config = core_.connections.find(sa_.connection);
   if (config == nullptr) return refusal(NotifyType::no_additional_sas);
   const auto& offered = request.first<codec::SaPayload>()->proposals;
   const auto* ke = request.first<codec::KePayload>();
@@ -74,6 +75,7 @@ std::optional<codec::Message> RekeyIkeSaResponder::handle(const codec::Message& 
     return refusal(NotifyType::invalid_ke_payload, data.view());
   }
   if (!key_exchange_.is_ready(method)) return std::nullopt;
+  CHECK(key_exchange_.computed);
   const KeyExchangeResult& computed = *key_exchange_.computed;
   if (computed.fault) return refusal(NotifyType::invalid_syntax);
 
@@ -112,11 +114,11 @@ std::optional<codec::Message> RekeyIkeSaResponder::handle(const codec::Message& 
 }
 
 codec::Message RekeyIkeSaResponder::await_further(codec::Message answer, FollowUp awaited) {
-  RekeyCollision collision{
+  const RekeyCollision collision{
       .child = std::nullopt, .ike_sa = std::nullopt, .nonce_i = awaited.nonce_i, .nonce_r = awaited.nonce_r};
   if (!await_follow_up(core_, sa_, std::move(awaited), answer)) return refusal(NotifyType::temporary_failure);
   // RFC 9370 2.2.4: the nonces decide before there are any IKE SAs.
-  if (sa_.activity() == Activity::rekey_ike) sa_.exchange->note_collision(std::move(collision));
+  if (sa_.activity() == Activity::rekey_ike) sa_.exchange->note_collision(collision);
   return answer;
 }
 

@@ -79,7 +79,8 @@ std::uint32_t next_resource(const Core& core, const IkeSa& sa, const ChildSa& fa
   // Whoever has the fallback needs no other: it never asks for one (ipsec::SaHome), and receives for all as it is.
   if (const auto home = core.esp_spis.resource_of(fallback.id)) ++pairs[*home];
   for (const auto& [id, child] : sa.children) {
-    if (is_beside(child, fallback)) ++pairs[*child.group.resource];
+    const auto& resource = child.group.resource;
+    if (resource && is_beside(child, fallback)) ++pairs[*resource];
   }
   const auto note = [&](const ChildWish* wish) {
     const bool ours = wish != nullptr && wish->resource && covers_the_same(fallback, wish->local, wish->remote);

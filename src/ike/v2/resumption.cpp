@@ -146,7 +146,7 @@ void request_ticket(codec::Message& message, const model::ConnectionConfig& conf
 }
 
 void take_ticket(Core& core, IkeSa& sa, const codec::Message& message) {
-  const model::ConnectionConfig* config = sa.connection ? core.connections.find(*sa.connection) : nullptr;
+  const model::ConnectionConfig* config = core.connections.find(sa.connection);
   if (config == nullptr || !wants_tickets(*config) || sa.phase != Phase::established ||
       credentials_of(sa) != config->credential_group)
     return;
@@ -174,7 +174,7 @@ void take_ticket(Core& core, IkeSa& sa, const codec::Message& message) {
 }
 
 void note_resumed(Core& core, IkeSa& sa) {
-  if (!sa.resumed) return;
+  if (!sa.resumed || !sa.connection) return;
   // RFC 5723 4.3.1: not to be shown again.
   forget_ticket(core, *sa.connection);
   // Whoever finds out the key of tickets, or ours, reads what follows from them: not for long.
@@ -215,7 +215,7 @@ void forget_ticket(Core& core, model::ConnectionId connection) { core.life->tick
 
 void answer_ticket_request(codec::Message& answer, Core& core, IkeSa& sa, const codec::Message& request) {
   if (request.notify(NotifyType::ticket_request) == nullptr) return;
-  const model::ConnectionConfig* config = sa.connection ? core.connections.find(*sa.connection) : nullptr;
+  const model::ConnectionConfig* config = core.connections.find(sa.connection);
   const auto& secrets = core.life->secrets;
   const bool keys = secrets && !secrets->ticket_keys.empty();
   const bool wanted = config != nullptr && config->life.resumption > Duration::zero();
@@ -268,7 +268,7 @@ void note_end(Core& core, IkeSa& sa, CloseReason reason) {
 // RFC 5723 6.2: the ticket goes with the keys that it is for.
 void renew_ticket(Core& core, IkeSa& old, IkeSa& next) {
   note_end(core, old, CloseReason::rekeyed);
-  const model::ConnectionConfig* config = core.connections.find(*next.connection);
+  const model::ConnectionConfig* config = core.connections.find(next.connection);
   if (config == nullptr) return;
   const bool asked = old.life && old.life->renew_ticket_at;
   if (asked && next.origin_role == Role::initiator && wants_tickets(*config)) ask_for_ticket(next);

@@ -132,7 +132,8 @@ class Examiner {
   /// certificate names, or by the lists of who certified it. While either is awaited `good` is unknown.
   RevocationStatus vouched(RevocationStatus status, const Certificate& issuer) {
     if (!status.responder) return status;
-    const Certificate responder = *std::exchange(status.responder, std::nullopt);
+    const Certificate responder = std::move(*status.responder);
+    status.responder.reset();
     std::optional<AuthenticationRefusal> refused;
     std::string why;
     const std::size_t wishes = made_.wishes.size();

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/check.hpp"
 #include "ike/codec/serialize.hpp"
 #include "ike/v2/childless.hpp"
 #include "ike/v2/closing.hpp"
@@ -137,6 +138,7 @@ void SessionResumeInitiator::give_up() {
 
 void begin_in_full(Core& core, IkeSa& sa, Beginning beginning, const std::string& why) {
   core.progress(sa, fmt::format("{}; setting up the IKE SA in full", why));
+  CHECK(sa.connection);
   const model::ConnectionId connection = *sa.connection;
   forget_ticket(core, connection);
   const bool wanted = !sa.terminating;

@@ -10,6 +10,7 @@ bool same_peers(const IkeSa& a, const IkeSa& b) {
 }
 
 std::vector<IkeSa*> siblings(Core& core, const IkeSa& sa) {
+  if (!sa.connection) return {};
   auto others =
       sa.one_of_many ? core.sas.of_peer(*sa.connection, peer_identity(sa)) : core.sas.of_connection(*sa.connection);
   std::erase_if(others, [&](const IkeSa* other) { return other->id == sa.id; });

@@ -26,7 +26,7 @@ constexpr unsigned kSendsUntilOverdue = 3;
 std::optional<Instant> liveness_time(const Core& core, const IkeSa& sa) {
   // A request under way asks for life as well as an empty one would.
   if (sa.phase != Phase::established || !sa.is_quiet() || !sa.window.idle() || sa.counter_sync) return std::nullopt;
-  const model::ConnectionConfig* config = core.connections.find(*sa.connection);
+  const model::ConnectionConfig* config = core.connections.find(sa.connection);
   if (config == nullptr || config->liveness_interval <= Duration::zero()) return std::nullopt;
   return sa.last_inbound + config->liveness_interval;
 }
