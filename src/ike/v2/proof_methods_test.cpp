@@ -331,7 +331,8 @@ TEST(LaterMethods, FollowWhereTheyFit) {
   pair.start();
   ASSERT_TRUE(in_step(pair)) << pair.faults();
   EXPECT_LE(pair.wire[1].message.size() + 28, 576U);
-  const auto* list = pair.answer_of_b().notify(model::NotifyType::supported_auth_methods);
+  const codec::Message answer = pair.answer_of_b();
+  const auto* list = answer.notify(model::NotifyType::supported_auth_methods);
   ASSERT_NE(list, nullptr);
   EXPECT_TRUE(list->data.empty());
   EXPECT_EQ(pair.asked.methods, auth::accepted_methods(Authentication::certificate));
