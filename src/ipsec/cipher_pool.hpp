@@ -41,6 +41,13 @@ enum class KeyDirection : bool { outbound, inbound };
 /// One direction's cipher as its SA has it: the expanded key, while the pool has it. It stays where it is made, because
 /// the pool knows it by its place.
 class SaCipher {
+  struct State {
+    bool used = false;  // since the hand came by
+    std::uint8_t family = 0;
+    std::uint16_t owners_half = 0;
+    std::uint32_t owners_word = 0;
+  };
+
  public:
   /// So many octets in front are all of it that packets need while the expanded key is there.
   static constexpr std::size_t kUsualPart = 16;
@@ -74,6 +81,10 @@ class SaCipher {
   [[nodiscard]] static std::uint64_t state_of(std::uint8_t family, std::uint16_t half, std::uint32_t word) {
     return std::bit_cast<std::uint64_t>(State{true, family, half, word});
   }
+  /// The bits of a state that `half` is in; a state of `half` 0 and these make that of another.
+  [[nodiscard]] static constexpr std::uint64_t half_bits(std::uint16_t half) {
+    return std::bit_cast<std::uint64_t>(State{false, 0, half, 0});
+  }
   void mark_used() { state_.used = true; }
   [[nodiscard]] std::uint16_t owners_half() const { return state_.owners_half; }
   void set_owners_half(std::uint16_t half) { state_.owners_half = half; }
@@ -100,12 +111,6 @@ class SaCipher {
     expanded_ = nullptr;
     state_.family = 0;
   }
-  struct State {
-    bool used = false;  // since the hand came by
-    std::uint8_t family = 0;
-    std::uint16_t owners_half = 0;
-    std::uint32_t owners_word = 0;
-  };
 
   // What packets need, kUsualPart octets, comes first.
   crypto::PacketCipher* expanded_ = nullptr;

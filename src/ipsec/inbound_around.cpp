@@ -27,7 +27,7 @@ std::optional<DropReason> InboundPath::match(const Item& item, MutableByteView p
 
 void InboundPath::clamp(const SaPair& sa, MutableByteView packet, const net::PacketInfo& info) {
   if (!is_tcp_syn(packet, info)) return;
-  const std::uint16_t limit = info.family == net::Family::v4 ? sa.outbound.mss_v4 : sa.outbound.mss_v6;
+  const std::uint16_t limit = info.family == net::Family::v4 ? sa.mss_v4 : sa.mss_v6;
   if (limit != 0) clamp_mss(packet, info, limit, false);
 }
 

@@ -164,7 +164,7 @@ void OutboundPath::look_up(Round& round) {
       same |= std::uint64_t{1} << i;
       continue;
     }
-    prefetch(*sa);
+    prefetch(*sa, i == 0);
     front = sa;
   }
   before = front;
@@ -187,7 +187,7 @@ SaPair* OutboundPath::look_up_one(Round& round, std::size_t index, SaPair* befor
     round.halts |= bit;
   } else if (sa != before) {
     round.changes |= bit;
-    prefetch(*sa);
+    prefetch(*sa, index == 0);
   }
   return sa;
 }
@@ -218,10 +218,10 @@ const OutboundPath::Info& OutboundPath::parse(Round& round, std::size_t index) {
   return info;
 }
 
-// The lines that a usual packet touches.
-void OutboundPath::prefetch(const SaPair& sa) {
+// The lines that a usual packet touches. Of the second one packets in turn may need the first one's only.
+[[gnu::always_inline]] inline void OutboundPath::prefetch(const SaPair& sa, bool first) const {
   prefetch_to_write(&sa.outbound);
-  culvert::prefetch(&sa.params);
+  if (first || wants_params_) culvert::prefetch(&sa.params);
 }
 
 FlowKey OutboundPath::key_of(const net::PacketInfo& info) const {

@@ -130,7 +130,7 @@ void OutboundPath::route_unruled(const InnerPacket& packet, const net::PacketInf
 }
 
 void OutboundPath::clamp(const InnerPacket& packet, const net::PacketInfo& info, const SaPair& sa) {
-  const std::uint16_t limit = info.family == net::Family::v4 ? sa.outbound.mss_v4 : sa.outbound.mss_v6;
+  const std::uint16_t limit = info.family == net::Family::v4 ? sa.mss_v4 : sa.mss_v6;
   if (limit != 0) clamp_mss(packet.bytes, info, limit, packet.offload.checksum_partial);
 }
 
@@ -234,8 +234,8 @@ void OutboundPath::send_dummy(SaPair& sa, OutboundSink& sink) {
   const std::uint32_t longest = sa.path_mtu.value() == 0 ? kLongestDummy : out.longest_inner;
   if (longest < kShortestDummy) return;
   const std::uint32_t length =
-      out.pad_to() != 0 ? out.pad_to()
-                        : kShortestDummy + static_cast<std::uint32_t>(random_.below(longest - kShortestDummy + 1));
+      sa.pad_to != 0 ? sa.pad_to
+                     : kShortestDummy + static_cast<std::uint32_t>(random_.below(longest - kShortestDummy + 1));
   const auto sequence = take_numbers(sa, 1, length);
   if (!sequence) return;
   const std::size_t sealed = out.layout.sealed(length);

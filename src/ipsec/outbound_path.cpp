@@ -240,18 +240,17 @@ void OutboundPath::protect_planned(const InnerPacket& packet, const Segmenter& p
   outer.dont_fragment = outer.dont_fragment && !cut_outer_;
   const auto next_header =
       static_cast<std::uint8_t>(info.family == net::Family::v4 ? net::IpProtocol::ipv4 : net::IpProtocol::ipv6);
-  const std::uint64_t flow = sa.outbound.compression ? FlowKey::of(info).mix() : 0;
+  const std::uint64_t flow = sa.compression ? FlowKey::of(info).mix() : 0;
   for (std::uint32_t i = 0; i < plan.count(); ++i) {
-    std::uint8_t* const at =
-        reserve(layout.sealed(std::max<std::size_t>(plan.length(i), sa.outbound.pad_to())), 0, sink);
+    std::uint8_t* const at = reserve(layout.sealed(std::max<std::size_t>(plan.length(i), sa.pad_to)), 0, sink);
     Payload payload{plan.length(i), next_header};
-    if (sa.outbound.compression) {
+    if (sa.compression) {
       payload = compress(plan, i, flow, payload, sa, at + layout.head());
     } else {
       plan.write(i, at + layout.head());
     }
     const std::size_t length = frame(payload, *first + i, sa, at);
-    if (sa.outbound.compression) give_back_behind(at + length);
+    if (sa.compression) give_back_behind(at + length);
     add_to_train(sa, outer, at, length);
   }
 }
@@ -301,7 +300,7 @@ void OutboundPath::open_region(OutboundSink& sink) {
 // payload that is compressed, and what does not shrink looks as if there were no IPComp; so does Linux.
 OutboundPath::Payload OutboundPath::compress(const Segmenter& plan, std::uint32_t index, std::uint64_t flow,
                                              Payload plain, SaPair& sa, std::uint8_t* out) {
-  if (plain.length < kIpCompThreshold || !sa.outbound.compression->should_try(flow)) {
+  if (plain.length < kIpCompThreshold || !sa.compression->should_try(flow)) {
     plan.write(index, out);
     return plain;
   }
@@ -316,7 +315,7 @@ OutboundPath::Payload OutboundPath::compress_in_place(Payload plain, std::uint64
   const auto protocol = static_cast<net::IpProtocol>(plain.next_header);
   const bool outermost =
       protocol == net::IpProtocol::esp || protocol == net::IpProtocol::ah || protocol == net::IpProtocol::ipcomp;
-  if (outermost || plain.length < kIpCompThreshold || !sa.outbound.compression->should_try(flow)) return plain;
+  if (outermost || plain.length < kIpCompThreshold || !sa.compression->should_try(flow)) return plain;
   uncompressed_.resize(kMaxInnerPacket);
   CHECK(plain.length <= uncompressed_.size());
   std::memcpy(uncompressed_.data(), at, plain.length);
@@ -327,7 +326,7 @@ OutboundPath::Payload OutboundPath::compress_in_place(Payload plain, std::uint64
 OutboundPath::Payload OutboundPath::shrink(Payload plain, std::uint64_t flow, SaPair& sa, std::uint8_t* out) {
   const ByteView payload = ByteView(uncompressed_).first(plain.length);
   const auto length = ipcomp_.compress(payload, plain.next_header, sa.params.ipcomp->cpi_outbound, out);
-  sa.outbound.compression->tell(flow, length.has_value());
+  sa.compression->tell(flow, length.has_value());
   if (length) return {*length, static_cast<std::uint8_t>(net::IpProtocol::ipcomp)};
   std::memcpy(out, payload.data(), payload.size());
   return plain;
@@ -384,10 +383,10 @@ void OutboundPath::tell_expiry(SaPair& sa) {
 // Stage 5: frame. The payload stands in its place; answers the octets of the whole packet.
 std::size_t OutboundPath::frame(Payload payload, std::uint64_t sequence, SaPair& sa, std::uint8_t* at) {
   const EspLayout& layout = sa.outbound.layout;
-  if (payload.length < sa.outbound.pad_to()) {
+  if (payload.length < sa.pad_to) {
     // RFC 4303 2.7: what stands behind the packet's own length is for those who count octets.
-    std::memset(at + layout.head() + payload.length, 0, sa.outbound.pad_to() - payload.length);
-    payload.length = sa.outbound.pad_to();
+    std::memset(at + layout.head() + payload.length, 0, sa.pad_to - payload.length);
+    payload.length = sa.pad_to;
   }
   frame_esp_around(at, payload.length, payload.next_header, sequence, sa);
   return layout.sealed(payload.length);
@@ -425,8 +424,8 @@ void OutboundPath::add_to_train(const SaPair& sa, const OuterFields& outer, std:
   train_end_ = at + length;
 }
 
-// Packets without a cipher are plaintext and must not leave. A train is of one SA, so it goes as a whole, with those of
-// its packets that an earlier batch has sealed.
+// Packets without a cipher are plaintext and must not leave. Their train goes as a whole, with those of its packets that
+// an earlier batch has sealed, and those of other SAs that share it.
 void OutboundPath::withdraw_keyless() {
   for (std::size_t i = 0; i < batch_.size(); ++i) {
     if (!batch_.keyless(i)) continue;

@@ -121,7 +121,7 @@ class OutboundPath final : private AggfragFrames {
   static void complete(Ahead& twin);
   [[nodiscard]] SaPair* known_sa(Round& round, const Ahead& one);
   void look_up_unknown(Round& round, std::size_t index);
-  static void prefetch(const SaPair& sa);
+  void prefetch(const SaPair& sa, bool first) const;
   // outbound_plain.cpp
   // Where `protect_usual` stands, and where the next packet's parts go.
   struct Stretch {
@@ -357,6 +357,7 @@ class OutboundPath final : private AggfragFrames {
   OuterFields train_fields_;
   const std::uint8_t* train_end_ = nullptr;  // where the next packet has to stand; null: it is closed
   OuterMemo outer_memo_;
+  bool wants_params_ = true;  // the last packets of SAs in turn needed them
 };
 
 }  // namespace culvert::ipsec

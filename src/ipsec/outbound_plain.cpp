@@ -21,8 +21,8 @@ bool fits_in_one(const Offload& offload, const PlainFacts& facts) {
          partial_checksum_fits(offload, net::ip_header_size(facts.family()), facts.length());
 }
 
-bool is_clamped(const OutboundSa& out, const PlainFacts& facts) {
-  return facts.syn() && (facts.family() == net::Family::v4 ? out.mss_v4 : out.mss_v6) != 0;
+bool is_clamped(const SaPair& sa, const PlainFacts& facts) {
+  return facts.syn() && (facts.family() == net::Family::v4 ? sa.mss_v4 : sa.mss_v6) != 0;
 }
 
 // The transport protocol of a plain packet.
@@ -50,8 +50,9 @@ std::uint8_t protocol_of(const std::uint8_t* packet, net::Family family) {
 }
 
 // Whether the packet goes the straight way over its SA, which is far from any bound.
-bool goes_straight(const InnerPacket& packet, const PlainFacts& facts, OutboundSa& out) {
-  if (out.straight == Straight::no || facts.length() > out.longest_inner || is_clamped(out, facts)) return false;
+bool goes_straight(const InnerPacket& packet, const PlainFacts& facts, SaPair& sa) {
+  OutboundSa& out = sa.outbound;
+  if (out.straight == Straight::no || facts.length() > out.longest_inner || is_clamped(sa, facts)) return false;
   if (!fits_in_one(packet.offload, facts)) return false;
   return out.unwatched.left() != 0 || allow_unwatched(out);
 }
@@ -119,6 +120,7 @@ std::size_t OutboundPath::protect_usual(const Round& round, std::size_t from, st
   if (const std::size_t turns = turns_from(round, from); mixed && turns > 1 && stretch.train_sa != one->sa) {
     protect_turns(stretch, one + std::min(turns, end - from));
   }
+  wants_params_ = stretch.one != one + (end - from);
   protect_rest(stretch, one + (end - from));
   const auto count = static_cast<std::size_t>(stretch.one - one);
   if (count == 0) return from;
@@ -238,7 +240,7 @@ void OutboundPath::process_one(Round& round, std::size_t index, bool& decided, I
   const InnerPacket& packet = round.packets[index];
   if (one.facts.kind() == PlainFacts::Kind::twin) complete(one);
   SaPair* const sa = one.sa;
-  if (sa == nullptr || !decided || !goes_straight(packet, one.facts, sa->outbound)) {
+  if (sa == nullptr || !decided || !goes_straight(packet, one.facts, *sa)) {
     process(packet, parse(round, index), one.key, now, now, sink);
     decided = flows_.generation() == round.generation;
     return;

@@ -3,7 +3,7 @@
 //   1 classify    packets of one shape are compared with the first of them in two registers
 //   3 to 5        of packets of one shape, each of another SA than the one in front, all that is read or written at one
 //                 place goes through one register, in one load and one store: the SA's first line, the header, the
-//                 job, the train
+//                 job, the train, which SAs to one peer share
 //
 // What comes of it is what the other functions of these names' stages make: OutboundPath::classify and protect_rest,
 // which go on where these stop, and do all where the CPU has no such registers.
@@ -19,7 +19,7 @@
 #include <immintrin.h>
 
 // Functions name their instruction set one by one, as in crypto/own_gcm/vector_math.hpp.
-#define TURNS_TARGET gnu::target("avx512f,avx512bw,avx512vl,avx512dq")
+#define TURNS_TARGET gnu::target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi")
 #define TURNS_INLINE TURNS_TARGET, gnu::always_inline
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wuninitialized"
@@ -35,6 +35,8 @@ namespace {
 constexpr unsigned kState = 1;
 constexpr unsigned kLongest = 3;  // on top
 constexpr unsigned kRun = 4;
+constexpr unsigned kAddresses = 5;
+constexpr unsigned kPorts = 6;  // on top, over the SPI
 constexpr unsigned kSequence = 7;
 // Those of a train.
 constexpr unsigned kTrainWord = 5;
@@ -50,7 +52,8 @@ constexpr unsigned kTrainSize = 7;
 bool runs_here() {
   __builtin_cpu_init();
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512vbmi");
 }
 bool has_registers = runs_here();
 
@@ -58,16 +61,21 @@ bool has_registers = runs_here();
   return _mm_cvtsi64_si128(static_cast<long long>(reinterpret_cast<std::uintptr_t>(address)));
 }
 
-/// What packets of one length and kind over SAs of one profile have in common.
+/// What packets of one length and kind over SAs of one outer kind have in common.
 struct Turn {
   std::size_t length, padded, sealed;
+  const crypto::EspJob* keys_end;  // keys of jobs before that are asked for
   // An SA may take one if its first line, with the bits of `flips` turned over, has no word above `bounds`: its state
-  // is the wanted one, it takes so long a packet, and its run has one left. Then `takes` is added to the line: the
-  // run's word as UnwatchedRun::take_one has it, and the next number.
+  // is the wanted one, it takes so long a packet, its run has one left, and its path is the wanted one if there is
+  // one. Then `takes` is added to the line: the run's word as UnwatchedRun::take_one has it, and the next number.
   __m512i flips, bounds, takes;
 
-  [[TURNS_INLINE]] inline Turn(std::size_t octets, std::uint64_t state)
-      : length(octets), padded(UsualLayout::padded(octets)), sealed(UsualLayout::sealed(octets)) {
+  [[TURNS_INLINE]] inline Turn(std::size_t octets, std::uint64_t state, const crypto::EspJob* jobs_end,
+                               const crypto::EspJob* short_end)
+      : length(octets),
+        padded(UsualLayout::padded(octets)),
+        sealed(UsualLayout::sealed(octets)),
+        keys_end(padded > crypto::EspJob::kShortText ? jobs_end : short_end) {
     const __m512i zero = _mm512_setzero_si512();
     const __m512i ones = _mm512_set1_epi64(-1);
     flips = with(_mm512_maskz_mov_epi64(1 << kLongest | 1 << kRun, ones), kState, state);
@@ -75,6 +83,68 @@ struct Turn {
     bounds = with(with(bounds, kLongest, ~(std::uint64_t{octets} << 48)), kRun, ~UnwatchedRun::taken(1, 0));
     takes = with(with(zero, kRun, 0 - UnwatchedRun::taken(1, octets)), kSequence, 1);
   }
+  /// From now on for this SA's path only.
+  [[TURNS_INLINE]] inline void want_path(const OutboundSa& sa) {
+    flips = with(with(flips, kAddresses, sa.addresses), kPorts, std::uint64_t{sa.ports} << 32);
+    bounds = with(with(bounds, kAddresses, 0), kPorts, 0xffff'ffff);
+  }
+  /// For any path again.
+  [[TURNS_INLINE]] inline void want_no_path() { bounds = with(with(bounds, kAddresses, ~0ULL), kPorts, ~0ULL); }
+};
+
+bool have_one_path(const OutboundSa& a, const OutboundSa& b) {
+  return a.addresses == b.addresses && a.ports == b.ports;
+}
+
+// Of a train: which of its octets are an SA's addresses and ports, and where they come from in the SA's first line.
+struct PathOctets {
+  alignas(64) std::array<std::uint8_t, 64> from{};
+  __mmask64 which = 0;
+  constexpr PathOctets() {
+    constexpr std::size_t kAddress = 1;  // behind its family, see net::IpAddress
+    for (std::size_t end = 0; end < 2; ++end) {
+      const std::size_t to = end == 0 ? offsetof(net::Path, local) : offsetof(net::Path, remote);
+      for (std::size_t i = 0; i < 4; ++i) take(to + kAddress + i, 8 * kAddresses + 4 * end + i);
+      for (std::size_t i = 0; i < 2; ++i) take(to + offsetof(net::Endpoint, port) + i, 8 * kPorts + 4 + 2 * end + i);
+    }
+  }
+  constexpr void take(std::size_t to, std::size_t octet) {
+    from[to] = static_cast<std::uint8_t>(octet);
+    which |= std::uint64_t{1} << to;
+  }
+};
+constexpr PathOctets kPathOctets;
+
+/// The trains of packets over SAs of one outer kind, all of one length.
+class TurnTrains {
+ public:
+  /// `sa` is one of them.
+  [[TURNS_INLINE]] inline TurnTrains(const SaPair& sa, const TrainWord& word, std::size_t sealed)
+      : octets_(load(kPathOctets.from.data())) {
+    const __m512i zero = _mm512_setzero_si512();
+    const __m512i own = with(with(zero, kTrainSize, sealed), kTrainWord, word.with_segment(sealed).word());
+    // The line begins with two words that no train has; the path and the encapsulation follow.
+    const __m512i params = load(&sa.params);
+    const __m512i path = _mm512_set_epi64(0, 0, 0xff, -1, -1, -1, -1, -1);
+    train_ = _mm512_ternarylogic_epi64(_mm512_alignr_epi64(params, params, 2), own, path, 0xe4);
+    step_ = with(zero, kTrainBytes, sealed);
+  }
+  /// The packet after next begins there.
+  [[TURNS_INLINE]] inline void go_to(const std::uint8_t* at) {
+    train_ = with(train_, kTrainBytes, reinterpret_cast<std::uintptr_t>(at));
+  }
+  /// One for the next packet alone, over the SA with that first line.
+  [[TURNS_INLINE]] inline void write(WireTrain* train, __m512i line) {
+    _mm512_storeu_si512(train, _mm512_mask_permutexvar_epi8(train_, kPathOctets.which, octets_, line));
+    train_ = _mm512_add_epi64(train_, step_);
+  }
+
+ private:
+  __m512i octets_, train_, step_;
+};
+/// Where packets join the train that is there.
+struct NoTrains {
+  [[TURNS_INLINE]] inline void write(WireTrain* /*train*/, __m512i /*line*/) const {}
 };
 
 // Of an InnerPacket: its size, and what `is_as_it_is` of outbound_ahead.cpp looks at.
@@ -94,6 +164,48 @@ constexpr net::PlainShape::Bits kTcpShape = net::PlainShape::bits(true);
 
 [[TURNS_INLINE]] inline __m256i load_item(const void* at) {
   return _mm256_loadu_si256(static_cast<const __m256i*>(at));
+}
+
+// Seals packets up to `end`, or to the first one that the turn is not for; moves `stretch` but for its trains.
+template <typename Trains, typename Stretch, typename Ahead>
+[[TURNS_INLINE]] inline void frame_turns(const Turn& turn, Trains& trains, Stretch& stretch, const Ahead* end) {
+  const Ahead* one = stretch.one;
+  const InnerPacket* packet = stretch.packet;
+  std::uint8_t* at = stretch.at;
+  crypto::EspJob* job = stretch.job;
+  WireTrain* train = stretch.train;
+  const std::uint64_t trailer = one->facts.trailer();
+  const __m128i padded = _mm_cvtsi64_si128(static_cast<long long>(turn.padded));
+  const __m128i header = _mm_set_epi8(8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 0, 1, 2, 3);
+  __m128i place = _mm_set1_epi64x(static_cast<long long>(reinterpret_cast<std::uintptr_t>(at)));
+  const __m128i step = _mm_set1_epi64x(static_cast<long long>(turn.sealed));
+  for (; one != end; ++one, ++packet, ++job, ++train) {
+    OutboundSa& sa = one->sa->outbound;
+    __m512i line = load(&sa);
+    const __mmask8 fits = _mm512_cmple_epu64_mask(_mm512_xor_si512(line, turn.flips), turn.bounds);
+    if (_kortestc_mask8_u8(fits, fits) == 0) [[unlikely]]
+      break;
+    line = _mm512_add_epi64(line, turn.takes);
+    _mm512_storeu_si512(&sa, line);
+    const __m128i numbers = _mm512_extracti32x4_epi32(line, 3);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(at), _mm_shuffle_epi8(numbers, header));
+    std::uint8_t* const inner = packet->bytes.data();
+    std::memcpy(inner + turn.length, &trailer, sizeof trailer);
+    const __m256i front = _mm256_inserti128_si256(
+        _mm256_castsi128_si256(_mm_unpacklo_epi64(_mm512_castsi512_si128(line), address_word(inner))),
+        _mm_unpackhi_epi64(place, numbers), 1);
+    _mm512_storeu_si512(
+        job, _mm512_inserti32x4(_mm512_zextsi256_si512(front), _mm_unpacklo_epi64(padded, address_word(&sa)), 2));
+    trains.write(train, line);
+    place = _mm_add_epi64(place, step);
+    if (job < turn.keys_end) sa.cipher.prefetch(turn.padded);
+    at += turn.sealed;
+  }
+  if (one != stretch.one) stretch.train_sa = one[-1].sa;
+  stretch.one = one;
+  stretch.packet = packet;
+  stretch.at = at;
+  stretch.job = job;
 }
 
 }  // namespace
@@ -148,61 +260,34 @@ bool OutboundPath::take_turns(bool wanted) {
 }
 
 // The packets of protect_usual up to `end`, or where it has to stop: of one shape, each of another SA than the one in
-// front.
+// front. Such as go where the one in front goes share its train.
 [[TURNS_TARGET]] void OutboundPath::protect_turns(Stretch& stretch, const Ahead* end) {
-  if (!has_registers) return;
-  const Ahead* one = stretch.one;
-  const PlainFacts facts = one->facts;
-  if (facts.length() != facts.marked_length()) return;
-  const InnerPacket* packet = stretch.packet;
-  std::uint8_t* at = stretch.at;
-  crypto::EspJob* job = stretch.job;
-  WireTrain* train = stretch.train;
-
-  const SaProfile* const profile = one->sa->params.profile.get();
-  const std::uint64_t trailer = facts.trailer();
-  const Turn turn(facts.length(), stretch.state);
-  const crypto::EspJob* const keys_end = turn.padded > crypto::EspJob::kShortText ? job + kLookahead : stretch.keys_end;
-  const __m128i padded = _mm_cvtsi64_si128(static_cast<long long>(turn.padded));
-  const __m128i header = _mm_set_epi8(8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 0, 1, 2, 3);
-  const __m512i path = _mm512_set_epi64(0, 0, 0xff, -1, -1, -1, -1, -1);
-  const auto place = reinterpret_cast<std::uintptr_t>(at);
-  // A train but for the path, and the place once more where jobs have it.
-  __m512i fresh = with(with(_mm512_setzero_si512(), 1, place), kTrainBytes, place);
-  fresh = with(with(fresh, kTrainSize, turn.sealed), kTrainWord,
-               outer_of(*profile, facts).word.with_segment(turn.sealed).word());
-  const __m512i step = with(with(_mm512_setzero_si512(), 1, turn.sealed), kTrainBytes, turn.sealed);
-  for (; one != end; ++one, ++packet, ++job, ++train) {
-    SaPair& sa = *one->sa;
-    __m512i line = load(&sa.outbound);
-    const __mmask8 fits = _mm512_cmple_epu64_mask(_mm512_xor_si512(line, turn.flips), turn.bounds);
-    if (_kortestc_mask8_u8(fits, fits) == 0 || sa.params.profile.get() != profile) [[unlikely]]
-      break;
-    line = _mm512_add_epi64(line, turn.takes);
-    _mm512_storeu_si512(&sa.outbound, line);
-    const __m128i numbers = _mm512_extracti32x4_epi32(line, 3);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(at), _mm_shuffle_epi8(numbers, header));
-    std::uint8_t* const inner = packet->bytes.data();
-    std::memcpy(inner + turn.length, &trailer, sizeof trailer);
-    const __m256i front = _mm256_inserti128_si256(
-        _mm256_castsi128_si256(_mm_unpacklo_epi64(_mm512_castsi512_si128(line), address_word(inner))),
-        _mm_unpackhi_epi64(_mm512_castsi512_si128(fresh), numbers), 1);
-    _mm512_storeu_si512(job, _mm512_inserti32x4(_mm512_zextsi256_si512(front),
-                                                _mm_unpacklo_epi64(padded, address_word(&sa.outbound)), 2));
-    // The line begins with two words that no train has; the path and the encapsulation follow.
-    const __m512i params = load(&sa.params);
-    _mm512_storeu_si512(train, _mm512_ternarylogic_epi64(_mm512_alignr_epi64(params, params, 2), fresh, path, 0xe4));
-    fresh = _mm512_add_epi64(fresh, step);
-    if (job < keys_end) sa.outbound.cipher.prefetch(turn.padded);
-    at += turn.sealed;
+  const SaPair& first = *stretch.one->sa;
+  const PlainFacts facts = stretch.one->facts;
+  const std::uint16_t kind = first.outbound.outer_kind();
+  if (!has_registers || kind == 0 || facts.length() != facts.marked_length()) return;
+  Turn turn(facts.length(), OutboundSa::with_kind(stretch.state, kind), stretch.job + kLookahead, stretch.keys_end);
+  TurnTrains trains(first, outer_of(*first.params.profile, facts).word, turn.sealed);
+  const auto most = static_cast<std::ptrdiff_t>(most_in_train(turn.sealed) / turn.sealed);
+  while (most > 1 && end - stretch.one > 1) {
+    const OutboundSa& sa = stretch.one->sa->outbound;
+    if (!have_one_path(sa, stretch.one[1].sa->outbound)) break;
+    std::uint8_t* const at = stretch.at;
+    WireTrain* const train = stretch.train;
+    turn.want_path(sa);
+    trains.go_to(at);
+    trains.write(train, load(&sa));
+    NoTrains joined;
+    frame_turns(turn, joined, stretch, end - stretch.one > most ? stretch.one + most : end);
+    if (stretch.at == at) return;
+    train->bytes = {at, static_cast<std::size_t>(stretch.at - at)};
+    stretch.train = train + 1;
   }
-  if (one == stretch.one) return;
-  stretch.one = one;
-  stretch.packet = packet;
-  stretch.at = at;
-  stretch.job = job;
-  stretch.train = train;
-  stretch.train_sa = one[-1].sa;
+  turn.want_no_path();
+  trains.go_to(stretch.at);
+  const Ahead* const one = stretch.one;
+  if (one != end) frame_turns(turn, trains, stretch, end);
+  stretch.train += stretch.one - one;
 }
 #else
 std::size_t OutboundPath::classify_alike(Round& /*round*/, std::size_t from, Alikes& /*alikes*/) const { return from; }

@@ -72,7 +72,7 @@ void OutboundPath::protect_wrapped(const InnerPacket& packet, const net::PacketI
   // Where the kernel writes the header, the inner one stands for a moment where the packet before ends.
   const std::size_t head = wrapping->front + head_size(sa, *wrapping);
   const std::size_t in_front = wrapping->strip > head ? wrapping->strip - head : 0;
-  const std::uint64_t flow = sa.outbound.compression ? FlowKey::of(info).mix() : 0;
+  const std::uint64_t flow = sa.compression ? FlowKey::of(info).mix() : 0;
   for (std::uint32_t i = 0; i < plan.count(); ++i) {
     const std::size_t most = wrapped_length(sa, *wrapping, payload_length(*wrapping, plan.length(i)));
     const bool may_cut = cut_outer_ && outer.whole_packet && most > sa.path_mtu.value();
@@ -81,7 +81,7 @@ void OutboundPath::protect_wrapped(const InnerPacket& packet, const net::PacketI
     const std::size_t length = frame_wrapped(plan, i, *wrapping, outer, flow, *first + i, sa, at);
     const bool cut = may_cut && length > sa.path_mtu.value();
     const std::size_t room = cut ? most_room : 0;
-    if (sa.outbound.compression) give_back_behind(at + length + room);
+    if (sa.compression) give_back_behind(at + length + room);
     if (cut) train_end_ = nullptr;
     add_to_train(sa, outer, at, length);
     if (cut) {
@@ -121,7 +121,7 @@ std::size_t OutboundPath::frame_wrapped(const Segmenter& plan, std::uint32_t ind
     if (wrapping.pseudo != 0) write_beet_pseudo_header(payload - wrapping.pseudo, {header.data(), wrapping.strip});
   }
   Payload content{payload_length(wrapping, plan.length(index)), wrapping.next_header};
-  if (sa.outbound.compression) content = compress_in_place(content, flow, sa, payload - wrapping.pseudo);
+  if (sa.compression) content = compress_in_place(content, flow, sa, payload - wrapping.pseudo);
   const std::size_t length = wrapped_length(sa, wrapping, content.length);
   if (wrapping.front != 0) write_front(wrapping, outer, sa, {at, length});
   if (is_ah(sa.outbound.framing)) {

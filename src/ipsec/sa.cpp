@@ -1,6 +1,7 @@
 #include "ipsec/sa.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "ipsec/event_queue.hpp"
 #include "ipsec/sa_lengths.hpp"
@@ -93,6 +94,22 @@ OutboundSa::OutboundSa(const SaKeyPair& keys, const SaProfile& profile, const mo
       layout(layout_of(profile.suite, params.suite.esn)),
       meter(profile.bounds) {}
 
+void OutboundSa::set_outer(const SaProfile& profile, const net::Path& path, model::Encapsulation encapsulation) {
+  cipher.set_owners_half(0);
+  if (profile.number == 0 || !path.local.address.is_v4() || !path.remote.address.is_v4()) return;
+  static_assert(ProfileTable::kMostNumbers <= 0xffff >> 2);
+  const bool bare = encapsulation == model::Encapsulation::none;
+  if (path.local.transport != path.remote.transport) return;
+  cipher.set_owners_half(
+      static_cast<std::uint16_t>(profile.number << 2 | unsigned{path.over_tcp()} << 1 | unsigned{bare}));
+  const std::array ports_of{path.local.port, path.remote.port};
+  std::array<std::uint8_t, sizeof addresses> octets{};
+  std::ranges::copy(path.local.address.bytes(), octets.begin());
+  std::ranges::copy(path.remote.address.bytes(), octets.begin() + 4);
+  addresses = std::bit_cast<std::uint64_t>(octets);
+  ports = std::bit_cast<std::uint32_t>(ports_of);
+}
+
 InboundSa::InboundSa(const SaKeyPair& keys, const SaProfile& profile, const model::ChildSaParams& params)
     : meter(profile.bounds),
       layout(layout_of(profile.suite, params.suite.esn)),
@@ -130,6 +147,7 @@ SaPair::SaPair(const model::ChildSaParams& all, std::shared_ptr<const SaProfile>
       inbound(keys_, *params.profile, all) {
   const auto from = params.remote.range_v4();
   const auto to = params.local.range_v4();
+  outbound.set_outer(*params.profile, params.path, params.encapsulation);
   inbound.has_ranges = from && to;
   if (!inbound.has_ranges) return;
   inbound.remote = *from;
@@ -152,7 +170,7 @@ Result<std::unique_ptr<SaPair>, DataPlaneError> SaPair::make(const model::ChildS
     pair->aggfrag = std::make_unique<AggfragSa>(*treatment.aggfrag);
     pair->aggfrag->replaces = params.replaces;
   }
-  if (treatment.compress) pair->outbound.compression = std::make_unique<CompressionBackoff>();
+  if (treatment.compress) pair->compression = std::make_unique<CompressionBackoff>();
   pair->settle(pair->held);
   return pair;
 }
@@ -164,6 +182,7 @@ void SaPair::move_to(const net::Path& path, model::Encapsulation encapsulation) 
   params.encapsulation = encapsulation;
   inbound.peer = PeerWord::of(path.remote, encapsulation);
   outbound.framing = framing_of(params.protocol, params.mode, encapsulation);
+  outbound.set_outer(*params.profile, path, encapsulation);
   // Until the lengths are known again.
   outbound.straight = Straight::no;
   outbound.longest_usual = 0;

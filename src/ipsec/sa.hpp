@@ -126,7 +126,7 @@ inline constexpr std::size_t kCacheLine = 64;
 /// as eight words, and knows what is in them.
 struct alignas(kCacheLine) OutboundSa {
   OutboundSa(const SaKeyPair& keys, const SaProfile& profile, const model::ChildSaParams& params);
-  // In its state the octets for padding, and when SaPair::silence was asked last.
+  // In its state the kind of outer packets, and when SaPair::silence was asked last.
   [[no_unique_address]] SaCipher cipher;
   // Inner packets up to this leave in one piece; longer ones are looked at.
   std::uint16_t longest_inner = 0;
@@ -134,11 +134,10 @@ struct alignas(kCacheLine) OutboundSa {
   std::uint16_t longest_usual = 0;
   // Of the straight way. Ended before anybody asks the meter.
   UnwatchedRun unwatched;
-  /// Only where packets are compressed.
-  std::unique_ptr<CompressionBackoff> compression;
+  /// With an outer kind: the path's addresses and ports, local and remote each, as they lie in net::Path.
+  std::uint64_t addresses = 0;
   std::uint32_t spi = 0;
-  std::uint16_t mss_v4 = 0;  // 0: left alone
-  std::uint16_t mss_v6 = 0;
+  std::uint32_t ports = 0;
   // The last number ends the first line.
   [[no_unique_address]] SequenceCounter sequence;
   Framing framing = Framing::esp_tunnel;
@@ -149,18 +148,26 @@ struct alignas(kCacheLine) OutboundSa {
   [[no_unique_address]] UseMeter meter;
   BatchCursor cursor;
 
-  /// RFC 4303 2.7: shorter packets are padded to this.
-  [[nodiscard]] std::uint16_t pad_to() const { return cipher.owners_half(); }
-  void set_pad_to(std::uint16_t octets) { cipher.set_owners_half(octets); }
+  /// SAs of an engine with the same outer kind send over IPv4 by the same transport and encapsulation, with the same
+  /// treatment of packets; their outer headers differ in addresses and ports at most. 0: nothing is known of that.
+  [[nodiscard]] std::uint16_t outer_kind() const { return cipher.owners_half(); }
+  /// Makes the outer kind and what goes with it; whenever path or encapsulation change.
+  void set_outer(const SaProfile& profile, const net::Path& path, model::Encapsulation encapsulation);
   /// When SaPair::silence was asked last, see OutboundPath::watch_silence: it stands apart, and for each packet that
   /// would be a line more.
   [[nodiscard]] std::uint32_t silence_tick() const { return cipher.owners_word(); }
   void set_silence_tick(std::uint32_t tick) { cipher.set_owners_word(tick); }
   /// All that a usual packet wants of its SA but its length and a place in the run, in one word: the cipher of that
-  /// family is there and marked as used, nothing is padded, and silence was asked for in this tick.
-  [[nodiscard, gnu::always_inline]] std::uint64_t state() const { return cipher.state(); }
+  /// family is there and marked as used, and silence was asked for in this tick.
+  [[nodiscard, gnu::always_inline]] std::uint64_t state() const {
+    return cipher.state() & ~SaCipher::half_bits(0xffff);
+  }
   [[nodiscard]] static std::uint64_t usual_state(std::uint8_t family, std::uint32_t tick) {
     return SaCipher::state_of(family, 0, tick);
+  }
+  /// The same with an outer kind, as the whole word says it.
+  [[nodiscard]] static std::uint64_t with_kind(std::uint64_t state, std::uint16_t kind) {
+    return state | SaCipher::half_bits(kind);
   }
 
   [[nodiscard]] std::uint64_t packets() const { return meter.packets() + unwatched.packets(); }
@@ -251,7 +258,7 @@ struct OriginalAddresses {
 /// What packets need of a pair's model::ChildSaParams. The rest is used up when the pair is made.
 struct SaParams {
   SaParams(const model::ChildSaParams& params, std::shared_ptr<const SaProfile> shared);
-  // The cache line that outbound packets read.
+  // The cache line that outbound packets read where their SA has no outer kind, or the CPU no wide registers.
   std::shared_ptr<const SaProfile> profile;
   net::Path path;
   model::Encapsulation encapsulation = model::Encapsulation::udp;  // follows the peer, as the path does
@@ -304,7 +311,14 @@ class alignas(kCacheLine) SaPair : public Dense {
 
  public:
   OutboundSa outbound;
-  InboundSa inbound;
+  [[no_unique_address]] InboundSa inbound;
+  // Where the last line would be empty.
+  /// Only where packets are compressed.
+  std::unique_ptr<CompressionBackoff> compression;
+  /// RFC 4303 2.7: shorter packets are padded to this.
+  std::uint16_t pad_to = 0;
+  std::uint16_t mss_v4 = 0;  // 0: left alone
+  std::uint16_t mss_v6 = 0;
 
   /// Follows the peer to another path; how packets are framed may change with it. An encapsulation that the protocol
   /// does not have changes nothing.

@@ -107,17 +107,17 @@ void update_lengths(SaPair& sa, std::size_t max_train_bytes) {
   const std::uint16_t pad_to = treatment.confidentiality.pad_to;
   const bool known = sa.path_mtu.value() != 0;
   if (pad_to == model::TrafficFlowConfidentiality::kPadToPath) {
-    out.set_pad_to(known ? out.longest_inner : 0);
+    sa.pad_to = known ? out.longest_inner : 0;
   } else {
-    out.set_pad_to(std::min(pad_to, out.longest_inner));
+    sa.pad_to = std::min(pad_to, out.longest_inner);
   }
   // Who sends dummies must know just when the last packet left.
-  const bool straight = out.framing == Framing::esp_tunnel && out.pad_to() == 0 && sa.aggfrag == nullptr &&
-                        out.compression == nullptr && !treatment.confidentiality.dummy_after;
+  const bool straight = out.framing == Framing::esp_tunnel && sa.pad_to == 0 && sa.aggfrag == nullptr &&
+                        sa.compression == nullptr && !treatment.confidentiality.dummy_after;
   out.straight = straight_of(straight, out.layout);
   out.longest_usual = out.straight == Straight::usual_layout ? out.longest_inner : 0;
-  out.mss_v4 = mss_of(sa, net::Family::v4, max_train_bytes);
-  out.mss_v6 = mss_of(sa, net::Family::v6, max_train_bytes);
+  sa.mss_v4 = mss_of(sa, net::Family::v4, max_train_bytes);
+  sa.mss_v6 = mss_of(sa, net::Family::v6, max_train_bytes);
 }
 
 bool names_ports(const model::TrafficSelectors& selectors) {

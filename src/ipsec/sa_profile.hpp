@@ -2,8 +2,11 @@
 #pragma once
 
 #include <compare>
+#include <cstdint>
 #include <map>
 #include <memory>
+#include <tuple>
+#include <vector>
 
 #include "crypto/packet_cipher.hpp"
 #include "ipsec/cipher_pool.hpp"
@@ -17,18 +20,32 @@ struct SaProfile {
   crypto::PacketSuite suite;
   UseBounds bounds;
   model::PacketTreatment treatment;
-  friend auto operator<=>(const SaProfile&, const SaProfile&) = default;
+  /// Which one it is of those that its table keeps; 0: of none, or they are too many.
+  std::uint16_t number = 0;
+
+  [[nodiscard]] auto content() const { return std::tie(suite, bounds, treatment); }
+  friend auto operator<=>(const SaProfile& a, const SaProfile& b) { return a.content() <=> b.content(); }
+  friend bool operator==(const SaProfile& a, const SaProfile& b) { return a.content() == b.content(); }
 };
 
 /// Keeps each profile once, for as long as somebody has it.
 class ProfileTable {
  public:
+  /// So many of them have a number.
+  static constexpr std::uint16_t kMostNumbers = 16383;
+
   /// The table must outlive what it gives out.
   [[nodiscard]] std::shared_ptr<const SaProfile> share(const SaProfile& profile);
   [[nodiscard]] std::size_t size() const { return profiles_.size(); }
 
  private:
-  std::map<SaProfile, std::weak_ptr<const SaProfile>> profiles_;
+  using Profiles = std::map<SaProfile, std::weak_ptr<const SaProfile>>;
+  [[nodiscard]] std::uint16_t take_number();
+  void forget(Profiles::iterator entry);
+
+  Profiles profiles_;
+  std::uint16_t numbers_ = 0;          // given out so far
+  std::vector<std::uint16_t> vacant_;  // and given back
 };
 
 /// Outlives the SAs.

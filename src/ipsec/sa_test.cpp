@@ -1,7 +1,10 @@
 #include "ipsec/sa.hpp"
 
+#include <cstdint>
 #include <initializer_list>
+#include <memory>
 #include <set>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -27,8 +30,8 @@ struct Parts {
   SaProfile profile{.suite = suite};
 };
 
-// A usual packet that is sealed needs one cache line of its SA, and one of the pair. outbound_turns.cpp takes them as
-// eight words each.
+// A usual packet that is sealed needs one cache line of its SA, or one of the pair as well. outbound_turns.cpp takes
+// them as eight words each.
 TEST(OutboundSa, UsualPacketsNeedOneLineOfKnownWords) {
   const Parts parts;
   const OutboundSa out(parts.keys, parts.profile, model::ChildSaParams{});
@@ -39,11 +42,60 @@ TEST(OutboundSa, UsualPacketsNeedOneLineOfKnownWords) {
   EXPECT_EQ(place_of(out.cipher, out), 0U);  // the cipher's address, then its state
   EXPECT_EQ(place_of(out.longest_usual, out), 30U);
   EXPECT_EQ(place_of(out.unwatched, out), 32U);
+  EXPECT_EQ(place_of(out.addresses, out), 40U);
   EXPECT_EQ(place_of(out.spi, out), 48U);
+  EXPECT_EQ(place_of(out.ports, out), 52U);
   EXPECT_EQ(place_of(out.sequence, out), 56U);  // the last number
   const SaParams params(model::ChildSaParams{}, std::make_shared<const SaProfile>(parts.profile));
   EXPECT_EQ(place_of(params.path, params), 16U);
   EXPECT_EQ(place_of(params.encapsulation, params), 56U);
+}
+
+// What decides whether packets of two SAs may share a train, and differ in addresses and ports at most.
+TEST(OutboundSa, OuterKindSaysAllButThePath) {
+  Parts parts;
+  parts.profile.number = 7;
+  const auto kind = [&](const char* local, const char* remote, model::Encapsulation encapsulation,
+                        net::Transport transport = net::Transport::udp) {
+    OutboundSa out(parts.keys, parts.profile, model::ChildSaParams{});
+    out.set_outer(parts.profile,
+                  {{net::IpAddress::parse(local).value(), 4500, transport},
+                   {net::IpAddress::parse(remote).value(), 4501, transport}},
+                  encapsulation);
+    return out.outer_kind();
+  };
+  using enum model::Encapsulation;
+  const std::uint16_t usual = kind("192.0.2.1", "192.0.2.2", udp);
+  EXPECT_NE(usual, 0U);
+  EXPECT_EQ(kind("192.0.2.3", "192.0.2.4", udp), usual);
+  EXPECT_EQ(kind("2001:db8::1", "2001:db8::2", udp), 0U);
+  parts.profile.number = 0;
+  EXPECT_EQ(kind("192.0.2.1", "192.0.2.2", udp), 0U);
+  std::set<std::uint16_t> kinds;
+  for (const std::uint16_t number : {std::uint16_t{1}, std::uint16_t{7}, ProfileTable::kMostNumbers}) {
+    parts.profile.number = number;
+    kinds.insert(kind("192.0.2.1", "192.0.2.2", udp));
+    kinds.insert(kind("192.0.2.1", "192.0.2.2", none));
+    kinds.insert(kind("192.0.2.1", "192.0.2.2", udp, net::Transport::tcp));
+  }
+  EXPECT_EQ(kinds.size(), 9U);
+}
+
+// Each profile that is in use has a number of its own, and gives it back.
+TEST(ProfileTable, NumbersThoseInUse) {
+  ProfileTable table;
+  const auto share = [&](std::uint64_t bound) { return table.share({.suite = {}, .bounds = {.hard_packets = bound}}); };
+  auto first = share(1);
+  const auto second = share(2);
+  EXPECT_NE(first->number, 0U);
+  EXPECT_NE(first->number, second->number);
+  EXPECT_EQ(share(1)->number, first->number);
+  const std::uint16_t number = first->number;
+  first.reset();
+  EXPECT_EQ(share(3)->number, number);
+  std::vector<std::shared_ptr<const SaProfile>> all;
+  for (std::uint64_t i = 0; i < ProfileTable::kMostNumbers; ++i) all.push_back(share(100 + i));
+  EXPECT_EQ(all.back()->number, 0U) << "there are not so many";
 }
 
 // A usual packet that is opened needs one cache line of its SA, and where there are very many SAs waits for no other.

@@ -27,7 +27,7 @@ class Turns : public testing::TestWithParam<bool> {
       for (std::size_t i = 0; i < kSas; ++i) {
         auto [a, b] = pair->make_pair(i + 1, model::EspSuite{});
         a.remote = {selector(fmt::format("10.2.{}.0/24", i)), selector(fmt::format("2001:db8:2:{:x}::/64", i))};
-        a.path.remote.port = static_cast<std::uint16_t>(4500 + i);
+        a.path.remote.port = static_cast<std::uint16_t>(4500 + i / 2);  // two to a peer
         change(i, a);
         ASSERT_TRUE(pair->alice.install(std::move(a), pair->now).has_value());
       }
@@ -46,15 +46,15 @@ class Turns : public testing::TestWithParam<bool> {
     if (i == 7) a.path.remote.address = address("203.0.113.77");
   }
 
-  // The SAs in turn, the first `among` of them, and now and then something else.
-  std::vector<Bytes> packets(std::size_t count, std::size_t among) {
+  // Those SAs in turn, and now and then something else.
+  std::vector<Bytes> packets(std::size_t count, const std::vector<std::size_t>& among) {
     std::vector<Bytes> all;
     Flow flow = together_.v4;
     std::size_t size = 40;
     bool tcp = false;
     while (all.size() < count) {
       std::uint8_t flags = 0x10;
-      std::size_t sa = all.size() % among;
+      std::size_t sa = among[all.size() % among.size()];
       switch (random_.below(150)) {
         case 0: size = random_.below(1300); break;
         case 1: size = random_.below(90); break;
@@ -63,7 +63,7 @@ class Turns : public testing::TestWithParam<bool> {
         case 4: tcp = !tcp; break;
         case 5: flags ^= 0x02; break;
         case 6: ++flow.source_port; break;
-        case 7: sa = random_.below(among); break;
+        case 7: sa = among[random_.below(among.size())]; break;
         case 8: all.push_back(udp_packet(together_.v6, random_bytes(random_, size))); break;
         case 9: all.push_back(with_ip_header(flow, static_cast<net::IpProtocol>(99), Bytes(size))); break;
         default: break;
@@ -102,8 +102,10 @@ INSTANTIATE_TEST_SUITE_P(Registers, Turns, testing::Bool());
 
 TEST_P(Turns, LeaveAsIfEachCameAlone) {
   for (int round = 0; round < 40; ++round) {
-    // All SAs, and such as differ in nothing but keys and paths.
-    const std::vector<Bytes> inner = packets(300, round % 2 == 0 ? kSas : 2);
+    // All SAs, and such as differ in nothing but keys, or paths as well.
+    static const std::array<std::vector<std::size_t>, 4> turns{
+        {{0, 1, 2, 3, 4, 5, 6, 7}, {0, 1}, {0, 4}, {0, 1, 0, 1, 5, 4, 0, 1, 0, 4, 1}}};
+    const std::vector<Bytes> inner = packets(300, turns.at(static_cast<std::size_t>(round) % turns.size()));
     std::vector<Sent> at_once;
     std::vector<Sent> one_by_one;
     add(at_once, together_.alice_sends(inner));
@@ -117,6 +119,49 @@ TEST_P(Turns, LeaveAsIfEachCameAlone) {
   }
   EXPECT_EQ(together_.alice.drop_counters(), apart_.alice.drop_counters());
   EXPECT_EQ(counters(together_.alice, 5)[0], 250U);
+}
+
+// Packets over several SAs to one peer share trains where wide registers work on them, up to what a train may have.
+TEST_P(Turns, SasToOnePeerShareTrains) {
+  const bool wide = OutboundPath::take_turns(GetParam());
+  EngineOptions options;
+  options.max_train_segments = 20;
+  TwoEngines pair(options);
+  pair.set_policies();
+  std::vector<Bytes> inner;
+  for (std::size_t i = 0; i < 4; ++i) {
+    auto [a, b] = pair.make_pair(i + 1, model::EspSuite{});
+    a.remote = b.local = {selector(fmt::format("10.2.{}.0/24", i))};
+    ASSERT_TRUE(pair.alice.install(std::move(a), pair.now).has_value());
+    ASSERT_TRUE(pair.bob.install(std::move(b), pair.now).has_value());
+  }
+  for (std::size_t i = 0; i < 50; ++i) {
+    Flow flow = pair.v4;
+    flow.destination = address(fmt::format("10.2.{}.1", i % 4));
+    inner.push_back(udp_packet(flow, random_bytes(random_, 36)));
+  }
+  const auto sizes = [&] {
+    const CollectingWire wire = pair.alice_sends(inner);
+    EXPECT_EQ(pair.bob_receives(wire.packets()).packets, inner);
+    std::vector<std::size_t> segments;
+    for (const SentTrain& train : wire.trains) segments.push_back(train.packets().size());
+    return segments;
+  };
+  sizes();  // the flows become known, the keys expanded
+  sizes();  // silence has been asked for
+  EXPECT_EQ(sizes(), wide ? std::vector<std::size_t>({20, 20, 10}) : std::vector<std::size_t>(50, 1));
+  // One peer has moved.
+  net::Path path = pair.path;
+  path.remote.port = 40'000;
+  pair.alice.update_path(model::ChildSaId{3}, path, model::Encapsulation::udp);
+  sizes();
+  sizes();
+  EXPECT_GE(sizes().size(), 25U);
+  for (const SentTrain& train : pair.alice_sends(inner).trains) {
+    if (train.train.path == path) {
+      EXPECT_EQ(train.packets().size(), 1U);
+    }
+  }
 }
 
 // A pool for few keys takes marks of use away, and keys.

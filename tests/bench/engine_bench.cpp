@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include <benchmark/benchmark.h>
@@ -81,11 +82,14 @@ class DiscardingInner final : public InboundSink {
   std::uint64_t delivered = 0;
 };
 
+// Whether all SAs have one peer, or each has its own.
+enum class Peers : bool { one, each };
+
 // Engines with `count` SAs, SA i for the destination number i. The inner packets lie in the buffers of one call, used
 // again and again, as those of TUN are.
 class Fleet {
  public:
-  Fleet(const model::EspSuite& suite, std::size_t count) : pair(options(count)), count_(count) {
+  Fleet(const model::EspSuite& suite, std::size_t count, Peers peers) : pair(options(count)), count_(count) {
     // One rule and one connection per SA would measure the rules; one rule for all measures the engine.
     const model::TrafficSelectors far{selector("10.0.0.0/8")};
     pair.alice.set_policies(
@@ -94,6 +98,7 @@ class Fleet {
       auto [a, b] = pair.make_pair(i + 1, suite);
       a.remote = b.local = {{net::AddressRange::of(destination(i))}};
       a.replay_window = b.replay_window = 1024;
+      if (peers == Peers::each) a.path.remote.address = b.path.local.address = destination(i);
       CHECK(pair.alice.install(std::move(a), pair.now).has_value());
       CHECK(pair.bob.install(std::move(b), pair.now).has_value());
     }
@@ -134,21 +139,21 @@ class Fleet {
 };
 
 // The fleet of the benchmark in work: making one with 100,000 SAs takes seconds.
-Fleet& fleet(const model::EspSuite& suite, std::size_t count, std::size_t size) {
+Fleet& fleet(const model::EspSuite& suite, std::size_t count, std::size_t size, Peers peers = Peers::one) {
   static std::unique_ptr<Fleet> made;
-  static std::optional<std::pair<crypto::PacketSuite, std::size_t>> made_for;
-  const std::pair wanted{model::packet_suite(suite.encryption, suite.key_bits, suite.integrity).value(), count};
+  static std::optional<std::tuple<crypto::PacketSuite, std::size_t, Peers>> made_for;
+  const std::tuple wanted{model::packet_suite(suite.encryption, suite.key_bits, suite.integrity).value(), count, peers};
   if (made_for != wanted) {
     made.reset();
-    made = std::make_unique<Fleet>(suite, count);
+    made = std::make_unique<Fleet>(suite, count, peers);
     made_for = wanted;
   }
   made->set_size(size);
   return *made;
 }
 
-void seal(benchmark::State& state, const model::EspSuite& suite) {
-  Fleet& sas = fleet(suite, static_cast<std::size_t>(state.range(1)), static_cast<std::size_t>(state.range(0)));
+void seal_to(benchmark::State& state, const model::EspSuite& suite, Peers peers) {
+  Fleet& sas = fleet(suite, static_cast<std::size_t>(state.range(1)), static_cast<std::size_t>(state.range(0)), peers);
   DiscardingWire wire;
   // Flows and keys are known before the clock starts.
   for (std::int64_t i = 0; i <= state.range(1); i += kPacketsPerCall) {
@@ -161,6 +166,9 @@ void seal(benchmark::State& state, const model::EspSuite& suite) {
   CHECK(all_drops(sas.pair.alice) == 0);
   state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kPacketsPerCall));
 }
+
+void seal(benchmark::State& state, const model::EspSuite& suite) { seal_to(state, suite, Peers::one); }
+void seal_peers(benchmark::State& state, const model::EspSuite& suite) { seal_to(state, suite, Peers::each); }
 
 void open(benchmark::State& state, const model::EspSuite& suite) {
   Fleet& sas = fleet(suite, static_cast<std::size_t>(state.range(1)), static_cast<std::size_t>(state.range(0)));
@@ -389,6 +397,10 @@ void register_suite(const NamedSuite& named) {
   // What is done once for packets in a row of one SA, and here for each.
   add("seal", seal, 64, 2);
   add("open", open, 64, 2);
+  // Packets to one peer share trains; those to many do not.
+  for (const std::int64_t sas : {std::int64_t{1}, std::int64_t{1000}, std::int64_t{kMostSas}}) {
+    add("seal_peers", seal_peers, 64, sas);
+  }
 }
 
 }  // namespace
