@@ -24,9 +24,11 @@ namespace culvert::ipsec {
 
 class SaPair;
 
-/// Everything about a packet that a selector can see. IPv4 uses the first and the last word. Addresses and ports as
-/// they lie in the packet.
+/// Everything about a packet that a selector can see. IPv4 uses the last two words. Addresses and ports as they lie in
+/// the packet.
 struct FlowKey {
+  static constexpr std::size_t kV4 = 3;    // IPv4's addresses
+  static constexpr std::size_t kRest = 4;  // what is behind the addresses
   std::array<std::uint64_t, 5> words{};
   std::size_t place = 0;  // FlowCache::locate's
 
@@ -38,7 +40,7 @@ struct FlowKey {
       std::uint8_t both[8];
       std::memcpy(both, source, 4);
       std::memcpy(both + 4, destination, 4);
-      key.words[0] = word64(both);
+      key.words[kV4] = word64(both);
     } else {
       std::memcpy(key.words.data(), source, 16);
       std::memcpy(key.words.data() + 2, destination, 16);
@@ -46,20 +48,21 @@ struct FlowKey {
     std::uint8_t ports[4];
     store_be16(ports, packet.source_port);
     store_be16(ports + 2, packet.destination_port);
-    key.words[4] = (std::uint64_t{word32(ports)} << 32) | rest(packet.family, packet.protocol, packet.ports_visible);
+    key.words[kRest] =
+        (std::uint64_t{word32(ports)} << 32) | rest(packet.family, packet.protocol, packet.ports_visible);
     return key;
   }
   /// The same from a plain packet of IPv6 itself.
   void set_v6(const net::PlainPacket& plain, const std::uint8_t* packet) {
     std::memcpy(words.data(), packet + 8, 32);
-    words[4] =
+    words[kRest] =
         (std::uint64_t{word32(packet + net::kIpv6HeaderSize)} << 32) | rest(net::Family::v6, plain.protocol, true);
   }
   /// The last word without the ports.
   [[nodiscard]] static std::uint64_t rest(net::Family family, std::uint8_t protocol, bool ports_visible) {
     return (std::uint64_t{protocol} << 16) | (std::uint64_t{ports_visible} << 8) | static_cast<std::uint64_t>(family);
   }
-  /// What a plain packet of IPv4 has in the first word, and the ports of the last one.
+  /// What a plain packet of IPv4 has in its word of addresses, and the ports of the last one.
   [[nodiscard]] static std::uint64_t v4_addresses(const std::uint8_t* packet) { return word64(packet + 12); }
   /// See v4_addresses.
   [[nodiscard]] static std::uint64_t v4_ports(const std::uint8_t* packet) {
@@ -76,7 +79,7 @@ struct FlowKey {
     std::memcpy(&word, at, sizeof word);
     return word;
   }
-  [[nodiscard]] bool is_v4() const { return (words[4] & 0xff) == static_cast<std::uint64_t>(net::Family::v4); }
+  [[nodiscard]] bool is_v4() const { return (words[kRest] & 0xff) == static_cast<std::uint64_t>(net::Family::v4); }
   /// A number that is the same for all packets of a flow, and mostly another for other flows. Not secret.
   [[nodiscard]] std::uint64_t mix() const {
     std::uint64_t sum = 0;
@@ -99,6 +102,8 @@ struct FlowVerdict {
 
 /// How the cache keeps it.
 struct FlowEntry {
+  static constexpr std::uint32_t kActionBits = ~FlowVerdict::kNoRule;  // of `rule_and_action`
+
   SaPair* sa = nullptr;
   std::uint32_t rule_and_action = 0;
   std::uint32_t generation = 0;
@@ -111,7 +116,7 @@ struct FlowEntry {
   /// Whether it is of that generation and says protect.
   [[nodiscard, gnu::always_inline]] bool protects(std::uint32_t now) const {
     static_assert(static_cast<unsigned>(PolicyAction::protect) == 0);
-    return ((generation ^ now) | rule_and_action >> kActionShift) == 0;
+    return ((generation ^ now) | (rule_and_action & kActionBits)) == 0;
   }
   [[nodiscard]] FlowVerdict verdict() const { return {rule_and_action & FlowVerdict::kNoRule, action(), sa}; }
 
@@ -163,7 +168,9 @@ class FlowCache {
     v6_.prefetch(key.place);
   }
   /// The same for a key that is known to be one of IPv4.
-  [[gnu::always_inline]] void locate_v4(FlowKey& key) const { key.place = locate_v4(key.words[0], key.words[4]); }
+  [[gnu::always_inline]] void locate_v4(FlowKey& key) const {
+    key.place = locate_v4(key.words[FlowKey::kV4], key.words[FlowKey::kRest]);
+  }
   /// By its two words; answers the place.
   [[nodiscard, gnu::always_inline]] std::size_t locate_v4(std::uint64_t addresses, std::uint64_t rest) const {
     const std::size_t place = v4_.place_of(hash_v4(addresses, rest));
@@ -208,6 +215,15 @@ class FlowCache {
       const auto& entry = *reinterpret_cast<const EntryV4*>(entries_ + key.place);
       return entry.is(key) && entry.value.protects(generation_) ? entry.value.sa : nullptr;
     }
+    /// The same for who takes an entry as four words, as they lie in memory of a little-endian CPU: the last two of the
+    /// key, the SA, and a verdict, which is `wanted` as far as `kWantedBits` say.
+    [[nodiscard, gnu::always_inline]] const std::uint8_t* words_at(const FlowKey& key) const {
+      static_assert(offsetof(EntryV4, rest) == 8 && offsetof(EntryV4, value) == 16 &&
+                    offsetof(FlowEntry, rule_and_action) == 8 && offsetof(FlowEntry, generation) == 12);
+      return entries_ + key.place;
+    }
+    static constexpr std::uint64_t kWantedBits = std::uint64_t{0xffff'ffff} << 32 | FlowEntry::kActionBits;
+    [[nodiscard]] std::uint64_t wanted() const { return std::uint64_t{generation_} << 32; }
 
    private:
     const std::uint8_t* entries_;
@@ -237,9 +253,10 @@ class FlowCache {
     std::uint64_t addresses;
     std::uint64_t rest;
     FlowEntry value;
-    EntryV4(const FlowKey& key, const FlowEntry& what) : addresses(key.words[0]), rest(key.words[4]), value(what) {}
+    EntryV4(const FlowKey& key, const FlowEntry& what)
+        : addresses(key.words[FlowKey::kV4]), rest(key.words[FlowKey::kRest]), value(what) {}
     [[nodiscard]] bool is(const FlowKey& key) const {
-      return ((addresses ^ key.words[0]) | (rest ^ key.words[4])) == 0;
+      return ((addresses ^ key.words[FlowKey::kV4]) | (rest ^ key.words[FlowKey::kRest])) == 0;
     }
   };
   struct alignas(64) EntryV6 {

@@ -66,7 +66,7 @@ void OutboundPath::classify(std::span<const InnerPacket>& packets, Round& round)
     }
     const std::uint64_t addresses = FlowKey::v4_addresses(packet.bytes.data());
     const std::uint64_t ports = FlowKey::v4_ports(packet.bytes.data()) | all.rest;
-    if (addresses == all.before->words[0] && ports == all.before->words[4]) {
+    if (addresses == all.before->words[FlowKey::kV4] && ports == all.before->words[FlowKey::kRest]) {
       if (alike) {
         one.facts = all.facts.as(PlainFacts::Kind::twin);
         i = classify_alike(round, i + 1, all) - 1;
@@ -80,8 +80,8 @@ void OutboundPath::classify(std::span<const InnerPacket>& packets, Round& round)
       all.fresh |= std::uint64_t{1} << i;
       one.key.place = flows_.locate_v4(addresses, ports);
     }
-    one.key.words[0] = addresses;
-    one.key.words[4] = ports;
+    one.key.words[FlowKey::kV4] = addresses;
+    one.key.words[FlowKey::kRest] = ports;
     all.before = &one.key;
     if (alike) i = classify_alike(round, i + 1, all) - 1;
   }
@@ -132,8 +132,8 @@ void OutboundPath::look_up(Round& round) {
   const std::size_t end = round.packets.size();
   SaPair* before = nullptr;  // of the packet in front
   for (std::size_t i = 0; i != end;) {
-    if ((round.fresh >> i & 1) != 0) {
-      i = look_up_fresh(round, i, end, before);
+    if (const std::size_t behind = end_of_run(round.fresh, i, end); behind > i + 1) {
+      i = takes_turns() ? look_up_alike(round, i, behind, before) : look_up_fresh(round, i, behind, before);
       if (i == end) return;
     } else if (before != nullptr && (round.twins >> i & 1) != 0) {
       const std::size_t first = std::exchange(i, end_of_run(round.twins, i, end));
@@ -145,30 +145,21 @@ void OutboundPath::look_up(Round& round) {
   }
 }
 
-// The same for the fresh packets of IPv4 from that one on, as long as their flows are as nearly all are; answers where
-// it had to stop.
-[[gnu::always_inline]] inline std::size_t OutboundPath::look_up_fresh(Round& round, std::size_t from, std::size_t end,
-                                                                      SaPair*& before) const {
-  end = end_of_run(round.fresh, from, end);
+// The same for the fresh packets of IPv4 from that one up to `end`, as long as their flows are as nearly all are;
+// answers where it had to stop.
+std::size_t OutboundPath::look_up_fresh(Round& round, std::size_t from, std::size_t end, SaPair*& before) const {
   const FlowCache::ProtectedV4 flows(flows_);
-  Ahead* one = round.ahead.data() + from;
-  std::uint64_t same = 0;
-  SaPair* front = before;
   std::size_t i = from;
-  for (; i < end; ++i, ++one) {
+  for (Ahead* one = round.ahead.data() + from; i < end; ++i, ++one) {
     SaPair* const sa = flows.find(one->key);
     if (sa == nullptr) [[unlikely]]
       break;
     one->sa = sa;
-    if (sa == front) {
-      same |= std::uint64_t{1} << i;
-      continue;
-    }
-    prefetch(*sa, i == 0);
-    front = sa;
+    if (sa == before) continue;
+    round.changes |= std::uint64_t{1} << i;
+    prefetch(*sa);
+    before = sa;
   }
-  before = front;
-  round.changes |= bits(from, i) & ~same;
   return i;
 }
 
@@ -187,7 +178,7 @@ SaPair* OutboundPath::look_up_one(Round& round, std::size_t index, SaPair* befor
     round.halts |= bit;
   } else if (sa != before) {
     round.changes |= bit;
-    prefetch(*sa, index == 0);
+    prefetch(*sa);
   }
   return sa;
 }
@@ -218,10 +209,10 @@ const OutboundPath::Info& OutboundPath::parse(Round& round, std::size_t index) {
   return info;
 }
 
-// The lines that a usual packet touches. Of the second one packets in turn may need the first one's only.
-[[gnu::always_inline]] inline void OutboundPath::prefetch(const SaPair& sa, bool first) const {
+// The lines that a usual packet touches.
+void OutboundPath::prefetch(const SaPair& sa) {
   prefetch_to_write(&sa.outbound);
-  if (first || wants_params_) culvert::prefetch(&sa.params);
+  culvert::prefetch(&sa.params);
 }
 
 FlowKey OutboundPath::key_of(const net::PacketInfo& info) const {

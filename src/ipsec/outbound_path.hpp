@@ -74,6 +74,7 @@ class OutboundPath final : private AggfragFrames {
   /// Whether packets of SAs in turn go the way of outbound_turns.cpp: the CPU decides, and tests may want it not to.
   /// Answers what was so before; while no packet is in work.
   static bool take_turns(bool wanted);
+  [[nodiscard]] static bool takes_turns();
 
  private:
   using Info = Result<net::PacketInfo, net::PacketError>;
@@ -105,6 +106,7 @@ class OutboundPath final : private AggfragFrames {
   void peek(const Round& round) const;
   void look_up(Round& round);
   [[nodiscard]] std::size_t look_up_fresh(Round& round, std::size_t from, std::size_t end, SaPair*& before) const;
+  [[nodiscard]] std::size_t look_up_alike(Round& round, std::size_t from, std::size_t end, SaPair*& before) const;
   [[nodiscard]] SaPair* look_up_one(Round& round, std::size_t index, SaPair* before);
   void process(Round& round, Instant now, OutboundSink& sink);
   // Packets of one shape: what follows from it, and which are a new flow's.
@@ -121,7 +123,7 @@ class OutboundPath final : private AggfragFrames {
   static void complete(Ahead& twin);
   [[nodiscard]] SaPair* known_sa(Round& round, const Ahead& one);
   void look_up_unknown(Round& round, std::size_t index);
-  void prefetch(const SaPair& sa, bool first) const;
+  static void prefetch(const SaPair& sa);
   // outbound_plain.cpp
   // Where `protect_usual` stands, and where the next packet's parts go.
   struct Stretch {

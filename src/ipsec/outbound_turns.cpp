@@ -1,17 +1,19 @@
 // OutboundPath's straight way where the CPU has AVX-512.
 //
 //   1 classify    packets of one shape are compared with the first of them in two registers
+//   2 look up     a flow is compared with what the flow cache has in one register
 //   3 to 5        of packets of one shape, each of another SA than the one in front, all that is read or written at one
 //                 place goes through one register, in one load and one store: the SA's first line, the header, the
 //                 job, the train, which SAs to one peer share
 //
-// What comes of it is what the other functions of these names' stages make: OutboundPath::classify and protect_rest,
-// which go on where these stop, and do all where the CPU has no such registers.
+// What comes of it is what the other functions of these names' stages make: OutboundPath::classify, look_up and
+// protect_rest, which go on where these stop, and do all where the CPU has no such registers.
 #include <array>
 #include <bit>
 #include <cstddef>
 #include <cstring>
 
+#include "base/prefetch.hpp"
 #include "ipsec/outbound_path.hpp"
 #include "net/plain_shape.hpp"
 
@@ -42,6 +44,13 @@ constexpr unsigned kSequence = 7;
 constexpr unsigned kTrainWord = 5;
 constexpr unsigned kTrainBytes = 6;
 constexpr unsigned kTrainSize = 7;
+// Those of a job.
+constexpr unsigned kJobInput = offsetof(crypto::EspJob, input) / 8;
+constexpr unsigned kJobPacket = offsetof(crypto::EspJob, packet) / 8;
+constexpr unsigned kJobLength = offsetof(crypto::EspJob, length) / 8;
+constexpr unsigned kJobOwner = offsetof(crypto::EspJob, owner) / 8;
+static_assert(offsetof(crypto::EspJob, cipher) == 0 && offsetof(crypto::EspJob, sequence) == 24 && kJobInput == 1 &&
+              kJobPacket == 2 && kJobLength == 4 && kJobOwner == 5);
 
 [[TURNS_INLINE]] inline __m512i load(const void* at) { return _mm512_loadu_si512(at); }
 /// `words` with another one there.
@@ -56,10 +65,6 @@ bool runs_here() {
          __builtin_cpu_supports("avx512vbmi");
 }
 bool has_registers = runs_here();
-
-[[TURNS_INLINE]] inline __m128i address_word(const void* address) {
-  return _mm_cvtsi64_si128(static_cast<long long>(reinterpret_cast<std::uintptr_t>(address)));
-}
 
 /// What packets of one length and kind over SAs of one outer kind have in common.
 struct Turn {
@@ -175,10 +180,14 @@ template <typename Trains, typename Stretch, typename Ahead>
   crypto::EspJob* job = stretch.job;
   WireTrain* train = stretch.train;
   const std::uint64_t trailer = one->facts.trailer();
-  const __m128i padded = _mm_cvtsi64_si128(static_cast<long long>(turn.padded));
-  const __m128i header = _mm_set_epi8(8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 0, 1, 2, 3);
-  __m128i place = _mm_set1_epi64x(static_cast<long long>(reinterpret_cast<std::uintptr_t>(at)));
-  const __m128i step = _mm_set1_epi64x(static_cast<long long>(turn.sealed));
+  const __m512i zero = _mm512_setzero_si512();
+  // SPI, the number's lower half, and all of it.
+  const __m512i header = _mm512_castsi128_si512(
+      _mm_add_epi8(_mm_set1_epi8(8 * kPorts), _mm_set_epi8(8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 0, 1, 2, 3)));
+  // A job: the cipher and the number are the line's, the others stand here or are set one by one.
+  const __m512i job_words = _mm512_set_epi64(15, 14, 13, 8 + kJobLength, kSequence, 8 + kJobPacket, 9, 0);
+  __m512i job_rest = with(with(zero, kJobLength, turn.padded), kJobPacket, reinterpret_cast<std::uintptr_t>(at));
+  const __m512i step = with(zero, kJobPacket, turn.sealed);
   for (; one != end; ++one, ++packet, ++job, ++train) {
     OutboundSa& sa = one->sa->outbound;
     __m512i line = load(&sa);
@@ -187,17 +196,15 @@ template <typename Trains, typename Stretch, typename Ahead>
       break;
     line = _mm512_add_epi64(line, turn.takes);
     _mm512_storeu_si512(&sa, line);
-    const __m128i numbers = _mm512_extracti32x4_epi32(line, 3);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(at), _mm_shuffle_epi8(numbers, header));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(at), _mm512_castsi512_si128(_mm512_permutexvar_epi8(header, line)));
     std::uint8_t* const inner = packet->bytes.data();
     std::memcpy(inner + turn.length, &trailer, sizeof trailer);
-    const __m256i front = _mm256_inserti128_si256(
-        _mm256_castsi128_si256(_mm_unpacklo_epi64(_mm512_castsi512_si128(line), address_word(inner))),
-        _mm_unpackhi_epi64(place, numbers), 1);
-    _mm512_storeu_si512(
-        job, _mm512_inserti32x4(_mm512_zextsi256_si512(front), _mm_unpacklo_epi64(padded, address_word(&sa)), 2));
+    __m512i words = _mm512_permutex2var_epi64(line, job_words, job_rest);
+    words = with(words, kJobInput, reinterpret_cast<std::uintptr_t>(inner));
+    words = with(words, kJobOwner, reinterpret_cast<std::uintptr_t>(&sa));
+    _mm512_storeu_si512(job, words);
     trains.write(train, line);
-    place = _mm_add_epi64(place, step);
+    job_rest = _mm512_add_epi64(job_rest, step);
     if (job < turn.keys_end) sa.cipher.prefetch(turn.padded);
     at += turn.sealed;
   }
@@ -225,8 +232,8 @@ template <typename Trains, typename Stretch, typename Ahead>
   const PlainFacts facts = alikes.facts;
   const std::uint64_t rest = alikes.rest;
   const FlowCache::PlacesV4 places(flows_, rest);
-  std::uint64_t addresses = alikes.before->words[0];
-  std::uint64_t last = alikes.before->words[4];
+  std::uint64_t addresses = alikes.before->words[FlowKey::kV4];
+  std::uint64_t last = alikes.before->words[FlowKey::kRest];
   std::uint64_t fresh = 0;
   std::size_t i = from;
   for (; i != count; ++i, ++packet, ++one) {
@@ -244,8 +251,8 @@ template <typename Trains, typename Stretch, typename Ahead>
     last = ports | rest;
     one->facts = facts;
     one->key.place = places.locate(addresses, ports);
-    one->key.words[0] = addresses;
-    one->key.words[4] = last;
+    one->key.words[FlowKey::kV4] = addresses;
+    one->key.words[FlowKey::kRest] = last;
     fresh |= std::uint64_t{1} << i;
   }
   if (fresh != 0) alikes.before = &round.ahead[static_cast<std::size_t>(std::bit_width(fresh)) - 1].key;
@@ -253,6 +260,45 @@ template <typename Trains, typename Stretch, typename Ahead>
   return i;
 }
 
+// As look_up_fresh.
+[[TURNS_TARGET]] std::size_t OutboundPath::look_up_alike(Round& round, std::size_t from, std::size_t end,
+                                                         SaPair*& before) const {
+  const FlowCache::ProtectedV4 flows(flows_);
+  const __m256i wanted = _mm256_set_epi64x(static_cast<long long>(flows.wanted()), 0, 0, 0);
+  const __m256i bits = _mm256_set_epi64x(static_cast<long long>(flows.kWantedBits), 0, -1, -1);
+  Ahead* one = round.ahead.data() + from;
+  // The first one's shows the way to the others where those do not want theirs.
+  if (SaPair* const first = from == 0 ? flows.find(one->key) : nullptr) culvert::prefetch(&first->params);
+  const bool wants_params = wants_params_;
+  SaPair* front = before;
+  std::uint64_t same = 0;
+  std::size_t i = from;
+  for (; i < end; ++i, ++one) {
+    const std::uint8_t* const entry = flows.words_at(one->key);
+    const auto* const key = reinterpret_cast<const __m128i*>(&one->key.words[FlowKey::kV4]);
+    const __m256i looked_for = _mm256_inserti128_si256(wanted, _mm_loadu_si128(key), 0);
+    if (_mm256_testz_si256(_mm256_xor_si256(looked_for, load_item(entry)), bits) == 0) [[unlikely]]
+      break;
+    SaPair* sa = nullptr;
+    std::memcpy(&sa, entry + 16, sizeof sa);
+    if (sa == nullptr) [[unlikely]]
+      break;
+    one->sa = sa;
+    if (sa == front) {
+      same |= std::uint64_t{1} << i;
+      continue;
+    }
+    prefetch_to_write(&sa->outbound);
+    if (wants_params) culvert::prefetch(&sa->params);
+    front = sa;
+  }
+  before = front;
+  const std::uint64_t looked_up = (i == 64 ? 0 : std::uint64_t{1} << i) - (std::uint64_t{1} << from);
+  if (i != from) round.changes |= looked_up & ~same;
+  return i;
+}
+
+bool OutboundPath::takes_turns() { return has_registers; }
 bool OutboundPath::take_turns(bool wanted) {
   const bool before = has_registers;
   has_registers = wanted && runs_here();
@@ -291,6 +337,11 @@ bool OutboundPath::take_turns(bool wanted) {
 }
 #else
 std::size_t OutboundPath::classify_alike(Round& /*round*/, std::size_t from, Alikes& /*alikes*/) const { return from; }
+std::size_t OutboundPath::look_up_alike(Round& /*round*/, std::size_t from, std::size_t /*end*/,
+                                        SaPair*& /*before*/) const {
+  return from;
+}
+bool OutboundPath::takes_turns() { return false; }
 bool OutboundPath::take_turns(bool /*wanted*/) { return false; }
 void OutboundPath::protect_turns(Stretch& /*stretch*/, const Ahead* /*end*/) {}
 #endif
