@@ -153,6 +153,7 @@ void InboundPath::process(const Ahead& ahead, Instant now, InboundSink& sink) {
   const std::size_t most_octets = batch_.free_octets();
   crypto::EspJob* job = batch_.next();
   const crypto::EspJob* const keys_end = batch_.keys_end(mixed);
+  const std::uint8_t family = batch_.family(ahead.sas[first]->inbound);
   Straightly* straight = straight_.data() + batch_.size();
   const WireInput* input = ahead.inputs.data() + first;
   SaPair* const* sas = ahead.sas.data() + first;
@@ -168,7 +169,8 @@ void InboundPath::process(const Ahead& ahead, Instant now, InboundSink& sink) {
     std::uint8_t* const packet = input->bytes.data();
     std::uint64_t sequence = 0;
     if (in.window.check_next(load_be32(packet + 4), sequence) != ReplayWindow::Verdict::fresh) break;
-    if (in.resync.failing()) break;
+    if (in.resync.failing() || in.cipher.family() != family) break;
+    job->cipher = in.cipher.ready();
     if (text_length > crypto::EspJob::kShortText ? mixed : job < keys_end) in.cipher.prefetch(text_length);
     straight->sa = sa;
     straight->tos = input->tos;
