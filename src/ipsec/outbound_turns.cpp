@@ -232,32 +232,38 @@ template <typename Trains, typename Stretch, typename Ahead>
   const PlainFacts facts = alikes.facts;
   const std::uint64_t rest = alikes.rest;
   const FlowCache::PlacesV4 places(flows_, rest);
+  // From an IPv4 packet's addresses on, their word of a flow key and the other one but for `rest`.
+  const __m128i key_words = _mm_set_epi8(11, 10, 9, 8, -1, -1, -1, -1, 7, 6, 5, 4, 3, 2, 1, 0);
+  const __m128i key_rest = _mm_set_epi64x(static_cast<long long>(rest), 0);
   std::uint64_t addresses = alikes.before->words[FlowKey::kV4];
-  std::uint64_t last = alikes.before->words[FlowKey::kRest];
+  std::uint64_t ports = alikes.before->words[FlowKey::kRest] ^ rest;
   std::uint64_t fresh = 0;
-  std::size_t i = from;
-  for (; i != count; ++i, ++packet, ++one) {
+  std::uint64_t bit = std::uint64_t{1} << from;
+  Ahead* const end = one + (count - from);
+  for (; one != end; ++packet, ++one, bit += bit) {
     const std::uint8_t* const at = packet->bytes.data();
     const __mmask8 unlike = _mm512_test_epi64_mask(_mm512_xor_si512(shape, load(at)), shape_bits);
     const __mmask8 other = _mm256_test_epi64_mask(_mm256_xor_si256(item, load_item(packet)), item_bits);
     if (_kortestz_mask8_u8(unlike, other) == 0) [[unlikely]]
       break;
-    const std::uint64_t ports = FlowKey::v4_ports(at);
-    if (FlowKey::v4_addresses(at) == addresses && (ports | rest) == last) {
+    const std::uint64_t its_addresses = FlowKey::v4_addresses(at);
+    const std::uint64_t its_ports = FlowKey::v4_ports(at);
+    if (its_addresses == addresses && its_ports == ports) {
       one->facts = facts.as(PlainFacts::Kind::twin);
       continue;
     }
-    addresses = FlowKey::v4_addresses(at);
-    last = ports | rest;
+    addresses = its_addresses;
+    ports = its_ports;
     one->facts = facts;
     one->key.place = places.locate(addresses, ports);
-    one->key.words[FlowKey::kV4] = addresses;
-    one->key.words[FlowKey::kRest] = last;
-    fresh |= std::uint64_t{1} << i;
+    const __m128i words = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at + net::kIpv4HeaderSize - 8));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(&one->key.words[FlowKey::kV4]),
+                     _mm_or_si128(_mm_shuffle_epi8(words, key_words), key_rest));
+    fresh |= bit;
   }
   if (fresh != 0) alikes.before = &round.ahead[static_cast<std::size_t>(std::bit_width(fresh)) - 1].key;
   alikes.fresh |= fresh;
-  return i;
+  return static_cast<std::size_t>(one - round.ahead.data());
 }
 
 // As look_up_fresh.
