@@ -170,12 +170,14 @@ ExitCode Conversation::not_in_time(const api::TunnelStatus& tunnel) {
     (void)show(api::Answer<api::TunnelStatus>(tunnel));
     return ExitCode::not_in_time;
   }
-  const std::string seen = tunnel.progress.empty() ? std::string(api::name_of(tunnel.state)) : tunnel.progress;
+  // Whether the peer has answered anything is not known here, and the last step may have been its.
+  const std::string seen = tunnel.progress.empty()
+                               ? fmt::format("it is {}", api::name_of(tunnel.state))
+                               : fmt::format("the last step to the peer {}: {}", tunnel.peer, tunnel.progress);
   (void)fail(api::Error{.code = api::ErrorCode::conflict,
-                        .message = fmt::format("{} is not up after {} s: the peer {} has not answered so far ({})",
-                                               tunnel.name, options_.wait.count(), tunnel.peer, seen),
+                        .message = fmt::format("{} is not up after {} s; {}", tunnel.name, options_.wait.count(), seen),
                         .hint = fmt::format("culvertd goes on trying: `culvert status {0}` and `culvert log -f {0}` "
-                                            "show how; does the peer run IKEv2, and do "
+                                            "show how; if the peer answers nothing, does it run IKEv2, and do "
                                             "firewalls let UDP ports 500 and 4500 through?",
                                             tunnel.name),
                         .field = {},

@@ -287,9 +287,12 @@ TEST_F(Command, UpThatTakesTooLongKeepsNothingOfTheStoryBack) {
 TEST_F(Command, UpThatTakesTooLong) {
   daemon_.start();
   EXPECT_EQ(run({"up", "office", "-w", "1"}), 6);
-  EXPECT_THAT(
-      err(),
-      StartsWith("culvert: office is not up after 1 s: the peer 192.0.2.2 has not answered so far (connecting)\n"));
+  EXPECT_THAT(err(), StartsWith("culvert: office is not up after 1 s; it is connecting\n"));
+  daemon_.handlers.on_up = [&](api::TunnelStatus& tunnel) { tunnel.progress = "sent IKE_AUTH request"; };
+  EXPECT_EQ(run({"up", "office", "-w", "1"}), 6);
+  EXPECT_THAT(err(),
+              StartsWith("culvert: office is not up after 1 s; the last step to the peer 192.0.2.2: sent IKE_AUTH "
+                         "request\n"));
 }
 
 TEST_F(Command, DownRekeyApply) {

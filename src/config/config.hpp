@@ -30,9 +30,11 @@ enum class LogLevel : std::uint8_t { trace, debug, info, warning, error };
 [[nodiscard]] std::string_view name_of(LogLevel level);
 [[nodiscard]] std::optional<LogLevel> parse_log_level(std::string_view text);
 
-/// The section [daemon]: at most one in all files together.
-/// What the packet engine keeps of fragments and path MTUs: ipsec::PathMtuOptions, FragmentBounds and ReassemblyBounds.
+/// What the packet engine of each worker keeps: ipsec::EngineOptions, PathMtuOptions, FragmentBounds and
+/// ReassemblyBounds.
 struct PacketBounds {
+  std::uint32_t flow_cache_entries = 65536;  // of each family
+  std::uint32_t expanded_keys = 16384;
   bool icmp_path_mtu = true;
   std::uint16_t min_pmtu = 576;
   std::uint16_t min_pmtu_ipv6 = 1280;
@@ -62,6 +64,7 @@ struct SetUpBounds {
   friend bool operator==(const SetUpBounds&, const SetUpBounds&) = default;
 };
 
+/// The section [daemon]: at most one in all files together.
 struct DaemonConfig {
   LogLevel log_level = LogLevel::info;
   std::string socket{kDefaultSocket};

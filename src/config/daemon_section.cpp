@@ -156,6 +156,9 @@ void read_bounds(Section& section, PacketBounds& bounds) {
     }
     to = *value;
   };
+  // The most is a gigabyte for each worker, of flows of IPv6 and of keys for CBC.
+  number("flow_cache_entries", 64, 16'777'216, bounds.flow_cache_entries);
+  number("expanded_keys", 16, 1'000'000, bounds.expanded_keys);
   if (const auto believe = section.boolean("icmp_path_mtu")) bounds.icmp_path_mtu = *believe;
   number("min_pmtu", 68, 0xffff, bounds.min_pmtu);
   number("min_pmtu_ipv6", 1280, 0xffff, bounds.min_pmtu_ipv6);

@@ -368,6 +368,8 @@ void compare_daemon(const DaemonConfig& a, const DaemonConfig& b, Diff& diff) {
   hard("measure_ciphers", truth(a.measure_ciphers), truth(b.measure_ciphers));
   const PacketBounds& x = a.packets;
   const PacketBounds& y = b.packets;
+  hard("flow_cache_entries", x.flow_cache_entries, y.flow_cache_entries);
+  hard("expanded_keys", x.expanded_keys, y.expanded_keys);
   hard("icmp_path_mtu", truth(x.icmp_path_mtu), truth(y.icmp_path_mtu));
   hard("min_pmtu", x.min_pmtu, y.min_pmtu);
   hard("min_pmtu_ipv6", x.min_pmtu_ipv6, y.min_pmtu_ipv6);

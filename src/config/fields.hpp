@@ -34,6 +34,8 @@ inline constexpr std::array kDaemonFields = std::to_array<FieldInfo>({
     {"half_open_per_network", "256"},
     {"puzzle_threshold", "512"},
     {"puzzle_bits", "16"},
+    {"flow_cache_entries", "65536"},
+    {"expanded_keys", "16384"},
     {"icmp_path_mtu", "true"},
     {"min_pmtu", "576"},
     {"min_pmtu_ipv6", "1280"},

@@ -171,6 +171,10 @@ TEST(PolicyAcross, NothingIsPopulatedForManualKeys) {
 
 TEST(DaemonSection, BoundsHaveBounds) {
   for (const auto& [line, field] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"flow_cache_entries = 63", "flow_cache_entries"},
+           {"flow_cache_entries = 16777217", "flow_cache_entries"},
+           {"expanded_keys = 15", "expanded_keys"},
+           {"expanded_keys = 1000001", "expanded_keys"},
            {"min_pmtu = 67", "min_pmtu"},
            {"min_pmtu_ipv6 = 1279", "min_pmtu_ipv6"},
            {"mtu_expires = \"0s\"", "mtu_expires"},

@@ -4,6 +4,8 @@ namespace culvert::daemon {
 
 ipsec::EngineOptions engine_options(const config::PacketBounds& bounds) {
   ipsec::EngineOptions options;
+  options.flow_cache_entries = bounds.flow_cache_entries;
+  options.expanded_keys = bounds.expanded_keys;
   options.path_mtu = {.believe_errors = bounds.icmp_path_mtu,
                       .floor_v4 = bounds.min_pmtu,
                       .floor_v6 = bounds.min_pmtu_ipv6,

@@ -13,6 +13,8 @@ using std::chrono::seconds;
 TEST(EngineSettings, DefaultsAreTheEngines) {
   const ipsec::EngineOptions made = engine_options({});
   const ipsec::EngineOptions plain;
+  EXPECT_EQ(made.flow_cache_entries, plain.flow_cache_entries);
+  EXPECT_EQ(made.expanded_keys, plain.expanded_keys);
   EXPECT_EQ(made.path_mtu.believe_errors, plain.path_mtu.believe_errors);
   EXPECT_EQ(made.path_mtu.floor_v4, plain.path_mtu.floor_v4);
   EXPECT_EQ(made.path_mtu.floor_v6, plain.path_mtu.floor_v6);
@@ -30,6 +32,8 @@ TEST(EngineSettings, DefaultsAreTheEngines) {
 
 TEST(EngineSettings, EverySettingArrives) {
   const auto loaded = config::load_texts({{"a.toml", R"([daemon]
+flow_cache_entries = 9000
+expanded_keys = 100
 icmp_path_mtu = false
 min_pmtu = 600
 min_pmtu_ipv6 = 1300
@@ -46,6 +50,8 @@ reassembly_time = "17s"
 )"}});
   ASSERT_TRUE(loaded) << loaded.error().front().to_string();
   const ipsec::EngineOptions made = engine_options(loaded->daemon.packets);
+  EXPECT_EQ(made.flow_cache_entries, 9000U);
+  EXPECT_EQ(made.expanded_keys, 100U);
   EXPECT_FALSE(made.path_mtu.believe_errors);
   EXPECT_EQ(made.path_mtu.floor_v4, 600);
   EXPECT_EQ(made.path_mtu.floor_v6, 1300);

@@ -134,7 +134,7 @@ class TurnTrains {
     train_ = _mm512_ternarylogic_epi64(_mm512_alignr_epi64(params, params, 2), own, path, 0xe4);
     step_ = with(zero, kTrainBytes, sealed);
   }
-  /// The packet after next begins there.
+  /// The next packet begins there.
   [[TURNS_INLINE]] inline void go_to(const std::uint8_t* at) {
     train_ = with(train_, kTrainBytes, reinterpret_cast<std::uintptr_t>(at));
   }
