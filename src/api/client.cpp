@@ -25,7 +25,8 @@ using Protocol = asio::local::stream_protocol;
 constexpr std::size_t kPathLimit = 107;
 constexpr std::uint64_t kAnswerLimit = std::uint64_t{64} * 1024 * 1024;
 constexpr std::string_view kStart =
-    "start it with `systemctl start culvertd`, or in the foreground with `culvertd --config /etc/culvert`";
+    "start it with `systemctl start culvertd`, or in the foreground with `culvertd --config /etc/culvert`; if it ends "
+    "at once, `culvert check` says what is wrong with its files";
 
 CallError unreachable(std::string message, std::string hint) {
   return {true, {ErrorCode::unreachable, std::move(message), std::move(hint), "socket", {}}};

@@ -170,10 +170,14 @@ ExitCode Conversation::not_in_time(const api::TunnelStatus& tunnel) {
     (void)show(api::Answer<api::TunnelStatus>(tunnel));
     return ExitCode::not_in_time;
   }
-  // Whether the peer has answered anything is not known here, and the last step may have been its.
-  const std::string seen = tunnel.progress.empty()
-                               ? fmt::format("it is {}", api::name_of(tunnel.state))
-                               : fmt::format("the last step to the peer {}: {}", tunnel.peer, tunnel.progress);
+  // The last step may have been the peer's. What was offered with it, behind a comma, is for the log.
+  const std::string step = tunnel.progress.substr(0, tunnel.progress.find(','));
+  std::string seen = fmt::format("it is {}", api::name_of(tunnel.state));
+  if (step.starts_with("sent ")) {
+    seen = fmt::format("the peer {} has not answered since we {}", tunnel.peer, step);
+  } else if (!step.empty()) {
+    seen = fmt::format("the last step with the peer {}: {}", tunnel.peer, step);
+  }
   (void)fail(api::Error{.code = api::ErrorCode::conflict,
                         .message = fmt::format("{} is not up after {} s; {}", tunnel.name, options_.wait.count(), seen),
                         .hint = fmt::format("culvertd goes on trying: `culvert status {0}` and `culvert log -f {0}` "

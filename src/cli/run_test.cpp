@@ -288,11 +288,17 @@ TEST_F(Command, UpThatTakesTooLong) {
   daemon_.start();
   EXPECT_EQ(run({"up", "office", "-w", "1"}), 6);
   EXPECT_THAT(err(), StartsWith("culvert: office is not up after 1 s; it is connecting\n"));
-  daemon_.handlers.on_up = [&](api::TunnelStatus& tunnel) { tunnel.progress = "sent IKE_AUTH request"; };
-  EXPECT_EQ(run({"up", "office", "-w", "1"}), 6);
-  EXPECT_THAT(err(),
-              StartsWith("culvert: office is not up after 1 s; the last step to the peer 192.0.2.2: sent IKE_AUTH "
-                         "request\n"));
+  const auto after = [&](const char* step) {
+    daemon_.handlers.on_up = [step](api::TunnelStatus& tunnel) { tunnel.progress = step; };
+    EXPECT_EQ(run({"up", "office", "-w", "1"}), 6);
+    return err();
+  };
+  EXPECT_THAT(after("sent IKE_AUTH request, offering much"),
+              StartsWith("culvert: office is not up after 1 s; the peer 192.0.2.2 has not answered since we sent "
+                         "IKE_AUTH request\n"));
+  EXPECT_THAT(after("received IKE_SA_INIT request, chose little"),
+              StartsWith("culvert: office is not up after 1 s; the last step with the peer 192.0.2.2: received "
+                         "IKE_SA_INIT request\n"));
 }
 
 TEST_F(Command, DownRekeyApply) {
