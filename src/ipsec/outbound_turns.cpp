@@ -220,9 +220,9 @@ template <typename Trains, typename Stretch, typename Ahead>
 // Classifies the packets from that one on that have the shape of the one in front, which is as it is; answers where it
 // had to stop.
 [[TURNS_TARGET]] std::size_t OutboundPath::classify_alike(Round& round, std::size_t from, Alikes& alikes) const {
-  if (!has_registers) return from;
-  const InnerPacket* packet = round.packets.data() + from;
   const std::size_t count = round.packets.size();
+  if (!has_registers || from == count) return from;
+  const InnerPacket* packet = round.packets.data() + from;
   Ahead* one = round.ahead.data() + from;
   static_assert(kInnerTailroom >= 64);  // so that a register's octets may be read of any packet
   const __m512i shape = load(packet[-1].bytes.data());
