@@ -170,8 +170,8 @@ ExitCode Conversation::not_in_time(const api::TunnelStatus& tunnel) {
     (void)show(api::Answer<api::TunnelStatus>(tunnel));
     return ExitCode::not_in_time;
   }
-  // The last step may have been the peer's. What was offered with it, behind a comma, is for the log.
-  const std::string step = tunnel.progress.substr(0, tunnel.progress.find(','));
+  // The last step may have been the peer's. What was offered with it is for the log.
+  const std::string step = tunnel.progress.substr(0, tunnel.progress.find(", offering "));
   std::string seen = fmt::format("it is {}", api::name_of(tunnel.state));
   if (step.starts_with("sent ")) {
     seen = fmt::format("the peer {} has not answered since we {}", tunnel.peer, step);

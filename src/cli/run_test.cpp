@@ -293,10 +293,12 @@ TEST_F(Command, UpThatTakesTooLong) {
     EXPECT_EQ(run({"up", "office", "-w", "1"}), 6);
     return err();
   };
-  EXPECT_THAT(after("sent IKE_AUTH request, offering much"),
+  EXPECT_THAT(after("sent IKE_SA_INIT request to 192.0.2.2:500, offering much"),
               StartsWith("culvert: office is not up after 1 s; the peer 192.0.2.2 has not answered since we sent "
-                         "IKE_AUTH request\n"));
-  EXPECT_THAT(after("received IKE_SA_INIT request, chose little"),
+                         "IKE_SA_INIT request to 192.0.2.2:500\n"));
+  EXPECT_THAT(after("sent IKE_AUTH request as CN=gw, O=Example to 192.0.2.2:4500"),
+              HasSubstr("has not answered since we sent IKE_AUTH request as CN=gw, O=Example to 192.0.2.2:4500\n"));
+  EXPECT_THAT(after("received IKE_SA_INIT request"),
               StartsWith("culvert: office is not up after 1 s; the last step with the peer 192.0.2.2: received "
                          "IKE_SA_INIT request\n"));
 }

@@ -156,7 +156,8 @@ void read_bounds(Section& section, PacketBounds& bounds) {
     }
     to = *value;
   };
-  // The most is a gigabyte for each worker, of flows of IPv6 and of keys for CBC.
+  // The most is 1.5 GB of flows for each worker, and of keys as many as SAs may well be at work. Both are taken as they
+  // come.
   number("flow_cache_entries", 64, 16'777'216, bounds.flow_cache_entries);
   number("expanded_keys", 16, 1'000'000, bounds.expanded_keys);
   if (const auto believe = section.boolean("icmp_path_mtu")) bounds.icmp_path_mtu = *believe;

@@ -1,4 +1,5 @@
 // IKE_AUTH by certificate, end to end (RFC 7296 1.2, 2.15, 3.6, 3.7; RFC 7427).
+#include <algorithm>
 #include <array>
 
 #include <gtest/gtest.h>
@@ -117,6 +118,17 @@ TEST(Certificates, AnIdentityMayBeTheSubjectHoweverItIsWritten) {
 }
 
 // RFC 7427 4, RFC 7296 3.7: what is announced and asked for.
+// To look at a certificate may take as long as others take to say whether it is revoked. Whoever waits is told that the
+// peer has answered.
+TEST(Certificates, ThatOneIsBeingCheckedIsTold) {
+  CertificatePair pair;
+  pair.start();
+  ASSERT_EQ(pair.a.children.size(), 1U);
+  EXPECT_EQ(std::ranges::count_if(pair.a.log,
+                                  [](const std::string& text) { return text.starts_with("received IKE_AUTH resp"); }),
+            1);
+}
+
 TEST(Certificates, HashesAndAuthoritiesAreAnnounced) {
   CertificatePair pair;
   pair.start();

@@ -168,6 +168,10 @@ Progression IkeAuthInitiator::handle_response(const codec::Message& response) {
     return Progression::done;
   }
   response_ = response;
+  // Its issuers may have to be asked whether it is revoked, which takes as long as they take.
+  if (config_.expected() == model::Authentication::certificate) {
+    core_.progress(sa_, "received IKE_AUTH response, its proof is being checked");
+  }
   token_ = ask_about_peer(core_, sa_, config_, response, *id_r);
   return Progression::waiting;
 }
