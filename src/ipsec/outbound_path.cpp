@@ -424,8 +424,8 @@ void OutboundPath::add_to_train(const SaPair& sa, const OuterFields& outer, std:
   train_end_ = at + length;
 }
 
-// Packets without a cipher are plaintext and must not leave. Their train goes as a whole, with those of its packets that
-// an earlier batch has sealed, and those of other SAs that share it.
+// Packets without a cipher are plaintext and must not leave. Their train goes as a whole, with those of its packets
+// that an earlier batch has sealed, and those of other SAs that share it.
 void OutboundPath::withdraw_keyless() {
   for (std::size_t i = 0; i < batch_.size(); ++i) {
     if (!batch_.keyless(i)) continue;

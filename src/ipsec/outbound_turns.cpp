@@ -109,8 +109,9 @@ struct PathOctets {
     constexpr std::size_t kAddress = 1;  // behind its family, see net::IpAddress
     for (std::size_t end = 0; end < 2; ++end) {
       const std::size_t to = end == 0 ? offsetof(net::Path, local) : offsetof(net::Path, remote);
-      for (std::size_t i = 0; i < 4; ++i) take(to + kAddress + i, 8 * kAddresses + 4 * end + i);
-      for (std::size_t i = 0; i < 2; ++i) take(to + offsetof(net::Endpoint, port) + i, 8 * kPorts + 4 + 2 * end + i);
+      for (std::size_t i = 0; i < 4; ++i) take(to + kAddress + i, std::size_t{8} * kAddresses + 4 * end + i);
+      for (std::size_t i = 0; i < 2; ++i)
+        take(to + offsetof(net::Endpoint, port) + i, std::size_t{8} * kPorts + 4 + 2 * end + i);
     }
   }
   constexpr void take(std::size_t to, std::size_t octet) {
@@ -285,8 +286,7 @@ template <typename Trains, typename Stretch, typename Ahead>
     const __m256i looked_for = _mm256_inserti128_si256(wanted, _mm_loadu_si128(key), 0);
     if (_mm256_testz_si256(_mm256_xor_si256(looked_for, load_item(entry)), bits) == 0) [[unlikely]]
       break;
-    SaPair* sa = nullptr;
-    std::memcpy(&sa, entry + 16, sizeof sa);
+    SaPair* const sa = *reinterpret_cast<SaPair* const*>(entry + 16);
     if (sa == nullptr) [[unlikely]]
       break;
     one->sa = sa;
@@ -299,8 +299,7 @@ template <typename Trains, typename Stretch, typename Ahead>
     front = sa;
   }
   before = front;
-  const std::uint64_t looked_up = (i == 64 ? 0 : std::uint64_t{1} << i) - (std::uint64_t{1} << from);
-  if (i != from) round.changes |= looked_up & ~same;
+  if (i != from) round.changes |= (~std::uint64_t{0} >> (64 - (i - from)) << from) & ~same;
   return i;
 }
 

@@ -7,7 +7,7 @@ std::shared_ptr<const SaProfile> ProfileTable::share(const SaProfile& profile) {
   if (entry == profiles_.end()) {
     SaProfile numbered = profile;
     numbered.number = take_number();
-    entry = profiles_.try_emplace(std::move(numbered)).first;
+    entry = profiles_.try_emplace(numbered).first;
   }
   if (auto known = entry->second.lock()) return known;
   // The last one who has it takes it out of the table.

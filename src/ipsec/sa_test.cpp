@@ -94,6 +94,7 @@ TEST(ProfileTable, NumbersThoseInUse) {
   first.reset();
   EXPECT_EQ(share(3)->number, number);
   std::vector<std::shared_ptr<const SaProfile>> all;
+  all.reserve(ProfileTable::kMostNumbers);
   for (std::uint64_t i = 0; i < ProfileTable::kMostNumbers; ++i) all.push_back(share(100 + i));
   EXPECT_EQ(all.back()->number, 0U) << "there are not so many";
 }

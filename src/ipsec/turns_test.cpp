@@ -103,9 +103,9 @@ INSTANTIATE_TEST_SUITE_P(Registers, Turns, testing::Bool());
 TEST_P(Turns, LeaveAsIfEachCameAlone) {
   for (int round = 0; round < 40; ++round) {
     // All SAs, and such as differ in nothing but keys, or paths as well.
-    static const std::array<std::vector<std::size_t>, 4> turns{
+    static const std::array<std::vector<std::size_t>, 4> kTurns{
         {{0, 1, 2, 3, 4, 5, 6, 7}, {0, 1}, {0, 4}, {0, 1, 0, 1, 5, 4, 0, 1, 0, 4, 1}}};
-    const std::vector<Bytes> inner = packets(300, turns.at(static_cast<std::size_t>(round) % turns.size()));
+    const std::vector<Bytes> inner = packets(300, kTurns.at(static_cast<std::size_t>(round) % kTurns.size()));
     std::vector<Sent> at_once;
     std::vector<Sent> one_by_one;
     add(at_once, together_.alice_sends(inner));
@@ -144,6 +144,7 @@ TEST_P(Turns, SasToOnePeerShareTrains) {
     const CollectingWire wire = pair.alice_sends(inner);
     EXPECT_EQ(pair.bob_receives(wire.packets()).packets, inner);
     std::vector<std::size_t> segments;
+    segments.reserve(wire.trains.size());
     for (const SentTrain& train : wire.trains) segments.push_back(train.packets().size());
     return segments;
   };
