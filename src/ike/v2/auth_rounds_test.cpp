@@ -330,6 +330,7 @@ TEST(AuthRounds, AChildSaThatFailsLeavesTheIkeSa) {
   ASSERT_EQ(pair.a.failures.size(), 1U);
   EXPECT_TRUE(pair.a.failures[0].child_only);
   EXPECT_EQ(pair.a.failures[0].notify, NotifyType::ts_unacceptable);
+  EXPECT_EQ(pair.a.failures[0].detail.find("aes"), std::string::npos) << "it is not the suites";
 }
 
 TEST(AuthRounds, GivenUpInTheMiddleNothingStays) {

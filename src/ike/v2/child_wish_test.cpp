@@ -184,6 +184,7 @@ TEST_P(ChildWishes, ARefusalHarmsNobodyAndSaysWhatItWasFor) {
   EXPECT_TRUE(failure.child_only);
   EXPECT_EQ(failure.kind, FailureKind::traffic_selectors);
   EXPECT_EQ(failure.notify, model::NotifyType::ts_unacceptable);
+  EXPECT_EQ(failure.detail.find("aes"), std::string::npos) << "it is not the suites: " << failure.detail;
   ASSERT_TRUE(failure.wish);
   EXPECT_TRUE(same_wish(*failure.wish, to_port(actor(), 80)));
   const std::size_t messages = pair.wire.size();

@@ -395,9 +395,9 @@ void CreateChildSaInitiator::handle_refusal(const codec::NotifyPayload& error) {
   fail({.notify = error.type,
         .data = {},
         .kind = failure_kind(error.type),
-        .detail = fmt::format("the peer refused {} with {}; we offered {} for {}",
-                              old_ ? "to rekey the Child SA" : "the Child SA", describe(error.type),
-                              describe(config_.esp_proposals), asked)},
+        .detail =
+            fmt::format("the peer refused {} with {}; we offered {}", old_ ? "to rekey the Child SA" : "the Child SA",
+                        describe(error.type), describe_refused(error.type, config_.esp_proposals, asked))},
        false);
 }
 

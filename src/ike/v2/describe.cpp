@@ -31,6 +31,12 @@ std::string describe(const model::TrafficSelectors& local, const model::TrafficS
   return fmt::format("{} === {}", model::to_string(local), model::to_string(remote));
 }
 
+std::string describe_refused(model::NotifyType error, const std::vector<model::Proposal>& proposals,
+                             const std::string& asked) {
+  if (error == model::NotifyType::ts_unacceptable) return asked;
+  return fmt::format("{} for {}", describe(proposals), asked);
+}
+
 std::string describe(const net::PacketInfo& packet) {
   const auto side = [&](const net::IpAddress& address, std::uint16_t port) {
     model::TrafficSelector one{net::AddressRange::of(address), packet.protocol};

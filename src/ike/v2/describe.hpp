@@ -20,6 +20,10 @@ namespace culvert::ike::v2 {
 [[nodiscard]] std::string describe(model::KeyExchangeMethod method);
 /// "10.1.0.0/16 === 10.2.0.0/16": ours, then the peer's.
 [[nodiscard]] std::string describe(const model::TrafficSelectors& local, const model::TrafficSelectors& remote);
+/// What a peer may have refused by that notification, of an offer of `proposals` for the selectors `asked`. RFC 7296
+/// 2.9: with TS_UNACCEPTABLE it is not the proposals.
+[[nodiscard]] std::string describe_refused(model::NotifyType error, const std::vector<model::Proposal>& proposals,
+                                           const std::string& asked);
 
 /// "10.1.0.1[tcp/40000] -> 10.2.0.1[tcp/80]".
 [[nodiscard]] std::string describe(const net::PacketInfo& packet);

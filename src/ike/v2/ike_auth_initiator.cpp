@@ -280,14 +280,10 @@ void IkeAuthInitiator::finish_child(const codec::Message& response) {
                                 "the peer's IKE_AUTH response has no Child SA and no reason why", sa_.wish);
   }
   core_.refuse(Refusal::refused_by_peer);
-  // RFC 7296 3.10.1: with TS_UNACCEPTABLE it is not the suites.
-  const std::string offered =
-      error->type == NotifyType::ts_unacceptable
-          ? asked
-          : fmt::format("{} for {}", describe(without_key_exchange(config_.esp_proposals)), asked);
-  report_child_failure(
-      core_, sa_, Role::initiator, failure_kind(error->type), error->type,
-      fmt::format("the peer refused the Child SA with {}; we offered {}", describe(error->type), offered), sa_.wish);
+  report_child_failure(core_, sa_, Role::initiator, failure_kind(error->type), error->type,
+                       fmt::format("the peer refused the Child SA with {}; we offered {}", describe(error->type),
+                                   describe_refused(error->type, without_key_exchange(config_.esp_proposals), asked)),
+                       sa_.wish);
 }
 
 void IkeAuthInitiator::refuse_peer(FailureKind kind, std::string detail,
