@@ -409,7 +409,8 @@ TEST_P(Scenario, ADeleteWaitsForThePeerThatMayLackThePair) {
   world->host(actor()).rekey(false, true);
   ASSERT_TRUE(world->run_for(milliseconds(50))) << why();
   // The peer has both pairs, the one that acts only the old one.
-  for (const control::ChildSaView& child : world->host(peer()).view().ike_sas.at(0).children) {
+  const control::TunnelView seen = world->host(peer()).view();
+  for (const control::ChildSaView& child : seen.ike_sas.at(0).children) {
     world->host(peer()).ike_command(ike::DeleteChildSa{child.id});
   }
   ASSERT_TRUE(world->run_for(seconds(10))) << why();
